@@ -7,12 +7,15 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "lease_follower.h"
+#include "leases/accounting_servers.h"
 #include "leases/lease_files.h"
 #include "lease_writer.h"
 #include "radius_server.h"
 #include "recorded_sources.h"
 #include "retention.h"
+#include "state_file.h"
 
 #define SECOND_US 1000000ULL
 /* A socket for requests and one for forwarding of each source. */
@@ -81,16 +84,63 @@ static int take_socket(struct radius_server **servers, struct endpoint at)
 	return -1;
 }
 
+/* Names and clocks of access servers, which would else be learned anew, with customers uncertain meanwhile. */
+static void recall_servers(const struct worker *k, uint32_t n)
+{
+	cJSON *json = state_file_read(k->dir, ACCESS_SERVERS_FILE);
+	char name[SOURCE_NAME];
+
+	accounting_servers_read(
+		radius_server_senders(k->server[n]),
+		cJSON_GetObjectItemCaseSensitive(json, lease_source_name(&k->means->rules.source[n], name)));
+	cJSON_Delete(json);
+}
+
+static void save_servers(struct worker *k)
+{
+	_cleanup_free_ char *text = NULL;
+	char name[SOURCE_NAME], comma = '{';
+	bool news = false;
+	size_t size;
+	FILE *out;
+
+	for (uint32_t i = 0; k->means && i < k->means->rules.n; i++)
+		news |= k->server[i] && radius_server_senders(k->server[i])->news;
+	out = news ? open_memstream(&text, &size) : NULL;
+	for (uint32_t i = 0; out && i < k->means->rules.n; i++) {
+		if (!k->server[i])
+			continue;
+		fputc(comma, out);
+		comma = ',';
+		text_json_string(out, lease_source_name(&k->means->rules.source[i], name));
+		fputc(':', out);
+		accounting_servers_write(radius_server_senders(k->server[i]), out);
+	}
+	if (!out)
+		return;
+	fputs("}\n", out);
+	/* What the disk does not take is tried again. */
+	if (fclose(out) || state_file_write(k->dir, ACCESS_SERVERS_FILE, text))
+		return;
+	for (uint32_t i = 0; i < k->means->rules.n; i++)
+		if (k->server[i])
+			radius_server_senders(k->server[i])->news = false;
+}
+
 static int begin_server(struct worker *k, struct radius_server **former, uint32_t n)
 {
 	const struct config_lease_source *s = &k->means->rules.source[n];
+	bool kept;
 	int r = 0;
 
 	k->server[n] = take_server(former, s);
-	if (k->server[n])
+	kept = k->server[n];
+	if (kept)
 		radius_server_go_on(k->server[n], s);
 	else
 		r = radius_server_new(s, &k->seen, &k->server[n]);
+	if (!r && !kept)
+		recall_servers(k, n);
 	if (!r && k->means->fd[n] < 0 && !radius_server_ready(k->server[n]))
 		k->means->fd[n] = take_socket(former, s->listen);
 	return r;
@@ -264,6 +314,7 @@ static void each_second(struct worker *k)
 	equip(k);
 	if (k->means->rules.n)
 		lease_writer_mark(&k->writer, time(NULL));
+	save_servers(k);
 	look_at_files(k);
 	look_at_day(k);
 }
@@ -389,6 +440,7 @@ void worker_adopt(struct worker *k, struct lease_means *means)
 {
 	if (k->means)
 		write_group(k);
+	save_servers(k);
 	adopt(k, means);
 	equip(k);
 	k->second_us = 0;
@@ -428,6 +480,7 @@ void worker_free(struct worker *k)
 
 	if (k->means)
 		write_group(k);
+	save_servers(k);
 	worker_report(k, &last);
 	if (last.figures.forward_waiting)
 		log_warning("leases: %llu requests were not forwarded, as the further server has not answered",

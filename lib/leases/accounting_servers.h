@@ -6,8 +6,8 @@
  * Acct-Delay-Time, which is a duration and needs no clock, that is when it was sent first. By Event-Timestamp, the
  * server's clock says when the event was. The least distance of the two, of the last minute or two, is how far that
  * clock is off: a record that was sent at once has it. It is known where it is at most CLOCK_SLACK_S, or where two
- * minutes in a row have the same. Then a record with a larger distance has waited, and is dated to its event; where it
- * is not known, the event was between the two, and nothing is certain between them.
+ * minutes in a row have the same. A record with a larger distance has waited, or the clock was set back since: the
+ * event was between the two, as where the distance is not known, and nothing is certain between them.
  */
 #ifndef DETNAT_ACCOUNTING_SERVERS_H
 #define DETNAT_ACCOUNTING_SERVERS_H
@@ -26,6 +26,7 @@ struct accounting_servers {
 	struct accounting_server *server;
 	unsigned n;
 	uint64_t turn;
+	bool news; /* since it was written, which whoever writes it notes */
 };
 
 /* Names the server of a record and dates it. Without memory each record stands for itself. */
@@ -33,6 +34,11 @@ void accounting_date(struct accounting_servers *s, struct accounting *a, int64_t
 
 /* The receiver's clock was set: what is known of the servers' is void. */
 void accounting_servers_forget_clocks(struct accounting_servers *s);
+
+/* Writes names and clocks of all servers as an array of JSON, and takes them from one. */
+struct cJSON;
+void accounting_servers_write(const struct accounting_servers *s, FILE *out);
+void accounting_servers_read(struct accounting_servers *s, const struct cJSON *json);
 
 void accounting_servers_free(struct accounting_servers *s);
 

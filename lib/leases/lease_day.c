@@ -304,14 +304,16 @@ int lease_day_line(const struct lease_day *day, int fd, uint64_t at, struct leas
 	return lease_line_read(text.line, text.size, ret, NULL) ? -ESTALE : 0;
 }
 
-static size_t first_row(const struct lease_day *day, uint64_t key)
+size_t lease_day_first(const void *array, size_t n, size_t size, uint64_t key)
 {
-	size_t low = 0, high = day->n;
+	size_t low = 0, high = n;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
+		uint64_t there;
 
-		if (day->row[middle].key < key)
+		memcpy(&there, (const char *)array + middle * size, sizeof(there));
+		if (there < key)
 			low = middle + 1;
 		else
 			high = middle;
@@ -323,7 +325,8 @@ int lease_day_rows(const struct lease_day *day, uint64_t key, lease_take_row tak
 {
 	int r = 0;
 
-	for (size_t i = first_row(day, key); i < day->n && day->row[i].key == key && !r; i++)
+	for (size_t i = lease_day_first(day->row, day->n, sizeof(*day->row), key);
+	     i < day->n && day->row[i].key == key && !r; i++)
 		r = take(arg, &day->row[i]);
 	return r;
 }

@@ -8,7 +8,7 @@
 bool lease_record_named(const char *name)
 {
 	return ledger_file_named(name) || ledger_index_named(name) || !strcmp(name, RECORDED_SOURCES_FILE) ||
-	       !strncmp(name, SPOOL_PREFIX, strlen(SPOOL_PREFIX));
+	       !strcmp(name, ACCESS_SERVERS_FILE) || !strncmp(name, SPOOL_PREFIX, strlen(SPOOL_PREFIX));
 }
 
 const char *lease_directory(const char *state_dir, char ret[static PATH_MAX])

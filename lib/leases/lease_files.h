@@ -7,8 +7,10 @@
 
 #include "base/ledger_files.h"
 
-/* Beside them: which sources are recorded, and requests that wait for a further server, whose names begin so. */
+/* Beside them: which sources are recorded, what is known of access servers, and requests that wait for a further
+ * server, whose names begin so. */
 #define RECORDED_SOURCES_FILE "leases.sources"
+#define ACCESS_SERVERS_FILE   "leases.servers"
 #define SPOOL_PREFIX	      "forward-"
 
 /* Whether a name is one of these, or one of base/ledger_files.h. */

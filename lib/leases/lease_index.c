@@ -323,17 +323,9 @@ static int read_index(int dir, struct lease_day *day)
 /* The first block that may have a key. */
 static size_t first_block(const struct lease_day *day, uint64_t key)
 {
-	size_t low = 0, high = day->n_blocks;
+	size_t n = lease_day_first(day->block, day->n_blocks, sizeof(*day->block), key);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (day->block[middle].key < key)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low ? low - 1 : 0;
+	return n ? n - 1 : 0;
 }
 
 /* Gives the rows of a block, those with a key alone if there is one. */

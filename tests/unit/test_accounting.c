@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Records of accounting as they come, and the lines that they become: when, of which server, at which addresses. */
+#include <cjson/cJSON.h>
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -98,7 +100,7 @@ Test(accounting, a_record_is_dated_to_its_event)
 		  "+3 start 10.0.0.1 a/1;" },
 		{ "at once, by a clock that is right", 20, "alive event=20" SESSION, "+20 interim 10.0.0.1 a/1;" },
 		{ "a second under way", 31, "alive event=30" SESSION, "+30..+31 interim 10.0.0.1 a/1;" },
-		{ "held by a proxy", 700, "stop event=100" SESSION, "+100 stop 10.0.0.1 a/1;" },
+		{ "held by a proxy", 700, "stop event=100" SESSION, "+100..+700 stop 10.0.0.1 a/1;" },
 		{ "nothing is later than its arrival", 710, "alive event=760" SESSION, "+710 interim 10.0.0.1 a/1;" },
 	};
 
@@ -116,9 +118,9 @@ Test(accounting, a_clock_that_is_not_known_says_between_which_moments_an_event_w
 		/* In the next minute, too: it is ten minutes slow. */
 		{ "a slow clock", 60, "alive event=-540" SESSION, "+60 interim 10.0.0.1 a/1;" },
 		{ "and again", 390, "alive event=-210" SESSION, "+390 interim 10.0.0.1 a/1;" },
-		{ "held, by a slow clock", 400, "stop event=-400" SESSION, "+200 stop 10.0.0.1 a/1;" },
+		{ "held, by a slow clock", 400, "stop event=-400" SESSION, "+200..+400 stop 10.0.0.1 a/1;" },
 		{ "a clock that was mended", 401, "alive event=401" SESSION, "+401 interim 10.0.0.1 a/1;" },
-		{ "held since", 500, "alive event=402" SESSION, "+402 interim 10.0.0.1 a/1;" },
+		{ "held since", 500, "alive event=402" SESSION, "+402..+500 interim 10.0.0.1 a/1;" },
 	};
 
 	expect_rows(rows, ARRAY_SIZE(rows));
@@ -137,12 +139,77 @@ Test(accounting, a_clock_that_was_set_is_learned_again)
 	cr_expect_str_eq(given(180, "alive event=-120" SESSION), "+180 interim 10.0.0.1 a/1;", "%s", lines);
 }
 
+Test(accounting, a_clock_that_is_set_back_dates_nothing_too_early)
+{
+	static const struct row rows[] = {
+		{ "a right clock", 0, "start event=0" SESSION, "+0 start 10.0.0.1 a/1;" },
+		{ "set back by five minutes", 30, "stop event=-270" SESSION, "-270..+30 stop 10.0.0.1 a/1;" },
+		{ "and again", 31, "start event=-269 ip=a addr=10.0.0.1 session=2", "-269..+31 start 10.0.0.1 a/2;" },
+		{ "in the next minute", 61, "alive event=-239 ip=a addr=10.0.0.1 session=2",
+		  "-239..+61 interim 10.0.0.1 a/2;" },
+		{ "it is learned", 121, "alive event=-179 ip=a addr=10.0.0.1 session=2", "+121 interim 10.0.0.1 a/2;" },
+	};
+
+	expect_rows(rows, ARRAY_SIZE(rows));
+}
+
+/* As a program that ends and begins again does. */
+static void write_and_read(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	cJSON *json;
+
+	accounting_servers_write(&servers, out);
+	fclose(out);
+	accounting_servers_free(&servers);
+	json = cJSON_Parse(text);
+	cr_assert(json, "%s", text);
+	accounting_servers_read(&servers, json);
+	cJSON_Delete(json);
+	free(text);
+}
+
+Test(accounting, names_and_clocks_of_servers_outlive_a_restart)
+{
+	given(0, "start event=-600 ip=a id=n from=f addr=10.0.0.1 session=1");
+	given(60, "alive event=-540 ip=a id=n from=f addr=10.0.0.1 session=1");
+	cr_expect(servers.news);
+	write_and_read();
+	cr_expect_str_eq(given(400, "alive event=-200 id=n from=f addr=10.0.0.1 session=1"),
+			 "+400 interim 10.0.0.1 a/1;", "%s", lines);
+	cr_expect_not(servers.news, "nothing is new");
+	write_and_read();
+	cr_expect_str_eq(given(401, "off id=n from=f"), "+401 off a/;", "%s", lines);
+	/* What was set meanwhile is not believed. */
+	cr_expect_str_eq(given(500, "alive event=-400 ip=a from=f addr=10.0.0.1 session=1"),
+			 "-400..+500 interim 10.0.0.1 a/1;", "%s", lines);
+}
+
+Test(accounting, servers_that_are_written_down_wrongly_are_none)
+{
+	static const char *const texts[] = { "[1,null,[]]", "{}", "\"x\"", "[{\"behind\":\"x\",\"ipv4\":7}]",
+					     "[{\"behind\":1e300}]" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		cJSON *json = cJSON_Parse(texts[i]);
+
+		accounting_servers_read(&servers, json);
+		cJSON_Delete(json);
+		cr_expect_str_eq(given(0, "start event=0" SESSION), "+0 start 10.0.0.1 a/1;", "%s", texts[i]);
+		accounting_servers_free(&servers);
+	}
+	accounting_servers_read(&servers, NULL);
+	cr_expect_eq(servers.n, 0);
+}
+
 Test(accounting, what_is_sent_again_after_more_than_a_day_is_no_line)
 {
 	given(0, "start event=0" SESSION);
 	cr_expect_str_eq(given(86400, "stop event=86400" SESSION), "+86400 stop 10.0.0.1 a/1;");
 	cr_expect_str_eq(given(86500, "start event=0" SESSION), "");
-	cr_expect_str_eq(given(86500, "start event=200" SESSION), "+200 start 10.0.0.1 a/1;");
+	cr_expect_str_eq(given(86500, "start event=200" SESSION), "+200..+86500 start 10.0.0.1 a/1;");
 }
 
 Test(accounting, a_server_is_the_same_by_each_of_its_names)
@@ -188,10 +255,10 @@ Test(accounting, servers_without_number_give_way_to_each_other)
 	for (unsigned i = 0; i < 2 * ACCOUNTING_SERVERS; i++) {
 		char words[64];
 
-		snprintf(words, sizeof(words), "start ip=%u addr=10.0.0.1 event=%u", i, i);
+		snprintf(words, sizeof(words), "start ip=%u id=i%u from=f addr=10.0.0.1", i, i);
 		given(i, words);
 	}
 	cr_expect_eq(servers.n, ACCOUNTING_SERVERS);
-	cr_expect_str_eq(given(9000, "alive ip=2047 addr=10.0.0.1 event=2100"), "+2100 interim 10.0.0.1 2047/;");
-	cr_expect_str_eq(given(9000, "alive ip=7 addr=10.0.0.1 event=2100"), "+2100..+9000 interim 10.0.0.1 7/;");
+	cr_expect_str_eq(given(9000, "alive id=i2047 from=f addr=10.0.0.1"), "+9000 interim 10.0.0.1 2047/;");
+	cr_expect_str_eq(given(9000, "alive id=i7 from=f addr=10.0.0.1"), "+9000 interim 10.0.0.1 i7/;");
 }

@@ -6,8 +6,6 @@
 #include "history_files.h"
 #include "message.h"
 
-#define MS_PER_S 1000U
-
 int who_source_open(const struct history_files *f, const char *dir, struct history_claims *claims,
 		    struct who_source *ret, struct error *err)
 {
@@ -43,10 +41,9 @@ void who_reply_customer(struct who_source *s, struct endpoint out, int64_t t, st
 
 	if (!s->customers.days)
 		return;
-	/* The second that was asked about may have been one so much earlier or later. */
-	s->customers.margin = s->customers.asked + (r->clock.error_ms + MS_PER_S - 1) / MS_PER_S;
+	customers_set_margin(&s->customers, r->clock);
 	if (who_reply_claimed(r)) {
-		customer_of(&s->customers, r->claim.answer.in_addr, r->claim.answer.claim->origin.from, r->claim.to, t,
+		customer_of(&s->customers, r->claim.answer.in_addr, NULL, r->claim.answer.claim->origin.from, r->claim.to, t,
 			    &r->customer);
 		return;
 	}

@@ -43,8 +43,8 @@ void who_reply_customer(struct who_source *s, struct endpoint out, int64_t t, st
 		return;
 	customers_set_margin(&s->customers, r->clock);
 	if (who_reply_claimed(r)) {
-		customer_of(&s->customers, r->claim.answer.in_addr, NULL, r->claim.answer.claim->origin.from, r->claim.to, t,
-			    &r->customer);
+		customer_of(&s->customers, r->claim.answer.in_addr, NULL, r->claim.answer.claim->origin.from,
+			    r->claim.to, t, &r->customer);
 		return;
 	}
 	/* Looking around asks further questions, which the list of holders does not survive. */

@@ -12,9 +12,6 @@
 /* Rows written between two checks whether the output is still read. */
 #define ROWS_A_LOOK 1024U
 
-/* A running agent confirms the history's continuation at shorter intervals. */
-#define CURRENT_S 120
-
 static int refuse(const char *endpoint, int64_t t, struct who_reply *r, struct error *err)
 {
 	char when[TIME_TEXT];
@@ -30,8 +27,7 @@ static int show(const struct who_source *source, const struct who_reply *r, int6
 {
 	const struct who_holder *best = &r->answer.best;
 	bool claimed = who_reply_claimed(r);
-	int64_t known_until =
-		claimed || best->to != TIME_OPEN || t - CURRENT_S <= source->until ? TIME_NONE : source->until;
+	int64_t known_until = who_reply_known_until(r, source, t);
 	char addr[ADDR_TEXT], why[CUSTOMER_MISSING];
 
 	if (w->json)

@@ -118,12 +118,14 @@ static void write_row(struct writer *w, const struct who_question *q, struct who
 		writer_stream_row(w, NULL, row, NULL);
 }
 
-int who_row(struct who_source *source, const struct who_question *q, struct writer *w)
+int who_row(struct who_source *source, const struct who_question *q, struct writer *w, struct verdict *v)
 {
 	struct who_reply r;
 
 	who_reply_ask(source, q->out, q->t, &r);
 	who_reply_customer(source, q->out, q->t, &r);
+	if (v)
+		verdict_take(v, q->line, q->t, &r, source);
 	write_row(w, q, &r, source);
 	if (!who_reply_named(&r) || (source->customers.days && customer_reason(&r.customer)))
 		return EXIT_REFUSED;
@@ -172,7 +174,7 @@ int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t
 	bool portless;
 
 	if (read_question(text, size, &q, &portless))
-		return who_row(source, &q, w);
+		return who_row(source, &q, w, NULL);
 	if (portless)
 		who_row_malformed(w, line, "no-port", "has no port: who ADDR --at TIME lists who may have had it");
 	else

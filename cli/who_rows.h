@@ -4,7 +4,7 @@
 #define DETNATCTL_WHO_ROWS_H
 
 #include "history/history_read.h"
-#include "verdict.h"
+#include "case_verdict.h"
 #include "who_view.h"
 
 struct who_question {

@@ -7,7 +7,7 @@
 
 #include "base/base.h"
 #include "base/cleanup.h"
-#include "verdict.h"
+#include "case_verdict.h"
 
 #define READ_UNTIL 1000
 

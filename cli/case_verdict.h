@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What several answers of one case say together: whether they name the same customer. */
-#ifndef DETNATCTL_VERDICT_H
-#define DETNATCTL_VERDICT_H
+#ifndef DETNATCTL_CASE_VERDICT_H
+#define DETNATCTL_CASE_VERDICT_H
 
 #include "who_reply.h"
 

@@ -89,7 +89,7 @@ static int add_portmaps(struct candidates *c, uint32_t port, const struct who_ho
 	int r = 0;
 
 	for (unsigned i = 0; i < a->n_portmaps && !r; i++) {
-		if (a->portmap[i].in.addr != h->in_addr)
+		if (a->portmap[i].portmap.in.addr != h->in_addr)
 			continue;
 		one.portmap = a->portmap[i];
 		r = add(c, port, one);
@@ -203,7 +203,7 @@ static void print_candidate(FILE *out, const struct who_source *s, const struct 
 		fprintf(out, "\"%s\"", s->index->gateway);
 	else
 		fputs("null", out);
-	if (c->portmap.proto)
+	if (c->portmap.portmap.proto)
 		who_print_portmap(out, "portmap", &c->portmap);
 	if (s->customers.days)
 		customer_print(out, &s->customers, customer);
@@ -264,9 +264,10 @@ static void show_row(struct writer *w, const struct candidate *c, const char *cu
 	}
 	if (c->mapped)
 		snprintf(portmap, sizeof(portmap), " (portmap)");
-	if (c->portmap.proto)
-		snprintf(portmap, sizeof(portmap), " (portmap %s to %s:%u)", word_text(proto_words, c->portmap.proto),
-			 addr_format(c->portmap.in.addr, addr), c->portmap.in.port);
+	if (c->portmap.portmap.proto)
+		snprintf(portmap, sizeof(portmap), " (portmap %s to %s:%u)",
+			 word_text(proto_words, c->portmap.portmap.proto),
+			 addr_format(c->portmap.portmap.in.addr, addr), c->portmap.portmap.in.first);
 	writer_line(w, CANDIDATE_ROW "%s to %s%s%s%s%s%s", ports, who_subscriber(h, subscriber),
 		    time_format(h->from, from), time_or(h->to, "still", to), prefix_text(h->in, in),
 		    prefix_text(h->out, out), *h->name ? ", " : "", h->name, h->ports ? " (grant)" : "", portmap,

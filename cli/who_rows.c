@@ -62,8 +62,9 @@ static char *row_notes(enum who_result result, const struct who_answer *a)
 	if (result == WHO_FOUND && a->best.ports)
 		fprintf(memory, " (grant of ports %u to %u)", a->best.port_lo, a->best.port_lo + a->best.ports - 1U);
 	for (unsigned i = 0; i < a->n_portmaps; i++)
-		fprintf(memory, "%s%s to %s:%u%s", i ? ", " : " (portmap ", word_text(proto_words, a->portmap[i].proto),
-			addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port,
+		fprintf(memory, "%s%s to %s:%u%s", i ? ", " : " (portmap ",
+			word_text(proto_words, a->portmap[i].portmap.proto),
+			addr_format(a->portmap[i].portmap.in.addr, addr), a->portmap[i].portmap.in.first,
 			i + 1 == a->n_portmaps ? ")" : "");
 	for (size_t i = 0, n = 0; a->other && i < a->n_holders; i++)
 		if (result != WHO_FOUND || !who_same_subscriber(&a->holders[i], &a->best) || a->holders[i].also)

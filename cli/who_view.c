@@ -46,8 +46,8 @@ void who_print_portmap(FILE *out, const char *key, const struct portmap_interval
 	char in[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
 
 	fprintf(out, ",\"%s\":{\"proto\":\"%s\",\"in\":\"%s:%u\",\"from\":%s,\"to\":%s}", key,
-		word_text(proto_words, v->proto), addr_format(v->in.addr, in), v->in.port, time_or_null(v->from, from),
-		time_or_null(v->to, to));
+		word_text(proto_words, v->portmap.proto), addr_format(v->portmap.in.addr, in), v->portmap.in.first,
+		time_or_null(v->portmap.from, from), time_or_null(v->to, to));
 }
 
 /* "portmap":{...}, and if UDP leads elsewhere than TCP "portmap_udp":{...} */
@@ -181,8 +181,8 @@ void who_show_text(struct writer *w, const struct who_reply *r, int64_t known_un
 	if (h->ports)
 		writer_line(w, "Grant:          ports %u to %u", h->port_lo, h->port_lo + h->ports - 1U);
 	for (unsigned i = 0; i < a->n_portmaps; i++)
-		writer_line(w, "Portmap:        %s to %s:%u", word_text(proto_words, a->portmap[i].proto),
-			    addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port);
+		writer_line(w, "Portmap:        %s to %s:%u", word_text(proto_words, a->portmap[i].portmap.proto),
+			    addr_format(a->portmap[i].portmap.in.addr, addr), a->portmap[i].portmap.in.first);
 	if (known_until != TIME_NONE)
 		writer_line(w, "Known until:    %s", time_format(known_until, to));
 	who_show_others(w, a, true);

@@ -71,19 +71,29 @@ void ipfix_bindings_add_portmap(struct ipfix_bindings *b, const struct nat_event
 			    addr_format(e->out_addr, text), e->out_port);
 }
 
+/* The event of one inside address of a mapping, with its block. Port 0 is in no subscriber's block. */
+static struct nat_event address_of(const struct ipfix_binding *one, uint64_t number)
+{
+	uint32_t in_addr = one->geometry.in_base + (uint32_t)number;
+	struct port_block block = mapping_block(&one->geometry, in_addr);
+
+	return (struct nat_event){
+		.type = one->made ? EVENT_ADDRESS_BOUND : EVENT_ADDRESS_UNBOUND,
+		.in_addr = in_addr,
+		.out_addr = block.out_addr,
+		.out_port = (uint16_t)(block.port_lo ? block.port_lo : 1),
+		.ext_port = (uint16_t)block.port_hi,
+		.tenant = one->tenant,
+	};
+}
+
 bool ipfix_bindings_next(struct ipfix_bindings *b, struct nat_event *ret, uint64_t *ret_wall_ms)
 {
 	struct ipfix_binding *one = &b->list[b->first];
 
 	if (b->first == b->n)
 		return false;
-	*ret = one->portmap.type ? port_of(one, one->next)
-				 : (struct nat_event){
-					   .type = one->made ? EVENT_ADDRESS_BOUND : EVENT_ADDRESS_UNBOUND,
-					   .in_addr = one->geometry.in_base + (uint32_t)one->next,
-					   .out_addr = mapping_out_addr(&one->geometry, (uint32_t)one->next),
-					   .tenant = one->tenant,
-				   };
+	*ret = one->portmap.type ? port_of(one, one->next) : address_of(one, one->next);
 	*ret_wall_ms = one->wall_ms;
 	if (++one->next == one->count && ++b->first == b->n) {
 		free(b->list);

@@ -82,6 +82,8 @@ _NFDUMP_FIELDS = {
     "src4_xlt_ip": ("postNATSourceIPv4Address", str),
     "src_xlt_port": ("postNAPTSourceTransportPort", int),
     "nat_event_id": ("natEvent", int),
+    "pblock_start": ("portRangeStart", int),  # since 1.7.2
+    "pblock_end": ("portRangeEnd", int),
 }
 
 

@@ -48,6 +48,13 @@ def session_record(event, host, src, proto, port, dport, dst=SERVER):
             "destinationIPv4Address": dst, "destinationTransportPort": dport}
 
 
+def binding(event, inside, outside, block, ratio):
+    """An address with its block, the block-th of its outside address."""
+    ports = 64512 // ratio
+    return {"natEvent": event, "sourceIPv4Address": inside, "postNATSourceIPv4Address": outside,
+            "portRangeStart": 1024 + block * ports, "portRangeEnd": 1024 + block * ports + ports - 1}
+
+
 def without_time(records):
     return [{k: v for k, v in record.items() if k != "observationTimeMilliseconds"} for record in records]
 
@@ -212,8 +219,7 @@ def test_addresses_bound_and_unbound_with_their_mapping(lab, collector):
     start(lab, collector, ["addresses"], mapping={"in": "10.0.0.0/28", "out": "1.1.1.0/30"})
 
     def bound(event, inside, outside, ratio, n):
-        return [{"natEvent": event, "sourceIPv4Address": f"{inside}.{i}", "postNATSourceIPv4Address": f"{outside}.{i // ratio}"}
-                for i in range(n)]
+        return [binding(event, f"{inside}.{i}", f"{outside}.{i // ratio}", i % ratio, ratio) for i in range(n)]
 
     assert without_time(collector.records(16)) == bound(14, "10.0.0", "1.1.1", 4, 16)
     lab.agent.ctl("mapping", "add", "10.1.0.0/29", "1.1.2.0/32")
@@ -231,7 +237,7 @@ def test_a_binding_ends_with_its_drain(lab, collector):
     start(lab, collector, ["addresses"], mapping=old)
 
     def told(event, outside, first, n):
-        return [{"natEvent": event, "sourceIPv4Address": f"10.0.0.{first + i}", "postNATSourceIPv4Address": outside} for i in range(n)]
+        return [binding(event, f"10.0.0.{first + i}", outside, i, n) for i in range(n)]
 
     assert without_time(collector.records(8)) == told(14, "1.1.1.0", 0, 8)
     host = lab.host("10.0.0.2")

@@ -348,14 +348,38 @@ Test(ipfix, binding_has_the_blocks_of_its_mapping)
 		cr_assert_eq(e.type, EVENT_ADDRESS_UNBOUND);
 		cr_assert_eq(e.in_addr, in.base + i);
 		cr_assert_eq(e.out_addr, out.base + i % 64);
+		cr_assert_eq(e.out_port, 1536 + i / 64 * 2000);
+		cr_assert_eq(e.ext_port, 1536 + i / 64 * 2000 + 1999);
 	}
 	for (uint32_t i = 30; i <= 70; i++) {
 		cr_assert(ipfix_bindings_next(&b, &e, &wall_ms));
 		cr_assert_eq(e.in_addr, in.base + i);
 		cr_assert_eq(e.out_addr, out.base + i / 33);
+		cr_assert_eq(e.out_port, 1024 + i % 33 * 1954);
+		cr_assert_eq(e.ext_port, 1024 + i % 33 * 1954 + 1953);
 	}
 	cr_assert_not(ipfix_bindings_next(&b, &e, &wall_ms));
 	ipfix_bindings_clear(&b);
+}
+
+/* Address and block have the meaning of "forward": all ports but 0 where the address is one subscriber's alone. */
+Test(ipfix, binding_of_an_open_address_has_all_ports_but_0)
+{
+	const struct prefix in = { 0x0a000000, 30 }, out = { 0x01010100, 30 };
+	struct geometry g = geometry_of(in, out, &usual);
+	struct ipfix_bindings b = { 0 };
+	struct nat_event e;
+	uint64_t wall_ms;
+
+	g.flags |= MAPPING_OPEN;
+	ipfix_bindings_add(&b, &g, address_range_of(in), 0, true, NOW_MS);
+	for (uint32_t i = 0; i < 4; i++) {
+		cr_assert(ipfix_bindings_next(&b, &e, &wall_ms));
+		cr_assert_eq(e.out_addr, out.base + i);
+		cr_assert_eq(e.out_port, 1);
+		cr_assert_eq(e.ext_port, 65535);
+	}
+	cr_assert_not(ipfix_bindings_next(&b, &e, &wall_ms));
 }
 
 Test(ipfix, portmaps_are_told_where_the_settings_ask_for_them)

@@ -32,13 +32,11 @@ static const char *squeeze(const char *spaced)
 
 static struct ipfix_message message;
 
-static const struct nat_event bound_event = { .type = EVENT_ADDRESS_BOUND,
-					      .in_addr = 0x0a000002,
-					      .out_addr = 0x01010100 };
+static const struct nat_event bound_event = {
+	.type = EVENT_ADDRESS_BOUND, .in_addr = 0x0a000002, .out_addr = 0x01010100, .out_port = 1276, .ext_port = 1401
+};
 static const struct nat_event unbound_event = {
-	.type = EVENT_ADDRESS_UNBOUND,
-	.in_addr = 0x0a000002,
-	.out_addr = 0x01010100,
+	.type = EVENT_ADDRESS_UNBOUND, .in_addr = 0x0a000002, .out_addr = 0x01010100, .out_port = 1276, .ext_port = 1401
 };
 
 static const struct nat_event portmap_event = { .type = EVENT_PORTMAP_MADE,
@@ -75,13 +73,13 @@ Test(ipfix_encode, templates_are_as_documented)
 		ipfix_add_template(&message, layout);
 	finish(5, 7);
 	cr_assert_str_eq(hex_of(message.octets, message.length),
-			 squeeze("000a 00d4 6553f100 00000005 00000007  0002 00c4"
+			 squeeze("000a 00dc 6553f100 00000005 00000007  0002 00cc"
 				 "0100 0005  0143 0008  00e6 0001  01d2 0004  01d9 0004  0008 0004"
 				 "0101 0005  0143 0008  00e6 0001  00e1 0004  0004 0001  0008 0004"
 				 "0102 0009  0143 0008  00e6 0001  0008 0004  00e1 0004  0007 0002  00e3 0002"
 				 "0004 0001  000c 0004  000b 0002"
 				 "0103 0005  0143 0008  00e6 0001  01d2 0004  01db 0004  0008 0004"
-				 "0104 0004  0143 0008  00e6 0001  0008 0004  00e1 0004"
+				 "0104 0006  0143 0008  00e6 0001  0008 0004  00e1 0004  0169 0002  016a 0002"
 				 "0105 0007  0143 0008  00e6 0001  0008 0004  00e1 0004  0004 0001  0007 0002"
 				 "00e3 0002"
 				 "0106 0006  0143 0008  00e6 0001  0008 0004  00e1 0004  0169 0002  016a 0002"));
@@ -94,18 +92,19 @@ Test(ipfix_encode, templates_with_the_tenant_are_the_same_and_its_number)
 	for (int layout = IPFIX_LAYOUT_TENANT_QUOTA; layout < N_IPFIX_LAYOUTS; layout++)
 		ipfix_add_template(&message, layout);
 	finish(5, 7);
-	cr_assert_str_eq(hex_of(message.octets, message.length),
-			 squeeze("000a 00f0 6553f100 00000005 00000007  0002 00e0"
-				 "0107 0006  0143 0008  00e6 0001  01d2 0004  01d9 0004  0008 0004  00ea 0004"
-				 "0108 0006  0143 0008  00e6 0001  00e1 0004  0004 0001  0008 0004  00ea 0004"
-				 "0109 000a  0143 0008  00e6 0001  0008 0004  00e1 0004  0007 0002  00e3 0002"
-				 "0004 0001  000c 0004  000b 0002  00ea 0004"
-				 "010a 0006  0143 0008  00e6 0001  01d2 0004  01db 0004  0008 0004  00ea 0004"
-				 "010b 0005  0143 0008  00e6 0001  0008 0004  00e1 0004  00ea 0004"
-				 "010c 0008  0143 0008  00e6 0001  0008 0004  00e1 0004  0004 0001  0007 0002"
-				 "00e3 0002  00ea 0004"
-				 "010d 0007  0143 0008  00e6 0001  0008 0004  00e1 0004  0169 0002  016a 0002"
-				 "00ea 0004"));
+	cr_assert_str_eq(
+		hex_of(message.octets, message.length),
+		squeeze("000a 00f8 6553f100 00000005 00000007  0002 00e8"
+			"0107 0006  0143 0008  00e6 0001  01d2 0004  01d9 0004  0008 0004  00ea 0004"
+			"0108 0006  0143 0008  00e6 0001  00e1 0004  0004 0001  0008 0004  00ea 0004"
+			"0109 000a  0143 0008  00e6 0001  0008 0004  00e1 0004  0007 0002  00e3 0002"
+			"0004 0001  000c 0004  000b 0002  00ea 0004"
+			"010a 0006  0143 0008  00e6 0001  01d2 0004  01db 0004  0008 0004  00ea 0004"
+			"010b 0007  0143 0008  00e6 0001  0008 0004  00e1 0004  0169 0002  016a 0002  00ea 0004"
+			"010c 0008  0143 0008  00e6 0001  0008 0004  00e1 0004  0004 0001  0007 0002"
+			"00e3 0002  00ea 0004"
+			"010d 0007  0143 0008  00e6 0001  0008 0004  00e1 0004  0169 0002  016a 0002"
+			"00ea 0004"));
 }
 
 Test(ipfix_encode, records_of_a_tenant_have_its_number)
@@ -142,11 +141,11 @@ Test(ipfix_encode, records_are_as_documented)
 		  "000a 0026 6553f100 ffffffff fffffffe  0101 0016"
 		  "0000018bcfe56801 0c 01010100 11 0a000002" },
 		{ "address bound", &bound_event,
-		  "000a 0025 6553f100 ffffffff fffffffe  0104 0015"
-		  "0000018bcfe56801 0e 0a000002 01010100" },
+		  "000a 0029 6553f100 ffffffff fffffffe  0104 0019"
+		  "0000018bcfe56801 0e 0a000002 01010100 04fc 0579" },
 		{ "address unbound", &unbound_event,
-		  "000a 0025 6553f100 ffffffff fffffffe  0104 0015"
-		  "0000018bcfe56801 0f 0a000002 01010100" },
+		  "000a 0029 6553f100 ffffffff fffffffe  0104 0019"
+		  "0000018bcfe56801 0f 0a000002 01010100 04fc 0579" },
 		{ "portmap made", &portmap_event,
 		  "000a 002a 6553f100 ffffffff fffffffe  0105 001a"
 		  "0000018bcfe56801 08 0a000002 01010100 06 20fb 01bb" },

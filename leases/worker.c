@@ -35,8 +35,8 @@ struct worker {
 	struct seen_records seen;
 	struct recorded_sources recorded;
 	struct retention retention;
-	struct identity_figures figures; /* but for those of the moment */
-	struct error not_ready;		 /* why a source is not; "": all are */
+	struct identity_figures figures;		/* but for those of the moment */
+	struct error trouble[CONFIG_MAX_LEASE_SOURCES]; /* of a source, as it was logged; "": none */
 	struct error day_error;
 	const char *dir; /* of the files */
 	char directory[PATH_MAX];
@@ -172,6 +172,7 @@ static void adopt(struct worker *k, struct lease_means *means)
 	memcpy(followers, k->follower, sizeof(followers));
 	memset(k->server, 0, sizeof(k->server));
 	memset(k->follower, 0, sizeof(k->follower));
+	memset(k->trouble, 0, sizeof(k->trouble));
 	lease_means_free(k->means);
 	k->means = means;
 	k->dir = lease_directory(means->dir, k->directory);
@@ -196,14 +197,21 @@ static void adopt(struct worker *k, struct lease_means *means)
 		k->retention.day = 0;
 }
 
+/* Each source's trouble is logged when it begins; the agent shows one of them. */
+static void note(struct worker *k, uint32_t source, const char *text)
+{
+	if (*text && strcmp(k->trouble[source].text, text) != 0)
+		log_warning("leases: %s", text);
+	error_set(&k->trouble[source], 0, "%s", text);
+}
+
 /* Opens what was missing, as an address may appear and a secret be mended. */
 static void equip(struct worker *k)
 {
-	k->not_ready.text[0] = '\0';
 	for (uint32_t i = 0; k->means && i < k->means->rules.n; i++) {
 		struct radius_server *s = k->server[i];
 		const struct config_leases *running = s && radius_server_bound(s) ? &k->means->rules : NULL;
-		struct error err = { 0 };
+		struct error err = { 0 }, why = { 0 };
 		const char *key = "";
 		int r;
 
@@ -221,7 +229,8 @@ static void equip(struct worker *k)
 		if (!r)
 			radius_clients_forget(&k->means->clients[i]);
 		else
-			error_set(&k->not_ready, r, "leases[%u]%s%s: %.400s", i, *key ? "." : "", key, err.text);
+			error_set(&why, r, "leases[%u]%s%s: %.400s", i, *key ? "." : "", key, err.text);
+		note(k, i, why.text);
 	}
 }
 
@@ -275,9 +284,12 @@ static void look_at_files(struct worker *k)
 	int64_t now = time(NULL);
 
 	k->more = false;
-	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && !k->writer.failed; i++)
-		if (k->follower[i])
-			k->more |= lease_follower_look(k->follower[i], &k->writer, now, &k->figures);
+	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && !k->writer.failed; i++) {
+		if (!k->follower[i])
+			continue;
+		k->more |= lease_follower_look(k->follower[i], &k->writer, now, &k->figures);
+		note(k, i, lease_follower_trouble(k->follower[i]));
+	}
 }
 
 static void look_at_day(struct worker *k)
@@ -329,15 +341,13 @@ static void find_trouble(const struct worker *k, char text[static TROUBLE_TEXT])
 		snprintf(text, TROUBLE_TEXT, "%.440s; requests are not answered until it can be", k->writer.error.text);
 		return;
 	}
-	if (*k->not_ready.text || *k->day_error.text) {
-		snprintf(text, TROUBLE_TEXT, "%s", *k->not_ready.text ? k->not_ready.text : k->day_error.text);
-		return;
-	}
+	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && !*text; i++)
+		snprintf(text, TROUBLE_TEXT, "%s", k->trouble[i].text);
+	if (!*text)
+		snprintf(text, TROUBLE_TEXT, "%s", k->day_error.text);
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && !*text; i++) {
 		char addr[ADDR_TEXT];
 
-		if (k->follower[i])
-			snprintf(text, TROUBLE_TEXT, "%s", lease_follower_trouble(k->follower[i]));
 		if (k->server[i] && radius_server_stalled(k->server[i], now_us))
 			snprintf(text, TROUBLE_TEXT, "%s:%u does not answer what is forwarded to it; requests wait",
 				 addr_format(radius_server_rules(k->server[i])->forward.addr, addr),

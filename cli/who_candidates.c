@@ -142,25 +142,30 @@ static int ask_ports(struct candidates *c, const struct who_source *s, uint32_t 
 	return r;
 }
 
+struct subscriber_name {
+	uint32_t in_addr;
+	const char *tenant;
+};
+
 static int by_subscriber(const void *pa, const void *pb)
 {
-	const struct who_holder *const *a = pa, *const *b = pb;
+	const struct subscriber_name *a = pa, *b = pb;
 
-	if ((*a)->in_addr != (*b)->in_addr)
-		return (*a)->in_addr < (*b)->in_addr ? -1 : 1;
-	return strcmp((*a)->tenant, (*b)->tenant);
+	if (a->in_addr != b->in_addr)
+		return a->in_addr < b->in_addr ? -1 : 1;
+	return strcmp(a->tenant, b->tenant);
 }
 
 /* Subscribers in n rows. 0 or -ENOMEM. */
 static int count_subscribers(const struct candidate *row, size_t n, size_t *ret)
 {
-	_cleanup_free_ const struct who_holder **list = calloc(n + 1, sizeof(const struct who_holder *));
+	_cleanup_free_ struct subscriber_name *list = calloc(n + 1, sizeof(*list));
 	size_t count = n > 0;
 
 	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		list[i] = &row[i].holder;
+		list[i] = (struct subscriber_name){ row[i].holder.in_addr, row[i].holder.tenant };
 	qsort(list, n, sizeof(*list), by_subscriber);
 	for (size_t i = 1; i < n; i++)
 		count += by_subscriber(&list[i - 1], &list[i]) != 0;

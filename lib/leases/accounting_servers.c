@@ -173,8 +173,10 @@ static void date_by_clock(struct accounting_server *x, struct accounting *a, int
 
 	waited = lag - (known ? off : 0);
 	a->early = known ? TIME_NONE : a->early;
-	/* It has waited, or the clock was set back: which, only later records tell. */
-	set_early(a, a->time - (waited < ACCOUNTING_STALE_S ? waited : ACCOUNTING_STALE_S));
+	if (waited <= CLOCK_SLACK_S || !known)
+		set_early(a, a->time - (waited < ACCOUNTING_STALE_S ? waited : ACCOUNTING_STALE_S));
+	else
+		a->time -= waited;
 	a->stale = known && waited > ACCOUNTING_STALE_S;
 }
 

@@ -6,8 +6,8 @@
  * Acct-Delay-Time, which is a duration and needs no clock, that is when it was sent first. By Event-Timestamp, the
  * server's clock says when the event was. The least distance of the two, of the last minute or two, is how far that
  * clock is off: a record that was sent at once has it. It is known where it is at most CLOCK_SLACK_S, or where two
- * minutes in a row have the same. A record with a larger distance has waited, or the clock was set back since: the
- * event was between the two, as where the distance is not known, and nothing is certain between them.
+ * minutes in a row have the same. Then a record with a larger distance has waited, and is dated to its event; where it
+ * is not known, the event was between the two, and nothing is certain between them.
  */
 #ifndef DETNAT_ACCOUNTING_SERVERS_H
 #define DETNAT_ACCOUNTING_SERVERS_H

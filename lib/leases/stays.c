@@ -38,24 +38,23 @@ static const struct statement *last_of(const struct statements *x, const struct 
 	return &x->list[y->statement[y->n - 1]];
 }
 
-/* The statement of a session by which it began first; NULL: none says when. */
-static const struct statement *begin_of(const struct statements *x, const struct stay *y)
+/* When the session began, as any of its statements says; TIME_NONE: none does. */
+static int64_t begin_of(const struct statements *x, const struct stay *y)
 {
-	const struct statement *found = NULL;
+	int64_t begin = TIME_NONE;
 
 	for (size_t i = 0; i < y->n; i++) {
-		const struct statement *s = &x->list[y->statement[i]];
+		int64_t from = x->list[y->statement[i]].from;
 
-		if (s->from != TIME_NONE && (!found || s->from < found->from))
-			found = s;
+		if (from != TIME_NONE && (begin == TIME_NONE || from < begin))
+			begin = from;
 	}
-	return found;
+	return begin;
 }
 
-/* How much earlier than `from` the session may have begun: its age is that at the moment of the statement. */
-static int64_t leeway(const struct statement *s)
+static int64_t distance(int64_t a, int64_t b)
 {
-	return SAME_BEGIN_S + (s->event == LEASE_START ? 0 : s->late - s->early);
+	return a < b ? b - a : a - b;
 }
 
 /*
@@ -64,13 +63,12 @@ static int64_t leeway(const struct statement *s)
  */
 static bool is_another(const struct statements *x, const struct stay *y, const struct statement *s)
 {
-	const struct statement *begin = begin_of(x, y);
-	int64_t from = s->event == LEASE_START ? s->early : s->from;
+	int64_t begin = begin_of(x, y), from = s->event == LEASE_START ? s->early : s->from;
 
 	if (s->event == LEASE_START && y->over != TIME_OPEN && s->early >= y->over)
 		return true;
-	if (from != TIME_NONE && begin)
-		return from - begin->from > leeway(s) || begin->from - from > leeway(begin);
+	if (from != TIME_NONE && begin != TIME_NONE)
+		return distance(from, begin) > SAME_BEGIN_S;
 	if (from != TIME_NONE)
 		return from > last_of(x, y)->early;
 	return y->over != TIME_OPEN && s->early > y->over;

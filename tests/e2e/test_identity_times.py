@@ -88,8 +88,7 @@ def test_a_record_is_of_its_event_and_of_its_server_however_it_comes(radius_lab)
     assert [(line["event"], line["session"], line.get("in_addr")) for line in found] == [
         ("off", "192.0.2.10/", None), ("interim", "192.0.2.9/s1", HOST), ("stop", "192.0.2.9/s2", None), ("off", "192.0.2.9/", None)]
     interim, stop, off = found[1:]
-    # It was held, or the clock was set back: the one moment or the other.
-    assert time_of({"time": interim["early"]}) - time_of(lines(agent, "start")[0]) == 1 and time_of(interim) >= begun + 7
+    assert time_of(interim) - time_of(lines(agent, "start")[0]) == 1
     let_pass(time_of(off))
     nas.tell(START, FREE, user="carol", session="s3")
     assert reason(agent, begun + 1) == "alice"
@@ -99,9 +98,6 @@ def test_a_record_is_of_its_event_and_of_its_server_however_it_comes(radius_lab)
     for packet in recorded:
         client(radius_lab).ask(packet)
     assert len(lines(agent, "start", "interim", "stop", "off")) == 7
-    # The names of access servers outlive the program.
-    client(radius_lab).tell(START, FREE, user="dave", session="s4", nas=None, identifier="bng")
-    assert lines(agent, "start")[-1]["session"] == "192.0.2.9/s4"
     verify(agent)
 
 

@@ -315,17 +315,3 @@ Test(statements, tenants_and_customers_are_told_apart)
 	cr_expect_str_eq(answer(NULL, 960), "-");
 	statements_free(book);
 }
-
-/* It was held, or its server's clock was set back: its age is that of the one moment or the other. */
-Test(statements, a_record_whose_moment_is_vague_is_of_the_session_that_it_names)
-{
-	tell("100 start alice nas/1\n400 interim alice nas/1 from=100\n1300 interim alice nas/1 early=700 from=700\n"
-	     "1600 interim alice nas/1 from=100\n2000 stop alice nas/1 from=100");
-	cr_expect_str_eq(answer(NULL, 900), "alice");
-	cr_expect_str_eq(answer(NULL, 1500), "alice");
-	statements_free(book);
-	/* A beginning that both cannot have had is another session's. */
-	tell("100 start alice nas/1\n1300 interim bob nas/1 early=1200 from=700\n2000 stop bob nas/1 from=700");
-	cr_expect_str_neq(answer(NULL, 1100), "alice");
-	statements_free(book);
-}

@@ -99,9 +99,6 @@ typedef int (*lease_take_row)(void *arg, const struct lease_row *row);
 uint64_t lease_day_addr_key(const struct lease_addr *addr);
 uint64_t lease_day_session_key(const char *session);
 
-/* Where a key is, or would be, among rows or blocks in order of their keys, which they begin with. */
-size_t lease_day_first(const void *array, size_t n, size_t size, uint64_t key);
-
 /* Gives the rows with a key that are in memory. 0, or what take returned. */
 int lease_day_rows(const struct lease_day *day, uint64_t key, lease_take_row take, void *arg);
 

@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/rights.h"
+#include "base/search.h"
 #include "base/whole_file.h"
 #include "leases/lease_files.h"
 
@@ -323,7 +324,7 @@ static int read_index(int dir, struct lease_day *day)
 /* The first block that may have a key. */
 static size_t first_block(const struct lease_day *day, uint64_t key)
 {
-	size_t n = lease_day_first(day->block, day->n_blocks, sizeof(*day->block), key);
+	size_t n = count_while(i, day->n_blocks, day->block[i].key < key);
 
 	return n ? n - 1 : 0;
 }

@@ -12,10 +12,12 @@
 #include "base/ledger.h"
 #include "base/text.h"
 #include "customer.h"
+#include "evidence_decides.h"
 #include "evidence_files.h"
 #include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
+#include "message.h"
 #include "leases/lease_files.h"
 #include "who_rows.h"
 
@@ -23,11 +25,9 @@
 struct asked {
 	const char *name, *endpoint;
 	const char *for_whom; /* the user for whom it is asked, such as the desk's; NULL: the process's own */
-	int64_t t, now, margin;
+	int64_t t, now;
 	char *json, *text; /* the answer */
-	char in_addr[ADDR_TEXT];
-	char tenant[LABEL_TEXT]; /* "": none */
-	const char *leases;	 /* the directory of leases, NULL: none were asked */
+	struct evidence_question question;
 	char own_leases[PATH_MAX];
 };
 
@@ -43,47 +43,24 @@ static bool good_name(const char *name)
 	       name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] == '\0';
 }
 
-/* The answer as detnatctl prints it, without an answer why there is none. 0 or -ENOMEM. */
-static int answer_as(const struct history_files *f, const char *dir, const struct asked *q, const cJSON *args,
-		     bool json, char **ret)
-{
-	struct error err = { 0 };
-	size_t size;
-	FILE *out = open_memstream(ret, &size);
-	struct writer w = { .out = out, .json = json, .points = true };
-	cJSON *none;
-	char *text;
-
-	if (!out)
-		return -ENOMEM;
-	who_answer(f, dir, q->endpoint, q->t, args, &w, &err);
-	fflush(out);
-	if (!json && *err.text)
-		fprintf(out, "%s\n", err.text);
-	if (json && !size) {
-		none = cJSON_CreateObject();
-		cJSON_AddNullToObject(none, "in_addr");
-		cJSON_AddStringToObject(none, "error", err.text);
-		text = cJSON_PrintUnformatted(none);
-		fprintf(out, "%s\n", text ? text : "{}");
-		cJSON_free(text);
-		cJSON_Delete(none);
-	}
-	return fclose(out) ? -ENOMEM : 0;
-}
-
 static int ask(const struct history_files *f, const char *dir, const cJSON *args, struct asked *a)
 {
 	_cleanup_json_ cJSON *json = NULL;
+	struct evidence_question *q = &a->question;
 
-	if (answer_as(f, dir, a, args, true, &a->json) || answer_as(f, dir, a, args, false, &a->text))
+	*q = (struct evidence_question){
+		.files = f, .dir = dir, .endpoint = a->endpoint, .t = a->t, .args = args
+	};
+	if (evidence_answer(q, true, &a->json))
 		return -ENOMEM;
+	message_mute(true);
+	if (evidence_answer(q, false, &a->text))
+		return -ENOMEM;
+	message_mute(false);
+	q->answer = a->json;
 	json = cJSON_Parse(a->json);
-	snprintf(a->in_addr, sizeof(a->in_addr), "%s", json_text(json, "in_addr", ""));
-	snprintf(a->tenant, sizeof(a->tenant), "%s", json_text(json, "tenant", ""));
-	a->margin = customers_margin(args);
 	if (cJSON_HasObjectItem(json, "customer"))
-		a->leases = json_text(args, "leases", lease_directory(dir, a->own_leases));
+		q->leases = json_text(args, "leases", lease_directory(dir, a->own_leases));
 	return 0;
 }
 
@@ -176,11 +153,6 @@ static int write_page(struct evidence *e, const char *name, const char *text, st
 	return evidence_write(e, "README.html", page, size, err);
 }
 
-static bool has_leases(const struct asked *a)
-{
-	return a->leases && *a->in_addr;
-}
-
 static int write_readme(struct evidence *e, const struct asked *a, struct error *err)
 {
 	static const char leases[] =
@@ -209,7 +181,7 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 		"  detnatctl history verify --state-dir .\n"
 		"  detnatctl who %s --at %s --state-dir .\n",
 		a->name, a->endpoint, time_format(a->t, when), time_format(a->now, now), a->text,
-		has_leases(a) ? leases : "", a->endpoint, when);
+		a->question.leases ? leases : "", a->endpoint, when);
 	int r;
 
 	if (n < 0) {
@@ -220,7 +192,28 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 	return r ? r : write_page(e, a->name, text, err);
 }
 
-/* The head goes first, so that the copy of a growing history has the lines that it names. */
+static int write_history(struct evidence *e, const struct asked *a, struct error *err)
+{
+	const char *head = a->question.files->head_text;
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = evidence_history(&a->question, &text, &size);
+
+	if (r)
+		return error_set(err, r, "out of memory");
+	r = head ? evidence_write(e, HISTORY_HEAD_FILE, head, strlen(head), err) : 0;
+	return r ? r : evidence_write(e, HISTORY_FILE, text, size, err);
+}
+
+static int write_leases(struct evidence *e, const struct asked *a, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = evidence_leases(&a->question, &text, &size, err);
+
+	return r ? r : evidence_write(e, LEASE_EVIDENCE_FILE, text, size, err);
+}
+
 static int write_all(struct evidence *e, const struct asked *a, const char *dir, const char *key, struct error *err)
 {
 	static const char version[] = DETNAT_VERSION "\n";
@@ -228,11 +221,9 @@ static int write_all(struct evidence *e, const struct asked *a, const char *dir,
 
 	r = r ? r : evidence_write(e, "answer.json", a->json, strlen(a->json), err);
 	r = r ? r : evidence_write(e, "version.txt", version, strlen(version), err);
-	r = r ? r : evidence_copy(e, dir, "history.head", err);
-	r = r ? r : evidence_copy(e, dir, "history.jsonl", err);
+	r = r ? r : write_history(e, a, err);
 	r = r ? r : evidence_copy(e, dir, CLAIMS_FILE, err);
-	if (!r && has_leases(a))
-		r = evidence_leases(e, a->leases, a->in_addr, a->tenant, a->t, a->margin, err);
+	r = r || !a->question.leases ? r : write_leases(e, a, err);
 	r = r ? r : write_readme(e, a, err);
 	return r ? r : evidence_sign(e, key, err);
 }

@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/search.h"
+#include "base/withheld.h"
 
 /* Lines of which the one before in time is looked for: an agent's very first beginnings. */
 #define MAX_REACHING 16U
@@ -24,7 +25,11 @@ void lease_day_clear(struct lease_day *day)
 	free(day->remark);
 	free(day->doubtful);
 	free(day->block);
-	*day = (struct lease_day){ .name = day->name, .begin = day->begin, .distrusted = day->distrusted };
+	*day = (struct lease_day){ .name = day->name,
+				   .begin = day->begin,
+				   .distrusted = day->distrusted,
+				   .evidence = day->evidence,
+				   .fd = day->fd };
 }
 
 static uint64_t hash_of(char kind, const void *data, size_t size)
@@ -213,16 +218,36 @@ static bool follows(struct reading *r, const char *line, size_t size)
 	return !hash;
 }
 
+/* What is withheld says nothing of the address; but how far the record goes. */
+static int take_withheld(struct lease_day *day, const struct withheld *w, uint64_t at, uint64_t end)
+{
+	struct lease_extent *e = &day->extent;
+
+	if (e->unchained == at && !strcmp(w->hash, HASH_NONE))
+		e->unchained = end;
+	memcpy(e->end.hash, w->hash, HASH_TEXT);
+	e->end.line += w->lines;
+	if (w->from != TIME_NONE && note_time(day, w->from))
+		return -ENOMEM;
+	return w->to != TIME_NONE ? note_time(day, w->to) : 0;
+}
+
 static int take_line(void *arg, const char *name, uint64_t number, const char *line, size_t size)
 {
 	struct reading *r = arg;
 	struct lease_day *day = r->day;
+	struct withheld w;
 	struct lease_line l;
 	uint64_t at = r->at;
-	bool whole = follows(r, line, size);
+	bool whole;
 
 	(void)name;
 	(void)number;
+	if (day->evidence && withheld_read(line, size, &w)) {
+		r->at = day->extent.end.size = at + size + 1;
+		return take_withheld(day, &w, at, r->at);
+	}
+	whole = follows(r, line, size);
 	r->at = day->extent.end.size = at + size + 1;
 	day->extent.end.line++;
 	if (whole && !lease_line_read(line, size, &l, NULL))
@@ -269,7 +294,8 @@ int lease_day_read(int fd, struct lease_day *day)
 
 int lease_day_open(int dir, const struct lease_day *day)
 {
-	int fd = openat(dir, day->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = day->evidence ? fcntl(day->fd, F_DUPFD_CLOEXEC, 0)
+			       : openat(dir, day->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	return fd < 0 ? -errno : fd;
 }

@@ -48,11 +48,12 @@ int evidence_answer(const struct evidence_question *q, bool json, char **ret)
 
 static bool gives_the_answer(const struct evidence_question *q, const struct evidence_question *other)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *json = NULL, *text = NULL;
 	bool same;
 
 	message_mute(true);
-	same = !evidence_answer(other, true, &text) && !strcmp(text, q->answer);
+	same = !evidence_answer(other, true, &json) && !strcmp(json, q->answer) &&
+	       !evidence_answer(other, false, &text) && !strcmp(text, q->text);
 	message_mute(false);
 	return same;
 }

@@ -101,10 +101,22 @@ static void keep_name(struct choice *c, const struct history_span *v)
 	keep(c, number);
 }
 
-static void keep_span(struct choice *c, enum fact_kind kind, const struct history_span *v)
+/* An end that was recorded and taken back is one of the changes up to the line that says so. */
+static void keep_pause(struct choice *c, uint64_t number)
 {
+	for (; number && number <= c->n && !is_event(c->line[number - 1], EVENT_UNDO); number++)
+		keep(c, number);
+}
+
+static void keep_span(struct choice *c, enum fact_kind kind, const struct history_facts *f, size_t i)
+{
+	const struct history_span *v = history_facts_number(kind, f, i);
+
 	keep(c, v->line);
 	keep(c, v->end_line);
+	for (size_t k = 0; k < f->pauses.n; k++)
+		if (f->pauses.at[k].of == i)
+			keep_pause(c, c->x->times.moment[f->pauses.at[k].begin].line);
 	if (kind == FACT_MAPPING && c->reach >= WITH_LISTS)
 		keep_name(c, v);
 }
@@ -158,7 +170,7 @@ static int note_subscribers(struct choice *c)
 
 		if (v->portmap.out.addr != c->out.addr || v->portmap.out.first != c->out.port || !touches(c, &v->span))
 			continue;
-		keep_span(c, FACT_PORTMAP, &v->span);
+		keep_span(c, FACT_PORTMAP, &x->portmaps.facts, i);
 		r = note_inside(c, v->portmap.in.addr);
 	}
 	for (size_t i = 0; i < x->grants.n && !r; i++) {
@@ -166,7 +178,7 @@ static int note_subscribers(struct choice *c)
 
 		if (!has_port(c, &v->grant) || !touches(c, &v->span))
 			continue;
-		keep_span(c, FACT_GRANT, &v->span);
+		keep_span(c, FACT_GRANT, &x->grants.facts, i);
 		r = note_inside(c, v->grant.in);
 	}
 	return r;
@@ -182,11 +194,11 @@ static void keep_mappings(struct choice *c)
 		bool outside = !prefix_is_none(v->mapping.out) && prefix_holds(v->mapping.out, c->out.addr);
 
 		if ((outside || has_inside(c, v->mapping.in)) && touches(c, &v->span))
-			keep_span(c, FACT_MAPPING, &v->span);
+			keep_span(c, FACT_MAPPING, &x->mappings.facts, i);
 	}
 	for (size_t i = 0; i < x->drains.n; i++)
 		if (has_inside(c, x->drains.interval[i].drain.of) && touches(c, &x->drains.interval[i].span))
-			keep_span(c, FACT_DRAIN, &x->drains.interval[i].span);
+			keep_span(c, FACT_DRAIN, &x->drains.facts, i);
 	for (size_t i = 0; i < x->gaps.n; i++) {
 		const struct history_gap *g = &x->gaps.at[i];
 
@@ -267,6 +279,8 @@ static int list(struct choice *c, enum reach reach)
 	if (reach == OF_ALL_TIMES) {
 		keep(c, 1);
 		keep(c, c->n);
+		/* Of a port below all blocks the answer says whether any portmap was there. */
+		keep(c, c->x->portmaps.n ? c->x->portmaps.interval[0].line : 0);
 	}
 	keep_around(c);
 	return 0;

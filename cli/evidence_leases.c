@@ -24,6 +24,19 @@ struct choice {
 	struct error *err;
 };
 
+/* Texts that are withheld; a question has few. */
+struct names {
+	char **text;
+	size_t n;
+};
+
+static void free_names(struct names *n)
+{
+	for (size_t i = 0; i < n->n; i++)
+		free(n->text[i]);
+	free(n->text);
+}
+
 /* ---- What the answer may follow from */
 
 /* Asks again about each inside address that the answer has: the lines are noted. */
@@ -90,32 +103,64 @@ static bool has_text(const cJSON *json, const char *text)
 	return false;
 }
 
-/* Lines about customers whom the answer does not name. */
-static bool is_of_others(const struct choice *c, const cJSON *answer, const struct lease_place *p)
+/* Who a line is of: without an id, the MAC counts, or else the session. */
+static const char *customer_in(const struct lease_line *l)
 {
-	struct lease_line l;
+	return *l->id ? l->id : *l->mac ? l->mac : l->session;
+}
 
-	if (lease_evidence_line(c->d, p, &l))
-		return true;
-	return (*l.id && !has_text(answer, l.id)) || (*l.mac && !has_text(answer, l.mac)) ||
-	       (*l.session && !has_text(answer, l.session));
+/* The number of a text, from 1, among those that had one so far. 0: no memory. */
+static uint32_t number_of(struct names *n, const char *text)
+{
+	char **larger;
+
+	for (size_t i = 0; i < n->n; i++)
+		if (!strcmp(n->text[i], text))
+			return (uint32_t)i + 1;
+	larger = reallocarray(n->text, n->n + 1, sizeof(*n->text));
+	if (!larger)
+		return 0;
+	n->text = larger;
+	n->text[n->n] = strdup(text);
+	return n->text[n->n] ? (uint32_t)++n->n : 0;
+}
+
+/* Lines about customers whom the answer does not name are shown without names. */
+static int mask(struct choice *c, const cJSON *answer)
+{
+	struct names customers = { 0 }, sessions = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < c->n && !r; i++) {
+		struct lease_place *p = &c->place[i];
+		struct lease_line l;
+
+		if (lease_evidence_line(c->d, p, &l) || !lease_event_of_session(l.event) ||
+		    has_text(answer, customer_in(&l)))
+			continue;
+		p->customer = number_of(&customers, customer_in(&l));
+		p->session = number_of(&sessions, l.session);
+		r = p->customer && p->session ? 0 : error_set(c->err, -ENOMEM, "out of memory");
+	}
+	free_names(&customers);
+	free_names(&sessions);
+	return r;
 }
 
 /* Those of others go first. */
-static int reduce(struct choice *c, const cJSON *answer)
+static int reduce(struct choice *c)
 {
 	_cleanup_free_ size_t *order = calloc(c->n + 1, sizeof(*order));
-	_cleanup_free_ bool *others = calloc(c->n + 1, sizeof(*others));
 	size_t n = 0;
 
-	if (!order || !others)
+	if (!order)
 		return error_set(c->err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < c->n; i++)
-		if ((others[i] = is_of_others(c, answer, &c->place[i])))
+		if (c->place[i].customer)
 			order[n++] = i;
 	evidence_reduce(order, n, c->keep, is_enough, c);
 	for (size_t i = 0; i < c->n; i++)
-		if (!others[i])
+		if (!c->place[i].customer)
 			order[n++] = i;
 	evidence_reduce(order, n, c->keep, is_enough, c);
 	return 0;
@@ -134,9 +179,10 @@ static int list(struct choice *c, const cJSON *answer, bool all)
 	c->keep = r ? NULL : malloc(c->n + 1);
 	if (!r && !c->keep)
 		return error_set(c->err, -ENOMEM, "out of memory");
-	if (!r)
-		memset(c->keep, true, c->n);
-	return r;
+	if (r)
+		return r;
+	memset(c->keep, true, c->n);
+	return mask(c, answer);
 }
 
 /* First what the question reads; then of all days; then all about the address, from which more may follow. */
@@ -150,7 +196,7 @@ static int choose(struct choice *c, const cJSON *answer)
 		r = list(c, answer, step > 1);
 		enough = !r && is_enough(c);
 	}
-	return r || !enough ? r : reduce(c, answer);
+	return r || !enough ? r : reduce(c);
 }
 
 int evidence_leases(const struct evidence_question *q, char **ret, size_t *ret_size, struct error *err)

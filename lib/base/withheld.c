@@ -10,9 +10,12 @@
 #include "base/json_text.h"
 
 /* No such line is longer. */
-#define MOST_OCTETS 512U
+#define MOST_OCTETS 9216U
 
 #define TIME_UNKNOWN INT64_MIN
+
+#define SAYS_BEGIN ",\"says\":"
+#define SAYS_END   ",\"hash\":\""
 
 static void write_time(FILE *out, const char *key, int64_t t)
 {
@@ -28,7 +31,11 @@ void withheld_write(FILE *out, const struct withheld *w)
 	write_time(out, "from", w->from);
 	write_time(out, "to", w->to);
 	clock_state_write(out, w->clock);
-	fprintf(out, ",\"hash\":\"%s\"}", w->hash);
+	if (w->damaged)
+		fputs(",\"damaged\":true", out);
+	if (w->says)
+		fprintf(out, SAYS_BEGIN "%.*s", (int)w->says_size, w->says);
+	fprintf(out, SAYS_END "%s\"}", w->hash);
 }
 
 bool withheld_read(const char *line, size_t size, struct withheld *ret)
@@ -45,6 +52,12 @@ bool withheld_read(const char *line, size_t size, struct withheld *ret)
 	json_time(json, "from", &w.from);
 	json_time(json, "to", &w.to);
 	w.clock = clock_state_of(json);
+	w.damaged = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "damaged"));
+	w.says = memmem(line, size, SAYS_BEGIN, strlen(SAYS_BEGIN));
+	if (w.says) {
+		w.says += strlen(SAYS_BEGIN);
+		w.says_size = size - (size_t)(w.says - line) - strlen(SAYS_END) - HASH_TEXT - 1;
+	}
 	*ret = w;
 	return true;
 }

@@ -218,15 +218,20 @@ static bool follows(struct reading *r, const char *line, size_t size)
 	return !hash;
 }
 
-/* What is withheld says nothing of the address; but how far the record goes. */
+/* What is withheld says how far the record goes; or of somebody without a name, that he had the address. */
 static int take_withheld(struct lease_day *day, const struct withheld *w, uint64_t at, uint64_t end)
 {
 	struct lease_extent *e = &day->extent;
+	struct lease_line l;
 
 	if (e->unchained == at && !strcmp(w->hash, HASH_NONE))
 		e->unchained = end;
 	memcpy(e->end.hash, w->hash, HASH_TEXT);
 	e->end.line += w->lines;
+	e->damaged |= w->damaged;
+	e->wrong += w->damaged;
+	if (w->says && !lease_line_read(w->says, w->says_size, &l, NULL))
+		return take_whole(day, &l, at);
 	if (w->from != TIME_NONE && note_time(day, w->from))
 		return -ENOMEM;
 	return w->to != TIME_NONE ? note_time(day, w->to) : 0;
@@ -321,11 +326,14 @@ int lease_day_text(int fd, uint64_t at, struct lease_text *ret)
 int lease_day_line(const struct lease_day *day, int fd, uint64_t at, struct lease_line *ret)
 {
 	struct lease_text text;
+	struct withheld w;
 	char hash[HASH_TEXT];
 	int r = lease_day_text(fd, at, &text);
 
 	if (r)
 		return r;
+	if (day->evidence && withheld_read(text.line, text.size, &w))
+		return !w.says || lease_line_read(w.says, w.says_size, ret, NULL) ? -ESTALE : 0;
 	if (at >= day->extent.unchained && chain_check(text.line, text.size, text.previous, hash))
 		return -ESTALE;
 	return lease_line_read(text.line, text.size, ret, NULL) ? -ESTALE : 0;

@@ -164,6 +164,6 @@ int lease_days_note(struct lease_days *d, size_t day, uint64_t at)
 		return 0;
 	if (array_grow(&d->used, d->n_used, &d->used_room, sizeof(*d->used)))
 		return -ENOMEM;
-	d->used[d->n_used++] = (struct lease_place){ day, at };
+	d->used[d->n_used++] = (struct lease_place){ .day = day, .at = at };
 	return 0;
 }

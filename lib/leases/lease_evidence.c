@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -233,18 +234,59 @@ static void withhold(struct writing *w, size_t from, size_t to)
 	w->line += run.lines;
 }
 
-static size_t show(struct writing *w, size_t at)
+/* The server stays: its restart ends the sessions of all. */
+static void mask_names(struct lease_line *l, const struct lease_place *p)
 {
-	size_t end = end_of(&w->lines, at);
-	char hash[HASH_TEXT] = HASH_NONE;
+	size_t server = strcspn(l->session, "/");
 
+	if (*l->session && l->session[server])
+		snprintf(l->session + server, sizeof(l->session) - server, "/withheld-%" PRIu32, p->session);
+	else if (*l->session)
+		snprintf(l->session, sizeof(l->session), "withheld-%" PRIu32, p->session);
+	snprintf(l->id, sizeof(l->id), "withheld-%" PRIu32, p->customer);
+	*l->mac = *l->circuit = '\0';
+}
+
+/* What a line says without names, or that it is damaged. 0 or -ENOMEM. */
+static int withhold_names(struct writing *w, const struct lease_place *p, size_t end, const char *hash, bool damaged)
+{
+	struct withheld one = { .line = w->line, .lines = 1, .from = TIME_NONE, .to = TIME_NONE, .damaged = damaged };
+	_cleanup_free_ char *says = NULL;
+	struct lease_line l;
+
+	memcpy(one.hash, hash, HASH_TEXT);
+	if (!damaged && !lease_line_read(w->lines.text + p->at, end - p->at, &l, NULL)) {
+		mask_names(&l, p);
+		says = lease_line_text(&l, &one.says_size);
+		if (!says)
+			return -ENOMEM;
+		one.says = says;
+	}
 	begin_entry(w);
-	fwrite(w->lines.text + at, 1, end - at, w->out);
+	withheld_write(w->out, &one);
 	fputs("}\n", w->out);
-	if (chain_check(w->lines.text + at, end - at, w->hash, hash) != -EINVAL)
+	return 0;
+}
+
+static int show(struct writing *w, const struct lease_place *p, size_t *ret_end)
+{
+	size_t end = end_of(&w->lines, p->at);
+	char hash[HASH_TEXT] = HASH_NONE;
+	int check = chain_check(w->lines.text + p->at, end - p->at, w->hash, hash), r = 0;
+	bool damaged = check && p->at >= w->day->extent.unchained && !chain_erased(w->lines.text + p->at, end - p->at);
+
+	if (p->customer || damaged) {
+		r = withhold_names(w, p, end, hash, damaged);
+	} else {
+		begin_entry(w);
+		fwrite(w->lines.text + p->at, 1, end - p->at, w->out);
+		fputs("}\n", w->out);
+	}
+	if (check != -EINVAL)
 		memcpy(w->hash, hash, HASH_TEXT);
 	w->line++;
-	return end + 1;
+	*ret_end = end + 1;
+	return r;
 }
 
 static int write_shown(struct lease_days *d, size_t i, const struct lease_place *place, size_t n, FILE *out)
@@ -257,7 +299,7 @@ static int write_shown(struct lease_days *d, size_t i, const struct lease_place 
 		if (place[k].at < at || place[k].at >= w.lines.size)
 			return -ESTALE;
 		withhold(&w, at, place[k].at);
-		at = show(&w, place[k].at);
+		r = show(&w, &place[k], &at);
 	}
 	if (!r && at < w.lines.size)
 		withhold(&w, at, w.lines.size);

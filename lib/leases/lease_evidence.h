@@ -15,10 +15,14 @@
 
 #define LEASE_EVIDENCE_FILE "leases.jsonl"
 
-/* A line, by its day and its place in the day's file. */
+/*
+ * A line, by its day and its place in the day's file. One of somebody who is none of the case is withheld, but for what
+ * it says: `customer` and `session` then stand for his names, the same number for the same one.
+ */
 struct lease_place {
 	size_t day;
 	uint64_t at;
+	uint32_t customer, session; /* 0: it is shown */
 };
 
 /* From now on the lines are noted from which answers follow. */

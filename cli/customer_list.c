@@ -14,6 +14,7 @@
 #include "base/json_scan.h"
 #include "base/text.h"
 #include "customer.h"
+#include "evidence_check.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "leases/lease_erase.h"
@@ -295,7 +296,8 @@ int customer_list(const char *socket, const cJSON *args, struct writer *w, struc
 		return status;
 	mac_text(x.customer, x.mac);
 	x.history = &f.index;
-	status = list(&x, json_text(args, "leases", lease_directory(own, at)), err);
+	status = evidence_answers(own, &f, NULL, 0, args, err);
+	status = status ? status : list(&x, json_text(args, "leases", lease_directory(own, at)), err);
 	history_files_free(&f);
 	free(x.had);
 	free(x.cut);

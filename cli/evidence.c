@@ -12,6 +12,7 @@
 #include "base/ledger.h"
 #include "base/text.h"
 #include "customer.h"
+#include "evidence_check.h"
 #include "evidence_decides.h"
 #include "evidence_files.h"
 #include "history/history_claims.h"
@@ -105,6 +106,10 @@ static char *question_text(const struct asked *a, const char *time_key, bool dig
 	cJSON_AddStringToObject(json, "case", a->name);
 	cJSON_AddStringToObject(json, "endpoint", a->endpoint);
 	cJSON_AddStringToObject(json, "at", time_format(a->t, when));
+	if (!digest) {
+		cJSON_AddNumberToObject(json, "margin", (double)customers_margin(a->question.args));
+		cJSON_AddNumberToObject(json, "evidence", EVIDENCE_FORM);
+	}
 	evidence_digest(a->json, strlen(a->json), hash);
 	if (digest)
 		cJSON_AddStringToObject(json, "answer", hash);
@@ -283,7 +288,10 @@ static int evidence_run(const char *socket, const cJSON *args, struct writer *w,
 	if (status)
 		return status;
 	history_warn(&f);
-	status = ask(&f, dir, args, &a) ? error_set(err, EXIT_REFUSED, "out of memory") : make(&a, dir, args, w, err);
+	if (f.index.evidence)
+		status = error_set(err, EXIT_REFUSED, "%.200s is evidence itself: hand that over", dir);
+	else
+		status = ask(&f, dir, args, &a) ? error_set(err, EXIT_REFUSED, "out of memory") : make(&a, dir, args, w, err);
 	history_files_free(&f);
 	free_asked(&a);
 	return status;

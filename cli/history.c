@@ -8,6 +8,7 @@
 #include "base/json_scan.h"
 #include "base/ledger.h"
 #include "base/ledger_verify.h"
+#include "evidence_check.h"
 #include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
@@ -189,7 +190,8 @@ static void add_claims(cJSON *json, const struct history_claims *c)
 }
 
 static void verify_json(struct writer *w, const struct history_files *f, const struct history_claims *claims,
-			const struct chain_check *chain, const struct chain_check *desk)
+			const struct chain_check *chain, const struct chain_check *desk,
+			const struct evidence_check *evidence)
 {
 	const struct history_index *x = &f->index;
 	cJSON *json = cJSON_CreateObject();
@@ -197,6 +199,7 @@ static void verify_json(struct writer *w, const struct history_files *f, const s
 	char *text;
 
 	cJSON_AddNumberToObject(json, "lines", (double)x->lines);
+	cJSON_AddNumberToObject(json, "withheld", (double)x->withheld);
 	add_time(json, "first", x->first_time);
 	add_time(json, "last", x->last_time);
 	add_time(json, "known_until", history_files_known_until(f));
@@ -219,6 +222,7 @@ static void verify_json(struct writer *w, const struct history_files *f, const s
 		add_claims(json, claims);
 	chain_json(json, "leases", chain);
 	chain_json(json, "desk", desk);
+	evidence_check_json(json, evidence);
 	text = cJSON_PrintUnformatted(json);
 	if (text)
 		writer_json(w, text, strlen(text));
@@ -246,6 +250,8 @@ static void verify_text(struct writer *w, const struct history_files *f)
 	else
 		writer_line(w, "%" PRIu64 " lines from %s to %s, the last of checksum %s", x->lines,
 			    time_format(x->first_time, first), time_format(x->last_time, last), x->hash);
+	if (x->withheld)
+		writer_line(w, "%" PRIu64 " of these lines are withheld", x->withheld);
 }
 
 static void verify_claims(struct writer *w, const struct history_claims *c)
@@ -286,11 +292,12 @@ static int verify_run(const char *socket, const cJSON *args, struct writer *w, s
 	_cleanup_claims_ struct history_claims claims = { 0 };
 	int status = history_read_named(socket, args, false, &f, &dir, err);
 	struct chain_check chain = { 0 }, desk = { 0 };
+	struct evidence_check evidence;
 	char text[128];
 
 	if (status)
 		return status;
-	if (history_claims_read(dir, &claims, err)) {
+	if (history_claims_read(dir, &claims, err) || evidence_check(dir, &f, &evidence, err)) {
 		history_files_free(&f);
 		return EXIT_REFUSED;
 	}
@@ -302,20 +309,24 @@ static int verify_run(const char *socket, const cJSON *args, struct writer *w, s
 	status = ledger_verify(dir, chain_fault, &chain, &chain.state, err) ? EXIT_REFUSED : EXIT_DONE;
 	verify_another(&chain, "%s/" LEASES_DIR, dir);
 	if (w->json && !status)
-		verify_json(w, &f, &claims, &chain, &desk);
+		verify_json(w, &f, &claims, &chain, &desk, &evidence);
 	else if (!status)
 		verify_text(w, &f);
 	if (!w->json && !status) {
 		verify_claims(w, &claims);
 		chain_text(w, "", &chain);
 		chain_text(w, DESK_DIR "/", &desk);
+		evidence_check_text(w, &evidence);
 	}
+	if (!status && cJSON_GetArraySize(evidence.faults))
+		status = error_set(err, EXIT_REFUSED, "the evidence is damaged");
 	if (!status && (chain.state.wrong || desk.state.wrong))
 		status = error_set(err, EXIT_REFUSED, "the leases or queries are damaged");
 	if (!status && claims.damaged)
 		status = error_set(err, EXIT_REFUSED, CLAIMS_FILE " is damaged");
 	if (f.index.n_damages || f.torn || history_end_text(&f, text, sizeof(text)))
 		status = error_set(err, EXIT_REFUSED, "the history is damaged");
+	evidence_check_free(&evidence);
 	history_files_free(&f);
 	free_check(&chain);
 	free_check(&desk);
@@ -323,3 +334,14 @@ static int verify_run(const char *socket, const cJSON *args, struct writer *w, s
 }
 
 const struct view view_history_verify = { .run = verify_run };
+
+/* The same of a directory that is named by a word. */
+static int verify_directory(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	_cleanup_json_ cJSON *named = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(named, "state_dir", json_text(args, "directory", "."));
+	return verify_run(socket, named, w, err);
+}
+
+const struct view view_verify = { .run = verify_directory };

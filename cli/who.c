@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
+#include "evidence_check.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "who_candidates.h"
@@ -136,7 +137,8 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 	if (status)
 		return status;
 	history_warn(&f);
-	status = who_answer(&f, dir, many ? NULL : endpoint, t, args, w, err);
+	status = evidence_answers(dir, &f, many ? NULL : endpoint, t, args, err);
+	status = status ? status : who_answer(&f, dir, many ? NULL : endpoint, t, args, w, err);
 	history_files_free(&f);
 	return status;
 }

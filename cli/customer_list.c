@@ -14,7 +14,7 @@
 #include "base/json_scan.h"
 #include "base/text.h"
 #include "customer.h"
-#include "evidence_check.h"
+#include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "leases/lease_erase.h"

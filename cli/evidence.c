@@ -12,9 +12,10 @@
 #include "base/ledger.h"
 #include "base/text.h"
 #include "customer.h"
-#include "evidence_check.h"
 #include "evidence_decides.h"
 #include "evidence_files.h"
+#include "evidence_guard.h"
+#include "evidence_receipt.h"
 #include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
@@ -49,9 +50,7 @@ static int ask(const struct history_files *f, const char *dir, const cJSON *args
 	_cleanup_json_ cJSON *json = NULL;
 	struct evidence_question *q = &a->question;
 
-	*q = (struct evidence_question){
-		.files = f, .dir = dir, .endpoint = a->endpoint, .t = a->t, .args = args
-	};
+	*q = (struct evidence_question){ .files = f, .dir = dir, .endpoint = a->endpoint, .t = a->t, .args = args };
 	if (evidence_answer(q, true, &a->json))
 		return -ENOMEM;
 	message_mute(true);
@@ -161,9 +160,8 @@ static int write_page(struct evidence *e, const char *name, const char *text, st
 
 static int write_readme(struct evidence *e, const struct asked *a, struct error *err)
 {
-	static const char leases[] =
-		"  leases.jsonl    the lines of leases about the inside address and its tenant, of the days "
-		"on which the answer rests, each with the checksum of the one before\n";
+	static const char leases[] = "  leases.jsonl    the lines of leases that decide the answer, each with the "
+				     "checksum of the one before\n";
 	_cleanup_free_ char *text = NULL;
 	char when[TIME_TEXT], now[TIME_TEXT];
 	int n = asprintf(
@@ -176,18 +174,22 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 		"  question.json   the question, and who asked\n"
 		"  answer.json     the answer, for programs\n"
 		"  version.txt     the version of detnatctl that answered\n"
-		"  history.jsonl   the mapping history; history.head says where it ends\n"
+		"  history.jsonl   the lines of the mapping history that decide; history.head says where it ends\n"
 		"  claims.jsonl    claims from imported configurations about the time before it, if there are any\n"
 		"%s"
 		"  README.html     this text, to be read in a browser or printed\n"
 		"  SHA256SUMS      checksums of all these files; SHA256SUMS.sig signs them, if a key was given\n\n"
+		"Without any of these lines the answer would be another one. All others are withheld, as they concern\n"
+		"others: for a run of them stands its length, its times and the checksum of its last line, by which "
+		"the\n"
+		"next one follows; for the line of somebody who is none of the case, what it says without his names.\n"
+		"Whoever must may have withheld lines shown, and check that they have these checksums.\n\n"
 		"To check\n"
 		"  sha256sum -c SHA256SUMS\n"
 		"  ssh-keygen -Y verify -f ALLOWED_SIGNERS -I SIGNER -n detnat-evidence -s SHA256SUMS.sig <SHA256SUMS\n"
-		"  detnatctl history verify --state-dir .\n"
-		"  detnatctl who %s --at %s --state-dir .\n",
+		"  detnatctl verify .\n",
 		a->name, a->endpoint, time_format(a->t, when), time_format(a->now, now), a->text,
-		a->question.leases ? leases : "", a->endpoint, when);
+		a->question.leases ? leases : "");
 	int r;
 
 	if (n < 0) {
@@ -234,6 +236,11 @@ static int write_all(struct evidence *e, const struct asked *a, const char *dir,
 	return r ? r : evidence_sign(e, key, err);
 }
 
+static struct receipt receipt_of(const struct asked *a)
+{
+	return (struct receipt){ .name = a->name, .endpoint = a->endpoint, .t = a->t, .now = a->now };
+}
+
 static int begin(struct evidence *e, const struct asked *a, const cJSON *args, bool tar, struct error *err)
 {
 	return tar ? evidence_begin_temporary(e, err)
@@ -243,15 +250,22 @@ static int begin(struct evidence *e, const struct asked *a, const cJSON *args, b
 static int make(const struct asked *a, const char *dir, const cJSON *args, struct writer *w, struct error *err)
 {
 	bool tar = cJSON_IsTrue(json_get(args, "tar"));
+	struct receipt receipt = receipt_of(a);
 	struct evidence e = { 0 };
 	int r = begin(&e, a, args, tar, err);
 
 	r = r ? r : write_all(&e, a, dir, json_text(args, "key", NULL), err);
 	r = r ? r : note_query(a, json_text(args, "queries", dir), err);
 	r = r ? r : tar ? evidence_tar(&e, a->name, w->out, err) : evidence_finish(&e, err);
+	r = r ? r : evidence_sums_digest(&e, receipt.sums, err);
 	evidence_close(&e);
 	if (r || tar)
 		return r ? EXIT_REFUSED : EXIT_DONE;
+	if (cJSON_IsTrue(json_get(args, "receipt"))) {
+		receipt.result = receipt_result_of(a->json);
+		receipt_print(w, &receipt);
+		return EXIT_DONE;
+	}
 	if (w->json) {
 		writer_json(w, a->json, strcspn(a->json, "\n"));
 		return EXIT_DONE;
@@ -259,6 +273,66 @@ static int make(const struct asked *a, const char *dir, const cJSON *args, struc
 	fputs(a->text, w->out);
 	writer_line(w, "%s", e.place);
 	return EXIT_DONE;
+}
+
+/* Without a port there is no answer that evidence could prove; that it was asked for is a line all the same. */
+static int make_without_port(struct asked *a, const char *dir, const cJSON *args, struct writer *w, struct error *err)
+{
+	struct receipt receipt = receipt_of(a);
+	char *json;
+	int r;
+
+	receipt.result = RECEIPT_NO_PORT;
+	json = receipt_json(&receipt);
+	a->json = json ? strdup(json) : NULL;
+	cJSON_free(json);
+	if (!a->json)
+		return error_set(err, EXIT_REFUSED, "out of memory");
+	a->question.args = args;
+	r = note_query(a, json_text(args, "queries", dir), err);
+	if (r)
+		return EXIT_REFUSED;
+	receipt_print(w, &receipt);
+	return EXIT_DONE;
+}
+
+static int check_args(const struct asked *a, const cJSON *args, struct writer *w, struct error *err)
+{
+	bool tar = cJSON_IsTrue(json_get(args, "tar")), receipt = cJSON_IsTrue(json_get(args, "receipt"));
+	struct endpoint out;
+
+	if (!good_name(a->name))
+		return error_set(err, EXIT_USAGE,
+				 "a case has letters, digits, dots, underscores and hyphens, and no dot first, unlike "
+				 "%s",
+				 QUOTED(a->name));
+	if (endpoint_parse(a->endpoint, &out) && !receipt)
+		return error_set(
+			err, EXIT_USAGE,
+			"evidence: %.60s has no port: who lists all who may have had one, and --receipt says so to "
+			"whoever complained",
+			a->endpoint);
+	if (tar && json_text(args, "directory", NULL))
+		return error_set(err, EXIT_USAGE, "evidence: --tar prints the archive, so --directory is not taken");
+	if (tar && receipt)
+		return error_set(err, EXIT_USAGE, "evidence: --tar prints the archive, so --receipt is not taken");
+	if (tar && isatty(fileno(w->out)))
+		return error_set(err, EXIT_USAGE, "evidence: --tar prints an archive: send it to a file, >%s.tar",
+				 a->name);
+	return EXIT_DONE;
+}
+
+static int run(struct asked *a, const struct history_files *f, const char *dir, const cJSON *args, struct writer *w,
+	       struct error *err)
+{
+	struct endpoint out;
+
+	history_warn(f);
+	if (f->index.evidence)
+		return error_set(err, EXIT_REFUSED, "%.200s is evidence itself: hand that over", dir);
+	if (endpoint_parse(a->endpoint, &out))
+		return make_without_port(a, dir, args, w, err);
+	return ask(f, dir, args, a) ? error_set(err, EXIT_REFUSED, "out of memory") : make(a, dir, args, w, err);
 }
 
 static int evidence_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
@@ -274,24 +348,11 @@ static int evidence_run(const char *socket, const cJSON *args, struct writer *w,
 
 	if (!at || time_parse(at, &a.t))
 		return error_set(err, EXIT_USAGE, "evidence: --at TIME says of when");
-	if (!good_name(a.name))
-		return error_set(err, EXIT_USAGE,
-				 "a case has letters, digits, dots, underscores and hyphens, and no dot first, unlike "
-				 "%s",
-				 QUOTED(a.name));
-	if (cJSON_IsTrue(json_get(args, "tar")) && json_text(args, "directory", NULL))
-		return error_set(err, EXIT_USAGE, "evidence: --tar prints the archive, so --directory is not taken");
-	if (cJSON_IsTrue(json_get(args, "tar")) && isatty(fileno(w->out)))
-		return error_set(err, EXIT_USAGE, "evidence: --tar prints an archive: send it to a file, >%s.tar",
-				 a.name);
-	status = history_read_named(socket, args, false, &f, &dir, err);
+	status = check_args(&a, args, w, err);
+	status = status ? status : history_read_named(socket, args, false, &f, &dir, err);
 	if (status)
 		return status;
-	history_warn(&f);
-	if (f.index.evidence)
-		status = error_set(err, EXIT_REFUSED, "%.200s is evidence itself: hand that over", dir);
-	else
-		status = ask(&f, dir, args, &a) ? error_set(err, EXIT_REFUSED, "out of memory") : make(&a, dir, args, w, err);
+	status = run(&a, &f, dir, args, w, err);
 	history_files_free(&f);
 	free_asked(&a);
 	return status;

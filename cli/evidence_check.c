@@ -19,6 +19,7 @@
 #include "customer.h"
 #include "evidence_decides.h"
 #include "evidence_files.h"
+#include "evidence_guard.h"
 #include "json_get.h"
 #include "message.h"
 
@@ -70,7 +71,7 @@ enum evidence_kind evidence_kind(const char *dir)
 
 	if (!is_there(dir, EVIDENCE_QUESTION))
 		return EVIDENCE_NONE;
-	question = read_json(dir, EVIDENCE_QUESTION);
+	question = evidence_read_question(dir);
 	form = json_number(question, "evidence");
 	return form > EVIDENCE_FORM ? EVIDENCE_LATER : form < EVIDENCE_FORM ? EVIDENCE_WHOLE : EVIDENCE_LINES;
 }
@@ -164,7 +165,8 @@ static void check_place(const struct chain_of_leases *x, const char *previous, u
 	if (x->c->kind == EVIDENCE_WHOLE)
 		return;
 	if (strcmp(previous, x->hash) != 0)
-		fault(x->c, LEASE_EVIDENCE_FILE, x->entry, "does not follow from the one before: something was taken out");
+		fault(x->c, LEASE_EVIDENCE_FILE, x->entry,
+		      "does not follow from the one before: something was taken out");
 	else if (number && number != x->line + 1)
 		fault(x->c, LEASE_EVIDENCE_FILE, x->entry, "is line %" PRIu64 " of %s, and %" PRIu64 " belongs here",
 		      number, x->file, x->line + 1);
@@ -282,8 +284,10 @@ static void check_readme(struct evidence_check *c, const char *dir, const char *
 
 static int check_answer(struct evidence_check *c, const char *dir, const struct history_files *f, struct error *err)
 {
-	_cleanup_json_ cJSON *question = read_json(dir, EVIDENCE_QUESTION), *args = args_of(question);
-	struct evidence_question q = { .files = f, .dir = dir, .endpoint = json_text(question, "endpoint", ""), .args = args };
+	_cleanup_json_ cJSON *question = evidence_read_question(dir), *args = args_of(question);
+	struct evidence_question q = {
+		.files = f, .dir = dir, .endpoint = json_text(question, "endpoint", ""), .args = args
+	};
 	_cleanup_free_ char *json = NULL;
 	struct endpoint out;
 	int r;
@@ -342,11 +346,12 @@ static const char *const kind_texts[] = {
 	[EVIDENCE_LATER] = "evidence of a later version",
 };
 
-void evidence_check_text(struct writer *w, const struct evidence_check *c)
+void evidence_check_text(struct writer *w, const struct evidence_check *c, bool state)
 {
 	const cJSON *item;
 
-	writer_line(w, "This is %s", kind_texts[c->kind]);
+	if (c->kind || state)
+		writer_line(w, "This is %s", kind_texts[c->kind]);
 	cJSON_ArrayForEach (item, c->faults)
 		if (cJSON_IsNumber(json_get(item, "line")))
 			writer_line(w, "%s: line %.0f %s", json_text(item, "file", ""), json_number(item, "line"),
@@ -375,29 +380,4 @@ void evidence_check_json(cJSON *json, const struct evidence_check *c)
 	cJSON_AddNumberToObject(e, "withheld", (double)c->withheld);
 	cJSON_AddBoolToObject(e, "signed", c->signature);
 	cJSON_AddItemToObject(e, "damage", cJSON_Duplicate(c->faults, true));
-}
-
-/* ---- Other questions */
-
-static double margin_of(const cJSON *json)
-{
-	return cJSON_HasObjectItem(json, "margin") ? json_number(json, "margin") : DEFAULT_MARGIN;
-}
-
-int evidence_answers(const char *dir, const struct history_files *f, const char *endpoint, int64_t t, const cJSON *args,
-		     struct error *err)
-{
-	_cleanup_json_ cJSON *question = f->index.evidence ? read_json(dir, EVIDENCE_QUESTION) : NULL;
-	const char *own = json_text(question, "endpoint", "");
-	char when[TIME_TEXT];
-	int64_t at = TIME_NONE;
-
-	if (json_number(question, "evidence") < EVIDENCE_FORM)
-		return EXIT_DONE;
-	json_time(question, "at", &at);
-	if (endpoint && !strcmp(endpoint, own) && t == at && margin_of(args) == margin_of(question))
-		return EXIT_DONE;
-	return error_set(err, EXIT_REFUSED,
-			 "%.200s is evidence about %.24s at %s, with --margin %.0f: other questions may need what it withholds",
-			 dir, own, time_format(at, when), margin_of(question));
 }

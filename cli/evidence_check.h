@@ -8,9 +8,6 @@
 #include "command.h"
 #include "history/history_read.h"
 
-/* In question.json: the form of the directory. 1.0.0 says none, and has whole files. */
-#define EVIDENCE_FORM 2U
-
 enum evidence_kind {
 	EVIDENCE_NONE,	/* a state directory */
 	EVIDENCE_WHOLE, /* that of 1.0.0: the history, and all lines about the address */
@@ -32,14 +29,8 @@ struct evidence_check {
 /* f: its history. The caller frees *ret. 0 or -errno with err. */
 int evidence_check(const char *dir, const struct history_files *f, struct evidence_check *ret, struct error *err);
 void evidence_check_free(struct evidence_check *c);
-void evidence_check_text(struct writer *w, const struct evidence_check *c);
+/* state: it says so of a state directory, too. */
+void evidence_check_text(struct writer *w, const struct evidence_check *c, bool state);
 void evidence_check_json(cJSON *json, const struct evidence_check *c);
-
-/*
- * Whether lines are withheld that another question may need, from the history in a directory. EXIT_DONE, or
- * EXIT_REFUSED with err. endpoint NULL: it is about more than one.
- */
-int evidence_answers(const char *dir, const struct history_files *f, const char *endpoint, int64_t t, const cJSON *args,
-		     struct error *err);
 
 #endif

@@ -16,8 +16,8 @@ struct evidence_question {
 	const struct history_files *files;
 	const char *dir, *endpoint;
 	int64_t t;
-	const cJSON *args;  /* of the command */
-	const char *leases; /* the directory of leases, NULL: none were asked */
+	const cJSON *args;	   /* of the command */
+	const char *leases;	   /* the directory of leases, NULL: none were asked */
 	const char *answer, *text; /* as JSON and as text, from all that there is */
 };
 
@@ -34,7 +34,8 @@ bool evidence_same_leases(const struct evidence_question *q, int fd);
  */
 void evidence_reduce(const size_t *order, size_t n, bool *keep, bool (*same)(void *arg), void *arg);
 
-/* The text of history.jsonl: of the whole one, if nothing less gives the answer. 0 or -ENOMEM; the caller frees *ret. */
+/* The text of history.jsonl: of the whole one, if nothing less gives the answer. 0 or -ENOMEM; the caller frees *ret.
+ */
 int evidence_history(const struct evidence_question *q, char **ret, size_t *ret_size);
 
 /* The text of leases.jsonl. 0, or -errno with err; the caller frees *ret. */

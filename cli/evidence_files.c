@@ -201,6 +201,13 @@ static int sums_of(const struct evidence *e)
 	return -1;
 }
 
+int evidence_sums_digest(const struct evidence *e, char ret[static HASH_TEXT], struct error *err)
+{
+	int sums = sums_of(e), r = sums < 0 ? -ENOENT : digest_file(sums, ret);
+
+	return r ? fail(err, r, SUMS) : 0;
+}
+
 /* Reads standard input, and writes the signature to standard output. */
 static void run_keygen(const char *key, int sums, int signature)
 {

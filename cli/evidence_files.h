@@ -41,6 +41,9 @@ int evidence_copy(struct evidence *e, const char *from, const char *file, struct
 /* Writes SHA256SUMS of all files and, with a key, SHA256SUMS.sig by ssh-keygen. 0 or -errno with err. */
 int evidence_sign(struct evidence *e, const char *key, struct error *err);
 
+/* The SHA-256 of SHA256SUMS, once that is written. 0 or -errno with err. */
+int evidence_sums_digest(const struct evidence *e, char ret[static HASH_TEXT], struct error *err);
+
 /* Puts the directory with all files in its place. 0 or -errno with err. */
 int evidence_finish(const struct evidence *e, struct error *err);
 

@@ -87,8 +87,8 @@ static bool touches(const struct choice *c, const struct history_span *v)
 {
 	const struct history_moment *m = c->x->times.moment;
 
-	return c->reach == OF_ALL_TIMES || (m[v->begin].early <= c->to &&
-					    (v->end == MOMENT_NONE || m[v->end].late >= c->from));
+	return c->reach == OF_ALL_TIMES ||
+	       (m[v->begin].early <= c->to && (v->end == MOMENT_NONE || m[v->end].late >= c->from));
 }
 
 /* The last list before the end of a mapping says its name. */

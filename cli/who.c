@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
-#include "evidence_check.h"
+#include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "who_candidates.h"

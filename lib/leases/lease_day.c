@@ -307,8 +307,10 @@ int lease_day_open(int dir, const struct lease_day *day)
 
 int lease_day_text(int fd, uint64_t at, struct lease_text *ret)
 {
-	size_t before = at ? HASH_TEXT - 1 + HASH_BEHIND : 0;
-	ssize_t n = at < before ? 0 : pread(fd, ret->room, sizeof(ret->room), (off_t)(at - before));
+	const size_t hash = HASH_TEXT - 1 + HASH_BEHIND;
+	/* A line without a hash may be shorter. */
+	size_t before = at < hash ? (size_t)at : hash;
+	ssize_t n = pread(fd, ret->room, sizeof(ret->room), (off_t)(at - before));
 	const char *end;
 
 	if (n < 0)
@@ -317,7 +319,7 @@ int lease_day_text(int fd, uint64_t at, struct lease_text *ret)
 	end = (size_t)n > before ? memchr(ret->line, '\n', (size_t)n - before) : NULL;
 	if (!end || (at && ret->line[-1] != '\n'))
 		return -ESTALE;
-	memcpy(ret->previous, at ? ret->room : HASH_NONE, HASH_TEXT - 1);
+	memcpy(ret->previous, before == hash ? ret->room : HASH_NONE, HASH_TEXT - 1);
 	ret->previous[HASH_TEXT - 1] = '\0';
 	ret->size = (size_t)(end - ret->line);
 	return 0;

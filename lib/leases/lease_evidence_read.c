@@ -46,10 +46,9 @@ static int read_entry(const char *at, const char *end, lease_evidence_take take,
 	char file[LEDGER_NAME], previous[HASH_TEXT];
 	int64_t begin;
 
-	if (!skip(&at, end, FILE_BEGIN) || !take_octets(&at, end, file, FILE_SIZE) ||
-	    !skip(&at, end, PREVIOUS_BEGIN) || !take_octets(&at, end, previous, HASH_TEXT - 1) ||
-	    !skip(&at, end, LINE_BEGIN) || at >= end || end[-1] != '}' ||
-	    ledger_file_begin(LEDGER_LEASES, file, &begin))
+	if (!skip(&at, end, FILE_BEGIN) || !take_octets(&at, end, file, FILE_SIZE) || !skip(&at, end, PREVIOUS_BEGIN) ||
+	    !take_octets(&at, end, previous, HASH_TEXT - 1) || !skip(&at, end, LINE_BEGIN) || at >= end ||
+	    end[-1] != '}' || ledger_file_begin(LEDGER_LEASES, file, &begin))
 		return -EBADMSG;
 	/* Lines without hashes have none before them, and 1.0.0 wrote what octets there were. */
 	if (strspn(previous, "0123456789abcdef") != HASH_TEXT - 1)

@@ -167,9 +167,9 @@ static void check_place(const struct chain_of_leases *x, const char *previous, u
 	if (strcmp(previous, x->hash) != 0)
 		fault(x->c, LEASE_EVIDENCE_FILE, x->entry,
 		      "does not follow from the one before: something was taken out");
-	else if (number && number != x->line + 1)
-		fault(x->c, LEASE_EVIDENCE_FILE, x->entry, "is line %" PRIu64 " of %s, and %" PRIu64 " belongs here",
-		      number, x->file, x->line + 1);
+	else if (number && number <= x->line)
+		fault(x->c, LEASE_EVIDENCE_FILE, x->entry, "is line %" PRIu64 " of %s, after line %" PRIu64, number,
+		      x->file, x->line);
 }
 
 static int check_entry(void *arg, const char *file, const char *previous, const char *line, size_t size)
@@ -177,6 +177,7 @@ static int check_entry(void *arg, const char *file, const char *previous, const 
 	struct chain_of_leases *x = arg;
 	struct withheld w;
 	char hash[HASH_TEXT] = HASH_NONE;
+	uint64_t number;
 	int r;
 
 	x->entry++;
@@ -188,17 +189,18 @@ static int check_entry(void *arg, const char *file, const char *previous, const 
 	if (withheld_read(line, size, &w)) {
 		check_place(x, previous, w.line);
 		memcpy(x->hash, w.hash, HASH_TEXT);
-		x->line += w.lines;
+		x->line = (w.line ? w.line : x->line + 1) + w.lines - 1;
 		x->c->withheld += w.lines;
 		return 0;
 	}
 	r = chain_check(line, size, previous, hash);
-	check_place(x, previous, chain_number(line, size));
+	number = chain_number(line, size);
+	check_place(x, previous, number);
 	/* What others wrote in a directory before detnat has no checksums. */
 	if (r == -EBADMSG && !chain_erased(line, size))
 		fault(x->c, LEASE_EVIDENCE_FILE, x->entry, "was changed: its checksum is wrong");
 	memcpy(x->hash, hash, HASH_TEXT);
-	x->line++;
+	x->line = number ? number : x->line + 1;
 	x->c->lines++;
 	return 0;
 }

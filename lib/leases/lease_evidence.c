@@ -211,17 +211,27 @@ static void find_times(const struct writing *w, size_t from, size_t to, struct w
 	}
 }
 
+/* The number of the line at a place, as it says itself: of a damaged file, lines may be missing. */
+static uint64_t number_at(const struct writing *w, size_t at)
+{
+	uint64_t number = chain_number(w->lines.text + at, end_of(&w->lines, at) - at);
+
+	return number ? number : w->line;
+}
+
 /* The lines from one place to another. */
 static void withhold(struct writing *w, size_t from, size_t to)
 {
-	struct withheld run = { .line = w->line, .from = TIME_NONE, .to = TIME_NONE };
+	struct withheld run = { .from = TIME_NONE, .to = TIME_NONE };
 	char none[HASH_TEXT], last[HASH_TEXT] = HASH_NONE;
 
 	if (from == to)
 		return;
+	run.line = number_at(w, from);
 	for (size_t at = from, end; at < to; at = end + 1) {
 		end = end_of(&w->lines, at);
 		run.lines++;
+		w->line = number_at(w, at) + 1;
 		if (end + 1 >= to && chain_check(w->lines.text + at, end - at, HASH_NONE, none) != -EINVAL)
 			memcpy(last, none, HASH_TEXT);
 	}
@@ -231,7 +241,6 @@ static void withhold(struct writing *w, size_t from, size_t to)
 	withheld_write(w->out, &run);
 	fputs("}\n", w->out);
 	memcpy(w->hash, last, HASH_TEXT);
-	w->line += run.lines;
 }
 
 /* The server stays: its restart ends the sessions of all. */
@@ -250,7 +259,7 @@ static void mask_names(struct lease_line *l, const struct lease_place *p)
 /* What a line says without names, or that it is damaged. 0 or -ENOMEM. */
 static int withhold_names(struct writing *w, const struct lease_place *p, size_t end, const char *hash, bool damaged)
 {
-	struct withheld one = { .line = w->line, .lines = 1, .from = TIME_NONE, .to = TIME_NONE, .damaged = damaged };
+	struct withheld one = { .line = number_at(w, p->at), .lines = 1, .from = TIME_NONE, .to = TIME_NONE, .damaged = damaged };
 	_cleanup_free_ char *says = NULL;
 	struct lease_line l;
 
@@ -273,6 +282,7 @@ static int show(struct writing *w, const struct lease_place *p, size_t *ret_end)
 	size_t end = end_of(&w->lines, p->at);
 	char hash[HASH_TEXT] = HASH_NONE;
 	int check = chain_check(w->lines.text + p->at, end - p->at, w->hash, hash), r = 0;
+	uint64_t number = number_at(w, p->at);
 	bool damaged = check && p->at >= w->day->extent.unchained && !chain_erased(w->lines.text + p->at, end - p->at);
 
 	if (p->customer || damaged) {
@@ -284,7 +294,7 @@ static int show(struct writing *w, const struct lease_place *p, size_t *ret_end)
 	}
 	if (check != -EINVAL)
 		memcpy(w->hash, hash, HASH_TEXT);
-	w->line++;
+	w->line = number + 1;
 	*ret_end = end + 1;
 	return r;
 }

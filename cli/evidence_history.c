@@ -209,25 +209,21 @@ static void keep_mappings(struct choice *c)
 	}
 }
 
-/* When a change took effect, by its confirmation, or at the latest when the next list was made. */
+/* When a change took effect, by its confirmation, or at the latest when a list was made or something taken back. */
 static void keep_confirmation(struct choice *c, size_t i)
 {
-	bool listed = false;
+	bool settled = false, confirmed = false;
 
-	for (size_t k = i + 1; k < c->n; k++) {
+	for (size_t k = i + 1; k < c->n && !confirmed; k++) {
 		struct line l = c->line[k];
-		bool range = is_event(l, EVENT_CONFIRM) || is_event(l, EVENT_UNDO);
+		bool undo = is_event(l, EVENT_UNDO), confirm = is_event(l, EVENT_CONFIRM);
+		bool about = (undo || confirm) && number_after(l, "\"first\":") <= i + 1 &&
+			     number_after(l, "\"last\":") >= i + 1;
 
-		if (range && number_after(l, "\"first\":") <= i + 1 && number_after(l, "\"last\":") >= i + 1)
+		confirmed = confirm && about;
+		if (about || (!settled && (undo || is_list(l))))
 			keep(c, k + 1);
-		else if (listed || !is_list(l))
-			continue;
-		else
-			keep(c, k + 1);
-		/* What is confirmed by then is not taken back later. */
-		if (is_event(l, EVENT_CONFIRM))
-			break;
-		listed |= is_list(l);
+		settled |= undo || is_list(l);
 	}
 }
 

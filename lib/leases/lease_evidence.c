@@ -259,7 +259,9 @@ static void mask_names(struct lease_line *l, const struct lease_place *p)
 /* What a line says without names, or that it is damaged. 0 or -ENOMEM. */
 static int withhold_names(struct writing *w, const struct lease_place *p, size_t end, const char *hash, bool damaged)
 {
-	struct withheld one = { .line = number_at(w, p->at), .lines = 1, .from = TIME_NONE, .to = TIME_NONE, .damaged = damaged };
+	struct withheld one = {
+		.line = number_at(w, p->at), .lines = 1, .from = TIME_NONE, .to = TIME_NONE, .damaged = damaged
+	};
 	_cleanup_free_ char *says = NULL;
 	struct lease_line l;
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/whole_file.h"
 #include "base/withheld.h"
@@ -13,6 +14,10 @@
 #include "history/history_claims.h"
 
 #define HEAD_MAX_SIZE 512
+
+/* What is still incomplete after so many looks, with so much time between, was left by a crash. */
+#define LOOKS	5U
+#define LOOK_NS 10000000
 
 static int read_head(int dir, struct history_head *ret, char **ret_text)
 {
@@ -118,6 +123,23 @@ static bool is_current(const struct history_files *f)
 	return f->end == END_AGREES && f->head.line == f->index.number && !strcmp(f->head.hash, f->index.hash);
 }
 
+/* An agent may have been writing that line: once it is whole, the next one is being written. */
+static int read_again(int dir, int fd, bool cached, bool evidence, struct history_files *ret)
+{
+	const struct timespec wait = { .tv_nsec = LOOK_NS };
+	uint64_t lines = ret->index.lines;
+	int r;
+
+	history_files_free(ret);
+	nanosleep(&wait, NULL);
+	r = read_files(dir, fd, cached, evidence, ret);
+	if (r || ret->index.lines == lines)
+		return r;
+	ret->size -= ret->torn;
+	ret->torn = 0;
+	return 0;
+}
+
 /* What the head says of the time since the last line. */
 static int take_head(struct history_files *f)
 {
@@ -165,11 +187,8 @@ static int read_named(const char *dir, bool cached, struct history_files *ret, s
 		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, strerror(errno));
 	evidence = !faccessat(dir_fd, EVIDENCE_QUESTION, F_OK, 0);
 	r = read_files(dir_fd, fd, cached, evidence, ret);
-	/* An agent may have been writing that line: it is whole by now. */
-	if (!r && ret->torn) {
-		history_files_free(ret);
-		r = read_files(dir_fd, fd, cached, evidence, ret);
-	}
+	for (unsigned i = 0; !r && ret->torn && i < LOOKS; i++)
+		r = read_again(dir_fd, fd, cached, evidence, ret);
 	if (!r && take_head(ret)) {
 		history_files_free(ret);
 		r = -ENOMEM;

@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import shutil
+import threading
 
 import pytest
 
@@ -231,3 +232,31 @@ def test_a_receipt_has_nobodys_data(state):
     assert json.loads(told.out)["result"] == "no-port" and json.loads(told.out)["evidence"] is None, told
     assert not (state.parent / "case-4").exists()
     assert len(next(state.glob("queries-*.jsonl")).read_text().splitlines()) == 4
+
+
+def test_verify_beside_a_writer_finds_nothing(state):
+    path, done = state / "history.jsonl", threading.Event()
+    last = json.loads(path.read_text().splitlines()[-1])
+
+    def write():
+        """Lines of which each is half there for a while, as on a slow disk."""
+        before, number = last["hash"], last["line"]
+        while not done.is_set():
+            number += 1
+            body = f'{{"line":{number},"time":"{last["time"]}","event":"confirm","first":3,"last":3,"until":"{last["time"]}"'
+            before = hashlib.sha256((before + body).encode()).hexdigest()
+            for part in (body, f',"hash":"{before}"}}\n'):
+                with open(path, "a") as out:
+                    out.write(part)
+                done.wait(0.002)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    told = [execute(CTL, "history", "verify", "--state-dir", state) for _ in range(12)]
+    done.set()
+    writer.join()
+    assert not [line for one in told for line in one.out.splitlines() if "incomplete" in line]
+    # What a crash has left stays.
+    with open(path, "a") as out:
+        out.write('{"line":')
+    assert "is incomplete, 8 octets" in execute(CTL, "history", "verify", "--state-dir", state).out

@@ -196,6 +196,14 @@ static int64_t time_of(const char *line, size_t size)
 	return chain_erased(line, size) || lease_line_read(line, size, &l, NULL) ? TIME_NONE : l.time;
 }
 
+/* The line that ends where another begins. */
+static size_t last_before(const struct lines *l, size_t end)
+{
+	const char *newline = end ? memrchr(l->text, '\n', end - 1) : NULL;
+
+	return newline ? (size_t)(newline + 1 - l->text) : 0;
+}
+
 /* The times of the first and the last line of a run that can be read. */
 static void find_times(const struct writing *w, size_t from, size_t to, struct withheld *ret)
 {
@@ -203,11 +211,9 @@ static void find_times(const struct writing *w, size_t from, size_t to, struct w
 		end = end_of(&w->lines, at);
 		ret->from = time_of(w->lines.text + at, end - at);
 	}
-	for (size_t end = to - 1, at; ret->from != TIME_NONE && ret->to == TIME_NONE; end = at - 1) {
-		const char *before = memrchr(w->lines.text, '\n', end);
-
-		at = before ? (size_t)(before + 1 - w->lines.text) : 0;
-		ret->to = time_of(w->lines.text + at, end - at);
+	for (size_t end = to, at; ret->from != TIME_NONE && ret->to == TIME_NONE; end = at) {
+		at = last_before(&w->lines, end);
+		ret->to = time_of(w->lines.text + at, end - 1 - at);
 	}
 }
 
@@ -219,28 +225,40 @@ static uint64_t number_at(const struct writing *w, size_t at)
 	return number ? number : w->line;
 }
 
+/* By their own numbers; those that have none are counted, of which there are few. */
+static uint64_t count_lines(const struct writing *w, size_t from, size_t to)
+{
+	size_t at = last_before(&w->lines, to);
+	uint64_t first = chain_number(w->lines.text + from, end_of(&w->lines, from) - from);
+	uint64_t last = chain_number(w->lines.text + at, end_of(&w->lines, at) - at), n = 0;
+
+	if (first && last >= first)
+		return last - first + 1;
+	for (; from < to; from = end_of(&w->lines, from) + 1)
+		n++;
+	return n;
+}
+
 /* The lines from one place to another. */
 static void withhold(struct writing *w, size_t from, size_t to)
 {
-	struct withheld run = { .from = TIME_NONE, .to = TIME_NONE };
-	char none[HASH_TEXT], last[HASH_TEXT] = HASH_NONE;
+	struct withheld run = { .from = TIME_NONE, .to = TIME_NONE, .hash = HASH_NONE };
+	char hash[HASH_TEXT];
+	size_t last;
 
 	if (from == to)
 		return;
+	last = last_before(&w->lines, to);
 	run.line = number_at(w, from);
-	for (size_t at = from, end; at < to; at = end + 1) {
-		end = end_of(&w->lines, at);
-		run.lines++;
-		w->line = number_at(w, at) + 1;
-		if (end + 1 >= to && chain_check(w->lines.text + at, end - at, HASH_NONE, none) != -EINVAL)
-			memcpy(last, none, HASH_TEXT);
-	}
-	memcpy(run.hash, last, HASH_TEXT);
+	run.lines = count_lines(w, from, to);
+	if (chain_check(w->lines.text + last, end_of(&w->lines, last) - last, HASH_NONE, hash) != -EINVAL)
+		memcpy(run.hash, hash, HASH_TEXT);
 	find_times(w, from, to, &run);
 	begin_entry(w);
 	withheld_write(w->out, &run);
 	fputs("}\n", w->out);
-	memcpy(w->hash, last, HASH_TEXT);
+	memcpy(w->hash, run.hash, HASH_TEXT);
+	w->line = run.line + run.lines;
 }
 
 /* The server stays: its restart ends the sessions of all. */

@@ -175,7 +175,7 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 		"  answer.json     the answer, for programs\n"
 		"  version.txt     the version of detnatctl that answered\n"
 		"  history.jsonl   the lines of the mapping history that decide; history.head says where it ends\n"
-		"  claims.jsonl    claims from imported configurations about the time before it, if there are any\n"
+		"  claims.jsonl    claims from imported configurations about the time before it, if they matter\n"
 		"%s"
 		"  README.html     this text, to be read in a browser or printed\n"
 		"  SHA256SUMS      checksums of all these files; SHA256SUMS.sig signs them, if a key was given\n\n"
@@ -230,7 +230,8 @@ static int write_all(struct evidence *e, const struct asked *a, const char *dir,
 	r = r ? r : evidence_write(e, "answer.json", a->json, strlen(a->json), err);
 	r = r ? r : evidence_write(e, "version.txt", version, strlen(version), err);
 	r = r ? r : write_history(e, a, err);
-	r = r ? r : evidence_copy(e, dir, CLAIMS_FILE, err);
+	if (!r && evidence_needs_claims(&a->question))
+		r = evidence_copy(e, dir, CLAIMS_FILE, err);
 	r = r || !a->question.leases ? r : write_leases(e, a, err);
 	r = r ? r : write_readme(e, a, err);
 	return r ? r : evidence_sign(e, key, err);

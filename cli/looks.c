@@ -92,8 +92,8 @@ int looks_write(struct looks *l, struct error *err)
 		error_set(err, r, "%s", l->why.text);
 	else if (l->out && fflush(l->out))
 		r = error_set(err, -ENOMEM, "out of memory");
-	else if (l->out && l->size)
-		r = query_append(l->dir, l->lines, l->size, l->now, err);
+	else if (l->out && l->size && (r = query_append(l->dir, l->lines, l->size, l->now, &l->why)))
+		error_set(err, r, "%.420s; mend that, or name another directory with --queries DIR", l->why.text);
 	looks_free(l);
 	return r ? EXIT_REFUSED : EXIT_DONE;
 }

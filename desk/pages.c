@@ -198,6 +198,7 @@ unsigned route_answer(const struct route *r, const char *rest, struct call *call
 	if (r->rest == REST_SUBSCRIBER && subscriber_read(rest, &subscriber)) {
 		ask_add(&ask, subscriber.addr);
 		ask_add_option(&ask, "--tenant", subscriber.tenant);
+		ask_add_option(&ask, "--for", asker(call));
 	} else if (*rest) {
 		ask_add(&ask, rest);
 	}

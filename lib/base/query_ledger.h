@@ -43,7 +43,7 @@ int query_append(const char *dir, const char *lines, size_t size, int64_t now, s
 
 /*
  * Appends the line of one look. Without it there must be no answer. dir: where the ledger is; now: seconds since 1970.
- * Returns 0, or -errno with err, which says what to do. Waits for the disk and for other writers.
+ * Returns 0, or -errno with err. Waits for the disk and for other writers.
  */
 int query_note(const char *dir, const struct query *q, int64_t now, struct error *err);
 

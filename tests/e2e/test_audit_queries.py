@@ -2,6 +2,7 @@
 """Each look at a person leaves a line: by whom, at what, for which case."""
 
 import datetime
+import fcntl
 import json
 import os
 import shutil
@@ -140,3 +141,85 @@ def test_the_desk_leaves_the_same_lines(copy, running_lab, tmp_path):
     lines = looks(own)
     assert len(lines) == 2 and not looks(copy)
     assert {(q["kind"], q["via"], q["for"], q["endpoint"]) for q in lines} == {("who", "desk", "lea", OUT)}
+
+
+# ---- what the agent answers
+
+LOOKS = (("forward", IN), ("reverse", OUT), ("user", "show", IN), ("session", "list", IN, "--proto", "udp"), ("binding", "list", IN),
+         ("grant", "list", IN), ("portmap", "list", IN), ("top", "-n", "10"), ("explain", IN), ("trace", "start", "--in", IN), ("trace", "show"))
+
+
+@pytest.fixture
+def watched(lab):
+    return lab.start(audit_queries=True)
+
+
+def test_each_look_that_the_agent_answers_leaves_its_line(watched):
+    for command in LOOKS:
+        assert watched.command("-j", *command, "--case", "17", "--reason", "a\x9border").status == 2
+        watched.command("-j", *command, "--case", "17", "--reason", "an order")
+        line = looks(watched.state)[-1]
+        assert line["kind"] == " ".join(w for w in command[:2] if w.isalpha()) and (line["user"], line["uid"]) == ("root", 0), line
+        assert (line["via"], line["case"], line["reason"]) == ("command", "17", "an order"), line
+        assert IN not in command or IN in line["question"], line
+    assert len(looks(watched.state)) == len(LOOKS)
+    # What shows no person leaves none; a question that is asked again leaves another one.
+    for command in (("status",), ("stats",), ("mapping", "list"), ("pool", "list"), ("user", "show", IN), ("user", "show", IN)):
+        watched.ctl(*command)
+    assert len(looks(watched.state)) == len(LOOKS) + 2
+    assert execute(CTL, "history", "verify", "--state-dir", watched.state).status == 0
+
+
+def test_a_stream_leaves_its_line_before_it_begins(watched):
+    child = subprocess.Popen([CTL, "-s", watched.socket, "-j", "monitor", "sessions"], stdout=subprocess.PIPE, text=True)
+    line, = wait_for(lambda: looks(watched.state), what="the line of the stream")
+    assert (line["kind"], line["question"]) == ("monitor", "sessions")
+    child.terminate()
+    child.communicate()
+
+
+def test_without_a_line_the_agent_gives_no_answer_and_goes_on(watched):
+    watched.ctl("user", "show", IN)
+    (watched.state / "chain.jsonl").rename(watched.state / "away")
+    (watched.state / "chain.jsonl").mkdir()
+    why = watched.refused("user", "show", IN)
+    assert "chain.jsonl" in why and "mend that" in why
+    assert watched.ctl("status")["version"]
+    (watched.state / "chain.jsonl").rmdir()
+    (watched.state / "away").rename(watched.state / "chain.jsonl")
+    watched.ctl("user", "show", IN)
+    assert len(looks(watched.state)) == 2
+
+
+def test_without_the_key_the_agent_leaves_a_line_where_a_case_is_given(running_lab):
+    running_lab.agent.ctl("user", "show", IN)
+    assert not looks(running_lab.agent.state)
+    running_lab.agent.ctl("user", "show", IN, "--case", "17")
+    assert [q["case"] for q in looks(running_lab.agent.state)] == ["17"]
+
+
+def test_who_has_the_ledger_locked_holds_up_looks_alone(watched):
+    watched.ctl("user", "show", IN)
+    with open(watched.state / "chain.jsonl") as ledger:
+        fcntl.flock(ledger, fcntl.LOCK_SH)
+        child = subprocess.Popen([CTL, "-s", watched.socket, "user", "show", IN], stdout=subprocess.PIPE)
+        assert watched.ctl("status")["version"] and child.poll() is None
+    assert child.wait(20) == 0 and len(looks(watched.state)) == 2
+    child.stdout.close()
+
+
+def test_a_page_that_refreshes_itself_leaves_one_line_a_user_and_question(watched, tmp_path):
+    desk = Desk(tmp_path / "desk", "--control", watched.socket)
+    try:
+        for user in ("ops", "ops", "both", "ops"):
+            for page in (f"/api/subscriber/{IN}", f"/api/explain/{IN}", "/api/subscriber/10.0.0.5"):
+                assert desk.ask(page, user=user).status == 200
+    finally:
+        desk.end()
+    lines = looks(watched.state)
+    assert {q["via"] for q in lines} == {"desk"}
+    hours = len({q["time"][:13] for q in lines})
+    asked = [(q["for"], q["kind"], q["question"]) for q in lines]
+    assert len(asked) <= 6 * hours and set(asked) == {
+        (user, kind, question) for user in ("ops", "both")
+        for kind, question in (("user show", IN), ("explain", IN), ("user show", "10.0.0.5"))}

@@ -145,7 +145,7 @@ def test_the_desk_leaves_the_same_lines(copy, running_lab, tmp_path):
 
 # ---- what the agent answers
 
-LOOKS = (("forward", IN), ("reverse", OUT), ("user", "show", IN), ("session", "list", IN, "--proto", "udp"), ("binding", "list", IN),
+LOOKS = (("user", "show", IN), ("session", "list", IN, "--proto", "udp"), ("binding", "list", IN),
          ("grant", "list", IN), ("portmap", "list", IN), ("top", "-n", "10"), ("explain", IN), ("trace", "start", "--in", IN), ("trace", "show"))
 
 
@@ -163,10 +163,14 @@ def test_each_look_that_the_agent_answers_leaves_its_line(watched):
         assert (line["via"], line["case"], line["reason"]) == ("command", "17", "an order"), line
         assert IN not in command or IN in line["question"], line
     assert len(looks(watched.state)) == len(LOOKS)
+    for n, command in enumerate((("forward", IN), ("reverse", OUT))):
+        watched.ctl(*command)
+        line = looks(watched.state)[len(LOOKS) + n]
+        assert (line["kind"], line["question"]) == command
     # What shows no person leaves none; a question that is asked again leaves another one.
     for command in (("status",), ("stats",), ("mapping", "list"), ("pool", "list"), ("user", "show", IN), ("user", "show", IN)):
         watched.ctl(*command)
-    assert len(looks(watched.state)) == len(LOOKS) + 2
+    assert len(looks(watched.state)) == len(LOOKS) + 4
     assert execute(CTL, "history", "verify", "--state-dir", watched.state).status == 0
 
 

@@ -36,11 +36,18 @@ static unsigned malformed(struct call *call, const char *text)
 	return 400;
 }
 
-/* Where the answers are looked for. */
-static void add_places(struct ask *a, const struct ask_at *at)
+static const char *asker(const struct call *call)
 {
-	ask_add_option(a, "--state-dir", at->state_dir);
-	ask_add_option(a, "--leases", at->leases);
+	return *call->user ? call->user : "a user of this machine";
+}
+
+/* Where the answers are looked for, for whom, and where that is noted. */
+static void add_places(struct ask *a, const struct call *call)
+{
+	ask_add_option(a, "--state-dir", call->at->state_dir);
+	ask_add_option(a, "--leases", call->at->leases);
+	ask_add_option(a, "--queries", call->at->queries);
+	ask_add_option(a, "--for", asker(call));
 }
 
 static unsigned answer_questions(struct call *call)
@@ -53,11 +60,6 @@ static unsigned answer_questions(struct call *call)
 	return ask_ctl(call->at, &ask, &call->out, &call->err);
 }
 
-static const char *asker(const struct call *call)
-{
-	return *call->user ? call->user : "a user of this machine";
-}
-
 static unsigned answer_who(struct call *call)
 {
 	struct ask ask = { { "who", "-" }, 2, &call->body };
@@ -65,7 +67,7 @@ static unsigned answer_who(struct call *call)
 
 	if (!n || n > FORM_LINES_MAX)
 		return malformed(call, "a body of 1 to 100000 lines is needed, each TIME ADDR:PORT with a time zone");
-	add_places(&ask, call->at);
+	add_places(&ask, call);
 	log_audit("%s asks who it was: %zu questions", asker(call), n);
 	return ask_ctl(call->at, &ask, &call->out, &call->err);
 }
@@ -85,10 +87,8 @@ static unsigned answer_evidence(struct call *call)
 	ask_add(&ask, form.endpoint);
 	ask_add_option(&ask, "--at", form.at);
 	ask_add(&ask, "--tar");
-	ask_add_option(&ask, "--for", *call->user ? call->user : NULL);
-	ask_add_option(&ask, "--queries", call->at->queries);
 	ask_add_option(&ask, "--key", call->at->key);
-	add_places(&ask, call->at);
+	add_places(&ask, call);
 	status = ask_archive(call->at, &ask, &call->archive, &call->archive_size, &call->err);
 	log_audit("%s takes evidence about %s at %s, case %s: %s", asker(call), form.endpoint, form.at, form.name,
 		  status == 200 ? "done" : call->err.text);
@@ -198,6 +198,7 @@ unsigned route_answer(const struct route *r, const char *rest, struct call *call
 	if (r->rest == REST_SUBSCRIBER && subscriber_read(rest, &subscriber)) {
 		ask_add(&ask, subscriber.addr);
 		ask_add_option(&ask, "--tenant", subscriber.tenant);
+		ask_add_option(&ask, "--for", asker(call));
 	} else if (*rest) {
 		ask_add(&ask, rest);
 	}

@@ -179,7 +179,7 @@ $(BUILD)/desk/%.o: desk/%.c
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -DDESK_CTL='"$(BINDIR)/detnatctl"' -c $< -o $@
 # The assembler puts them into the object.
-$(BUILD)/desk/assets.o: $(wildcard desk/www/*)
+$(BUILD)/desk/assets.o: $(wildcard desk/www/*) docs/reference/openapi.json
 # ccache does not see the files that the assembler includes.
 $(BUILD)/desk/assets.o: export CCACHE_DISABLE := 1
 $(BUILD)/xdp/%.o: xdp/%.c | $(SKELETONS)

@@ -17,6 +17,7 @@
 #include "samples.h"
 #include "server.h"
 #include "token_command.h"
+#include "token_guard.h"
 
 #define EXIT_USAGE 2
 #define PATH_ROOM  4096U
@@ -181,6 +182,8 @@ static int serve(const struct options *o, struct error *err)
 	int r = open_socket(o, &l, err), number;
 
 	hold_signals(&signals);
+	if (!r)
+		r = token_guard_open(o->tokens, err);
 	if (!r)
 		r = samples_start(&o->at, o->sample_s);
 	if (!r)

@@ -3,6 +3,7 @@
 #ifndef DETNAT_DESK_PAGES_H
 #define DETNAT_DESK_PAGES_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,7 +37,7 @@ struct call;
 struct route {
 	const char *path;
 	enum route_rest rest;
-	enum right right;
+	unsigned right;			       /* all of these bits, or 0: any */
 	bool page;			       /* the page's HTML, whose script asks the rest */
 	const char *words[3];		       /* detnatctl's; what follows the path is added */
 	unsigned (*answer)(struct call *call); /* here; with a body if `post` */
@@ -46,16 +47,26 @@ struct route {
 /* A request under way. */
 struct call {
 	const struct ask_at *at;
-	const char *user; /* "": none, on loopback */
-	const char *zone; /* of the query; NULL: none */
-	enum right right;
+	const char *user;  /* "": none, on loopback */
+	const char *zone;  /* of the query; NULL: none */
+	const char *known; /* the mark of the answer that the client has, of If-None-Match; NULL: none */
+	struct user_rights rights;
+	struct asker who;
+	int client;	    /* the socket */
 	struct buffer body; /* of a POST */
-	struct buffer out;  /* JSON, or nothing with the file of that name: */
-	char file[80];	    /* letters, digits, dots, underscores and hyphens; "": it is JSON */
-	int archive;	    /* instead of out, if there is a name: a file's descriptor */
-	uint64_t archive_size;
+	struct ask_answer answer;
+	char file[80]; /* under which an archive is kept: letters, digits, dots, underscores and hyphens; "": it is JSON
+			*/
+	char mark[80]; /* of the answer, for ETag; "": it has none */
+	char dir[PATH_MAX]; /* of the history, while it is asked about */
 	struct error err;
 };
+
+/* Adds where the answers are looked for, to the words of a question. */
+void call_add_places(struct call *call, struct ask *ask);
+
+/* Asks detnatctl, for who calls. As ask_ctl(). */
+unsigned call_ask(struct call *call, struct ask *ask);
 
 /* Finds the route; *ret_rest is what follows its path, "" for nothing. NULL: there is none, or the rest is malformed.
  */

@@ -65,7 +65,7 @@ def test_groups_decide(desk):
             assert desk.ask(path, user).status == lookup, (user, path)
         for path in ("/state", "/subscriber/10.0.0.2", *STATE):
             assert desk.ask(path, user).status == state, (user, path)
-    assert desk.ask("/api/me", "lea").json() == {"user": "lea", "look_up": True, "state": False}
+    assert desk.ask("/api/me", "lea").json() == {"user": "lea", "look_up": True, "history": True, "state": False, "subscribers": False}
 
 
 @pytest.mark.parametrize("user", ["<script>alert(1)</script>", '"><img src=x>', "-rf", "a" * 65, "ops ops", "../ops", "ops\tops", "\u00e9"])

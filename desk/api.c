@@ -13,7 +13,7 @@
 
 #define EACH (P(CASE) | P(REASON))
 
-static const struct api_route routes[] = {
+const struct api_route api_routes[] = {
 	{ API_PREFIX "/who", TOKEN_WHO, EACH | P(ENDPOINT) | P(AT) | P(MARGIN) | P(LIMIT) | P(OFFSET),
 	  P(REASON) | P(ENDPOINT), .get = true, .post = true, .ask = lookup_who },
 	{ API_PREFIX "/questions", TOKEN_QUESTIONS, EACH | P(ZONE), P(REASON), .post = true, .text = true,
@@ -24,6 +24,8 @@ static const struct api_route routes[] = {
 	  .get = true, .post = true, .ask = lookup_customer },
 	{ API_DOCUMENT, .get = true },
 };
+
+const unsigned n_api_routes = sizeof(api_routes) / sizeof(*api_routes);
 
 /* What a list of questions takes besides them. */
 #define LIST_TAKES (EACH | P(MARGIN))
@@ -37,9 +39,9 @@ bool api_owns(const char *path)
 
 const struct api_route *api_find(const char *path)
 {
-	for (unsigned i = 0; i < sizeof(routes) / sizeof(*routes); i++)
-		if (!strcmp(path, routes[i].path))
-			return &routes[i];
+	for (unsigned i = 0; i < n_api_routes; i++)
+		if (!strcmp(path, api_routes[i].path))
+			return &api_routes[i];
 	return NULL;
 }
 

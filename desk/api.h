@@ -3,7 +3,7 @@
 #ifndef DETNAT_DESK_API_H
 #define DETNAT_DESK_API_H
 
-#include "pages.h"
+#include "call.h"
 #include "params.h"
 #include "token_guard.h"
 
@@ -20,6 +20,10 @@ struct api_route {
 	bool text;	       /* a body is the question, never a form */
 	unsigned (*ask)(const struct lookup *l, struct call *call);
 };
+
+/* All of them, as docs/reference/openapi.json has them. */
+extern const struct api_route api_routes[];
+extern const unsigned n_api_routes;
 
 /* A request under way. */
 struct api_request {

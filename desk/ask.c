@@ -94,6 +94,11 @@ static uint64_t limit_of(const struct ask *ask)
 	return ask->archive ? ASK_ARCHIVE : ASK_OUTPUT;
 }
 
+static int seconds_of(const struct ask *ask)
+{
+	return ask->archive ? ASK_ARCHIVE_S : ASK_SECONDS;
+}
+
 static int open_file(struct ask_answer *to)
 {
 	to->fd = open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -167,7 +172,7 @@ static bool is_wanted(void *arg)
  * says. */
 static int talk(struct child *c, const struct ask *ask, struct ask_answer *out, struct ask_answer *messages)
 {
-	int64_t until = now_ms() + INT64_C(1000) * ASK_SECONDS;
+	int64_t until = now_ms() + INT64_C(1000) * seconds_of(ask);
 	size_t done = 0;
 	int r = 0;
 
@@ -237,12 +242,12 @@ static unsigned explain(int status, const struct buffer *messages, struct error 
 	}
 }
 
-static unsigned broke_off(int r, struct error *err)
+static unsigned broke_off(int r, const struct ask *ask, struct error *err)
 {
 	if (r == -ETIME) {
 		error_set(err, 0,
 			  "the agent did not answer within %d s; try again, or see `detnatctl status` on the gateway",
-			  ASK_SECONDS);
+			  seconds_of(ask));
 		return 504;
 	}
 	if (r == -EBUSY)
@@ -293,7 +298,7 @@ static unsigned run(const struct ask_at *at, char *const *argv, const struct ask
 	r = talk(&c, ask, out, &messages);
 	status = finish(&c, r != 0);
 	if (r)
-		return broke_off(r, err);
+		return broke_off(r, ask, err);
 	/* Findings and unanswered questions end with status 1, and are answers. */
 	if ((!out->text.size && !out->size) || (status != 0 && (ask->archive || status != STATUS_REFUSED)))
 		return explain(status, &messages.text, err);
@@ -328,7 +333,7 @@ unsigned ask_ctl(const struct ask_at *at, const struct ask *ask, struct ask_answ
 	}
 	if (ask->archive)
 		r = open_file(&out);
-	status = r ? broke_off(r, err) : run(at, (char *const *)argv, ask, &out, err);
+	status = r ? broke_off(r, ask, err) : run(at, (char *const *)argv, ask, &out, err);
 	share_give(SHARE_PROCESSES, ask->who, 1);
 	if (status == 200) {
 		*ret = out;

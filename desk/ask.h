@@ -13,6 +13,7 @@
 #include "shares.h"
 
 #define ASK_SECONDS   15
+#define ASK_ARCHIVE_S 45 /* for an archive */
 #define ASK_WAIT_S    5U /* for its turn */
 #define ASK_MAX_WORDS 20U
 #define ASK_OUTPUT    (64U << 20)
@@ -57,7 +58,7 @@ void ask_add_option(struct ask *a, const char *option, const char *value);
 /*
  * Runs detnatctl -j with the words, and ends it when nobody waits for it any more. Returns the status of HTTP: 200 with
  * its output, or another one with err, which says what to do about it: 404 nothing found, 400 malformed, 413 the answer
- * is too long, 503 the agent or a share of what all use is missing, 504 no answer in ASK_SECONDS, 502 anything else.
+ * is too long, 503 the agent or a share of what all use is missing, 504 no answer in time, 502 anything else.
  */
 unsigned ask_ctl(const struct ask_at *at, const struct ask *ask, struct ask_answer *ret, struct error *err);
 

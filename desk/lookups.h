@@ -4,7 +4,7 @@
 #ifndef DETNAT_DESK_LOOKUPS_H
 #define DETNAT_DESK_LOOKUPS_H
 
-#include "pages.h"
+#include "call.h"
 #include "params.h"
 
 /* A question. Its values were checked; those that are NULL were not given. */

@@ -6,17 +6,11 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "forms.h"
+#include "history_mark.h"
 #include "lookups.h"
 #include "proto/label.h"
 #include "samples.h"
 #include "state_dir.h"
-
-unsigned call_ask(struct call *call, struct ask *ask)
-{
-	ask->who = &call->who;
-	ask->client = call->client;
-	return ask_ctl(call->at, ask, &call->answer, &call->err);
-}
 
 static unsigned memory(struct call *call)
 {
@@ -51,12 +45,6 @@ static unsigned malformed(struct call *call, const char *text)
 {
 	error_set(&call->err, 0, "%s", text);
 	return 400;
-}
-
-void call_add_places(struct call *call, struct ask *ask)
-{
-	ask_add_option(ask, "--state-dir", state_dir_known(call->at, call->dir));
-	ask_add_option(ask, "--leases", call->at->leases);
 }
 
 static unsigned answer_questions(struct call *call)
@@ -100,12 +88,22 @@ static unsigned answer_evidence(struct call *call)
 	return status;
 }
 
+/* Who has the list already is told so without asking for it again. */
 static unsigned answer_history(struct call *call)
 {
 	struct ask ask = { .words = { "history", "list", "--no-grants" }, .n = 3 };
+	const char *dir = state_dir_known(call->at, call->dir);
+	struct history_seen seen;
+	unsigned status;
 
-	ask_add_option(&ask, "--state-dir", state_dir_known(call->at, call->dir));
-	return call_ask(call, &ask);
+	history_look(dir, &seen);
+	if (call->known && history_mark_recall(&seen, call) && !strcmp(call->known, call->mark))
+		return 200;
+	ask_add_option(&ask, "--state-dir", dir);
+	status = call_ask(call, &ask);
+	if (status == 200)
+		history_mark_make(&seen, call);
+	return status;
 }
 
 /* The words of detnatctl are here, and nowhere else: each of them reads, and evidence notes its use. */

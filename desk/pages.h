@@ -3,12 +3,10 @@
 #ifndef DETNAT_DESK_PAGES_H
 #define DETNAT_DESK_PAGES_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ask.h"
-#include "users.h"
+#include "call.h"
 
 /* A file of desk/www, in the program. */
 struct asset {
@@ -31,8 +29,6 @@ int page_make(struct buffer *ret, char ret_hash[static PAGE_POLICY_HASH]);
 /* REST_SUBSCRIBER: an address, and perhaps a slash and the tenant. */
 enum route_rest { REST_NONE, REST_SUBSCRIBER, REST_PREFIX };
 
-struct call;
-
 /* Exactly one of page, words and answer is set, as to how it is answered. */
 struct route {
 	const char *path;
@@ -43,30 +39,6 @@ struct route {
 	unsigned (*answer)(struct call *call); /* here; with a body if `post` */
 	bool post;
 };
-
-/* A request under way. */
-struct call {
-	const struct ask_at *at;
-	const char *user;  /* "": none, on loopback */
-	const char *zone;  /* of the query; NULL: none */
-	const char *known; /* the mark of the answer that the client has, of If-None-Match; NULL: none */
-	struct user_rights rights;
-	struct asker who;
-	int client;	    /* the socket */
-	struct buffer body; /* of a POST */
-	struct ask_answer answer;
-	char file[80]; /* under which an archive is kept: letters, digits, dots, underscores and hyphens; "": it is JSON
-			*/
-	char mark[80]; /* of the answer, for ETag; "": it has none */
-	char dir[PATH_MAX]; /* of the history, while it is asked about */
-	struct error err;
-};
-
-/* Adds where the answers are looked for, to the words of a question. */
-void call_add_places(struct call *call, struct ask *ask);
-
-/* Asks detnatctl, for who calls. As ask_ctl(). */
-unsigned call_ask(struct call *call, struct ask *ask);
 
 /* Finds the route; *ret_rest is what follows its path, "" for nothing. NULL: there is none, or the rest is malformed.
  */

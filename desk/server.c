@@ -89,7 +89,10 @@ static bool is_of_host(const char *origin, const char *host)
 	if (!name || !n)
 		return false;
 	name += 3;
-	return !strncasecmp(name, host, n) && (host[n] ? !strcasecmp(name + n, host + n) : !name[n] || name[n] == ':');
+	if (strncasecmp(name, host, n) != 0)
+		return false;
+	return host[n] ? !strcasecmp(name + n, host + n)
+		       : !name[n] || (name[n] == ':' && strspn(name + n + 1, "0123456789") == strlen(name + n + 1));
 }
 
 /* Whether a browser says that a page of elsewhere asks. Older ones say it of a POST only, by its origin. */

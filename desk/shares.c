@@ -16,7 +16,7 @@
 #define WAITING_MAX 16U
 #define LOOK_MS	    200
 
-/* At most so much of each: together, by one asker, and by all of a kind. */
+/* At most so much of each: together, by one asker of a kind, and by all of it. */
 static const struct {
 	uint64_t all, one, kind[N_ASKING];
 } limits[N_SHARES] = {
@@ -28,7 +28,7 @@ static const struct {
 };
 
 struct use {
-	char name[ASKER_NAME]; /* "": free */
+	struct asker who; /* without a name: free */
 	uint64_t taken[N_SHARES];
 	unsigned waiting;
 };
@@ -38,15 +38,15 @@ static pthread_cond_t given = PTHREAD_COND_INITIALIZER;
 static struct use uses[ASKERS_MAX];
 static uint64_t all[N_SHARES], by_kind[N_SHARES][N_ASKING];
 
-/* The asker's use, one without any if it has none; NULL if there are too many. */
+/* The asker's use, of the kind that it asks; one without any if it has none; NULL if there are too many. */
 static struct use *use_of(const struct asker *who)
 {
 	struct use *vacant = NULL;
 
 	for (unsigned i = 0; i < ASKERS_MAX; i++) {
-		if (!strcmp(uses[i].name, who->name))
+		if (uses[i].who.asking == who->asking && !strcmp(uses[i].who.name, who->name))
 			return &uses[i];
-		if (!*uses[i].name)
+		if (!*uses[i].who.name)
 			vacant = &uses[i];
 	}
 	return vacant;
@@ -67,7 +67,7 @@ static bool take(enum share what, const struct asker *who, uint64_t n)
 	if (!u || n > limits[what].all - all[what] || n + u->taken[what] > limits[what].one ||
 	    n + by_kind[what][who->asking] > limits[what].kind[who->asking])
 		return false;
-	snprintf(u->name, sizeof(u->name), "%s", who->name);
+	u->who = *who;
 	u->taken[what] += n;
 	all[what] += n;
 	by_kind[what][who->asking] += n;
@@ -141,7 +141,7 @@ bool share_wait(enum share what, const struct asker *who, uint64_t n, unsigned s
 	pthread_mutex_lock(&mutex);
 	u = use_of(who);
 	if (u && u->waiting < WAITING_MAX) {
-		snprintf(u->name, sizeof(u->name), "%s", who->name);
+		u->who = *who;
 		u->waiting++;
 		taken = wait_for(what, who, n, now_s() + seconds, wanted, arg);
 		u->waiting--;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What all askers share, and how much of it one of them, or all of a kind, may have at a time: so none of them, and no
- * agent that hangs, takes everything. Thread-safe.
+ * What all askers share, and how much of it one of them may have of a kind, and all of the kind, at a time: so none of
+ * them, and no agent that hangs, takes everything. Thread-safe.
  */
 #ifndef DETNAT_DESK_SHARES_H
 #define DETNAT_DESK_SHARES_H

@@ -18,6 +18,7 @@
 #include "json_get.h"
 #include "leases/lease_erase.h"
 #include "leases/lease_files.h"
+#include "looks.h"
 #include "plan/blocks.h"
 
 /* An address that the customer had at some time. */
@@ -287,20 +288,24 @@ int customer_list(const char *socket, const cJSON *args, struct writer *w, struc
 			     .w = w };
 	const char *from = json_text(args, "from", NULL), *to = json_text(args, "to", NULL);
 	_cleanup_free_ char *own = NULL;
+	_cleanup_looks_ struct looks looks = { 0 };
 	struct history_files f;
 	char at[PATH_MAX];
 	int status;
 
 	if ((from && time_parse(from, &x.from)) || (to && time_parse(to, &x.to)) || x.from > x.to)
 		return error_set(err, EXIT_USAGE, "customer: --from TIME comes before --to TIME");
-	if (cJSON_HasObjectItem(args, "case") || cJSON_HasObjectItem(args, "dry_run"))
-		return error_set(err, EXIT_USAGE, "customer: --case and --dry-run belong to --erase");
+	if (cJSON_HasObjectItem(args, "dry_run"))
+		return error_set(err, EXIT_USAGE, "customer: --dry-run belongs to --erase");
 	status = history_read_named(socket, args, true, &f, &own, err);
 	if (status)
 		return status;
 	mac_text(x.customer, x.mac);
 	x.history = &f.index;
-	status = list(&x, json_text(args, "leases", lease_directory(own, at)), err);
+	looks_begin(&looks, "customer", args, &f, own);
+	looks_add_text(&looks, x.customer);
+	status = looks_write(&looks, err);
+	status = status ? status : list(&x, json_text(args, "leases", lease_directory(own, at)), err);
 	history_files_free(&f);
 	free(x.had);
 	free(x.cut);

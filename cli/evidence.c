@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* evidence: the answer to a question, what proves it, and checksums, in a directory of its own. */
+#include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <detnat/version.h>
 
 #include "base/json_scan.h"
-#include "base/ledger.h"
+#include "base/whole_file.h"
 #include "base/text.h"
 #include "customer.h"
 #include "evidence_files.h"
@@ -17,12 +17,15 @@
 #include "history_files.h"
 #include "json_get.h"
 #include "leases/lease_files.h"
+#include "looks.h"
 #include "who_rows.h"
+
+#define HEAD_MAX 4096U
 
 /* A question, and its answer. */
 struct asked {
 	const char *name, *endpoint;
-	const char *for_whom; /* the user for whom it is asked, such as the desk's; NULL: the process's own */
+	struct looks looks;
 	int64_t t, now, margin;
 	char *json, *text; /* the answer */
 	char in_addr[ADDR_TEXT];
@@ -35,6 +38,7 @@ static void free_asked(struct asked *a)
 {
 	free(a->json);
 	free(a->text);
+	looks_free(&a->looks);
 }
 
 static bool good_name(const char *name)
@@ -56,7 +60,7 @@ static int answer_as(const struct history_files *f, const char *dir, const struc
 
 	if (!out)
 		return -ENOMEM;
-	who_answer(f, dir, q->endpoint, q->t, args, &w, &err);
+	who_answer(f, dir, q->endpoint, q->t, args, NULL, &w, &err);
 	fflush(out);
 	if (!json && *err.text)
 		fprintf(out, "%s\n", err.text);
@@ -87,19 +91,6 @@ static int ask(const struct history_files *f, const char *dir, const cJSON *args
 	return 0;
 }
 
-/* The user, who became him by sudo, and for whom he asks. */
-static void add_user(cJSON *json, const char *for_whom)
-{
-	const struct passwd *user = getpwuid(getuid());
-	const char *sudo = getenv("SUDO_USER");
-
-	cJSON_AddStringToObject(json, "user", user ? user->pw_name : "unknown");
-	if (sudo)
-		cJSON_AddStringToObject(json, "sudo_user", sudo);
-	if (for_whom)
-		cJSON_AddStringToObject(json, "for", for_whom);
-}
-
 /* On one line, as whatever is shown on a terminal. NULL: out of memory. */
 static char *print_json(const cJSON *json)
 {
@@ -117,42 +108,39 @@ static char *print_json(const cJSON *json)
 	return NULL;
 }
 
-static char *question_text(const struct asked *a, const char *time_key, bool digest)
+static char *question_text(const struct asked *a)
 {
 	_cleanup_json_ cJSON *json = cJSON_CreateObject();
-	char when[TIME_TEXT], hash[SHA256_TEXT];
+	const struct query *q = &a->looks.query;
+	char when[TIME_TEXT];
 
-	cJSON_AddStringToObject(json, time_key, time_format(a->now, when));
-	add_user(json, a->for_whom);
+	cJSON_AddStringToObject(json, "asked", time_format(a->now, when));
+	cJSON_AddStringToObject(json, "user", q->user);
+	if (q->sudo_user)
+		cJSON_AddStringToObject(json, "sudo_user", q->sudo_user);
+	if (q->for_whom)
+		cJSON_AddStringToObject(json, "for", q->for_whom);
 	cJSON_AddStringToObject(json, "case", a->name);
+	if (q->reason)
+		cJSON_AddStringToObject(json, "reason", q->reason);
 	cJSON_AddStringToObject(json, "endpoint", a->endpoint);
 	cJSON_AddStringToObject(json, "at", time_format(a->t, when));
-	evidence_digest(a->json, strlen(a->json), hash);
-	if (digest)
-		cJSON_AddStringToObject(json, "answer", hash);
 	return print_json(json);
 }
 
 /* The use becomes a line, without which there is no evidence. */
-static int note_query(const struct asked *a, const char *dir, struct error *err)
+static int note_query(struct asked *a, struct error *err)
 {
-	char *text = question_text(a, "time", true), file[LEDGER_NAME];
-	size_t size = text ? strlen(text) : 0;
-	int r;
+	char hash[SHA256_TEXT];
 
-	if (!text)
-		return error_set(err, -ENOMEM, "out of memory");
-	ledger_file_name(LEDGER_QUERIES, a->now, file);
-	/* Without the braces, as a line of its own. */
-	text[size - 1] = '\n';
-	r = ledger_append(dir, file, text + 1, size - 1, a->now, err);
-	free(text);
-	return r;
+	evidence_digest(a->json, strlen(a->json), hash);
+	a->looks.query.answer = hash;
+	return looks_note(&a->looks, a->endpoint, a->t, err);
 }
 
 static int write_question(struct evidence *e, const struct asked *a, struct error *err)
 {
-	char *text = question_text(a, "asked", false);
+	char *text = question_text(a);
 	int r = text ? evidence_write(e, "question.json", text, strlen(text), err)
 		     : error_set(err, -ENOMEM, "out of memory");
 
@@ -220,6 +208,26 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 	return r ? r : write_page(e, a->name, text, err);
 }
 
+/* Whoever is handed the evidence owes nobody a line about his looks at it. */
+static int write_head(struct evidence *e, const char *dir, struct error *err)
+{
+	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(at, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_free_ char *text = NULL;
+	size_t size, n = strlen(HISTORY_HEAD_AUDIT);
+	char *audit;
+	int r = fd < 0 ? -errno : file_read(fd, HEAD_MAX, &text, &size);
+
+	if (r)
+		return r == -ENOENT ? 0 : error_set(err, r, "%.200s/" HISTORY_HEAD_FILE ": %s", dir, strerror(-r));
+	audit = memmem(text, size, HISTORY_HEAD_AUDIT, n);
+	if (audit) {
+		size -= n;
+		memmove(audit, audit + n, size - (size_t)(audit - text));
+	}
+	return evidence_write(e, HISTORY_HEAD_FILE, text, size, err);
+}
+
 /* The head goes first, so that the copy of a growing history has the lines that it names. */
 static int write_all(struct evidence *e, const struct asked *a, const char *dir, const char *key, struct error *err)
 {
@@ -228,7 +236,7 @@ static int write_all(struct evidence *e, const struct asked *a, const char *dir,
 
 	r = r ? r : evidence_write(e, "answer.json", a->json, strlen(a->json), err);
 	r = r ? r : evidence_write(e, "version.txt", version, strlen(version), err);
-	r = r ? r : evidence_copy(e, dir, "history.head", err);
+	r = r ? r : write_head(e, dir, err);
 	r = r ? r : evidence_copy(e, dir, "history.jsonl", err);
 	r = r ? r : evidence_copy(e, dir, CLAIMS_FILE, err);
 	if (!r && has_leases(a))
@@ -243,14 +251,14 @@ static int begin(struct evidence *e, const struct asked *a, const cJSON *args, b
 		   : evidence_begin(e, json_text(args, "directory", "."), a->name, err);
 }
 
-static int make(const struct asked *a, const char *dir, const cJSON *args, struct writer *w, struct error *err)
+static int make(struct asked *a, const char *dir, const cJSON *args, struct writer *w, struct error *err)
 {
 	bool tar = cJSON_IsTrue(json_get(args, "tar"));
 	struct evidence e = { 0 };
 	int r = begin(&e, a, args, tar, err);
 
 	r = r ? r : write_all(&e, a, dir, json_text(args, "key", NULL), err);
-	r = r ? r : note_query(a, json_text(args, "queries", dir), err);
+	r = r ? r : note_query(a, err);
 	r = r ? r : tar ? evidence_tar(&e, a->name, w->out, err) : evidence_finish(&e, err);
 	evidence_close(&e);
 	if (r || tar)
@@ -267,9 +275,8 @@ static int make(const struct asked *a, const char *dir, const cJSON *args, struc
 static int evidence_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	const char *at = json_text(args, "at", NULL);
-	struct asked a = { .name = json_text(args, "case", ""),
+	struct asked a = { .name = json_text(args, "name", ""),
 			   .endpoint = json_text(args, "endpoint", ""),
-			   .for_whom = json_text(args, "for", NULL),
 			   .now = time(NULL) };
 	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
@@ -291,6 +298,10 @@ static int evidence_run(const char *socket, const cJSON *args, struct writer *w,
 	if (status)
 		return status;
 	history_warn(&f);
+	looks_init(&a.looks, "evidence", args, dir);
+	a.looks.wanted = true;
+	if (!a.looks.query.case_id)
+		a.looks.query.case_id = a.name;
 	status = ask(&f, dir, args, &a) ? error_set(err, EXIT_REFUSED, "out of memory") : make(&a, dir, args, w, err);
 	history_files_free(&f);
 	free_asked(&a);

@@ -29,6 +29,7 @@ extern const unsigned n_api_routes;
 struct api_request {
 	const struct api_route *route;
 	struct token_pass pass;
+	char whom[LABEL_TEXT + 8]; /* as lines name it */
 	struct params params;
 	struct error malformed; /* of its parameters; "": nothing is */
 	bool list;		/* its body is the question */
@@ -60,6 +61,6 @@ void api_param(struct api_request *q, const char *key, const char *value, size_t
 unsigned api_answer(struct api_request *q, struct call *call);
 
 /* Notes a request that was refused before it was read. */
-void api_note_refusal(const struct api_request *q, unsigned status);
+void api_note_refusal(const struct api_request *q, unsigned status, struct call *call);
 
 #endif

@@ -15,7 +15,7 @@
 #define ASK_SECONDS   15
 #define ASK_ARCHIVE_S 45 /* for an archive */
 #define ASK_WAIT_S    5U /* for its turn */
-#define ASK_MAX_WORDS 20U
+#define ASK_MAX_WORDS 32U
 #define ASK_OUTPUT    (64U << 20)
 #define ASK_IN_MEMORY (256U << 10)
 #define ASK_ARCHIVE   (2ULL << 30)

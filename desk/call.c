@@ -7,6 +7,8 @@ void call_add_places(struct call *call, struct ask *ask)
 {
 	ask_add_option(ask, "--state-dir", state_dir_known(call->at, call->dir));
 	ask_add_option(ask, "--leases", call->at->leases);
+	ask_add_option(ask, "--queries", call->at->queries);
+	ask_add_option(ask, "--for", call->whom);
 }
 
 unsigned call_ask(struct call *call, struct ask *ask)

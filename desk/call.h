@@ -12,6 +12,7 @@
 struct call {
 	const struct ask_at *at;
 	const char *user;  /* "": none, on loopback */
+	const char *whom;  /* who asks, for the lines about it; NULL: nobody who is known */
 	const char *zone;  /* of the query; NULL: none */
 	const char *known; /* the mark of the answer that the client has, of If-None-Match; NULL: none */
 	struct user_rights rights;
@@ -26,7 +27,7 @@ struct call {
 	struct error err;
 };
 
-/* Adds where the answers are looked for, to the words of a question. */
+/* Adds where the answers are looked for, for whom, and where that is noted, to the words of a question. */
 void call_add_places(struct call *call, struct ask *ask);
 
 /* Asks detnatctl, for who calls. As ask_ctl(). */

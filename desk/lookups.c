@@ -8,6 +8,14 @@ static void add(struct ask *ask, const char *option, const struct lookup *l, enu
 	ask_add_option(ask, option, l->value[which]);
 }
 
+/* Where it is looked for, and what its line in the ledger says. */
+static void add_look(struct ask *ask, const struct lookup *l, struct call *call)
+{
+	call_add_places(call, ask);
+	add(ask, "--case", l, PARAM_CASE);
+	add(ask, "--reason", l, PARAM_REASON);
+}
+
 static bool is_permitted(const struct call *call)
 {
 	size_t size;
@@ -44,7 +52,7 @@ unsigned lookup_who(const struct lookup *l, struct call *call)
 	add(&ask, "--margin", l, PARAM_MARGIN);
 	add(&ask, "--limit", l, PARAM_LIMIT);
 	add(&ask, "--offset", l, PARAM_OFFSET);
-	call_add_places(call, &ask);
+	add_look(&ask, l, call);
 	return ask_permitted(call, &ask);
 }
 
@@ -65,10 +73,8 @@ static unsigned make_evidence(const struct lookup *l, struct call *call)
 
 	add(&ask, "--at", l, PARAM_AT);
 	add(&ask, "--margin", l, PARAM_MARGIN);
-	ask_add_option(&ask, "--for", l->whom);
-	ask_add_option(&ask, "--queries", call->at->queries);
 	ask_add_option(&ask, "--key", call->at->key);
-	call_add_places(call, &ask);
+	add_look(&ask, l, call);
 	status = call_ask(call, &ask);
 	if (status == 200)
 		snprintf(call->file, sizeof(call->file), "%s.tar", name);
@@ -94,7 +100,7 @@ unsigned lookup_customer(const struct lookup *l, struct call *call)
 	add(&ask, "--from", l, PARAM_FROM);
 	add(&ask, "--to", l, PARAM_TO);
 	ask_add_option(&ask, "--tenant", call->rights.seen.n ? call->rights.seen.name[0] : NULL);
-	call_add_places(call, &ask);
+	add_look(&ask, l, call);
 	/* Whatever it begins with, it is no option. */
 	ask_add(&ask, "--");
 	ask_add(&ask, l->value[PARAM_CUSTOMER]);

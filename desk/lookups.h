@@ -10,8 +10,7 @@
 /* A question. Its values were checked; those that are NULL were not given. */
 struct lookup {
 	const char *value[N_PARAMS];
-	bool list;	  /* the body of the call is the question, or has a line for each */
-	const char *whom; /* who asks; NULL: the desk's own user */
+	bool list; /* the body of the call is the question, or has a line for each */
 };
 
 /*

@@ -54,18 +54,13 @@ static unsigned answer_questions(struct call *call)
 	return lookup_questions(&(struct lookup){ .value = { [PARAM_ZONE] = call->zone }, .list = true }, call);
 }
 
-static const char *asker(const struct call *call)
-{
-	return *call->user ? call->user : "a user of this machine";
-}
-
 static unsigned answer_who(struct call *call)
 {
 	size_t n = form_lines(call->body.data, call->body.size);
 
 	if (!n || n > FORM_LINES_MAX)
 		return malformed(call, "a body of 1 to 100000 lines is needed, each TIME ADDR:PORT with a time zone");
-	log_audit("%s asks who it was: %zu questions", asker(call), n);
+	log_audit("%s asks who it was: %zu questions", call->whom, n);
 	return lookup_who(&(struct lookup){ .list = true }, call);
 }
 
@@ -74,7 +69,6 @@ static unsigned answer_evidence(struct call *call)
 	struct form_evidence form;
 	struct lookup l = {
 		.value = { [PARAM_CASE] = form.name, [PARAM_ENDPOINT] = form.endpoint, [PARAM_AT] = form.at },
-		.whom = *call->user ? call->user : NULL,
 	};
 	unsigned status;
 
@@ -83,7 +77,7 @@ static unsigned answer_evidence(struct call *call)
 				 "a body of one line is needed, CASE TIME ADDR:PORT; a case has up to 64 letters, "
 				 "digits, dots, underscores and hyphens");
 	status = lookup_evidence(&l, call);
-	log_audit("%s takes evidence about %s at %s, case %s: %s", asker(call), form.endpoint, form.at, form.name,
+	log_audit("%s takes evidence about %s at %s, case %s: %s", call->whom, form.endpoint, form.at, form.name,
 		  status == 200 ? "done" : call->err.text);
 	return status;
 }
@@ -199,6 +193,7 @@ unsigned route_answer(const struct route *r, const char *rest, struct call *call
 	if (r->rest == REST_SUBSCRIBER && subscriber_read(rest, &subscriber)) {
 		ask_add(&ask, subscriber.addr);
 		ask_add_option(&ask, "--tenant", subscriber.tenant);
+		ask_add_option(&ask, "--for", call->whom);
 	} else if (*rest) {
 		ask_add(&ask, rest);
 	}

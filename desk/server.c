@@ -114,6 +114,7 @@ static unsigned identify(struct MHD_Connection *c, struct request *q, const char
 	const char *user;
 
 	snprintf(q->call.who.name, ASKER_NAME, "nobody");
+	q->call.whom = "a user of this machine";
 	if (!proxied) {
 		*ret_text = "this is not the name of a loopback address; open the page as http://127.0.0.1 or "
 			    "http://localhost";
@@ -128,6 +129,7 @@ static unsigned identify(struct MHD_Connection *c, struct request *q, const char
 	if (!user_name_valid(user))
 		return MHD_HTTP_FORBIDDEN;
 	snprintf(q->user, sizeof(q->user), "%s", user);
+	q->call.whom = q->user;
 	snprintf(q->call.who.name, ASKER_NAME, "user %s", user);
 	user_rights(user, &q->call.rights);
 	*ret_text = "this user is in none of the groups detnat-lea, detnat-state and detnat; an administrator can add "
@@ -196,7 +198,7 @@ static unsigned refuse_program(struct MHD_Connection *c, const char *path, const
 	*ret_text = q->api.pass.why;
 	q->refusal.retry_s = q->api.pass.retry_s;
 	if (status)
-		api_note_refusal(&q->api, status);
+		api_note_refusal(&q->api, status, &q->call);
 	else
 		MHD_get_connection_values_n(c, MHD_GET_ARGUMENT_KIND, add_param, &q->api);
 	return status;

@@ -34,6 +34,11 @@ static int kind_parse(const char *name, size_t size, unsigned *ret)
 	return -EINVAL;
 }
 
+bool token_name_valid(const char *name)
+{
+	return label_valid(name) && strlen(name) <= TOKEN_NAME_MAX;
+}
+
 int token_kinds_parse(const char *text, unsigned *ret)
 {
 	unsigned kinds = 0;
@@ -113,7 +118,7 @@ enum key { KEY_NAME, KEY_HASH, KEY_KINDS, KEY_TENANT, KEY_RATE, KEY_CREATED, KEY
 static const struct {
 	const char *name, *expected;
 } keys[N_KEYS] = {
-	[KEY_NAME] = { "name", LABEL_EXPECTED },
+	[KEY_NAME] = { "name", TOKEN_NAME_EXPECTED },
 	[KEY_HASH] = { "sha256", "64 hexadecimal digits" },
 	[KEY_KINDS] = { "kinds", "who, questions, evidence, customer, with commas between" },
 	[KEY_TENANT] = { "tenant", LABEL_EXPECTED },
@@ -144,7 +149,7 @@ static int value_parse(enum key key, const char *text, struct token *t)
 {
 	switch (key) {
 	case KEY_NAME:
-		return label_parse(text, t->name);
+		return token_name_valid(text) ? label_parse(text, t->name) : -EINVAL;
 	case KEY_HASH:
 		return hash_parse(text, t->hash);
 	case KEY_KINDS:

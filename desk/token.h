@@ -12,9 +12,12 @@
 #include "base/error.h"
 #include "proto/label.h"
 
-#define TOKENS_MAX   1000U
-#define TOKEN_HASH   32U
-#define TOKEN_RANDOM 32U /* octets of a secret */
+#define TOKENS_MAX 1000U
+/* Octets of a name at most; it is a label otherwise. */
+#define TOKEN_NAME_MAX	    48U
+#define TOKEN_NAME_EXPECTED "a name of 1 to 48 of A-Z, a-z, 0-9, \".\", \"_\" and, not first, \"-\""
+#define TOKEN_HASH	    32U
+#define TOKEN_RANDOM	    32U /* octets of a secret */
 /* Room for a secret, "detnat_" and 43 letters of base64url. */
 #define TOKEN_SECRET 64U
 /* Room for "1000000/min". */
@@ -46,6 +49,8 @@ struct tokens {
 };
 
 enum token_state { TOKEN_VALID, TOKEN_REVOKED, TOKEN_EXPIRED };
+
+bool token_name_valid(const char *name);
 
 /* "who,customer": names of kinds. 0 or -EINVAL. */
 int token_kinds_parse(const char *text, unsigned *ret);

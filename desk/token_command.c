@@ -58,8 +58,8 @@ static int read_expiry(const char *text, int64_t now, int64_t *ret, struct error
 static int read_token(const struct words *w, int64_t now, struct token *ret, struct error *err)
 {
 	*ret = (struct token){ .rate = USUAL_RATE, .created = now, .expires = TOKEN_NEVER, .revoked = TOKEN_NEVER };
-	if (!w->name || !label_valid(w->name))
-		return error_set(err, -EINVAL, "token add needs " LABEL_EXPECTED);
+	if (!w->name || !token_name_valid(w->name))
+		return error_set(err, -EINVAL, "token add needs " TOKEN_NAME_EXPECTED);
 	snprintf(ret->name, sizeof(ret->name), "%s", w->name);
 	if (!w->kinds || token_kinds_parse(w->kinds, &ret->kinds))
 		return error_set(err, -EINVAL,

@@ -12,6 +12,7 @@
 #include "history/history_claims.h"
 
 #define HEAD_MAX_SIZE 512
+#define AUDIT	      "\"audit_queries\":true"
 
 static int read_head(int dir, struct history_head *ret)
 {
@@ -24,6 +25,8 @@ static int read_head(int dir, struct history_head *ret)
 
 	if (r)
 		return r;
+	/* Whoever damages the head does not get rid of it by that. */
+	ret->audit_queries = memmem(text, size, HISTORY_HEAD_AUDIT, strlen(HISTORY_HEAD_AUDIT));
 	json = cJSON_ParseWithLength(text, size);
 	if (strlen(json_text(json, "hash", "")) != HASH_TEXT - 1 || !json_count(json, "line", &ret->line) ||
 	    !json_time(json, "time", &ret->time)) {

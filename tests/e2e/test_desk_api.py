@@ -112,8 +112,45 @@ def test_evidence_is_an_archive_and_leaves_its_line(program, place):
     assert answer.status == 200 and answer.headers["Content-Type"] == "application/x-tar", answer
     with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
         assert json.load(archive.extractfile("2026-18/answer.json"))["customer"]["id"] == "alice"
-    lines = [json.loads(line) for line in next((place / "queries").glob("queries-*.jsonl")).read_text().splitlines()]
-    assert [line["for"] for line in lines if line["case"] == "2026-18"] == [program.name]
+    line, = (line for line in lines_of(program) if line.get("case") == "2026-18")
+    assert (line["via"], line["kind"], line["endpoint"], line["reason"]) == ("desk", "evidence", OUT, "court") and len(line["answer"]) == 64
+
+
+def lines_of(program):
+    """Those of the ledger about what it asked."""
+    lines = (json.loads(line) for line in next((program.tokens.parent / "queries").glob("queries-*.jsonl")).read_text().splitlines())
+    return [line for line in lines if line["for"] == f"token {program.name}"]
+
+
+def test_each_request_leaves_its_line_in_the_ledger(desk, place):
+    it = Program(desk, place / "tokens", "noted", kinds="who,questions,customer")
+    why = {"case": "2026-19", "reason": "abuse \u202e \u00e9"}
+    at = "2999-01-31T13:05:00Z"
+    assert it.ask("who", endpoint=OUT, at=at, **why).status == 200
+    assert it.ask("who", f"{at} {OUT}\n2001-01-01T00:00:00Z {OUT}\n", TEXT, **why).status == 200
+    assert it.ask("customer", customer="alice", **why).status == 200
+    assert it.ask("questions", "hello", **why).status == 200
+    assert it.ask("evidence", **why).status == 405 and it.ask("evidence", "", FORM, **why).status == 403
+    assert it.ask("who", endpoint=OUT, frob="1", **why).status == 400
+    lines = lines_of(it)
+    assert [(line["kind"], line.get("endpoint") or line.get("question"), line.get("refused")) for line in lines] == [
+        ("who", OUT, None), ("who", OUT, None), ("who", OUT, None), ("customer", "alice", None), ("questions", "1 lines", None),
+        ("evidence", None, "this token is not for questions of this kind"), ("who", OUT, '"frob" is no parameter here')]
+    assert all(line["case"] == "2026-19" and "\u00e9" in line["reason"] for line in lines if line["kind"] != "evidence")
+    it.revoke()
+    assert it.ask("who", endpoint=OUT, **why).status == 401 and lines_of(it)[-1]["refused"] == "this token was revoked"
+    told = execute(CTL, "history", "verify", "--state-dir", place / "queries")
+    assert "was changed" not in told.out, told
+
+
+def test_without_its_line_there_is_no_answer(running_lab, run_directory, place):
+    desk = Desk(run_directory / "unnoted", "--control", running_lab.agent.socket, "--queries", place / "absent", "--tokens", place / "unnoted-tokens")
+    try:
+        it = Program(desk, place / "unnoted-tokens", "unnoted")
+        for answer in (it.ask("who", endpoint=OUT, reason="x"), it.ask("customer", customer="alice", reason="x"), it.ask("questions", "hello", reason="x")):
+            assert answer.status >= 404 and "absent" in answer.json()["detail"], answer
+    finally:
+        desk.end()
 
 
 def test_without_a_valid_token_nothing_is_answered_and_a_line_is_left(desk, place, program):

@@ -73,8 +73,7 @@ unsigned api_identify(struct api_request *q, const char *authorization, struct c
 
 void api_param(struct api_request *q, const char *key, const char *value, size_t size)
 {
-	if (!*q->malformed.text)
-		params_add(&q->params, q->route->takes, key, value, size, &q->malformed);
+	params_add(&q->params, q->route->takes, key, value, size, *q->malformed.text ? NULL : &q->malformed);
 }
 
 /* ---- Answers */

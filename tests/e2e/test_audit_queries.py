@@ -239,6 +239,6 @@ def test_the_keys_that_privacy_names_for_the_laws_are_taken(running_lab, tmp_pat
     for key in keys:
         path = tmp_path / "detnat.json"
         path.write_text(json.dumps({**running_lab.agent.config, **json.loads("{" + key + "}")}))
-        told = execute(AGENT, "-t", "-c", path)
+        told = execute(AGENT, "-t", "-c", path, namespace=running_lab.agent.namespace)
         assert told.status == 0, (key, told)
     assert "LimitCORE=0" in text and "secret_file" in text and "access_log" in text

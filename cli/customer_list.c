@@ -29,6 +29,7 @@ struct had {
 
 struct listing {
 	const char *customer;
+	const char *tenant; /* NULL: of any */
 	char mac[MAC_TEXT];
 	int64_t from, to;
 	struct had *had;
@@ -50,7 +51,7 @@ static int note_address(void *arg, const char *name, uint64_t number, const char
 	(void)name;
 	(void)number;
 	if (chain_erased(line, size) || lease_line_read(line, size, &l, NULL) || !l.addr.plen ||
-	    !lease_named_by(&l, x->customer, x->mac))
+	    !lease_named_by(&l, x->customer, x->mac) || (x->tenant && strcmp(l.tenant, x->tenant) != 0))
 		return 0;
 	for (size_t i = 0; i < x->n; i++)
 		if (!memcmp(&x->had[i].addr, &l.addr, sizeof(l.addr)) && !strcmp(x->had[i].tenant, l.tenant))
@@ -280,7 +281,11 @@ static int list(struct listing *x, const char *dir, struct error *err)
 
 int customer_list(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
-	struct listing x = { .customer = json_text(args, "customer", ""), .from = TIME_NONE, .to = TIME_OPEN, .w = w };
+	struct listing x = { .customer = json_text(args, "customer", ""),
+			     .tenant = json_text(args, "tenant", NULL),
+			     .from = TIME_NONE,
+			     .to = TIME_OPEN,
+			     .w = w };
 	const char *from = json_text(args, "from", NULL), *to = json_text(args, "to", NULL);
 	_cleanup_free_ char *own = NULL;
 	_cleanup_looks_ struct looks looks = { 0 };

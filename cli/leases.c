@@ -222,8 +222,9 @@ static int customer_run(const char *socket, const cJSON *args, struct writer *w,
 
 	if (!cJSON_IsTrue(json_get(args, "erase")))
 		return customer_list(socket, args, w, err);
-	if (cJSON_HasObjectItem(args, "from") || cJSON_HasObjectItem(args, "to"))
-		return error_set(err, EXIT_USAGE, "customer: --erase takes all of the customer's lines, of any time");
+	if (cJSON_HasObjectItem(args, "from") || cJSON_HasObjectItem(args, "to") || cJSON_HasObjectItem(args, "tenant"))
+		return error_set(err, EXIT_USAGE,
+				 "customer: --erase takes all of the customer's lines, of any time and tenant");
 	if (!dir) {
 		status = history_read_named(socket, args, true, &f, &own, err);
 		if (status)

@@ -5,12 +5,14 @@ import datetime
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 
-from agent import CTL, Result, execute, wait_for
+import prometheus
+from agent import AGENT, CTL, Result, execute, wait_for
 from desk import Desk
 from test_leases import IN, OUT, lease_file, session_of
 
@@ -227,3 +229,16 @@ def test_a_page_that_refreshes_itself_leaves_one_line_a_user_and_question(watche
     assert len(asked) <= 6 * hours and set(asked) == {
         (user, kind, question) for user in ("ops", "both")
         for kind, question in (("user show", IN), ("explain", IN), ("user show", "10.0.0.5"))}
+
+
+def test_the_keys_that_privacy_names_for_the_laws_are_taken(running_lab, tmp_path):
+    text = (prometheus.TREE / "docs/guide/PRIVACY.md").read_text()
+    rows = text.split("## What some laws want besides", 1)[1].split("\n## ", 1)[0]
+    keys = re.findall(r'`("[a-z_]+": [^`]*)`', rows)
+    assert {json.loads("{" + key + "}").popitem()[0] for key in keys} == {"ipfix", "lease_retention", "audit_queries"}
+    for key in keys:
+        path = tmp_path / "detnat.json"
+        path.write_text(json.dumps({**running_lab.agent.config, **json.loads("{" + key + "}")}))
+        told = execute(AGENT, "-t", "-c", path, namespace=running_lab.agent.namespace)
+        assert told.status == 0, (key, told)
+    assert "LimitCORE=0" in text and "secret_file" in text and "access_log" in text

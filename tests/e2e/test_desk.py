@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+import signal
 import socket
 import subprocess
 import tarfile
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import isolation
-from agent import CTL, execute
+from agent import CTL, execute, wait_for
 from desk import DESK, Desk
 from test_leases import lease_file, session_of
 
@@ -404,6 +405,19 @@ def test_a_silent_agent_is_told(run_directory):
             assert desk.ask("/lookup").status == 200
         finally:
             desk.end()
+
+
+def test_an_agent_that_hangs_is_not_asked_where_the_history_is(lab, run_directory):
+    agent = lab.start()
+    desk = Desk(run_directory / "hung", "--control", agent.socket)
+    try:
+        wait_for(lambda: desk.ask("/api/samples").json()["samples"], what="the first answer of the agent")
+        agent.process.send_signal(signal.SIGSTOP)
+        row, = desk.post("/api/who", "2999-01-31T13:05:00Z 1.1.1.1:1276", user="lea").json()
+        assert row["in_addr"] == "10.0.16.16" and desk.ask("/api/history", "lea").status == 200
+    finally:
+        agent.process.send_signal(signal.SIGCONT)
+        desk.end()
 
 
 def test_a_copy_of_the_history_answers_without_an_agent(lab, run_directory):

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* detnat-desk: the routes of programs and the document about them, their parameters, tenants, and shares. */
 #include <criterion/criterion.h>
-#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api.h"
 #include "base/json_scan.h"
+#include "history_mark.h"
 #include "lookups.h"
 #include "pages.h"
 
@@ -188,4 +190,33 @@ Test(desk_api, one_asker_has_no_more_than_its_part_of_anything)
 		cr_expect(share_take((enum share)what, &a, n), "%u: what was given back is there again", what);
 		share_give((enum share)what, &a, n);
 	}
+}
+
+Test(desk_api, a_list_of_the_history_is_known_until_the_file_changes)
+{
+	char dir[] = "/tmp/detnat-mark.XXXXXX", path[64];
+	struct history_seen seen, none;
+	struct call a = { .answer = ASK_NO_ANSWER }, b = { .answer = ASK_NO_ANSWER };
+	FILE *file;
+
+	cr_assert(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/history.jsonl", dir);
+	history_look(dir, &none);
+	cr_expect_not(history_mark_recall(&none, &a));
+	history_mark_make(&none, &a);
+	cr_expect_not(history_mark_recall(&none, &b), "a file that is not seen may have changed");
+	file = fopen(path, "w");
+	history_look(dir, &seen);
+	cr_assert_eq(buffer_add(&a.answer.text, "[]", 2, 2), 0);
+	history_mark_make(&seen, &a);
+	cr_expect_eq(strlen(a.mark), 34);
+	cr_assert(history_mark_recall(&seen, &b));
+	cr_expect_str_eq(b.mark, a.mark);
+	fputs("{}", file);
+	fclose(file);
+	history_look(dir, &seen);
+	cr_expect_not(history_mark_recall(&seen, &b));
+	ask_answer_free(&a.answer);
+	unlink(path);
+	rmdir(dir);
 }

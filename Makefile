@@ -179,7 +179,7 @@ $(BUILD)/desk/%.o: desk/%.c
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -DDESK_CTL='"$(BINDIR)/detnatctl"' -c $< -o $@
 # The assembler puts them into the object.
-$(BUILD)/desk/assets.o: $(wildcard desk/www/*)
+$(BUILD)/desk/assets.o: $(wildcard desk/www/*) docs/reference/openapi.json
 # ccache does not see the files that the assembler includes.
 $(BUILD)/desk/assets.o: export CCACHE_DISABLE := 1
 $(BUILD)/xdp/%.o: xdp/%.c | $(SKELETONS)
@@ -598,6 +598,7 @@ install: all install-docs ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBIN
 # What documents link to beyond those that are installed beside them is in the package detnat-doc. `make lint` looks for dead links.
 install-docs:
 	install -D -m 644 docs/reference/detnat.schema.json $(DESTDIR)$(DOCDIR)/detnat.schema.json
+	install -D -m 644 docs/reference/openapi.json $(DESTDIR)$(DOCDIR)/openapi.json
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(DOCDIR)/detnat.json
 	for file in $(GUIDES); do \
 	    sed -E 's,\]\(\.\./([A-Za-z]),](../detnat-doc/docs/\1,g; s,\]\(\.\./\.\./,](../detnat-doc/,g' docs/guide/$$file > $(DESTDIR)$(DOCDIR)/$$file && \

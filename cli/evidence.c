@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* evidence: the answer to a question, what proves it, and checksums, in a directory of its own. */
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +8,6 @@
 #include <detnat/version.h>
 
 #include "base/json_scan.h"
-#include "base/ledger.h"
 #include "base/text.h"
 #include "customer.h"
 #include "evidence_decides.h"
@@ -21,12 +19,13 @@
 #include "json_get.h"
 #include "message.h"
 #include "leases/lease_files.h"
+#include "looks.h"
 #include "who_rows.h"
 
 /* A question, and its answer. */
 struct asked {
 	const char *name, *endpoint;
-	const char *for_whom; /* the user for whom it is asked, such as the desk's; NULL: the process's own */
+	struct looks looks;
 	int64_t t, now;
 	char *json, *text; /* the answer */
 	struct evidence_question question;
@@ -37,6 +36,7 @@ static void free_asked(struct asked *a)
 {
 	free(a->json);
 	free(a->text);
+	looks_free(&a->looks);
 }
 
 static bool good_name(const char *name)
@@ -65,19 +65,6 @@ static int ask(const struct history_files *f, const char *dir, const cJSON *args
 	return 0;
 }
 
-/* The user, who became him by sudo, and for whom he asks. */
-static void add_user(cJSON *json, const char *for_whom)
-{
-	const struct passwd *user = getpwuid(getuid());
-	const char *sudo = getenv("SUDO_USER");
-
-	cJSON_AddStringToObject(json, "user", user ? user->pw_name : "unknown");
-	if (sudo)
-		cJSON_AddStringToObject(json, "sudo_user", sudo);
-	if (for_whom)
-		cJSON_AddStringToObject(json, "for", for_whom);
-}
-
 /* On one line, as whatever is shown on a terminal. NULL: out of memory. */
 static char *print_json(const cJSON *json)
 {
@@ -95,46 +82,41 @@ static char *print_json(const cJSON *json)
 	return NULL;
 }
 
-static char *question_text(const struct asked *a, const char *time_key, bool digest)
+static char *question_text(const struct asked *a)
 {
 	_cleanup_json_ cJSON *json = cJSON_CreateObject();
-	char when[TIME_TEXT], hash[SHA256_TEXT];
+	const struct query *q = &a->looks.query;
+	char when[TIME_TEXT];
 
-	cJSON_AddStringToObject(json, time_key, time_format(a->now, when));
-	add_user(json, a->for_whom);
+	cJSON_AddStringToObject(json, "asked", time_format(a->now, when));
+	cJSON_AddStringToObject(json, "user", q->user);
+	if (q->sudo_user)
+		cJSON_AddStringToObject(json, "sudo_user", q->sudo_user);
+	if (q->for_whom)
+		cJSON_AddStringToObject(json, "for", q->for_whom);
 	cJSON_AddStringToObject(json, "case", a->name);
+	if (q->reason)
+		cJSON_AddStringToObject(json, "reason", q->reason);
 	cJSON_AddStringToObject(json, "endpoint", a->endpoint);
 	cJSON_AddStringToObject(json, "at", time_format(a->t, when));
-	if (!digest) {
-		cJSON_AddNumberToObject(json, "margin", (double)customers_margin(a->question.args));
-		cJSON_AddNumberToObject(json, "evidence", EVIDENCE_FORM);
-	}
-	evidence_digest(a->json, strlen(a->json), hash);
-	if (digest)
-		cJSON_AddStringToObject(json, "answer", hash);
+	cJSON_AddNumberToObject(json, "margin", (double)customers_margin(a->question.args));
+	cJSON_AddNumberToObject(json, "evidence", EVIDENCE_FORM);
 	return print_json(json);
 }
 
 /* The use becomes a line, without which there is no evidence. */
-static int note_query(const struct asked *a, const char *dir, struct error *err)
+static int note_query(struct asked *a, struct error *err)
 {
-	char *text = question_text(a, "time", true), file[LEDGER_NAME];
-	size_t size = text ? strlen(text) : 0;
-	int r;
+	char hash[SHA256_TEXT];
 
-	if (!text)
-		return error_set(err, -ENOMEM, "out of memory");
-	ledger_file_name(LEDGER_QUERIES, a->now, file);
-	/* Without the braces, as a line of its own. */
-	text[size - 1] = '\n';
-	r = ledger_append(dir, file, text + 1, size - 1, a->now, err);
-	free(text);
-	return r;
+	evidence_digest(a->json, strlen(a->json), hash);
+	a->looks.query.answer = hash;
+	return looks_note(&a->looks, a->endpoint, a->t, err);
 }
 
 static int write_question(struct evidence *e, const struct asked *a, struct error *err)
 {
-	char *text = question_text(a, "asked", false);
+	char *text = question_text(a);
 	int r = text ? evidence_write(e, "question.json", text, strlen(text), err)
 		     : error_set(err, -ENOMEM, "out of memory");
 
@@ -200,6 +182,21 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 	return r ? r : write_page(e, a->name, text, err);
 }
 
+/* Whoever is handed the evidence owes nobody a line about his looks at it. */
+static int write_head(struct evidence *e, const char *head, struct error *err)
+{
+	const char *audit = strstr(head, HISTORY_HEAD_AUDIT);
+	_cleanup_free_ char *text = NULL;
+	int n = audit ? asprintf(&text, "%.*s%s", (int)(audit - head), head, audit + strlen(HISTORY_HEAD_AUDIT))
+		      : asprintf(&text, "%s", head);
+
+	if (n < 0) {
+		text = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	return evidence_write(e, HISTORY_HEAD_FILE, text, (size_t)n, err);
+}
+
 static int write_history(struct evidence *e, const struct asked *a, struct error *err)
 {
 	const char *head = a->question.files->head_text;
@@ -209,7 +206,7 @@ static int write_history(struct evidence *e, const struct asked *a, struct error
 
 	if (r)
 		return error_set(err, r, "out of memory");
-	r = head ? evidence_write(e, HISTORY_HEAD_FILE, head, strlen(head), err) : 0;
+	r = head ? write_head(e, head, err) : 0;
 	return r ? r : evidence_write(e, HISTORY_FILE, text, size, err);
 }
 
@@ -248,7 +245,7 @@ static int begin(struct evidence *e, const struct asked *a, const cJSON *args, b
 		   : evidence_begin(e, json_text(args, "directory", "."), a->name, err);
 }
 
-static int make(const struct asked *a, const char *dir, const cJSON *args, struct writer *w, struct error *err)
+static int make(struct asked *a, const char *dir, const cJSON *args, struct writer *w, struct error *err)
 {
 	bool tar = cJSON_IsTrue(json_get(args, "tar"));
 	struct receipt receipt = receipt_of(a);
@@ -256,7 +253,7 @@ static int make(const struct asked *a, const char *dir, const cJSON *args, struc
 	int r = begin(&e, a, args, tar, err);
 
 	r = r ? r : write_all(&e, a, dir, json_text(args, "key", NULL), err);
-	r = r ? r : note_query(a, json_text(args, "queries", dir), err);
+	r = r ? r : note_query(a, err);
 	r = r ? r : tar ? evidence_tar(&e, a->name, w->out, err) : evidence_finish(&e, err);
 	r = r ? r : evidence_sums_digest(&e, receipt.sums, err);
 	evidence_close(&e);
@@ -277,11 +274,10 @@ static int make(const struct asked *a, const char *dir, const cJSON *args, struc
 }
 
 /* Without a port there is no answer that evidence could prove; that it was asked for is a line all the same. */
-static int make_without_port(struct asked *a, const char *dir, const cJSON *args, struct writer *w, struct error *err)
+static int make_without_port(struct asked *a, struct writer *w, struct error *err)
 {
 	struct receipt receipt = receipt_of(a);
 	char *json;
-	int r;
 
 	receipt.result = RECEIPT_NO_PORT;
 	json = receipt_json(&receipt);
@@ -289,9 +285,7 @@ static int make_without_port(struct asked *a, const char *dir, const cJSON *args
 	cJSON_free(json);
 	if (!a->json)
 		return error_set(err, EXIT_REFUSED, "out of memory");
-	a->question.args = args;
-	r = note_query(a, json_text(args, "queries", dir), err);
-	if (r)
+	if (note_query(a, err))
 		return EXIT_REFUSED;
 	receipt_print(w, &receipt);
 	return EXIT_DONE;
@@ -329,19 +323,22 @@ static int run(struct asked *a, const struct history_files *f, const char *dir, 
 	struct endpoint out;
 
 	history_warn(f);
+	looks_init(&a->looks, "evidence", args, dir);
+	a->looks.wanted = true;
+	if (!a->looks.query.case_id)
+		a->looks.query.case_id = a->name;
 	if (f->index.evidence)
 		return error_set(err, EXIT_REFUSED, "%.200s is evidence itself: hand that over", dir);
 	if (endpoint_parse(a->endpoint, &out))
-		return make_without_port(a, dir, args, w, err);
+		return make_without_port(a, w, err);
 	return ask(f, dir, args, a) ? error_set(err, EXIT_REFUSED, "out of memory") : make(a, dir, args, w, err);
 }
 
 static int evidence_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	const char *at = json_text(args, "at", NULL);
-	struct asked a = { .name = json_text(args, "case", ""),
+	struct asked a = { .name = json_text(args, "name", ""),
 			   .endpoint = json_text(args, "endpoint", ""),
-			   .for_whom = json_text(args, "for", NULL),
 			   .now = time(NULL) };
 	_cleanup_free_ char *dir = NULL;
 	struct history_files f;

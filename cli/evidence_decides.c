@@ -37,7 +37,7 @@ int evidence_answer(const struct evidence_question *q, bool json, char **ret)
 
 	if (!out)
 		return -ENOMEM;
-	who_answer(q->files, q->dir, q->endpoint, q->t, q->args, &w, &err);
+	who_answer(q->files, q->dir, q->endpoint, q->t, q->args, NULL, &w, &err);
 	fflush(out);
 	if (!json && *err.text)
 		fprintf(out, "%s\n", err.text);

@@ -121,6 +121,10 @@ static int answer_all(struct who_source *source, char *text, size_t size, const 
 		failed = answer_rows(&r, text, size, zone);
 	if (memory && fclose(memory))
 		failed = -ENOMEM;
+	if (!failed && source && looks_write(source->looks, err)) {
+		verdict_free(&r.verdict);
+		return EXIT_REFUSED;
+	}
 	failed = failed ? failed : show_verdict(w, &r, verdict, rows, room);
 	verdict_free(&r.verdict);
 	if (failed)
@@ -146,9 +150,12 @@ static int answer_from(const struct history_files *f, const char *dir, const cJS
 		       const struct zone *zone, struct writer *w, struct error *err)
 {
 	_cleanup_claims_ struct history_claims claims = { 0 };
+	_cleanup_looks_ struct looks looks = { 0 };
 	struct who_source source;
 	int status = who_source_open(f, dir, &claims, &source, err);
 
+	looks_begin(&looks, "request", args, f, dir);
+	source.looks = &looks;
 	if (!status)
 		status = customers_open(args, dir, &source.customers, err);
 	if (!status)

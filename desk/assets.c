@@ -5,6 +5,7 @@
 #include <nettle/sha2.h>
 #include <string.h>
 
+#include "api.h"
 #include "pages.h"
 
 #define FILES(X)                                                   \
@@ -19,18 +20,21 @@
 	X(history, "history.js", "text/javascript; charset=utf-8") \
 	X(subscriber, "subscriber.js", "text/javascript; charset=utf-8")
 
-#define X(id, file, type)                                                                                          \
-	extern const char asset_##id[], asset_##id##_end[];                                                        \
-	__asm__(".pushsection .rodata\nasset_" #id ": .incbin \"desk/www/" file "\"\nasset_" #id "_end: .byte 0\n" \
+#define INCLUDE(id, path)                                                                                 \
+	extern const char asset_##id[], asset_##id##_end[];                                               \
+	__asm__(".pushsection .rodata\nasset_" #id ": .incbin \"" path "\"\nasset_" #id "_end: .byte 0\n" \
 		".popsection\n");
+#define X(id, file, type) INCLUDE(id, "desk/www/" file)
 FILES(X)
-X(style, "desk.css", "")
 #undef X
+INCLUDE(style, "desk/www/desk.css")
+INCLUDE(openapi, "docs/reference/openapi.json")
 
 const struct asset assets[] = {
 #define X(id, file, type) { "/static/" file, type, asset_##id, asset_##id##_end },
 	FILES(X)
 #undef X
+		{ API_DOCUMENT, "application/json", asset_openapi, asset_openapi_end },
 };
 
 const unsigned n_assets = sizeof(assets) / sizeof(*assets);

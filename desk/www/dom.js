@@ -48,15 +48,15 @@ export function word(text) {
 	return /["\\]|^ | $| {2}/.test(text) || shown(text) !== text ? quoted(text) : h("bdi", {}, text);
 }
 
-// The response; an Error has the server's words.
-async function ask(path, body) {
+// The response, 304 included; an Error has the server's words.
+async function ask(path, body, headers = {}) {
 	let response, answer;
 	try {
-		response = await fetch(`/api/${path}`, body === undefined ? {} : { method: "POST", body, headers: { "Content-Type": "text/plain" } });
+		response = await fetch(`/api/${path}`, body === undefined ? { headers } : { method: "POST", body, headers: { "Content-Type": "text/plain" } });
 	} catch (error) {
 		throw new Error("The desk does not answer. Check detnat-desk and the proxy before it.", { cause: error });
 	}
-	if (response.ok)
+	if (response.ok || response.status === 304)
 		return response;
 	try {
 		answer = await response.json();
@@ -68,6 +68,15 @@ async function ask(path, body) {
 
 export async function api(path, body) {
 	return (await ask(path, body)).json();
+}
+
+// The same, or null while the answer is the last one, whose mark `seen` keeps.
+export async function apiIfNew(path, seen) {
+	const response = await ask(path, undefined, seen.mark ? { "If-None-Match": seen.mark } : {});
+	if (response.status === 304)
+		return null;
+	seen.mark = response.headers.get("ETag");
+	return response.json();
 }
 
 // Gives the browser a file to keep.

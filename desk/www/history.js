@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The mapping history as a timeline: a bar for each mapping from its first second to its last.
-import { api, count, h, quoted, section, svg, table, when } from "./dom.js";
+import { apiIfNew, count, h, quoted, section, svg, table, when } from "./dom.js";
 
 const SHOWN = 500, ROW = 30, WIDTH = 900, TOP = 22;
 const SECONDS = 30;
@@ -117,12 +117,11 @@ function draw(place, records) {
 
 export function show(main) {
 	const place = h("div", { id: "history" });
-	let last = 0;
+	const seen = {};
 	main.replaceChildren(h("h1", {}, "History of the mappings"), place);
 	return { seconds: SECONDS, update: async () => {
-		const records = await api("history");
-		if (records.length !== last)
+		const records = await apiIfNew("history", seen);
+		if (records)
 			draw(place, records);
-		last = records.length;
 	} };
 }

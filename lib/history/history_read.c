@@ -14,6 +14,7 @@
 #include "history/history_claims.h"
 
 #define HEAD_MAX_SIZE 512
+#define AUDIT	      "\"audit_queries\":true"
 
 /* What is still incomplete after so many looks, with so much time between, was left by a crash. */
 #define LOOKS	5U
@@ -30,6 +31,8 @@ static int read_head(int dir, struct history_head *ret, char **ret_text)
 
 	if (r)
 		return r;
+	/* Whoever damages the head does not get rid of it by that. */
+	ret->audit_queries = memmem(text, size, HISTORY_HEAD_AUDIT, strlen(HISTORY_HEAD_AUDIT));
 	*ret_text = text;
 	text[size] = '\0';
 	json = cJSON_ParseWithLength(text, size);

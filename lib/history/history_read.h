@@ -7,6 +7,9 @@
 
 #define BOOT_TEXT 40
 
+/* In HISTORY_HEAD_FILE of a directory that each look at a person leaves a line in. */
+#define HISTORY_HEAD_AUDIT ",\"audit_queries\":true"
+
 /* HISTORY_HEAD_FILE: the end of the history, and the time of its last confirmation. */
 struct history_head {
 	uint64_t line;
@@ -16,6 +19,7 @@ struct history_head {
 	int64_t boot_ms;
 	char boot[BOOT_TEXT];	    /* the kernel's name of the boot of the machine; "": not recorded */
 	bool unrecorded;	    /* mappings exist since then without a record */
+	bool audit_queries;	    /* each look at a person must leave a line; also of a damaged head */
 	char gateway[GATEWAY_TEXT]; /* "": not recorded */
 	struct clock_state clock;   /* the worst since the last line that has it */
 };

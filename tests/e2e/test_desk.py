@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+import signal
 import socket
 import subprocess
 import tarfile
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import isolation
-from agent import CTL, execute
+from agent import CTL, execute, wait_for
 from desk import DESK, Desk
 from test_leases import lease_file, session_of
 
@@ -65,7 +66,7 @@ def test_groups_decide(desk):
             assert desk.ask(path, user).status == lookup, (user, path)
         for path in ("/state", "/subscriber/10.0.0.2", *STATE):
             assert desk.ask(path, user).status == state, (user, path)
-    assert desk.ask("/api/me", "lea").json() == {"user": "lea", "look_up": True, "state": False}
+    assert desk.ask("/api/me", "lea").json() == {"user": "lea", "look_up": True, "history": True, "state": False, "subscribers": False}
 
 
 @pytest.mark.parametrize("user", ["<script>alert(1)</script>", '"><img src=x>', "-rf", "a" * 65, "ops ops", "../ops", "ops\tops", "\u00e9"])
@@ -129,6 +130,21 @@ def test_pages_of_elsewhere_are_refused(desk):
     for site in ("cross-site", "same-site"):
         assert desk.post("/api/who", "x", headers=[("Sec-Fetch-Site", site)]).status == 403
     assert desk.ask("/api/me", headers=[("Sec-Fetch-Site", "same-origin")]).status == 200
+    # Browsers that do not say it, by the origin of a POST. The client of these tests asks the host "desk".
+    for origin in ("https://attacker.example", "null", "https://desk.attacker.example", "https://notdesk", "https://desk:8443.attacker.example"):
+        answer = desk.post("/api/questions", "x", headers=[("Origin", origin)])
+        assert answer.status == 403 and "elsewhere" in answer.json()["error"], origin
+    for origin in ("https://desk", "http://DESK", "https://desk:8443"):
+        assert desk.post("/api/questions", "x", headers=[("Origin", origin)]).status == 200, origin
+    assert desk.post("/api/questions", "x", headers=[("Origin", "https://desk"), ("Origin", "https://desk")]).status == 403
+
+
+def test_the_history_is_sent_once(desk):
+    first = desk.ask("/api/history", "lea")
+    mark = [("If-None-Match", first.headers["ETag"])]
+    again = desk.ask("/api/history", "lea", headers=mark)
+    assert (again.status, again.body, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    assert desk.ask("/api/history", "lea", headers=[("If-None-Match", '"other"')]).body == first.body
 
 
 MAIL = """Hello,
@@ -389,6 +405,19 @@ def test_a_silent_agent_is_told(run_directory):
             assert desk.ask("/lookup").status == 200
         finally:
             desk.end()
+
+
+def test_an_agent_that_hangs_is_not_asked_where_the_history_is(lab, run_directory):
+    agent = lab.start()
+    desk = Desk(run_directory / "hung", "--control", agent.socket)
+    try:
+        wait_for(lambda: desk.ask("/api/samples").json()["samples"], what="the first answer of the agent")
+        agent.process.send_signal(signal.SIGSTOP)
+        row, = desk.post("/api/who", "2999-01-31T13:05:00Z 1.1.1.1:1276", user="lea").json()
+        assert row["in_addr"] == "10.0.16.16" and desk.ask("/api/history", "lea").status == 200
+    finally:
+        agent.process.send_signal(signal.SIGCONT)
+        desk.end()
 
 
 def test_a_copy_of_the_history_answers_without_an_agent(lab, run_directory):

@@ -9,6 +9,7 @@
 #include <detnat/version.h>
 
 #include "base/json_scan.h"
+#include "base/query_ledger.h"
 #include "base/whole_file.h"
 #include "base/text.h"
 #include "customer.h"
@@ -214,13 +215,13 @@ static int write_head(struct evidence *e, const char *dir, struct error *err)
 	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int fd = openat(at, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	_cleanup_free_ char *text = NULL;
-	size_t size, n = strlen(HISTORY_HEAD_AUDIT);
+	size_t size, n = strlen(QUERY_AUDIT);
 	char *audit;
 	int r = fd < 0 ? -errno : file_read(fd, HEAD_MAX, &text, &size);
 
 	if (r)
 		return r == -ENOENT ? 0 : error_set(err, r, "%.200s/" HISTORY_HEAD_FILE ": %s", dir, strerror(-r));
-	audit = memmem(text, size, HISTORY_HEAD_AUDIT, n);
+	audit = memmem(text, size, QUERY_AUDIT, n);
 	if (audit) {
 		size -= n;
 		memmove(audit, audit + n, size - (size_t)(audit - text));

@@ -9,6 +9,7 @@
 #include "base/whole_file.h"
 #include "base/json_scan.h"
 #include "base/json_text.h"
+#include "base/query_ledger.h"
 #include "history/history_claims.h"
 
 #define HEAD_MAX_SIZE 512
@@ -26,7 +27,7 @@ static int read_head(int dir, struct history_head *ret)
 	if (r)
 		return r;
 	/* Whoever damages the head does not get rid of it by that. */
-	ret->audit_queries = memmem(text, size, HISTORY_HEAD_AUDIT, strlen(HISTORY_HEAD_AUDIT));
+	ret->audit_queries = memmem(text, size, QUERY_AUDIT, strlen(QUERY_AUDIT));
 	json = cJSON_ParseWithLength(text, size);
 	if (strlen(json_text(json, "hash", "")) != HASH_TEXT - 1 || !json_count(json, "line", &ret->line) ||
 	    !json_time(json, "time", &ret->time)) {
@@ -43,16 +44,6 @@ static int read_head(int dir, struct history_head *ret)
 	ret->clock = clock_state_of(json);
 	ret->unrecorded = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "unrecorded"));
 	return 0;
-}
-
-bool history_audits_queries(const char *dir)
-{
-	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct history_head head = { 0 };
-
-	if (at >= 0)
-		read_head(at, &head);
-	return head.audit_queries;
 }
 
 static bool has_hash(const char *text, size_t size, const char *hash)

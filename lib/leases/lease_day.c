@@ -70,19 +70,26 @@ static int add_row(struct lease_day *day, struct lease_row row)
 	return 0;
 }
 
+static uint64_t vague_of(const struct lease_line *l)
+{
+	int64_t vague = lease_line_late(l) - lease_line_early(l);
+
+	return vague < LEASE_VAGUE_MAX ? (uint64_t)vague : LEASE_VAGUE_MAX;
+}
+
 static int add_rows(struct lease_day *day, const struct lease_line *l, uint64_t at, bool wrong)
 {
 	uint64_t addr = lease_day_addr_key(&l->addr), owner = hash_owner(l);
 	struct lease_row row = {
 		.key = addr,
 		.of = (uint32_t)owner,
-		.second = (int32_t)((l->event == LEASE_OPEN ? l->early : l->time) - day->begin),
+		.second = (int32_t)(lease_line_late(l) - day->begin),
 		.at = at,
 		.event = l->event,
 		.broken = l->broken,
 		.wrong = wrong,
 		.session = *l->session != '\0',
-		.vague = l->event != LEASE_OPEN && l->early != TIME_NONE,
+		.vague = vague_of(l),
 	};
 	int r = add_row(day, row);
 

@@ -16,7 +16,7 @@
 #include "leases/lease_files.h"
 
 /* A program with another byte order, or another version of this file, does not read it. */
-#define MAGIC 0x3178646e69736c64ULL
+#define MAGIC 0x3278646e69736c64ULL
 
 #define BLOCK_ROWS 1024U
 #define PIECE	   (256U << 10)

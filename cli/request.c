@@ -6,6 +6,7 @@
 
 #include "base/json_scan.h"
 #include "base/text.h"
+#include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "leases/complaint.h"
@@ -183,7 +184,8 @@ static int request_run(const char *socket, const cJSON *args, struct writer *w, 
 	if (status)
 		return status;
 	history_warn(&f);
-	status = answer_from(&f, dir, args, text, size, &zone, w, err);
+	status = evidence_answers(dir, &f, NULL, 0, args, err);
+	status = status ? status : answer_from(&f, dir, args, text, size, &zone, w, err);
 	history_files_free(&f);
 	return status;
 }

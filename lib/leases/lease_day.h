@@ -57,7 +57,6 @@ struct lease_day {
 	const char *name;
 	int64_t begin; /* its first second */
 	bool ready;
-	bool used;    /* lines of it are in an answer */
 	bool indexed; /* the first rows are on the disk */
 	struct lease_extent extent;
 	struct lease_row *row; /* in order of key and place */
@@ -70,12 +69,14 @@ struct lease_day {
 	size_t n_blocks, n_indexed;
 	bool fresh;	 /* it was read as a whole */
 	bool distrusted; /* its index did not fit after all */
+	bool evidence;	 /* its lines are in a file of evidence, others may be withheld */
+	int fd;		 /* `evidence`: of its lines */
 };
 
 /* Of hashes and sums, which are the same in all indexes. */
 static const uint64_t lease_key[2] = { 0x6465746e61746c65ULL, 0x6173657320646179ULL };
 
-/* Forgets all but name, begin and distrusted. */
+/* Forgets what is known of its lines. */
 void lease_day_clear(struct lease_day *day);
 
 /* Opens it for the calls below. A descriptor, or -errno. */

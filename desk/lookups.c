@@ -99,7 +99,7 @@ unsigned lookup_customer(const struct lookup *l, struct call *call)
 
 	add(&ask, "--from", l, PARAM_FROM);
 	add(&ask, "--to", l, PARAM_TO);
-	ask_add_option(&ask, "--tenant", call->rights.seen.n ? call->rights.seen.name[0] : NULL);
+	ask_add_option(&ask, "--tenant", call->rights.seen.n == 1 ? call->rights.seen.name[0] : NULL);
 	add_look(&ask, l, call);
 	/* Whatever it begins with, it is no option. */
 	ask_add(&ask, "--");

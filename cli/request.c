@@ -7,7 +7,7 @@
 #include "base/json_scan.h"
 #include "history_files.h"
 #include "json_get.h"
-#include "leases/complaint.h"
+#include "complaints/complaint.h"
 #include "who_rows.h"
 
 struct request {
@@ -34,6 +34,12 @@ static int answer_complaint(void *arg, const struct complaint *c)
 	if (!r->refused++)
 		error_set(&r->first, 0, "line %" PRIu64 ": %.400s", c->line, c->why.text);
 	return 0;
+}
+
+static void tell(void *arg, uint64_t line, const char *text)
+{
+	(void)arg;
+	fprintf(stderr, "line %" PRIu64 ": %s\n", line, text);
 }
 
 /* Reads all of a file, which ends with a NUL then. 0 or -errno; the caller frees *ret. */
@@ -77,9 +83,10 @@ static int answer_all(struct who_source *source, char *text, size_t size, const 
 		      struct error *err)
 {
 	struct request r = { .source = source, .w = w };
+	const struct complaint_reader reader = { .zone = zone, .take = answer_complaint, .tell = tell, .arg = &r };
 
 	who_rows_begin(w);
-	if (complaint_read(text, size, zone, answer_complaint, &r))
+	if (complaint_read(text, size, &reader))
 		return error_set(err, EXIT_REFUSED, "out of memory");
 	who_rows_end(w);
 	if (!r.questions)

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "base/base.h"
-#include "leases/complaint_private.h"
+#include "complaints/complaint_private.h"
 
 static bool is_html(const char *text)
 {
@@ -47,6 +47,18 @@ static char sign_of(const char *tag)
 	return !strncasecmp(tag, "</td", 4) || !strncasecmp(tag, "</th", 4) ? '\t' : ' ';
 }
 
+/* Tags within a line, which separate nothing: an address may have some. */
+static bool is_inline(const char *tag)
+{
+	static const char *const names[] = { "span", "b", "i", "u", "em", "a", "font", "strong", "code", "tt", "small", "wbr", "o:p", "mark" };
+
+	tag += 1 + (tag[1] == '/');
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strncasecmp(tag, names[i], strlen(names[i])) && !isalnum((unsigned char)tag[strlen(names[i])]))
+			return true;
+	return false;
+}
+
 /* The character of a reference "&amp;", which ends at *ret_end; 0: it is none. */
 static char entity(const char *at, const char **ret_end)
 {
@@ -77,14 +89,14 @@ static const char *end_of_tag(const char *at, const char *last)
 	return strchr(at, '>') + 1;
 }
 
-void complaint_untag(struct complaints *c)
+size_t complaint_untag(char *text, size_t size)
 {
-	const char *at = c->text, *end, *last = strrchr(c->text, '>');
-	char *out = c->text;
+	const char *at = text, *end, *last = strrchr(text, '>');
+	char *out = text;
 	bool table = false;
 
-	if (!is_html(c->text))
-		return;
+	if (!is_html(text))
+		return size;
 	while (*at) {
 		char is = *at;
 
@@ -92,6 +104,10 @@ void complaint_untag(struct complaints *c)
 		if (is == '<' && (end = end_of_hidden(at))) {
 			is = ' ';
 		} else if (is == '<' && (end = end_of_tag(at, last))) {
+			if (is_inline(at)) {
+				at = end;
+				continue;
+			}
 			is = sign_of(at);
 			table = !strncasecmp(at, "<table", 6) || (table && strncasecmp(at, "</table", 7) != 0);
 		} else if (is == '&') {
@@ -108,5 +124,5 @@ void complaint_untag(struct complaints *c)
 		at = end;
 	}
 	*out = '\0';
-	c->size = (size_t)(out - c->text);
+	return (size_t)(out - text);
 }

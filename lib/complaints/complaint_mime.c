@@ -4,19 +4,28 @@
  * MIME (RFC 2045, RFC 2046) with their base64 and quoted-printable. Decoded text is never longer than it was.
  */
 #include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/array_grow.h"
 #include "base/base.h"
-#include "leases/complaint_private.h"
+#include "complaints/complaint_private.h"
 
 /* Boundaries of parts within parts; what is nested deeper is read as it is. */
 #define MAX_BOUNDARIES 16U
 #define BOUNDARY_TEXT  72U /* RFC 2046 section 5.1.1: 70 */
 #define FIELD_TEXT     512U
 
+/* Text that is decoded in place. */
+struct octets {
+	char *text;
+	size_t size;
+};
+
 /* UTF-16 becomes ASCII; what is not ASCII has no meaning here. */
-static void narrow(struct complaints *c, bool big)
+static void narrow(struct octets *c, bool big)
 {
 	size_t n = 0;
 
@@ -29,7 +38,7 @@ static void narrow(struct complaints *c, bool big)
 }
 
 /* The octets of a text, without the mark of its order; NULs and blanks that do not break become blanks. */
-static void to_octets(struct complaints *c)
+static void to_octets(struct octets *c)
 {
 	static const char mark[] = "\xef\xbb\xbf";
 	size_t n = 0, i;
@@ -50,15 +59,21 @@ static void to_octets(struct complaints *c)
 }
 
 /* Lines that end with a carriage return alone. */
-static void unify_lines(const struct complaints *c)
+static void unify_lines(struct octets *c)
 {
-	for (size_t i = 0; i < c->size; i++)
-		if (c->text[i] == '\r' && c->text[i + 1] != '\n')
-			c->text[i] = '\n';
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->size; i++) {
+		if (c->text[i] == '\r' && i + 1 < c->size && c->text[i + 1] == '\n')
+			continue;
+		c->text[n++] = (char)(c->text[i] == '\r' ? '\n' : c->text[i]);
+	}
+	c->size = n;
+	c->text[n] = '\0';
 }
 
 /* An address that must not be clicked: 203[.]0[.]113[.]36. */
-static void arm(struct complaints *c)
+static void arm(struct octets *c)
 {
 	static const char *const dots[] = { "[.]", "(.)", "[dot]", "(dot)" };
 	size_t n = 0;
@@ -83,7 +98,10 @@ struct mime {
 	unsigned n;
 	unsigned current; /* of the part */
 	bool base64, quoted, skipped, html;
-	struct complaints *c;
+	struct octets *c;
+	struct reading *x;
+	bool message; /* the part is a mail within the mail */
+	bool report;  /* parts of a report: the mail within is what it is about, and no complaint */
 	size_t out; /* octets of the decoded text */
 };
 
@@ -264,7 +282,7 @@ static bool has_address(const char *at, const char *end)
 
 static void take_part(struct mime *m, const char *at, const char *end)
 {
-	struct complaints part = { .text = m->c->text + m->out };
+	struct octets part = { .text = m->c->text + m->out };
 	char *out = part.text;
 
 	if (m->skipped)
@@ -333,7 +351,7 @@ static const char *find_boundary(struct mime *m, const char *text)
 	return NULL;
 }
 
-static void decode_mail(struct complaints *c)
+static void decode_mail(struct octets *c)
 {
 	struct mime m = { .c = c };
 	const char *body =
@@ -353,12 +371,61 @@ static void decode_mail(struct complaints *c)
 	c->text[c->size] = '\0';
 }
 
-void complaint_decode(struct complaints *c)
+/* What is invisible, and the signs of other scripts that stand for those of ASCII. */
+static void plain_signs(struct octets *c)
 {
-	to_octets(c);
-	c->text[c->size] = '\0';
-	unify_lines(c);
-	decode_mail(c);
-	unify_lines(c);
-	arm(c);
+	static const struct {
+		const char *text;
+		char is; /* NUL: nothing */
+	} signs[] = { { "\342\200\213", 0 },   { "\342\200\214", 0 },	  { "\342\200\215", 0 },   { "\342\201\240", 0 },
+		      { "\357\273\277", 0 },   { "\302\255", 0 },	  { "\302\240", ' ' },	     { "\342\200\257", ' ' },
+		      { "\342\210\222", '-' }, { "\342\200\221", '-' }, { "\357\274\232", ':' }, { "\343\200\200", ' ' } };
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->size; i++) {
+		const char *at = c->text + i;
+		size_t k = 0, size = 0;
+
+		for (; (unsigned char)*at >= 0xc2 && k < ARRAY_SIZE(signs); k++)
+			if (!strncmp(at, signs[k].text, strlen(signs[k].text))) {
+				size = strlen(signs[k].text);
+				break;
+			}
+		if (!size)
+			c->text[n++] = *at;
+		else if (signs[k].is)
+			c->text[n++] = signs[k].is;
+		i += size ? size - 1 : 0;
+	}
+	c->size = n;
+	c->text[n] = '\0';
+}
+
+static int add_part(struct reading *x, size_t at, bool header)
+{
+	if (array_grow(&x->parts, x->n_parts, &x->room_parts, sizeof(*x->parts)))
+		return x->error = -ENOMEM;
+	x->parts[x->n_parts++] = (struct part){ (uint32_t)at, header };
+	return 0;
+}
+
+int complaint_decode(struct reading *x, const char *text, size_t size)
+{
+	struct octets c = { malloc(size + 1), size };
+
+	if (!c.text)
+		return -ENOMEM;
+	memcpy(c.text, text, size);
+	x->text = c.text;
+	to_octets(&c);
+	c.text[c.size] = '\0';
+	unify_lines(&c);
+	decode_mail(&c);
+	unify_lines(&c);
+	arm(&c);
+	plain_signs(&c);
+	if (!strcasestr(c.text, "Infringement") && !strcasestr(c.text, "<Event"))
+		c.size = complaint_untag(c.text, c.size);
+	x->size = c.size;
+	return add_part(x, 0, true);
 }

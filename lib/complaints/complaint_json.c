@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* JSON, object by object. It is walked in the text, without a copy: an object in an array is a record of its own. */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "complaints/complaint_private.h"
+
+/* Deeper values are passed over. */
+#define DEPTH	  32U
+#define PATH_TEXT 200U
+
+struct json {
+	struct reading *x;
+	const char *end;
+	char path[PATH_TEXT]; /* names of the members around, with blanks between */
+	size_t size;
+	bool bad;
+};
+
+static const char *skip(const char *at, const char *end)
+{
+	while (at < end && strchr(" \t\r\n", *at) && *at)
+		at++;
+	return at;
+}
+
+/* The end of a string at its quote, behind the quote that closes it; NULL: it has no end. */
+static const char *string_end(const char *at, const char *end)
+{
+	for (at++; at < end; at++)
+		if (*at == '\\')
+			at++;
+		else if (*at == '"')
+			return at + 1;
+	return NULL;
+}
+
+/* The end of an object or array whose brackets match; NULL: it has none. */
+static const char *json_end(const char *at, const char *end)
+{
+	size_t depth = 0;
+
+	for (; at < end; at++) {
+		if (*at == '"') {
+			at = string_end(at, end);
+			if (!at)
+				return NULL;
+			at--;
+		} else if (*at == '{' || *at == '[') {
+			depth++;
+		} else if ((*at == '}' || *at == ']') && !--depth) {
+			return at + 1;
+		}
+	}
+	return NULL;
+}
+
+static void value_text(struct json *j, uint32_t scope, const char *at, const char *end)
+{
+	struct stretch s = { .scope = scope, .begin = at, .end = end, .key = j->path, .key_end = j->path + j->size, .cells = true };
+
+	complaint_scan(j->x, &s);
+}
+
+static const char *value(struct json *j, uint32_t scope, const char *at, unsigned depth, bool in_array);
+
+static const char *members(struct json *j, uint32_t scope, const char *at, unsigned depth)
+{
+	size_t before = j->size;
+
+	for (at = skip(at + 1, j->end); at < j->end && *at == '"';) {
+		const char *name = at + 1, *stop = string_end(at, j->end);
+		size_t n;
+
+		if (!stop)
+			return NULL;
+		n = (size_t)(stop - 1 - name);
+		if (before + n + 2 < PATH_TEXT) {
+			j->path[before] = ' ';
+			memcpy(j->path + before + 1, name, n);
+			j->size = before + 1 + n;
+		}
+		at = skip(stop, j->end);
+		if (at >= j->end || *at != ':')
+			return NULL;
+		at = value(j, scope, skip(at + 1, j->end), depth + 1, false);
+		j->size = before;
+		if (!at)
+			return NULL;
+		at = skip(at, j->end);
+		if (at < j->end && *at == ',')
+			at = skip(at + 1, j->end);
+	}
+	return at < j->end && *at == '}' ? at + 1 : NULL;
+}
+
+static const char *elements(struct json *j, uint32_t scope, const char *at, unsigned depth)
+{
+	for (at = skip(at + 1, j->end); at < j->end && *at != ']';) {
+		at = value(j, scope, at, depth + 1, true);
+		if (!at)
+			return NULL;
+		at = skip(at, j->end);
+		if (at < j->end && *at == ',')
+			at = skip(at + 1, j->end);
+	}
+	return at < j->end ? at + 1 : NULL;
+}
+
+static const char *value(struct json *j, uint32_t scope, const char *at, unsigned depth, bool in_array)
+{
+	const char *stop;
+
+	if (at >= j->end || j->x->error)
+		return NULL;
+	if (*at == '"') {
+		stop = string_end(at, j->end);
+		if (stop)
+			value_text(j, scope, at + 1, stop - 1);
+		return stop;
+	}
+	if ((*at == '{' || *at == '[') && depth > DEPTH) {
+		complaint_tell(j->x, at, "JSON within more than %u objects was not read", DEPTH);
+		return json_end(at, j->end);
+	}
+	if (*at == '{')
+		return members(j, in_array ? scope_add(j->x, scope) : scope, at, depth);
+	if (*at == '[')
+		return elements(j, scope, at, depth);
+	for (stop = at; stop < j->end && !strchr(",]} \t\r\n", *stop);)
+		stop++;
+	if (stop == at)
+		return NULL;
+	value_text(j, scope, at, stop);
+	return stop;
+}
+
+const char *complaint_json(struct reading *x, uint32_t scope, const char *at, const char *end)
+{
+	struct json j = { .x = x };
+	const char *first = skip(at + 1, end);
+	uint32_t own;
+
+	/* "[2026-…" and "{TCP}" are none. */
+	if (first >= end || !(*at == '{' ? *first == '"' : (*first == '{' || *first == '[')))
+		return NULL;
+	j.end = json_end(at, end);
+	if (!j.end) {
+		complaint_tell(x, at, "JSON that has no end was read as text");
+		return NULL;
+	}
+	own = scope_add(x, scope);
+	x->scopes[own].closed = true;
+	if (!value(&j, own, at, 0, false))
+		complaint_tell(x, at, "JSON is damaged, and was read up to there");
+	return j.end;
+}

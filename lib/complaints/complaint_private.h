@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the forms of complaints are made of: items, each of a scope, which tie together. */
+#ifndef DETNAT_COMPLAINT_PRIVATE_H
+#define DETNAT_COMPLAINT_PRIVATE_H
+
+#include "complaints/complaint.h"
+#include "complaints/complaint_time.h"
+#include "complaints/complaint_words.h"
+
+#define NONE UINT32_MAX
+
+enum item_kind { ITEM_ADDR, ITEM_PORT, ITEM_TIME, ITEM_ZONE, ITEM_PROTO };
+
+/* An address, a port, … that was found in the text. */
+struct item {
+	uint8_t kind;
+	uint8_t rank;	  /* of a time: see enum rank */
+	uint16_t role;	  /* WORD_SOURCE, WORD_TARGET or 0 */
+	bool structured;  /* the value of a key or of a column */
+	bool cut;	  /* the text ends within its record */
+	bool done;	  /* tied to a question */
+	bool stamped;	  /* of a time: it begins a line of a log */
+	uint16_t port;	  /* of a port */
+	uint8_t proto;	  /* of a protocol: 6 or 17 */
+	uint32_t addr;	  /* of an address */
+	uint32_t scope;
+	uint32_t at, size; /* octets in the text */
+	uint32_t port_item, time_item, proto_item; /* of an address, what is tied to it, or NONE */
+	uint32_t other;	  /* of an address: another candidate, which makes it ambiguous, or NONE */
+	uint32_t fault;	  /* and of what kind */
+	uint32_t next;	  /* in a list of its scope */
+	uint32_t stamp;	  /* of a time or a zone: in `stamps` */
+};
+
+/* Which of several times is meant: the lowest. */
+enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_END, RANK_OTHER };
+
+#define SCOPE_ITEMS 4U
+
+/* A line, a row, an object, a block, a part: what is in it belongs together more than with what is outside. */
+struct scope {
+	uint32_t parent;
+	bool closed;	 /* its addresses take no time from outside */
+	uint32_t first;	 /* of the addresses that are open, a list */
+	uint32_t last;
+	uint8_t n_ports, n_times, n_zones; /* distinct ones; SCOPE_ITEMS may mean more */
+	uint8_t protos;			   /* 1: TCP, 2: UDP */
+	uint32_t ports[SCOPE_ITEMS], times[SCOPE_ITEMS], zones[SCOPE_ITEMS], proto;
+};
+
+/* A part of a mail. */
+struct part {
+	uint32_t at; /* in the text */
+	bool header; /* it begins with the header of a mail */
+};
+
+/* A reading. */
+struct reading {
+	const struct complaint_reader *reader;
+	char *text; /* decoded; ends with a NUL */
+	size_t size;
+	struct part *parts;
+	size_t n_parts, room_parts;
+	struct item *items;
+	size_t n_items, room_items;
+	struct stamp *stamps;
+	size_t n_stamps, room_stamps;
+	struct scope *scopes;
+	size_t n_scopes, room_scopes;
+	uint32_t addr;	    /* the address before, which a port without a role belongs to; NONE */
+	bool utc;	    /* the scheme of the record says that its times are of UTC */
+	bool served;	    /* its scheme says that a port without a role is the service's */
+	bool seen, foreign; /* an address; one that is of no pool */
+	struct stamp sent;  /* the time of the mail's own header */
+	int day_order;	    /* of dates with slashes: 1: the day first, 2: the month, 0: not said, -1: both are */
+	int error;	    /* -ENOMEM, after which nothing is added */
+};
+
+/* What a place of a text says that stands alone, and within what. */
+struct stretch {
+	uint32_t scope;
+	const char *begin, *end;
+	const char *key, *key_end; /* a name for the whole, or NULL */
+	bool keyed;		   /* "Key: value" in the text */
+	bool cells;		   /* a value of a structure: numbers need no word before them */
+};
+
+/* Decodes what programs of mail have encoded, into a new text with its parts. 0 or -ENOMEM. */
+int complaint_decode(struct reading *x, const char *text, size_t size);
+
+/* Takes the tags out of HTML, in place: cells of a table are separated by tabs, its rows by new lines. */
+size_t complaint_untag(char *text, size_t size);
+
+/* Adds a scope. Returns its number. */
+uint32_t scope_add(struct reading *x, uint32_t parent);
+
+/* Adds an item. Returns its number, or NONE. */
+uint32_t item_add(struct reading *x, enum item_kind kind, uint32_t scope, const char *at, const char *end);
+uint32_t item_time(struct reading *x, uint32_t scope, const char *at, const char *end, const struct stamp *s);
+uint32_t item_zone(struct reading *x, uint32_t scope, const char *at, const char *end, const struct claim *c);
+
+/* Finds the items of a stretch. */
+void complaint_scan(struct reading *x, const struct stretch *s);
+
+/* An address at a place: its end, or NULL. */
+const char *addr_at(const char *at, const char *end, uint32_t *ret);
+
+/* Each reads its form at a place of a line, if it is there. Returns its end, or NULL if it is of another form. */
+const char *complaint_json(struct reading *x, uint32_t scope, const char *at, const char *end);
+const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, const char *end);
+const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end);
+
+/* Reads the parts of the text, with the forms above. */
+void complaint_text(struct reading *x);
+
+/* Ties the items of each scope, from the innermost out. */
+void complaint_tie(struct reading *x);
+
+/* Gives the questions and what is none. As complaint_read(). */
+int complaint_give(struct reading *x);
+
+/* Tells what was not read. */
+void __attribute__((format(printf, 3, 4))) complaint_tell(struct reading *x, const char *at, const char *format, ...);
+
+/* The number of the line of a place. */
+uint64_t complaint_line(const struct reading *x, const char *at);
+
+#endif

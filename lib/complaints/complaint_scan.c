@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Addresses, ports, times, zones and protocols in a stretch of text, and what the words around say about each. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/base.h"
+#include "complaints/complaint_private.h"
+
+/* As much of the text before a value is its label. */
+#define LABEL_TEXT 160
+
+/* A scan under way. */
+struct scan {
+	struct reading *x;
+	const struct stretch *s;
+	const char *after; /* where the item or number before ends */
+	uint32_t addr;	   /* the address before in this stretch, or NONE */
+	uint32_t last;	   /* the item before, of any kind */
+	bool number;	   /* a number that is no item came after it */
+};
+
+const char *addr_at(const char *at, const char *end, uint32_t *ret)
+{
+	uint32_t addr = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned n = 0, value = 0;
+
+		for (; at < end && isdigit((unsigned char)*at) && n < 4; at++, n++)
+			value = value * 10 + (unsigned)(*at - '0');
+		if (!n || n > 3 || value > 255 || (i < 3 && (at >= end || *at++ != '.')))
+			return NULL;
+		addr = addr << 8 | value;
+	}
+	*ret = addr;
+	return at;
+}
+
+static const char *port_at(const char *at, const char *end, unsigned *ret)
+{
+	unsigned n = 0;
+
+	*ret = 0;
+	for (; at + n < end && isdigit((unsigned char)at[n]); n++)
+		if (n == 5)
+			return NULL;
+		else
+			*ret = *ret * 10 + (unsigned)(at[n] - '0');
+	return n && *ret <= UINT16_MAX ? at + n : NULL;
+}
+
+/* Skips blanks and signs that do not separate. */
+static const char *signs(const char *at, const char *end, const char *any)
+{
+	while (at < end && *at && strchr(any, *at))
+		at++;
+	return at;
+}
+
+/* The text before a place that is its label: from the item before, in this line, or in the one before at its begin. */
+static const char *label_begin(const struct scan *c, const char *at)
+{
+	const char *begin = c->after, *p = at;
+	bool letters = false;
+
+	if (at - begin > LABEL_TEXT)
+		begin = at - LABEL_TEXT;
+	while (p > begin && (p[-1] != '\n' || !letters)) {
+		letters |= word_octet(p[-1]);
+		p--;
+		if (p > begin + 1 && p[-1] == '\n' && p[-2] == '\n')
+			break;
+	}
+	return p;
+}
+
+static struct label label_of(const struct scan *c, const char *at)
+{
+	struct label l = label_read(label_begin(c, at), at), key;
+
+	if (!c->s->key || l.words)
+		return l;
+	key = label_read(c->s->key, c->s->key_end);
+	return key;
+}
+
+/* "(client)", "(ours)" behind a value. */
+static unsigned role_behind(const struct scan *c, const char *at)
+{
+	const char *open = signs(at, c->s->end, " \t*_"), *close;
+
+	if (open >= c->s->end || *open != '(')
+		return 0;
+	close = memchr(open, ')', (size_t)(c->s->end - open));
+	return close && close - open < 40 ? label_read(open, close).role : 0;
+}
+
+/* What is between an item and the next one if nothing but an arrow: 1 to the right, -1 to the left. */
+static int arrow(const char *at, const char *end)
+{
+	static const struct {
+		const char *text;
+		int way;
+	} arrows[] = { { "-->", 1 }, { "->", 1 }, { "=>", 1 }, { "\342\206\222", 1 }, { "\342\207\222", 1 }, { ">", 1 },
+		       { "<--", -1 }, { "<-", -1 }, { "<=", -1 }, { "\342\206\220", -1 }, { "<", -1 } };
+
+	for (const char *p = at; p < end; p++) {
+		if (*p == '\n')
+			return 0;
+		for (size_t i = 0; i < ARRAY_SIZE(arrows); i++) {
+			size_t n = strlen(arrows[i].text);
+
+			if ((size_t)(end - p) < n || memcmp(p, arrows[i].text, n) != 0)
+				continue;
+			/* A sign alone stands between blanks, or it is a tag. */
+			if (n == 1 && ((p > at && p[-1] != ' ') || p + 1 >= end || p[1] != ' '))
+				continue;
+			return arrows[i].way;
+		}
+	}
+	return 0;
+}
+
+/* The role of an address by what is before and behind it. */
+static unsigned addr_role(struct scan *c, const char *at, const char *end)
+{
+	struct label l = label_of(c, at);
+	const char *between = c->last != NONE ? c->x->text + c->x->items[c->last].at + c->x->items[c->last].size : NULL;
+	bool follows = c->addr != NONE && between && at - between < 60 && !memchr(between, '\n', (size_t)(at - between));
+	int way = follows || (c->addr != NONE && between && at - between < 60) ? arrow(between, at) : 0;
+	struct item *before = c->addr != NONE ? &c->x->items[c->addr] : NULL;
+
+	if (way) {
+		if (!before->role)
+			before->role = way > 0 ? WORD_SOURCE : WORD_TARGET;
+		return way > 0 ? WORD_TARGET : WORD_SOURCE;
+	}
+	if (follows && signs(between, at, " (") == at && memchr(between, '(', (size_t)(at - between)))
+		return before->role;
+	if (l.last & WORD_FROM)
+		return WORD_SOURCE;
+	if (before && before->scope == c->s->scope && l.any & WORD_TO && at - between < 40 && !(l.role & WORD_SOURCE) &&
+	    l.last & (WORD_TO | WORD_TARGET | WORD_ADDR))
+		return WORD_TARGET;
+	return l.role ? l.role : role_behind(c, end);
+}
+
+/* Whether "a.b.c.d.port" is meant, as tcpdump has it, and no version of something. */
+static bool dotted_port(const struct scan *c, const char *at, const char *after)
+{
+	const char *line = memchr(after, '\n', (size_t)(c->s->end - after));
+	const char *begin = at;
+
+	line = line ? line : c->s->end;
+	while (begin > c->s->begin && begin[-1] != '\n')
+		begin--;
+	return (after == line || strchr(" :,)\t", *after)) && arrow(begin, line);
+}
+
+/* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
+static const char *joined(const struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
+{
+	const char *p = end + (end < c->s->end && *end == ']'), *after;
+	const char *stop = c->s->end;
+
+	if (p + 1 >= stop)
+		return NULL;
+	if (strchr(":/#(", *p) && isdigit((unsigned char)p[1])) {
+		after = port_at(p + 1, stop, ret);
+		if (!after || (after < stop && (isalpha((unsigned char)*after) || *after == ':')) ||
+		    (after + 1 < stop && *after == '.' && isdigit((unsigned char)after[1])))
+			return NULL;
+		if ((*p == '(' && (after >= stop || *after != ')')) || (*p == '/' && *ret <= 32))
+			return NULL;
+		*ret_end = after + (*p == '(');
+		return p + 1;
+	}
+	if (*p == '.' && isdigit((unsigned char)p[1])) {
+		after = port_at(p + 1, stop, ret);
+		*ret_end = after;
+		return after && dotted_port(c, at, after) ? p + 1 : NULL;
+	}
+	if (*p != ' ')
+		return NULL;
+	p = signs(p, stop, " ");
+	after = port_at(p, stop, ret);
+	if (!after)
+		return NULL;
+	*ret_end = after;
+	if (c->last != NONE && c->addr == c->last && c->x->items[c->last].port_item != NONE &&
+	    (after == stop || strchr(" \n,;)", *after)) && c->x->items[c->addr].role == WORD_SOURCE)
+		return p;
+	return signs(after, stop, " ") < stop && arrow(signs(after, stop, " "), signs(after, stop, " ") + 4 < stop ? signs(after, stop, " ") + 4 : stop)
+		       ? p
+		       : NULL;
+}
+
+/* Addresses that nobody is asked about by them. */
+static bool nobody(uint32_t a)
+{
+	return a >> 24 == 0 || a >> 24 == 10 || a >> 24 == 127 || a >> 20 == 0xac1 || a >> 16 == 0xc0a8 ||
+	       a >> 16 == 0xa9fe || a >> 28 >= 0xe;
+}
+
+static bool candidate(struct reading *x, uint32_t addr, unsigned role)
+{
+	if (x->reader->ours && x->reader->ours(x->reader->arg, addr))
+		return true;
+	if (nobody(addr))
+		return false;
+	x->foreign |= x->reader->ours && role != WORD_TARGET;
+	return !x->reader->ours;
+}
+
+static void set_after(struct scan *c, const char *after)
+{
+	c->after = after;
+	c->number = false;
+}
+
+/* An address at a place. Returns its end, or NULL. */
+static const char *take_address(struct scan *c, const char *at)
+{
+	struct reading *x = c->x;
+	const char *stop = c->s->end, *end, *port, *port_end = NULL;
+	unsigned number, role;
+	uint32_t addr, i;
+
+	end = addr_at(at, stop, &addr);
+	if (!end || (at > c->s->begin && strchr(".-_", at[-1])) ||
+	    (end < stop && (isalpha((unsigned char)*end) || (*end == '-' && end + 1 < stop && isalnum((unsigned char)end[1])))))
+		return NULL;
+	port = joined(c, at, end, &number, &port_end);
+	if (!port && end + 1 < stop && *end == '.' && isdigit((unsigned char)end[1]))
+		return NULL;
+	/* A network is nobody's address, but for one of one address. */
+	if (!port && end + 1 < stop && *end == '/' && isdigit((unsigned char)end[1]) && strncmp(end, "/32", 3) != 0)
+		return signs(end + 1, stop, "0123456789.");
+	x->seen = true;
+	role = addr_role(c, at, end);
+	i = item_add(x, ITEM_ADDR, c->s->scope, at, end);
+	if (i == NONE)
+		return end;
+	x->items[i].addr = addr;
+	x->items[i].role = (uint16_t)role;
+	x->items[i].done = !candidate(x, addr, role);
+	x->items[i].structured = c->s->cells;
+	if (port) {
+		uint32_t p = item_add(x, ITEM_PORT, NONE, port, signs(port, stop, "0123456789"));
+
+		if (p != NONE) {
+			x->items[p].port = (uint16_t)number;
+			x->items[i].port_item = p;
+		}
+	}
+	c->addr = c->last = x->addr = i;
+	set_after(c, port ? port_end : end);
+	return c->after;
+}
+
+/* Gives a port that follows an address to it. */
+static void port_to(struct reading *x, uint32_t addr, uint32_t port)
+{
+	struct item *a = &x->items[addr];
+
+	if (a->port_item == NONE) {
+		a->port_item = port;
+	} else if (x->items[a->port_item].port != x->items[port].port) {
+		a->other = port;
+		a->fault = FAULT_SEVERAL_PORTS;
+	}
+}
+
+/* What a number is that a word for a port stands before; a role of its own, or that of the address before. */
+static void place_port(struct scan *c, const struct label *l, const char *at, const char *end, unsigned number)
+{
+	struct reading *x = c->x;
+	unsigned role = l->role ? l->role : role_behind(c, end);
+	uint32_t addr = c->addr, i;
+	bool tight = addr != NONE && addr == c->last && !c->number && !l->strange;
+
+	if (!role && l->before_port & WORD_TO && !(tight && c->s->keyed))
+		role = WORD_TARGET;
+	if (!role && x->served)
+		role = WORD_TARGET;
+	if (!role && !tight && addr == NONE && c->s->keyed)
+		addr = x->addr;
+	if (!role && !tight && !c->s->keyed && !c->s->cells)
+		return;
+	i = item_add(x, ITEM_PORT, NONE, at, end);
+	if (i == NONE)
+		return;
+	x->items[i].port = (uint16_t)number;
+	x->items[i].role = (uint16_t)role;
+	x->items[i].structured = c->s->cells;
+	c->last = i;
+	if (!role && addr != NONE && !c->s->cells) {
+		if (x->items[addr].port_item == NONE)
+			x->items[addr].port_item = i;
+		return;
+	}
+	if (role == WORD_SOURCE && addr != NONE && c->addr == addr && x->items[addr].role != WORD_TARGET && !c->s->cells &&
+	    x->items[addr].scope == c->s->scope && x->items[addr].port_item == NONE) {
+		port_to(x, addr, i);
+		return;
+	}
+	if (role != WORD_TARGET)
+		x->items[i].scope = c->s->scope;
+}
+
+/* A number that is no time and no address. */
+static const char *take_number(struct scan *c, const char *at)
+{
+	const char *stop = c->s->end, *end = signs(at, stop, "0123456789");
+	struct label l;
+	struct stamp t;
+	unsigned number;
+
+	if (c->last != NONE && at > c->after && at[-1] == ':' && isxdigit((unsigned char)at[-2]) && at - 2 >= c->s->begin && 0)
+		return end;
+	l = label_of(c, at);
+	c->after = end;
+	c->number = true;
+	if (end < stop && (isalpha((unsigned char)*end) || (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME))))
+		return end;
+	if ((l.any & (WORD_TIME | WORD_EVENT)) && end - at >= 10 && stamp_epoch(at, end, &t)) {
+		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
+
+		if (i != NONE)
+			c->x->items[i].rank = l.any & WORD_OTHER ? RANK_OTHER : l.any & WORD_END ? RANK_END : RANK_EVENT;
+		return end;
+	}
+	if (l.any & WORD_PROTO && (!strncmp(at, "6", (size_t)(end - at)) || !strncmp(at, "17", (size_t)(end - at)))) {
+		uint32_t i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
+
+		if (i != NONE)
+			c->x->items[i].proto = *at == '6' ? IPPROTO_TCP : IPPROTO_UDP;
+		return end;
+	}
+	if (l.any & WORD_PORT && !l.loose && port_at(at, stop, &number)) {
+		place_port(c, &l, at, end, number);
+		c->after = end;
+	}
+	return end;
+}
+
+static unsigned rank_of(const struct scan *c, const char *at)
+{
+	struct label l = label_of(c, at);
+
+	if (c->s->key)
+		l.any |= label_read(c->s->key, c->s->key_end).any;
+	return l.any & WORD_OTHER ? RANK_OTHER
+	       : l.any & WORD_END ? RANK_END
+	       : l.any & WORD_EVENT ? RANK_EVENT
+				    : RANK_NEUTRAL;
+}
+
+/* A zone that is named before a time: "Time (UTC): ". */
+static void zone_before(const struct scan *c, const char *at, struct stamp *t)
+{
+	const char *p = label_begin(c, at), *line = at;
+	struct claim one;
+
+	while (line > p && line[-1] != '\n')
+		line--;
+	for (p = line > p ? line : p; p < at; p++) {
+		const char *after = p > c->s->begin && word_octet(p[-1]) ? NULL : claim_read(p, at, false, &one);
+
+		if (!after)
+			continue;
+		claim_add(&t->zone, &one);
+		p = after - 1;
+	}
+}
+
+/* A time at a place. Returns its end, or NULL. */
+static const char *take_time(struct scan *c, const char *at)
+{
+	struct stamp t;
+	const char *end = stamp_read(at, c->s->end, &t), *line = at;
+	uint32_t i;
+
+	if (!end)
+		return NULL;
+	while (line > c->s->begin && line[-1] != '\n')
+		line--;
+	line = signs(line, at, " \t[(");
+	/* A day that breaks off is none, and is no other number either. */
+	if (!t.date && !t.clock)
+		return set_after(c, end), end;
+	/* An hour alone is of a day that is named elsewhere, if a word says what it is, or of a line of a log. */
+	if (!t.date && line != at && !c->s->cells && !(label_of(c, at).any & WORD_TIME))
+		return set_after(c, end), end;
+	if (!claim_given(&t.zone))
+		zone_before(c, at, &t);
+	i = item_time(c->x, c->s->scope, at, end, &t);
+	if (i != NONE) {
+		c->x->items[i].rank = (uint8_t)rank_of(c, at);
+		c->x->items[i].stamped = line == at && !c->s->key;
+		c->last = i;
+	}
+	set_after(c, end);
+	return end;
+}
+
+/* A word: a protocol, a zone that the text names, or nothing. */
+static const char *take_word(struct scan *c, const char *at)
+{
+	const char *stop = c->s->end, *end;
+	char folded[WORD_TEXT];
+	struct claim zone;
+	uint32_t i;
+
+	if (isupper((unsigned char)*at) || (unsigned char)*at >= 0x80) {
+		end = claim_read(at, stop, false, &zone);
+		if (end) {
+			item_zone(c->x, c->s->scope, at, end, &zone);
+			return end;
+		}
+	}
+	end = word_fold(at, stop, folded);
+	if (!strcmp(folded, "tcp") || !strcmp(folded, "udp")) {
+		i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
+		if (i != NONE)
+			c->x->items[i].proto = *folded == 't' ? IPPROTO_TCP : IPPROTO_UDP;
+	}
+	return end > at ? end : at + 1;
+}
+
+static const char *take_any(struct scan *c, const char *at)
+{
+	const char *end;
+	struct claim zone;
+	bool inside = at > c->s->begin && word_octet(at[-1]) && (unsigned char)at[-1] < 0x80;
+
+	if (isdigit((unsigned char)*at)) {
+		end = inside ? NULL : take_address(c, at);
+		end = end || inside ? end : take_time(c, at);
+		return end ? end : inside ? signs(at, c->s->end, "0123456789") : take_number(c, at);
+	}
+	if ((*at == '+' || *at == '-') && !inside && (end = claim_read(at, c->s->end, false, &zone))) {
+		struct label l = label_of(c, at);
+
+		if (at[3] == ':' || l.any & WORD_TIME)
+			item_zone(c->x, c->s->scope, at, end, &zone);
+		return end;
+	}
+	if (!word_octet(*at))
+		return at + 1;
+	end = inside ? NULL : take_time(c, at);
+	return end ? end : take_word(c, at);
+}
+
+void complaint_scan(struct reading *x, const struct stretch *s)
+{
+	struct scan c = { x, s, s->begin, NONE, NONE, false };
+	const char *at = s->begin;
+
+	while (at < s->end && !x->error)
+		at = take_any(&c, at);
+}

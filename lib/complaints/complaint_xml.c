@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* XML: ACNS, whose Source elements are records, and others of which an element is one record. */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/base.h"
+#include "complaints/complaint_private.h"
+
+struct xml {
+	struct reading *x;
+	uint32_t all, scope;
+	const char *end;
+};
+
+/* The name of a tag without its namespace: its octets. */
+static size_t name_of(const char *at, const char *end, const char **ret)
+{
+	const char *p = at;
+
+	*ret = at;
+	for (; p < end && (isalnum((unsigned char)*p) || strchr("_-:.", *p)); p++)
+		if (*p == ':')
+			*ret = p + 1;
+	return (size_t)(p - *ret);
+}
+
+static bool is_name(const char *at, size_t n, const char *name)
+{
+	return n == strlen(name) && !strncasecmp(at, name, n);
+}
+
+/* The text between two tags is a value, whose key is the tag, or the attribute Name of it. */
+static void text_of(struct xml *m, const char *tag, const char *tag_end, const char *at, const char *end)
+{
+	const char *name;
+	size_t n = name_of(tag, tag_end, &name);
+	const char *attribute = memmem(tag, (size_t)(tag_end - tag), "Name=", 5);
+	struct stretch s = { .scope = m->scope, .begin = at, .end = end, .key = name, .key_end = name + n, .cells = true };
+
+	if (attribute) {
+		s.key = attribute + 5;
+		s.key_end = tag_end;
+	}
+	complaint_scan(m->x, &s);
+	s.begin = memmem(tag, (size_t)(tag_end - tag), "SystemTime=", 11);
+	s.end = tag_end;
+	if (s.begin)
+		complaint_scan(m->x, &s);
+}
+
+static const char *root_end(const char *at, const char *end)
+{
+	static const char *const roots[] = { "Infringement", "Event", "Source", "Events" };
+	const char *name;
+
+	for (size_t n; (at = memchr(at, '<', (size_t)(end - at))); at++) {
+		char close[32];
+		const char *stop;
+
+		if (at + 1 < end && strchr("?!", at[1]))
+			continue;
+		n = name_of(at + 1, end, &name);
+		for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+			if (!is_name(name, n, roots[i]))
+				continue;
+			snprintf(close, sizeof(close), "/%.*s%s>", (int)(name - at - 1), at + 1, roots[i]);
+			stop = name - at - 1 < 12 ? strcasestr(at, close) : NULL;
+			return stop && stop < end ? stop + strlen(close) : NULL;
+		}
+		return NULL;
+	}
+	return NULL;
+}
+
+const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, const char *end)
+{
+	struct xml m = { .x = x };
+	const char *name;
+
+	if (*at != '<')
+		return NULL;
+	m.end = root_end(at, end);
+	if (!m.end)
+		return NULL;
+	m.all = m.scope = scope_add(x, scope);
+	x->scopes[m.all].closed = true;
+	while ((at = memchr(at, '<', (size_t)(m.end - at)))) {
+		const char *close = memchr(at, '>', (size_t)(m.end - at)), *next;
+		size_t n;
+
+		if (!close)
+			break;
+		n = name_of(at + 1 + (at[1] == '/'), close, &name);
+		if (is_name(name, n, "Source") || is_name(name, n, "Content") || is_name(name, n, "Case") || is_name(name, n, "Notes"))
+			m.scope = at[1] == '/' ? m.all : scope_add(x, m.all);
+		if (is_name(name, n, "Content") || is_name(name, n, "Case") || is_name(name, n, "Notes")) {
+			/* What was found elsewhere, and when the notice was written. */
+			x->scopes[m.scope].closed = true;
+		}
+		next = memchr(close, '<', (size_t)(m.end - close));
+		if (at[1] != '/')
+			text_of(&m, at + 1, close, close + 1, next ? next : m.end);
+		at = close;
+	}
+	return m.end;
+}

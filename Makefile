@@ -34,7 +34,8 @@ RTPROTOSDIR   ?= /etc/iproute2/rt_protos.d
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # End-to-end test files run side by side: they spend more time waiting than computing.
 E2E_WORKERS ?= 4
-MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+# The directory of headers for the processor: clang since 16 has no -print-multiarch, and its triplet has a vendor.
+MULTIARCH := $(subst -unknown-,-,$(subst -pc-,-,$(shell $(CC) -dumpmachine 2>/dev/null)))
 # The processor that is built for, as libbpf names it.
 TARGET := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))))
 

@@ -11,16 +11,23 @@
 #include "leases/lease_files.h"
 #include "message.h"
 
+#define MS_PER_S 1000U
+
 int64_t customers_margin(const cJSON *args)
 {
 	return cJSON_HasObjectItem(args, "margin") ? (int64_t)json_number(args, "margin") : DEFAULT_MARGIN;
 }
 
+void customers_set_margin(struct customers *c, struct clock_state clock)
+{
+	c->margin = c->asked + (clock.error_ms + MS_PER_S - 1) / MS_PER_S;
+}
+
 /* Whether a directory has files of leases. */
 static bool has_leases(const char *dir)
 {
-	struct lease_names names = { 0 };
-	bool has = !lease_names_read(dir, &names, NULL) && names.n;
+	struct ledger_names names = { 0 };
+	bool has = !ledger_files_list(dir, LEDGER_LEASES, &names, NULL) && names.n;
 
 	free(names.name);
 	return has;
@@ -177,21 +184,22 @@ void customer_find(struct customers *c, struct who *who, struct endpoint out, in
 	ret->same = x && n == 1 && result == WHO_FOUND && same_around(c, who, out, t, &only, x, &lease);
 }
 
-void customer_of(struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t, struct customer *ret)
+void customer_of(struct customers *c, uint32_t in_addr, const char *tenant, int64_t from, int64_t to, int64_t t,
+		 struct customer *ret)
 {
 	int64_t begin = t - c->margin, end = end_of_margin(c, t);
 	const struct statements *x;
 
 	forget(c);
 	*ret = (struct customer){ .asked = true, .lease.doubt = DOUBT_EARLY };
-	x = statements_of(c, in_addr, NULL, t);
+	x = statements_of(c, in_addr, tenant, t);
 	if (!x)
 		return;
-	statements_ask(x, NULL, t, &ret->lease);
+	statements_ask(x, tenant, t, &ret->lease);
 	for (unsigned i = 0; i < ret->lease.n; i++)
 		ret->in_addr[i] = in_addr;
 	ret->same =
-		begin >= from && (to == TIME_OPEN || end <= to) && statements_same(x, NULL, begin, end, &ret->lease);
+		begin >= from && (to == TIME_OPEN || end <= to) && statements_same(x, tenant, begin, end, &ret->lease);
 }
 
 static void print_text(FILE *out, const char *key, const char *text)
@@ -339,6 +347,23 @@ char *customer_name(const struct lease_holder *h, bool points)
 		return text;
 	free(text);
 	return NULL;
+}
+
+char *customer_row(const struct customers *c, const struct customer *found)
+{
+	_cleanup_free_ char *name = NULL;
+	char *text = NULL;
+	int n;
+
+	if (!c->days)
+		return strdup("");
+	if (customer_reason(found)) {
+		n = asprintf(&text, "; no customer: %s", customer_reason(found));
+		return n < 0 ? NULL : text;
+	}
+	name = customer_name(&found->lease.holder[0], false);
+	n = name ? asprintf(&text, "; customer %s%s", name, found->same ? "" : " (not within the margin)") : -1;
+	return n < 0 ? NULL : text;
 }
 
 /* Why a customer is only possible, or none is known. */

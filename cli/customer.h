@@ -57,12 +57,17 @@ void customers_close(struct customers *c);
 /* Seconds around a question, as the arguments say. */
 int64_t customers_margin(const cJSON *args);
 
+/* The second that is asked about next may have been one earlier or later, by as much as the clock was wrong. */
+void customers_set_margin(struct customers *c, struct clock_state clock);
+
 /* The customer behind all the subscribers that the answer to a question names. */
 void customer_find(struct customers *c, struct who *who, struct endpoint out, int64_t t, enum who_result result,
 		   const struct who_answer *a, struct customer *ret);
 
-/* The customer behind an inside address that had the endpoint of a question from a time to another. */
-void customer_of(struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t, struct customer *ret);
+/* The customer behind an inside address of a tenant (NULL: of any) that had what was asked about from a time to
+ * another. */
+void customer_of(struct customers *c, uint32_t in_addr, const char *tenant, int64_t from, int64_t to, int64_t t,
+		 struct customer *ret);
 
 /* ,"customer":...,"margin":{...}, and where that is null "customer_reason":..., "customer_doubt":... "customers":[...]
  */
@@ -76,6 +81,9 @@ void customer_show(struct writer *w, const struct customers *c, const struct cus
  * are not ASCII alone, if `points`. The caller frees it; NULL: out of memory.
  */
 char *customer_name(const struct lease_holder *h, bool points);
+
+/* At the end of a row: ; customer "alice"; "" if none is asked for. The caller frees it; NULL: out of memory. */
+char *customer_row(const struct customers *c, const struct customer *found);
 
 /* Why no customer is certain, as text; NULL: one is. */
 #define CUSTOMER_MISSING 96

@@ -64,8 +64,8 @@ static int note_address(void *arg, const char *name, uint64_t number, const char
 static int find_addresses(struct listing *x, const char *dir, struct error *err)
 {
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct lease_names names = { 0 };
-	int r = lease_names_read(dir, &names, err);
+	struct ledger_names names = { 0 };
+	int r = ledger_files_list(dir, LEDGER_LEASES, &names, err);
 	size_t torn;
 
 	for (size_t i = 0; i < names.n && !r; i++) {
@@ -81,8 +81,8 @@ static int find_addresses(struct listing *x, const char *dir, struct error *err)
 
 static bool has_address(const struct listing *x, const struct history_interval *v, uint32_t in_addr)
 {
-	return !v->undone && prefix_within((struct prefix){ .base = in_addr, .plen = 32 }, v->in) &&
-	       (!*x->at->tenant || !*v->tenant || !strcmp(x->at->tenant, v->tenant));
+	return !v->undone && prefix_within((struct prefix){ .base = in_addr, .plen = 32 }, v->mapping.in) &&
+	       (!*x->at->tenant || !*v->mapping.tenant || !strcmp(x->at->tenant, v->mapping.tenant));
 }
 
 /* The mapping of an address between two times without a change; a smaller prefix decides. NULL: there is none. */
@@ -90,12 +90,12 @@ static const struct history_interval *mapping_of(const struct listing *x, uint32
 {
 	const struct history_interval *found = NULL;
 
-	for (size_t i = 0; i < x->history->n_intervals; i++) {
-		const struct history_interval *v = &x->history->intervals[i];
+	for (size_t i = 0; i < x->history->mappings.n; i++) {
+		const struct history_interval *v = &x->history->mappings.interval[i];
 
-		if (!has_address(x, v, in_addr) || v->from > from || (v->to != TIME_OPEN && v->to < to))
+		if (!has_address(x, v, in_addr) || v->mapping.from > from || (v->to != TIME_OPEN && v->to < to))
 			continue;
-		if (!found || prefix_within(v->in, found->in))
+		if (!found || prefix_within(v->mapping.in, found->mapping.in))
 			found = v;
 	}
 	return found;
@@ -107,9 +107,9 @@ static void print_block(FILE *out, const struct history_interval *v, uint32_t in
 	struct geometry g;
 	char text[ADDR_TEXT];
 
-	if (v && v->open)
-		b.out_addr = v->out.base + (in_addr - v->in.base);
-	else if (v && !plan_blocks_geometry(v->in, v->out, &v->blocks, &g))
+	if (v && v->mapping.open)
+		b.out_addr = v->mapping.out.base + (in_addr - v->mapping.in.base);
+	else if (v && !plan_blocks_geometry(v->mapping.in, v->mapping.out, &v->mapping.blocks, &g))
 		b = mapping_forward(&g, in_addr);
 	else
 		v = NULL;
@@ -187,13 +187,13 @@ static int find_cuts(struct listing *x, uint32_t in_addr, int64_t from, int64_t 
 {
 	int r = add_cut(x, from);
 
-	for (size_t i = 0; i < x->history->n_intervals && !r; i++) {
-		const struct history_interval *v = &x->history->intervals[i];
+	for (size_t i = 0; i < x->history->mappings.n && !r; i++) {
+		const struct history_interval *v = &x->history->mappings.interval[i];
 
 		if (!has_address(x, v, in_addr))
 			continue;
-		if (v->from > from && v->from < to)
-			r = add_cut(x, v->from);
+		if (v->mapping.from > from && v->mapping.from < to)
+			r = add_cut(x, v->mapping.from);
 		if (!r && v->to != TIME_OPEN && v->to > from && v->to < to)
 			r = add_cut(x, v->to);
 	}

@@ -136,13 +136,13 @@ static char *question_text(const struct asked *a, const char *time_key, bool dig
 /* The use becomes a line, without which there is no evidence. */
 static int note_query(const struct asked *a, const char *dir, struct error *err)
 {
-	char *text = question_text(a, "time", true), file[40], day[TIME_TEXT];
+	char *text = question_text(a, "time", true), file[LEDGER_NAME];
 	size_t size = text ? strlen(text) : 0;
 	int r;
 
 	if (!text)
 		return error_set(err, -ENOMEM, "out of memory");
-	snprintf(file, sizeof(file), "queries-%.7s.jsonl", time_format(a->now, day));
+	ledger_file_name(LEDGER_QUERIES, a->now, file);
 	/* Without the braces, as a line of its own. */
 	text[size - 1] = '\n';
 	r = ledger_append(dir, file, text + 1, size - 1, a->now, err);

@@ -116,54 +116,48 @@ static int import_run(const char *socket, const cJSON *args, struct writer *w, s
 	return status;
 }
 
-static int remove_file(const char *dir, const char *name, bool dry, struct writer *w, struct error *err)
+/* Rows of files that go. */
+struct leaving {
+	struct writer *w;
+	bool dry;
+};
+
+static void show_gone(void *arg, const char *name)
 {
+	const struct leaving *x = arg;
 	char json[64];
-	int n = snprintf(json, sizeof(json), "{\"file\":\"%s\"}", name);
 
-	if (!dry && lease_file_remove(dir, name, time(NULL), err))
-		return EXIT_REFUSED;
-	if (w->json && n > 0)
-		writer_stream_row(w, NULL, json, NULL);
+	snprintf(json, sizeof(json), "{\"file\":\"%s\"}", name);
+	if (x->w->json)
+		writer_stream_row(x->w, NULL, json, NULL);
 	else
-		writer_line(w, "%s%s", name, dry ? "" : " removed");
-	return EXIT_DONE;
+		writer_line(x->w, "%s%s", name, x->dry ? "" : " removed");
 }
 
-/* The names have the order of their days. A day is older once its last second is. */
-static int expire(const char *dir, const struct lease_names *names, int64_t before, bool dry, struct writer *w,
-		  struct error *err)
-{
-	char limit[LEASE_FILE_TEXT];
-	int status = EXIT_DONE;
-
-	lease_file_name(before, limit);
-	if (w->json)
-		writer_stream_begin(w, NULL);
-	for (size_t i = 0; i < names->n && !status && strcmp(names->name[i], limit) < 0; i++)
-		status = remove_file(dir, names->name[i], dry, w, err);
-	if (w->json && !status)
-		writer_stream_end(w, "");
-	return status;
-}
-
+/* A day is older once its last second is. */
 static int expire_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
-	const char *dir = json_text(args, "leases", NULL);
-	struct lease_names names = { 0 };
-	int status;
+	struct leaving leaving = { w, cJSON_IsTrue(json_get(args, "dry_run")) };
+	struct ledger_expiry x = { .dir = json_text(args, "leases", NULL),
+				   .kind = LEDGER_LEASES,
+				   .before = time(NULL) - (int64_t)json_number(args, "older"),
+				   .dry = leaving.dry,
+				   .gone = show_gone,
+				   .arg = &leaving };
+	unsigned n;
 
 	(void)socket;
-	if (!dir || !cJSON_HasObjectItem(args, "older"))
+	if (!x.dir || !cJSON_HasObjectItem(args, "older"))
 		return error_set(
 			err, EXIT_USAGE,
 			"leases expire: --leases DIR names the directory of leases, and --older 180d their age");
-	if (lease_names_read(dir, &names, err))
+	if (w->json)
+		writer_stream_begin(w, NULL);
+	if (ledger_expire(&x, time(NULL), &n, err))
 		return EXIT_REFUSED;
-	status = expire(dir, &names, time(NULL) - (int64_t)json_number(args, "older"),
-			cJSON_IsTrue(json_get(args, "dry_run")), w, err);
-	free(names.name);
-	return status;
+	if (w->json)
+		writer_stream_end(w, "");
+	return EXIT_DONE;
 }
 
 /* Days of others that may not be written to stay without one. */

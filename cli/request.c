@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
+#include "base/text.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "complaints/complaint.h"
@@ -13,6 +14,7 @@
 struct request {
 	struct who_source *source; /* NULL: questions are shown, and not asked */
 	struct writer *w;
+	struct verdict verdict;
 	uint64_t questions, refused, unanswered;
 	struct error first; /* why the first that is refused is no question */
 };
@@ -25,7 +27,7 @@ static int answer_complaint(void *arg, const struct complaint *c)
 	r->questions++;
 	if (c->good) {
 		if (r->source)
-			r->unanswered += who_row(r->source, &q, r->w) != EXIT_DONE;
+			r->unanswered += who_row(r->source, &q, r->w, &r->verdict) != EXIT_DONE;
 		else
 			who_row_question(&q, r->w);
 		return 0;
@@ -79,16 +81,57 @@ static int read_text(const char *path, char **ret, size_t *ret_size, struct erro
 	return r ? error_set(err, EXIT_REFUSED, "%.200s: %s", path, strerror(-r)) : EXIT_DONE;
 }
 
-static int answer_all(struct who_source *source, char *text, size_t size, const struct zone *zone, struct writer *w,
-		      struct error *err)
+static int answer_rows(struct request *r, char *text, size_t size, const struct zone *zone)
 {
-	struct request r = { .source = source, .w = w };
-	const struct complaint_reader reader = { .zone = zone, .take = answer_complaint, .tell = tell, .arg = &r };
+	const struct complaint_reader reader = { .zone = zone, .take = answer_complaint, .tell = tell, .arg = r };
 
-	who_rows_begin(w);
+	who_rows_begin(r->w);
 	if (complaint_read(text, size, &reader))
+		return -ENOMEM;
+	who_rows_end(r->w);
+	return 0;
+}
+
+/* Begins with the verdict over several answers; in JSON only if it is asked for, as an object with them. */
+static int show_verdict(struct writer *w, const struct request *r, bool asked, const char *rows, size_t size)
+{
+	_cleanup_free_ char *text = r->verdict.n ? verdict_text(&r->verdict) : NULL;
+
+	if (r->verdict.failed || (r->verdict.n && !text))
+		return -ENOMEM;
+	if (!w->json && text && (asked || r->verdict.n > 1))
+		writer_line(w, "%s", text);
+	if (w->json && asked) {
+		fputs("{\"verdict\":", w->out);
+		text_json_string(w->out, text ? text : "there is no answer");
+		fputs(",\"answers\":", w->out);
+		size -= size && rows[size - 1] == '\n';
+	}
+	fwrite(rows, 1, size, w->out);
+	if (w->json && asked)
+		fputs("}\n", w->out);
+	return 0;
+}
+
+static int answer_all(struct who_source *source, char *text, size_t size, const struct zone *zone, struct writer *w,
+		      bool verdict, struct error *err)
+{
+	_cleanup_free_ char *rows = NULL;
+	size_t room;
+	FILE *memory = open_memstream(&rows, &room);
+	struct writer later = *w;
+	struct request r = { .source = source, .w = &later };
+	int failed = memory ? 0 : -ENOMEM;
+
+	later.out = memory;
+	if (!failed)
+		failed = answer_rows(&r, text, size, zone);
+	if (memory && fclose(memory))
+		failed = -ENOMEM;
+	failed = failed ? failed : show_verdict(w, &r, verdict, rows, room);
+	verdict_free(&r.verdict);
+	if (failed)
 		return error_set(err, EXIT_REFUSED, "out of memory");
-	who_rows_end(w);
 	if (!r.questions)
 		return error_set(err, EXIT_USAGE, "no question was found: no address with a port");
 	if (r.refused)
@@ -103,7 +146,7 @@ static int answer_all(struct who_source *source, char *text, size_t size, const 
 /* What keeps a text from being asked as a whole is status 1. */
 static int show_questions(char *text, size_t size, const struct zone *zone, struct writer *w, struct error *err)
 {
-	return answer_all(NULL, text, size, zone, w, err) == EXIT_DONE ? EXIT_DONE : EXIT_REFUSED;
+	return answer_all(NULL, text, size, zone, w, false, err) == EXIT_DONE ? EXIT_DONE : EXIT_REFUSED;
 }
 
 static int answer_from(const struct history_files *f, const char *dir, const cJSON *args, char *text, size_t size,
@@ -116,7 +159,7 @@ static int answer_from(const struct history_files *f, const char *dir, const cJS
 	if (!status)
 		status = customers_open(args, dir, &source.customers, err);
 	if (!status)
-		status = answer_all(&source, text, size, zone, w, err);
+		status = answer_all(&source, text, size, zone, w, cJSON_IsTrue(json_get(args, "verdict")), err);
 	who_source_close(&source);
 	return status;
 }
@@ -133,6 +176,8 @@ static int request_run(const char *socket, const cJSON *args, struct writer *w, 
 	if (name && zone_parse(name, &zone, err))
 		return EXIT_USAGE;
 	status = read_text(json_text(args, "file", ""), &text, &size, err);
+	if (!status && cJSON_IsTrue(json_get(args, "questions")) && cJSON_IsTrue(json_get(args, "verdict")))
+		return error_set(err, EXIT_USAGE, "request: --questions asks nothing, so there is no --verdict");
 	if (!status && cJSON_IsTrue(json_get(args, "questions")))
 		return show_questions(text, size, &zone, w, err);
 	status = status ? status : history_read_named(socket, args, true, &f, &dir, err);

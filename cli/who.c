@@ -6,13 +6,11 @@
 #include "base/json_scan.h"
 #include "history_files.h"
 #include "json_get.h"
+#include "who_candidates.h"
 #include "who_rows.h"
 
 /* Rows written between two checks whether the output is still read. */
 #define ROWS_A_LOOK 1024U
-
-/* A running agent confirms the history's continuation at shorter intervals. */
-#define CURRENT_S 120
 
 static int refuse(const char *endpoint, int64_t t, struct who_reply *r, struct error *err)
 {
@@ -29,8 +27,7 @@ static int show(const struct who_source *source, const struct who_reply *r, int6
 {
 	const struct who_holder *best = &r->answer.best;
 	bool claimed = who_reply_claimed(r);
-	int64_t known_until =
-		claimed || best->to != TIME_OPEN || t - CURRENT_S <= source->until ? TIME_NONE : source->until;
+	int64_t known_until = who_reply_known_until(r, source, t);
 	char addr[ADDR_TEXT], why[CUSTOMER_MISSING];
 
 	if (w->json)
@@ -92,6 +89,17 @@ static int ask_many(struct who_source *source, struct writer *w, struct error *e
 	return EXIT_DONE;
 }
 
+/* A question is about an endpoint, or about an address whose port is not known. */
+static int ask_typed(struct who_source *source, const char *text, int64_t t, const cJSON *args, struct writer *w,
+		     struct error *err)
+{
+	uint32_t addr;
+
+	if (addr_parse(text, &addr))
+		return ask_one(source, text, t, w, err);
+	return who_candidates(source, addr, t, args, w, err);
+}
+
 int who_answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, const cJSON *args,
 	       struct writer *w, struct error *err)
 {
@@ -102,7 +110,7 @@ int who_answer(const struct history_files *f, const char *dir, const char *endpo
 	if (!status)
 		status = customers_open(args, dir, &source.customers, err);
 	if (!status)
-		status = endpoint ? ask_one(&source, endpoint, t, w, err) : ask_many(&source, w, err);
+		status = endpoint ? ask_typed(&source, endpoint, t, args, w, err) : ask_many(&source, w, err);
 	who_source_close(&source);
 	return status;
 }
@@ -111,7 +119,8 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 {
 	const char *endpoint = json_text(args, "endpoint", NULL);
 	const char *at = json_text(args, "at", NULL);
-	bool many = !strcmp(endpoint, "-");
+	uint32_t addr;
+	bool many = !strcmp(endpoint, "-"), addresses = !addr_parse(endpoint, &addr);
 	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
 	int64_t t = time(NULL);
@@ -119,6 +128,8 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 
 	if (many && at)
 		return error_set(err, EXIT_USAGE, "who -: each line has a time of its own, so --at is not taken");
+	if (!addresses && (cJSON_HasObjectItem(args, "limit") || cJSON_HasObjectItem(args, "offset")))
+		return error_set(err, EXIT_USAGE, "who: --limit and --offset belong to an address without a port");
 	if (at)
 		time_parse(at, &t);
 	status = history_read_named(socket, args, true, &f, &dir, err);

@@ -8,11 +8,11 @@ static int64_t mapped_since(const struct history_index *x, uint32_t addr)
 {
 	int64_t since = TIME_OPEN;
 
-	for (size_t i = 0; i < x->n_intervals; i++) {
-		const struct history_interval *v = &x->intervals[i];
+	for (size_t i = 0; i < x->mappings.n; i++) {
+		const struct history_interval *v = &x->mappings.interval[i];
 
-		if (!v->undone && prefix_holds(v->out, addr) && v->from < since)
-			since = v->from;
+		if (!v->undone && prefix_holds(v->mapping.out, addr) && v->mapping.from < since)
+			since = v->mapping.from;
 	}
 	return since;
 }

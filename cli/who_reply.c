@@ -6,7 +6,15 @@
 #include "history_files.h"
 #include "message.h"
 
-#define MS_PER_S 1000U
+/* A running agent confirms the history's continuation at shorter intervals. */
+#define CURRENT_S 120
+
+int64_t who_reply_known_until(const struct who_reply *r, const struct who_source *s, int64_t t)
+{
+	bool ended = who_reply_claimed(r) || r->answer.best.to != TIME_OPEN;
+
+	return ended || t - CURRENT_S <= s->until ? TIME_NONE : s->until;
+}
 
 int who_source_open(const struct history_files *f, const char *dir, struct history_claims *claims,
 		    struct who_source *ret, struct error *err)
@@ -43,11 +51,10 @@ void who_reply_customer(struct who_source *s, struct endpoint out, int64_t t, st
 
 	if (!s->customers.days)
 		return;
-	/* The second that was asked about may have been one so much earlier or later. */
-	s->customers.margin = s->customers.asked + (r->clock.error_ms + MS_PER_S - 1) / MS_PER_S;
+	customers_set_margin(&s->customers, r->clock);
 	if (who_reply_claimed(r)) {
-		customer_of(&s->customers, r->claim.answer.in_addr, r->claim.answer.claim->origin.from, r->claim.to, t,
-			    &r->customer);
+		customer_of(&s->customers, r->claim.answer.in_addr, NULL, r->claim.answer.claim->origin.from,
+			    r->claim.to, t, &r->customer);
 		return;
 	}
 	/* Looking around asks further questions, which the list of holders does not survive. */

@@ -45,6 +45,9 @@ static inline bool who_reply_claimed(const struct who_reply *r)
 	return r->claimed && r->claimed->answer.held;
 }
 
+/* Until when the answer about second t is known, if that is earlier; TIME_NONE: it is not. */
+int64_t who_reply_known_until(const struct who_reply *r, const struct who_source *s, int64_t t);
+
 /* Whether it names a subscriber. */
 static inline bool who_reply_named(const struct who_reply *r)
 {

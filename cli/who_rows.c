@@ -9,9 +9,10 @@
 #include "base/text.h"
 #include "proto/words.h"
 
-/* Reads "TIME ADDR:PORT", where the time may contain a space. */
-static bool read_question(char *text, size_t size, struct who_question *ret)
+/* Reads "TIME ADDR:PORT", where the time may contain a space. *ret_portless: it has an address alone. */
+static bool read_question(char *text, size_t size, struct who_question *ret, bool *ret_portless)
 {
+	uint32_t addr;
 	char *blank;
 
 	while (size && strchr("\n\r\t ", text[size - 1]) && text[size - 1])
@@ -19,6 +20,7 @@ static bool read_question(char *text, size_t size, struct who_question *ret)
 	blank = strrchr(text, ' ');
 	for (char *tab = strrchr(text, '\t'); tab > blank;)
 		blank = tab;
+	*ret_portless = strlen(text) == size && blank && !addr_parse(blank + 1, &addr);
 	if (strlen(text) != size || !blank || endpoint_parse(blank + 1, &ret->out))
 		return false;
 	while (blank > text && (blank[-1] == ' ' || blank[-1] == '\t'))
@@ -60,8 +62,9 @@ static char *row_notes(enum who_result result, const struct who_answer *a)
 	if (result == WHO_FOUND && a->best.ports)
 		fprintf(memory, " (grant of ports %u to %u)", a->best.port_lo, a->best.port_lo + a->best.ports - 1U);
 	for (unsigned i = 0; i < a->n_portmaps; i++)
-		fprintf(memory, "%s%s to %s:%u%s", i ? ", " : " (portmap ", word_text(proto_words, a->portmap[i].proto),
-			addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port,
+		fprintf(memory, "%s%s to %s:%u%s", i ? ", " : " (portmap ",
+			word_text(proto_words, a->portmap[i].portmap.proto),
+			addr_format(a->portmap[i].portmap.in.addr, addr), a->portmap[i].portmap.in.first,
 			i + 1 == a->n_portmaps ? ")" : "");
 	for (size_t i = 0, n = 0; a->other && i < a->n_holders; i++)
 		if (result != WHO_FOUND || !who_same_subscriber(&a->holders[i], &a->best) || a->holders[i].also)
@@ -69,24 +72,6 @@ static char *row_notes(enum who_result result, const struct who_answer *a)
 	fputs(a->other ? ")" : "", memory);
 	fclose(memory);
 	return text;
-}
-
-/* The customer at the end of a row: "; customer "alice"". The caller frees it; NULL: out of memory. */
-static char *row_customer(const struct who_source *source, const struct customer *c)
-{
-	_cleanup_free_ char *name = NULL;
-	char *text = NULL;
-	int n;
-
-	if (!source->customers.days)
-		return strdup("");
-	if (customer_reason(c)) {
-		n = asprintf(&text, "; no customer: %s", customer_reason(c));
-		return n < 0 ? NULL : text;
-	}
-	name = customer_name(&c->lease.holder[0], false);
-	n = name ? asprintf(&text, "; customer %s%s", name, c->same ? "" : " (not within the margin)") : -1;
-	return n < 0 ? NULL : text;
 }
 
 static void row_text(struct writer *w, const struct who_question *q, const struct who_reply *r, const char *customer)
@@ -120,7 +105,7 @@ static void write_row(struct writer *w, const struct who_question *q, struct who
 	FILE *memory = w->json ? open_memstream(&row, &room) : NULL;
 
 	if (!w->json) {
-		_cleanup_free_ char *customer = row_customer(source, &r->customer);
+		_cleanup_free_ char *customer = customer_row(&source->customers, &r->customer);
 
 		row_text(w, q, r, customer ? customer : "; out of memory");
 		return;
@@ -134,12 +119,14 @@ static void write_row(struct writer *w, const struct who_question *q, struct who
 		writer_stream_row(w, NULL, row, NULL);
 }
 
-int who_row(struct who_source *source, const struct who_question *q, struct writer *w)
+int who_row(struct who_source *source, const struct who_question *q, struct writer *w, struct verdict *v)
 {
 	struct who_reply r;
 
 	who_reply_ask(source, q->out, q->t, &r);
 	who_reply_customer(source, q->out, q->t, &r);
+	if (v)
+		verdict_take(v, q->line, q->t, &r, source);
 	write_row(w, q, &r, source);
 	if (!who_reply_named(&r) || (source->customers.days && customer_reason(&r.customer)))
 		return EXIT_REFUSED;
@@ -185,10 +172,14 @@ void who_row_malformed(struct writer *w, uint64_t line, const char *code, const 
 int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w)
 {
 	struct who_question q = { .line = line };
+	bool portless;
 
-	if (read_question(text, size, &q))
-		return who_row(source, &q, w);
-	who_row_malformed(w, line, "form", "is no TIME ADDR:PORT");
+	if (read_question(text, size, &q, &portless))
+		return who_row(source, &q, w, NULL);
+	if (portless)
+		who_row_malformed(w, line, "no-port", "has no port: who ADDR --at TIME lists who may have had it");
+	else
+		who_row_malformed(w, line, "form", "is no TIME ADDR:PORT");
 	return EXIT_USAGE;
 }
 

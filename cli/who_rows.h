@@ -4,6 +4,7 @@
 #define DETNATCTL_WHO_ROWS_H
 
 #include "history/history_read.h"
+#include "case_verdict.h"
 #include "who_view.h"
 
 struct who_question {
@@ -16,8 +17,9 @@ struct who_question {
 void who_rows_begin(struct writer *w);
 void who_rows_end(struct writer *w);
 
-/* Answers a question by a row. Returns an exit status: EXIT_REFUSED without an answer or a customer. */
-int who_row(struct who_source *source, const struct who_question *q, struct writer *w);
+/* Answers a question by a row, which a verdict (NULL: none) takes, too. Returns an exit status: EXIT_REFUSED without an
+ * answer or a customer. */
+int who_row(struct who_source *source, const struct who_question *q, struct writer *w, struct verdict *v);
 
 /* A row for a question that is not asked. */
 void who_row_question(const struct who_question *q, struct writer *w);

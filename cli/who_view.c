@@ -26,8 +26,7 @@ const char *who_subscriber(const struct who_holder *h, char text[static WHO_SUBS
 	return text;
 }
 
-/* "in_addr":…,"tenant":… if there is one,"mapping":…,"from":…,"to":…, and "grant":… of a granted block */
-static void print_holder(FILE *out, const struct who_holder *h)
+void who_print_holder(FILE *out, const struct who_holder *h)
 {
 	char addr[ADDR_TEXT], in[ADDR_TEXT], pool[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
 
@@ -42,17 +41,20 @@ static void print_holder(FILE *out, const struct who_holder *h)
 		fprintf(out, ",\"grant\":{\"port_lo\":%u,\"port_hi\":%u}", h->port_lo, h->port_lo + h->ports - 1U);
 }
 
+void who_print_portmap(FILE *out, const char *key, const struct portmap_interval *v)
+{
+	char in[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
+
+	fprintf(out, ",\"%s\":{\"proto\":\"%s\",\"in\":\"%s:%u\",\"from\":%s,\"to\":%s}", key,
+		word_text(proto_words, v->portmap.proto), addr_format(v->portmap.in.addr, in), v->portmap.in.first,
+		time_or_null(v->portmap.from, from), time_or_null(v->to, to));
+}
+
 /* "portmap":{...}, and if UDP leads elsewhere than TCP "portmap_udp":{...} */
 static void print_portmaps(FILE *out, const struct who_answer *a)
 {
-	for (unsigned i = 0; i < a->n_portmaps; i++) {
-		const struct portmap_interval *v = &a->portmap[i];
-		char in[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
-
-		fprintf(out, ",\"portmap%s\":{\"proto\":\"%s\",\"in\":\"%s:%u\",\"from\":%s,\"to\":%s}",
-			i ? "_udp" : "", word_text(proto_words, v->proto), addr_format(v->in.addr, in), v->in.port,
-			time_or_null(v->from, from), time_or_null(v->to, to));
-	}
+	for (unsigned i = 0; i < a->n_portmaps; i++)
+		who_print_portmap(out, i ? "portmap_udp" : "portmap", &a->portmap[i]);
 }
 
 /* "also":{...},"holders":[...], preceded by a comma, if there is more than the answer. */
@@ -60,7 +62,7 @@ void who_print_others(FILE *out, const struct who_answer *a)
 {
 	if (a->other) {
 		fputs(",\"also\":{", out);
-		print_holder(out, a->other);
+		who_print_holder(out, a->other);
 		fputc('}', out);
 	}
 	if (!a->other && a->n_holders < 2)
@@ -68,7 +70,7 @@ void who_print_others(FILE *out, const struct who_answer *a)
 	fputs(",\"holders\":[", out);
 	for (size_t i = 0; i < a->n_holders; i++) {
 		fputs(i ? ",{" : "{", out);
-		print_holder(out, &a->holders[i]);
+		who_print_holder(out, &a->holders[i]);
 		fputc('}', out);
 	}
 	fputc(']', out);
@@ -76,7 +78,7 @@ void who_print_others(FILE *out, const struct who_answer *a)
 
 void who_print_answer(FILE *out, const struct who_answer *a)
 {
-	print_holder(out, &a->best);
+	who_print_holder(out, &a->best);
 	print_portmaps(out, a);
 	who_print_others(out, a);
 }
@@ -179,8 +181,8 @@ void who_show_text(struct writer *w, const struct who_reply *r, int64_t known_un
 	if (h->ports)
 		writer_line(w, "Grant:          ports %u to %u", h->port_lo, h->port_lo + h->ports - 1U);
 	for (unsigned i = 0; i < a->n_portmaps; i++)
-		writer_line(w, "Portmap:        %s to %s:%u", word_text(proto_words, a->portmap[i].proto),
-			    addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port);
+		writer_line(w, "Portmap:        %s to %s:%u", word_text(proto_words, a->portmap[i].portmap.proto),
+			    addr_format(a->portmap[i].portmap.in.addr, addr), a->portmap[i].portmap.in.first);
 	if (known_until != TIME_NONE)
 		writer_line(w, "Known until:    %s", time_format(known_until, to));
 	who_show_others(w, a, true);

@@ -9,6 +9,12 @@
 #define WHO_SUBSCRIBER_TEXT (ADDR_TEXT + 4 + LABEL_TEXT)
 const char *who_subscriber(const struct who_holder *h, char text[static WHO_SUBSCRIBER_TEXT]);
 
+/* "in_addr":…,"tenant":… if there is one,"mapping":…,"from":…,"to":…, and "grant":… of a granted block */
+void who_print_holder(FILE *out, const struct who_holder *h);
+
+/* ,"KEY":{"proto":…,"in":…,"from":…,"to":…} */
+void who_print_portmap(FILE *out, const char *key, const struct portmap_interval *v);
+
 /* "in_addr":…,"mapping":…, portmaps and other holders */
 void who_print_answer(FILE *out, const struct who_answer *a);
 

@@ -47,10 +47,10 @@ static int note_time(void *arg, const char *name, uint64_t number, const char *l
 int64_t lease_writer_last(const struct lease_writer *w)
 {
 	_cleanup_close_ int dir = open(w->batch.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct lease_names names = { 0 };
+	struct ledger_names names = { 0 };
 	int64_t t = TIME_NONE;
 
-	if (lease_names_read(w->batch.dir, &names, NULL))
+	if (ledger_files_list(w->batch.dir, LEDGER_LEASES, &names, NULL))
 		return TIME_NONE;
 	for (size_t i = names.n; i-- > 0 && t == TIME_NONE;)
 		chain_read_last(dir, names.name[i], LAST_OCTETS, note_time, &t);

@@ -98,13 +98,14 @@ static void drop_rights(void)
 		log_warning("the capabilities cannot be dropped: %s", strerror(errno));
 }
 
-/* A descriptor that becomes readable with a signal that ends the program. */
+/* A descriptor that becomes readable with a signal that ends the program, or has it begin anew. */
 static int catch_signals(void)
 {
 	sigset_t signals;
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
@@ -144,11 +145,25 @@ static void begin(struct worker *k, int listening, const char *path)
 		worker_adopt(k, m);
 }
 
-static void serve(struct worker *k, struct agent_link *l, int signals)
+/* Whether a signal ends the program. What is in force is the agent's to say, so the file counts only without one. */
+static bool is_ended(struct worker *k, const struct agent_link *l, int signals, const char *path)
 {
 	struct signalfd_siginfo caught;
 
-	while (read(signals, &caught, sizeof(caught)) < 0 && agent_link_work(l, k)) {
+	while (read(signals, &caught, sizeof(caught)) == (ssize_t)sizeof(caught)) {
+		if (caught.ssi_signo != SIGHUP)
+			return true;
+		if (l->fd < 0)
+			begin(k, l->listening, path);
+		else
+			log_info("the agent's sources stay; a reload of the agent hands over others");
+	}
+	return false;
+}
+
+static void serve(struct worker *k, struct agent_link *l, int signals, const char *path)
+{
+	while (!is_ended(k, l, signals, path) && agent_link_work(l, k)) {
 		const int others[WORKER_OTHERS] = { signals, l->listening, l->fd };
 
 		if (worker_turn(k, others))
@@ -179,7 +194,7 @@ static int run(const struct options *o, struct error *err)
 		return r;
 	if (!o->agent)
 		begin(k, l.listening, o->config);
-	serve(k, &l, signals);
+	serve(k, &l, signals, o->config);
 	worker_free(k);
 	agent_link_close(&l);
 	return 0;

@@ -448,6 +448,11 @@ void radius_server_work(struct radius_server *s, uint64_t now_us)
 		radius_forward_work(s->forward, now_us);
 }
 
+struct accounting_servers *radius_server_senders(struct radius_server *s)
+{
+	return &s->senders;
+}
+
 void radius_server_forget_clocks(struct radius_server *s)
 {
 	accounting_servers_forget_clocks(&s->senders);

@@ -58,6 +58,9 @@ void radius_server_written(struct radius_server *s, struct identity_figures *f);
 /* Looks after requests that are forwarded. */
 void radius_server_work(struct radius_server *s, uint64_t now_us);
 
+/* The access servers that it has heard of. */
+struct accounting_servers *radius_server_senders(struct radius_server *s);
+
 /* The clock was set, and what was known of those of access servers is void. */
 void radius_server_forget_clocks(struct radius_server *s);
 

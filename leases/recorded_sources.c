@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "recorded_sources.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
-#include "base/whole_file.h"
 #include "leases/lease_files.h"
 #include "proto/words.h"
+#include "state_file.h"
 
-#define FILE_MAX  (1U << 20)
 #define BEGINNING 0 /* of time: 1970 */
 
 const char *lease_source_name(const struct config_lease_source *s, char ret[static SOURCE_NAME])
@@ -25,26 +22,6 @@ const char *lease_source_name(const struct config_lease_source *s, char ret[stat
 	else
 		snprintf(ret, SOURCE_NAME, "%s %s", type, s->path);
 	return ret;
-}
-
-/* NULL: there is no file, or none that was written here. */
-static cJSON *read_file(const char *dir)
-{
-	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd =
-		at < 0 ? -1
-		       : openat(at, RECORDED_SOURCES_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	_cleanup_free_ char *text = NULL;
-	size_t size;
-	cJSON *json;
-
-	if (fd < 0 || file_read(fd, FILE_MAX, &text, &size))
-		return NULL;
-	json = cJSON_ParseWithLength(text, size);
-	if (cJSON_IsObject(json))
-		return json;
-	cJSON_Delete(json);
-	return NULL;
 }
 
 static bool has(const struct config_leases *rules, const char *name)
@@ -104,7 +81,7 @@ int recorded_sources_change(struct recorded_sources *x, const struct config_leas
 	int r = 0;
 
 	if (!x->until)
-		x->until = read_file(w->batch.dir);
+		x->until = state_file_read(w->batch.dir, RECORDED_SOURCES_FILE);
 	if (!x->until) {
 		x->until = cJSON_CreateObject();
 		first = true;
@@ -125,17 +102,13 @@ int recorded_sources_change(struct recorded_sources *x, const struct config_leas
 
 int recorded_sources_save(struct recorded_sources *x, const char *dir)
 {
-	_cleanup_close_ int at = -1;
 	_cleanup_free_ char *text = NULL;
 	int r;
 
 	if (!x->unsaved)
 		return 0;
 	text = cJSON_Print(x->until);
-	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = !text    ? -ENOMEM
-	    : at < 0 ? -errno
-		     : file_replace(at, RECORDED_SOURCES_FILE, text, strlen(text), NULL, true, NULL);
+	r = text ? state_file_write(dir, RECORDED_SOURCES_FILE, text) : -ENOMEM;
 	if (!r)
 		x->unsaved = false;
 	return r;

@@ -22,22 +22,6 @@ static bool trusts_clock(struct retention *r, int64_t now, int64_t boot_s)
 	return boot_s >= r->patience_s;
 }
 
-/* Names have the order of their days; that of the limit stays. */
-static int remove_older(const char *dir, int64_t limit, int64_t now, unsigned *ret_removed, struct error *err)
-{
-	struct lease_names names = { 0 };
-	char first[LEASE_FILE_TEXT];
-	int r = lease_names_read(dir, &names, err);
-
-	lease_file_name(limit, first);
-	for (size_t i = 0; i < names.n && !r && strcmp(names.name[i], first) < 0; i++) {
-		r = lease_file_remove(dir, names.name[i], now, err);
-		*ret_removed += !r;
-	}
-	free(names.name);
-	return r;
-}
-
 /* Requests that no server of the configuration gets any more. */
 static void remove_forwards(const char *dir, int64_t limit)
 {
@@ -57,15 +41,16 @@ static void remove_forwards(const char *dir, int64_t limit)
 int retention_tick(struct retention *r, const char *dir, uint32_t days, int64_t now, int64_t boot_s,
 		   struct chain_tip *ret_tip, unsigned *ret_removed, struct error *err)
 {
+	const struct ledger_expiry x = { .dir = dir, .kind = LEDGER_LEASES, .before = now - (int64_t)days * DAY_S };
 	int ret = 0;
 
 	if (!trusts_clock(r, now, boot_s) || now / DAY_S == r->day)
 		return 0;
 	*ret_removed = 0;
 	if (days)
-		ret = remove_older(dir, now - (int64_t)days * DAY_S, now, ret_removed, err);
+		ret = ledger_expire(&x, now, ret_removed, err);
 	if (days)
-		remove_forwards(dir, now - (int64_t)days * DAY_S);
+		remove_forwards(dir, x.before);
 	if (!ret && ledger_tip(dir, ret_tip))
 		*ret_tip = (struct chain_tip){ .hash = HASH_NONE };
 	if (ret)

@@ -206,16 +206,16 @@ static int recall(void *arg, const char *name, uint64_t number, const char *line
 /* The day before is read if today's lines leave room. */
 static void recall_days(struct seen_records *s, int dir, int64_t now, uint64_t room)
 {
-	char name[LEASE_FILE_TEXT];
+	char name[LEDGER_NAME];
 	struct stat st;
 	uint64_t today;
 
-	lease_file_name(now, name);
+	ledger_file_name(LEDGER_LEASES, now, name);
 	today = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) ? 0 : (uint64_t)st.st_size;
-	lease_file_name(now - DAY_S, name);
+	ledger_file_name(LEDGER_LEASES, now - DAY_S, name);
 	if (today < room)
 		chain_read_last(dir, name, room - today, recall, s);
-	lease_file_name(now, name);
+	ledger_file_name(LEDGER_LEASES, now, name);
 	chain_read_last(dir, name, room, recall, s);
 }
 

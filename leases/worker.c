@@ -7,12 +7,15 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "lease_follower.h"
+#include "leases/accounting_servers.h"
 #include "leases/lease_files.h"
 #include "lease_writer.h"
 #include "radius_server.h"
 #include "recorded_sources.h"
 #include "retention.h"
+#include "state_file.h"
 
 #define SECOND_US 1000000ULL
 /* A socket for requests and one for forwarding of each source. */
@@ -32,8 +35,8 @@ struct worker {
 	struct seen_records seen;
 	struct recorded_sources recorded;
 	struct retention retention;
-	struct identity_figures figures; /* but for those of the moment */
-	struct error not_ready;		 /* why a source is not; "": all are */
+	struct identity_figures figures;		/* but for those of the moment */
+	struct error trouble[CONFIG_MAX_LEASE_SOURCES]; /* of a source, as it was logged; "": none */
 	struct error day_error;
 	const char *dir; /* of the files */
 	char directory[PATH_MAX];
@@ -81,16 +84,63 @@ static int take_socket(struct radius_server **servers, struct endpoint at)
 	return -1;
 }
 
+/* Names and clocks of access servers, which would else be learned anew, with customers uncertain meanwhile. */
+static void recall_servers(const struct worker *k, uint32_t n)
+{
+	cJSON *json = state_file_read(k->dir, ACCESS_SERVERS_FILE);
+	char name[SOURCE_NAME];
+
+	accounting_servers_read(
+		radius_server_senders(k->server[n]),
+		cJSON_GetObjectItemCaseSensitive(json, lease_source_name(&k->means->rules.source[n], name)));
+	cJSON_Delete(json);
+}
+
+static void save_servers(struct worker *k)
+{
+	_cleanup_free_ char *text = NULL;
+	char name[SOURCE_NAME], comma = '{';
+	bool news = false;
+	size_t size;
+	FILE *out;
+
+	for (uint32_t i = 0; k->means && i < k->means->rules.n; i++)
+		news |= k->server[i] && radius_server_senders(k->server[i])->news;
+	out = news ? open_memstream(&text, &size) : NULL;
+	for (uint32_t i = 0; out && i < k->means->rules.n; i++) {
+		if (!k->server[i])
+			continue;
+		fputc(comma, out);
+		comma = ',';
+		text_json_string(out, lease_source_name(&k->means->rules.source[i], name));
+		fputc(':', out);
+		accounting_servers_write(radius_server_senders(k->server[i]), out);
+	}
+	if (!out)
+		return;
+	fputs("}\n", out);
+	/* What the disk does not take is tried again. */
+	if (fclose(out) || state_file_write(k->dir, ACCESS_SERVERS_FILE, text))
+		return;
+	for (uint32_t i = 0; i < k->means->rules.n; i++)
+		if (k->server[i])
+			radius_server_senders(k->server[i])->news = false;
+}
+
 static int begin_server(struct worker *k, struct radius_server **former, uint32_t n)
 {
 	const struct config_lease_source *s = &k->means->rules.source[n];
+	bool kept;
 	int r = 0;
 
 	k->server[n] = take_server(former, s);
-	if (k->server[n])
+	kept = k->server[n];
+	if (kept)
 		radius_server_go_on(k->server[n], s);
 	else
 		r = radius_server_new(s, &k->seen, &k->server[n]);
+	if (!r && !kept)
+		recall_servers(k, n);
 	if (!r && k->means->fd[n] < 0 && !radius_server_ready(k->server[n]))
 		k->means->fd[n] = take_socket(former, s->listen);
 	return r;
@@ -122,6 +172,7 @@ static void adopt(struct worker *k, struct lease_means *means)
 	memcpy(followers, k->follower, sizeof(followers));
 	memset(k->server, 0, sizeof(k->server));
 	memset(k->follower, 0, sizeof(k->follower));
+	memset(k->trouble, 0, sizeof(k->trouble));
 	lease_means_free(k->means);
 	k->means = means;
 	k->dir = lease_directory(means->dir, k->directory);
@@ -146,14 +197,21 @@ static void adopt(struct worker *k, struct lease_means *means)
 		k->retention.day = 0;
 }
 
+/* Each source's trouble is logged when it begins; the agent shows one of them. */
+static void note(struct worker *k, uint32_t source, const char *text)
+{
+	if (*text && strcmp(k->trouble[source].text, text) != 0)
+		log_warning("leases: %s", text);
+	error_set(&k->trouble[source], 0, "%s", text);
+}
+
 /* Opens what was missing, as an address may appear and a secret be mended. */
 static void equip(struct worker *k)
 {
-	k->not_ready.text[0] = '\0';
 	for (uint32_t i = 0; k->means && i < k->means->rules.n; i++) {
 		struct radius_server *s = k->server[i];
 		const struct config_leases *running = s && radius_server_bound(s) ? &k->means->rules : NULL;
-		struct error err = { 0 };
+		struct error err = { 0 }, why = { 0 };
 		const char *key = "";
 		int r;
 
@@ -171,7 +229,8 @@ static void equip(struct worker *k)
 		if (!r)
 			radius_clients_forget(&k->means->clients[i]);
 		else
-			error_set(&k->not_ready, r, "leases[%u]%s%s: %.400s", i, *key ? "." : "", key, err.text);
+			error_set(&why, r, "leases[%u]%s%s: %.400s", i, *key ? "." : "", key, err.text);
+		note(k, i, why.text);
 	}
 }
 
@@ -225,9 +284,12 @@ static void look_at_files(struct worker *k)
 	int64_t now = time(NULL);
 
 	k->more = false;
-	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && !k->writer.failed; i++)
-		if (k->follower[i])
-			k->more |= lease_follower_look(k->follower[i], &k->writer, now, &k->figures);
+	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && !k->writer.failed; i++) {
+		if (!k->follower[i])
+			continue;
+		k->more |= lease_follower_look(k->follower[i], &k->writer, now, &k->figures);
+		note(k, i, lease_follower_trouble(k->follower[i]));
+	}
 }
 
 static void look_at_day(struct worker *k)
@@ -264,6 +326,7 @@ static void each_second(struct worker *k)
 	equip(k);
 	if (k->means->rules.n)
 		lease_writer_mark(&k->writer, time(NULL));
+	save_servers(k);
 	look_at_files(k);
 	look_at_day(k);
 }
@@ -278,15 +341,13 @@ static void find_trouble(const struct worker *k, char text[static TROUBLE_TEXT])
 		snprintf(text, TROUBLE_TEXT, "%.440s; requests are not answered until it can be", k->writer.error.text);
 		return;
 	}
-	if (*k->not_ready.text || *k->day_error.text) {
-		snprintf(text, TROUBLE_TEXT, "%s", *k->not_ready.text ? k->not_ready.text : k->day_error.text);
-		return;
-	}
+	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && !*text; i++)
+		snprintf(text, TROUBLE_TEXT, "%s", k->trouble[i].text);
+	if (!*text)
+		snprintf(text, TROUBLE_TEXT, "%s", k->day_error.text);
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && !*text; i++) {
 		char addr[ADDR_TEXT];
 
-		if (k->follower[i])
-			snprintf(text, TROUBLE_TEXT, "%s", lease_follower_trouble(k->follower[i]));
 		if (k->server[i] && radius_server_stalled(k->server[i], now_us))
 			snprintf(text, TROUBLE_TEXT, "%s:%u does not answer what is forwarded to it; requests wait",
 				 addr_format(radius_server_rules(k->server[i])->forward.addr, addr),
@@ -389,6 +450,7 @@ void worker_adopt(struct worker *k, struct lease_means *means)
 {
 	if (k->means)
 		write_group(k);
+	save_servers(k);
 	adopt(k, means);
 	equip(k);
 	k->second_us = 0;
@@ -428,6 +490,7 @@ void worker_free(struct worker *k)
 
 	if (k->means)
 		write_group(k);
+	save_servers(k);
 	worker_report(k, &last);
 	if (last.figures.forward_waiting)
 		log_warning("leases: %llu requests were not forwarded, as the further server has not answered",

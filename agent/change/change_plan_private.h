@@ -204,7 +204,7 @@ int plan_binding_append_rest(struct plan_binding_list *l, const struct plan_bind
  * Lists them; the caller frees the lists. Ends that follow from a deleted mapping or exception are left out. 0 or
  * -ENOMEM.
  */
-int plan_retired(const struct change_plan *p, struct history_drain_change *ret);
+int plan_retired(const struct change_plan *p, struct fact_list *ret_end, struct fact_list *ret_begin);
 
 /* Clears the drain of additions that lie in no mapping with sessions. 0 or -ENOMEM. */
 int plan_forget_needless(struct change_plan *p);

@@ -355,7 +355,7 @@ static struct mapping_drain as_drain(const struct change_plan *p, const struct h
 	return (struct mapping_drain){ .in = d->of, .number = number < 0 ? (int)MAX_MAPPINGS + (int)at : number };
 }
 
-static int refuse_drains(const struct change_plan *p, int r, const struct history_drain_change *c, size_t failed,
+static int refuse_drains(const struct change_plan *p, int r, const struct fact_list *begin, size_t failed,
 			 struct error *err)
 {
 	const struct mapping_drain *drain;
@@ -367,12 +367,13 @@ static int refuse_drains(const struct change_plan *p, int r, const struct histor
 		return config_refuse(err, r, p->name, 0, "",
 				     "sessions of %s would drain from more than %u mappings at a time; wait until some "
 				     "have ended, or do without a drain",
-				     prefix_text(c->begin[failed].of, text), DRAIN_DEPTH);
+				     prefix_text(((const struct history_drain *)begin->of)[failed].of, text),
+				     DRAIN_DEPTH);
 	return config_refuse(
 		err, r, p->name, 0, "",
 		"%zu drains are under way and %zu would begin, of at most %u at a time; wait until some end, "
 		"or do without a drain",
-		mappings_drains(p->context->mappings, &drain), c->n_begin, MAX_DRAINS);
+		mappings_drains(p->context->mappings, &drain), begin->n, MAX_DRAINS);
 }
 
 /*
@@ -381,30 +382,30 @@ static int refuse_drains(const struct change_plan *p, int r, const struct histor
  */
 static int check_room(const struct change_plan *p, struct error *err)
 {
-	struct history_drain_change c;
+	struct fact_list end, begin;
 	_cleanup_free_ struct mapping_drain *ended = NULL, *begun = NULL;
 	size_t n_ended = 0, failed = 0;
-	int r = plan_retired(p, &c);
+	const struct history_drain *first;
+	int r = plan_retired(p, &end, &begin);
 
-	if (r)
-		return error_set(err, r, "out of memory");
+	first = begin.of;
 	ended = calloc(p->n_end + p->n_del + 1, sizeof(*ended));
-	begun = calloc(c.n_begin + 1, sizeof(*begun));
-	r = ended && begun ? 0 : -ENOMEM;
+	begun = calloc(begin.n + 1, sizeof(*begun));
+	r = !r && ended && begun ? 0 : -ENOMEM;
 	for (size_t i = 0; i < p->n_end && p->n_del && !r; i++)
 		ended[n_ended++] = (struct mapping_drain){ .in = p->end[i].in, .number = p->end[i].number };
 	for (size_t i = 0; i < p->n_del && !r; i++)
 		if (p->del[i].over)
 			ended[n_ended++] =
 				as_drain(p, &(struct history_drain){ p->del[i].in, p->del[i].out, p->del[i].in, 0 }, i);
-	for (size_t i = 0; i < c.n_begin && !r; i++)
-		begun[i] = as_drain(p, &c.begin[i], i);
+	for (size_t i = 0; i < begin.n && !r; i++)
+		begun[i] = as_drain(p, &first[i], i);
 	if (!r)
-		r = mappings_drains_check(p->context->mappings, ended, n_ended, begun, c.n_begin, &failed);
+		r = mappings_drains_check(p->context->mappings, ended, n_ended, begun, begin.n, &failed);
 	if (r)
-		r = refuse_drains(p, r, &c, failed, err);
-	free(c.begin);
-	free(c.end);
+		r = refuse_drains(p, r, &begin, failed, err);
+	free(begin.of);
+	free(end.of);
 	return r;
 }
 

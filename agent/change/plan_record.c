@@ -14,18 +14,18 @@
 /* Microseconds that a first start waits for the disk before it continues without the record. */
 #define FIRST_PATIENCE_US (20 * 1000000ULL)
 
-static void on_recorded(void *arg, int r, const struct error *err)
+static void on_recorded(void *arg, int r, const struct history_change *c, const struct error *err)
 {
 	struct change_plan *p = arg;
 
+	(void)c;
 	p->record = RECORD_ENDED;
 	p->record_r = r;
 	p->record_err = *err;
 }
 
-/* A list of portmaps as spans; NULL: out of memory. */
-static struct history_portmap *spans_of(const struct change_plan *p, const struct portmap *list, size_t n,
-					size_t *ret_n)
+/* Portmaps as spans. 0 or -ENOMEM. */
+static int list_spans(const struct change_plan *p, const struct portmap *list, size_t n, struct fact_list *ret)
 {
 	struct history_portmap *spans = calloc(n + 1, sizeof(*spans));
 	size_t k = 0;
@@ -33,15 +33,8 @@ static struct history_portmap *spans_of(const struct change_plan *p, const struc
 	for (size_t i = 0; spans && i < n; i++)
 		if (list[i].origin == PORTMAP_STATIC)
 			spans[k++] = history_portmap_of(p->context->mappings, &list[i]);
-	*ret_n = spans ? history_portmaps_merge(spans, k) : 0;
-	return spans;
-}
-
-static int record_portmaps(const struct change_plan *p, struct history_portmap_change *ret)
-{
-	ret->del = spans_of(p, p->portmaps.del, p->portmaps.n_del, &ret->n_del);
-	ret->add = spans_of(p, p->portmaps.add, p->portmaps.n_add, &ret->n_add);
-	return ret->del && ret->add ? 0 : -ENOMEM;
+	*ret = (struct fact_list){ spans, spans ? history_portmaps_merge(spans, k) : 0 };
+	return spans ? 0 : -ENOMEM;
 }
 
 static const char *name_of(const struct config *c, const struct mapping_spec *spec)
@@ -102,8 +95,12 @@ bool plan_is_as_recorded(const struct change_plan *p, struct error *why)
 	for (size_t i = 0; ended && i < p->n_del; i++)
 		if (!p->del[i].drain_s)
 			ended[n_ended++] = deleted(p, &p->del[i]);
+
+	const struct history_change c = { .add[FACT_MAPPING] = { made, n_made },
+					  .del[FACT_MAPPING] = { ended, n_ended } };
+
 	return !made || !ended ||
-	       (history_queue_holds_change(q, made, n_made, ended, n_ended, why) &&
+	       (history_queue_holds_change(q, &c, why) &&
 		history_queue_holds_portmaps(q, p->portmaps.del, p->portmaps.n_del, why) &&
 		history_queue_holds_portmaps(q, p->portmaps.add, p->portmaps.n_add, why));
 }
@@ -128,38 +125,41 @@ static bool renames(struct change_plan *p)
 	return any;
 }
 
+/* 0 or -ENOMEM. */
+static int list_mappings(const struct change_plan *p, struct history_change *ret)
+{
+	const struct config *c = p->wanted;
+	struct history_mapping *add = calloc(p->n_add + c->n_mappings + 1, sizeof(*add));
+	struct history_mapping *del = calloc(p->n_del + 1, sizeof(*del));
+	size_t n_add = 0, n_del = 0;
+
+	for (size_t i = 0; add && i < p->n_add; i++)
+		if (!p->add[i].revives)
+			add[n_add++] = added(c, &p->add[i].spec);
+	for (size_t i = 0; add && i < c->n_mappings; i++)
+		if (is_renamed(p, &c->mappings[i]))
+			add[n_add++] = renamed(&c->mappings[i]);
+	for (size_t i = 0; del && i < p->n_del; i++)
+		if (!p->del[i].drain_s)
+			del[n_del++] = deleted(p, &p->del[i]);
+	ret->add[FACT_MAPPING] = (struct fact_list){ add, n_add };
+	ret->del[FACT_MAPPING] = (struct fact_list){ del, n_del };
+	return add && del ? 0 : -ENOMEM;
+}
+
 static int begin(struct change_plan *p, struct error *err)
 {
 	const struct config *c = p->wanted;
-	_cleanup_free_ struct history_mapping *add = calloc(p->n_add + c->n_mappings + 1, sizeof(*add));
-	_cleanup_free_ struct history_mapping *del = calloc(p->n_del + 1, sizeof(*del));
+	struct history_change change = { .by = *p->options.by.what ? p->options.by : history_by(BY_EXPIRY) };
+	int r = list_mappings(p, &change);
 
-	struct history_portmap_change portmaps = { 0 };
-	struct history_drain_change drains = { 0 };
-	const struct history_by by = *p->options.by.what ? p->options.by : history_by(BY_EXPIRY);
-
-	if (!add || !del)
-		return error_set(err, -ENOMEM, "out of memory");
-	size_t n_add = 0, n_del = 0;
-
-	for (size_t i = 0; i < p->n_add; i++)
-		if (!p->add[i].revives)
-			add[n_add++] = added(c, &p->add[i].spec);
-	for (size_t i = 0; i < c->n_mappings; i++)
-		if (is_renamed(p, &c->mappings[i]))
-			add[n_add++] = renamed(&c->mappings[i]);
-	for (size_t i = 0; i < p->n_del; i++)
-		if (!p->del[i].drain_s)
-			del[n_del++] = deleted(p, &p->del[i]);
 	for (size_t i = 0; i < c->n_tenants; i++)
 		mappings_name_tenant(p->context->mappings, c->tenants[i].id, c->tenants[i].name);
-	if (record_portmaps(p, &portmaps) || plan_retired(p, &drains) ||
-	    history_queue_change(p->context->history, del, n_del, add, n_add, &portmaps, &drains, &by, on_recorded,
-				 p)) {
-		free(portmaps.del);
-		free(portmaps.add);
-		free(drains.end);
-		free(drains.begin);
+	if (r || list_spans(p, p->portmaps.del, p->portmaps.n_del, &change.del[FACT_PORTMAP]) ||
+	    list_spans(p, p->portmaps.add, p->portmaps.n_add, &change.add[FACT_PORTMAP]) ||
+	    plan_retired(p, &change.del[FACT_DRAIN], &change.add[FACT_DRAIN]) ||
+	    history_queue_change(p->context->history, &change, on_recorded, p)) {
+		history_change_free(&change);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	p->record = RECORD_UNDER_WAY;

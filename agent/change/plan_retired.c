@@ -70,39 +70,39 @@ static size_t use(struct used *list, size_t n, const struct plan_addition *add)
 	return at == n ? n + 1 : n;
 }
 
-int plan_retired(const struct change_plan *p, struct history_drain_change *ret)
+int plan_retired(const struct change_plan *p, struct fact_list *ret_end, struct fact_list *ret_begin)
 {
 	const struct mappings *m = p->context->mappings;
 	_cleanup_free_ struct used *used = calloc(MAX_MAPPINGS + p->n_add + 1, sizeof(*used));
-	struct history_drain_change c = { .begin = calloc(p->n_del + p->n_add + 1, sizeof(*c.begin)),
-					  .end = calloc(p->n_end + p->n_add + 1, sizeof(*c.end)) };
-	size_t n;
+	struct history_drain *begin = calloc(p->n_del + p->n_add + 1, sizeof(*begin)),
+			     *end = calloc(p->n_end + p->n_add + 1, sizeof(*end));
+	size_t n, n_begin = 0, n_end = 0;
 
-	if (!used || !c.begin || !c.end) {
-		free(c.begin);
-		free(c.end);
+	*ret_begin = (struct fact_list){ begin, 0 };
+	*ret_end = (struct fact_list){ end, 0 };
+	if (!used || !begin || !end)
 		return -ENOMEM;
-	}
 	for (size_t i = 0; i < p->n_end; i++) {
 		const struct geometry *g = &mappings_get(m, p->end[i].number)->geo;
 
-		c.end[c.n_end++] = drain_of(geometry_in(g), geometry_out(g), p->end[i].in);
+		end[n_end++] = drain_of(geometry_in(g), geometry_out(g), p->end[i].in);
 	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].drain_s && mappings_find(m, p->del[i].in, p->del[i].out) >= 0)
-			c.begin[c.n_begin++] = drain_of(p->del[i].in, p->del[i].out, p->del[i].in);
+			begin[n_begin++] = drain_of(p->del[i].in, p->del[i].out, p->del[i].in);
 	n = list_used(p, used);
 	for (size_t i = 0; i < p->n_add; i++) {
 		const struct plan_addition *add = &p->add[i];
 		const struct used *outer = add->how.drain_s && !add->how.replaces ? around(used, n, &add->spec) : NULL;
 
 		if (outer)
-			c.begin[c.n_begin++] = drain_of(outer->in, outer->out, add->spec.in);
+			begin[n_begin++] = drain_of(outer->in, outer->out, add->spec.in);
 		if (add->revives)
-			c.end[c.n_end++] = drain_of(add->spec.in, add->spec.out, add->spec.in);
+			end[n_end++] = drain_of(add->spec.in, add->spec.out, add->spec.in);
 		n = use(used, n, add);
 	}
-	*ret = c;
+	ret_begin->n = n_begin;
+	ret_end->n = n_end;
 	return 0;
 }
 

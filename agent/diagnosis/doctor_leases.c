@@ -29,13 +29,14 @@ static void examine_secrets(struct doctor *d, const struct config_lease_source *
 /* Servers make their files anew, so rights are given by a group. */
 static void examine_file(struct doctor *d, const char *path)
 {
-	if (access(path, F_OK))
-		doctor_say(d, DOCTOR_WARNING, "%s does not exist yet", path);
-	else if (!account_may_read(LEASES_USER, path))
+	if (!account_may_read(LEASES_USER, path))
 		doctor_say(d, DOCTOR_FAILURE,
 			   "%s cannot be read by the service, which runs as user " LEASES_USER
-			   ": SupplementaryGroups= with the file's group in a drop-in of detnat-leases.service",
+			   ": SupplementaryGroups= with the group of the file or of its directory in a drop-in of "
+			   "detnat-leases.service",
 			   path);
+	else if (access(path, F_OK))
+		doctor_say(d, DOCTOR_WARNING, "%s does not exist yet", path);
 }
 
 void doctor_leases(struct doctor *d)

@@ -208,8 +208,9 @@ static bool end(struct growth *g, struct grant *grant)
 }
 
 /* The running changes have been written, or not: r. c: in the same order, with the times of those that begin. */
-static void on_written(void *arg, int r, const struct history_grant_change *written, const struct error *err)
+static void on_written(void *arg, int r, const struct history_change *written, const struct error *err)
 {
+	const struct history_grant *begun = written ? written->add[FACT_GRANT].of : NULL;
 	struct growth *g = arg;
 	struct batch *b = &g->batch;
 	bool made = true;
@@ -224,7 +225,7 @@ static void on_written(void *arg, int r, const struct history_grant_change *writ
 			continue;
 		grant->recorded = false;
 		if (!r)
-			made &= c->ends ? end(g, grant) : begin(g, grant, written->begin[n_begun - 1].from);
+			made &= c->ends ? end(g, grant) : begin(g, grant, begun[n_begun - 1].from);
 		else if (!c->ends)
 			give_up(g, grant);
 	}
@@ -263,8 +264,9 @@ static void drop_stale(struct growth *g)
 void growth_write(struct growth *g)
 {
 	struct batch *b = &g->batch;
-	struct history_grant_change c = { 0 };
-	size_t n;
+	struct history_change c = { 0 };
+	struct history_grant *end, *begin;
+	size_t n, n_end = 0, n_begin = 0;
 
 	if (b->n_running || !b->n)
 		return;
@@ -272,15 +274,16 @@ void growth_write(struct growth *g)
 	n = b->n < BATCH_MAX ? b->n : BATCH_MAX;
 	if (!n)
 		return;
-	c.end = calloc(n, sizeof(*c.end));
-	c.begin = calloc(n, sizeof(*c.begin));
-	for (size_t i = 0; c.end && c.begin && i < n; i++)
-		*(b->change[i].ends ? &c.end[c.n_end++] : &c.begin[c.n_begin++]) = b->change[i].grant;
-	if (!c.end || !c.begin || history_queue_grants(g->history, &c, on_written, g)) {
+	end = calloc(n, sizeof(*end));
+	begin = calloc(n, sizeof(*begin));
+	for (size_t i = 0; end && begin && i < n; i++)
+		*(b->change[i].ends ? &end[n_end++] : &begin[n_begin++]) = b->change[i].grant;
+	c.del[FACT_GRANT] = (struct fact_list){ end, n_end };
+	c.add[FACT_GRANT] = (struct fact_list){ begin, n_begin };
+	if (!end || !begin || history_queue_change(g->history, &c, on_written, g)) {
 		const struct error err = { "out of memory" };
 
-		free(c.end);
-		free(c.begin);
+		history_change_free(&c);
 		b->n_running = n;
 		on_written(g, -ENOMEM, NULL, &err);
 		return;

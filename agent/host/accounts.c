@@ -14,7 +14,26 @@
 
 #include "base/log.h"
 
-bool account_may_read(const char *user, const char *path)
+int account_groups(const char *user, struct unit_groups *ret)
+{
+	gid_t own[UNIT_GROUPS], gid;
+	char unit[ACCOUNT_NAME + sizeof(".service")];
+	int n = UNIT_GROUPS;
+	uid_t uid;
+	int r = account_user(user, &uid, &gid);
+
+	*ret = (struct unit_groups){ 0 };
+	if (r)
+		return r;
+	snprintf(unit, sizeof(unit), "%s.service", user);
+	unit_groups_read("", unit, ret);
+	getgrouplist(user, gid, own, &n);
+	for (int i = 0; i < n && i < (int)UNIT_GROUPS; i++)
+		unit_groups_add(ret, own[i]);
+	return 0;
+}
+
+bool account_may_read_with(const char *user, const struct unit_groups *groups, const char *path)
 {
 	uid_t uid;
 	gid_t gid;
@@ -25,8 +44,18 @@ bool account_may_read(const char *user, const char *path)
 		return true;
 	child = fork();
 	if (!child)
-		_exit(initgroups(user, gid) || setgid(gid) || setuid(uid) || !access(path, R_OK) ? 0 : 1);
+		_exit(setgroups(groups->n, groups->gid) || setgid(gid) || setuid(uid) || !access(path, R_OK) ||
+				      errno == ENOENT
+			      ? 0
+			      : 1);
 	return child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status) || !WEXITSTATUS(status);
+}
+
+bool account_may_read(const char *user, const char *path)
+{
+	struct unit_groups groups;
+
+	return account_groups(user, &groups) || account_may_read_with(user, &groups, path);
 }
 
 /* Reads the supplementary groups of a peer. 0 or -errno. */

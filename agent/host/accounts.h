@@ -8,9 +8,19 @@
 
 #include "base/user_groups.h"
 #include "base/base.h"
+#include "host/unit_groups.h"
 
-/* Whether a user may read a file, groups and the directories on its path included. Asked by root; else true. */
+/*
+ * Whether the user of a service may read a file, or see that it is not there. The user's groups count, those that the
+ * unit of the same name gives, and the directories on the path. Asked by root; else true, as for an unknown user.
+ */
 bool account_may_read(const char *user, const char *path);
+
+/* The groups with which the service of that user runs, those of its unit included. 0 or -errno. */
+int account_groups(const char *user, struct unit_groups *ret);
+
+/* The same as account_may_read() with other groups. */
+bool account_may_read_with(const char *user, const struct unit_groups *groups, const char *path);
 
 /*
  * The user at the other end of the control socket, and that user's rights. The socket's mode decides who may connect:

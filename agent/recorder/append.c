@@ -42,42 +42,30 @@ void history_continue_clock(struct history *h, bool on_datapath)
 	h->later = 0;
 }
 
-void history_set_by(struct history *h, const struct history_by *by)
-{
-	h->by = *by;
-}
-
 static void date(enum fact_kind kind, void *list, size_t n, int64_t now)
 {
 	char *fact = list;
 
-	for (; n; n--, fact += fact_rows[kind].fact_size)
+	for (; n; n--, fact += fact_rows[kind].size)
 		if (*history_fact_from(kind, fact) == TIME_NONE)
 			*history_fact_from(kind, fact) = now;
 }
 
-/* Records and mappings without a time get the current one, and changes their author. */
-static void complete(const struct history *h, struct history_record *r, int64_t now_ns)
+/* Records and facts without a time get the current one. */
+static void complete(struct history_record *r, int64_t now_ns)
 {
 	int64_t now = clock_second(now_ns);
 	enum fact_kind kind;
 	void *fact;
 
 	r->time = now;
-	if (history_is_change(r->event) && !*r->by.what)
-		r->by = h->by;
 	if (r->event == EVENT_UNDO)
 		r->until = clock_second(now_ns + HISTORY_UNDER_WAY_NS);
-	if (r->mapping.from == TIME_NONE)
-		r->mapping.from = now;
 	fact = history_record_fact(r, &kind);
 	if (fact)
 		date(kind, fact, 1, now);
 	for (kind = 0; kind < FACT_KINDS; kind++)
 		date(kind, r->facts[kind], r->n_facts[kind], now);
-	for (size_t i = 0; i < r->n_mappings; i++)
-		if (r->mappings[i].from == TIME_NONE)
-			r->mappings[i].from = now;
 }
 
 /* Whether records of an event say how right the clock was. */
@@ -163,7 +151,7 @@ int history_append(struct history *h, struct history_record *records, size_t n, 
 		if (!n_clock && !n)
 			return 0;
 		for (size_t i = 0; i < n; i++) {
-			complete(h, &records[i], now_ns);
+			complete(&records[i], now_ns);
 			if (tells_clock(records[i].event))
 				records[i].clock = clock_watch_worst(&h->watch);
 			told |= tells_clock(records[i].event);
@@ -269,28 +257,7 @@ void history_close(struct history *h)
 	history_file_close(&h->file);
 	close_fd(&h->pin);
 	free(h->dir);
-	free(h->present);
-	history_facts_free(&h->portmaps.facts);
-	free(h->drains);
-	history_facts_free(&h->grants.facts);
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		history_facts_free(&h->present[k]);
 	free(h);
-}
-
-static int latest_first(const void *a, const void *b)
-{
-	const struct history_record *x = a, *y = b;
-
-	return x->first != y->first ? (x->first < y->first ? 1 : -1) : 0;
-}
-
-size_t history_undo_once(struct history_record *records, size_t n)
-{
-	size_t kept = 0;
-
-	if (n)
-		qsort(records, n, sizeof(*records), latest_first);
-	for (size_t i = 0; i < n; i++)
-		if (!kept || records[kept - 1].first != records[i].first)
-			records[kept++] = records[i];
-	return kept;
 }

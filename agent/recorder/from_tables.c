@@ -2,6 +2,7 @@
 #include "recorder/history.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -26,16 +27,23 @@ bool history_mapping_in_tables(const struct mappings *m, int number, struct hist
 	return true;
 }
 
-struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
+/* Draining mappings are in the tables, too: their outside addresses are their subscribers'. */
+static void *list_mappings(const struct history_tables *t, size_t *ret_n)
 {
 	struct history_mapping *list = calloc(MAX_MAPPINGS, sizeof(*list));
-	size_t n = 0;
 
-	/* Draining mappings are in the tables, too: their outside addresses are their subscribers'. */
 	for (int number = 0; list && number < (int)MAX_MAPPINGS; number++)
-		n += history_mapping_in_tables(m, number, &list[n]);
-	*ret_n = n;
+		*ret_n += history_mapping_in_tables(t->mappings, number, &list[*ret_n]);
 	return list;
+}
+
+static void describe_mapping(const void *fact, char ret_of[static KIND_TEXT], char ret_to[static KIND_TEXT])
+{
+	const struct history_mapping *m = fact;
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+
+	snprintf(ret_of, KIND_TEXT, "mapping %s", prefix_text(m->in, in));
+	snprintf(ret_to, KIND_TEXT, "%s", prefix_is_none(m->out) ? "none" : prefix_text(m->out, out));
 }
 
 struct history_portmap history_portmap_of(const struct mappings *m, const struct portmap *portmap)
@@ -49,84 +57,124 @@ struct history_portmap history_portmap_of(const struct mappings *m, const struct
 	return of;
 }
 
-struct history_portmap *history_portmap_tables(const struct mappings *of, const struct portmaps *p, size_t *ret_n)
+/* Those of the configuration, as spans. Leases are in their subscriber's own block. */
+static void *list_portmaps(const struct history_tables *t, size_t *ret_n)
 {
-	struct history_portmap *list = calloc(portmaps_count(p, PORTMAP_STATIC) + 1, sizeof(*list));
+	struct history_portmap *list = calloc(portmaps_count(t->portmaps, PORTMAP_STATIC) + 1, sizeof(*list));
 	size_t n = 0;
 
-	for (const struct portmap *m = portmaps_next(p, NULL); list && m; m = portmaps_next(p, m))
+	for (const struct portmap *m = portmaps_next(t->portmaps, NULL); list && m; m = portmaps_next(t->portmaps, m))
 		if (m->origin == PORTMAP_STATIC)
-			list[n++] = history_portmap_of(of, m);
+			list[n++] = history_portmap_of(t->mappings, m);
 	*ret_n = list ? history_portmaps_merge(list, n) : 0;
 	return list;
 }
 
-struct history_grant *history_grant_tables(const struct grants *g, size_t *ret_n)
+static void describe_portmap(const void *fact, char ret_of[static KIND_TEXT], char ret_to[static KIND_TEXT])
+{
+	const struct history_portmap *m = fact;
+	char out[SPAN_TEXT];
+
+	snprintf(ret_of, KIND_TEXT, "portmap %s %s", m->proto == IPPROTO_TCP ? "tcp" : "udp", span_format(m->out, out));
+	span_format(m->in, ret_to);
+}
+
+/* In the order of their beginning. */
+static void *list_drains(const struct history_tables *t, size_t *ret_n)
+{
+	const struct mapping_drain *drain;
+	size_t n = mappings_drains(t->mappings, &drain);
+	struct history_drain *list = calloc(n + 1, sizeof(*list));
+
+	for (size_t i = 0; list && i < n; i++) {
+		const struct geometry *g = &mappings_get(t->mappings, drain[i].number)->geo;
+
+		list[(*ret_n)++] = (struct history_drain){
+			.in = geometry_in(g), .out = geometry_out(g), .of = drain[i].in, .from = TIME_NONE
+		};
+	}
+	return list;
+}
+
+static void describe_drain(const void *fact, char ret_of[static KIND_TEXT], char ret_to[static KIND_TEXT])
+{
+	const struct history_drain *d = fact;
+	char of[ADDR_TEXT];
+
+	snprintf(ret_of, KIND_TEXT, "the drain of %s", prefix_text(d->of, of));
+	prefix_text(d->out, ret_to);
+}
+
+static void *list_grants(const struct history_tables *t, size_t *ret_n)
 {
 	struct grant_figures figures = { 0 };
 	struct history_grant *list;
 	uint32_t at = 0;
-	size_t n = 0;
 
-	if (g)
-		grants_count(g, &figures);
+	if (t->grants)
+		grants_count(t->grants, &figures);
 	list = calloc((size_t)figures.grants + 1, sizeof(*list));
-	for (const struct grant *i; list && n < figures.grants && (i = grants_walk(g, &at));)
+	for (const struct grant *i; list && *ret_n < figures.grants && (i = grants_walk(t->grants, &at));)
 		if (i->state == GRANT_OPEN || i->state == GRANT_CLOSED)
-			list[n++] = (struct history_grant){ .in = i->in_addr,
-							    .out = i->out_addr,
-							    .port_lo = i->port_lo,
-							    .ports = i->ports,
-							    .from = TIME_NONE };
-	*ret_n = n;
+			list[(*ret_n)++] = (struct history_grant){ .in = i->in_addr,
+								   .out = i->out_addr,
+								   .port_lo = i->port_lo,
+								   .ports = i->ports,
+								   .from = TIME_NONE };
 	return list;
 }
 
-struct history_drain *history_drain_tables(const struct mappings *m, size_t *ret_n)
+static void describe_grant(const void *fact, char ret_of[static KIND_TEXT], char ret_to[static KIND_TEXT])
 {
-	const struct mapping_drain *drain;
-	size_t n = mappings_drains(m, &drain);
-	struct history_drain *list = calloc(n + 1, sizeof(*list));
+	const struct history_grant *g = fact;
+	const struct port_span block = { g->out, g->port_lo, (uint16_t)(g->port_lo + g->ports - 1) };
+	char out[SPAN_TEXT];
 
-	for (size_t i = 0; list && i < n; i++) {
-		const struct geometry *g = &mappings_get(m, drain[i].number)->geo;
+	snprintf(ret_of, KIND_TEXT, "the grant of %s", span_format(block, out));
+	addr_format(g->in, ret_to);
+}
 
-		list[i] = (struct history_drain){
-			.in = geometry_in(g), .out = geometry_out(g), .of = drain[i].in, .from = TIME_NONE
-		};
+static struct history_by grant_by(const void *fact)
+{
+	return history_by(((const struct history_grant *)fact)->replicated ? BY_REPLICATION : BY_GROWTH);
+}
+
+const struct history_kind history_kinds[FACT_KINDS] = {
+	[FACT_MAPPING] = { .list = list_mappings, .describe = describe_mapping },
+	[FACT_PORTMAP] = { .list = list_portmaps, .describe = describe_portmap },
+	[FACT_DRAIN] = { .list = list_drains, .describe = describe_drain },
+	[FACT_GRANT] = { .list = list_grants, .describe = describe_grant, .by = grant_by, .dated = true },
+};
+
+int history_take_tables(const struct history_tables *t, struct history_change *ret)
+{
+	history_change_free(ret);
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++) {
+		ret->add[k].of = history_kinds[k].list(t, &ret->add[k].n);
+		if (!ret->add[k].of)
+			return -ENOMEM;
 	}
-	*ret_n = list ? n : 0;
-	return list;
+	return 0;
 }
 
-int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, const struct portmaps *p,
-		       const struct grants *g, struct history **ret, struct error *err)
+int history_new_tables(const char *dir, const struct datapath *d, const struct history_tables *t, struct history **ret,
+		       struct error *err)
 {
-	size_t n = 0, n_portmaps = 0, n_drains = 0, n_grants = 0;
-	_cleanup_free_ struct history_mapping *list = history_tables(m, &n);
-	_cleanup_free_ struct history_portmap *portmaps = history_portmap_tables(m, p, &n_portmaps);
-	_cleanup_free_ struct history_drain *drains = history_drain_tables(m, &n_drains);
-	_cleanup_free_ struct history_grant *grants = history_grant_tables(g, &n_grants);
-	int pin = history_pin_open(d->pin_dir);
+	int pin = history_pin_open(d->pin_dir), r;
+	struct history_change there = { 0 };
 	struct history *h;
-	int r;
 
 	if (pin < 0)
 		log_warning("%s/history: cannot be created: %s", d->pin_dir, strerror(-pin));
-	if (!list || !portmaps || !drains || !grants) {
-		close_fd(&pin);
-		return error_set(err, -ENOMEM, "out of memory");
-	}
 	r = history_new(dir, pin < 0 ? -1 : pin, &h, err);
 	if (r)
 		return r;
-	r = history_portmaps_present(h, portmaps, n_portmaps);
+	r = history_take_tables(t, &there);
+	for (enum fact_kind k = FACT_MAPPING + 1; k < FACT_KINDS && !r; k++)
+		r = history_present(h, k, there.add[k].of, there.add[k].n);
 	if (!r)
-		r = history_drains_present(h, drains, n_drains);
-	if (!r)
-		r = history_grants_present(h, grants, n_grants);
-	if (!r)
-		r = history_begin(h, d->reused, list, n);
+		r = history_begin(h, d->reused, there.add[FACT_MAPPING].of, there.add[FACT_MAPPING].n);
+	history_change_free(&there);
 	if (r) {
 		history_close(h);
 		return error_set(err, r, "out of memory");

@@ -95,7 +95,7 @@ int history_detach_at(const char *dir, const struct history_pin *of, struct erro
 	}
 	history_continue_clock(h, true);
 	/* Without a record of them, the former mappings are unknown. */
-	r = h->file.index.n_open && !h->file.was.unrecorded ? history_append(h, &record, 1, err) : 0;
+	r = h->file.index.mappings.n_open && !h->file.was.unrecorded ? history_append(h, &record, 1, err) : 0;
 	history_close(h);
 	return r;
 }

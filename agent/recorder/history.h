@@ -18,9 +18,7 @@
 
 #include "history/history_index.h"
 #include "history/history_record.h"
-#include "tables/grant_table.h"
-#include "tables/mappings.h"
-#include "tables/portmap_table.h"
+#include "recorder/kinds.h"
 
 struct history;
 
@@ -50,16 +48,10 @@ void history_close(struct history *h);
 int history_begin(struct history *h, bool taken_over, const struct history_mapping *present, size_t n);
 
 /*
- * Notes which portmaps of the configuration the datapath has, before history_begin() or history_reconcile(). 0 or
- * -ENOMEM.
+ * Notes which facts of a kind the datapath has, before history_begin() or history_reconcile(); when they began is not
+ * read. 0 or -ENOMEM.
  */
-int history_portmaps_present(struct history *h, const struct history_portmap *list, size_t n);
-
-/* The same of grants; when they began is not read. */
-int history_grants_present(struct history *h, const struct history_grant *list, size_t n);
-
-/* The same of drains. */
-int history_drains_present(struct history *h, const struct history_drain *list, size_t n);
+int history_present(struct history *h, enum fact_kind kind, const void *list, size_t n);
 
 /*
  * Lists the mappings that have drained and ended in this many seconds before now, between history_begin() and the
@@ -68,39 +60,21 @@ int history_drains_present(struct history *h, const struct history_drain *list, 
  */
 int history_rested(const struct history *h, int64_t seconds, struct history_rest **ret, size_t *ret_n);
 
-/* Portmaps of a change: those that end, and those that begin. */
-struct history_portmap_change {
-	struct history_portmap *del;
-	struct history_portmap *add;
-	size_t n_del;
-	size_t n_add;
+/* Facts of one kind. */
+struct fact_list {
+	void *of;
+	size_t n;
 };
 
-/* Sets who makes the changes that are recorded from now on. */
-void history_set_by(struct history *h, const struct history_by *by);
-
-/* Drains of a change. Those of a mapping that ends need not be named. */
-struct history_drain_change {
-	struct history_drain *end;
-	struct history_drain *begin;
-	size_t n_end;
-	size_t n_begin;
+/* A change: the facts that end, and those that begin. */
+struct history_change {
+	struct fact_list del[FACT_KINDS];
+	struct fact_list add[FACT_KINDS];
+	struct history_by by; /* who makes it */
 };
 
-/* A group of grants: those that end, and those that begin. */
-struct history_grant_change {
-	struct history_grant *end;
-	struct history_grant *begin;
-	size_t n_end;
-	size_t n_begin;
-};
-
-/*
- * Records that the grants of a group are about to end and begin, with one fsync, and sets `from` of those that begin.
- * What has ended or begun already is left out. With the end of a mapping its grants end, too: that takes no record of
- * theirs. 0, or -errno with err if nothing may change.
- */
-int history_grants(struct history *h, const struct history_grant_change *c, struct error *err);
+/* Frees its lists, and leaves it without any. */
+void history_change_free(struct history_change *c);
 
 /*
  * Lists the grants whose blocks rest after a start with a new datapath: those that ended in this many seconds before
@@ -119,12 +93,11 @@ int history_settle(struct history *h, struct error *err);
 int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err);
 
 /*
- * Records that mappings are about to be deleted and added; those in both lists continue. drains may be NULL. 0, or
- * -errno with err if the change must not be made.
+ * Records that facts are about to end and begin, with one fsync, and sets `from` of grants that begin. Mappings in both
+ * lists continue; of other kinds, what has ended or begun already is left out. With the end of a mapping its drains and
+ * grants end, too: that takes no record of theirs. 0, or -errno with err if the change must not be made.
  */
-int history_change(struct history *h, const struct history_mapping *del, size_t n_del,
-		   const struct history_mapping *add, size_t n_add, const struct history_portmap_change *portmaps,
-		   const struct history_drain_change *drains, struct error *err);
+int history_change(struct history *h, const struct history_change *c, struct error *err);
 
 /*
  * Records that the last change has taken effect, at that time of the steady clock or before. Does nothing without an
@@ -147,21 +120,13 @@ int history_reconcile(struct history *h, const struct history_mapping *present, 
 		      struct error *err);
 
 /*
- * Whether the history agrees with these mappings; if not, sets a text that names one (why may be NULL). True also if it
- * cannot be written, which is reported elsewhere.
+ * Whether the history agrees with these facts of a kind; if not, sets a text that names one (why may be NULL). True
+ * also if it cannot be written, which is reported elsewhere.
  */
-bool history_holds(const struct history *h, const struct history_mapping *present, size_t n, struct error *why);
-bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n,
-			    struct error *why);
-bool history_holds_grants(const struct history *h, const struct history_grant *present, size_t n, struct error *why);
-bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n, struct error *why);
+bool history_holds(const struct history *h, enum fact_kind kind, const void *present, size_t n, struct error *why);
 
-/* The same of the mappings that a change has made or ended. */
-bool history_holds_change(const struct history *h, const struct history_mapping *made, size_t n_made,
-			  const struct history_mapping *ended, size_t n_ended, struct error *why);
-/* And of one outside endpoint of a portmap. present: the one port that the tables have there, or NULL. */
-bool history_holds_portmap(const struct history *h, uint8_t proto, struct endpoint out,
-			   const struct history_portmap *present, struct error *why);
+/* The same of single facts that a change has made, as the tables have them, and ended: nothing is in their place. */
+bool history_holds_change(const struct history *h, const struct history_change *c, struct error *why);
 
 /*
  * Stores that the agent is running, records that the clock was set, and all mappings if the last such record is of
@@ -188,24 +153,15 @@ int history_detach_at(const char *dir, const struct history_pin *of, struct erro
 /* The mapping of a number in the tables, without a time; false: there is none. */
 bool history_mapping_in_tables(const struct mappings *m, int number, struct history_mapping *ret);
 
-/* The mappings in the tables in the order of their numbers, or NULL if out of memory. The caller frees the list. */
-struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n);
-
 /* A portmap as a record of one port, without a time. */
 struct history_portmap history_portmap_of(const struct mappings *m, const struct portmap *portmap);
 
-/* The portmaps of the configuration that the datapath has, as spans. The same. */
-struct history_portmap *history_portmap_tables(const struct mappings *of, const struct portmaps *p, size_t *ret_n);
+/* Lists what the tables have as the additions of a change. 0 or -ENOMEM; the caller frees it in any case. */
+int history_take_tables(const struct history_tables *t, struct history_change *ret);
 
-/* The drains, in order of their beginning. The same. */
-struct history_drain *history_drain_tables(const struct mappings *m, size_t *ret_n);
-
-/* The granted blocks of subscribers, without times. g may be NULL. The same. */
-struct history_grant *history_grant_tables(const struct grants *g, size_t *ret_n);
-
-/* history_new() and history_begin() of a state directory for a datapath. g may be NULL. */
-int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, const struct portmaps *p,
-		       const struct grants *g, struct history **ret, struct error *err);
+/* history_new() and history_begin() of a state directory for a datapath. */
+int history_new_tables(const char *dir, const struct datapath *d, const struct history_tables *t, struct history **ret,
+		       struct error *err);
 
 /*
  * Notices when the clock of the machine is set, by comparing it with one that cannot be: both follow the same

@@ -19,36 +19,35 @@
 #define READY_PATIENCE_US (5 * 1000000ULL)
 #define END_PATIENCE_US	  (10 * 1000000ULL)
 
+static void note_present(struct history *h, const struct history_change *there)
+{
+	for (enum fact_kind k = FACT_MAPPING + 1; k < FACT_KINDS; k++)
+		history_present(h, k, there->add[k].of, there->add[k].n);
+}
+
 static void run(void *arg)
 {
 	struct job *j = arg;
 	struct history *h = j->queue->history;
+	const struct fact_list *mappings = &j->change.add[FACT_MAPPING];
 	const uint64_t one = 1;
 
 	switch (j->r ? JOB_NONE : j->kind) {
 	case JOB_NONE:
 		break;
-	case JOB_GRANTS:
-		j->r = history_grants(h, &j->grants, &j->err);
-		break;
 	case JOB_CHANGE:
-		history_set_by(h, &j->by);
-		j->r = history_change(h, j->del, j->n_del, j->add, j->n_add, &j->portmaps, &j->drains, &j->err);
+		j->r = history_change(h, &j->change, &j->err);
 		break;
 	case JOB_CONFIRM:
 		j->r = history_confirm(h, j->steady_ns, &j->err);
 		break;
 	case JOB_RECONCILE:
-		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
-		history_drains_present(h, j->drains.begin, j->drains.n_begin);
-		history_grants_present(h, j->grants.begin, j->grants.n_begin);
-		j->r = history_reconcile(h, j->add, j->n_add, j->steady_ns, &j->err);
+		note_present(h, &j->change);
+		j->r = history_reconcile(h, mappings->of, mappings->n, j->steady_ns, &j->err);
 		break;
 	case JOB_ASSUME:
-		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
-		history_drains_present(h, j->drains.begin, j->drains.n_begin);
-		history_grants_present(h, j->grants.begin, j->grants.n_begin);
-		j->r = history_assume(h, j->add, j->n_add, j->time, &j->err);
+		note_present(h, &j->change);
+		j->r = history_assume(h, mappings->of, mappings->n, j->time, &j->err);
 		break;
 	case JOB_TICK:
 		j->r = history_tick(h, &j->err);
@@ -58,33 +57,22 @@ static void run(void *arg)
 		log_error("mapping history: cannot signal the end of a write: %s", strerror(errno));
 }
 
-static void free_lists(const struct job *j)
-{
-	free(j->del);
-	free(j->add);
-	free(j->portmaps.del);
-	free(j->portmaps.add);
-	free(j->drains.end);
-	free(j->drains.begin);
-	free(j->grants.end);
-	free(j->grants.begin);
-}
-
 /* What the tables have now. Without memory the job does nothing, and says so. */
 static void take_tables(const struct history_queue *q, struct job *j)
 {
-	free_lists(j);
-	j->del = NULL;
 	j->steady_ns = history_clock().steady_ns;
-	j->add = history_tables(q->mappings, &j->n_add);
-	j->portmaps = (struct history_portmap_change){ 0 };
-	j->portmaps.add = history_portmap_tables(q->mappings, q->portmaps, &j->portmaps.n_add);
-	j->drains = (struct history_drain_change){ 0 };
-	j->drains.begin = history_drain_tables(q->mappings, &j->drains.n_begin);
-	j->grants = (struct history_grant_change){ 0 };
-	j->grants.begin = history_grant_tables(q->grants, &j->grants.n_begin);
-	if (!j->add || !j->portmaps.add || !j->drains.begin || !j->grants.begin)
+	if (history_take_tables(&q->tables, &j->change))
 		j->r = error_set(&j->err, -ENOMEM, "mapping history: out of memory");
+}
+
+/* Whether a change is a group of grants alone. */
+static int effect_of(const struct job *j)
+{
+	bool group = true;
+
+	for (enum fact_kind k = 0; k < FACT_GRANT; k++)
+		group &= !j->change.del[k].n && !j->change.add[k].n;
+	return group ? GROUP : CHANGE;
 }
 
 /*
@@ -94,9 +82,9 @@ static void take_tables(const struct history_queue *q, struct job *j)
  */
 static bool is_held(const struct history_queue *q, const struct job *j)
 {
-	if (q->takes_effect == JOB_GRANTS)
+	if (q->takes_effect == GROUP)
 		return j->kind != JOB_CONFIRM && j->kind != JOB_TICK;
-	return q->takes_effect == JOB_CHANGE && j->kind == JOB_GRANTS;
+	return q->takes_effect == CHANGE && j->kind == JOB_CHANGE && effect_of(j) == GROUP;
 }
 
 static void start_first(struct history_queue *q)
@@ -114,7 +102,7 @@ static void start_first(struct history_queue *q)
 
 static void free_job(struct job *j)
 {
-	free_lists(j);
+	history_change_free(&j->change);
 	free(j);
 }
 
@@ -142,10 +130,10 @@ static void end_first(struct history_queue *q)
 	background_wait(&q->background);
 	history_queue_take_end(q);
 	tell(j);
-	if (j->kind == JOB_CHANGE && j->r)
+	if (j->kind == JOB_CHANGE && j->r && effect_of(j) == CHANGE)
 		q->began_s = history_now();
-	if ((j->kind == JOB_CHANGE || j->kind == JOB_GRANTS) && !j->r && !j->forgotten && q->waits)
-		q->takes_effect = j->kind;
+	if (j->kind == JOB_CHANGE && !j->r && !j->forgotten && q->waits)
+		q->takes_effect = effect_of(j);
 	q->first = j->next;
 	if (!q->first)
 		q->end = &q->first;
@@ -155,9 +143,7 @@ static void end_first(struct history_queue *q)
 	if (!background_busy(&q->background))
 		start_first(q);
 	if (j->done)
-		j->done(j->arg, j->r, &j->err);
-	if (j->granted)
-		j->granted(j->arg, j->r, &j->grants, &j->err);
+		j->done(j->arg, j->r, &j->change, &j->err);
 	free_job(j);
 }
 
@@ -210,23 +196,13 @@ void history_queue_on_wake(evutil_socket_t fd, short what, void *arg)
 		end_first(q);
 }
 
-static struct history_mapping *copy(const struct history_mapping *list, size_t n)
-{
-	struct history_mapping *to = calloc(n + 1, sizeof(*to));
-
-	if (to && n)
-		memcpy(to, list, n * sizeof(*to));
-	return to;
-}
-
-/* Takes ownership of the lists, which are NULL if memory ran out. at_once: before all others that have not begun. */
-static int submit(struct history_queue *q, const struct job *model, bool at_once)
+/* Takes ownership of the lists, also if that fails. at_once: before all others that have not begun. */
+static int submit(struct history_queue *q, struct job *model, bool at_once)
 {
 	struct job *j = calloc(1, sizeof(*j)), **place;
 
-	if (!j || !model->add || !model->del) {
-		free_lists(model);
-		free(j);
+	if (!j) {
+		history_change_free(&model->change);
 		trouble_set(TROUBLE_HISTORY, "mapping history: out of memory");
 		return -ENOMEM;
 	}
@@ -244,7 +220,7 @@ static int submit(struct history_queue *q, const struct job *model, bool at_once
 
 static void submit_tick(struct history_queue *q)
 {
-	const struct job j = { .kind = JOB_TICK, .del = copy(NULL, 0), .add = copy(NULL, 0) };
+	struct job j = { .kind = JOB_TICK };
 
 	submit(q, &j, false);
 }
@@ -252,12 +228,10 @@ static void submit_tick(struct history_queue *q)
 /* The job reads the tables when its turn comes: by then, what was written before it is in them. */
 static void submit_tables(struct history_queue *q, enum job_kind kind, bool at_once)
 {
-	const struct job j = { .kind = kind, .time = q->began_s, .del = copy(NULL, 0), .add = copy(NULL, 0) };
+	struct job j = { .kind = kind, .time = q->began_s };
 
-	if (q->mappings)
+	if (q->tables.mappings)
 		submit(q, &j, at_once);
-	else
-		free_lists(&j);
 }
 
 /* What was written last has taken effect, or part of it: a record of that comes before all others. */
@@ -265,60 +239,29 @@ static void submit_effect(struct history_queue *q, enum job_kind kind)
 {
 	struct job j = { .kind = JOB_CONFIRM, .steady_ns = history_clock().steady_ns };
 
-	q->takes_effect = JOB_NONE;
+	q->takes_effect = NOTHING;
 	if (kind != JOB_CONFIRM) {
 		submit_tables(q, kind, true);
 		return;
 	}
-	j.del = copy(NULL, 0);
-	j.add = copy(NULL, 0);
 	submit(q, &j, true);
 }
 
-int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
-			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
-			 struct history_drain_change *drains, const struct history_by *by, history_done done, void *arg)
+int history_queue_change(struct history_queue *q, struct history_change *c, history_done done, void *arg)
 {
-	struct job j = {
-		.kind = JOB_CHANGE,
-		.del = copy(del, n_del),
-		.n_del = n_del,
-		.add = copy(add, n_add),
-		.n_add = n_add,
-		.portmaps = *portmaps,
-		.by = *by,
-		.done = done,
-		.arg = arg,
-	};
+	struct job j = { .kind = JOB_CHANGE, .change = *c, .done = done, .arg = arg };
 
-	*portmaps = (struct history_portmap_change){ 0 };
-	if (drains) {
-		j.drains = *drains;
-		*drains = (struct history_drain_change){ 0 };
-	}
-	q->began_s = history_now();
-	return submit(q, &j, false);
-}
-
-int history_queue_grants(struct history_queue *q, struct history_grant_change *c, history_granted granted, void *arg)
-{
-	const struct job j = { .kind = JOB_GRANTS,
-			       .del = copy(NULL, 0),
-			       .add = copy(NULL, 0),
-			       .grants = *c,
-			       .granted = granted,
-			       .arg = arg };
-
-	*c = (struct history_grant_change){ 0 };
+	*c = (struct history_change){ 0 };
+	if (effect_of(&j) == CHANGE)
+		q->began_s = history_now();
 	return submit(q, &j, false);
 }
 
 void history_queue_forget(struct history_queue *q, const void *arg)
 {
 	for (struct job *j = q->first; j; j = j->next) {
-		if ((j->done || j->granted) && j->arg == arg) {
+		if (j->done && j->arg == arg) {
 			j->done = NULL;
-			j->granted = NULL;
 			j->forgotten = true;
 			q->began_s = history_now();
 		}
@@ -401,7 +344,7 @@ void history_queue_drain(struct history_queue *q)
 		return;
 	wait_idle(q, END_PATIENCE_US);
 	drop_held(q);
-	q->mappings = NULL;
+	q->tables.mappings = NULL;
 }
 
 void history_queue_release(struct history_queue *q)

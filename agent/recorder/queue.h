@@ -28,27 +28,15 @@ const struct history_rest *history_queue_rests(const struct history_queue *q, si
 /* The granted blocks that a datapath before this one had, or had taken back, with the time of their end. */
 const struct history_grant *history_queue_rested_grants(const struct history_queue *q, size_t *ret_n);
 
-/* Called in the event loop with the result. */
-typedef void (*history_done)(void *arg, int r, const struct error *err);
+/* Called in the event loop with the result; the change is valid until it returns. */
+typedef void (*history_done)(void *arg, int r, const struct history_change *c, const struct error *err);
 
 /*
- * history_change(); done is called later, never from within. Takes the lists of portmaps and drains (NULL: none). 0 or
- * -ENOMEM.
+ * history_change(); done is called later, never from within. Takes the lists. A group of grants alone must take effect
+ * at once, and history_queue_confirm() be called, or history_queue_reconcile() if part of it did not: until then
+ * nothing else is written; and it is not called if the agent ends before. 0 or -ENOMEM.
  */
-int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
-			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
-			 struct history_drain_change *drains, const struct history_by *by, history_done done,
-			 void *arg);
-
-/* Called in the event loop with the result; the group, with `from` of those that begin, is valid until it returns. */
-typedef void (*history_granted)(void *arg, int r, const struct history_grant_change *c, const struct error *err);
-
-/*
- * history_grants(); granted is called later, never from within, and not if the agent ends before. Takes the lists. The
- * group must then take effect at once, and history_queue_confirm() be called, or history_queue_reconcile() if part of
- * it did not: until then no other change or group is written. 0 or -ENOMEM.
- */
-int history_queue_grants(struct history_queue *q, struct history_grant_change *c, history_granted granted, void *arg);
+int history_queue_change(struct history_queue *q, struct history_change *c, history_done done, void *arg);
 
 /* Drops the callbacks with this argument. Once their changes are written, the history is compared with the tables. */
 void history_queue_forget(struct history_queue *q, const void *arg);
@@ -61,8 +49,7 @@ void history_queue_confirm(struct history_queue *q);
  * which are read from the tables, and ended, and of all granted blocks. true also where it cannot be asked now. why:
  * the first difference.
  */
-bool history_queue_holds_change(const struct history_queue *q, const struct history_mapping *made, size_t n_made,
-				const struct history_mapping *ended, size_t n_ended, struct error *why);
+bool history_queue_holds_change(const struct history_queue *q, const struct history_change *c, struct error *why);
 
 /* The same of the outside endpoints of a change's portmaps. */
 bool history_queue_holds_portmaps(const struct history_queue *q, const struct portmap *list, size_t n,

@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Compares the history with the tables where no write is under way. */
+#include <string.h>
+
 #include "base/trouble.h"
 #include "recorder/queue_private.h"
 
+static bool holds_all(const struct history_queue *q, enum fact_kind kind, struct error *why)
+{
+	size_t n = 0;
+	_cleanup_free_ void *list = history_kinds[kind].list(&q->tables, &n);
+
+	return !list || history_holds(q->history, kind, list, n, why);
+}
+
 bool history_queue_holds(const struct history_queue *q, struct error *why)
 {
-	bool known = !q->first && !q->waits && !trouble_get(TROUBLE_HISTORY);
-	size_t n = 0;
-	_cleanup_free_ struct history_mapping *list = known ? history_tables(q->mappings, &n) : NULL;
-	size_t n_portmaps = 0;
-	_cleanup_free_ struct history_portmap *portmaps =
-		known ? history_portmap_tables(q->mappings, q->portmaps, &n_portmaps) : NULL;
+	bool holds = true, known = !q->first && !q->waits && !trouble_get(TROUBLE_HISTORY);
 
-	size_t n_drains = 0;
-	_cleanup_free_ struct history_drain *drains = known ? history_drain_tables(q->mappings, &n_drains) : NULL;
-
-	size_t n_grants = 0;
-	_cleanup_free_ struct history_grant *grants = known ? history_grant_tables(q->grants, &n_grants) : NULL;
-
-	return !list || !portmaps || !drains || !grants ||
-	       (history_holds(q->history, list, n, why) &&
-		history_holds_portmaps(q->history, portmaps, n_portmaps, why) &&
-		history_holds_drains(q->history, drains, n_drains, why) &&
-		history_holds_grants(q->history, grants, n_grants, why));
+	for (enum fact_kind k = 0; k < FACT_KINDS && known && holds; k++)
+		holds = holds_all(q, k, why);
+	return holds;
 }
 
 /* A change has just taken effect, and its confirmation is not being written. */
@@ -37,25 +34,18 @@ bool history_queue_holds_portmaps(const struct history_queue *q, const struct po
 	bool holds = true;
 
 	for (size_t i = 0; i < n && holds && can_compare(q); i++) {
-		const struct portmap *there = portmaps_by_out(q->portmaps, list[i].proto, list[i].out);
+		const struct portmap *there = portmaps_by_out(q->tables.portmaps, list[i].proto, list[i].out);
 		bool present = there && there->origin == PORTMAP_STATIC;
-		struct history_portmap of = { 0 };
+		struct history_portmap of = history_portmap_of(q->tables.mappings, present ? there : &list[i]);
+		const struct history_change c = { .add[FACT_PORTMAP] = { &of, present },
+						  .del[FACT_PORTMAP] = { &of, !present } };
 
-		if (list[i].origin != PORTMAP_STATIC)
-			continue;
-		if (present)
-			of = history_portmap_of(q->mappings, there);
-		holds = history_holds_portmap(q->history, list[i].proto, list[i].out, present ? &of : NULL, why);
+		holds = list[i].origin != PORTMAP_STATIC || history_holds_change(q->history, &c, why);
 	}
 	return holds;
 }
 
-bool history_queue_holds_change(const struct history_queue *q, const struct history_mapping *made, size_t n_made,
-				const struct history_mapping *ended, size_t n_ended, struct error *why)
+bool history_queue_holds_change(const struct history_queue *q, const struct history_change *c, struct error *why)
 {
-	size_t n = 0;
-	_cleanup_free_ struct history_grant *grants = can_compare(q) ? history_grant_tables(q->grants, &n) : NULL;
-
-	return !grants || (history_holds_change(q->history, made, n_made, ended, n_ended, why) &&
-			   history_holds_grants(q->history, grants, n, why));
+	return !can_compare(q) || (history_holds_change(q->history, c, why) && holds_all(q, FACT_GRANT, why));
 }

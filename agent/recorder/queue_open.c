@@ -18,9 +18,7 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 
 	if (!q)
 		return error_set(err, -ENOMEM, "out of memory");
-	q->mappings = m;
-	q->portmaps = p;
-	q->grants = g;
+	q->tables = (struct history_tables){ m, p, g };
 	q->end = &q->first;
 	q->began_s = history_now();
 	q->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -31,7 +29,7 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 	    history_queue_watch_clock(q))
 		r = error_set(err, -ENOMEM, "the mapping history cannot be set up");
 	else
-		r = history_new_tables(dir, d, m, p, g, &q->history, err);
+		r = history_new_tables(dir, d, &q->tables, &q->history, err);
 	if (r) {
 		history_queue_release(q);
 		return r;

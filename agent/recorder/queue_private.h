@@ -8,22 +8,16 @@
 #include "base/background.h"
 #include "recorder/queue.h"
 
-enum job_kind { JOB_NONE, JOB_CHANGE, JOB_GRANTS, JOB_CONFIRM, JOB_RECONCILE, JOB_ASSUME, JOB_TICK };
+enum job_kind { JOB_NONE, JOB_CHANGE, JOB_CONFIRM, JOB_RECONCILE, JOB_ASSUME, JOB_TICK };
 
 struct job {
 	struct job *next;
 	enum job_kind kind;
 	struct history_queue *queue;
-	struct history_mapping *del, *add; /* add: for JOB_RECONCILE and JOB_ASSUME, the contents of the tables */
-	size_t n_del, n_add;
-	struct history_portmap_change portmaps; /* add: as above */
-	struct history_drain_change drains;	/* begin: as above */
-	struct history_grant_change grants;	/* of JOB_GRANTS; begin: as above */
-	struct history_by by;			/* of JOB_CHANGE */
-	int64_t time;				/* of JOB_ASSUME */
-	int64_t steady_ns; /* of JOB_CONFIRM and JOB_RECONCILE: time since when the tables have this state */
+	struct history_change change; /* add: of JOB_RECONCILE and JOB_ASSUME, the contents of the tables */
+	int64_t time;		      /* of JOB_ASSUME */
+	int64_t steady_ns;	      /* of JOB_CONFIRM and JOB_RECONCILE: time since when the tables have this state */
 	history_done done;
-	history_granted granted; /* in its place, of JOB_GRANTS */
 	void *arg;
 	bool started;
 	bool forgotten;
@@ -33,9 +27,7 @@ struct job {
 
 struct history_queue {
 	struct history *history; /* owned by the thread while a job is running */
-	const struct mappings *mappings;
-	const struct portmaps *portmaps;
-	const struct grants *grants;
+	struct history_tables tables;
 	struct background background;
 	int wake; /* eventfd: the thread has finished a job */
 	struct event *woken;
@@ -48,9 +40,9 @@ struct history_queue {
 	uint64_t began_us; /* start of the first job */
 	uint32_t seconds;
 	bool waits; /* a change was written and not yet confirmed */
-	enum job_kind
-		takes_effect; /* what was written last, JOB_CHANGE or JOB_GRANTS, if that is about to take effect */
-	int64_t began_s;      /* when the last change was queued, or abandoned */
+	/* What was written last, if that is about to take effect. */
+	enum { NOTHING, CHANGE, GROUP } takes_effect;
+	int64_t began_s; /* when the last change was queued, or abandoned */
 	struct history_rest *rests;
 	size_t n_rests;
 	struct history_grant *rested;

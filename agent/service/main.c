@@ -14,6 +14,7 @@
 #include "recorder/history.h"
 #include "recorder/pin.h"
 #include "service/hand_back_run.h"
+#include "service/lease_rights.h"
 #include "service/prepare.h"
 #include "service/service.h"
 #include "service/signals.h"
@@ -22,7 +23,8 @@
 
 static const char usage[] =
 	"Usage: detnat-agent [-v | -q] [-c FILE] [-t | --replace | --guard | --hand-back | --detach | --doctor | "
-	"--prepare]\n"
+	"--prepare |\n"
+	"                    --lease-groups]\n"
 	"       detnat-agent --schema | -V | -h\n"
 	"\n"
 	"Runs the deterministic NAT of this machine, in the foreground, and logs to stderr.\n"
@@ -36,6 +38,8 @@ static const char usage[] =
 	"      --doctor       check this machine before it goes live: kernel, drivers, routes, firewall ...\n"
 	"      --prepare      as root, before the agent starts as user detnat: mount the bpffs, give it pins and "
 	"history\n"
+	"      --lease-groups as root, for packages: give detnat-leases the groups by which the agent read files of "
+	"leases\n"
 	"  -v, --verbose      log details for troubleshooting; -vv: and all messages of libbpf\n"
 	"  -q, --quiet        log only warnings and errors\n"
 	"      --schema       print the JSON schema of configuration files\n"
@@ -63,7 +67,16 @@ static int print_schema(void)
 	return EXIT_DONE;
 }
 
-enum mode { MODE_RUN, MODE_TEST, MODE_GUARD, MODE_HAND_BACK, MODE_DETACH, MODE_DOCTOR, MODE_PREPARE };
+enum mode {
+	MODE_RUN,
+	MODE_TEST,
+	MODE_GUARD,
+	MODE_HAND_BACK,
+	MODE_DETACH,
+	MODE_DOCTOR,
+	MODE_PREPARE,
+	MODE_LEASE_GROUPS
+};
 
 #define SIGNAL_BIT(number) (1ULL << ((number)-1))
 
@@ -75,6 +88,7 @@ enum {
 	OPTION_REPLACE,
 	OPTION_DOCTOR,
 	OPTION_PREPARE,
+	OPTION_LEASE_GROUPS,
 	OPTION_SCHEMA
 };
 
@@ -88,6 +102,7 @@ static const struct option options[] = {
 	{ "replace", no_argument, NULL, OPTION_REPLACE },
 	{ "doctor", no_argument, NULL, OPTION_DOCTOR },
 	{ "prepare", no_argument, NULL, OPTION_PREPARE },
+	{ "lease-groups", no_argument, NULL, OPTION_LEASE_GROUPS },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "version", no_argument, NULL, 'V' },
@@ -185,6 +200,20 @@ static int prepare(const char *config_path)
 	return print_end(prepare_for_agent(c, &err) ? EXIT_FAILED : EXIT_DONE, config_path, &err);
 }
 
+/* What is still missing afterwards is named. */
+static int lease_groups(const char *config_path)
+{
+	_cleanup_config_ struct config *c = NULL;
+	struct error err = { 0 };
+	int r;
+
+	if (config_load(config_path, &c, NULL, &err))
+		return print_end(EXIT_BAD_CONFIGURATION, config_path, &err);
+	r = lease_rights_carry(c, &err);
+	lease_rights_warn(c);
+	return print_end(r ? EXIT_FAILED : EXIT_DONE, config_path, &err);
+}
+
 static int run(const char *config_path, bool replace)
 {
 	struct error err = { 0 };
@@ -233,15 +262,17 @@ int main(int argc, char **argv)
 		case OPTION_DETACH:
 		case OPTION_DOCTOR:
 		case OPTION_PREPARE:
+		case OPTION_LEASE_GROUPS:
 			if (mode != MODE_RUN)
-				return bad_usage(
-					"one of -t, --guard, --hand-back, --detach, --doctor and --prepare, and once");
+				return bad_usage("one of -t, --guard, --hand-back, --detach, --doctor, --prepare and "
+						 "--lease-groups, and once");
 			mode = option == 't'		    ? MODE_TEST
 			       : option == OPTION_GUARD	    ? MODE_GUARD
 			       : option == OPTION_HAND_BACK ? MODE_HAND_BACK
 			       : option == OPTION_DETACH    ? MODE_DETACH
 			       : option == OPTION_DOCTOR    ? MODE_DOCTOR
-							    : MODE_PREPARE;
+			       : option == OPTION_PREPARE   ? MODE_PREPARE
+							    : MODE_LEASE_GROUPS;
 			break;
 		case OPTION_REPLACE:
 			replace = true;
@@ -287,6 +318,8 @@ int main(int argc, char **argv)
 		return put_up_guard(config_path);
 	case MODE_PREPARE:
 		return prepare(config_path);
+	case MODE_LEASE_GROUPS:
+		return lease_groups(config_path);
 	case MODE_HAND_BACK:
 		return hand_back(config_path);
 	case MODE_DETACH:

@@ -155,7 +155,7 @@ static int prepare_pins(const struct config *c, struct giving *g)
 /* Of detnat: the mapping history, and leases, queries and their ledger. */
 static bool is_own(const char *name)
 {
-	static const char *const begin[] = { "history.", "queries-", "claims.", "chain." };
+	static const char *const begin[] = { "history.", "claims.", "chain." };
 
 	for (size_t i = 0; i < ARRAY_SIZE(begin); i++)
 		if (!strncmp(name, begin[i], strlen(begin[i])))

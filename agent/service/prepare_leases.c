@@ -25,7 +25,7 @@ struct moving {
 
 static bool is_of_ledger(const char *name)
 {
-	return lease_record_named(name) || !strncmp(name, "queries-", 8) || !strcmp(name, LEDGER_HEAD_FILE);
+	return lease_record_named(name) || !strcmp(name, LEDGER_HEAD_FILE);
 }
 
 static int move(struct moving *m, const char *name)

@@ -16,12 +16,12 @@
 #include "host/accounts.h"
 #include "host/paths.h"
 #include "identity/identity.h"
-#include "identity/secret_file.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
 #include "pcp/pcp.h"
 #include "peers/replication.h"
 #include "routing/forwarding.h"
+#include "service/lease_rights.h"
 #include "service/service.h"
 
 void startup_free(struct startup *s)
@@ -170,21 +170,7 @@ const struct config *startup_wanted(const struct startup *s)
 /* Root, who runs the check, can read files that the services cannot. */
 static void check_readable(const struct config *c, const char *config_path)
 {
-	for (uint32_t i = 0; i < c->leases.n; i++) {
-		const struct config_lease_source *s = &c->leases.source[i];
-		const char *path, *key;
-
-		if (*s->path && !access(s->path, F_OK) && !account_may_read(LEASES_USER, s->path))
-			log_warning("leases[%u].path: user " LEASES_USER
-				    " cannot read %s: give it the group of the file "
-				    "by SupplementaryGroups= in a drop-in of detnat-leases.service",
-				    i, s->path);
-		for (uint32_t n = 0; (path = config_lease_secret(s, n, &key)); n++)
-			if (!account_may_read(LEASES_USER, path))
-				log_warning("leases[%u].%s: user " LEASES_USER " cannot read %s: `chown " LEASES_USER
-					    ": %s`",
-					    i, key, path, path);
-	}
+	lease_rights_warn(c);
 	if (!account_may_read(SERVICE_USER, config_path))
 		log_warning("%s: the service runs as user " SERVICE_USER ", which cannot read it: chgrp " SERVICE_USER
 			    " and chmod 640",

@@ -80,19 +80,24 @@ static void unpin(const struct chunks *c, uint32_t chunk)
 /* After this many lookups it is known whether they are slow here. */
 #define SLOW_LOOKUPS 8
 
-/* Maps the chunk of that number, if an earlier agent left one. */
+/* Maps the chunk of that number, if an earlier agent left one, and pins it again if its pin is gone. */
 static int find_chunk(struct chunks *c, uint32_t chunk, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
+	const char *pinned;
 	char path[PATH_MAX];
 	int r;
 
 	if (c->base[chunk])
 		return 0;
-	r = fd = outer_chunk(c->outer, chunk, pin_of(c, chunk, path));
+	pinned = pin_of(c, chunk, path);
+	r = fd = outer_chunk(c->outer, chunk, pinned);
 	/* -ESTALE: an agent was killed while it replaced a chunk that no range needed. */
 	if (r == -ENOENT || r == -ESTALE)
 		return 0;
+	/* If that fails, `check` names it. */
+	if (r >= 0 && pinned && access(pinned, F_OK))
+		bpf_obj_pin(fd, pinned);
 	if (r >= 0)
 		r = map_memory(c, fd, &c->base[chunk]);
 	if (r < 0)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "tables/ranges.h"
 
 void ranges_init(struct ranges *r, uint64_t size)
@@ -36,17 +37,7 @@ static int insert(struct ranges *r, size_t at, uint64_t first, uint64_t count)
 /* Index of the first range that ends above a number. */
 static size_t position(const struct ranges *r, uint64_t from)
 {
-	size_t low = 0, high = r->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (r->used[middle].first + r->used[middle].count <= from)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return count_while(i, r->n, r->used[i].first + r->used[i].count <= from);
 }
 
 int ranges_alloc(struct ranges *r, uint64_t count, uint64_t align, uint64_t *ret_first)

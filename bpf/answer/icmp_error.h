@@ -12,6 +12,7 @@
 #ifndef DETNAT_ICMP_ERROR_H
 #define DETNAT_ICMP_ERROR_H
 
+#include "base/subprogram.h"
 #include "packet/frame_sum.h"
 #if !HOOK_XDP
 #include "packet/offload.h"
@@ -130,7 +131,7 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 		quote = length;
 	/* 64 bits: of 32 that were extended, the 6.1 verifier forgets the lower bound. */
 	barrier_var(quote);
-	if (!t || quote < sizeof(struct iphdr) || quote > ICMP_ERROR_QUOTE ||
+	if (!t || OUTSIDE(quote, sizeof(struct iphdr), ICMP_ERROR_QUOTE) ||
 	    ctx_load(ctx, L3_OFFSET, t->frame + ICMP_ERROR_HEADERS, (__u32)quote))
 		return drop(n->reason);
 	/* Zero the word in which the quote may end. */

@@ -7,6 +7,7 @@
 #ifndef DETNAT_RESET_H
 #define DETNAT_RESET_H
 
+#include "base/subprogram.h"
 #include "packet/checksum.h"
 #include "session/endpoint.h"
 #include "translate/forward.h"
@@ -168,7 +169,7 @@ static __always_inline int reset_hand_over(ctx_t *ctx, const struct packet *p)
 	syn->length = (__u32)length;
 	/* 64 bits, as in icmp_error_send(). */
 	barrier_var(length);
-	if (length < UNSOLICITED_QUOTE_MIN || length > UNSOLICITED_QUOTE_MAX ||
+	if (OUTSIDE(length, UNSOLICITED_QUOTE_MIN, UNSOLICITED_QUOTE_MAX) ||
 	    ctx_load(ctx, L3_OFFSET, syn->packet, (__u32)length))
 		bpf_ringbuf_discard(syn, 0);
 	else

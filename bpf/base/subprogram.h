@@ -17,4 +17,14 @@
 
 #define SUBPROGRAM __attribute__((noinline, weak))
 
+/*
+ * Whether a variable of 64 bits is below lo or above hi. Each bound is compared by itself, as the verifier must know
+ * both of the variable, and a compiler that sees them together compares a difference (clang 19 does).
+ */
+#define OUTSIDE(x, lo, hi)       \
+	((x) < (lo) || ({        \
+		 barrier_var(x); \
+		 (x) > (hi);     \
+	 }))
+
 #endif

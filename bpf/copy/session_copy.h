@@ -121,48 +121,61 @@ static __always_inline struct opening *copy_scan(const struct mapping *m, struct
 	return o;
 }
 
+#define COPY_BOUND_AWAY 2
+
 /*
  * Under the lock: looks for the port to which an inside port is bound. Returns 0 if it is the one at this offset in the
- * block, 1 if the inside port has none, -1 if it is another one.
+ * block, 1 if the inside port has none, -1 if it is another one, COPY_BOUND_AWAY if it may be in another group.
  */
 SUBPROGRAM int copy_bound(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
 {
 	struct binding_search *b = binding_search_get();
 	struct copy_scan *o = copy_scan_get();
 	struct binding_line *home;
-	__u32 first;
+	__u32 first, subscriber, now;
 	__s32 at;
 
 	if (!m || !s || !p || !b || !o)
 		return -1;
 	first = mapping_first_choice(&m->geo, p->sport);
+	subscriber = mapping_subscriber(&m->geo, p->src);
+	now = now_ticks();
+	home = binding_line_get(m, subscriber, p->proto, first >> PORT_GROUP_SHIFT);
+	if (!home)
+		return -1;
+	binding_import(m, s, subscriber, now);
+	binding_scan(b, home, group_size(first, m->geo.ports_per_host), p->sport, now, binding_life(m, p->proto));
+	at = LOAD(b->found);
+	if (at >= 0) {
+		if ((first & ~(PORT_GROUP - 1U)) + (__u32)at != offset)
+			return -1;
+		binding_raise(line_entry(home, (__u32)at), LOAD(o->stamp));
+		return 0;
+	}
+	return binding_flags(LOAD(home->entry[0])) & BINDING_AWAY ? COPY_BOUND_AWAY : 1;
+}
+
+/* Goes on after COPY_BOUND_AWAY. A subprogram of its own, as the stack of both in one would not suffice. */
+SUBPROGRAM int copy_bound_away(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
+{
+	struct binding_search *b = binding_search_get();
+	__s32 at;
+
+	if (!m || !s || !p || !b)
+		return -1;
 
 	struct binding_groups_walk w = {
 		.m = m,
 		.s = s,
 		.p = p,
 		.subscriber = mapping_subscriber(&m->geo, p->src),
-		.home = first >> PORT_GROUP_SHIFT,
+		.home = mapping_first_choice(&m->geo, p->sport) >> PORT_GROUP_SHIFT,
 		.now = now_ticks(),
 		.life = binding_life(m, p->proto),
 		.in_port = p->sport,
 		.proto = p->proto,
 	};
 
-	home = binding_line_get(m, w.subscriber, p->proto, w.home);
-	if (!home)
-		return -1;
-	binding_import(m, s, w.subscriber, w.now);
-	binding_scan(b, home, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
-	at = LOAD(b->found);
-	if (at >= 0) {
-		if ((w.home << PORT_GROUP_SHIFT) + (__u32)at != offset)
-			return -1;
-		binding_raise(line_entry(home, (__u32)at), LOAD(o->stamp));
-		return 0;
-	}
-	if (!(binding_flags(LOAD(home->entry[0])) & BINDING_AWAY))
-		return 1;
 	at = binding_search_groups(&w, b, s);
 	return at < 0 ? 1 : (__u32)at == offset ? 0 : -1;
 }
@@ -246,6 +259,8 @@ static __always_inline int copy_bind(const struct mapping *m, struct subscriber 
 	if (r <= 0)
 		return r;
 	r = copy_bound(m, s, p, offset);
+	if (r == COPY_BOUND_AWAY)
+		r = copy_bound_away(m, s, p, offset);
 	if (r <= 0)
 		return r;
 	return offset >= m->geo.ports_per_host ? copy_bind_granted(m, s, p, offset) : copy_bind_port(m, s, p, offset);

@@ -65,7 +65,10 @@ static __always_inline struct egress *egress_get(void)
 {
 	struct egress_room *room = egress_room_get();
 
-	return room ? &room->egress : 0;
+	if (!room)
+		return 0;
+	barrier_var(room); /* as in globals_get() */
+	return &room->egress;
 }
 
 /* Returns 1 if the next hop is known: all fields are valid. */

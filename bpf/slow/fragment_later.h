@@ -10,6 +10,7 @@
 #ifndef DETNAT_FRAGMENT_LATER_H
 #define DETNAT_FRAGMENT_LATER_H
 
+#include "base/subprogram.h"
 #include "base/tail_call.h"
 #include "translate/fragment.h"
 #include "slow/in2out.h"
@@ -68,7 +69,7 @@ static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece
 	if (fragment_park_admit(f))
 		return fragment_refuse(f, REASON_drop_fragment_limit);
 	barrier_var(length);
-	if (length < ETH_HLEN || length > FRAGMENT_FRAME_MAX || fragment_copy(ctx, copy->frame, length))
+	if (OUTSIDE(length, ETH_HLEN, FRAGMENT_FRAME_MAX) || fragment_copy(ctx, copy->frame, length))
 		return drop(REASON_drop_error);
 	copy->time_ns = bpf_ktime_get_ns();
 	copy->key = f->key;

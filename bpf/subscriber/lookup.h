@@ -63,7 +63,11 @@ static __always_inline struct globals *globals_get(void)
 {
 	struct mapping_table *t = mapping_table_get();
 
-	return t ? &t->globals : 0;
+	if (!t)
+		return 0;
+	/* Else clang 16 and later may add the offset first and ask afterwards, which Linux 6.1 refuses. */
+	barrier_var(t);
+	return &t->globals;
 }
 
 static __always_inline struct mapping *mapping_of_leaf(struct mapping_table *t, __u32 leaf)

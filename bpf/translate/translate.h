@@ -3,6 +3,7 @@
 #ifndef DETNAT_TRANSLATE_H
 #define DETNAT_TRANSLATE_H
 
+#include "base/subprogram.h"
 #include "translate/forward.h"
 #include "translate/fragment.h"
 #include "translate/into_vrf.h"
@@ -127,7 +128,7 @@ SUBPROGRAM int transmit_packet(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 	/* 64 bits: of 32 that were extended, the 6.1 verifier forgets the lower bound. */
 	length = p.length;
 	barrier_var(length);
-	if (!t || length < sizeof(struct iphdr) || length > TRANSMIT_PACKET_MAX ||
+	if (!t || OUTSIDE(length, sizeof(struct iphdr), TRANSMIT_PACKET_MAX) ||
 	    ctx_load(ctx, L3_OFFSET, t->frame, length)) {
 		count_add(REASON_redirect_errors, 1);
 		return CTX_DROP;

@@ -52,7 +52,7 @@ SUBPROGRAM int transmit(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 
 	/* The verifier needs the bounds, which the compiler would drop as redundant. */
 	barrier_var(length);
-	if (!t || length < ETH_HLEN || length > TRANSMIT_FRAME_MAX || ctx_load(ctx, 0, t->frame, length)) {
+	if (!t || OUTSIDE(length, ETH_HLEN, TRANSMIT_FRAME_MAX) || ctx_load(ctx, 0, t->frame, length)) {
 		count_add(REASON_redirect_errors, 1);
 		return XDP_DROP;
 	}

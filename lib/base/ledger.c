@@ -227,6 +227,14 @@ static int grow(struct ledger *l, struct chain *c, const char *file, const char 
 	return r;
 }
 
+/* The index of a file, which would have traces of what is gone from it. */
+static void remove_index(const struct ledger *l, const char *file)
+{
+	char name[LEDGER_NAME];
+
+	unlinkat(l->dir, ledger_index_name(file, name), 0);
+}
+
 /* Opens the ledger of a directory, and one of its files. 0, or -errno with err. */
 static int open_both(const char *dir, const char *file, int flags, struct ledger *l, struct chain *c, struct error *err)
 {
@@ -276,7 +284,30 @@ int ledger_remove(const char *dir, const char *file, int64_t now, struct error *
 	r = enter(&l, "remove", file, &c.tip, "", now);
 	if (!r && unlinkat(l.dir, file, 0))
 		r = -errno;
+	if (!r)
+		remove_index(&l, file);
 	return close_both(dir, file, &l, &c, r, err);
+}
+
+/* Names have the order of their times. */
+int ledger_expire(const struct ledger_expiry *x, int64_t now, unsigned *ret, struct error *err)
+{
+	struct ledger_names names = { 0 };
+	char first[LEDGER_NAME];
+	int r = ledger_files_list(x->dir, x->kind, &names, err);
+
+	*ret = 0;
+	ledger_file_name(x->kind, x->before, first);
+	for (size_t i = 0; i < names.n && !r && strcmp(names.name[i], first) < 0; i++) {
+		if (x->stays && x->stays(x->arg, names.name[i]))
+			continue;
+		r = x->dry ? 0 : ledger_remove(x->dir, names.name[i], now, err);
+		if (!r && x->gone)
+			x->gone(x->arg, names.name[i]);
+		*ret += !r;
+	}
+	free(names.name);
+	return r;
 }
 
 /* A file on its way, without the lines that are picked. */
@@ -353,6 +384,8 @@ int ledger_erase(const char *dir, const char *file, ledger_pick pick, void *arg,
 	r = r ? r : settle(&l, &c, file, now);
 	r = r ? r : erase(&l, &c, file, &e, now);
 	*ret = e.n;
+	if (!r && e.n)
+		remove_index(&l, file);
 	return close_both(dir, file, &l, &c, r, err);
 }
 

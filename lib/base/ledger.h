@@ -16,6 +16,7 @@
 
 #include "base/chain.h"
 #include "base/error.h"
+#include "base/ledger_files.h"
 
 #define LEDGER_FILE	 "chain.jsonl"
 #define LEDGER_HEAD_FILE "chain.head"
@@ -33,15 +34,29 @@
  */
 int ledger_append(const char *dir, const char *file, const char *bodies, size_t size, int64_t now, struct error *err);
 
-/* Removes a file, and says so in the ledger before. 0 or -errno with err. */
+/* Removes a file with its index, and says so in the ledger before. 0 or -errno with err. */
 int ledger_remove(const char *dir, const char *file, int64_t now, struct error *err);
+
+/* Files that are to go. */
+struct ledger_expiry {
+	const char *dir;
+	enum ledger_kind kind;
+	int64_t before;				    /* the file of this time stays, and so do later ones */
+	bool dry;				    /* none is removed */
+	bool (*stays)(void *arg, const char *name); /* nevertheless; NULL: none does */
+	void (*gone)(void *arg, const char *name);  /* is told of each; may be NULL */
+	void *arg;
+};
+
+/* Removes files with their indexes; the ledger says so of each before. *ret: their number. 0, or -errno with err. */
+int ledger_expire(const struct ledger_expiry *x, int64_t now, unsigned *ret, struct error *err);
 
 /* Whether a line is to be erased. */
 typedef bool (*ledger_pick)(void *arg, const char *line, size_t size);
 
 /*
- * Erases lines of a file: puts another in its place that has a line of their hashes for each, and says so in the ledger
- * before. *ret: their number; of none, nothing is written. 0 or -errno with err.
+ * Erases lines of a file: puts another in its place that has a line of their hashes for each, removes the index, and
+ * says so in the ledger before. *ret: their number; of none, nothing is written. 0 or -errno with err.
  */
 int ledger_erase(const char *dir, const char *file, ledger_pick pick, void *arg, int64_t now, uint64_t *ret,
 		 struct error *err);

@@ -2,7 +2,6 @@
 #include "base/ledger_verify.h"
 
 #include <cjson/cJSON.h>
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +19,6 @@
 #include "base/json_text.h"
 #include "base/ledger.h"
 
-#define NAME_TEXT 32
-
 /* A place in a file, with the begin of its hash, as the ledger has it. */
 struct entry {
 	uint64_t line, tip;
@@ -29,7 +26,7 @@ struct entry {
 };
 
 struct file {
-	char name[NAME_TEXT];
+	char name[LEDGER_NAME];
 	bool there, known; /* in the directory, and by the ledger, which has no removal of it */
 	uint64_t size;	   /* octets, if it is there */
 	struct entry *entry;
@@ -103,7 +100,7 @@ static struct file *file_of(struct verification *v, const char *name)
 	if (array_grow(&v->file, v->n, &v->room, sizeof(*v->file)))
 		return NULL;
 	v->file[v->n] = (struct file){ 0 };
-	snprintf(v->file[v->n].name, NAME_TEXT, "%s", name);
+	snprintf(v->file[v->n].name, LEDGER_NAME, "%s", name);
 	return &v->file[v->n++];
 }
 
@@ -122,7 +119,7 @@ static int add_entry(struct verification *v, const cJSON *json)
 	struct file *f;
 	struct entry e = { .tip = begin_of(tip) };
 
-	if (strlen(name) >= NAME_TEXT || !*name || strlen(tip) != HASH_TEXT - 1)
+	if (strlen(name) >= LEDGER_NAME || !*name || strlen(tip) != HASH_TEXT - 1)
 		return 0;
 	f = file_of(v, name);
 	if (!f || array_grow(&f->entry, f->n, &f->room, sizeof(*f->entry)))
@@ -261,22 +258,6 @@ static int check_file(struct verification *v, struct file *f)
 	return 0;
 }
 
-/* leases-YYYY-MM-DD.jsonl or queries-YYYY-MM.jsonl */
-static bool is_ours(const char *name)
-{
-	static const char *const forms[] = { "leases-9999-99-99.jsonl", "queries-9999-99.jsonl" };
-
-	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
-		size_t k = 0;
-
-		while (forms[i][k] && (forms[i][k] == '9' ? isdigit((unsigned char)name[k]) : forms[i][k] == name[k]))
-			k++;
-		if (!forms[i][k] && !name[k])
-			return true;
-	}
-	return false;
-}
-
 static int list_files(struct verification *v, DIR *d)
 {
 	const struct dirent *entry;
@@ -285,7 +266,7 @@ static int list_files(struct verification *v, DIR *d)
 	while ((entry = readdir(d))) {
 		struct file *f;
 
-		if (!is_ours(entry->d_name) || fstatat(v->dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+		if (!ledger_file_named(entry->d_name) || fstatat(v->dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
 			continue;
 		if (!S_ISREG(st.st_mode))
 			return -EBADF;

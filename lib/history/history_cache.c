@@ -13,28 +13,38 @@
 #include "base/whole_file.h"
 
 /* A program with another byte order, or another version of this file, does not read it. */
-#define MAGIC 0x347865646e696864ULL
+#define MAGIC 0x357865646e696864ULL
 
-/* The arrays of an index, in the order of the file: X(member, number of elements) */
-#define ARRAYS(X)                                \
-	X(intervals, n_intervals)                \
-	X(pauses.at, pauses.n)                   \
-	X(open, n_open)                          \
-	X(portmaps.interval, portmaps.n)         \
-	X(portmaps.open, portmaps.n_open)        \
-	X(portmaps.pauses.at, portmaps.pauses.n) \
-	X(drains.interval, drains.n)             \
-	X(drains.pauses.at, drains.pauses.n)     \
-	X(drains.open, drains.n_open)            \
-	X(grants.interval, grants.n)             \
-	X(grants.open, grants.n_open)            \
-	X(grants.pauses.at, grants.pauses.n)     \
-	X(listed, n_listed)                      \
-	X(times.moment, times.n)                 \
-	X(times.epoch, times.n_epochs)           \
-	X(gaps.at, gaps.n)                       \
-	X(clocks.at, clocks.n)                   \
-	X(damages, n_damages)
+/* The arrays of an index, in the order of the file. */
+struct array {
+	void **at;
+	size_t n;
+	size_t size; /* of an element */
+};
+
+#define ARRAYS (3 * FACT_KINDS + 6)
+
+static void list_arrays(struct history_index *x, struct array ret[static ARRAYS])
+{
+	const struct array rest[] = {
+		{ (void **)&x->listed, x->n_listed, sizeof(*x->listed) },
+		{ (void **)&x->times.moment, x->times.n, sizeof(*x->times.moment) },
+		{ (void **)&x->times.epoch, x->times.n_epochs, sizeof(*x->times.epoch) },
+		{ (void **)&x->gaps.at, x->gaps.n, sizeof(*x->gaps.at) },
+		{ (void **)&x->clocks.at, x->clocks.n, sizeof(*x->clocks.at) },
+		{ (void **)&x->damages, x->n_damages, sizeof(*x->damages) },
+	};
+
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++) {
+		struct history_facts *f = &x->facts[k];
+		const size_t size = sizeof(struct history_span) + fact_rows[k].size;
+
+		*ret++ = (struct array){ &f->interval, f->n, size };
+		*ret++ = (struct array){ (void **)&f->open, f->n_open, sizeof(*f->open) };
+		*ret++ = (struct array){ (void **)&f->pauses.at, f->pauses.n, sizeof(*f->pauses.at) };
+	}
+	memcpy(ret, rest, sizeof(rest));
+}
 
 struct header {
 	uint64_t magic;
@@ -45,10 +55,15 @@ struct header {
 	struct history_index index;	     /* its pointers are invalid */
 };
 
-/* They are made anew, as each process has hashes of its own. */
-static void forget_indexes(struct history_index *x)
+/* What the file does not have. The hashes are made anew, as each process has hashes of its own. */
+static void forget_pointers(struct history_index *x)
 {
-	x->open_by_prefix = x->times.past = (struct hash_index){ 0 };
+	struct array array[ARRAYS];
+
+	list_arrays(x, array);
+	for (size_t i = 0; i < ARRAYS; i++)
+		*array[i].at = NULL;
+	x->times.past = (struct hash_index){ 0 };
 	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
 		x->facts[k].by_place = (struct hash_index){ 0 };
 	x->times.past_line = 0;
@@ -56,12 +71,13 @@ static void forget_indexes(struct history_index *x)
 
 static uint64_t record_sizes(void)
 {
-	const struct history_index *x = NULL;
-	uint64_t sum = sizeof(*x);
+	struct history_index x = { 0 };
+	uint64_t sum = sizeof(x);
+	struct array array[ARRAYS];
 
-#define X(member, n) sum = sum * 1009 + sizeof(*x->member);
-	ARRAYS(X)
-#undef X
+	list_arrays(&x, array);
+	for (size_t i = 0; i < ARRAYS; i++)
+		sum = sum * 1009 + array[i].size;
 	return sum;
 }
 
@@ -121,23 +137,20 @@ static int hash_file(int fd, uint64_t size, uint8_t ret[static SHA256_DIGEST_SIZ
 
 /* ---- Writing */
 
-static int write_content(FILE *out, const struct history_index *x)
+static int write_content(FILE *out, const struct array array[static ARRAYS])
 {
-#define X(member, n)                                                          \
-	if (x->n && fwrite(x->member, sizeof(*x->member), x->n, out) != x->n) \
-		return -ENOMEM;
-	ARRAYS(X)
-#undef X
+	for (size_t i = 0; i < ARRAYS; i++)
+		if (array[i].n && fwrite(*array[i].at, array[i].size, array[i].n, out) != array[i].n)
+			return -ENOMEM;
 	return 0;
 }
 
-static size_t content_size(const struct history_index *x)
+static size_t content_size(const struct array array[static ARRAYS])
 {
 	size_t size = 0;
 
-#define X(member, n) size += x->n * sizeof(*x->member);
-	ARRAYS(X)
-#undef X
+	for (size_t i = 0; i < ARRAYS; i++)
+		size += array[i].n * array[i].size;
 	return size;
 }
 
@@ -152,29 +165,29 @@ static bool has_room(int dir, size_t size)
 int history_cache_write(int dir, int history, uint64_t size, const struct history_index *x, int *ret_fd)
 {
 	_cleanup_free_ char *content = NULL;
+	struct history_index arrays_of = *x;
+	struct array array[ARRAYS];
 	struct header h;
 	size_t length = 0;
 	FILE *memory;
 	int r;
 
-	if (content_size(x) + sizeof(h) > HISTORY_CACHE_MAX)
+	list_arrays(&arrays_of, array);
+	if (content_size(array) + sizeof(h) > HISTORY_CACHE_MAX)
 		return -EFBIG;
-	if (!has_room(dir, content_size(x)))
+	if (!has_room(dir, content_size(array)))
 		return -ENOSPC;
 	memset(&h, 0, sizeof(h));
 	h.magic = MAGIC;
 	h.sizes = record_sizes();
 	h.covered = size;
 	h.index = *x;
-#define X(member, n) h.index.member = NULL;
-	ARRAYS(X)
-#undef X
-	forget_indexes(&h.index);
+	forget_pointers(&h.index);
 	memory = open_memstream(&content, &length);
 	if (!memory)
 		return -ENOMEM;
 	fwrite(&h, sizeof(h), 1, memory);
-	r = write_content(memory, x);
+	r = write_content(memory, array);
 	if (fclose(memory) || r)
 		return -ENOMEM;
 	r = hash_file(history, size, h.history);
@@ -192,18 +205,6 @@ static bool moment_valid(const struct history_index *x, uint32_t moment)
 	return moment < x->times.n;
 }
 
-static bool span_valid(const struct history_index *x, uint32_t begin, uint32_t end)
-{
-	return moment_valid(x, begin) && (end == MOMENT_NONE || moment_valid(x, end));
-}
-
-static bool prefix_valid(struct prefix p)
-{
-	if (prefix_is_range(p))
-		return p.last > p.base;
-	return prefix_is_none(p) || (p.plen <= 32 && !(p.base & ~prefix_mask(p.plen)));
-}
-
 static bool text_valid(const char *text, size_t size)
 {
 	return memchr(text, '\0', size);
@@ -213,14 +214,6 @@ static bool pauses_valid(const struct history_index *x, const struct history_pau
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (p->at[i].of >= n || !moment_valid(x, p->at[i].begin) || !moment_valid(x, p->at[i].end))
-			return false;
-	return true;
-}
-
-static bool list_valid(const size_t *list, size_t n, size_t of)
-{
-	for (size_t i = 0; i < n; i++)
-		if (list[i] >= of)
 			return false;
 	return true;
 }
@@ -239,31 +232,27 @@ static bool times_valid(const struct history_times *t)
 	return true;
 }
 
+static bool facts_valid(const struct history_index *x, enum fact_kind kind)
+{
+	const struct history_facts *f = &x->facts[kind];
+
+	for (size_t i = 0; i < f->n; i++) {
+		const struct history_span *v = history_facts_number(kind, f, i);
+
+		if (!moment_valid(x, v->begin) || (v->end != MOMENT_NONE && !moment_valid(x, v->end)) ||
+		    (fact_rows[kind].valid && !fact_rows[kind].valid(history_fact_of(v))))
+			return false;
+	}
+	for (size_t i = 0; i < f->n_open; i++)
+		if (f->open[i] >= f->n)
+			return false;
+	return pauses_valid(x, &f->pauses, f->n);
+}
+
 static bool records_valid(const struct history_index *x)
 {
-	for (size_t i = 0; i < x->n_intervals; i++) {
-		const struct history_interval *v = &x->intervals[i];
-
-		if (!span_valid(x, v->begin, v->end) || !prefix_valid(v->in) || prefix_is_none(v->in) ||
-		    !prefix_valid(v->out) || !text_valid(v->name, sizeof(v->name)) ||
-		    !text_valid(v->tenant, sizeof(v->tenant)))
-			return false;
-	}
-	for (size_t i = 0; i < x->drains.n; i++) {
-		const struct drain_interval *v = &x->drains.interval[i];
-
-		if (!span_valid(x, v->begin, v->end) || !prefix_valid(v->drain.in) || !prefix_valid(v->drain.out) ||
-		    !prefix_valid(v->drain.of))
-			return false;
-	}
-	for (size_t i = 0; i < x->portmaps.n; i++) {
-		const struct portmap_interval *v = &x->portmaps.interval[i];
-
-		if (!span_valid(x, v->begin, v->end) || !text_valid(v->tenant, sizeof(v->tenant)))
-			return false;
-	}
-	for (size_t i = 0; i < x->grants.n; i++)
-		if (!span_valid(x, x->grants.interval[i].begin, x->grants.interval[i].end))
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		if (!facts_valid(x, k))
 			return false;
 	for (size_t i = 0; i < x->n_damages; i++)
 		if (!text_valid(x->damages[i].text, sizeof(x->damages[i].text)))
@@ -271,47 +260,26 @@ static bool records_valid(const struct history_index *x)
 	return true;
 }
 
-static bool facts_valid(const struct history_index *x)
-{
-	for (enum fact_kind k = 0; k < FACT_KINDS; k++) {
-		const struct history_facts *f = &x->facts[k];
-
-		if (!pauses_valid(x, &f->pauses, f->n))
-			return false;
-		for (size_t i = 0; i < f->n_open; i++)
-			if (f->open[i] >= f->n)
-				return false;
-	}
-	return true;
-}
-
 static bool valid(const struct history_index *x)
 {
-	return times_valid(&x->times) && records_valid(x) && pauses_valid(x, &x->pauses, x->n_intervals) &&
-	       facts_valid(x) && list_valid(x->open, x->n_open, x->n_intervals) &&
+	return times_valid(&x->times) && records_valid(x) &&
 	       moment_valid(x, x->times.n ? x->moment : 0) == (x->times.n > 0) &&
 	       text_valid(x->hash, sizeof(x->hash)) && text_valid(x->gateway, sizeof(x->gateway));
 }
 
-/* Returns the position of the next octets, and advances past them. */
-static const char *take_octets(const char **at, size_t size)
-{
-	const char *octets = *at;
-
-	*at += size;
-	return octets;
-}
-
 /* Fills an index whose pointers are NULL with arrays of their own. 0 or -errno; the caller frees it in any case. */
-static int take_content(struct history_index *x, const struct history_index *from, const char *content)
+static int take_content(struct history_index *x, const char *content)
 {
-#define X(member, n)                                               \
-	x->member = calloc(room_for(from->n), sizeof(*x->member)); \
-	if (!x->member)                                            \
-		return -ENOMEM;                                    \
-	memcpy(x->member, take_octets(&content, from->n * sizeof(*x->member)), from->n * sizeof(*x->member));
-	ARRAYS(X)
-#undef X
+	struct array array[ARRAYS];
+
+	list_arrays(x, array);
+	for (size_t i = 0; i < ARRAYS; i++) {
+		*array[i].at = calloc(room_for(array[i].n), array[i].size);
+		if (!*array[i].at)
+			return -ENOMEM;
+		memcpy(*array[i].at, content, array[i].n * array[i].size);
+		content += array[i].n * array[i].size;
+	}
 	if (!valid(x))
 		return -EBADMSG;
 	return history_index_open(x);
@@ -326,14 +294,16 @@ static int read_cache(int dir, char **ret, size_t *ret_size)
 }
 
 /* Whether the counts of a header are those of a content of this size. */
-static bool counts_fit(const struct history_index *x, size_t size)
+static bool counts_fit(struct history_index *x, size_t size)
 {
-#define X(member, n)                          \
-	if (x->n > size / sizeof(*x->member)) \
-		return false;                 \
-	size -= x->n * sizeof(*x->member);
-	ARRAYS(X)
-#undef X
+	struct array array[ARRAYS];
+
+	list_arrays(x, array);
+	for (size_t i = 0; i < ARRAYS; i++) {
+		if (array[i].n > size / array[i].size)
+			return false;
+		size -= array[i].n * array[i].size;
+	}
 	return !size;
 }
 
@@ -359,11 +329,8 @@ int history_cache_read(int dir, const char *text, size_t size, struct history_in
 	if (memcmp(hash, h.history, sizeof(hash)))
 		return -ESTALE;
 	x = h.index;
-#define X(member, n) x.member = NULL;
-	ARRAYS(X)
-#undef X
-	forget_indexes(&x);
-	r = take_content(&x, &h.index, file + sizeof(h));
+	forget_pointers(&x);
+	r = take_content(&x, file + sizeof(h));
 	if (r) {
 		history_index_free(&x);
 		return r;

@@ -9,6 +9,7 @@
 
 #include "base/whole_file.h"
 #include "base/json_text.h"
+#include "base/search.h"
 #include "history/history_gaps.h"
 
 void history_claims_free(struct history_claims *c)
@@ -193,23 +194,19 @@ int history_claims_feed(struct history_claims *c, const char *text, size_t size)
 	return r;
 }
 
+static bool ends_before(const struct claim_block *b, struct endpoint out)
+{
+	return b->out < out.addr || (b->out == out.addr && b->hi < out.port);
+}
+
 /* Where the covering claim has the port. 0, -EADDRNOTAVAIL, -ENOENT: it does not have the address, or -ENOMEM. */
 static int find(struct history_claim *c, struct endpoint out, struct claim_answer *ret)
 {
-	size_t low = 0, high = c->n_blocks;
+	size_t low = count_while(i, c->n_blocks, ends_before(&c->block[i], out));
 	struct plan_place place;
 	bool covers;
 	int r;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct claim_block *b = &c->block[middle];
-
-		if (b->out < out.addr || (b->out == out.addr && b->hi < out.port))
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	covers = (low < c->n_blocks && c->block[low].out == out.addr) || (low && c->block[low - 1].out == out.addr);
 	if (low < c->n_blocks && c->block[low].out == out.addr && c->block[low].lo <= out.port && out.port) {
 		const struct claim_block *b = &c->block[low];

@@ -10,59 +10,131 @@
 
 #include "base/base.h"
 #include "base/json_text.h"
+#include "history/history_blocks.h"
 #include "base/timestamp.h"
 #include "proto/words.h"
 
-static uint64_t portmap_hash(const void *interval)
+/* Whether an index of a file has a prefix, a range or none there. */
+static bool prefix_valid(struct prefix p)
 {
-	const struct portmap_interval *v = interval;
+	if (prefix_is_range(p))
+		return p.last > p.base;
+	return prefix_is_none(p) || (p.plen <= 32 && !(p.base & ~prefix_mask(p.plen)));
+}
 
-	return HASH_OF((uint64_t)v->out.addr << 32 | (uint64_t)v->out.port << 8 | v->proto);
+static uint64_t mapping_hash(const void *fact)
+{
+	const struct history_mapping *m = fact;
+
+	return HASH_OF((uint64_t)m->in.base << 32 | m->in.last, (uint64_t)m->out.base << 32 | m->out.last,
+		       (uint64_t)m->in.plen << 8 | m->out.plen);
+}
+
+static bool mapping_same(const void *pa, const void *pb)
+{
+	const struct history_mapping *a = pa, *b = pb;
+
+	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && a->open == b->open &&
+	       plan_blocks_same(&a->blocks, &b->blocks) && history_same_tenant(a->tenant, b->tenant);
+}
+
+/* A record without a tenant's name may be of any. */
+static bool mapping_exact(const void *pa, const void *pb)
+{
+	const struct history_mapping *a = pa, *b = pb;
+
+	return !strcmp(a->tenant, b->tenant);
+}
+
+static bool mapping_valid(const void *fact)
+{
+	const struct history_mapping *m = fact;
+
+	return prefix_valid(m->in) && !prefix_is_none(m->in) && prefix_valid(m->out) &&
+	       memchr(m->name, '\0', sizeof(m->name)) && memchr(m->tenant, '\0', sizeof(m->tenant));
+}
+
+static void mapping_write(FILE *out, const void *fact)
+{
+	const struct history_mapping *m = fact;
+	char in[ADDR_TEXT], out_text[ADDR_TEXT], from[TIME_TEXT];
+
+	fprintf(out, "\"in\":\"%s\",", prefix_text(m->in, in));
+	if (prefix_is_none(m->out))
+		fputs("\"out\":null,", out);
+	else
+		fprintf(out, "\"out\":\"%s\",", prefix_text(m->out, out_text));
+	/* No character of a name needs escaping. */
+	if (*m->name)
+		fprintf(out, "\"name\":\"%s\",", m->name);
+	if (*m->tenant)
+		fprintf(out, "\"tenant\":\"%s\",", m->tenant);
+	fprintf(out, "\"from\":\"%s\"", time_format(m->from, from));
+	if (m->open)
+		fputs(",\"inbound\":\"open\"", out);
+}
+
+static bool mapping_read(const cJSON *json, void *fact)
+{
+	struct history_mapping *ret = fact;
+	const char *in = json_text(json, "in", NULL), *out = json_text(json, "out", NULL),
+		   *inbound = json_text(json, "inbound", NULL);
+	const char *name = json_text(json, "name", NULL);
+	struct geometry g;
+
+	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
+	history_tenant_read(json, ret->tenant);
+	if (!in || range_parse(in, &ret->in) || !json_time(json, "from", &ret->from))
+		return false;
+	ret->open = inbound && !strcmp(inbound, "open");
+	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out"))) {
+		ret->out = PREFIX_NONE;
+		return !inbound;
+	}
+	if (!out || range_parse(out, &ret->out) || !history_blocks_read(json, ret->in, ret->out, &g))
+		return false;
+	ret->blocks = plan_blocks_of(&g);
+	return (!inbound || (ret->open && g.ratio == 1));
+}
+
+static uint64_t portmap_hash(const void *fact)
+{
+	const struct history_portmap *m = fact;
+
+	return HASH_OF((uint64_t)m->out.addr << 32 | (uint64_t)m->out.first << 8 | m->proto);
 }
 
 static bool portmap_meets(const void *pa, const void *pb)
 {
-	const struct portmap_interval *a = pa, *b = pb;
+	const struct history_portmap *a = pa, *b = pb;
 
-	return a->proto == b->proto && endpoint_equal(a->out, b->out);
+	return a->proto == b->proto && a->out.addr == b->out.addr && a->out.first == b->out.first;
 }
 
 static bool portmap_same(const void *pa, const void *pb)
 {
-	const struct portmap_interval *a = pa, *b = pb;
+	const struct history_portmap *a = pa, *b = pb;
 
-	return endpoint_equal(a->in, b->in) && history_same_tenant(a->tenant, b->tenant);
+	return a->in.addr == b->in.addr && a->in.first == b->in.first && history_same_tenant(a->tenant, b->tenant);
 }
 
 static bool portmap_part(const void *fact, uint32_t i, void *ret)
 {
-	const struct history_portmap *m = fact;
-	struct portmap_interval *v = ret;
+	struct history_portmap *m = ret;
 
+	*m = *(const struct history_portmap *)fact;
 	if (i > (uint32_t)m->in.last - m->in.first)
 		return false;
-	*v = (struct portmap_interval){ .in = { m->in.addr, (uint16_t)(m->in.first + i) },
-					.out = { m->out.addr, (uint16_t)(m->out.first + i) },
-					.proto = m->proto,
-					.from = m->from };
-	memcpy(v->tenant, m->tenant, sizeof(v->tenant));
+	m->in.first = m->in.last = (uint16_t)(m->in.first + i);
+	m->out.first = m->out.last = (uint16_t)(m->out.first + i);
 	return true;
 }
 
-struct history_portmap history_portmap_of_port(const struct portmap_interval *v)
+static bool portmap_valid(const void *fact)
 {
-	struct history_portmap m = { .in = { v->in.addr, v->in.port, v->in.port },
-				     .out = { v->out.addr, v->out.port, v->out.port },
-				     .proto = v->proto,
-				     .from = v->from };
+	const struct history_portmap *m = fact;
 
-	memcpy(m.tenant, v->tenant, sizeof(m.tenant));
-	return m;
-}
-
-static void portmap_fact(const void *interval, void *ret)
-{
-	*(struct history_portmap *)ret = history_portmap_of_port(interval);
+	return memchr(m->tenant, '\0', sizeof(m->tenant));
 }
 
 static int by_outside(const void *a, const void *b)
@@ -130,19 +202,14 @@ static bool portmap_read(const cJSON *json, void *fact)
 	return true;
 }
 
-bool history_drain_same(const struct history_drain *a, const struct history_drain *b)
-{
-	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && prefix_equal(a->of, b->of);
-}
-
 bool history_drain_whole(const struct history_drain *d)
 {
 	return prefix_equal(d->of, d->in);
 }
 
-static uint64_t drain_hash(const void *interval)
+static uint64_t drain_hash(const void *fact)
 {
-	const struct history_drain *d = &((const struct drain_interval *)interval)->drain;
+	const struct history_drain *d = fact;
 
 	return HASH_OF((uint64_t)d->in.base << 32 | d->in.last, (uint64_t)d->out.base << 32 | d->out.last,
 		       (uint64_t)d->of.base << 32 | d->of.last);
@@ -150,35 +217,30 @@ static uint64_t drain_hash(const void *interval)
 
 static bool drain_same(const void *pa, const void *pb)
 {
-	const struct drain_interval *a = pa, *b = pb;
+	const struct history_drain *a = pa, *b = pb;
 
-	return history_drain_same(&a->drain, &b->drain);
+	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && prefix_equal(a->of, b->of);
 }
 
 static bool drain_covers(const void *pa, const void *pb)
 {
-	const struct history_drain *a = &((const struct drain_interval *)pa)->drain,
-				   *b = &((const struct drain_interval *)pb)->drain;
+	const struct history_drain *a = pa, *b = pb;
 
 	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && prefix_within(b->of, a->of);
 }
 
-static bool drain_within(const void *interval, struct prefix in, struct prefix out)
+static bool drain_within(const void *fact, const struct history_mapping *m)
 {
-	const struct drain_interval *v = interval;
+	const struct history_drain *d = fact;
 
-	return prefix_equal(v->drain.in, in) && prefix_equal(v->drain.out, out);
+	return prefix_equal(d->in, m->in) && prefix_equal(d->out, m->out);
 }
 
-static bool drain_part(const void *fact, uint32_t i, void *ret)
+static bool drain_valid(const void *fact)
 {
-	*(struct drain_interval *)ret = (struct drain_interval){ .drain = *(const struct history_drain *)fact };
-	return !i;
-}
+	const struct history_drain *d = fact;
 
-static void drain_fact(const void *interval, void *ret)
-{
-	*(struct history_drain *)ret = ((const struct drain_interval *)interval)->drain;
+	return prefix_valid(d->in) && prefix_valid(d->out) && prefix_valid(d->of);
 }
 
 static void drain_write(FILE *out, const void *fact)
@@ -201,11 +263,6 @@ static bool drain_read(const cJSON *json, void *fact)
 	       !range_parse(of, &ret->of) && !time_parse(from, &ret->from) && prefix_within(ret->of, ret->in);
 }
 
-bool history_grant_same(const struct history_grant *a, const struct history_grant *b)
-{
-	return a->in == b->in && a->out == b->out && a->port_lo == b->port_lo && a->ports == b->ports;
-}
-
 bool history_grant_fits(const struct geometry *geo, const struct history_grant *g)
 {
 	int number;
@@ -217,43 +274,32 @@ bool history_grant_fits(const struct geometry *geo, const struct history_grant *
 	return number >= 0 && growth_port_lo(geo, g->ports, (uint32_t)number) == g->port_lo;
 }
 
-static uint64_t grant_hash(const void *interval)
+static uint64_t grant_hash(const void *fact)
 {
-	const struct grant_interval *v = interval;
+	const struct history_grant *g = fact;
 
-	return HASH_OF((uint64_t)v->grant.out << 16 | v->grant.port_lo);
+	return HASH_OF((uint64_t)g->out << 16 | g->port_lo);
 }
 
 static bool grant_meets(const void *pa, const void *pb)
 {
-	const struct grant_interval *a = pa, *b = pb;
+	const struct history_grant *a = pa, *b = pb;
 
-	return a->grant.out == b->grant.out && a->grant.port_lo == b->grant.port_lo;
+	return a->out == b->out && a->port_lo == b->port_lo;
 }
 
 static bool grant_same(const void *pa, const void *pb)
 {
-	const struct grant_interval *a = pa, *b = pb;
+	const struct history_grant *a = pa, *b = pb;
 
-	return history_grant_same(&a->grant, &b->grant);
+	return a->in == b->in && a->ports == b->ports && grant_meets(a, b);
 }
 
-static bool grant_within(const void *interval, struct prefix in, struct prefix out)
+static bool grant_within(const void *fact, const struct history_mapping *m)
 {
-	const struct grant_interval *v = interval;
+	const struct history_grant *g = fact;
 
-	return prefix_holds(in, v->grant.in) && prefix_holds(out, v->grant.out);
-}
-
-static bool grant_part(const void *fact, uint32_t i, void *ret)
-{
-	*(struct grant_interval *)ret = (struct grant_interval){ .grant = *(const struct history_grant *)fact };
-	return !i;
-}
-
-static void grant_fact(const void *interval, void *ret)
-{
-	*(struct history_grant *)ret = ((const struct grant_interval *)interval)->grant;
+	return prefix_holds(m->in, g->in) && prefix_holds(m->out, g->out);
 }
 
 static int by_block(const void *a, const void *b)
@@ -307,44 +353,63 @@ static bool grant_read(const cJSON *json, void *fact)
 }
 
 const struct fact_row fact_rows[FACT_KINDS] = {
-	[FACT_PORTMAP] = { .size = sizeof(struct portmap_interval),
-			   .fact_size = sizeof(struct history_portmap),
+	[FACT_MAPPING] = { .name = "mapping",
+			   .size = sizeof(struct history_mapping),
+			   .from = offsetof(struct history_mapping, from),
+			   .begins = EVENT_ADD,
+			   .ends = EVENT_DEL,
+			   .list = "mappings",
+			   .listed = true,
+			   .complete = true,
+			   .strict = true,
+			   .hash = mapping_hash,
+			   .meets = mapping_same,
+			   .same = mapping_same,
+			   .exact = mapping_exact,
+			   .valid = mapping_valid,
+			   .write = mapping_write,
+			   .read = mapping_read },
+	[FACT_PORTMAP] = { .name = "portmap",
+			   .size = sizeof(struct history_portmap),
 			   .from = offsetof(struct history_portmap, from),
+			   .begins = EVENT_PORTMAP,
+			   .ends = EVENT_PORTMAP,
 			   .list = "portmaps",
 			   .hash = portmap_hash,
 			   .meets = portmap_meets,
 			   .same = portmap_same,
 			   .part = portmap_part,
-			   .fact = portmap_fact,
 			   .sort = portmap_sort,
+			   .valid = portmap_valid,
 			   .write = portmap_write,
 			   .read = portmap_read },
-	[FACT_DRAIN] = { .size = sizeof(struct drain_interval),
-			 .fact_size = sizeof(struct history_drain),
+	[FACT_DRAIN] = { .name = "drain",
+			 .size = sizeof(struct history_drain),
 			 .from = offsetof(struct history_drain, from),
+			 .begins = EVENT_RETIRE,
+			 .ends = EVENT_DRAINED,
 			 .list = "drains",
 			 .ordered = true,
-			 .mapped = true,
 			 .hash = drain_hash,
 			 .meets = drain_same,
 			 .same = drain_same,
 			 .covers = drain_covers,
 			 .within = drain_within,
-			 .part = drain_part,
-			 .fact = drain_fact,
+			 .valid = drain_valid,
 			 .write = drain_write,
 			 .read = drain_read },
-	[FACT_GRANT] = { .size = sizeof(struct grant_interval),
-			 .fact_size = sizeof(struct history_grant),
+	[FACT_GRANT] = { .name = "grant",
+			 .size = sizeof(struct history_grant),
 			 .from = offsetof(struct history_grant, from),
+			 .begins = EVENT_GRANT,
+			 .ends = EVENT_GRANT,
 			 .list = "grants",
-			 .mapped = true,
+			 .apart = true,
+			 .complete = true,
 			 .hash = grant_hash,
 			 .meets = grant_meets,
 			 .same = grant_same,
 			 .within = grant_within,
-			 .part = grant_part,
-			 .fact = grant_fact,
 			 .sort = grant_sort,
 			 .write = grant_write,
 			 .read = grant_read },

@@ -5,91 +5,43 @@
 #include <inttypes.h>
 #include <string.h>
 
-static int take_add(struct history_index *x, const struct history_record *r, struct history_at at)
+/* The end of a mapping is that of its drains and its grants. */
+static void end_of_mapping(struct history_index *x, const struct history_mapping *m, struct history_at at)
 {
-	if (!history_index_find_open(x, &r->mapping))
-		return history_index_begin(x, &r->mapping, at.moment);
-	return x->lost ? 0 : history_index_damage(x, "adds a mapping that is there already");
-}
-
-/* A del record also contains the beginning of its mapping. Ends the drains from it, and its grants. */
-static int take_del(struct history_index *x, const struct history_record *r, struct history_at at)
-{
-	struct history_interval *v = history_index_find_open(x, &r->mapping);
-
-	if (!v && !x->lost)
-		return history_index_damage(x, "deletes a mapping that is not there");
-	if (!v) {
-		uint32_t begin = history_index_past(x, r->mapping.from, at);
-
-		if (begin == MOMENT_NONE || history_index_begin(x, &r->mapping, begin))
-			return -ENOMEM;
-		v = &x->intervals[x->n_intervals - 1];
-	}
-	history_index_end(x, v, at);
 	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
-		if (fact_rows[k].mapped)
-			history_facts_end_of(k, &x->facts[k], r->mapping.in, r->mapping.out, at);
-	return 0;
+		history_facts_end_of(k, &x->facts[k], m, at);
 }
 
 /* Where lines are lost, the record of an end shows since when it was. */
 static int take_fact(struct history_index *x, struct history_record *r, struct history_at at)
 {
-	enum fact_kind kind;
+	enum fact_kind kind = FACT_KINDS;
 	void *fact = history_record_fact(r, &kind);
-	bool ends = history_record_ends(r);
-	uint32_t begin = ends && x->lost ? history_index_past(x, *history_fact_from(kind, fact), at) : at.moment;
+	bool ends = history_record_ends(r), strict = fact_rows[kind].strict;
+	bool known = strict && history_facts_find(kind, &x->facts[kind], fact);
+	uint32_t begin = at.moment;
 
-	return begin == MOMENT_NONE ? -ENOMEM : history_facts_take(kind, &x->facts[kind], fact, ends, begin, at);
-}
-
-/* Undoes the beginning of an interval, or its end. */
-static int undo_interval(struct history_index *x, size_t number, bool begun, struct history_at at)
-{
-	struct history_interval *v = &x->intervals[number];
-
-	at.moment = history_times_undo(&x->times, begun ? v->begin : v->end, at.time, at.line);
-	if (at.moment == MOMENT_NONE)
+	if (strict && !x->lost && known != ends)
+		return history_index_damage(
+			x, known ? "adds a %s that is there already" : "deletes a %s that is not there",
+			fact_rows[kind].name);
+	if (ends && x->lost && !known)
+		begin = history_index_past(x, *history_fact_from(kind, fact), at);
+	if (begin == MOMENT_NONE || history_facts_take(kind, &x->facts[kind], fact, ends, begin, at))
 		return -ENOMEM;
-	if (!begun)
-		return history_pauses_add(&x->pauses, number, v->end, at.moment) ? -ENOMEM
-										 : history_index_reopen(x, number);
-	history_index_end(x, v, at);
-	v->undone = true;
+	if (kind == FACT_MAPPING && ends)
+		end_of_mapping(x, fact, at);
 	return 0;
-}
-
-static bool undo_facts(struct history_index *x, bool mapped, uint64_t line, struct history_at at, int *ret)
-{
-	bool found = false;
-
-	*ret = 0;
-	for (enum fact_kind k = 0; k < FACT_KINDS && !*ret; k++)
-		if (fact_rows[k].mapped == mapped)
-			found |= history_facts_undo(k, &x->facts[k], &x->times, line, at, ret);
-	return found;
 }
 
 /* Undoes the change recorded in one line. Returns false if that line has no such change. */
 static bool undo_line(struct history_index *x, uint64_t line, struct history_at at, int *ret)
 {
-	/* The end of a mapping also ends its drains and grants. */
-	bool found = undo_facts(x, true, line, at, ret);
+	bool found = false;
 
-	if (*ret)
-		return found;
-	at.line = line;
-	for (size_t i = x->n_intervals; i-- > 0;) {
-		const struct history_interval *v = &x->intervals[i];
-		bool begun = v->line == line && v->to == TIME_OPEN;
-
-		if (v->undone || (!begun && v->end_line != line))
-			continue;
-		*ret = undo_interval(x, i, begun, at);
-		return true;
-	}
-	return undo_facts(x, false, line, at, ret) || found;
+	for (enum fact_kind k = 0; k < FACT_KINDS && !*ret; k++)
+		found |= history_facts_undo(k, &x->facts[k], &x->times, line, at, ret);
+	return found;
 }
 
 /* After damage, known lines are also taken back: nothing else shows that they did not take effect. */
@@ -128,28 +80,20 @@ static int take(struct history_index *x, struct history_record *r, struct histor
 	case EVENT_START:
 	case EVENT_DAILY:
 		return history_index_take_list(x, r);
-	case EVENT_ADD:
-		return take_add(x, r, at);
-	case EVENT_DEL:
-		return take_del(x, r, at);
 	case EVENT_UNDO:
 		return take_undo(x, r, at);
 	case EVENT_CONFIRM:
 		return take_confirm(x, r);
 	case EVENT_CLOCK:
 		return take_clock(x, r);
-	case EVENT_PORTMAP:
-	case EVENT_GRANT:
-	case EVENT_RETIRE:
-	case EVENT_DRAINED:
-		return take_fact(x, r, at);
 	case EVENT_DETACH:
 		return history_index_end_all(x, r->time);
 	case EVENT_STOP:
 	case EVENT_GRANTS:
-		break;
+		return 0;
+	default:
+		return take_fact(x, r, at);
 	}
-	return 0;
 }
 
 /* Checks the position of a record. Returns 0, or 1 with err naming the fault. */
@@ -173,8 +117,10 @@ static int misplaced(const struct history_index *x, const struct history_record 
 
 bool history_is_change(enum history_event e)
 {
-	return e == EVENT_ADD || e == EVENT_DEL || e == EVENT_PORTMAP || e == EVENT_RETIRE || e == EVENT_DRAINED ||
-	       e == EVENT_GRANT;
+	enum fact_kind kind;
+	struct history_record r = { .event = e };
+
+	return history_record_fact(&r, &kind);
 }
 
 /* The moment of a record. Records of one change share it if the change's confirmation separates it from the next. */

@@ -14,37 +14,15 @@
 #include "history/history_gaps.h"
 #include "history/history_record.h"
 
-/* A mapping held from the moment `begin` until `end`; `from` and `to` are the times of the records. */
-struct history_interval {
-	struct prefix in;
-	struct prefix out;
-	bool open; /* inbound */
-	struct plan_blocks blocks;
-	uint32_t begin;
-	uint32_t end; /* MOMENT_NONE: none */
-	int64_t from;
-	int64_t to;		 /* TIME_OPEN: still holds */
-	uint64_t line;		 /* number of the record that began it */
-	uint64_t end_line;	 /* number of the record that ended it; 0: none */
-	bool undone;		 /* the change failed, or never took effect */
-	char name[LABEL_TEXT];	 /* its last name; "": none */
-	char tenant[LABEL_TEXT]; /* "": none, or not known */
-};
-
 struct history_damage {
 	uint64_t line; /* line number in the file, from 1 */
 	char text[160];
 };
 
 struct history_index {
-	struct history_interval *intervals; /* in the order of the lines that began them */
-	size_t n_intervals;
-	struct history_pauses pauses; /* of them */
-	size_t *open;		      /* indexes of the open ones */
-	size_t n_open;
-	struct hash_index open_by_prefix; /* the same, by their prefixes */
 	union {
 		struct {
+			struct history_mappings mappings;
 			struct history_portmaps portmaps;
 			struct history_drains drains;
 			struct history_grants grants;
@@ -62,7 +40,7 @@ struct history_index {
 
 	uint64_t lines;		    /* number of lines in the file */
 	uint64_t number;	    /* number of the last line, as the line itself says */
-	uint64_t settled;	    /* number of the last record that is not a change of a mapping */
+	uint64_t settled;	    /* number of the last record that is not a change */
 	uint64_t change_end;	    /* number of the last record of a change */
 	uint64_t last_change;	    /* number of the first record of the last change: records of the same time */
 	bool in_change;		    /* the last record is one of a change, */
@@ -88,11 +66,11 @@ int history_index_feed_all(struct history_index *x, const char *text, size_t siz
 /* After the last line: nothing is known from a time on, as later changes were not recorded. 0 or -ENOMEM. */
 int history_index_lose(struct history_index *x, int64_t since);
 
-/* Makes the hashes of the open intervals anew. 0 or -ENOMEM. */
+/* Indexes the open facts anew. 0 or -ENOMEM. */
 int history_index_open(struct history_index *x);
 
-/* Returns the open interval of a mapping, or NULL. */
-struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m);
+/* Whether any fact is open. */
+bool history_index_holds_any(const struct history_index *x);
 
 /* Whether nothing is known from it, not even that something is missing. */
 static inline bool history_index_empty(const struct history_index *x)
@@ -105,34 +83,6 @@ bool history_index_waits(const struct history_index *x, uint64_t *ret_first, uin
 
 /* Whether an event records a change, which a kill may prevent. */
 bool history_is_change(enum history_event e);
-
-/* The mapping of an interval. */
-static inline struct history_mapping history_mapping_of(const struct history_interval *v)
-{
-	struct history_mapping m = {
-		.in = v->in, .out = v->out, .open = v->open, .blocks = v->blocks, .from = v->from
-	};
-
-	for (unsigned i = 0; i < sizeof(m.name); i++) {
-		m.name[i] = v->name[i];
-		m.tenant[i] = v->tenant[i];
-	}
-	return m;
-}
-
-/* The place of an interval among the open ones, by its prefixes. */
-static inline uint64_t history_prefix_hash(struct prefix in, struct prefix out)
-{
-	return HASH_OF((uint64_t)in.base << 32 | in.last, (uint64_t)out.base << 32 | out.last,
-		       (uint64_t)in.plen << 8 | out.plen);
-}
-
-static inline bool history_interval_is(const struct history_mapping *m, const struct history_interval *v)
-{
-	struct history_mapping of = history_mapping_of(v);
-
-	return history_same(m, &of);
-}
 
 /*
  * Mappings that have drained, according to the history: their ports rest before other subscribers get them (RFC 6888

@@ -6,28 +6,42 @@
 #include <inttypes.h>
 #include <string.h>
 
-static bool lists_open_grants(const struct history_index *x)
+/* What a record lists of a kind. */
+struct listed {
+	void *list;
+	size_t n;
+};
+
+static struct listed listed_of(const struct history_index *x, const struct history_record *r, enum fact_kind kind)
 {
-	if (x->n_listed != x->grants.n_open)
+	return fact_rows[kind].apart ? (struct listed){ x->listed, x->n_listed }
+				     : (struct listed){ r->facts[kind], r->n_facts[kind] };
+}
+
+static void *listed_at(struct listed l, enum fact_kind kind, size_t i)
+{
+	return (char *)l.list + i * fact_rows[kind].size;
+}
+
+/* In any order. */
+static bool lists_what_is_open(const struct history_index *x, const struct history_record *r, enum fact_kind kind)
+{
+	struct listed l = listed_of(x, r, kind);
+
+	if (l.n != x->facts[kind].n_open)
 		return false;
-	for (size_t i = 0; i < x->n_listed; i++)
-		if (!history_facts_find(FACT_GRANT, &x->grants.facts, &x->listed[i]))
+	for (size_t i = 0; i < l.n; i++)
+		if (!history_facts_find(kind, &x->facts[kind], listed_at(l, kind, i)))
 			return false;
 	return true;
 }
 
-/* The agent lists mappings in the order of this index, but any order is accepted. */
-static bool lists_what_is_open(const struct history_index *x, const struct history_record *r)
+static bool lists_all(const struct history_index *x, const struct history_record *r)
 {
-	if (r->n_mappings != x->n_open)
-		return false;
-	for (size_t i = 0; i < r->n_mappings; i++) {
-		const struct history_mapping *m = &r->mappings[i];
-
-		if (!history_interval_is(m, &x->intervals[x->open[i]]) && !history_index_find_open(x, m))
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		if (fact_rows[k].complete && !lists_what_is_open(x, r, k))
 			return false;
-	}
-	return lists_open_grants(x);
+	return true;
 }
 
 /* Mappings may have been renamed since the last list. */
@@ -35,25 +49,23 @@ static void take_names(struct history_index *x, const struct history_record *r)
 {
 	for (size_t i = 0; i < r->n_mappings; i++) {
 		const struct history_mapping *m = &r->mappings[i];
-		struct history_interval *v = &x->intervals[x->open[i]];
+		struct history_interval *v = history_facts_find(FACT_MAPPING, &x->mappings.facts, m);
 
-		if (!history_interval_is(m, v))
-			v = history_index_find_open(x, m);
 		if (!v)
 			continue;
-		memcpy(v->name, m->name, sizeof(v->name));
+		memcpy(v->mapping.name, m->name, sizeof(m->name));
 		/* A mapping of another tenant is another mapping: this one's was not known. */
 		if (*m->tenant)
-			memcpy(v->tenant, m->tenant, sizeof(v->tenant));
+			memcpy(v->mapping.tenant, m->tenant, sizeof(m->tenant));
 	}
 }
 
-static int take_facts(struct history_index *x, enum fact_kind kind, void *list, size_t n, struct history_at at)
+static int take_facts(struct history_index *x, enum fact_kind kind, struct listed l, struct history_at at)
 {
-	char *fact = list;
 	int ret = 0;
 
-	for (; n && !ret; n--, fact += fact_rows[kind].fact_size) {
+	for (size_t i = 0; i < l.n && !ret; i++) {
+		void *fact = listed_at(l, kind, i);
 		uint32_t begin = history_index_past(x, *history_fact_from(kind, fact), at);
 
 		ret = begin == MOMENT_NONE ? -ENOMEM
@@ -62,29 +74,23 @@ static int take_facts(struct history_index *x, enum fact_kind kind, void *list, 
 	return ret;
 }
 
-/* Begins the listed mappings; none holds before. */
+/* Begins what is listed; nothing holds before. */
 static int take_list(struct history_index *x, const struct history_record *r)
 {
 	struct history_at at = { r->line, r->time, history_times_add(&x->times, r->time, r->time, r->line) };
 	int ret = at.moment == MOMENT_NONE ? -ENOMEM : 0;
 
-	for (size_t i = 0; i < r->n_mappings && !ret; i++) {
-		uint32_t begin = history_index_past(x, r->mappings[i].from, at);
-
-		ret = begin == MOMENT_NONE ? -ENOMEM : history_index_begin(x, &r->mappings[i], begin);
-	}
-	if (!ret)
-		ret = take_facts(x, FACT_PORTMAP, r->portmaps, r->n_portmaps, at);
-	if (!ret)
-		ret = take_facts(x, FACT_DRAIN, r->drains, r->n_drains, at);
-	if (!ret)
-		ret = take_facts(x, FACT_GRANT, x->listed, x->n_listed, at);
+	for (enum fact_kind k = 0; k < FACT_KINDS && !ret; k++)
+		ret = take_facts(x, k, listed_of(x, r, k), at);
 	return ret;
 }
 
-static bool lists_anything(const struct history_record *r)
+static bool lists_anything(const struct history_index *x, const struct history_record *r)
 {
-	return r->n_mappings || r->n_portmaps || r->n_drains || r->n_listed;
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		if (listed_of(x, r, k).n)
+			return true;
+	return false;
 }
 
 /* Earlier intervals ended at an unknown time, between the one that the record names and now. 0 or -ENOMEM. */
@@ -111,13 +117,13 @@ int history_index_take_list(struct history_index *x, const struct history_record
 					    r->n_listed, x->n_listed);
 	x->listed_time = r->time;
 	if (!unknown && !x->lost && !first) {
-		if (lists_what_is_open(x, r)) {
+		if (lists_all(x, r)) {
 			take_names(x, r);
 			history_times_settle(&x->times, r->time);
 			return 0;
 		}
 		ret = history_index_damage(x, "lists other mappings than the lines before it");
-	} else if (first && lists_anything(r)) {
+	} else if (first && lists_anything(x, r)) {
 		/* It existed before, since an unknown time. */
 		ret = history_index_begin_gap(x, TIME_NONE, false) || history_index_end_gap(x, r) ? -ENOMEM : 0;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Shared by history_intervals.c, history_index_lists.c, which takes the records that list all, and history_index.c,
+ * Shared by history_index_ends.c, history_index_lists.c, which takes the records that list all, and history_index.c,
  * which takes the others. Each calls only those before it.
  */
 #ifndef DETNAT_HISTORY_INDEX_PRIVATE_H
@@ -15,14 +15,7 @@ int history_index_take_grants(struct history_index *x, const struct history_reco
 /* Forgets the grants of a list that is over, or was not finished. */
 void history_index_forget_listed(struct history_index *x);
 
-/* Begins an interval at a moment. 0 or -ENOMEM. */
-int history_index_begin(struct history_index *x, const struct history_mapping *m, uint32_t begin);
-
-/* Ends an interval; begins it again where that did not take place. 0 or -ENOMEM. */
-void history_index_end(struct history_index *x, struct history_interval *v, struct history_at at);
-int history_index_reopen(struct history_index *x, size_t number);
-
-/* Ends all intervals, portmaps, drains and grants at a moment: events not known to have happened by then may have. */
+/* Ends all facts at a moment: events not known to have happened by then may have. */
 void history_index_end_all_at(struct history_index *x, int64_t time, uint32_t moment);
 
 /* The same in the present reckoning of the clock. 0 or -ENOMEM. */

@@ -13,25 +13,6 @@
 
 #define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
 
-void history_mapping_write(FILE *out, const struct history_mapping *m)
-{
-	char in[ADDR_TEXT], out_text[ADDR_TEXT], from[TIME_TEXT];
-
-	fprintf(out, "\"in\":\"%s\",", prefix_text(m->in, in));
-	if (prefix_is_none(m->out))
-		fputs("\"out\":null,", out);
-	else
-		fprintf(out, "\"out\":\"%s\",", prefix_text(m->out, out_text));
-	/* No character of a name needs escaping. */
-	if (*m->name)
-		fprintf(out, "\"name\":\"%s\",", m->name);
-	if (*m->tenant)
-		fprintf(out, "\"tenant\":\"%s\",", m->tenant);
-	fprintf(out, "\"from\":\"%s\"", time_format(m->from, from));
-	if (m->open)
-		fputs(",\"inbound\":\"open\"", out);
-}
-
 void history_algorithm_write(FILE *out, const char *algorithm, unsigned port_lo, unsigned port_hi)
 {
 	fprintf(out, ",\"algorithm\":\"%s\",\"port_lo\":%u,\"port_hi\":%u", algorithm, port_lo, port_hi);
@@ -71,69 +52,42 @@ static const char *algorithm_of(const struct history_record *r)
 	return has_blocks(r) ? ALGORITHM_BLOCKS : ALGORITHM;
 }
 
-void history_listed_grants_write(FILE *out, const struct history_record *r)
+static void write_one(FILE *out, enum fact_kind kind, const void *fact)
 {
-	fprintf(out, ",\"part\":%" PRIu64 ",\"grants\":[", r->part);
-	for (size_t i = 0; i < r->n_grants; i++) {
-		fputs(i ? ",{" : "{", out);
-		fact_rows[FACT_GRANT].write(out, &r->grants[i]);
-		fputc('}', out);
-	}
-	fputc(']', out);
+	const struct history_mapping *m = fact;
+
+	fputc('{', out);
+	fact_rows[kind].write(out, fact);
+	if (kind == FACT_MAPPING && !plan_blocks_default(&m->blocks))
+		history_blocks_write(out, &m->blocks);
+	fputc('}', out);
 }
 
 static void write_facts(FILE *out, enum fact_kind kind, const struct history_record *r)
 {
-	const struct fact_row *row = &fact_rows[kind];
-
+	fprintf(out, ",\"%s\":[", fact_rows[kind].list);
 	for (size_t i = 0; i < r->n_facts[kind]; i++) {
 		if (i)
-			fputs(",{", out);
-		else
-			fprintf(out, ",\"%s\":[{", row->list);
-		row->write(out, (const char *)r->facts[kind] + i * row->fact_size);
-		fputs(i + 1 < r->n_facts[kind] ? "}" : "}]", out);
+			fputc(',', out);
+		write_one(out, kind, (const char *)r->facts[kind] + i * fact_rows[kind].size);
 	}
+	fputc(']', out);
 }
 
 void history_lists_write(FILE *out, const struct history_record *r)
 {
 	history_algorithm_write(out, algorithm_of(r), MAPPING_FIRST_PORT, LAST_PORT);
-	fputs(",\"mappings\":[", out);
-	for (size_t i = 0; i < r->n_mappings; i++) {
-		fputs(i ? ",{" : "{", out);
-		history_mapping_write(out, &r->mappings[i]);
-		if (!plan_blocks_default(&r->mappings[i].blocks))
-			history_blocks_write(out, &r->mappings[i].blocks);
-		fputc('}', out);
-	}
-	fputc(']', out);
-	write_facts(out, FACT_PORTMAP, r);
-	write_facts(out, FACT_DRAIN, r);
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		if (!fact_rows[k].apart && (fact_rows[k].listed || r->n_facts[k]))
+			write_facts(out, k, r);
 	if (r->n_listed)
 		fprintf(out, ",\"grants\":%" PRIu64, r->n_listed);
 }
 
-bool history_mapping_read(const cJSON *json, struct history_mapping *ret)
+void history_listed_grants_write(FILE *out, const struct history_record *r)
 {
-	const char *in = json_text(json, "in", NULL), *out = json_text(json, "out", NULL),
-		   *inbound = json_text(json, "inbound", NULL);
-	const char *name = json_text(json, "name", NULL);
-	struct geometry g;
-
-	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
-	history_tenant_read(json, ret->tenant);
-	if (!in || range_parse(in, &ret->in) || !json_time(json, "from", &ret->from))
-		return false;
-	ret->open = inbound && !strcmp(inbound, "open");
-	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out"))) {
-		ret->out = PREFIX_NONE;
-		return !inbound;
-	}
-	if (!out || range_parse(out, &ret->out) || !history_blocks_read(json, ret->in, ret->out, &g))
-		return false;
-	ret->blocks = plan_blocks_of(&g);
-	return (!inbound || (ret->open && g.ratio == 1));
+	fprintf(out, ",\"part\":%" PRIu64, r->part);
+	write_facts(out, FACT_GRANT, r);
 }
 
 bool history_algorithm_known(const cJSON *json)
@@ -156,39 +110,25 @@ static int read_facts(const cJSON *json, enum fact_kind kind, struct history_rec
 
 	if (!cJSON_IsArray(list))
 		return -EINVAL;
-	r->facts[kind] = calloc((size_t)cJSON_GetArraySize(list) + 1, row->fact_size);
+	r->facts[kind] = calloc((size_t)cJSON_GetArraySize(list) + 1, row->size);
 	if (!r->facts[kind])
 		return -ENOMEM;
 	cJSON_ArrayForEach (item, list)
-		if (!row->read(item, (char *)r->facts[kind] + r->n_facts[kind]++ * row->fact_size))
+		if (!row->read(item, (char *)r->facts[kind] + r->n_facts[kind]++ * row->size))
 			return -EINVAL;
 	return 0;
 }
 
-/* Records of histories without any have no list of them. */
-static int read_any(const cJSON *json, enum fact_kind kind, struct history_record *r)
-{
-	return cJSON_HasObjectItem(json, fact_rows[kind].list) ? read_facts(json, kind, r) : 0;
-}
-
 int history_lists_read(const cJSON *json, struct history_record *r)
 {
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "mappings"), *item;
+	int ret = 0;
 
-	if (!cJSON_IsArray(list))
-		return -EINVAL;
-	r->mappings = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->mappings));
-	if (!r->mappings)
-		return -ENOMEM;
-	cJSON_ArrayForEach (item, list)
-		if (!history_mapping_read(item, &r->mappings[r->n_mappings++]))
-			return -EINVAL;
-
-	int ret = read_any(json, FACT_PORTMAP, r);
-
-	if (cJSON_HasObjectItem(json, "grants") && !json_count(json, "grants", &r->n_listed))
-		return -EINVAL;
-	return ret ? ret : read_any(json, FACT_DRAIN, r);
+	for (enum fact_kind k = 0; k < FACT_KINDS && !ret; k++)
+		if (!fact_rows[k].apart && (fact_rows[k].listed || cJSON_HasObjectItem(json, fact_rows[k].list)))
+			ret = read_facts(json, k, r);
+	if (!ret && cJSON_HasObjectItem(json, "grants") && !json_count(json, "grants", &r->n_listed))
+		ret = -EINVAL;
+	return ret;
 }
 
 int history_listed_grants_read(const cJSON *json, struct history_record *r)

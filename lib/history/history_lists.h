@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mappings in records of the history, alone and in lists: to text and back. For history_record.c. */
+/* Lists in records of the history, and how mappings give out ports: to text and back. For history_record.c. */
 #ifndef DETNAT_HISTORY_LISTS_H
 #define DETNAT_HISTORY_LISTS_H
 
@@ -16,10 +16,6 @@
 #define ALGORITHM_BLOCKS  "blocks"
 #define ALGORITHM_GRANTS  "grants"
 #define ALGORITHM_TENANTS "tenants"
-
-/* Writes "in":... to "inbound":... of a mapping; reads it with its blocks: false if malformed. */
-void history_mapping_write(FILE *out, const struct history_mapping *m);
-bool history_mapping_read(const cJSON *json, struct history_mapping *ret);
 
 /* Writes ,"algorithm":... and the first and last port. */
 void history_algorithm_write(FILE *out, const char *algorithm, unsigned port_lo, unsigned port_hi);

@@ -11,6 +11,7 @@
 #include <detnat/mapping.h>
 
 #include "base/array_grow.h"
+#include "base/search.h"
 
 /* A beginning or an end at a moment. */
 struct piece_change {
@@ -64,7 +65,7 @@ int holdings_init(struct holdings *x, const struct history_index *index)
 {
 	const struct history_drains *drains = &index->drains;
 
-	if (history_times_copy(&index->times, &x->times) || history_pauses_sort(&index->pauses, &x->pauses) ||
+	if (history_times_copy(&index->times, &x->times) || history_pauses_sort(&index->mappings.pauses, &x->pauses) ||
 	    history_pauses_sort(&drains->pauses, &x->drain_pauses))
 		return -ENOMEM;
 	if (x->n)
@@ -101,18 +102,8 @@ void pieces_free(struct pieces *p)
 /* Index of the first drain from the mapping of an interval, or from a greater one. */
 static size_t first_drain(const struct holdings *x, const struct held *h)
 {
-	size_t low = 0, high = x->n_drains;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct history_drain *d = &x->drain[middle].v.drain;
-
-		if (compare_mapping(d->in, d->out, h->in, h->out) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return count_while(i, x->n_drains,
+			   compare_mapping(x->drain[i].v.drain.in, x->drain[i].v.drain.out, h->in, h->out) < 0);
 }
 
 /* The next drain of an interval from *at on, for an address or, if that is NULL, for all; NULL: no more. */
@@ -138,17 +129,7 @@ static const struct held_drain *next_drain(const struct holdings *x, const struc
 /* Index of the first of `inner` with this inside prefix, or a greater one. */
 static size_t first_inner(const struct holdings *x, struct prefix in)
 {
-	size_t low = 0, high = x->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (prefix_order(x->inner[middle].in, in) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return count_while(i, x->n, prefix_order(x->inner[i].in, in) < 0);
 }
 
 /* Notes a state that lasts from one moment to another. */

@@ -29,27 +29,27 @@ const char *history_event_word(enum history_event event)
 
 void history_record_free(struct history_record *r)
 {
-	free(take_pointer(r->mappings));
 	for (unsigned k = 0; k < FACT_KINDS; k++)
 		free(take_pointer(r->facts[k]));
 }
 
 void *history_record_fact(struct history_record *r, enum fact_kind *ret_kind)
 {
-	switch (r->event) {
-	case EVENT_PORTMAP:
-		*ret_kind = FACT_PORTMAP;
-		return &r->portmap;
-	case EVENT_RETIRE:
-	case EVENT_DRAINED:
-		*ret_kind = FACT_DRAIN;
-		return &r->drain;
-	case EVENT_GRANT:
-		*ret_kind = FACT_GRANT;
-		return &r->grant;
-	default:
-		return NULL;
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++) {
+		if (r->event != fact_rows[k].begins && r->event != fact_rows[k].ends)
+			continue;
+		*ret_kind = k;
+		return &r->mapping;
 	}
+	return NULL;
+}
+
+bool history_record_ends(const struct history_record *r)
+{
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		if (r->event == fact_rows[k].ends)
+			return r->ends || fact_rows[k].begins != fact_rows[k].ends;
+	return false;
 }
 
 /* What the record ends, it ends now. */
@@ -63,14 +63,11 @@ static void write_to(FILE *out, const struct history_record *r, bool ends)
 		fputs(",\"to\":null", out);
 }
 
-static void write_change(FILE *out, const struct history_record *r)
+/* How a mapping gives out its ports. */
+static void write_algorithm(FILE *out, const struct history_mapping *m)
 {
-	const struct history_mapping *m = &r->mapping;
 	unsigned shift = prefix_is_none(m->out) ? 0 : (unsigned)(m->out.plen - m->in.plen);
 
-	fputc(',', out);
-	history_mapping_write(out, m);
-	write_to(out, r, r->event == EVENT_DEL);
 	if (!plan_blocks_default(&m->blocks)) {
 		history_algorithm_write(out, *m->tenant ? ALGORITHM_TENANTS : ALGORITHM_BLOCKS,
 					plan_blocks_lowest(&m->blocks), plan_blocks_last(&m->blocks));
@@ -106,6 +103,8 @@ static void write_fact(FILE *out, const struct history_record *r)
 	fputc(',', out);
 	fact_rows[kind].write(out, fact);
 	write_to(out, r, history_record_ends(r));
+	if (kind == FACT_MAPPING)
+		write_algorithm(out, fact);
 }
 
 static void write_body(FILE *out, const struct history_record *r)
@@ -121,16 +120,6 @@ static void write_body(FILE *out, const struct history_record *r)
 	case EVENT_DAILY:
 		history_lists_write(out, r);
 		break;
-	case EVENT_ADD:
-	case EVENT_DEL:
-		write_change(out, r);
-		break;
-	case EVENT_PORTMAP:
-	case EVENT_RETIRE:
-	case EVENT_DRAINED:
-	case EVENT_GRANT:
-		write_fact(out, r);
-		break;
 	case EVENT_GRANTS:
 		history_listed_grants_write(out, r);
 		break;
@@ -145,6 +134,9 @@ static void write_body(FILE *out, const struct history_record *r)
 		break;
 	case EVENT_STOP:
 	case EVENT_DETACH:
+		break;
+	default:
+		write_fact(out, r);
 		break;
 	}
 	clock_state_write(out, r->clock);
@@ -165,17 +157,26 @@ int history_record_write(FILE *out, const struct history_record *r, struct chain
 	return chain_write(out, body, size, tip);
 }
 
-/* Portmaps and grants end with their record, or have no end. */
-static int read_fact(const cJSON *json, struct history_record *r)
+static int check_algorithm(const cJSON *json, struct error *err)
+{
+	if (history_algorithm_known(json))
+		return 0;
+	return error_set(err, -EINVAL, "the ports were given out by an algorithm that this version does not know");
+}
+
+/* Where one event is for both, a record of an end says when. */
+static int read_fact(const cJSON *json, struct history_record *r, struct error *err)
 {
 	const cJSON *to = cJSON_GetObjectItemCaseSensitive(json, "to");
 	enum fact_kind kind = FACT_KINDS;
 	void *fact = history_record_fact(r, &kind);
+	const struct fact_row *row = &fact_rows[kind];
+	bool both = row->begins == row->ends;
 
-	r->ends = kind != FACT_DRAIN && cJSON_IsString(to);
-	if (kind != FACT_DRAIN && !r->ends && !cJSON_IsNull(to))
+	r->ends = both ? cJSON_IsString(to) : r->event == row->ends;
+	if ((both && !r->ends && !cJSON_IsNull(to)) || !row->read(json, fact))
 		return -EINVAL;
-	return fact_rows[kind].read(json, fact) ? 0 : -EINVAL;
+	return kind == FACT_MAPPING ? check_algorithm(json, err) : 0;
 }
 
 bool history_gateway_valid(const char *text)
@@ -248,16 +249,7 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 	case EVENT_DAILY:
 		ret = r->event == EVENT_START ? read_start(json, r, err) : 0;
 		ret = ret ? ret : history_lists_read(json, r);
-		break;
-	case EVENT_ADD:
-	case EVENT_DEL:
-		ret = history_mapping_read(json, &r->mapping) ? 0 : -EINVAL;
-		break;
-	case EVENT_PORTMAP:
-	case EVENT_GRANT:
-	case EVENT_RETIRE:
-	case EVENT_DRAINED:
-		return read_fact(json, r);
+		return ret ? ret : check_algorithm(json, err);
 	case EVENT_GRANTS:
 		return history_listed_grants_read(json, r);
 	case EVENT_UNDO:
@@ -265,13 +257,12 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 		return read_lines(json, r) ? 0 : -EINVAL;
 	case EVENT_CLOCK:
 		return read_clock(json, r) ? 0 : -EINVAL;
-	default:
+	case EVENT_STOP:
+	case EVENT_DETACH:
 		return 0;
+	default:
+		return read_fact(json, r, err);
 	}
-	if (!ret && !history_algorithm_known(json))
-		return error_set(err, -EINVAL,
-				 "the ports were given out by an algorithm that this version does not know");
-	return ret;
 }
 
 int history_record_read(const char *line, size_t size, struct history_record *ret, struct error *err)

@@ -18,8 +18,6 @@
 #include "history/history_by.h"
 #include "history/history_facts.h"
 #include "history/history_times.h"
-#include "plan/blocks.h"
-#include "proto/label.h"
 
 #define HISTORY_FILE "history.jsonl"
 /* Contains the end of the history, so that missing lines at the end are detected. */
@@ -37,46 +35,6 @@
 #define HISTORY_FORMAT_BLOCKS	4ULL
 #define HISTORY_FORMAT_CONFIRMS 3ULL
 
-/* X(constant, word) */
-#define HISTORY_EVENTS(X)                                                       \
-	X(EVENT_START, "start")	    /* an agent starts: lists all mappings */   \
-	X(EVENT_ADD, "add")	    /* a mapping begins */                      \
-	X(EVENT_DEL, "del")	    /* a mapping ends */                        \
-	X(EVENT_DAILY, "daily")	    /* lists all mappings; no change */         \
-	X(EVENT_UNDO, "undo")	    /* a recorded change did not take place */  \
-	X(EVENT_PORTMAP, "portmap") /* a portmap begins or ends */              \
-	X(EVENT_RETIRE, "retire")   /* addresses of a mapping begin to drain */ \
-	X(EVENT_DRAINED, "drained") /* and have drained */                      \
-	X(EVENT_GRANT, "grant")	    /* a grant begins or ends */                \
-	X(EVENT_GRANTS, "grants")   /* a part of the next list; no change */    \
-	X(EVENT_CONFIRM, "confirm") /* recorded changes have taken effect */    \
-	X(EVENT_CLOCK, "clock")	    /* the clock was set */                     \
-	X(EVENT_STOP, "stop")	    /* the agent ends, the datapath stays */    \
-	X(EVENT_DETACH, "detach")   /* the datapath was removed: no mappings */
-
-enum history_event {
-#define X(constant, word) constant,
-	HISTORY_EVENTS(X)
-#undef X
-};
-
-struct history_mapping {
-	struct prefix in;
-	struct prefix out; /* may be PREFIX_NONE */
-	bool open;	   /* "inbound": "open" */
-	struct plan_blocks blocks;
-	int64_t from;
-	char name[LABEL_TEXT];	 /* "": none */
-	char tenant[LABEL_TEXT]; /* whose subscribers they are; "": none, or not known */
-};
-
-/* Whether both records have the same mapping. */
-static inline bool history_same(const struct history_mapping *a, const struct history_mapping *b)
-{
-	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && a->open == b->open &&
-	       plan_blocks_same(&a->blocks, &b->blocks) && history_same_tenant(a->tenant, b->tenant);
-}
-
 #define HOST_TEXT 65
 /* A random UUID (RFC 9562), made with the directory; of a history that an earlier version began, with its next start.
  */
@@ -86,16 +44,17 @@ struct history_record {
 	uint64_t line; /* from 1 */
 	int64_t time;
 	enum history_event event;
-	struct history_mapping mapping;	  /* add, del */
-	struct history_mapping *mappings; /* start, daily */
-	size_t n_mappings;
-	struct history_portmap portmap; /* portmap */
-	struct history_drain drain;	/* retire, drained */
-	struct history_grant grant;	/* grant */
-	bool ends;			/* portmap, grant */
+	union {					/* what it begins or ends */
+		struct history_mapping mapping; /* add, del */
+		struct history_portmap portmap; /* portmap */
+		struct history_drain drain;	/* retire, drained */
+		struct history_grant grant;	/* grant */
+	};
+	bool ends; /* of events that begin and end */
 	/* Lists: start, daily; grants: of the event of that name. */
 	union {
 		struct {
+			struct history_mapping *mappings;
 			struct history_portmap *portmaps;
 			struct history_drain *drains;
 			struct history_grant *grants;
@@ -104,6 +63,7 @@ struct history_record {
 	};
 	union {
 		struct {
+			size_t n_mappings;
 			size_t n_portmaps;
 			size_t n_drains;
 			size_t n_grants;
@@ -132,10 +92,7 @@ void history_record_free(struct history_record *r);
 void *history_record_fact(struct history_record *r, enum fact_kind *ret_kind);
 
 /* Whether it ends. */
-static inline bool history_record_ends(const struct history_record *r)
-{
-	return r->ends || r->event == EVENT_DRAINED;
-}
+bool history_record_ends(const struct history_record *r);
 
 /* Writes the record as the line after a tip, which moves to it. 0 or -ENOMEM: the stream is one in memory. */
 int history_record_write(FILE *out, const struct history_record *r, struct chain_tip *tip);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
+
 /* Begins the first reckoning. */
 static int begin(struct history_times *t)
 {
@@ -294,17 +296,7 @@ int history_pauses_sort(const struct history_pauses *p, struct history_pauses *r
 
 static size_t count_below(const struct history_pauses *p, size_t of)
 {
-	size_t low = 0, high = p->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (p->at[middle].of < of)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return count_while(i, p->n, p->at[i].of < of);
 }
 
 const struct history_pause *history_pauses_of(const struct history_pauses *sorted, size_t of, size_t *ret_n)

@@ -5,6 +5,7 @@
  * interval that had begun; the latest end of all intervals up to each one bounds how far back the search goes.
  */
 #include "base/address.h"
+#include "base/search.h"
 #include "history/history_pieces.h"
 #include "history/history_who.h"
 #include "history/history_who_private.h"
@@ -43,27 +44,28 @@ static void take_intervals(struct who *w, const struct history_index *x)
 {
 	struct holdings *all = &w->holdings;
 
-	for (size_t i = 0; i < x->n_intervals; i++) {
-		const struct history_interval *v = &x->intervals[i];
+	for (size_t i = 0; i < x->mappings.n; i++) {
+		const struct history_interval *v = &x->mappings.interval[i];
+		const struct history_mapping *m = &v->mapping;
 		struct held *h = &all->inner[all->n++];
 
-		*h = (struct held){ .in = v->in,
-				    .out = v->out,
+		*h = (struct held){ .in = m->in,
+				    .out = m->out,
 				    .begin = v->begin,
 				    .end = v->end,
 				    .reach = v->end,
 				    .number = i,
-				    .open = v->open,
-				    .blocks = v->blocks };
-		memcpy(h->name, v->name, sizeof(v->name));
-		memcpy(h->tenant, v->tenant, sizeof(v->tenant));
-		all->lengths |= prefix_is_range(v->in) ? 0 : 1ULL << v->in.plen;
+				    .open = m->open,
+				    .blocks = m->blocks };
+		memcpy(h->name, m->name, sizeof(m->name));
+		memcpy(h->tenant, m->tenant, sizeof(m->tenant));
+		all->lengths |= prefix_is_range(m->in) ? 0 : 1ULL << m->in.plen;
 		w->low_ports |=
-			v->open || (!plan_blocks_default(&v->blocks) && v->blocks.first_port < MAPPING_FIRST_PORT);
-		if (prefix_is_none(v->out))
+			m->open || (!plan_blocks_default(&m->blocks) && m->blocks.first_port < MAPPING_FIRST_PORT);
+		if (prefix_is_none(m->out))
 			continue;
 		w->held[w->n_held++] = *h;
-		w->lengths |= prefix_is_range(v->out) ? 0 : 1ULL << v->out.plen;
+		w->lengths |= prefix_is_range(m->out) ? 0 : 1ULL << m->out.plen;
 	}
 }
 
@@ -106,8 +108,8 @@ int who_new(const struct history_index *x, struct who **ret)
 
 	if (!w)
 		return -ENOMEM;
-	w->held = calloc(x->n_intervals + 1, sizeof(*w->held));
-	w->holdings.inner = calloc(x->n_intervals + 1, sizeof(*w->holdings.inner));
+	w->held = calloc(x->mappings.n + 1, sizeof(*w->held));
+	w->holdings.inner = calloc(x->mappings.n + 1, sizeof(*w->holdings.inner));
 	w->gaps.at = calloc(x->gaps.n + 1, sizeof(*w->gaps.at));
 	w->latest_end = calloc(x->times.n_epochs + 1U, sizeof(*w->latest_end));
 	w->earliest_start = calloc(x->times.n_epochs + 1U, sizeof(*w->earliest_start));
@@ -121,23 +123,12 @@ int who_new(const struct history_index *x, struct who **ret)
 	return 0;
 }
 
-/* Counts the intervals of lesser prefixes, and those of this prefix that had begun. */
-static size_t count_until(const struct search *s, struct prefix out)
+/* Whether an interval is of a lesser prefix, or of this one and had begun. */
+static bool comes_before(const struct search *s, const struct held *h, struct prefix out)
 {
-	const struct who *w = s->w;
-	size_t low = 0, high = w->n_held;
+	int r = prefix_order(h->out, out);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct held *h = &w->held[middle];
-		int r = prefix_order(h->out, out);
-
-		if (r < 0 || (!r && history_times_begun(s->times, h->begin, s->epoch, s->t)))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return r < 0 || (!r && history_times_begun(s->times, h->begin, s->epoch, s->t));
 }
 
 /* Number of the subscriber that has the port, or -1. */
@@ -208,12 +199,13 @@ static void consider_portmaps(struct search *s, const struct held *h)
 		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, who_protos[i], endpoint_of(s), &n);
 
 		for (; n; n--, v++) {
-			struct who_holder one = { .in_addr = v->of.in.addr,
+			struct who_holder one = { .in_addr = v->of.portmap.in.addr,
 						  .begin = v->of.begin,
 						  .by = i ? BY_UDP_PORTMAP : BY_TCP_PORTMAP,
 						  .protos = (uint8_t)(1U << i) };
 
-			if (!prefix_holds(h->in, v->of.in.addr) || !history_same_tenant(v->of.tenant, h->tenant) ||
+			if (!prefix_holds(h->in, v->of.portmap.in.addr) ||
+			    !history_same_tenant(v->of.portmap.tenant, h->tenant) ||
 			    !history_times_touch(s->times, v->begin, v->end, s->epoch, s->t))
 				continue;
 			one.holds = history_times_hold(s->times, v->begin, v->end, s->epoch, s->t) &&
@@ -321,7 +313,7 @@ static void consider(struct search *s, const struct held *h)
 
 static void look_in(struct search *s, struct prefix out)
 {
-	for (size_t i = count_until(s, out); i-- > 0 && !s->r;) {
+	for (size_t i = count_while(k, s->w->n_held, comes_before(s, &s->w->held[k], out)); i-- > 0 && !s->r;) {
 		const struct held *h = &s->w->held[i];
 
 		if (prefix_order(h->out, out) || !history_times_lasts(s->times, h->reach, s->epoch, s->t))
@@ -355,17 +347,9 @@ static void look_in_all(struct search *s)
 {
 	const struct who *w = s->w;
 	const struct history_times *t = s->times;
-	uint32_t low = 0, high = t->n_epochs;
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (w->latest_end[middle] < s->t)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (s->epoch = low; s->epoch < t->n_epochs && w->earliest_start[s->epoch] <= s->t; s->epoch++)
+	s->epoch = (uint32_t)count_while(k, t->n_epochs, w->latest_end[k] < s->t);
+	for (; s->epoch < t->n_epochs && w->earliest_start[s->epoch] <= s->t; s->epoch++)
 		if (t->epoch[s->epoch].start <= s->t && s->t <= t->epoch[s->epoch].end)
 			look(s);
 }
@@ -393,11 +377,11 @@ static void add_portmaps(const struct search *s, const struct who_holder *best, 
 
 		for (; n; n--, v++) {
 			if (!history_times_hold(s->times, v->begin, v->end, best->epoch, s->t) ||
-			    (best->by >= BY_GRANT &&
-			     (v->of.in.addr != best->in_addr || !history_same_tenant(v->of.tenant, best->tenant))))
+			    (best->by >= BY_GRANT && (v->of.portmap.in.addr != best->in_addr ||
+						      !history_same_tenant(v->of.portmap.tenant, best->tenant))))
 				continue;
 			*told = v->of;
-			told->from = history_times_from(s->times, v->of.begin, best->epoch, s->t);
+			told->portmap.from = history_times_from(s->times, v->of.begin, best->epoch, s->t);
 			told->to = history_times_to(s->times, v->of.end, best->epoch, s->t);
 			a->n_portmaps++;
 			break;

@@ -4,6 +4,7 @@
  * ports that a block with its port may have, and in each block backwards from the last grant that had begun.
  */
 #include "base/base.h"
+#include "base/search.h"
 #include "history/history_who.h"
 
 #include <errno.h>
@@ -116,32 +117,14 @@ void who_grants_free(struct who_grants *w)
 /* Counts those of lesser keys. */
 static size_t count_below(const struct who_grants *w, uint64_t key)
 {
-	size_t low = 0, high = w->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (block_of(&w->held[middle]) < key)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return count_while(i, w->n, block_of(&w->held[i]) < key);
 }
 
 /* The end of the grants of a block that had begun by a second; the block's are from low to high. */
 static size_t begun_until(const struct who_grants *w, size_t low, size_t high, const struct history_times *times,
 			  uint32_t epoch, int64_t t)
 {
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (history_times_begun(times, w->held[middle].begin, epoch, t))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return low + count_while(i, high - low, history_times_begun(times, w->held[low + i].begin, epoch, t));
 }
 
 /* The first port of the lowest block of this size that may have the port. */

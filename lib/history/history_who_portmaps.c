@@ -7,17 +7,24 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "base/search.h"
+
 const uint8_t who_protos[WHO_PROTOS] = { IPPROTO_TCP, IPPROTO_UDP };
 
-static uint64_t key_of(uint8_t proto, struct endpoint out)
+static uint64_t key(uint8_t proto, uint32_t addr, uint16_t port)
 {
-	return (uint64_t)out.addr << 32 | (uint64_t)out.port << 8 | proto;
+	return (uint64_t)addr << 32 | (uint64_t)port << 8 | proto;
+}
+
+static uint64_t key_of(const struct portmap_interval *v)
+{
+	return key(v->portmap.proto, v->portmap.out.addr, v->portmap.out.first);
 }
 
 static int compare(const void *pa, const void *pb, void *times)
 {
 	const struct who_portmap *a = pa, *b = pb;
-	uint64_t key_a = key_of(a->of.proto, a->of.out), key_b = key_of(b->of.proto, b->of.out);
+	uint64_t key_a = key_of(&a->of), key_b = key_of(&b->of);
 
 	if (key_a != key_b)
 		return key_a < key_b ? -1 : 1;
@@ -68,28 +75,17 @@ void who_portmaps_free(struct who_portmaps *w)
 }
 
 /* Counts those of lesser keys. */
-static size_t count_below(const struct who_portmaps *w, uint64_t key)
+static size_t count_below(const struct who_portmaps *w, uint64_t least)
 {
-	size_t low = 0, high = w->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (key_of(w->held[middle].of.proto, w->held[middle].of.out) < key)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return count_while(i, w->n, key_of(&w->held[i].of) < least);
 }
 
 const struct who_portmap *who_portmaps_of(const struct who_portmaps *w, uint8_t proto, struct endpoint out,
 					  size_t *ret_n)
 {
-	const uint64_t key = key_of(proto, out);
-	size_t first = count_below(w, key);
+	size_t first = count_below(w, key(proto, out.addr, out.port));
 
-	*ret_n = count_below(w, key + 1) - first;
+	*ret_n = count_below(w, key(proto, out.addr, out.port) + 1) - first;
 	return &w->held[first];
 }
 
@@ -97,8 +93,8 @@ const struct who_portmap *who_portmaps_of(const struct who_portmaps *w, uint8_t 
 static uint32_t told_of(const struct who_answer *a, uint8_t proto)
 {
 	for (unsigned i = 0; i < a->n_portmaps; i++)
-		if (a->portmap[i].proto == proto)
-			return a->portmap[i].in.addr;
+		if (a->portmap[i].portmap.proto == proto)
+			return a->portmap[i].portmap.in.addr;
 	return a->best.in_addr;
 }
 

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "leases/accounting_servers.h"
 
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "base/json_scan.h"
+#include "base/json_text.h"
+#include "base/text.h"
 
 struct accounting_server {
 	char name[SERVER_NAMES][LEASE_ID];
@@ -14,7 +20,12 @@ struct accounting_server {
 
 	/* Least distance of its clock in this window and in the one before; INT64_MAX: none. */
 	int64_t window, least, before;
+	int64_t written; /* distance that is written down; INT64_MAX: none */
 };
+
+/* Names as they are written down, and those that sessions were named for. */
+static const char *const keys[SERVER_NAMES] = { "ipv4", "identifier", "ipv6" };
+static const char *const used_keys[SERVER_NAMES] = { "used_ipv4", "used_identifier", "used_ipv6" };
 
 static bool same_name(const struct accounting_server *x, const struct accounting *a, enum server_name k)
 {
@@ -69,34 +80,44 @@ static struct accounting_server *add(struct accounting_servers *s)
 			x = &s->server[i];
 	if (s->n < ACCOUNTING_SERVERS)
 		x = &s->server[s->n++];
-	*x = (struct accounting_server){ .least = INT64_MAX, .before = INT64_MAX };
+	*x = (struct accounting_server){ .least = INT64_MAX, .before = INT64_MAX, .written = INT64_MAX };
 	return x;
 }
 
-static void learn_names(struct accounting_server *x, const struct accounting *a)
+/* Whether a name is new. */
+static bool learn_names(struct accounting_server *x, const struct accounting *a)
 {
+	bool news = strcmp(x->from, a->from) != 0;
+
 	for (unsigned k = 0; k < SERVER_NAMES; k++) {
 		if (!*a->name[k] || !strcmp(x->name[k], a->name[k]))
 			continue;
 		memcpy(x->name[k], a->name[k], sizeof(x->name[k]));
 		x->used[k] = false;
+		news = true;
 	}
 	memcpy(x->from, a->from, sizeof(x->from));
+	return news;
 }
 
-/* The best name of a server is the one of its sessions. All names that its sessions had have ended with a restart. */
-static void name_server(struct accounting_server *x, struct accounting *a)
+/*
+ * The best name of a server is the one of its sessions. All names that its sessions had have ended with a restart.
+ * Returns whether one is used for the first time.
+ */
+static bool name_server(struct accounting_server *x, struct accounting *a)
 {
-	bool restart = a->status == ACCOUNTING_ON || a->status == ACCOUNTING_OFF, named = false;
+	bool restart = a->status == ACCOUNTING_ON || a->status == ACCOUNTING_OFF, named = false, news = false;
 
 	for (unsigned k = 0; k < SERVER_NAMES; k++) {
 		bool best = *x->name[k] && !named;
 
 		named |= best;
+		news |= best && !restart && !x->used[k];
 		x->used[k] |= best && !restart;
 		if (best || (restart && x->used[k]))
 			memcpy(a->server[a->n_servers++], x->name[k], sizeof(x->name[k]));
 	}
+	return news;
 }
 
 static int64_t distance(int64_t a, int64_t b)
@@ -109,6 +130,11 @@ static bool is_near(int64_t a, int64_t b)
 	return a != INT64_MAX && b != INT64_MAX && distance(a, b) <= CLOCK_SLACK_S;
 }
 
+static bool is_known(const struct accounting_server *x, int64_t off)
+{
+	return is_near(off, 0) || is_near(x->least, x->before);
+}
+
 /* Returns whether it is known how far the clock is off, and how far. */
 static bool learn_clock(struct accounting_server *x, int64_t received, int64_t lag, int64_t *ret_off)
 {
@@ -119,7 +145,19 @@ static bool learn_clock(struct accounting_server *x, int64_t received, int64_t l
 	}
 	x->least = lag < x->least ? lag : x->least;
 	*ret_off = x->least < x->before ? x->least : x->before;
-	return is_near(*ret_off, 0) || is_near(x->least, x->before);
+	return is_known(x, *ret_off);
+}
+
+/* Whether what is known of a clock is no longer what was written. */
+static bool tell_clock(struct accounting_server *x)
+{
+	int64_t off = x->least < x->before ? x->least : x->before;
+	bool known = is_known(x, off);
+
+	if (known ? is_near(off, x->written) : x->written == INT64_MAX)
+		return false;
+	x->written = known ? off : INT64_MAX;
+	return true;
 }
 
 static void set_early(struct accounting *a, int64_t early)
@@ -152,8 +190,7 @@ void accounting_date(struct accounting_servers *s, struct accounting *a, int64_t
 	a->n_servers = 0;
 	if (x) {
 		x->turn = ++s->turn;
-		learn_names(x, a);
-		name_server(x, a);
+		s->news |= learn_names(x, a) | name_server(x, a);
 	}
 	if (!a->n_servers)
 		snprintf(a->server[a->n_servers++], LEASE_ID, "%s",
@@ -172,12 +209,63 @@ void accounting_date(struct accounting_servers *s, struct accounting *a, int64_t
 	}
 	if (a->event)
 		date_by_clock(x, a, received);
+	if (x)
+		s->news |= tell_clock(x);
 }
 
 void accounting_servers_forget_clocks(struct accounting_servers *s)
 {
 	for (unsigned i = 0; i < s->n; i++)
 		s->server[i].least = s->server[i].before = INT64_MAX;
+}
+
+void accounting_servers_write(const struct accounting_servers *s, FILE *out)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct accounting_server *x = &s->server[i];
+
+		fprintf(out, "%c{\"from\":", i ? ',' : '[');
+		text_json_string(out, x->from);
+		for (unsigned k = 0; k < SERVER_NAMES; k++) {
+			fprintf(out, ",\"%s\":", x->used[k] ? used_keys[k] : keys[k]);
+			text_json_string(out, x->name[k]);
+		}
+		if (x->written != INT64_MAX)
+			fprintf(out, ",\"behind\":%" PRId64, x->written);
+		fputc('}', out);
+	}
+	fputs(s->n ? "]" : "[]", out);
+}
+
+static void read_name(const cJSON *json, const char *key, char ret[static LEASE_ID])
+{
+	const char *text = json_text(json, key, "");
+
+	if (*text)
+		text_keep(ret, LEASE_ID, text, strlen(text));
+}
+
+void accounting_servers_read(struct accounting_servers *s, const struct cJSON *json)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, json) {
+		const cJSON *behind = cJSON_GetObjectItemCaseSensitive(item, "behind");
+		struct accounting_server *x = cJSON_IsObject(item) ? add(s) : NULL;
+
+		if (!x)
+			continue;
+		x->turn = ++s->turn;
+		read_name(item, "from", x->from);
+		for (unsigned k = 0; k < SERVER_NAMES; k++) {
+			read_name(item, keys[k], x->name[k]);
+			read_name(item, used_keys[k], x->name[k]);
+			x->used[k] = cJSON_HasObjectItem(item, used_keys[k]);
+		}
+		/* The next record begins a window, whose least distance is compared with this one. */
+		if (cJSON_IsNumber(behind) && fabs(behind->valuedouble) < 1e15)
+			x->least = x->written = (int64_t)behind->valuedouble;
+	}
 }
 
 void accounting_servers_free(struct accounting_servers *s)

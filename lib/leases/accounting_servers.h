@@ -26,6 +26,7 @@ struct accounting_servers {
 	struct accounting_server *server;
 	unsigned n;
 	uint64_t turn;
+	bool news; /* since it was written, which whoever writes it notes */
 };
 
 /* Names the server of a record and dates it. Without memory each record stands for itself. */
@@ -33,6 +34,11 @@ void accounting_date(struct accounting_servers *s, struct accounting *a, int64_t
 
 /* The receiver's clock was set: what is known of the servers' is void. */
 void accounting_servers_forget_clocks(struct accounting_servers *s);
+
+/* Writes names and clocks of all servers as an array of JSON, and takes them from one. */
+struct cJSON;
+void accounting_servers_write(const struct accounting_servers *s, FILE *out);
+void accounting_servers_read(struct accounting_servers *s, const struct cJSON *json);
 
 void accounting_servers_free(struct accounting_servers *s);
 

@@ -14,7 +14,7 @@
 #include "leases/lease_midnight.h"
 
 struct day_batch {
-	char name[LEASE_FILE_TEXT];
+	char name[LEDGER_NAME];
 	char *text;
 	size_t size;
 	FILE *out;
@@ -80,9 +80,9 @@ static int add_day(struct lease_batch *b, const char *name, struct day_batch **r
 /* The last days first: lines come mostly in order. */
 static int find_day(struct lease_batch *b, int64_t time, struct day_batch **ret)
 {
-	char name[LEASE_FILE_TEXT];
+	char name[LEDGER_NAME];
 
-	lease_file_name(time, name);
+	ledger_file_name(LEDGER_LEASES, time, name);
 	for (size_t i = b->n_days; i-- > 0;) {
 		if (strcmp(b->day[i].name, name) != 0)
 			continue;

@@ -10,6 +10,7 @@
 #include "base/array_grow.h"
 #include "base/base.h"
 #include "base/hash.h"
+#include "base/search.h"
 
 /* Lines of which the one before in time is looked for: an agent's very first beginnings. */
 #define MAX_REACHING 16U
@@ -304,26 +305,11 @@ int lease_day_line(const struct lease_day *day, int fd, uint64_t at, struct leas
 	return lease_line_read(text.line, text.size, ret, NULL) ? -ESTALE : 0;
 }
 
-static size_t first_row(const struct lease_day *day, uint64_t key)
-{
-	size_t low = 0, high = day->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (day->row[middle].key < key)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 int lease_day_rows(const struct lease_day *day, uint64_t key, lease_take_row take, void *arg)
 {
 	int r = 0;
 
-	for (size_t i = first_row(day, key); i < day->n && day->row[i].key == key && !r; i++)
+	for (size_t i = count_while(k, day->n, day->row[k].key < key); i < day->n && day->row[i].key == key && !r; i++)
 		r = take(arg, &day->row[i]);
 	return r;
 }

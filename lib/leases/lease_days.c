@@ -19,7 +19,7 @@
 int lease_days_open(const char *dir, struct lease_days **ret, struct error *err)
 {
 	struct lease_days *d = calloc(1, sizeof(*d));
-	int r = d ? lease_names_read(dir, &d->names, err) : error_set(err, -ENOMEM, "out of memory");
+	int r = d ? ledger_files_list(dir, LEDGER_LEASES, &d->names, err) : error_set(err, -ENOMEM, "out of memory");
 
 	if (!r && !d->names.n)
 		r = error_set(err, -ENOENT, "no leases at %.200s: there is no leases-YYYY-MM-DD.jsonl", dir);
@@ -31,7 +31,7 @@ int lease_days_open(const char *dir, struct lease_days **ret, struct error *err)
 		r = error_set(err, -ENOMEM, "no leases at %.200s: it cannot be opened", dir);
 	for (size_t i = 0; !r && i < d->names.n; i++) {
 		d->day[i].name = d->names.name[i];
-		r = lease_file_day(d->day[i].name, &d->day[i].begin);
+		r = ledger_file_begin(LEDGER_LEASES, d->day[i].name, &d->day[i].begin);
 	}
 	if (r)
 		lease_days_free(d);

@@ -13,7 +13,7 @@
 
 struct lease_days {
 	int dir;
-	struct lease_names names;
+	struct ledger_names names;
 	struct lease_day *day;
 	bool searched; /* days are ready that have an index, or little to read */
 };

@@ -13,7 +13,6 @@
 #include "base/text.h"
 #include "leases/accounting.h"
 #include "leases/lease_files.h"
-#include "leases/lease_index.h"
 
 struct search {
 	const char *customer;
@@ -81,7 +80,7 @@ static int count(void *arg, const char *name, uint64_t number, const char *line,
 }
 
 /* What goes from each file, without names of files from which nothing does. */
-static int count_all(struct search *s, int dir, const struct lease_names *names, struct lease_erased *ret,
+static int count_all(struct search *s, int dir, const struct ledger_names *names, struct lease_erased *ret,
 		     size_t *ret_n)
 {
 	size_t torn;
@@ -94,7 +93,7 @@ static int count_all(struct search *s, int dir, const struct lease_names *names,
 		r = chain_read(dir, names->name[i], count, s, &torn);
 		if (r || !s->n)
 			continue;
-		memcpy(ret[*ret_n].file, names->name[i], LEASE_FILE_TEXT);
+		memcpy(ret[*ret_n].file, names->name[i], LEDGER_NAME);
 		ret[(*ret_n)++].lines = s->n;
 	}
 	return r;
@@ -105,7 +104,7 @@ static int state(const char *dir, const char *of_case, int64_t now, const struct
 		 struct error *err)
 {
 	_cleanup_free_ char *bodies = NULL;
-	char file[LEASE_FILE_TEXT], time[TIME_TEXT];
+	char file[LEDGER_NAME], time[TIME_TEXT];
 	size_t size = 0;
 	FILE *out = open_memstream(&bodies, &size);
 
@@ -120,20 +119,7 @@ static int state(const char *dir, const char *of_case, int64_t now, const struct
 	}
 	if (!out || fclose(out))
 		return error_set(err, -ENOMEM, "out of memory");
-	return ledger_append(dir, lease_file_name(now, file), bodies, size, now, err);
-}
-
-static int erase_all(struct search *s, const char *dir, int fd, int64_t now, struct lease_erased *e, size_t n,
-		     struct error *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < n && !r; i++) {
-		r = ledger_erase(dir, e[i].file, pick, s, now, &e[i].lines, err);
-		if (!r)
-			lease_index_remove(fd, e[i].file);
-	}
-	return r;
+	return ledger_append(dir, ledger_file_name(LEDGER_LEASES, now, file), bodies, size, now, err);
 }
 
 int lease_erase(const char *dir, const char *customer, const char *of_case, bool dry, int64_t now,
@@ -142,9 +128,9 @@ int lease_erase(const char *dir, const char *customer, const char *of_case, bool
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ struct lease_erased *list = NULL;
 	struct search s = { .customer = customer };
-	struct lease_names names = { 0 };
+	struct ledger_names names = { 0 };
 	size_t n = 0;
-	int r = lease_names_read(dir, &names, err);
+	int r = ledger_files_list(dir, LEDGER_LEASES, &names, err);
 
 	if (r)
 		return r;
@@ -159,8 +145,8 @@ int lease_erase(const char *dir, const char *customer, const char *of_case, bool
 			      dir, QUOTED(customer));
 	else if (!dry)
 		r = state(dir, of_case, now, list, n, err);
-	if (!r && !dry)
-		r = erase_all(&s, dir, fd, now, list, n, err);
+	for (size_t i = 0; i < n && !r && !dry; i++)
+		r = ledger_erase(dir, list[i].file, pick, &s, now, &list[i].lines, err);
 	hash_index_free(&s.session);
 	if (r)
 		return r;

@@ -3,6 +3,7 @@
 #ifndef DETNAT_LEASE_ERASE_H
 #define DETNAT_LEASE_ERASE_H
 
+#include "base/ledger_files.h"
 #include "leases/lease_line.h"
 
 /*
@@ -12,7 +13,7 @@
 const char *lease_named_by(const struct lease_line *l, const char *customer, const char *mac);
 
 struct lease_erased {
-	char file[LEASE_FILE_TEXT];
+	char file[LEDGER_NAME];
 	uint64_t lines;
 };
 

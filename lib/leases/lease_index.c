@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/rights.h"
+#include "base/search.h"
 #include "base/whole_file.h"
 #include "leases/lease_files.h"
 
@@ -91,14 +92,6 @@ static struct stamp stamp_of(const struct stat *st)
 	return (struct stamp){ st->st_dev, st->st_ino, (uint64_t)st->st_size, st->st_ctim.tv_sec, st->st_ctim.tv_nsec };
 }
 
-#define INDEX_NAME (LEASE_FILE_TEXT + 8)
-
-static const char *index_name(const char *file, char text[static INDEX_NAME])
-{
-	snprintf(text, INDEX_NAME, "leases.index-%.10s", file + strlen("leases-"));
-	return text;
-}
-
 /* ---- Writing */
 
 /* A change after the file was read must show: its time of change is to be another one. */
@@ -159,7 +152,7 @@ static int write_file(int dir, const struct lease_day *day, struct header *h, co
 {
 	_cleanup_rights_ struct rights lesser = rights_of(dir);
 	_cleanup_free_ char *text = NULL;
-	char name[INDEX_NAME];
+	char name[LEDGER_NAME];
 	size_t size = 0;
 	struct stat st;
 	FILE *out = open_memstream(&text, &size);
@@ -174,7 +167,7 @@ static int write_file(int dir, const struct lease_day *day, struct header *h, co
 	/* Whoever may read the leases may read it. */
 	if (fstatat(dir, day->name, &st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
-	return file_replace(dir, index_name(day->name, name), text, size, &st, true, NULL);
+	return file_replace(dir, ledger_index_name(day->name, name), text, size, &st, true, NULL);
 }
 
 /* Writes the index of a day that was read from an open file, and keeps its rows there alone. st: of the file before. */
@@ -215,20 +208,13 @@ static int write_index(int dir, struct lease_day *day, int fd, const struct stat
 	return 0;
 }
 
-void lease_index_remove(int dir, const char *file)
-{
-	_cleanup_rights_ struct rights lesser = rights_of(dir);
-	char name[INDEX_NAME];
-
-	unlinkat(dir, index_name(file, name), 0);
-}
-
 /* ---- Reading */
 
 static int open_index(int dir, const struct lease_day *day, struct stat *ret)
 {
-	char name[INDEX_NAME];
-	int fd = openat(dir, index_name(day->name, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	char name[LEDGER_NAME];
+	int fd = openat(dir, ledger_index_name(day->name, name),
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 
 	if (fd >= 0 && !fstat(fd, ret) && S_ISREG(ret->st_mode))
 		return fd;
@@ -338,17 +324,9 @@ static int read_index(int dir, struct lease_day *day)
 /* The first block that may have a key. */
 static size_t first_block(const struct lease_day *day, uint64_t key)
 {
-	size_t low = 0, high = day->n_blocks;
+	size_t n = count_while(i, day->n_blocks, day->block[i].key < key);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (day->block[middle].key < key)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low ? low - 1 : 0;
+	return n ? n - 1 : 0;
 }
 
 /* Gives the rows of a block, those with a key alone if there is one. */

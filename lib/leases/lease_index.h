@@ -24,7 +24,4 @@ int lease_index_rows(int dir, const struct lease_day *day, uint64_t key, lease_t
 /* Gives all rows, in order of key and place, of a day that was made ready just now. As before. */
 int lease_index_each(int dir, const struct lease_day *day, lease_take_row take, void *arg);
 
-/* Removes the index of a file, which would have traces of what is gone from it. */
-void lease_index_remove(int dir, const char *file);
-
 #endif

@@ -351,33 +351,3 @@ int lease_line_read(const char *line, size_t size, struct lease_line *ret, struc
 		return error_set(err, -EINVAL, "is no line of leases");
 	return 0;
 }
-
-#define FILE_PREFIX "leases-"
-#define FILE_SUFFIX ".jsonl"
-
-const char *lease_file_name(int64_t time, char text[static LEASE_FILE_TEXT])
-{
-	char day[TIME_TEXT];
-
-	snprintf(text, LEASE_FILE_TEXT, FILE_PREFIX "%.10s" FILE_SUFFIX, time_format(time, day));
-	return text;
-}
-
-int lease_file_day(const char *name, int64_t *ret)
-{
-	char day[11], again[LEASE_FILE_TEXT];
-
-	if (strlen(name) != strlen(FILE_PREFIX FILE_SUFFIX) + 10 ||
-	    strncmp(name, FILE_PREFIX, strlen(FILE_PREFIX)) != 0)
-		return -EINVAL;
-	memcpy(day, name + strlen(FILE_PREFIX), 10);
-	day[10] = '\0';
-	return time_parse(day, ret) || strcmp(lease_file_name(*ret, again), name) != 0 ? -EINVAL : 0;
-}
-
-bool lease_file_named(const char *name)
-{
-	int64_t day;
-
-	return !lease_file_day(name, &day);
-}

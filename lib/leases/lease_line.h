@@ -108,14 +108,4 @@ bool lease_event_of_session(enum lease_event event);
 /* Whether a line ends a session at all addresses that it had, and names none. */
 bool lease_ends_session(const struct lease_line *l);
 
-/* Writes the name of the file of a time, "leases-2026-01-31.jsonl". */
-#define LEASE_FILE_TEXT 32
-const char *lease_file_name(int64_t time, char text[static LEASE_FILE_TEXT]);
-
-/* The first second of the day of a file. 0, or -EINVAL: its name is none of these. */
-int lease_file_day(const char *name, int64_t *ret);
-
-/* Whether a file's name is one of these. */
-bool lease_file_named(const char *name);
-
 #endif

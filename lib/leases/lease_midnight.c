@@ -169,7 +169,7 @@ static int give(struct midnight *m)
 }
 
 /* The last file before another; NULL: there is none. */
-static const char *file_before(const struct lease_names *names, const char *file)
+static const char *file_before(const struct ledger_names *names, const char *file)
 {
 	const char *found = NULL;
 
@@ -181,13 +181,13 @@ static const char *file_before(const struct lease_names *names, const char *file
 int lease_midnight(const char *dir, const char *file, lease_take take, void *arg)
 {
 	struct midnight m = { .fd = -1, .take = take, .arg = arg };
-	struct lease_names names = { 0 };
-	int r = lease_names_read(dir, &names, NULL);
+	struct ledger_names names = { 0 };
+	int r = ledger_files_list(dir, LEDGER_LEASES, &names, NULL);
 
 	m.day.name = r ? NULL : file_before(&names, file);
 	if (m.day.name) {
-		lease_file_day(file, &m.begin);
-		lease_file_day(m.day.name, &m.day.begin);
+		ledger_file_begin(LEDGER_LEASES, file, &m.begin);
+		ledger_file_begin(LEDGER_LEASES, m.day.name, &m.day.begin);
 		m.dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		r = m.dir < 0 ? -errno : lease_index_ready(m.dir, &m.day, UINT64_MAX, NULL);
 		m.fd = r ? -1 : lease_day_open(m.dir, &m.day);

@@ -191,9 +191,10 @@ static int parse_name(const struct arg_spec *spec, const char *text, struct arg_
 static int parse_question(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	struct endpoint endpoint;
+	uint32_t addr;
 
 	ret->text = text;
-	return strcmp(text, "-") ? endpoint_parse(text, &endpoint) : 0;
+	return strcmp(text, "-") && addr_parse(text, &addr) ? endpoint_parse(text, &endpoint) : 0;
 }
 
 static int parse_time(const struct arg_spec *spec, const char *text, struct arg_value *ret)
@@ -357,8 +358,8 @@ static const struct {
 					 "tcp:192.0.2.10:4739, or up to 8 of them with commas between, each once" },
 	[ARG_NAME] = { .parse = parse_name, .expected = "a name that an interface can have" },
 	[ARG_QUESTION] = { .parse = parse_question,
-			   .expected = "an address and port such as 1.1.1.1:1276, or - to read them from standard "
-				       "input" },
+			   .expected = "an address and port such as 1.1.1.1:1276, an address, or - to read lines from "
+				       "standard input" },
 	[ARG_TIME] = { .parse = parse_time,
 		       .expected = "a time such as 2026-01-31T10:00:00Z, \"2026-01-31 10:00\" (UTC), 2026-01-31, "
 				   "or from now such as -5m or +2h" },

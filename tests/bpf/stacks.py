@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Fails if a chain of calls in a BPF object needs more stack than kernel 6.1 has.
+"""Fails if a BPF object has what later kernels take and kernel 6.1 refuses: too deep a stack, arithmetic on what may be NULL.
 
 The verifiers of later kernels count less: they round a frame up to 16 octets, or give a program a stack of its own. Kernel
 6.1 rounds each frame up to 32 and adds up the frames of the deepest chain, callbacks of helpers included; 512 octets is the
 limit (check_max_stack_depth in the kernel's verifier). So a machine with a later kernel would not notice.
+
+What bpf_map_lookup_elem() returns must be compared with NULL before anything is added to it. Later kernels know that an array
+has each of its elements, and let a compiler add first.
 
     tests/bpf/stacks.py OBJECT...
 """
@@ -15,7 +18,8 @@ import sys
 LIMIT = 512
 ROUND = 32
 FRAME_POINTER = 10
-LDDW, CALL, MOV, ADD_IMMEDIATE = 0x18, 0x85, 0xBF, 0x07
+LDDW, CALL, MOV, ADD_IMMEDIATE, ADD_REGISTER = 0x18, 0x85, 0xBF, 0x07, 0x0F
+LOOKUP = 1
 PSEUDO_CALL = 1
 R_BPF_64_64, R_BPF_64_32 = 1, 10
 
@@ -31,12 +35,14 @@ class Object:
         self._symbols()
         self.calls = {f: set() for f in self.names}
         self.frames = {f: 0 for f in self.names}
+        self.unchecked = []  # functions that add to a pointer which may be NULL
         self.relocations = self._relocations()
         for section, header in enumerate(self.sections):
             functions = sorted(at for s, at in self.names if s == section)
             code = self.data[header["offset"] : header["offset"] + header["size"]]
             for first, end in zip(functions, functions[1:] + [len(code) // 8]):
                 self._read((section, first), code, end)
+                self._read_lookups((section, first), code, end)
 
     def _sections(self):
         at, count = struct.unpack_from("<Q", self.data, 40)[0], struct.unpack_from("<H", self.data, 60)[0]
@@ -89,6 +95,22 @@ class Object:
                 self.calls[function].add((place[0], place[1] + immediate // 8))
             self.frames[function] = max(self.frames[function], -lowest)
 
+    def _read_lookups(self, function, code, end):
+        maybe = set()  # registers with the result of a lookup, up to the next jump
+        for at in range(function[1], end):
+            op, registers, _, immediate = struct.unpack_from("<BBhi", code, at * 8)
+            to, source = registers & 15, registers >> 4
+            if op == CALL:
+                maybe = {0} if source == 0 and immediate == LOOKUP else maybe - set(range(6))
+            elif op & 7 in (5, 6):
+                maybe = set()
+            elif op == MOV:
+                maybe = maybe | {to} if source in maybe else maybe - {to}
+            elif op in (ADD_IMMEDIATE, ADD_REGISTER) and (to in maybe or op == ADD_REGISTER and source in maybe):
+                self.unchecked.append(f"{self.names[function]}, instruction {at}")
+            elif op & 7 in (0, 1, 4, 7):
+                maybe = maybe - {to}
+
     def deepest(self, function, known):
         """(octets, functions) of the deepest chain that begins at a function"""
         if function not in known:
@@ -109,6 +131,9 @@ def main(paths):
             if octets > LIMIT:
                 failed += 1
                 print(f"{path}: {octets} octets of stack, kernel 6.1 has {LIMIT}: {' > '.join(chain)}")
+        failed += len(o.unchecked)
+        for place in o.unchecked:
+            print(f"{path}: adds to the result of a lookup before it is compared with NULL, which kernel 6.1 refuses: {place}")
     print(f"{len(paths)} objects, the deepest chain of calls takes {deepest} of {LIMIT} octets of stack")
     return failed > 0 or not paths
 

@@ -21,10 +21,11 @@ static void ask(const struct history_index *x)
 		endpoint_parse(points[i], &e);
 		who_ask(w, e, x->last_time, &a, &why);
 		who_ask(w, e, x->first_time, &a, &why);
-		for (size_t k = 0; k < x->n_intervals && k < 64; k++)
-			if (who_ask(w, (struct endpoint){ x->intervals[k].out.base, 1024 }, x->intervals[k].from, &a,
-				    &why) == WHO_FOUND &&
-			    (!a.n_holders || a.best.from > x->intervals[k].from || x->intervals[k].from > a.best.to))
+		for (size_t k = 0; k < x->mappings.n && k < 64; k++)
+			if (who_ask(w, (struct endpoint){ x->mappings.interval[k].mapping.out.base, 1024 },
+				    x->mappings.interval[k].mapping.from, &a, &why) == WHO_FOUND &&
+			    (!a.n_holders || a.best.from > x->mappings.interval[k].mapping.from ||
+			     x->mappings.interval[k].mapping.from > a.best.to))
 				__builtin_trap();
 	}
 	who_free(w);

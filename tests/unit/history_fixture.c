@@ -9,7 +9,7 @@
 #include "base/log.h"
 
 struct history_lab lab;
-const struct history_portmap_change lab_no_portmaps;
+const struct history_change lab_no_portmaps;
 struct clock_reading (*lab_machine_clock)(void);
 
 /* The other clock goes on where this one is set. */
@@ -91,11 +91,27 @@ void lab_confirm(void)
 	cr_assert_eq(history_confirm(lab.history, lab_clock().steady_ns, &err), 0, "%s", err.text);
 }
 
+int lab_change(struct history *h, const struct history_mapping *del, size_t n_del, const struct history_mapping *add,
+	       size_t n_add, const struct history_change *portmaps, const struct history_change *drains,
+	       struct error *err)
+{
+	struct history_change c = *portmaps;
+
+	c.del[FACT_MAPPING] = (struct fact_list){ (void *)(uintptr_t)del, n_del };
+	c.add[FACT_MAPPING] = (struct fact_list){ (void *)(uintptr_t)add, n_add };
+	if (drains) {
+		c.del[FACT_DRAIN] = drains->del[FACT_DRAIN];
+		c.add[FACT_DRAIN] = drains->add[FACT_DRAIN];
+	}
+	c.by = lab.by;
+	return history_change(h, &c, err);
+}
+
 void lab_add(const char *in, const char *out)
 {
 	struct history_mapping m = lab_mapping(in, out);
 	struct error err = { 0 };
 
-	cr_assert_eq(history_change(lab.history, NULL, 0, &m, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(lab.history, NULL, 0, &m, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
 	lab_confirm();
 }

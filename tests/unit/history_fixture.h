@@ -10,14 +10,20 @@
 
 struct history_lab {
 	char directory[40];
-	char state[64]; /* two levels below it */
-	int64_t now;	/* seconds; NOON at first */
-	int64_t set_by; /* by so much the clock was set in all */
+	char state[64];	      /* two levels below it */
+	int64_t now;	      /* seconds; NOON at first */
+	int64_t set_by;	      /* by so much the clock was set in all */
+	struct history_by by; /* who makes the changes of lab_change() */
 	struct history *history;
 };
 
 extern struct history_lab lab;
-extern const struct history_portmap_change lab_no_portmaps;
+extern const struct history_change lab_no_portmaps;
+
+/* history_change() of mappings, with the other kinds of one or two more changes; drains may be NULL. */
+int lab_change(struct history *h, const struct history_mapping *del, size_t n_del, const struct history_mapping *add,
+	       size_t n_add, const struct history_change *portmaps, const struct history_change *drains,
+	       struct error *err);
 
 void lab_setup(void);
 void lab_teardown(void);

@@ -268,9 +268,9 @@ static void set_portmap(struct change *c, unsigned pair, uint32_t to)
 	if (*at == to)
 		return;
 	if (*at)
-		c->gone[c->portmaps.n_del++] = walk_portmap(pair, *at);
+		c->gone[c->portmaps.del[FACT_PORTMAP].n++] = walk_portmap(pair, *at);
 	if (to)
-		c->come[c->portmaps.n_add++] = walk_portmap(pair, to);
+		c->come[c->portmaps.add[FACT_PORTMAP].n++] = walk_portmap(pair, to);
 	*at = to;
 }
 
@@ -283,7 +283,7 @@ static void take_out(struct change *c, unsigned p, bool drains)
 		c->del[c->n_del++] = told_mapping(&c->after, p);
 		return;
 	}
-	c->begun[c->drains.n_begin++] = walk_drain((struct drain){ p, p });
+	c->begun[c->drains.add[FACT_DRAIN].n++] = walk_drain((struct drain){ p, p });
 	begin_drain(&c->after, p, p);
 }
 
@@ -292,14 +292,14 @@ static void put_in(struct change *c, unsigned p, bool drains)
 	int outer = drains ? around(&c->after, mapping[p].in, false) : -1;
 
 	if (c->after.retired[p])
-		c->ended[c->drains.n_end++] = walk_drain((struct drain){ p, p });
+		c->ended[c->drains.del[FACT_DRAIN].n++] = walk_drain((struct drain){ p, p });
 	else
 		c->add[c->n_add++] = told_mapping(&c->after, p);
 	for (unsigned i = c->after.n_drains; i-- > 0;)
 		if (c->after.drain[i].pair == p && c->after.drain[i].of == p)
 			c->after.drain[i] = c->after.drain[--c->after.n_drains];
 	if (outer >= 0) {
-		c->begun[c->drains.n_begin++] = walk_drain((struct drain){ (unsigned)outer, p });
+		c->begun[c->drains.add[FACT_DRAIN].n++] = walk_drain((struct drain){ (unsigned)outer, p });
 		begin_drain(&c->after, (unsigned)outer, p);
 	}
 	c->after.in_use[p] = true;
@@ -332,7 +332,7 @@ void walk_choose(const struct tables *now, struct change *c)
 			c->after.retired[d.pair] = false;
 			c->del[c->n_del++] = told_mapping(now, d.pair);
 		} else {
-			c->ended[c->drains.n_end++] = walk_drain(d);
+			c->ended[c->drains.del[FACT_DRAIN].n++] = walk_drain(d);
 		}
 		c->after.drain[part] = c->after.drain[--c->after.n_drains];
 	} else if (first_port == GRANTS_BELOW && !walk_below(3) && now->in_use[p]) {
@@ -357,10 +357,10 @@ void walk_choose(const struct tables *now, struct change *c)
 			break;
 		}
 	}
-	c->drains.end = c->ended;
-	c->drains.begin = c->begun;
-	c->portmaps.del = c->gone;
-	c->portmaps.add = c->come;
+	c->drains.del[FACT_DRAIN].of = c->ended;
+	c->drains.add[FACT_DRAIN].of = c->begun;
+	c->portmaps.del[FACT_PORTMAP].of = c->gone;
+	c->portmaps.add[FACT_PORTMAP].of = c->come;
 	drop_grants(&c->after);
 	c->recorded = c->after;
 	settle(&c->recorded);

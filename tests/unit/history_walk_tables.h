@@ -51,8 +51,8 @@ struct change {
 	struct history_drain ended[N_PAIRS], begun[N_PAIRS];
 	struct history_portmap gone[N_PAIRS], come[N_PAIRS];
 	size_t n_del, n_add;
-	struct history_drain_change drains;
-	struct history_portmap_change portmaps;
+	struct history_change drains;
+	struct history_change portmaps;
 };
 
 /*

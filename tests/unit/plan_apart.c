@@ -105,14 +105,14 @@ static int tell_mapping(const struct ipfix *x, bool made, uint64_t ms)
 	return call(ms ? made ? "begins" : "ends" : "untimed", NULL);
 }
 
-static void forget_lists(struct history_portmap_change *p, struct history_drain_change *drains)
+/* Takes the lists of a change, as the queue does. */
+static int take_change(struct history_change *c, history_done done, void *arg)
 {
-	free(p->del);
-	free(p->add);
-	*p = (struct history_portmap_change){ 0 };
-	free(drains->end);
-	free(drains->begin);
-	*drains = (struct history_drain_change){ 0 };
+	int r = change_recorded(c->del[FACT_MAPPING].of, c->del[FACT_MAPPING].n, c->add[FACT_MAPPING].of,
+				c->add[FACT_MAPPING].n, done, arg);
+
+	history_change_free(c);
+	return r;
 }
 
 static int load_ready(struct error *err)
@@ -204,22 +204,20 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define config_warn(now, before, name)			  call("warn", NULL)
 #define fragments_configure(f, limits)			  call("fragments", NULL)
 #define sessions_on_close(m, visit, arg)		  (listener = (visit))
-#define history_queue_change(q, d, n_d, a, n_a, p, drains, by, done, arg) \
-	((void)forget_lists(p, drains), (void)(by), change_recorded(d, n_d, a, n_a, done, arg))
-#define history_queue_forget(q, arg) call("forget", NULL)
-#define history_queue_confirm(q)     call("confirm", NULL)
-#define history_queue_reconcile(q)   call("reconcile", NULL)
-#define history_queue_assume(q)	     call("assume", NULL)
-#define history_queue_rests(q, n)    ((void)(n), NULL)
-#define history_queue_holds_change(q, made, n_made, ended, n_ended, why) \
-	((void)(q), (void)(n_made), (void)(n_ended), call("holds-change", why) == 0)
-#define history_queue_holds_portmaps(q, list, n, why) (!(n) || ((void)(list), call("holds-portmaps", why) == 0))
-#define mappings_add_commit_with		      add_commit
-#define mappings_del_of				      del
-#define mappings_retire				      retire
-#define mappings_revive				      revive
-#define mappings_hold				      hold_prefix
-#define mappings_update				      update
+#define history_queue_change(q, c, done, arg)		  take_change(c, done, arg)
+#define history_queue_forget(q, arg)			  call("forget", NULL)
+#define history_queue_confirm(q)			  call("confirm", NULL)
+#define history_queue_reconcile(q)			  call("reconcile", NULL)
+#define history_queue_assume(q)				  call("assume", NULL)
+#define history_queue_rests(q, n)			  ((void)(n), NULL)
+#define history_queue_holds_change(q, c, why)		  ((void)(q), (void)(c), call("holds-change", why) == 0)
+#define history_queue_holds_portmaps(q, list, n, why)	  (!(n) || ((void)(list), call("holds-portmaps", why) == 0))
+#define mappings_add_commit_with			  add_commit
+#define mappings_del_of					  del
+#define mappings_retire					  retire
+#define mappings_revive					  revive
+#define mappings_hold					  hold_prefix
+#define mappings_update					  update
 
 #include "change/plan.c"	/* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_drains.c" /* NOLINT(bugprone-suspicious-include) */
@@ -303,7 +301,7 @@ int prepare(struct change_plan *p, int record_r, struct error *err)
 		struct error why = { "the disk is full" };
 
 		if (record_done)
-			record_done(record_arg, record_r, &why);
+			record_done(record_arg, record_r, NULL, &why);
 		record_done = NULL;
 	}
 	return r;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Records of accounting as they come, and the lines that they become: when, of which server, at which addresses. */
+#include <cjson/cJSON.h>
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -137,6 +139,54 @@ Test(accounting, a_clock_that_was_set_is_learned_again)
 	cr_expect_str_eq(given(180, "alive event=-120" SESSION), "+180 interim 10.0.0.1 a/1;", "%s", lines);
 }
 
+/* As a program that ends and begins again does. */
+static void write_and_read(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	cJSON *json;
+
+	accounting_servers_write(&servers, out);
+	fclose(out);
+	accounting_servers_free(&servers);
+	json = cJSON_Parse(text);
+	cr_assert(json, "%s", text);
+	accounting_servers_read(&servers, json);
+	cJSON_Delete(json);
+	free(text);
+}
+
+Test(accounting, names_and_clocks_of_servers_outlive_a_restart)
+{
+	given(0, "start event=-600 ip=a id=n from=f addr=10.0.0.1 session=1");
+	given(60, "alive event=-540 ip=a id=n from=f addr=10.0.0.1 session=1");
+	cr_expect(servers.news);
+	write_and_read();
+	cr_expect_str_eq(given(400, "alive event=-200 id=n from=f addr=10.0.0.1 session=1"),
+			 "+400 interim 10.0.0.1 a/1;", "%s", lines);
+	cr_expect_not(servers.news, "nothing is new");
+	write_and_read();
+	cr_expect_str_eq(given(401, "off id=n from=f"), "+401 off a/;", "%s", lines);
+}
+
+Test(accounting, servers_that_are_written_down_wrongly_are_none)
+{
+	static const char *const texts[] = { "[1,null,[]]", "{}", "\"x\"", "[{\"behind\":\"x\",\"ipv4\":7}]",
+					     "[{\"behind\":1e300}]" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		cJSON *json = cJSON_Parse(texts[i]);
+
+		accounting_servers_read(&servers, json);
+		cJSON_Delete(json);
+		cr_expect_str_eq(given(0, "start event=0" SESSION), "+0 start 10.0.0.1 a/1;", "%s", texts[i]);
+		accounting_servers_free(&servers);
+	}
+	accounting_servers_read(&servers, NULL);
+	cr_expect_eq(servers.n, 0);
+}
+
 Test(accounting, what_is_sent_again_after_more_than_a_day_is_no_line)
 {
 	given(0, "start event=0" SESSION);
@@ -188,10 +238,10 @@ Test(accounting, servers_without_number_give_way_to_each_other)
 	for (unsigned i = 0; i < 2 * ACCOUNTING_SERVERS; i++) {
 		char words[64];
 
-		snprintf(words, sizeof(words), "start ip=%u addr=10.0.0.1 event=%u", i, i);
+		snprintf(words, sizeof(words), "start ip=%u id=i%u from=f addr=10.0.0.1", i, i);
 		given(i, words);
 	}
 	cr_expect_eq(servers.n, ACCOUNTING_SERVERS);
-	cr_expect_str_eq(given(9000, "alive ip=2047 addr=10.0.0.1 event=2100"), "+2100 interim 10.0.0.1 2047/;");
-	cr_expect_str_eq(given(9000, "alive ip=7 addr=10.0.0.1 event=2100"), "+2100..+9000 interim 10.0.0.1 7/;");
+	cr_expect_str_eq(given(9000, "alive id=i2047 from=f addr=10.0.0.1"), "+9000 interim 10.0.0.1 2047/;");
+	cr_expect_str_eq(given(9000, "alive id=i7 from=f addr=10.0.0.1"), "+9000 interim 10.0.0.1 i7/;");
 }

@@ -84,7 +84,7 @@ Test(history, a_start_says_until_when_the_former_agent_lived)
 	cr_assert_eq(f.index.gaps.n, 1);
 	cr_assert_eq(f.index.gaps.at[0].from, NOON + 3600);
 	cr_assert_eq(f.index.gaps.at[0].to, NOON + 7200);
-	cr_assert_eq(f.index.n_open, 0);
+	cr_assert_eq(f.index.mappings.n_open, 0);
 	history_files_free(&f);
 }
 
@@ -97,7 +97,7 @@ Test(history, a_change_that_failed_is_taken_back_whole)
 	lab_add("10.0.0.0/24", "1.1.1.0/30");
 	history_tick(lab.history, NULL);
 	lab.now += 10;
-	cr_assert_eq(history_change(lab.history, &a, 1, &b, 1, &lab_no_portmaps, NULL, &err), 0);
+	cr_assert_eq(lab_change(lab.history, &a, 1, &b, 1, &lab_no_portmaps, NULL, &err), 0);
 	history_reconcile(lab.history, &a, 1, lab_clock().steady_ns, NULL);
 	cr_assert_str_eq(lab_events(), "start add confirm del add undo undo");
 	lab.now += DAY;
@@ -137,8 +137,8 @@ Test(history, changes_say_what_differs)
 		struct error err = { 0 };
 
 		lab_add("10.0.0.0/24", "1.1.1.0/30");
-		cr_expect_eq(history_change(lab.history, &del, changes[i].del != NULL, &added, changes[i].add != NULL,
-					    &lab_no_portmaps, NULL, &err),
+		cr_expect_eq(lab_change(lab.history, &del, changes[i].del != NULL, &added, changes[i].add != NULL,
+					&lab_no_portmaps, NULL, &err),
 			     0, "%s: %s", changes[i].name, err.text);
 		cr_expect_str_eq(lab_events(), changes[i].events, "%s: %s", changes[i].name, lab_events());
 		lab_teardown();

@@ -80,8 +80,8 @@ Test(history_blocks, mappings_are_read_back_with_their_blocks)
 		told_put_confirm(200);
 		x = told_read_back();
 		told_no_damage(&x);
-		cr_assert_eq(x.n_open, 1);
-		cr_expect(plan_blocks_same(&x.intervals[x.open[0]].blocks, &rows[i]));
+		cr_assert_eq(x.mappings.n_open, 1);
+		cr_expect(plan_blocks_same(&x.mappings.interval[x.mappings.open[0]].mapping.blocks, &rows[i]));
 		history_index_free(&x);
 	}
 }

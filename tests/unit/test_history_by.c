@@ -35,7 +35,7 @@ Test(history_by, a_user_is_named_with_the_command_and_every_word_is_quoted)
 	struct error err = { 0 };
 	char text[BY_TEXT], *line;
 
-	history_set_by(lab.history, &by);
+	lab.by = by;
 	lab_add("10.0.0.0/24", "1.1.1.0/32");
 	line = lines_of("add");
 	cr_assert(strstr(line, "\"by\":{\"what\":\"mapping add\",\"uid\":1000,\"user\":\"a\\\",\\\"uid\\\":0,"), "%s",
@@ -56,9 +56,9 @@ Test(history_by, what_the_agent_finds_in_the_tables_was_not_done_by_the_last_use
 	struct error err = { 0 };
 	struct history_drain d = { .in = m.in, .out = m.out, .of = m.in, .from = TIME_NONE };
 
+	lab.by = by;
 	lab_add("10.0.0.0/24", "1.1.1.0/32");
-	history_set_by(lab.history, &by);
-	cr_assert_eq(history_drains_present(lab.history, &d, 1), 0);
+	cr_assert_eq(history_present(lab.history, FACT_DRAIN, &d, 1), 0);
 	cr_assert_eq(history_reconcile(lab.history, &m, 1, lab_clock().steady_ns, &err), 0, "%s", err.text);
 	cr_expect(strstr(lines_of("retire"), "\"by\":{\"what\":\"tables\"}"), "%s", lines_of("retire"));
 }
@@ -69,12 +69,12 @@ Test(history_by, a_grant_is_of_growth_or_of_another_gateway)
 		{ .in = 0x0a000001, .out = 0x01010100, .port_lo = 512, .ports = 64 },
 		{ .in = 0x0a000002, .out = 0x01010100, .port_lo = 576, .ports = 64, .replicated = true }
 	};
-	const struct history_grant_change c = { .begin = g, .n_begin = 2 };
+	const struct history_change c = { .add[FACT_GRANT] = { g, 2 } };
 	struct error err = { 0 };
 	char *lines;
 
 	lab_add("10.0.0.0/24", "1.1.1.0/32");
-	cr_assert_eq(history_grants(lab.history, &c, &err), 0, "%s", err.text);
+	cr_assert_eq(history_change(lab.history, &c, &err), 0, "%s", err.text);
 	lines = lines_of("grant");
 	cr_expect(strstr(lines, "\"by\":{\"what\":\"growth\"}"), "%s", lines);
 	cr_expect(strstr(lines, "\"by\":{\"what\":\"replication\"}"), "%s", lines);
@@ -120,14 +120,14 @@ static void begin_growing(bool replicated)
 {
 	struct history_mapping m = lab_mapping("10.0.0.0/24", "1.1.1.0/32");
 	struct history_grant g = { 0x0a000001, 0x01010100, 1024, 64, replicated, TIME_NONE };
-	const struct history_grant_change c = { .begin = &g, .n_begin = 1 };
+	const struct history_change c = { .add[FACT_GRANT] = { &g, 1 } };
 	struct error err = { 0 };
 
 	m.blocks = (struct plan_blocks){ .ratio = 256, .first_port = 2048, .pitch = 200, .ports_per_host = 200 };
-	cr_assert_eq(history_change(lab.history, NULL, 0, &m, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(lab.history, NULL, 0, &m, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
 	lab_confirm();
 	lab.now += 100;
-	cr_assert_eq(history_grants(lab.history, &c, &err), 0, "%s", err.text);
+	cr_assert_eq(history_change(lab.history, &c, &err), 0, "%s", err.text);
 	lab_confirm();
 	lab.now += 100;
 	cr_assert_eq(history_tick(lab.history, &err), 0, "%s", err.text);

@@ -60,7 +60,7 @@ static void live(unsigned n)
 		struct history_portmap to = {
 			.in = { 0x0a000000, 80, 83 }, .out = { 0xc6120000 + i, 80, 83 }, .proto = 6, .from = TIME_NONE
 		};
-		const struct history_portmap_change portmaps = { .add = &to, .n_add = 1 };
+		const struct history_change portmaps = { .add[FACT_PORTMAP] = { &to, 1 } };
 		struct error err = { 0 };
 
 		snprintf(in, sizeof(in), "10.%u.%u.0/24", i / 200, i % 200);
@@ -70,12 +70,12 @@ static void live(unsigned n)
 		lab.now += 5;
 		if (i % 7 == 3)
 			lab_set_clock(i % 2 ? -20 : 30);
-		cr_assert_eq(history_change(lab.history, NULL, 0, &m, 1, &portmaps, NULL, &err), 0, "%s", err.text);
+		cr_assert_eq(lab_change(lab.history, NULL, 0, &m, 1, &portmaps, NULL, &err), 0, "%s", err.text);
 		if (i % 5)
 			lab_confirm();
 		else
 			cr_assert_eq(history_reconcile(lab.history, NULL, 0, lab_clock().steady_ns, &err), 0);
-		cr_assert_eq(history_change(lab.history, &m, 1, NULL, 0, &lab_no_portmaps, NULL, &err), 0);
+		cr_assert_eq(lab_change(lab.history, &m, 1, NULL, 0, &lab_no_portmaps, NULL, &err), 0);
 		lab_confirm();
 	}
 }
@@ -88,10 +88,10 @@ static void same_answers(void)
 
 	cr_assert_eq(history_files_read(lab.state, &plain, &err), 0);
 	cr_assert_eq(history_files_read_cached(lab.state, &cached, &err), 0);
-	cr_assert_eq(plain.index.n_intervals, cached.index.n_intervals);
+	cr_assert_eq(plain.index.mappings.n, cached.index.mappings.n);
 	cr_assert_eq(plain.index.times.n, cached.index.times.n);
 	cr_assert_eq(plain.index.portmaps.n_open, cached.index.portmaps.n_open);
-	cr_assert_eq(plain.index.n_open, cached.index.n_open);
+	cr_assert_eq(plain.index.mappings.n_open, cached.index.mappings.n_open);
 	cr_assert_eq(cached.index.n_damages, 0, "%s", cached.index.damages->text);
 	cr_assert_str_eq(plain.index.hash, cached.index.hash);
 	cr_assert_eq(plain.end, cached.end);
@@ -121,14 +121,14 @@ Test(history_cache, answers_are_those_of_the_history)
 	struct stat st;
 
 	live(100);
-	cr_assert_eq(history_change(lab.history, NULL, 0, &stays, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(lab.history, NULL, 0, &stays, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
 	lab_confirm();
 	write_cache();
 	cr_assert_eq(stat(path, &st), 0);
 	cr_expect_eq(saved(), st.st_size);
 	same_answers();
 	/* And with lines that have come since. */
-	cr_assert_eq(history_change(lab.history, &stays, 1, NULL, 0, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(lab.history, &stays, 1, NULL, 0, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
 	lab_confirm();
 	live(101);
 	cr_expect_eq(saved(), st.st_size);

@@ -50,7 +50,7 @@ static void replace(const char *old, const char *new)
 	struct history_mapping a = lab_mapping(old, "1.1.1.0/30"), b = lab_mapping(new, "1.1.1.0/30");
 	struct error err = { 0 };
 
-	cr_assert_eq(history_change(lab.history, &a, 1, &b, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(lab.history, &a, 1, &b, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
 }
 
 Test(history_certainty, from_a_record_to_its_confirmation_both_are_named)
@@ -398,18 +398,18 @@ Test(history_certainty, a_drain_that_the_tables_lack_or_the_history_is_named)
 	struct history_mapping m = lab_mapping("10.0.0.0/24", "1.1.1.0/30"),
 			       in = lab_mapping("10.0.0.0/30", "1.1.2.0/32");
 	struct history_drain d = { .in = m.in, .out = m.out, .of = in.in, .from = TIME_NONE };
-	const struct history_drain_change begun = { .begin = &d, .n_begin = 1 };
+	const struct history_change begun = { .add[FACT_DRAIN] = { &d, 1 } };
 	struct error err = { 0 };
 
 	lab_add("10.0.0.0/24", "1.1.1.0/30");
-	cr_expect(history_holds_drains(lab.history, NULL, 0, &err), "%s", err.text);
-	cr_expect_not(history_holds_drains(lab.history, &d, 1, &err));
+	cr_expect(history_holds(lab.history, FACT_DRAIN, NULL, 0, &err), "%s", err.text);
+	cr_expect_not(history_holds(lab.history, FACT_DRAIN, &d, 1, &err));
 	cr_expect_str_eq(err.text, "the drain of 10.0.0.0/30 to 1.1.1.0/30 is in the tables, and not in the history",
 			 "%s", err.text);
-	cr_assert_eq(history_change(lab.history, NULL, 0, &in, 1, &lab_no_portmaps, &begun, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(lab.history, NULL, 0, &in, 1, &lab_no_portmaps, &begun, &err), 0, "%s", err.text);
 	lab_confirm();
-	cr_expect(history_holds_drains(lab.history, &d, 1, &err), "%s", err.text);
-	cr_expect_not(history_holds_drains(lab.history, NULL, 0, &err));
+	cr_expect(history_holds(lab.history, FACT_DRAIN, &d, 1, &err), "%s", err.text);
+	cr_expect_not(history_holds(lab.history, FACT_DRAIN, NULL, 0, &err));
 	cr_expect_str_eq(err.text, "the drain of 10.0.0.0/30 to 1.1.1.0/30 is in the history, and not in the tables",
 			 "%s", err.text);
 }
@@ -426,7 +426,7 @@ Test(history_certainty, mappings_that_a_start_adds_without_a_record_are_in_it_al
 	lab.now += 2;
 	cr_assert_eq(history_assume(lab.history, &m, 1, lab.now - 1, &err), 0, "%s", err.text);
 	cr_expect_str_eq(lab_events(), "start start", "%s", lab_events());
-	cr_expect(history_holds(lab.history, &m, 1, &err), "%s", err.text);
+	cr_expect(history_holds(lab.history, FACT_MAPPING, &m, 1, &err), "%s", err.text);
 	cr_expect_str_eq(who_had(NOON - 1), "no record", "%s", who_had(NOON - 1));
 	cr_expect_str_eq(who_had(NOON), "no record", "%s", who_had(NOON));
 	cr_expect_str_eq(who_had(NOON + 100), "no record", "%s", who_had(NOON + 100));

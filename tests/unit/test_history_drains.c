@@ -11,6 +11,7 @@
 
 #include <detnat/mapping.h>
 
+#include "history_fixture.h"
 #include "base/log.h"
 #include "history/history_read.h"
 #include "history/history_record.h"
@@ -222,13 +223,15 @@ Test(history_drains, who_names_the_owner_of_both_endpoints)
 		cr_assert_eq(history_record_write(out, &start, &tip), 0);
 		for (unsigned k = 0; k < MAX_LINES && cases[i].lines[k].time; k++) {
 			const struct line *l = &cases[i].lines[k];
-			struct history_record r = { .time = l->time,
-						    .event = l->event,
-						    .mapping = mapping[l->pair],
-						    .drain = { mapping[l->pair].in, mapping[l->pair].out,
-							       mapping[l->of].in, l->time } };
+			struct history_record r = { .time = l->time, .event = l->event };
 
-			r.mapping.from = l->time;
+			if (l->event == EVENT_RETIRE || l->event == EVENT_DRAINED) {
+				r.drain = (struct history_drain){ mapping[l->pair].in, mapping[l->pair].out,
+								  mapping[l->of].in, l->time };
+			} else {
+				r.mapping = mapping[l->pair];
+				r.mapping.from = l->time;
+			}
 			cr_assert_eq(history_record_write(out, &r, &tip), 0);
 			if (k + 1 < MAX_LINES && cases[i].lines[k + 1].time == l->time)
 				continue;
@@ -359,7 +362,7 @@ static void tell_drains(void)
 
 	for (unsigned i = 0; i < n_drains; i++)
 		list[i] = drain_of(drains[i]);
-	cr_assert_eq(history_drains_present(history, list, n_drains), 0);
+	cr_assert_eq(history_present(history, FACT_DRAIN, list, n_drains), 0);
 }
 
 static void begin(void)
@@ -385,10 +388,10 @@ static bool inside_taken(unsigned pair)
 /* One mapping is deleted, or begins to drain, or has drained; one is added, or taken into use again. */
 static void change(void)
 {
-	static const struct history_portmap_change no_portmaps;
+	static const struct history_change no_portmaps;
 	struct history_mapping present[N_PAIRS], del[1], add[1];
 	struct history_drain ended[2], begun[2];
-	struct history_drain_change c = { ended, begun, 0, 0 };
+	struct history_change c = { .del[FACT_DRAIN] = { ended, 0 }, .add[FACT_DRAIN] = { begun, 0 } };
 	struct error err = { 0 };
 	bool drain = below(3), fails = !below(8), killed = !below(8);
 	unsigned p = below(N_PAIRS), n_del = 0, n_add = 0, part = n_drains ? below(n_drains) : 0;
@@ -400,18 +403,18 @@ static void change(void)
 	int outer = adds && !replaced && drain ? around(mapping[q].in, false) : -1;
 
 	if (part_ends)
-		ended[c.n_end++] = drain_of(drains[part]);
+		ended[c.del[FACT_DRAIN].n++] = drain_of(drains[part]);
 	if (deletes && (ends || !drain))
 		del[n_del++] = mapping[p];
 	if (deletes && !ends && drain)
-		begun[c.n_begin++] = drain_of((struct drain){ p, p });
+		begun[c.add[FACT_DRAIN].n++] = drain_of((struct drain){ p, p });
 	if (adds && !retired[q])
 		add[n_add++] = mapping[q];
 	if (adds && retired[q])
-		ended[c.n_end++] = drain_of((struct drain){ q, q });
+		ended[c.del[FACT_DRAIN].n++] = drain_of((struct drain){ q, q });
 	if (outer >= 0)
-		begun[c.n_begin++] = drain_of((struct drain){ (unsigned)outer, q });
-	cr_assert_eq(history_change(history, del, n_del, add, n_add, &no_portmaps, &c, &err), 0, "%s", err.text);
+		begun[c.add[FACT_DRAIN].n++] = drain_of((struct drain){ (unsigned)outer, q });
+	cr_assert_eq(lab_change(history, del, n_del, add, n_add, &no_portmaps, &c, &err), 0, "%s", err.text);
 	if (!fails && part_ends)
 		drains[part] = drains[--n_drains];
 	if (!fails && deletes) {

@@ -25,10 +25,10 @@ static struct history_grant grant(uint32_t host, uint16_t port_lo)
 
 static int change(struct history_grant *end, size_t n_end, struct history_grant *begin, size_t n_begin)
 {
-	const struct history_grant_change c = { end, begin, n_end, n_begin };
+	const struct history_change c = { .del[FACT_GRANT] = { end, n_end }, .add[FACT_GRANT] = { begin, n_begin } };
 	struct error err = { 0 };
 
-	return history_grants(lab.history, &c, &err);
+	return history_change(lab.history, &c, &err);
 }
 
 static size_t open_grants(struct history_grant **ret)
@@ -63,7 +63,7 @@ Test(history_grants, a_group_is_written_before_it_takes_effect_and_confirmed_onc
 	cr_expect_eq(group[1].from, NOON + 10);
 	cr_assert_str_eq(lab_events(), "start add confirm grant grant confirm grant confirm", "%s", lab_events());
 	cr_assert_eq(open_grants(&list), 1);
-	cr_assert(history_grant_same(list, &group[1]) && list->from == NOON + 10);
+	cr_assert(fact_rows[FACT_GRANT].same(list, &group[1]) && list->from == NOON + 10);
 	free(list);
 }
 
@@ -80,14 +80,14 @@ Test(history_grants, what_did_not_take_effect_is_taken_back)
 	cr_assert_eq(change(&group[0], 1, &group[1], 2), 0);
 	/* Only the last one has come, and the first one is still there. */
 	group[1] = group[2];
-	cr_assert_eq(history_grants_present(lab.history, group, 2), 0);
+	cr_assert_eq(history_present(lab.history, FACT_GRANT, group, 2), 0);
 	cr_assert_eq(history_reconcile(lab.history, &m, 1, lab_clock().steady_ns, &err), 0);
 	cr_assert_str_eq(lab_events(), "start add confirm grant confirm grant grant grant undo undo", "%s",
 			 lab_events());
 	cr_assert_eq(open_grants(&list), 2);
-	cr_expect(history_grant_same(&list[0], &group[0]) && history_grant_same(&list[1], &group[2]));
-	cr_expect(history_holds_grants(lab.history, group, 2, &err), "%s", err.text);
-	cr_expect(!history_holds_grants(lab.history, group, 1, &err));
+	cr_expect(fact_rows[FACT_GRANT].same(&list[0], &group[0]) && fact_rows[FACT_GRANT].same(&list[1], &group[2]));
+	cr_expect(history_holds(lab.history, FACT_GRANT, group, 2, &err), "%s", err.text);
+	cr_expect(!history_holds(lab.history, FACT_GRANT, group, 1, &err));
 	cr_expect_str_eq(err.text, "the grant of 1.1.1.0:640-703 to 10.0.0.3 is in the history, and not in the tables",
 			 "%s", err.text);
 	free(list);
@@ -102,10 +102,10 @@ Test(history_grants, with_their_mapping_grants_end_and_its_return_brings_them_ba
 	lab_add("10.0.0.0/24", "1.1.1.0/32");
 	cr_assert_eq(change(NULL, 0, group, 2), 0);
 	lab_confirm();
-	cr_assert_eq(history_change(lab.history, &m, 1, NULL, 0, &lab_no_portmaps, NULL, &err), 0);
+	cr_assert_eq(lab_change(lab.history, &m, 1, NULL, 0, &lab_no_portmaps, NULL, &err), 0);
 	cr_expect_eq(open_grants(&list), 0);
 	free(list);
-	cr_assert_eq(history_grants_present(lab.history, group, 2), 0);
+	cr_assert_eq(history_present(lab.history, FACT_GRANT, group, 2), 0);
 	cr_assert_eq(history_reconcile(lab.history, &m, 1, lab_clock().steady_ns, &err), 0);
 	cr_assert_str_eq(lab_events(), "start add confirm grant grant confirm del undo", "%s", lab_events());
 	cr_expect_eq(open_grants(&list), 2);
@@ -125,7 +125,7 @@ static int replace(struct history_mapping del, struct history_mapping add)
 {
 	struct error err = { 0 };
 
-	return history_change(lab.history, &del, 1, &add, 1, &lab_no_portmaps, NULL, &err);
+	return lab_change(lab.history, &del, 1, &add, 1, &lab_no_portmaps, NULL, &err);
 }
 
 /* The holder of an endpoint at a time; 0: nobody. */
@@ -160,7 +160,7 @@ Test(history_grants, those_that_a_mapping_with_other_blocks_still_has_go_on_in_i
 	cr_assert_str_eq(lab_events(), "start add confirm grant grant grant confirm del add grant grant confirm", "%s",
 			 lab_events());
 	cr_assert_eq(open_grants(&list), 2);
-	cr_expect(history_grant_same(&list[0], &group[0]) && history_grant_same(&list[1], &group[1]));
+	cr_expect(fact_rows[FACT_GRANT].same(&list[0], &group[0]) && fact_rows[FACT_GRANT].same(&list[1], &group[1]));
 	free(list);
 	lab.now += 10;
 	for (int64_t t = NOON + 1; t < NOON + 20; t++)
@@ -178,13 +178,13 @@ Test(history_grants, a_change_of_blocks_that_failed_leaves_each_grant_once)
 	cr_assert_eq(change(NULL, 0, group, 2), 0);
 	lab_confirm();
 	cr_assert_eq(replace(m, smaller(240)), 0);
-	cr_assert_eq(history_grants_present(lab.history, group, 2), 0);
+	cr_assert_eq(history_present(lab.history, FACT_GRANT, group, 2), 0);
 	cr_assert_eq(history_reconcile(lab.history, &m, 1, lab_clock().steady_ns, &err), 0);
 	cr_assert_str_eq(lab_events(), "start add confirm grant grant confirm del add grant grant undo undo undo undo",
 			 "%s", lab_events());
 	cr_assert_eq(open_grants(&list), 2);
 	free(list);
-	cr_expect(history_holds_grants(lab.history, group, 2, &err), "%s", err.text);
+	cr_expect(history_holds(lab.history, FACT_GRANT, group, 2, &err), "%s", err.text);
 }
 
 Test(history_grants, the_end_of_a_mapping_that_took_effect_is_not_taken_back_for_a_grant)
@@ -200,7 +200,7 @@ Test(history_grants, the_end_of_a_mapping_that_took_effect_is_not_taken_back_for
 	lab.now += 10;
 	cr_assert_eq(replace(m, other), 0);
 	/* The tables say so for a moment, as where it is closed later. */
-	cr_assert_eq(history_grants_present(lab.history, group, 1), 0);
+	cr_assert_eq(history_present(lab.history, FACT_GRANT, group, 1), 0);
 	cr_assert_eq(history_reconcile(lab.history, &other, 1, lab_clock().steady_ns, &err), 0);
 	cr_assert_str_eq(lab_events(), "start add confirm grant confirm del add grant confirm", "%s", lab_events());
 	cr_assert_eq(open_grants(&list), 1);
@@ -225,7 +225,7 @@ Test(history_grants, a_list_has_them_in_lines_of_limited_length)
 	cr_assert(strstr(lab_events(), "grant confirm grants grants grants daily"), "%s", lab_events());
 	cr_assert_eq(open_grants(&list), MANY);
 	for (unsigned i = 0; i < MANY; i++)
-		cr_assert(history_grant_same(&list[i], &many[i]) && list[i].from == NOON);
+		cr_assert(fact_rows[FACT_GRANT].same(&list[i], &many[i]) && list[i].from == NOON);
 	free(list);
 }
 
@@ -260,7 +260,7 @@ static void begin_again(const struct history_grant *list, size_t n)
 	struct error err = { 0 };
 
 	cr_assert_eq(history_open(lab.state, -1, &lab.history, &err), 0, "%s", err.text);
-	cr_assert_eq(history_grants_present(lab.history, list, n), 0);
+	cr_assert_eq(history_present(lab.history, FACT_GRANT, list, n), 0);
 	cr_assert_eq(history_begin(lab.history, true, &m, 1), 0);
 	cr_assert_eq(history_settle(lab.history, &err), 0, "%s", err.text);
 }
@@ -431,8 +431,9 @@ Test(history_grants, rest_after_a_start_with_a_new_datapath)
 	cr_assert_eq(history_begin(lab.history, false, NULL, 0), 0);
 	cr_assert_eq(history_rested_grants(lab.history, 60, &list, &n), 0);
 	cr_assert_eq(n, 2);
-	cr_expect(history_grant_same(&list[0], &two[0]) && list[0].from == NOON + 100);
-	cr_expect(history_grant_same(&list[1], &two[1]) && list[1].from == NOON + 150, "it was there until now");
+	cr_expect(fact_rows[FACT_GRANT].same(&list[0], &two[0]) && list[0].from == NOON + 100);
+	cr_expect(fact_rows[FACT_GRANT].same(&list[1], &two[1]) && list[1].from == NOON + 150,
+		  "it was there until now");
 	free(list);
 	cr_assert_eq(history_rested_grants(lab.history, 40, &list, &n), 0);
 	cr_assert_eq(n, 1);

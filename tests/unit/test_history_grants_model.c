@@ -11,6 +11,7 @@
 
 #include <detnat/growth.h>
 
+#include "history_fixture.h"
 #include "base/log.h"
 #include "history/history_read.h"
 #include "history/history_who.h"
@@ -131,17 +132,17 @@ static unsigned n_steps;
 static void write_group(void)
 {
 	struct history_grant ends[GROUP], begins[GROUP];
-	struct history_grant_change c = { .end = ends, .begin = begins };
+	struct history_change c = { .del[FACT_GRANT] = { ends, 0 }, .add[FACT_GRANT] = { begins, 0 } };
 	struct error err = { 0 };
 
 	for (unsigned i = 0; i < n_steps; i++) {
 		if (step[i].was)
-			ends[c.n_end++] = grant_of(step[i].addr, step[i].unit, step[i].was);
+			ends[c.del[FACT_GRANT].n++] = grant_of(step[i].addr, step[i].unit, step[i].was);
 		if (step[i].then)
-			begins[c.n_begin++] = grant_of(step[i].addr, step[i].unit, step[i].then);
+			begins[c.add[FACT_GRANT].n++] = grant_of(step[i].addr, step[i].unit, step[i].then);
 	}
-	cr_assert_eq(history_grants(history, &c, &err), 0, "%s", err.text);
-	n_grants += c.n_begin;
+	cr_assert_eq(history_change(history, &c, &err), 0, "%s", err.text);
+	n_grants += c.add[FACT_GRANT].n;
 	known = n_steps ? now : known;
 }
 
@@ -200,7 +201,7 @@ static void tell_present(void)
 		for (unsigned u = 0; u < UNITS; u += units)
 			if (now_has[a][u])
 				list[n++] = grant_of(a, u, now_has[a][u]);
-	cr_assert_eq(history_grants_present(history, list, n), 0);
+	cr_assert_eq(history_present(history, FACT_GRANT, list, n), 0);
 }
 
 static void confirm(void)
@@ -223,10 +224,10 @@ static void begin(bool taken_over)
 static void change_mapping(bool add)
 {
 	const struct history_mapping m = whole();
-	const struct history_portmap_change none = { 0 };
+	const struct history_change none = { 0 };
 	struct error err = { 0 };
 
-	cr_assert_eq(history_change(history, &m, !add, &m, add, &none, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(history, &m, !add, &m, add, &none, NULL, &err), 0, "%s", err.text);
 	confirm();
 	known = now;
 }

@@ -117,18 +117,19 @@ static void print_index(FILE *out, const struct history_index *x)
 {
 	char a[SPAN_TEXT], b[SPAN_TEXT], c[SPAN_TEXT];
 
-	for (size_t i = 0; i < x->n_intervals; i++) {
-		const struct history_interval *v = &x->intervals[i];
+	for (size_t i = 0; i < x->mappings.n; i++) {
+		const struct history_interval *v = &x->mappings.interval[i];
 
-		fprintf(out, "mapping %s %s " INTERVAL, prefix_format(v->in.base, v->in.plen, a),
-			prefix_format(v->out.base, v->out.plen, b), OF_INTERVAL(v, v->from));
+		fprintf(out, "mapping %s %s " INTERVAL, prefix_format(v->mapping.in.base, v->mapping.in.plen, a),
+			prefix_format(v->mapping.out.base, v->mapping.out.plen, b), OF_INTERVAL(v, v->mapping.from));
 	}
-	print_pauses(out, &x->pauses);
+	print_pauses(out, &x->mappings.pauses);
 	for (size_t i = 0; i < x->portmaps.n; i++) {
 		const struct portmap_interval *v = &x->portmaps.interval[i];
 
-		fprintf(out, "portmap %u %s:%u %s:%u " INTERVAL, v->proto, addr_format(v->in.addr, a), v->in.port,
-			addr_format(v->out.addr, b), v->out.port, OF_INTERVAL(v, v->from));
+		fprintf(out, "portmap %u %s:%u %s:%u " INTERVAL, v->portmap.proto, addr_format(v->portmap.in.addr, a),
+			v->portmap.in.first, addr_format(v->portmap.out.addr, b), v->portmap.out.first,
+			OF_INTERVAL(v, v->portmap.from));
 	}
 	print_pauses(out, &x->portmaps.pauses);
 	for (size_t i = 0; i < x->drains.n; i++) {
@@ -150,7 +151,7 @@ static void print_index(FILE *out, const struct history_index *x)
 		fprintf(out, "damage at %llu: %s\n", (unsigned long long)x->damages[i].line, x->damages[i].text);
 	fprintf(out, "lines %llu number %llu settled %llu change %llu to %llu, open %zu, from %lld to %lld%s%s\n",
 		(unsigned long long)x->lines, (unsigned long long)x->number, (unsigned long long)x->settled,
-		(unsigned long long)x->last_change, (unsigned long long)x->change_end, x->n_open,
+		(unsigned long long)x->last_change, (unsigned long long)x->change_end, x->mappings.n_open,
 		from_t0(x->first_time), from_t0(x->last_time), x->in_change ? ", in a change" : "",
 		x->lost ? ", lost" : "");
 }

@@ -14,6 +14,7 @@
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
 
+#include "history_fixture.h"
 #include "base/address.h"
 #include "base/log.h"
 #include "history/history_read.h"
@@ -28,7 +29,7 @@
 #define MAX_HELD  20000
 #define MAX_TIMES 40000
 
-static const struct history_portmap_change no_portmaps;
+static const struct history_change no_portmaps;
 
 /*
  * Mappings to choose from; those whose outside prefixes overlap, or whose inside prefixes are equal, are never there at
@@ -218,7 +219,7 @@ static void write_change(const struct change_plan *c)
 {
 	struct error err;
 
-	cr_assert_eq(history_change(history, c->del, c->n_del, c->add, c->n_add, &no_portmaps, NULL, &err), 0, "%s",
+	cr_assert_eq(lab_change(history, c->del, c->n_del, c->add, c->n_add, &no_portmaps, NULL, &err), 0, "%s",
 		     err.text);
 	if (c->n_del || c->n_add)
 		note_time();

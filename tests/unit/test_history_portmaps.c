@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "history_fixture.h"
 #include "base/log.h"
 #include "history/history_read.h"
 #include "history/history_who.h"
@@ -124,7 +125,7 @@ static void tell_present(const struct endpoint state[N_PLACES])
 {
 	struct history_portmap list[N_PLACES];
 
-	cr_assert_eq(history_portmaps_present(history, list, list_of(state, list)), 0);
+	cr_assert_eq(history_present(history, FACT_PORTMAP, list, list_of(state, list)), 0);
 }
 
 /* Up to three ranges end, begin, or lead elsewhere. */
@@ -172,15 +173,13 @@ static void confirm(void)
 static void write_change(bool with_mapping)
 {
 	struct history_portmap del[N_PLACES], add[N_PLACES];
-	const struct history_portmap_change c = { .del = del,
-						  .n_del = differences(now_at, planned, del),
-						  .add = add,
-						  .n_add = differences(planned, now_at, add) };
+	const struct history_change c = { .del[FACT_PORTMAP] = { del, differences(now_at, planned, del) },
+					  .add[FACT_PORTMAP] = { add, differences(planned, now_at, add) } };
 	const struct history_mapping m = whole();
 	struct error err;
 
-	cr_assert_eq(history_change(history, NULL, 0, &m, with_mapping, &c, NULL, &err), 0, "%s", err.text);
-	if (c.n_del || c.n_add || with_mapping)
+	cr_assert_eq(lab_change(history, NULL, 0, &m, with_mapping, &c, NULL, &err), 0, "%s", err.text);
+	if (c.del[FACT_PORTMAP].n || c.add[FACT_PORTMAP].n || with_mapping)
 		note_time();
 }
 
@@ -424,10 +423,13 @@ static void compare_at(struct who *w, unsigned port, int64_t t)
 	}
 	expect(a.n_portmaps == n, "port %u at %ld: %u portmaps, not %u", ports[port], (long)t, a.n_portmaps, n);
 	for (unsigned i = 0; i < n; i++) {
-		expect(same(a.portmap[i].in, wanted[i]->in), "port %u at %ld", ports[port], (long)t);
-		expect(a.portmap[i].from == wanted[i]->from && a.portmap[i].to == wanted[i]->late,
-		       "port %u at %ld: %ld to %ld, not %ld to %ld", ports[port], (long)t, (long)a.portmap[i].from,
-		       (long)a.portmap[i].to, (long)wanted[i]->from, (long)wanted[i]->late);
+		expect(same((struct endpoint){ a.portmap[i].portmap.in.addr, a.portmap[i].portmap.in.first },
+			    wanted[i]->in),
+		       "port %u at %ld", ports[port], (long)t);
+		expect(a.portmap[i].portmap.from == wanted[i]->from && a.portmap[i].to == wanted[i]->late,
+		       "port %u at %ld: %ld to %ld, not %ld to %ld", ports[port], (long)t,
+		       (long)a.portmap[i].portmap.from, (long)a.portmap[i].to, (long)wanted[i]->from,
+		       (long)wanted[i]->late);
 	}
 	if (below_blocks)
 		expect(a.best.in_addr == wanted[0]->in.addr, "port %u at %ld", ports[port], (long)t);
@@ -506,7 +508,7 @@ Test(history_portmaps, a_change_that_was_cut_short_is_recorded_as_far_as_it_went
 		history_close(history);
 		pass();
 		begin(true);
-		cr_assert(history_holds_portmaps(history, list, list_of(now_at, list), NULL));
+		cr_assert(history_holds(history, FACT_PORTMAP, list, list_of(now_at, list), NULL));
 		w = read_back();
 		for (unsigned i = 0; i < N_PLACES; i++) {
 			struct who_answer a;
@@ -515,7 +517,10 @@ Test(history_portmaps, a_change_that_was_cut_short_is_recorded_as_far_as_it_went
 			bool there = false;
 
 			for (unsigned k = 0; result == WHO_FOUND && k < a.n_portmaps; k++)
-				there |= a.portmap[k].proto == protos[i / N_PORTS] && same(a.portmap[k].in, now_at[i]);
+				there |= a.portmap[k].portmap.proto == protos[i / N_PORTS] &&
+					 same((struct endpoint){ a.portmap[k].portmap.in.addr,
+								 a.portmap[k].portmap.in.first },
+					      now_at[i]);
 			if (now_at[i].addr && (out_of(i).port < 1024 || now_at[i].addr == OWNER))
 				cr_assert(there, "place %u after attempt %u", i, attempt);
 			else
@@ -540,25 +545,33 @@ Test(history_portmaps, a_portmap_that_the_datapath_lost_or_gained_is_noticed)
 	confirm();
 	n = list_of(now_at, list);
 	cr_assert_eq(n, 1, "two ports of one range");
-	cr_expect(history_holds_portmaps(history, list, n, NULL));
-	cr_expect_not(history_holds_portmaps(history, list, 0, &err));
+	cr_expect(history_holds(history, FACT_PORTMAP, list, n, NULL));
+	cr_expect_not(history_holds(history, FACT_PORTMAP, list, 0, &err));
 	cr_expect_str_eq(err.text,
 			 "portmap tcp 192.0.2.0:442 to 10.0.0.1:8443 is in the history, and not in the tables", "%s",
 			 err.text);
 	memcpy(more, now_at, sizeof(more));
 	more[5] = (struct endpoint){ IN_ADDR + 2, 22 };
 	n = list_of(more, list);
-	cr_expect_not(history_holds_portmaps(history, list, n, &err));
+	cr_expect_not(history_holds(history, FACT_PORTMAP, list, n, &err));
 	cr_expect(strstr(err.text, " is in the tables, and not in the history"), "%s", err.text);
 	memcpy(more, now_at, sizeof(more));
 	more[3].port++;
 	n = list_of(more, list);
-	cr_expect_not(history_holds_portmaps(history, list, n, NULL), "it leads elsewhere");
+	cr_expect_not(history_holds(history, FACT_PORTMAP, list, n, NULL), "it leads elsewhere");
+}
+
+static bool holds(struct history_portmap *made, struct history_portmap *ended, struct error *err)
+{
+	const struct history_change c = { .add[FACT_PORTMAP] = { made, made != NULL },
+					  .del[FACT_PORTMAP] = { ended, ended != NULL } };
+
+	return history_holds_change(history, &c, err);
 }
 
 Test(history_portmaps, one_port_is_compared_with_what_the_tables_have_there)
 {
-	struct history_portmap there, other;
+	struct history_portmap there, other, gone;
 	struct error err = { 0 };
 
 	begin_afresh();
@@ -568,12 +581,11 @@ Test(history_portmaps, one_port_is_compared_with_what_the_tables_have_there)
 	confirm();
 	there = other = portmap_of(2, now_at[2]);
 	other.in.first++;
-	cr_expect(history_holds_portmap(history, protos[2 / N_PORTS], out_of(2), &there, &err));
-	cr_expect(history_holds_portmap(history, protos[3 / N_PORTS], out_of(3), NULL, &err));
-	cr_expect_not(history_holds_portmap(history, protos[2 / N_PORTS], out_of(2), NULL, &err));
+	gone = portmap_of(3, (struct endpoint){ IN_ADDR, 80 });
+	cr_expect(holds(&there, NULL, &err) && holds(NULL, &gone, &err));
+	cr_expect_not(holds(NULL, &there, &err));
 	cr_expect(strstr(err.text, " is in the history, and not in the tables"), "%s", err.text);
-	cr_expect_not(history_holds_portmap(history, protos[2 / N_PORTS], out_of(2), &other, &err),
-		      "it leads elsewhere");
-	cr_expect_not(history_holds_portmap(history, protos[3 / N_PORTS], out_of(3), &there, &err));
+	cr_expect_not(holds(&other, NULL, &err), "it leads elsewhere");
+	cr_expect_not(holds(&gone, NULL, &err));
 	cr_expect(strstr(err.text, " is in the tables, and not in the history"), "%s", err.text);
 }

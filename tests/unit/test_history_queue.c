@@ -25,7 +25,6 @@ static int64_t set_by;
 static struct datapath d;
 static struct mappings *m;
 static struct portmaps *p;
-static struct history_portmap_change portmaps;
 static const struct history_by by = { .what = BY_START };
 static struct event_base *base;
 static struct history_queue *q;
@@ -86,10 +85,11 @@ struct answer {
 	struct error err;
 };
 
-static void answered(void *arg, int r, const struct error *why)
+static void answered(void *arg, int r, const struct history_change *c, const struct error *why)
 {
 	struct answer *a = arg;
 
+	(void)c;
 	a->n++;
 	a->r = r;
 	a->err = *why;
@@ -97,9 +97,11 @@ static void answered(void *arg, int r, const struct error *why)
 
 static void change(const char *in, const char *out, struct answer *a)
 {
-	struct history_mapping add = mapping(in, out);
+	struct history_mapping *add = malloc(sizeof(*add));
+	struct history_change c = { .add[FACT_MAPPING] = { add, 1 }, .by = by };
 
-	cr_assert_eq(history_queue_change(q, NULL, 0, &add, 1, &portmaps, NULL, &by, answered, a), 0);
+	*add = mapping(in, out);
+	cr_assert_eq(history_queue_change(q, &c, answered, a), 0);
 	cr_assert_eq(a->n, 0, "never from within");
 }
 
@@ -286,8 +288,8 @@ Test(history_queue, mappings_that_came_without_a_record_are_in_that_of_the_start
 	cr_assert(history_queue_holds(q, NULL));
 	cr_assert_str_eq(events(), "start");
 	cr_assert_eq(history_files_read(state, &f, &err), 0);
-	cr_assert_eq(f.index.n_open, 1);
-	cr_assert_eq(f.index.intervals[f.index.open[0]].from, NOON);
+	cr_assert_eq(f.index.mappings.n_open, 1);
+	cr_assert_eq(f.index.mappings.interval[f.index.mappings.open[0]].mapping.from, NOON);
 	history_files_free(&f);
 	history_queue_close(q, EVENT_STOP);
 }
@@ -297,22 +299,23 @@ struct granting {
 	int64_t from;
 };
 
-static void granted(void *arg, int r, const struct history_grant_change *c, const struct error *why)
+static void granted(void *arg, int r, const struct history_change *c, const struct error *why)
 {
 	struct granting *g = arg;
 
 	g->n++;
 	g->r = r;
-	g->from = c->n_begin ? c->begin[0].from : TIME_NONE;
+	g->from = c->add[FACT_GRANT].n ? ((struct history_grant *)c->add[FACT_GRANT].of)->from : TIME_NONE;
 }
 
 static void grant(uint16_t port_lo, struct granting *g)
 {
-	struct history_grant_change c = { .begin = calloc(1, sizeof(*c.begin)), .n_begin = 1 };
+	struct history_grant *begin = malloc(sizeof(*begin));
+	struct history_change c = { .add[FACT_GRANT] = { begin, 1 } };
 
-	c.begin[0] = (struct history_grant){ 0x0a000001, 0x01010100, port_lo, 64, false, TIME_NONE };
-	cr_assert_eq(history_queue_grants(q, &c, granted, g), 0);
-	cr_assert(!c.begin && !g->n, "never from within");
+	*begin = (struct history_grant){ 0x0a000001, 0x01010100, port_lo, 64, false, TIME_NONE };
+	cr_assert_eq(history_queue_change(q, &c, granted, g), 0);
+	cr_assert(!c.add[FACT_GRANT].of && !g->n, "never from within");
 }
 
 static void run_until_granted(const struct granting *g)

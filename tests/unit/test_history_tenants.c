@@ -106,7 +106,7 @@ Test(history_tenants, a_list_tells_the_tenant_of_a_mapping_that_had_none)
 	struct history_index x = told_read_back();
 
 	told_no_damage(&x);
-	cr_expect_eq(x.n_intervals, 1);
+	cr_expect_eq(x.mappings.n, 1);
 	cr_expect_str_eq(ask(&x, POINT, 199), "10.0.0.0 of ispA");
 	history_index_free(&x);
 }
@@ -155,7 +155,7 @@ Test(history_tenants, a_portmap_to_the_same_endpoint_of_another_tenant_is_anothe
 
 	told_no_damage(&x);
 	cr_expect_eq(x.portmaps.n, 2);
-	cr_expect_str_eq(x.portmaps.interval[1].tenant, "ispB");
+	cr_expect_str_eq(x.portmaps.interval[1].portmap.tenant, "ispB");
 	cr_expect_str_eq(ask(&x, "1.1.1.0:80", 150), "10.0.0.5 of ispA");
 	cr_expect_str_eq(ask(&x, "1.1.1.0:80", 250), "10.0.0.5 of ispB");
 	history_index_free(&x);
@@ -192,7 +192,7 @@ static void change(const struct history_mapping *del, size_t n_del, const struct
 {
 	struct error err;
 
-	cr_assert_eq(history_change(lab.history, del, n_del, add, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(lab.history, del, n_del, add, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
 	lab_confirm();
 	lab.now += 60;
 }
@@ -205,11 +205,11 @@ static void expect_tenants(const char *wanted)
 	char said[256] = "";
 
 	cr_assert_eq(history_files_read(lab.state, &f, &err), 0);
-	for (size_t i = 0; i < f.index.n_intervals; i++)
+	for (size_t i = 0; i < f.index.mappings.n; i++)
 		snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s%s", i ? " " : "",
-			 f.index.intervals[i].tenant);
+			 f.index.mappings.interval[i].mapping.tenant);
 	cr_expect_str_eq(said, wanted);
-	cr_expect_eq(f.index.n_open, 1);
+	cr_expect_eq(f.index.mappings.n_open, 1);
 	history_files_free(&f);
 }
 
@@ -256,8 +256,8 @@ Test(history_tenants_written, both_have_an_untranslated_prefix)
 	cr_expect_str_eq(lab_events(), "start add confirm add confirm");
 	change(&b, 1, &a);
 	cr_assert_eq(history_files_read(lab.state, &f, &err), 0);
-	cr_expect_eq(f.index.n_open, 1);
-	cr_expect_str_eq(f.index.intervals[f.index.open[0]].tenant, "ispA");
+	cr_expect_eq(f.index.mappings.n_open, 1);
+	cr_expect_str_eq(f.index.mappings.interval[f.index.mappings.open[0]].mapping.tenant, "ispA");
 	history_files_free(&f);
 }
 
@@ -276,18 +276,18 @@ Test(history_tenants_written, a_kill_takes_back_that_a_portmap_went_to_another_t
 {
 	struct history_mapping a = lab_of("ispA"), b = lab_of("ispB");
 	struct history_portmap of_a = portmap_of("ispA"), of_b = portmap_of("ispB");
-	const struct history_portmap_change first = { .add = &of_a, .n_add = 1 },
-					    second = { .del = &of_a, .n_del = 1, .add = &of_b, .n_add = 1 };
+	const struct history_change first = { .add[FACT_PORTMAP] = { &of_a, 1 } },
+				    second = { .del[FACT_PORTMAP] = { &of_a, 1 }, .add[FACT_PORTMAP] = { &of_b, 1 } };
 	struct error err;
 
-	cr_assert_eq(history_change(lab.history, NULL, 0, &a, 1, &first, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(lab.history, NULL, 0, &a, 1, &first, NULL, &err), 0, "%s", err.text);
 	lab_confirm();
-	cr_assert_eq(history_change(lab.history, &a, 1, &b, 1, &second, NULL, &err), 0, "%s", err.text);
-	cr_assert_eq(history_portmaps_present(lab.history, &of_a, 1), 0);
+	cr_assert_eq(lab_change(lab.history, &a, 1, &b, 1, &second, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(history_present(lab.history, FACT_PORTMAP, &of_a, 1), 0);
 	cr_assert_eq(history_reconcile(lab.history, &a, 1, 0, &err), 0, "%s", err.text);
-	cr_expect(history_holds(lab.history, &a, 1, &err), "%s", err.text);
-	cr_expect(history_holds_portmaps(lab.history, &of_a, 1, &err), "%s", err.text);
-	cr_expect_not(history_holds_portmaps(lab.history, &of_b, 1, &err));
+	cr_expect(history_holds(lab.history, FACT_MAPPING, &a, 1, &err), "%s", err.text);
+	cr_expect(history_holds(lab.history, FACT_PORTMAP, &of_a, 1, &err), "%s", err.text);
+	cr_expect_not(history_holds(lab.history, FACT_PORTMAP, &of_b, 1, &err));
 	cr_expect_str_eq(lab_events(), "start add portmap confirm del add portmap portmap undo undo undo undo");
 }
 
@@ -297,7 +297,7 @@ Test(history_tenants_written, tables_of_another_tenant_are_not_what_is_recorded)
 	struct error why;
 
 	change(NULL, 0, &a);
-	cr_expect(history_holds(lab.history, &a, 1, &why));
-	cr_expect(history_holds(lab.history, &unknown, 1, &why));
-	cr_expect_not(history_holds(lab.history, &b, 1, &why));
+	cr_expect(history_holds(lab.history, FACT_MAPPING, &a, 1, &why));
+	cr_expect(history_holds(lab.history, FACT_MAPPING, &unknown, 1, &why));
+	cr_expect_not(history_holds(lab.history, FACT_MAPPING, &b, 1, &why));
 }

@@ -63,7 +63,7 @@ Test(history_unrecorded, portmaps_that_a_start_adds_are_known_since_its_mappings
 	struct error err = { 0 };
 
 	lab.now += 160;
-	cr_assert_eq(history_portmaps_present(lab.history, &map, 1), 0);
+	cr_assert_eq(history_present(lab.history, FACT_PORTMAP, &map, 1), 0);
 	cr_assert_eq(history_assume(lab.history, &m, 1, NOON + 101, &err), 0, "%s", err.text);
 	expect_said("1.1.1.0:80", NOON + 100, "no record");
 	expect_said("1.1.1.0:80", NOON + 101, "10.0.0.1");
@@ -257,15 +257,15 @@ Test(history_unrecorded, portmaps_of_both_protocols_hide_nobody)
 {
 	const struct history_portmap before[] = { web(IPPROTO_TCP, 0x0a000002), web(IPPROTO_UDP, 0x0a000002) };
 	struct history_portmap tcp = web(IPPROTO_TCP, 0x0a000002), to = web(IPPROTO_TCP, 0x0a000001);
-	const struct history_portmap_change begin = { .add = (struct history_portmap *)before, .n_add = 2 };
-	const struct history_portmap_change turn = { .del = &tcp, .n_del = 1, .add = &to, .n_add = 1 };
+	const struct history_change begin = { .add[FACT_PORTMAP] = { (void *)before, 2 } };
+	const struct history_change turn = { .del[FACT_PORTMAP] = { &tcp, 1 }, .add[FACT_PORTMAP] = { &to, 1 } };
 	struct error err = { 0 };
 
 	lab_add("10.0.0.0/24", "1.1.1.0/30");
-	cr_assert_eq(history_change(lab.history, NULL, 0, NULL, 0, &begin, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(lab.history, NULL, 0, NULL, 0, &begin, NULL, &err), 0, "%s", err.text);
 	lab_confirm();
 	lab.now += 100;
-	cr_assert_eq(history_change(lab.history, NULL, 0, NULL, 0, &turn, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(lab_change(lab.history, NULL, 0, NULL, 0, &turn, NULL, &err), 0, "%s", err.text);
 	lab_confirm();
 	expect_said("1.1.1.0:80", NOON + 99, "10.0.0.2");
 	expect_said("1.1.1.0:80", NOON + 100, "10.0.0.1+10.0.0.2");

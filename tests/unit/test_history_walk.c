@@ -106,9 +106,9 @@ static void tell_others(void)
 	for (unsigned p = 0; p < N_PAIRS; p++)
 		if (now.portmap[p])
 			portmaps[n++] = walk_portmap(p, now.portmap[p]);
-	cr_assert_eq(history_drains_present(history, drains, now.n_drains), 0);
-	cr_assert_eq(history_portmaps_present(history, portmaps, history_portmaps_merge(portmaps, n)), 0);
-	cr_assert_eq(history_grants_present(history, grants, walk_granted(&now, grants)), 0);
+	cr_assert_eq(history_present(history, FACT_DRAIN, drains, now.n_drains), 0);
+	cr_assert_eq(history_present(history, FACT_PORTMAP, portmaps, history_portmaps_merge(portmaps, n)), 0);
+	cr_assert_eq(history_present(history, FACT_GRANT, grants, walk_granted(&now, grants)), 0);
 }
 
 static void add_state(const struct tables *t, struct reading early, struct reading late)
@@ -195,7 +195,7 @@ static void do_change(enum outcome outcome)
 	int64_t at;
 
 	walk_choose(&now, &c);
-	cr_assert_eq(history_change(history, c.del, c.n_del, c.add, c.n_add, &c.portmaps, &c.drains, &err), 0, "%s",
+	cr_assert_eq(lab_change(history, c.del, c.n_del, c.add, c.n_add, &c.portmaps, &c.drains, &err), 0, "%s",
 		     err.text);
 	looks();
 	early = reading();
@@ -243,7 +243,9 @@ static void do_grants(enum outcome outcome)
 	bool whole;
 
 	walk_choose_grants(&now, &c);
-	cr_assert_eq(history_grants(history, &(const struct history_grant_change){ c.end, c.begin, c.n_end, c.n_begin },
+	cr_assert_eq(history_change(history,
+				    &(const struct history_change){ .del[FACT_GRANT] = { c.end, c.n_end },
+								    .add[FACT_GRANT] = { c.begin, c.n_begin } },
 				    &err),
 		     0, "%s", err.text);
 	looks();

@@ -39,10 +39,10 @@ static struct chain_tip tip[2 * DAYS];
 
 static FILE *day_file(int64_t t)
 {
-	char name[LEASE_FILE_TEXT], path[64 + LEASE_FILE_TEXT];
+	char name[LEDGER_NAME], path[64 + LEDGER_NAME];
 	FILE *out;
 
-	snprintf(path, sizeof(path), "%s/%s", dir, lease_file_name(t, name));
+	snprintf(path, sizeof(path), "%s/%s", dir, ledger_file_name(LEDGER_LEASES, t, name));
 	out = fopen(path, "a");
 	cr_assert_not_null(out);
 	return out;

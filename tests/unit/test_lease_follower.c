@@ -86,11 +86,11 @@ static int add_line(void *arg, const char *name, uint64_t number, const char *li
 static void expect_lines(const char *wanted)
 {
 	_cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY);
-	struct lease_names names = { 0 };
+	struct ledger_names names = { 0 };
 	size_t torn;
 
 	text[0] = '\0';
-	cr_assert_eq(lease_names_read(directory, &names, NULL), 0);
+	cr_assert_eq(ledger_files_list(directory, LEDGER_LEASES, &names, NULL), 0);
 	for (size_t i = 0; i < names.n; i++)
 		cr_assert_eq(chain_read(fd, names.name[i], add_line, NULL, &torn), 0);
 	free(names.name);

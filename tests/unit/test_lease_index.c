@@ -47,9 +47,9 @@ static uint32_t below(uint32_t n)
 static const char *file_of(size_t day)
 {
 	static char path[128];
-	char name[LEASE_FILE_TEXT];
+	char name[LEDGER_NAME];
 
-	snprintf(path, sizeof(path), "%s/%s", dir, lease_file_name(FIRST + (int64_t)day * DAY, name));
+	snprintf(path, sizeof(path), "%s/%s", dir, ledger_file_name(LEDGER_LEASES, FIRST + (int64_t)day * DAY, name));
 	return path;
 }
 

@@ -85,14 +85,3 @@ Test(lease_line, addresses_and_delegated_prefixes_are_read)
 	cr_expect_neq(lease_addr_parse("2001:db8::/", &a), 0);
 	cr_expect_neq(lease_addr_parse("100.64.0.1/32", &a), 0);
 }
-
-Test(lease_line, files_are_named_by_the_day_of_the_event)
-{
-	char text[LEASE_FILE_TEXT];
-
-	cr_expect_str_eq(lease_file_name(T0, text), "leases-2026-01-31.jsonl");
-	cr_expect(lease_file_named(text));
-	cr_expect_not(lease_file_named("leases-2026-02-31.jsonl"));
-	cr_expect_not(lease_file_named("leases-2026-01-31.jsonl.gz"));
-	cr_expect_not(lease_file_named("../ses-2026-01-31.jsonl"));
-}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/ledger_files.h"
 #include "leases/lease_append.h"
 #include "leases/lease_days.h"
 
@@ -50,12 +51,12 @@ static void tell(enum lease_event event, int64_t t, uint32_t addr, const char *i
 static const char *open_lines(int64_t t)
 {
 	static char text[1024];
-	char path[64 + LEASE_FILE_TEXT], name[LEASE_FILE_TEXT], line[LEASE_LINE_MAX];
+	char path[64 + LEDGER_NAME], name[LEDGER_NAME], line[LEASE_LINE_MAX];
 	size_t n = 0;
 	FILE *in;
 
 	*text = '\0';
-	snprintf(path, sizeof(path), "%s/%s", dir, lease_file_name(t, name));
+	snprintf(path, sizeof(path), "%s/%s", dir, ledger_file_name(LEDGER_LEASES, t, name));
 	in = fopen(path, "r");
 	cr_assert_not_null(in);
 	while (fgets(line, sizeof(line), in)) {

@@ -11,6 +11,7 @@
 #include "base/ledger.h"
 #include "base/ledger_verify.h"
 #include "leases/lease_append.h"
+#include "leases/lease_files.h"
 
 #define T0     1769860800LL /* 2026-01-31T12:00:00Z */
 #define FILE_0 "leases-2026-01-31.jsonl"
@@ -186,4 +187,90 @@ Test(ledger, around_midnight_and_a_clock_that_is_set_back_each_day_goes_on_in_it
 	tamper("test $(cat leases-2026-01-31.jsonl | wc -l) = 5");
 	tamper("test $(cat leases-2026-02-01.jsonl | wc -l) = 4");
 	tamper("test $(cat leases-2026-02-02.jsonl | wc -l) = 1");
+}
+
+Test(ledger, files_are_named_by_the_day_or_the_month)
+{
+	char text[LEDGER_NAME];
+	int64_t begin;
+
+	cr_expect_str_eq(ledger_file_name(LEDGER_LEASES, T0, text), FILE_0);
+	cr_expect_str_eq(ledger_index_name(FILE_0, text), "leases.index-2026-01-31");
+	cr_expect_eq(ledger_file_begin(LEDGER_LEASES, FILE_0, &begin), 0);
+	cr_expect_eq(begin, T0 - 43200);
+	cr_expect_str_eq(ledger_file_name(LEDGER_QUERIES, T0, text), "queries-2026-01.jsonl");
+	cr_expect_eq(ledger_file_begin(LEDGER_QUERIES, text, &begin), 0);
+	cr_expect_eq(begin, T0 - 43200 - 30 * 86400);
+	cr_expect(ledger_file_named(text));
+	cr_expect(ledger_file_named("grants-2026-01-31.jsonl"));
+}
+
+Test(ledger, names_that_are_like_those_of_files_are_none)
+{
+	static const char *const others[] = {
+		"leases-2026-02-31.jsonl", "leases-2026-01-31.jsonl.gz",
+		"../ses-2026-01-31.jsonl", "leases-2026-01.jsonl",
+		"queries-2026-13.jsonl",   "queries-2026-01-31.jsonl",
+		"leases-.jsonl",	   "",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		cr_expect_not(ledger_file_named(others[i]), "%s", others[i]);
+	cr_expect_not(ledger_index_named("leases.index-"));
+	cr_expect_not(ledger_index_named("leases.sources"));
+}
+
+/* Else a state directory would be taken for one of strangers. */
+Test(ledger, the_index_of_a_file_is_part_of_the_record)
+{
+	cr_expect(lease_record_named("leases.index-2026-01-31"));
+	cr_expect(lease_record_named(FILE_0));
+	cr_expect_not(lease_record_named("leases.index-of-mine"));
+}
+
+static bool stays(void *arg, const char *name)
+{
+	return !strcmp(name, arg);
+}
+
+static void note_gone(void *arg, const char *name)
+{
+	(void)arg;
+	snprintf(last, sizeof(last), "%s", name);
+}
+
+static unsigned expire(int64_t before, bool dry, char *kept)
+{
+	const struct ledger_expiry x = { .dir = dir,
+					 .kind = LEDGER_LEASES,
+					 .before = before,
+					 .dry = dry,
+					 .stays = kept ? stays : NULL,
+					 .gone = note_gone,
+					 .arg = kept };
+	struct error err;
+	unsigned n;
+
+	cr_assert_eq(ledger_expire(&x, T0, &n, &err), 0, "%s", err.text);
+	return n;
+}
+
+Test(ledger, files_expire_with_their_indexes_and_the_ledger_says_so)
+{
+	tamper("touch leases.index-2026-01-31 leases.index-2026-02-01 queries-2026-01.jsonl");
+	cr_expect_eq(expire(T0, false, NULL), 0);
+	cr_expect_eq(expire(T0 + 86400, true, NULL), 1);
+	cr_expect_eq(expire(T0 + 86400, false, NULL), 1);
+	cr_expect_str_eq(last, FILE_0);
+	tamper("test ! -e " FILE_0 " && test ! -e leases.index-2026-01-31 && test -e leases.index-2026-02-01");
+	tamper("rm queries-2026-01.jsonl && grep -q '\"remove\",\"file\":\"" FILE_0 "\"' chain.jsonl");
+	cr_expect_eq(faults(), 0, "%s", last);
+}
+
+Test(ledger, a_file_that_is_still_needed_stays)
+{
+	char kept[] = FILE_0;
+
+	cr_expect_eq(expire(T0 + 3 * 86400, false, kept), 1);
+	tamper("test -e " FILE_0 " && test ! -e " FILE_1);
 }

@@ -80,11 +80,11 @@ static int note(void *arg, const char *name, uint64_t number, const char *line, 
 static void expect(const char *lines)
 {
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY);
-	char name[LEASE_FILE_TEXT];
+	char name[LEDGER_NAME];
 	size_t torn;
 
 	found[0] = '\0';
-	cr_assert_eq(chain_read(fd, lease_file_name(NOW, name), note, NULL, &torn), 0);
+	cr_assert_eq(chain_read(fd, ledger_file_name(LEDGER_LEASES, NOW, name), note, NULL, &torn), 0);
 	cr_expect_str_eq(found, lines);
 }
 

@@ -16,10 +16,6 @@ void history_index_init(struct history_index *x)
 
 void history_index_free(struct history_index *x)
 {
-	free(x->intervals);
-	free(x->pauses.at);
-	free(x->open);
-	hash_index_free(&x->open_by_prefix);
 	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
 		history_facts_free(&x->facts[k]);
 	free(x->listed);
@@ -30,78 +26,28 @@ void history_index_free(struct history_index *x)
 	history_index_init(x);
 }
 
-static uint64_t hash_of(const struct history_index *x, size_t number)
-{
-	return history_prefix_hash(x->intervals[number].in, x->intervals[number].out);
-}
-
 int history_index_open(struct history_index *x)
 {
-	hash_index_clear(&x->open_by_prefix);
-	for (size_t i = 0; i < x->n_open; i++)
-		if (hash_index_add(&x->open_by_prefix, hash_of(x, x->open[i]), (uint32_t)x->open[i]))
-			return -ENOMEM;
 	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
 		if (history_facts_index(k, &x->facts[k]))
 			return -ENOMEM;
 	return 0;
 }
 
-int history_index_reopen(struct history_index *x, size_t number)
+bool history_index_holds_any(const struct history_index *x)
 {
-	if (history_grow(&x->open, x->n_open, sizeof(*x->open)) ||
-	    hash_index_add(&x->open_by_prefix, hash_of(x, number), (uint32_t)number))
-		return -ENOMEM;
-	x->intervals[number].to = TIME_OPEN;
-	x->intervals[number].end = MOMENT_NONE;
-	x->intervals[number].end_line = 0;
-	x->open[x->n_open++] = number;
-	return 0;
-}
+	bool any = false;
 
-int history_index_begin(struct history_index *x, const struct history_mapping *m, uint32_t begin)
-{
-	if (history_grow(&x->intervals, x->n_intervals, sizeof(*x->intervals)))
-		return -ENOMEM;
-	x->intervals[x->n_intervals] = (struct history_interval){
-		.in = m->in,
-		.out = m->out,
-		.open = m->open,
-		.blocks = m->blocks,
-		.begin = begin,
-		.from = m->from,
-		.line = x->number,
-	};
-	memcpy(x->intervals[x->n_intervals].name, m->name, sizeof(m->name));
-	memcpy(x->intervals[x->n_intervals].tenant, m->tenant, sizeof(m->tenant));
-	return history_index_reopen(x, x->n_intervals++);
-}
-
-void history_index_end(struct history_index *x, struct history_interval *v, struct history_at at)
-{
-	size_t number = (size_t)(v - x->intervals);
-
-	v->to = at.time;
-	v->end = at.moment;
-	v->end_line = at.line;
-	for (size_t i = 0; i < x->n_open; i++) {
-		if (x->open[i] == number) {
-			x->open[i] = x->open[--x->n_open];
-			hash_index_del(&x->open_by_prefix, hash_of(x, number), (uint32_t)number);
-			break;
-		}
-	}
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		any |= x->facts[k].n_open > 0;
+	return any;
 }
 
 void history_index_end_all_at(struct history_index *x, int64_t time, uint32_t moment)
 {
-	struct history_at at = { x->number, time, moment };
-
 	history_times_settle_at(&x->times, moment);
-	while (x->n_open)
-		history_index_end(x, &x->intervals[x->open[x->n_open - 1]], at);
 	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
-		history_facts_end_all(k, &x->facts[k], at);
+		history_facts_end_all(k, &x->facts[k], (struct history_at){ x->number, time, moment });
 }
 
 int history_index_end_all(struct history_index *x, int64_t time)
@@ -109,7 +55,7 @@ int history_index_end_all(struct history_index *x, int64_t time)
 	uint32_t moment;
 
 	history_times_settle(&x->times, time);
-	if (!x->n_open && !x->portmaps.n_open && !x->drains.n_open && !x->grants.n_open)
+	if (!history_index_holds_any(x))
 		return 0;
 	moment = history_times_add(&x->times, time, time, x->number);
 	if (moment == MOMENT_NONE)

@@ -1,39 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The open intervals of the index, and the remains of drained ones. */
+/* The remains of drained mappings. */
 #include "history/history_index.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m)
-{
-	uint64_t hash = history_prefix_hash(m->in, m->out);
-	struct history_interval *found = NULL;
-	uint32_t number;
-
-	for (uint32_t step = 0; hash_index_next(&x->open_by_prefix, hash, &step, &number);) {
-		struct history_interval *v = &x->intervals[number];
-
-		if (!history_interval_is(m, v))
-			continue;
-		/* A record without a tenant's name may be of any: the one that says the same comes first, or the
-		 * oldest. */
-		if (!strcmp(m->tenant, v->tenant))
-			return v;
-		found = !found || v < found ? v : found;
-	}
-	return found;
-}
-
 /* The mapping of a drain that ended with it; NULL if it was taken into use again. */
 static const struct history_interval *ended_with(const struct history_index *x, const struct drain_interval *d)
 {
-	for (size_t i = x->n_intervals; i-- > 0;) {
-		const struct history_interval *v = &x->intervals[i];
+	for (size_t i = x->mappings.n; i-- > 0;) {
+		const struct history_interval *v = &x->mappings.interval[i];
 
-		if (v->end_line == d->end_line && !v->undone && prefix_equal(v->in, d->drain.in) &&
-		    prefix_equal(v->out, d->drain.out))
+		if (v->end_line == d->end_line && !v->undone && fact_rows[FACT_DRAIN].within(&d->drain, &v->mapping))
 			return v;
 	}
 	return NULL;
@@ -42,10 +21,10 @@ static const struct history_interval *ended_with(const struct history_index *x, 
 /* The mapping of a drain that goes on; NULL: none is known. */
 static const struct history_interval *draining(const struct history_index *x, const struct drain_interval *d)
 {
-	for (size_t i = 0; i < x->n_open; i++) {
-		const struct history_interval *v = &x->intervals[x->open[i]];
+	for (size_t i = 0; i < x->mappings.n_open; i++) {
+		const struct history_interval *v = &x->mappings.interval[x->mappings.open[i]];
 
-		if (prefix_equal(v->in, d->drain.in) && prefix_equal(v->out, d->drain.out))
+		if (fact_rows[FACT_DRAIN].within(&d->drain, &v->mapping))
 			return v;
 	}
 	return NULL;
@@ -68,8 +47,8 @@ int history_rests(const struct history_index *x, int64_t after, int64_t still, s
 		of = of ? of : draining(x, d);
 		list[n] = (struct history_rest){ .in = d->drain.in, .out = d->drain.out, .ended = ended };
 		if (of) {
-			list[n].blocks = of->blocks;
-			memcpy(list[n].tenant, of->tenant, sizeof(list[n].tenant));
+			list[n].blocks = of->mapping.blocks;
+			memcpy(list[n].tenant, of->mapping.tenant, sizeof(list[n].tenant));
 		}
 		n++;
 	}

@@ -289,7 +289,7 @@ static int give_one(struct giving *g, uint32_t number)
 	q.time = place(g, a->time_item);
 	if (a->proto_item != NONE)
 		q.proto = x->items[a->proto_item].proto;
-	if (a->cut) {
+	if (x->items[a->port_item].cut) {
 		q.fault = FAULT_CUT_OFF;
 		error_set(&q.why, 0, "the record ends behind its source port, which may be cut off");
 	} else if (a->fault && a->other != NONE) {

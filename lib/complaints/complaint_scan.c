@@ -20,6 +20,7 @@ struct scan {
 	uint32_t addr;	   /* the address before in this stretch, or NONE */
 	uint32_t last;	   /* the item before, of any kind */
 	bool number;	   /* a number that is no item came after it */
+	size_t first;	   /* item of this stretch */
 };
 
 const char *addr_at(const char *at, const char *end, uint32_t *ret)
@@ -247,7 +248,6 @@ static const char *take_address(struct scan *c, const char *at)
 	x->items[i].addr = addr;
 	x->items[i].role = (uint16_t)role;
 	x->items[i].done = !candidate(x, addr, role);
-	x->items[i].structured = c->s->cells;
 	if (port) {
 		uint32_t p = item_add(x, ITEM_PORT, NONE, port, signs(port, stop, "0123456789"));
 
@@ -274,40 +274,47 @@ static void port_to(struct reading *x, uint32_t addr, uint32_t port)
 	}
 }
 
-/* What a number is that a word for a port stands before; a role of its own, or that of the address before. */
+/* Whether the address that is meant has its port already in this stretch. */
+static bool source_has_port(const struct scan *c)
+{
+	for (size_t i = c->first; i < c->x->n_items; i++)
+		if (c->x->items[i].kind == ITEM_ADDR && c->x->items[i].role != WORD_TARGET && c->x->items[i].port_item != NONE)
+			return true;
+	return false;
+}
+
+/*
+ * A number that a word for a port stands before. It is of the address right before it, if nothing but such words is
+ * between; else of the record, if a word says that it is the source's, or if "port" is all that is said. The port "on"
+ * which something came, a service's, and one of which other words say something, are not the subscriber's.
+ */
 static void place_port(struct scan *c, const struct label *l, const char *at, const char *end, unsigned number)
 {
 	struct reading *x = c->x;
 	unsigned role = l->role ? l->role : role_behind(c, end);
-	uint32_t addr = c->addr, i;
-	bool tight = addr != NONE && addr == c->last && !c->number && !l->strange;
+	struct item *before = c->addr != NONE ? &x->items[c->addr] : NULL;
+	bool tight = before && c->addr == c->last && !c->number && !l->strange && !c->s->cells;
+	bool own = tight && (!role || role == before->role || (role == WORD_SOURCE && before->role != WORD_TARGET));
+	uint32_t i;
 
-	if (!role && l->before_port & WORD_TO && !(tight && c->s->keyed))
+	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || x->served || (l->strange && !c->s->cells)))
 		role = WORD_TARGET;
-	if (!role && x->served)
-		role = WORD_TARGET;
-	if (!role && !tight && addr == NONE && c->s->keyed)
-		addr = x->addr;
 	if (!role && !tight && !c->s->keyed && !c->s->cells)
-		return;
+		role = WORD_TARGET;
+	/* "server=A sport=P" behind "client=B cport=Q" */
+	if (role == WORD_SOURCE && before && before->role == WORD_TARGET && source_has_port(c))
+		role = WORD_TARGET;
 	i = item_add(x, ITEM_PORT, NONE, at, end);
 	if (i == NONE)
 		return;
 	x->items[i].port = (uint16_t)number;
 	x->items[i].role = (uint16_t)role;
-	x->items[i].structured = c->s->cells;
 	c->last = i;
-	if (!role && addr != NONE && !c->s->cells) {
-		if (x->items[addr].port_item == NONE)
-			x->items[addr].port_item = i;
-		return;
-	}
-	if (role == WORD_SOURCE && addr != NONE && c->addr == addr && x->items[addr].role != WORD_TARGET && !c->s->cells &&
-	    x->items[addr].scope == c->s->scope && x->items[addr].port_item == NONE) {
-		port_to(x, addr, i);
-		return;
-	}
-	if (role != WORD_TARGET)
+	if (own && role != WORD_TARGET)
+		port_to(x, c->addr, i);
+	else if (role == WORD_SOURCE && before && before->role != WORD_TARGET && before->port_item == NONE && !c->s->cells)
+		port_to(x, c->addr, i);
+	else if (role != WORD_TARGET)
 		x->items[i].scope = c->s->scope;
 }
 
@@ -319,8 +326,6 @@ static const char *take_number(struct scan *c, const char *at)
 	struct stamp t;
 	unsigned number;
 
-	if (c->last != NONE && at > c->after && at[-1] == ':' && isxdigit((unsigned char)at[-2]) && at - 2 >= c->s->begin && 0)
-		return end;
 	l = label_of(c, at);
 	c->after = end;
 	c->number = true;
@@ -407,6 +412,14 @@ static const char *take_time(struct scan *c, const char *at)
 	return end;
 }
 
+static void take_zone(struct scan *c, const char *at, const char *end, const struct claim *zone)
+{
+	uint32_t i = item_zone(c->x, c->s->scope, at, end, zone);
+
+	if (i != NONE)
+		c->x->items[i].keyed = c->s->cells || c->s->keyed;
+}
+
 /* A word: a protocol, a zone that the text names, or nothing. */
 static const char *take_word(struct scan *c, const char *at)
 {
@@ -418,7 +431,7 @@ static const char *take_word(struct scan *c, const char *at)
 	if (isupper((unsigned char)*at) || (unsigned char)*at >= 0x80) {
 		end = claim_read(at, stop, false, &zone);
 		if (end) {
-			item_zone(c->x, c->s->scope, at, end, &zone);
+			take_zone(c, at, end, &zone);
 			return end;
 		}
 	}
@@ -446,7 +459,7 @@ static const char *take_any(struct scan *c, const char *at)
 		struct label l = label_of(c, at);
 
 		if (at[3] == ':' || l.any & WORD_TIME)
-			item_zone(c->x, c->s->scope, at, end, &zone);
+			take_zone(c, at, end, &zone);
 		return end;
 	}
 	if (!word_octet(*at))
@@ -457,7 +470,7 @@ static const char *take_any(struct scan *c, const char *at)
 
 void complaint_scan(struct reading *x, const struct stretch *s)
 {
-	struct scan c = { x, s, s->begin, NONE, NONE, false };
+	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items };
 	const char *at = s->begin;
 
 	while (at < s->end && !x->error)

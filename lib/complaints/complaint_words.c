@@ -111,7 +111,7 @@ static const struct {
 	{ "heure*", T }, { "ora", T }, { "ore", T }, { "czas*", T }, { "godz*", T }, { "data", T }, { "fecha*", T },
 	{ "врем*", T }, { "дата*", T }, { "when", T }, { "at", T }, { "ts", T }, { "moment*", T }, { "epoch*", T },
 	{ "clock", T }, { "stamp", T }, { "t", T | E }, { "eventtime", T | E }, { "realtime", T }, { "日時", T },
-	{ "発生日時", T | E }, { "報告日時", T | O }, { "proto*", R }, { "transport", R }, { "протокол*", R },
+	{ "発生日時", T | E }, { "報告日時", T | O }, { "proto*", R }, { "tcp", R }, { "udp", R }, { "transport", R }, { "протокол*", R },
 	/* when it was */
 	{ "incident*", E }, { "event*", E }, { "attack*", E }, { "seen", E }, { "first*", E | T }, { "start*", E | T },
 	{ "begin*", E | T }, { "began", E | T }, { "occur*", E | T }, { "happen*", E }, { "detect*", E | T },
@@ -193,7 +193,7 @@ struct label label_read(const char *at, const char *end)
 		l.any |= is;
 		l.before_port = is & WORD_PORT ? l.last : l.before_port;
 		l.loose = is & WORD_PORT ? false : !(is & (WORD_SOURCE | WORD_TARGET | WORD_LINK | WORD_ADDR)) || l.loose;
-		l.strange |= !(is & (WORD_PORT | WORD_LINK | WORD_SOURCE | WORD_TARGET | WORD_FROM));
+		l.strange |= !(is & (WORD_PORT | WORD_LINK | WORD_SOURCE | WORD_TARGET | WORD_FROM | WORD_PROTO | WORD_ADDR));
 		if (is & (WORD_SOURCE | WORD_TARGET))
 			l.role = is & (WORD_SOURCE | WORD_TARGET);
 		l.last = is;

@@ -79,7 +79,7 @@ static int order_in_words(const struct reading *x)
 static bool named(const struct reading *x, int year, int month, int day)
 {
 	for (size_t i = 0; i < x->n_stamps; i++)
-		if (x->stamps[i].date && !x->stamps[i].either && x->stamps[i].year == year &&
+		if (x->stamps[i].date && !x->stamps[i].either && (!x->stamps[i].year || x->stamps[i].year == year) &&
 		    x->stamps[i].month == month && x->stamps[i].day == day)
 			return true;
 	return false;
@@ -97,11 +97,6 @@ static bool settle(const struct reading *x, struct stamp *s)
 	int order = 0, words = order_in_words(x);
 	struct stamp sent = x->sent;
 
-	for (size_t i = 0; i < x->n_stamps; i++) {
-		const char *unused = NULL;
-
-		(void)unused;
-	}
 	for (size_t i = 0; i < x->n_items; i++) {
 		const struct stamp *t = x->items[i].kind == ITEM_TIME ? stamp_of(x, (uint32_t)i) : NULL;
 		const char *at = x->text + x->items[i].at;

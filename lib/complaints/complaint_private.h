@@ -33,7 +33,7 @@ struct item {
 };
 
 /* Which of several times is meant: the lowest. */
-enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_END, RANK_OTHER };
+enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_END, RANK_OTHER };
 
 #define SCOPE_ITEMS 4U
 

@@ -59,7 +59,7 @@ static int order_in_words(const struct reading *x)
 static bool named(const struct reading *x, int year, int month, int day)
 {
 	for (size_t i = 0; i < x->n_stamps; i++)
-		if (x->stamps[i].date && !x->stamps[i].either && x->stamps[i].year == year &&
+		if (x->stamps[i].date && !x->stamps[i].either && (!x->stamps[i].year || x->stamps[i].year == year) &&
 		    x->stamps[i].month == month && x->stamps[i].day == day)
 			return true;
 	return false;
@@ -77,11 +77,6 @@ static bool settle(const struct reading *x, struct stamp *s)
 	int order = 0, words = order_in_words(x);
 	struct stamp sent = x->sent;
 
-	for (size_t i = 0; i < x->n_stamps; i++) {
-		const char *unused = NULL;
-
-		(void)unused;
-	}
 	for (size_t i = 0; i < x->n_items; i++) {
 		const struct stamp *t = x->items[i].kind == ITEM_TIME ? stamp_of(x, (uint32_t)i) : NULL;
 		const char *at = x->text + x->items[i].at;
@@ -269,7 +264,7 @@ static int give_one(struct giving *g, uint32_t number)
 	q.time = place(g, a->time_item);
 	if (a->proto_item != NONE)
 		q.proto = x->items[a->proto_item].proto;
-	if (a->cut) {
+	if (x->items[a->port_item].cut) {
 		q.fault = FAULT_CUT_OFF;
 		error_set(&q.why, 0, "the record ends behind its source port, which may be cut off");
 	} else if (a->fault && a->other != NONE) {

@@ -17,7 +17,7 @@ struct item {
 	uint8_t kind;
 	uint8_t rank;	  /* of a time: see enum rank */
 	uint16_t role;	  /* WORD_SOURCE, WORD_TARGET or 0 */
-	bool structured;  /* the value of a key or of a column */
+	bool keyed;	  /* of a zone: the value of a key or of a column */
 	bool cut;	  /* the text ends within its record */
 	bool done;	  /* tied to a question */
 	bool stamped;	  /* of a time: it begins a line of a log */
@@ -34,7 +34,7 @@ struct item {
 };
 
 /* Which of several times is meant: the lowest. */
-enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_END, RANK_OTHER };
+enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_END, RANK_OTHER };
 
 #define SCOPE_ITEMS 4U
 

@@ -20,6 +20,7 @@ struct scan {
 	uint32_t addr;	   /* the address before in this stretch, or NONE */
 	uint32_t last;	   /* the item before, of any kind */
 	bool number;	   /* a number that is no item came after it */
+	size_t first;	   /* item of this stretch */
 };
 
 const char *addr_at(const char *at, const char *end, uint32_t *ret)
@@ -170,7 +171,8 @@ static const char *joined(const struct scan *c, const char *at, const char *end,
 		return NULL;
 	if (strchr(":/#(", *p) && isdigit((unsigned char)p[1])) {
 		after = port_at(p + 1, stop, ret);
-		if (!after || (after < stop && (isalpha((unsigned char)*after) || *after == ':')) ||
+		if (!after || (after < stop && isalpha((unsigned char)*after)) ||
+		    (after + 1 < stop && *after == ':' && isdigit((unsigned char)after[1])) ||
 		    (after + 1 < stop && *after == '.' && isdigit((unsigned char)after[1])))
 			return NULL;
 		if ((*p == '(' && (after >= stop || *after != ')')) || (*p == '/' && *ret <= 32))
@@ -247,7 +249,6 @@ static const char *take_address(struct scan *c, const char *at)
 	x->items[i].addr = addr;
 	x->items[i].role = (uint16_t)role;
 	x->items[i].done = !candidate(x, addr, role);
-	x->items[i].structured = c->s->cells;
 	if (port) {
 		uint32_t p = item_add(x, ITEM_PORT, NONE, port, signs(port, stop, "0123456789"));
 
@@ -274,40 +275,47 @@ static void port_to(struct reading *x, uint32_t addr, uint32_t port)
 	}
 }
 
-/* What a number is that a word for a port stands before; a role of its own, or that of the address before. */
+/* Whether the address that is meant has its port already in this stretch. */
+static bool source_has_port(const struct scan *c)
+{
+	for (size_t i = c->first; i < c->x->n_items; i++)
+		if (c->x->items[i].kind == ITEM_ADDR && c->x->items[i].role != WORD_TARGET && c->x->items[i].port_item != NONE)
+			return true;
+	return false;
+}
+
+/*
+ * A number that a word for a port stands before. With a word for the source it is the source's. Else it is of the
+ * address before it in its record, if nothing but words for a port are between, in a line or behind a key. The port "on"
+ * which something came, a service's, and one of which other words say something, are not the subscriber's.
+ */
 static void place_port(struct scan *c, const struct label *l, const char *at, const char *end, unsigned number)
 {
 	struct reading *x = c->x;
 	unsigned role = l->role ? l->role : role_behind(c, end);
-	uint32_t addr = c->addr, i;
-	bool tight = addr != NONE && addr == c->last && !c->number && !l->strange;
+	bool here = c->addr != NONE && !c->s->cells, tight = here && c->addr == c->last && !c->number && !l->strange;
+	uint32_t addr = here ? c->addr : c->s->keyed ? x->addr : NONE, i;
+	unsigned of = addr != NONE ? x->items[addr].role : 0;
+	bool free = addr != NONE && of != WORD_TARGET && x->items[addr].port_item == NONE;
 
-	if (!role && l->before_port & WORD_TO && !(tight && c->s->keyed))
+	if (!role && !c->s->cells && (l->strange || x->served || !(tight || c->s->keyed)))
 		role = WORD_TARGET;
-	if (!role && x->served)
+	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))
 		role = WORD_TARGET;
-	if (!role && !tight && addr == NONE && c->s->keyed)
-		addr = x->addr;
-	if (!role && !tight && !c->s->keyed && !c->s->cells)
-		return;
+	/* "server=A sport=P" behind "client=B cport=Q" */
+	if (role == WORD_SOURCE && here && of == WORD_TARGET && source_has_port(c))
+		role = WORD_TARGET;
 	i = item_add(x, ITEM_PORT, NONE, at, end);
 	if (i == NONE)
 		return;
 	x->items[i].port = (uint16_t)number;
 	x->items[i].role = (uint16_t)role;
-	x->items[i].structured = c->s->cells;
 	c->last = i;
-	if (!role && addr != NONE && !c->s->cells) {
-		if (x->items[addr].port_item == NONE)
-			x->items[addr].port_item = i;
+	if (role == WORD_TARGET)
 		return;
-	}
-	if (role == WORD_SOURCE && addr != NONE && c->addr == addr && x->items[addr].role != WORD_TARGET && !c->s->cells &&
-	    x->items[addr].scope == c->s->scope && x->items[addr].port_item == NONE) {
+	if (here && (free || (tight && of != WORD_TARGET)))
 		port_to(x, addr, i);
-		return;
-	}
-	if (role != WORD_TARGET)
+	else
 		x->items[i].scope = c->s->scope;
 }
 
@@ -319,8 +327,6 @@ static const char *take_number(struct scan *c, const char *at)
 	struct stamp t;
 	unsigned number;
 
-	if (c->last != NONE && at > c->after && at[-1] == ':' && isxdigit((unsigned char)at[-2]) && at - 2 >= c->s->begin && 0)
-		return end;
 	l = label_of(c, at);
 	c->after = end;
 	c->number = true;
@@ -351,30 +357,48 @@ static unsigned rank_of(const struct scan *c, const char *at)
 {
 	struct label l = label_of(c, at);
 
-	if (c->s->key)
-		l.any |= label_read(c->s->key, c->s->key_end).any;
+	if (c->s->key) {
+		struct label key = label_read(c->s->key, c->s->key_end);
+
+		/* What Windows calls so is the time of the event. */
+		if (c->s->key_end - c->s->key >= 11 && !memcmp(c->s->key, "TimeCreated", 11))
+			key.any = WORD_EVENT;
+		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END)) && c->s->cells)
+			return RANK_STRAY;
+		l.any |= key.any;
+	} else if (at - c->s->begin >= 12 && memmem(c->s->begin, (size_t)(at - c->s->begin), "TimeCreated:", 12)) {
+		return RANK_EVENT;
+	}
 	return l.any & WORD_OTHER ? RANK_OTHER
 	       : l.any & WORD_END ? RANK_END
 	       : l.any & WORD_EVENT ? RANK_EVENT
 				    : RANK_NEUTRAL;
 }
 
-/* A zone that is named before a time: "Time (UTC): ". */
-static void zone_before(const struct scan *c, const char *at, struct stamp *t)
+static void zones_in(const char *begin, const char *end, struct stamp *t)
 {
-	const char *p = label_begin(c, at), *line = at;
 	struct claim one;
 
-	while (line > p && line[-1] != '\n')
-		line--;
-	for (p = line > p ? line : p; p < at; p++) {
-		const char *after = p > c->s->begin && word_octet(p[-1]) ? NULL : claim_read(p, at, false, &one);
+	for (const char *p = begin; p < end; p++) {
+		const char *after = p > begin && word_octet(p[-1]) ? NULL : claim_read(p, end, false, &one);
 
 		if (!after)
 			continue;
 		claim_add(&t->zone, &one);
 		p = after - 1;
 	}
+}
+
+/* A zone that is named before a time: "Time (UTC): ". */
+static void zone_before(const struct scan *c, const char *at, struct stamp *t)
+{
+	const char *p = label_begin(c, at), *line = at;
+
+	while (line > p && line[-1] != '\n')
+		line--;
+	zones_in(line > p ? line : p, at, t);
+	if (c->s->key && !claim_given(&t->zone))
+		zones_in(c->s->key, c->s->key_end, t);
 }
 
 /* A time at a place. Returns its end, or NULL. */
@@ -407,6 +431,19 @@ static const char *take_time(struct scan *c, const char *at)
 	return end;
 }
 
+static void take_zone(struct scan *c, const char *at, const char *end, const struct claim *zone)
+{
+	const char *before = at - (at - c->s->begin < 24 ? at - c->s->begin : 24);
+	uint32_t i;
+
+	/* "five hours less than UTC", "not UTC" */
+	if (label_read(before, at).any & WORD_UNLESS)
+		return;
+	i = item_zone(c->x, c->s->scope, at, end, zone);
+	if (i != NONE)
+		c->x->items[i].keyed = c->s->cells || c->s->keyed;
+}
+
 /* A word: a protocol, a zone that the text names, or nothing. */
 static const char *take_word(struct scan *c, const char *at)
 {
@@ -415,12 +452,10 @@ static const char *take_word(struct scan *c, const char *at)
 	struct claim zone;
 	uint32_t i;
 
-	if (isupper((unsigned char)*at) || (unsigned char)*at >= 0x80) {
-		end = claim_read(at, stop, false, &zone);
-		if (end) {
-			item_zone(c->x, c->s->scope, at, end, &zone);
-			return end;
-		}
+	end = claim_read(at, stop, false, &zone);
+	if (end) {
+		take_zone(c, at, end, &zone);
+		return end;
 	}
 	end = word_fold(at, stop, folded);
 	if (!strcmp(folded, "tcp") || !strcmp(folded, "udp")) {
@@ -446,7 +481,7 @@ static const char *take_any(struct scan *c, const char *at)
 		struct label l = label_of(c, at);
 
 		if (at[3] == ':' || l.any & WORD_TIME)
-			item_zone(c->x, c->s->scope, at, end, &zone);
+			take_zone(c, at, end, &zone);
 		return end;
 	}
 	if (!word_octet(*at))
@@ -457,7 +492,7 @@ static const char *take_any(struct scan *c, const char *at)
 
 void complaint_scan(struct reading *x, const struct stretch *s)
 {
-	struct scan c = { x, s, s->begin, NONE, NONE, false };
+	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items };
 	const char *at = s->begin;
 
 	while (at < s->end && !x->error)

@@ -108,6 +108,8 @@ bool stamp_agree(const struct stamp *a, const struct stamp *b)
 
 	if (a_known && b_known && !stamp_second(a, &none, &first, NULL) && !stamp_second(b, &none, &second, NULL))
 		return a->exact || b->exact || (a->seconds && b->seconds) ? first == second : first / 60 == second / 60;
+	if (a->date && b->date && !a->clock && !b->clock)
+		return same_day(a, b);
 	if (a->exact || b->exact || !a->date || !b->date || !a->clock || !b->clock)
 		return false;
 	if (a->minute % 15 != b->minute % 15 || (a->seconds && b->seconds && a->second != b->second))

@@ -23,6 +23,7 @@ struct table {
 	struct cell names[COLUMNS], cells[COLUMNS];
 	unsigned n, n_cells;
 	uint8_t role[COLUMNS]; /* of a column of ports without one: that of the addresses before it */
+	bool addr[COLUMNS];    /* a column of addresses */
 	bool has_time;
 };
 
@@ -76,7 +77,7 @@ static unsigned split(struct cell *cells, const char *at, const char *end, char 
 static bool has_digits(const struct cell *c)
 {
 	for (const char *p = c->begin; p < c->end; p++)
-		if (isdigit((unsigned char)*p) && (p == c->begin || !isalpha((unsigned char)p[-1])) &&
+		if (isdigit((unsigned char)*p) && (p == c->begin || (!isalpha((unsigned char)p[-1]) && !strchr("+-:", p[-1]))) &&
 		    p + 1 < c->end && isdigit((unsigned char)p[1]))
 			return true;
 	return false;
@@ -91,15 +92,17 @@ static bool names_questions(struct table *t)
 		struct label l = label_read(t->names[i].begin, t->names[i].end);
 
 		t->role[i] = 0;
-		if (has_digits(&t->names[i]) || l.words > 8)
+		t->addr[i] = false;
+		if (has_digits(&t->names[i]) || l.words > 6)
 			return false;
 		if (l.any & WORD_PORT && !(l.any & WORD_TIME)) {
 			ports++;
 			t->role[i] = (uint8_t)(l.role ? l.role : before);
 		} else if (l.any & WORD_TIME || (l.any & (WORD_EVENT | WORD_END | WORD_OTHER) && !(l.any & (WORD_ADDR | WORD_SOURCE)))) {
 			times += (l.any & WORD_TIME) != 0;
-		} else if (l.any & (WORD_ADDR | WORD_SOURCE | WORD_TARGET)) {
+		} else if (l.any & WORD_ADDR || (l.any & (WORD_SOURCE | WORD_TARGET) && l.words <= 3)) {
 			addrs++;
+			t->addr[i] = true;
 			before = l.role ? l.role : WORD_SOURCE;
 			continue;
 		}
@@ -123,9 +126,12 @@ static bool read_header(struct table *t, const char *at, const char *end, char *
 	static const char separators[] = { '\t', ';', ',', '|', TWO_BLANKS, BLANKS };
 	const char *begin = at + strspn(at, " \t");
 	bool fields = !strncasecmp(begin, "#fields", 7);
+	char folded[WORD_TEXT];
 
 	if (fields)
 		begin += 7 + (begin[7] == ':');
+	else if (word_fold(begin, end, folded) < end && !strcmp(folded, "format"))
+		begin += strcspn(begin, ":\n") + 1;
 	if (end - begin < 8 || end - begin > (ptrdiff_t)HEADER_TEXT || begin > end)
 		return false;
 	for (size_t i = 0; i < sizeof(separators); i++) {
@@ -147,7 +153,7 @@ static bool is_row(const struct table *t)
 	if (t->n_cells + 1 < t->n || t->n_cells > t->n + 1)
 		return false;
 	for (unsigned i = 0; i < t->n_cells; i++)
-		for (const char *p = t->cells[i].begin; p < t->cells[i].end; p++)
+		for (const char *p = t->cells[i].begin; p < t->cells[i].end && i < t->n && t->addr[i]; p++)
 			if (addr_at(p, t->cells[i].end, &any))
 				return true;
 	return false;
@@ -205,7 +211,8 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 
 		while (c < stop && (strchr(" \t-=+|", *c) || !isalnum((unsigned char)*c)) && (unsigned char)*c < 0x80 && *c != '"')
 			c++;
-		if (c == stop && stop > p + 1) {
+		/* Rules and comments, and what separates the header from its rows. */
+		if ((c == stop && (stop > p + 1 || own == NONE)) || p[1] == '#') {
 			p = stop;
 			continue;
 		}

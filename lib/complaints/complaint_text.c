@@ -14,7 +14,8 @@ struct walk {
 	const char *end;
 	uint32_t part, block; /* scopes; no block: NONE */
 	uint64_t first_key, addr_key;
-	bool has_addr; /* the block has one */
+	bool has_addr;	    /* the block has one */
+	size_t first_item;  /* of the block */
 };
 
 static const char *line_end(const char *at, const char *end)
@@ -187,6 +188,7 @@ static void begin_block(struct walk *w, const char *at)
 	w->block = scope_add(w->x, w->part);
 	w->first_key = w->addr_key = 0;
 	w->has_addr = false;
+	w->first_item = w->x->n_items;
 	w->x->addr = NONE;
 	look_ahead(w, at);
 }
@@ -205,18 +207,23 @@ static void split_block(struct walk *w, const char *at, const char *key, const c
 		w->addr_key = hash;
 }
 
-/* What looks like a port of netfilter's without the one behind it is the end of a record that was cut. */
-static void mark_cut(struct reading *x, size_t first, const char *at, const char *end)
+/* A port that ends a record of "key=value" in which no port of the target is may have lost its last digits. */
+static void mark_cut(const struct walk *w, const char *at, const char *end)
 {
-	const char *spt = memmem(at, (size_t)(end - at), "SPT=", 4);
+	struct reading *x = w->x;
+	struct item *last = x->n_items > w->first_item ? &x->items[x->n_items - 1] : NULL;
+	const char *next = next_line(end, w->end);
+	unsigned pairs = 0;
 
-	if (!spt || memmem(spt, (size_t)(end - spt), "DPT=", 4) || memmem(at, (size_t)(end - at), "DPT=", 4))
+	for (const char *p = at; (p = memchr(p, '=', (size_t)(end - p))); p++)
+		pairs++;
+	if (pairs < 3 || !last || last->kind != ITEM_PORT || x->text + last->at + last->size != end ||
+	    (next < w->end && !is_rule(next, line_end(next, w->end))))
 		return;
-	if (line_end(spt, end) != end || (end < x->text + x->size && next_line(end, x->text + x->size) < x->text + x->size &&
-					    !is_rule(end + 1, line_end(end + 1, x->text + x->size))))
-		return;
-	for (size_t i = first; i < x->n_items; i++)
-		x->items[i].cut = true;
+	last->cut = true;
+	for (size_t i = w->first_item; i < x->n_items; i++)
+		if (x->items[i].kind == ITEM_PORT && x->items[i].role == WORD_TARGET)
+			last->cut = false;
 }
 
 static void take_line(struct walk *w, const char *at, const char *end)
@@ -235,7 +242,7 @@ static void take_line(struct walk *w, const char *at, const char *end)
 	complaint_scan(x, &s);
 	for (size_t i = first; i < x->n_items; i++)
 		w->has_addr |= x->items[i].kind == ITEM_ADDR && !x->items[i].done;
-	mark_cut(x, first, at, end);
+	mark_cut(w, at, end);
 	if (x->n_items == first && x->n_scopes == s.scope + 1U)
 		x->n_scopes--;
 }

@@ -29,12 +29,13 @@ static void add_port(struct reading *x, struct scope *s, uint32_t i)
 static void add_time(struct reading *x, struct scope *s, uint32_t i)
 {
 	const struct item *new = &x->items[i];
+	const struct stamp *b = &x->stamps[new->stamp];
 
 	if (new->rank >= RANK_END)
 		return;
 	for (unsigned k = 0; k < s->n_times; k++) {
 		struct item *old = &x->items[s->times[k]];
-		const struct stamp *a = &x->stamps[old->stamp], *b = &x->stamps[new->stamp];
+		const struct stamp *a = &x->stamps[old->stamp];
 
 		if (!stamp_agree(a, b))
 			continue;
@@ -44,8 +45,16 @@ static void add_time(struct reading *x, struct scope *s, uint32_t i)
 			x->items[s->times[k]].rank = new->rank;
 		return;
 	}
-	if (s->n_times < SCOPE_ITEMS)
+	if (s->n_times < SCOPE_ITEMS) {
 		s->times[s->n_times++] = i;
+		return;
+	}
+	/* Of too many, halves of times go first. Two that are whole are an ambiguity, and need no third. */
+	for (unsigned k = 0; k < s->n_times; k++)
+		if (full(b) && !full(&x->stamps[x->items[s->times[k]].stamp])) {
+			s->times[k] = i;
+			return;
+		}
 }
 
 static void add_zone(struct reading *x, struct scope *s, uint32_t i)
@@ -260,6 +269,10 @@ static void pass(struct reading *x, uint32_t number)
 	}
 	for (unsigned k = 0; k < s->n_ports && !s->closed; k++)
 		add_port(x, p, s->ports[k]);
+	/* "All times are UTC" is for all that is around; a zone in a record is for the record alone. */
+	for (unsigned k = 0; k < s->n_zones && !s->closed; k++)
+		if (!addresses || !x->items[s->zones[k]].keyed)
+			add_zone(x, p, s->zones[k]);
 	for (unsigned k = 0; k < s->n_times && !addresses && !s->closed; k++)
 		add_time(x, p, s->times[k]);
 	if (!addresses) {

@@ -188,7 +188,7 @@ static bool month_second(struct spot *s, struct stamp *t)
 
 	if (!number(s, 1, 2, &day))
 		return false;
-	joiners(s, of, " .-/,\302\272\302\260");
+	joiners(s, of, " .-/,)\302\272\302\260");
 	if (!month(s, &m))
 		return false;
 	next = *s;
@@ -293,7 +293,7 @@ static bool clock_of(struct spot *s, struct stamp *t, bool compact)
 			s->at++;
 	if (!half_of_day(s, &hour) || hour > 23 || minute > 59 || second > 60)
 		return false;
-	if (s->at < s->end && (*s->at == ':' || *s->at == '_'))
+	if (s->at + 1 < s->end && (*s->at == '_' || (*s->at == ':' && isdigit((unsigned char)s->at[1]))))
 		return false;
 	t->hour = (int8_t)hour;
 	t->minute = (int8_t)minute;

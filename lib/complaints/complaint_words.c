@@ -68,6 +68,7 @@ const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT
 #define F WORD_FROM
 #define B WORD_TO
 #define R WORD_PROTO
+#define U WORD_UNLESS
 
 /* A star: any word that begins so. */
 static const struct {
@@ -75,7 +76,8 @@ static const struct {
 	unsigned is;
 } words[] = {
 	/* who came */
-	{ "source*", S | E }, { "src", S }, { "src*", S }, { "srcip", S | A }, { "srcport", S | P },
+	{ "source*", S | E }, { "src", S }, { "src*", S }, { "srcip", S | A }, { "sa", S | A }, { "other*", S }, { "gegenseite", S },
+	{ "gegenstelle", S }, { "autre", S }, { "otra", S }, { "outra", S }, { "altra", S }, { "srcport", S | P },
 	{ "attacker*", S }, { "attacking", S }, { "offend*", S }, { "client*", S }, { "remote", S }, { "rhost", S | A },
 	{ "orig*", S }, { "peer*", S }, { "visitor*", S }, { "customer*", S }, { "subscriber*", S }, { "your", S },
 	{ "infected", S }, { "intruder*", S }, { "culprit*", S }, { "suspect*", S }, { "theirs", S }, { "his", S },
@@ -92,7 +94,7 @@ static const struct {
 	/* whom he came to */
 	{ "dest*", X }, { "dst", X }, { "dst*", X }, { "dstip", X | A }, { "dstport", X | P }, { "destport", X | P },
 	{ "target*", X }, { "victim*", X }, { "our", X }, { "ours", X }, { "my", X }, { "mine", X }, { "server*", X },
-	{ "attacked", X }, { "daddr", X | A }, { "dport", X | P }, { "dpt", X | P }, { "dp", X | P }, { "d", X },
+	{ "attacked", X }, { "daddr", X | A }, { "da", X | A }, { "dport", X | P }, { "dpt", X | P }, { "dp", X | P }, { "d", X },
 	{ "lip", X | A }, { "lport", X | P }, { "laddr", X | A }, { "local*", X }, { "listen*", X }, { "backend*", X },
 	{ "upstream*", X }, { "sinkhole*", X }, { "cc", X }, { "c2", X }, { "resp", X }, { "responder", X },
 	{ "service", X }, { "sensor*", X }, { "honeypot*", X }, { "recipient*", X }, { "receiver*", X }, { "dip", X | A },
@@ -110,8 +112,8 @@ static const struct {
 	{ "time*", T }, { "date*", T }, { "zeit*", T }, { "uhrzeit", T }, { "datum", T }, { "hora*", T },
 	{ "heure*", T }, { "ora", T }, { "ore", T }, { "czas*", T }, { "godz*", T }, { "data", T }, { "fecha*", T },
 	{ "врем*", T }, { "дата*", T }, { "when", T }, { "at", T }, { "ts", T }, { "moment*", T }, { "epoch*", T },
-	{ "clock", T }, { "stamp", T }, { "t", T | E }, { "eventtime", T | E }, { "realtime", T }, { "日時", T },
-	{ "発生日時", T | E }, { "報告日時", T | O }, { "proto*", R }, { "transport", R }, { "протокол*", R },
+	{ "clock", T }, { "second*", T }, { "segund*", T }, { "sekund*", T }, { "minut*", T }, { "stamp", T }, { "t", T | E }, { "eventtime", T | E }, { "realtime", T }, { "日時", T },
+	{ "発生日時", T | E }, { "報告日時", T | O }, { "proto*", R }, { "pr", R }, { "tcp", R }, { "udp", R }, { "transport", R }, { "протокол*", R },
 	/* when it was */
 	{ "incident*", E }, { "event*", E }, { "attack*", E }, { "seen", E }, { "first*", E | T }, { "start*", E | T },
 	{ "begin*", E | T }, { "began", E | T }, { "occur*", E | T }, { "happen*", E }, { "detect*", E | T },
@@ -125,26 +127,28 @@ static const struct {
 	{ "report*", O }, { "receiv*", O }, { "generat*", O }, { "observation*", O }, { "creat*", O }, { "ingest*", O },
 	{ "sent", O }, { "publish*", O }, { "updat*", O }, { "letter*", O }, { "ticket*", O }, { "forward*", O },
 	{ "listed", O }, { "listing*", O }, { "expire*", O }, { "check*", O }, { "allocat*", O }, { "notif*", O },
-	{ "issued", O }, { "print*", O }, { "export*", O }, { "postmark*", O }, { "deadline", O }, { "until", O },
+	{ "issued", O }, { "print*", O }, { "export*", O }, { "write*", O }, { "written", O }, { "postmark*", O }, { "deadline", O }, { "until", O },
 	{ "submi*", O }, { "complain*", O }, { "process*", O }, { "regist*", O }, { "notice*", O }, { "gemeldet", O },
 	{ "meld*", O }, { "anzeige*", O }, { "erstell*", O }, { "eingang*", O }, { "erstattet", O }, { "signal*", O },
 	{ "plainte*", O }, { "depos*", O }, { "recu", O }, { "denunc*", O }, { "recib*", O }, { "recebid*", O },
 	{ "ricev*", O }, { "querela", O }, { "comunica*", O }, { "particip*", O }, { "presentat*", O },
 	{ "segnala*", O }, { "zglosz*", O }, { "przyj*", O }, { "поступ*", O }, { "заявл*", O }, { "сообщ*", O },
 	{ "обращен*", O }, { "報告*", O }, { "resolved", O }, { "answered", O }, { "wrote", O }, { "schrieb", O },
-	{ "end", N }, { "ended", N }, { "ends", N }, { "last*", N }, { "finish*", N }, { "closed", N }, { "stop*", N },
+	{ "end", N }, { "te", N | T }, { "ended", N }, { "ends", N }, { "last*", N }, { "finish*", N }, { "closed", N }, { "stop*", N },
 	{ "ende", N }, { "letzte*", N }, { "fin", N }, { "dernier*", N }, { "ultim*", N }, { "teardown", N },
 	{ "конец", N }, { "окончан*", N }, { "koniec", N },
 	/* what joins them */
 	{ "and", L }, { "und", L }, { "et", L }, { "y", L }, { "e", L }, { "i", L }, { "и", L }, { "with", L },
 	{ "mit", L }, { "avec", L }, { "con", L }, { "com", L }, { "the", L }, { "le", L }, { "la", L }, { "el", L },
 	{ "o", L }, { "a", L }, { "of", L }, { "de", L }, { "du", L }, { "des", L }, { "do", L }, { "di", L },
-	{ "del", L }, { "number", L }, { "no", L }, { "nr", L }, { "is", L }, { "was", L }, { "war", L }, { "ist", L },
+	{ "del", L }, { "side", L }, { "party", L }, { "parte", L }, { "partie", L }, { "logic*", L }, { "seite", L }, { "cote", L }, { "lado", L }, { "lato", L },
+	{ "сторон*", L }, { "stron*", L }, { "number", L }, { "no", L }, { "nr", L }, { "is", L }, { "was", L }, { "war", L }, { "ist", L },
 	{ "using", L }, { "z", L }, { "der", L }, { "den", L }, { "via", L }, { "from", F }, { "von", F },
 	{ "desde", F }, { "depuis", F }, { "dal", F }, { "dall", F }, { "to", B }, { "nach", B }, { "hacia", B },
 	{ "vers", B }, { "verso", B }, { "para", B }, { "against", B }, { "gegen", B }, { "on", B }, { "auf", B },
 	{ "an", B }, { "am", B }, { "sur", B }, { "en", B }, { "na", B }, { "no", B }, { "at", B }, { "su", B },
-	{ "на", B }, { "al", B },
+	{ "на", B }, { "al", B }, { "than", U }, { "que", U }, { "als", U }, { "ahead", U }, { "behind", U }, { "not", U },
+	{ "nicht", U }, { "pas", U }, { "nie", U }, { "не", U }, { "unlike", U },
 };
 
 #undef S
@@ -159,6 +163,7 @@ static const struct {
 #undef F
 #undef B
 #undef R
+#undef U
 
 unsigned word_meaning(const char *folded)
 {
@@ -193,7 +198,7 @@ struct label label_read(const char *at, const char *end)
 		l.any |= is;
 		l.before_port = is & WORD_PORT ? l.last : l.before_port;
 		l.loose = is & WORD_PORT ? false : !(is & (WORD_SOURCE | WORD_TARGET | WORD_LINK | WORD_ADDR)) || l.loose;
-		l.strange |= !(is & (WORD_PORT | WORD_LINK | WORD_SOURCE | WORD_TARGET | WORD_FROM));
+		l.strange |= !(is & (WORD_PORT | WORD_LINK | WORD_SOURCE | WORD_TARGET | WORD_FROM | WORD_PROTO | WORD_ADDR));
 		if (is & (WORD_SOURCE | WORD_TARGET))
 			l.role = is & (WORD_SOURCE | WORD_TARGET);
 		l.last = is;

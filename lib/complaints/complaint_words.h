@@ -18,6 +18,7 @@
 #define WORD_FROM   512U
 #define WORD_TO	    1024U
 #define WORD_PROTO  2048U
+#define WORD_UNLESS 4096U /* what follows is not meant */
 
 /* With room for a NUL; longer words are cut. */
 #define WORD_TEXT 32U

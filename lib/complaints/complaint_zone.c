@@ -2,6 +2,7 @@
 /* Zones: numbers, abbreviations with their seasons, names of the time zone database, and what two of them leave. */
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/base.h"
 #include "complaints/complaint_time.h"
@@ -92,13 +93,13 @@ static const char *offset(const char *at, const char *end, unsigned digits, stru
 
 static const char *universal(const char *at, const char *end, struct claim *ret)
 {
-	static const char *const names[] = { "UTC", "GMT", "UT" };
+	static const char *const names[] = { "UTC", "GMT" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		size_t n = strlen(names[i]);
 		const char *p = at + n, *more;
 
-		if ((size_t)(end - at) < n || strncmp(at, names[i], n) != 0 || (p < end && word_octet(*p)))
+		if ((size_t)(end - at) < n || strncasecmp(at, names[i], n) != 0 || (p < end && word_octet(*p)))
 			continue;
 		*ret = (struct claim){ .n = 1 };
 		if (p + 1 < end && strchr("+-", *p) && isdigit((unsigned char)p[1])) {

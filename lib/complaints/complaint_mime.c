@@ -302,6 +302,7 @@ static void take_parts(struct mime *m, const struct content *c, const struct spa
 		at = after;
 		end = find_boundary(at, body, c->boundary, &after, &last);
 		part = span_of(body, at, end > at ? end - (end < body->end) : at);
+		m->at = part.text < part.end ? span_from(&part, part.text) : m->at;
 		if (end == body->end && !last)
 			not_read(m, &unknown, NOTICE_DAMAGED,
 				 "the mail has no end: what it may have had behind its last line was not read");

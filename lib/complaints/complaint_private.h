@@ -33,7 +33,7 @@ struct item {
 };
 
 /* Which of several times is meant: the lowest. */
-enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_END, RANK_OTHER };
+enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_END, RANK_OTHER };
 
 #define SCOPE_ITEMS 4U
 
@@ -101,6 +101,12 @@ uint32_t item_zone(struct reading *x, uint32_t scope, const char *at, const char
 
 /* Finds the items of a stretch. */
 void complaint_scan(struct reading *x, const struct stretch *s);
+
+/* Separates the names of objects within each other that are a key together. */
+#define KEY_PART '\n'
+
+/* Finds the items of the value of a key. A text in which an address is, such as a line of a log, is a record within. */
+void complaint_value(struct reading *x, uint32_t scope, const char *key, const char *key_end, const char *at, const char *end);
 
 /* An address at a place: its end, or NULL. */
 const char *addr_at(const char *at, const char *end, uint32_t *ret);

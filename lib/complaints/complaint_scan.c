@@ -358,19 +358,27 @@ static unsigned rank_of(const struct scan *c, const char *at)
 	struct label l = label_of(c, at);
 
 	if (c->s->key) {
-		struct label key = label_read(c->s->key, c->s->key_end);
+		const char *name = memrchr(c->s->key, KEY_PART, (size_t)(c->s->key_end - c->s->key));
+		struct label key = label_read(name ? name : c->s->key, c->s->key_end);
 
 		/* What Windows calls so is the time of the event. */
 		if (c->s->key_end - c->s->key >= 11 && !memcmp(c->s->key, "TimeCreated", 11))
 			key.any = WORD_EVENT;
-		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END)) && c->s->cells)
+		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE)))
 			return RANK_STRAY;
-		l.any |= key.any;
+		if (name && !(key.any & (WORD_OTHER | WORD_END | WORD_LATE)))
+			key.any |= label_read(c->s->key, name).any & WORD_EVENT;
+		if (c->s->cells)
+			l = key;
 	} else if (at - c->s->begin >= 12 && memmem(c->s->begin, (size_t)(at - c->s->begin), "TimeCreated:", 12)) {
 		return RANK_EVENT;
 	}
+	/* "The attack that was reported began at" */
+	if (!c->s->key && (l.when & (WORD_EVENT | WORD_TIME)) == (WORD_EVENT | WORD_TIME))
+		return RANK_EVENT;
 	return l.any & WORD_OTHER ? RANK_OTHER
 	       : l.any & WORD_END ? RANK_END
+	       : l.any & WORD_LATE  ? RANK_LATE
 	       : l.any & WORD_EVENT ? RANK_EVENT
 				    : RANK_NEUTRAL;
 }
@@ -433,8 +441,11 @@ static const char *take_time(struct scan *c, const char *at)
 
 static void take_zone(struct scan *c, const char *at, const char *end, const struct claim *zone)
 {
-	const char *before = at - (at - c->s->begin < 24 ? at - c->s->begin : 24);
+	const char *before = at;
 	uint32_t i;
+
+	while (before > c->s->begin && at - before < 24 && !strchr(",;.(", before[-1]))
+		before--;
 
 	/* "five hours less than UTC", "not UTC" */
 	if (label_read(before, at).any & WORD_UNLESS)
@@ -442,6 +453,19 @@ static void take_zone(struct scan *c, const char *at, const char *end, const str
 	i = item_zone(c->x, c->s->scope, at, end, zone);
 	if (i != NONE)
 		c->x->items[i].keyed = c->s->cells || c->s->keyed;
+}
+
+static bool proto_beside(const struct scan *c, const char *at, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	if (end < c->s->end && *end == '/')
+		word_fold(end + 1, c->s->end, folded);
+	else if (at - c->s->begin > 3 && at[-1] == '/')
+		word_fold(at - 4, at, folded);
+	else
+		return false;
+	return !strcmp(folded, "tcp") || !strcmp(folded, "udp");
 }
 
 /* A word: a protocol, a zone that the text names, or nothing. */
@@ -458,7 +482,8 @@ static const char *take_word(struct scan *c, const char *at)
 		return end;
 	}
 	end = word_fold(at, stop, folded);
-	if (!strcmp(folded, "tcp") || !strcmp(folded, "udp")) {
+	/* "TCP/UDP" is a choice. */
+	if ((!strcmp(folded, "tcp") || !strcmp(folded, "udp")) && !proto_beside(c, at, end)) {
 		i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
 		if (i != NONE)
 			c->x->items[i].proto = *folded == 't' ? IPPROTO_TCP : IPPROTO_UDP;
@@ -497,4 +522,16 @@ void complaint_scan(struct reading *x, const struct stretch *s)
 
 	while (at < s->end && !x->error)
 		at = take_any(&c, at);
+}
+
+void complaint_value(struct reading *x, uint32_t scope, const char *key, const char *key_end, const char *at, const char *end)
+{
+	struct stretch s = { .scope = scope, .begin = at, .end = end, .key = key, .key_end = key_end, .cells = true };
+	uint32_t any;
+
+	for (const char *p = at; p < end && s.cells && memchr(at, ' ', (size_t)(end - at)); p++)
+		s.cells = !isdigit((unsigned char)*p) || !addr_at(p, end, &any);
+	if (!s.cells)
+		s.scope = scope_add(x, scope);
+	complaint_scan(x, &s);
 }

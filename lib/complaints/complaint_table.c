@@ -165,15 +165,9 @@ static void take_row(struct reading *x, const struct table *t, uint32_t table)
 
 	x->scopes[row].closed = t->has_time;
 	for (unsigned i = 0; i < t->n_cells && i < t->n; i++) {
-		struct stretch s = { .scope = row,
-				     .begin = t->cells[i].begin,
-				     .end = t->cells[i].end,
-				     .key = t->names[i].begin,
-				     .key_end = t->names[i].end,
-				     .cells = true };
 		size_t first = x->n_items;
 
-		complaint_scan(x, &s);
+		complaint_value(x, row, t->names[i].begin, t->names[i].end, t->cells[i].begin, t->cells[i].end);
 		for (size_t k = first; k < x->n_items; k++)
 			if (x->items[k].kind == ITEM_PORT && x->items[k].scope == row && !x->items[k].role) {
 				x->items[k].role = t->role[i];
@@ -195,6 +189,19 @@ static bool is_shadowserver(const struct table *t)
 		     (size >= 3 && !memcmp(t->names[i].end - 3, "asn", 3)) || (size >= 3 && !memcmp(t->names[i].end - 3, "geo", 3));
 	}
 	return n >= 3;
+}
+
+/* Zones that the header names are for all columns. */
+static void take_zones(struct reading *x, const struct table *t, uint32_t table)
+{
+	struct claim zone;
+
+	for (unsigned i = 0; i < t->n; i++)
+		for (const char *p = t->names[i].begin; p < t->names[i].end; p++)
+			if ((p == t->names[i].begin || !word_octet(p[-1])) && claim_read(p, t->names[i].end, false, &zone))
+				item_zone(x, table, p, p + 1, &zone);
+	if (is_shadowserver(t))
+		item_zone(x, table, t->names[0].begin, t->names[0].end, &(struct claim){ .n = 1 });
 }
 
 const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end)
@@ -221,8 +228,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 			break;
 		if (own == NONE) {
 			own = scope_add(x, scope);
-			if (is_shadowserver(&t))
-				item_zone(x, own, at, at + 1, &(struct claim){ .n = 1 });
+			take_zones(x, &t, own);
 		}
 		take_row(x, &t, own);
 		last = p = stop;

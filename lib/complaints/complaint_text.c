@@ -226,6 +226,35 @@ static void mark_cut(const struct walk *w, const char *at, const char *end)
 			last->cut = false;
 }
 
+/* Whether a line begins an entry of a list that is numbered. */
+static bool is_entry(const char *at, const char *end)
+{
+	const char *p = at;
+
+	while (p < end && isalnum((unsigned char)*p) && p - at < 3)
+		p++;
+	return p > at && p < end && (*p == ')' || (*p == '.' && isdigit((unsigned char)*at))) && p + 1 < end && p[1] == ' ';
+}
+
+static bool has_address(const char *at, const char *end)
+{
+	uint32_t any;
+
+	for (; at < end; at++)
+		if (isdigit((unsigned char)*at) && addr_at(at, end, &any))
+			return true;
+	return false;
+}
+
+/* Where the flow of the answers begins that conntrack writes behind that of the questions: "src=" comes again. */
+static const char *second_flow(const char *at, const char *end)
+{
+	const char *first = memmem(at, (size_t)(end - at), "src=", 4);
+	const char *again = first ? memmem(first + 4, (size_t)(end - first - 4), "src=", 4) : NULL;
+
+	return again ? again : end;
+}
+
 static void take_line(struct walk *w, const char *at, const char *end)
 {
 	struct reading *x = w->x;
@@ -235,8 +264,11 @@ static void take_line(struct walk *w, const char *at, const char *end)
 
 	if (w->block == NONE)
 		begin_block(w, at);
+	if (w->has_addr && is_entry(key, end) && has_address(at, end))
+		begin_block(w, at);
 	if (stop && !isdigit((unsigned char)*key))
 		split_block(w, at, key, stop);
+	s.end = second_flow(at, end);
 	s.keyed = stop != NULL;
 	s.scope = scope_add(x, w->block);
 	complaint_scan(x, &s);
@@ -279,7 +311,7 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 	while (at < end && !x->error) {
 		const char *stop = line_end(at, end), *after;
 
-		if (is_rule(at, stop)) {
+		if (is_rule(at, stop) && !strchr("{[", at[strspn(at, " \t")])) {
 			w.block = NONE;
 			at = next_line(at, end);
 			continue;

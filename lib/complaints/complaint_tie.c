@@ -206,7 +206,7 @@ static void tie_times(struct reading *x, struct scope *s, bool outermost)
 	for (uint32_t i = s->first; i != NONE && n; i = x->items[i].next) {
 		struct item *a = &x->items[i];
 
-		if (a->time_item != NONE)
+		if (a->time_item != NONE && (x->items[a->time_item].rank != RANK_LATE || x->items[s->times[0]].rank != RANK_EVENT))
 			continue;
 		/* A day alone, and an hour alone, look for their other half around, but for a log's. */
 		if (halves && !outermost && !x->items[s->times[0]].stamped)
@@ -263,7 +263,8 @@ static void pass(struct reading *x, uint32_t number)
 		next = a->next;
 		if (a->proto_item == NONE && (s->protos == 1 || s->protos == 2))
 			a->proto_item = s->proto;
-		a->done = !port_less(a) && (a->time_item != NONE || a->fault || s->closed);
+		/* Of a discovery, the time of what was discovered may be around. */
+		a->done = !port_less(a) && ((a->time_item != NONE && x->items[a->time_item].rank != RANK_LATE) || a->fault || s->closed);
 		if (!a->done)
 			add_address(x, p, i);
 	}

@@ -38,10 +38,10 @@ static int answer_complaint(void *arg, const struct complaint *c)
 	return 0;
 }
 
-static void tell(void *arg, uint64_t line, const char *text)
+static void tell(void *arg, const struct complaint_notice *n)
 {
 	(void)arg;
-	fprintf(stderr, "line %" PRIu64 ": %s\n", line, text);
+	fprintf(stderr, "line %" PRIu64 ": %s%s%s\n", n->line, n->name, *n->name ? ": " : "", n->text);
 }
 
 /* Reads all of a file, which ends with a NUL then. 0 or -errno; the caller frees *ret. */

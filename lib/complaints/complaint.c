@@ -17,6 +17,17 @@ const char *complaint_fault_word(enum complaint_fault fault)
 	return words[fault];
 }
 
+const char *complaint_notice_word(enum complaint_notice_code code)
+{
+	static const char *const words[] = {
+#define X(constant, word) [constant] = (word),
+		COMPLAINT_NOTICES(X)
+#undef X
+	};
+
+	return words[code];
+}
+
 int complaint_read(const char *text, size_t size, const struct complaint_reader *reader)
 {
 	struct reading x = { .reader = reader, .addr = NONE };
@@ -27,7 +38,10 @@ int complaint_read(const char *text, size_t size, const struct complaint_reader 
 		complaint_tie(&x);
 		r = x.error ? x.error : complaint_give(&x);
 	}
+	octets_free(&x.whole);
+	free(x.landmarks);
 	free(x.text);
+	free(x.from);
 	free(x.parts);
 	free(x.items);
 	free(x.stamps);

@@ -34,10 +34,47 @@ enum complaint_fault {
 
 const char *complaint_fault_word(enum complaint_fault fault);
 
-/* Where something is in the decoded text: line and column, in characters, from 1. Line 0: nowhere. */
+/* Why a part of the text was not read, or not as it was meant: X(constant, word) */
+#define COMPLAINT_NOTICES(X)                                                              \
+	X(NOTICE_ATTACHMENT, "attachment") /* its type has no text, or not the complaint's */ \
+	X(NOTICE_CHARSET, "charset")                                                      \
+	X(NOTICE_BINARY, "binary") /* it is said to be text, and is none */                    \
+	X(NOTICE_NESTED, "nested") /* it is within too many others */                        \
+	X(NOTICE_DAMAGED, "damaged")
+
+enum complaint_notice_code {
+#define X(constant, word) constant,
+	COMPLAINT_NOTICES(X)
+#undef X
+};
+
+const char *complaint_notice_word(enum complaint_notice_code code);
+
+/* Something that was not read. It lives as long as the call that has it. */
+struct complaint_notice {
+	enum complaint_notice_code code;
+	uint64_t line;
+	const char *name; /* of the file, as the mail has it; "": it has none */
+	const char *text; /* a sentence */
+};
+
+/*
+ * Where something is in the text: line and column, in characters, from 1, and the length in characters. Line 0: nowhere.
+ * Of what was encoded by base64, the place is that of the line of base64.
+ */
 struct complaint_place {
 	uint32_t line, column, length;
 };
+
+/* What may be meant where a text does not say which. */
+struct complaint_candidate {
+	struct endpoint out;
+	bool timed;
+	int64_t t; /* if timed */
+	struct complaint_place addr, port, time;
+};
+
+#define COMPLAINT_CANDIDATES 8U
 
 /* A question; `fault` and `why` are set if it is none. */
 struct complaint {
@@ -49,6 +86,8 @@ struct complaint {
 	uint8_t proto; /* IPPROTO_TCP or IPPROTO_UDP if the text says so, else 0 */
 	struct complaint_place addr, port, time;
 	struct error why;
+	struct complaint_candidate candidates[COMPLAINT_CANDIDATES];
+	unsigned n_candidates; /* of what is ambiguous; 0: it is not, or they are not known */
 };
 
 /* Who takes what is found. */
@@ -58,8 +97,8 @@ struct complaint_reader {
 	bool (*ours)(void *arg, uint32_t addr);
 	/* Takes a question, in the order of the text. Returns nonzero to end the reading. */
 	int (*take)(void *arg, const struct complaint *c);
-	/* Takes a sentence about what is no question and was not read, or NULL. line: of the decoded text; 0: of none. */
-	void (*tell)(void *arg, uint64_t line, const char *text);
+	/* Takes what was not read, or NULL. */
+	void (*tell)(void *arg, const struct complaint_notice *notice);
 	void *arg;
 };
 

@@ -20,34 +20,14 @@ struct giving {
 	struct reading *x;
 	struct given *known; /* a table of `slots`, a power of 2; port 0 with t -1: free */
 	size_t slots;
-	const char *line_at;
-	uint64_t line;
 	unsigned questions;
 };
 
 static struct complaint_place place(struct giving *g, uint32_t item)
 {
 	const struct item *i = item == NONE ? NULL : &g->x->items[item];
-	const char *at, *begin;
-	struct complaint_place p = { 0 };
 
-	if (!i)
-		return p;
-	at = g->x->text + i->at;
-	if (at < g->line_at) {
-		g->line_at = g->x->text;
-		g->line = 1;
-	}
-	for (const char *n; (n = memchr(g->line_at, '\n', (size_t)(at - g->line_at))); g->line_at = n + 1)
-		g->line++;
-	begin = g->line_at;
-	p.line = (uint32_t)g->line;
-	p.column = 1;
-	for (; begin < at; begin++)
-		p.column += (*begin & 0xc0) != 0x80;
-	for (; begin < at + i->size; begin++)
-		p.length += (*begin & 0xc0) != 0x80;
-	return p;
+	return i ? complaint_place(g->x, i->at, i->size) : (struct complaint_place){ 0 };
 }
 
 static const struct stamp *stamp_of(const struct reading *x, uint32_t item)
@@ -311,7 +291,7 @@ static bool is_candidate(const struct reading *x, const struct item *a)
 
 int complaint_give(struct reading *x)
 {
-	struct giving g = { .x = x, .line_at = x->text, .line = 1, .slots = 64 };
+	struct giving g = { .x = x, .slots = 64 };
 	int r = 0;
 
 	while (g.slots < x->n_items * 2)

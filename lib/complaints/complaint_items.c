@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The items of a text, their scopes, and places in the text. */
+/* The items of a text, and their scopes. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/array_grow.h"
 #include "base/base.h"
@@ -59,26 +57,4 @@ uint32_t item_zone(struct reading *x, uint32_t scope, const char *at, const char
 	if (i != NONE)
 		x->items[i].kind = ITEM_ZONE;
 	return i;
-}
-
-uint64_t complaint_line(const struct reading *x, const char *at)
-{
-	uint64_t line = 1;
-
-	for (const char *p = x->text; (p = memchr(p, '\n', (size_t)(at - p))); p++)
-		line++;
-	return line;
-}
-
-void complaint_tell(struct reading *x, const char *at, const char *format, ...)
-{
-	char text[300];
-	va_list ap;
-
-	if (!x->reader->tell)
-		return;
-	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	x->reader->tell(x->reader->arg, at ? complaint_line(x, at) : 0, text);
 }

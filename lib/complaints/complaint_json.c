@@ -134,7 +134,7 @@ static const char *value(struct json *j, uint32_t scope, const char *at, unsigne
 		return stop;
 	}
 	if ((*at == '{' || *at == '[') && depth > DEPTH) {
-		complaint_tell(j->x, at, "JSON within more than %u objects was not read", DEPTH);
+		complaint_tell(j->x, at, NOTICE_NESTED, "JSON within more than %u objects was not read", DEPTH);
 		return json_end(at, j->end);
 	}
 	if (*at == '{')
@@ -160,12 +160,12 @@ const char *complaint_json(struct reading *x, uint32_t scope, const char *at, co
 		return NULL;
 	j.end = json_end(at, end);
 	if (!j.end) {
-		complaint_tell(x, at, "JSON that has no end was read as text");
+		complaint_tell(x, at, NOTICE_DAMAGED, "JSON that has no end was read as text");
 		return NULL;
 	}
 	own = scope_add(x, scope);
 	x->scopes[own].closed = true;
 	if (!value(&j, own, at, 0))
-		complaint_tell(x, at, "JSON is damaged, and was read up to there");
+		complaint_tell(x, at, NOTICE_DAMAGED, "JSON is damaged, and was read up to there");
 	return j.end;
 }

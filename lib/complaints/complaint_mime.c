@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Complaints as programs of mail hand them over, decoded in place before they are read: UTF-16, line ends, the parts of
- * MIME (RFC 2045, RFC 2046) with their base64 and quoted-printable. Decoded text is never longer than it was.
+ * Complaints as programs of mail hand them over: mails with their parts, and parts within parts. Each part with text
+ * becomes a part of the reading. What is not read is told, with its place and name.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -11,421 +11,489 @@
 
 #include "base/array_grow.h"
 #include "base/base.h"
+#include "complaints/complaint_header.h"
 #include "complaints/complaint_private.h"
 
-/* Boundaries of parts within parts; what is nested deeper is read as it is. */
-#define MAX_BOUNDARIES 16U
-#define BOUNDARY_TEXT  72U /* RFC 2046 section 5.1.1: 70 */
-#define FIELD_TEXT     512U
+#define MAX_DEPTH    16U
+#define MAX_CHARSETS 8U
+/* Octets at the begin of a part that tell whether it is text. */
+#define PROBED 4096
 
-/* Text that is decoded in place. */
-struct octets {
-	char *text;
-	size_t size;
+/* Parts that say the same, of which one is read. */
+struct alternatives {
+	bool html;	   /* the one that is read */
+	uint32_t addresses; /* in it */
+	size_t begin, end; /* in the decoded text */
 };
-
-/* UTF-16 becomes ASCII; what is not ASCII has no meaning here. */
-static void narrow(struct octets *c, bool big)
-{
-	size_t n = 0;
-
-	for (size_t i = 2; i + 1 < c->size; i += 2) {
-		uint8_t high = (uint8_t)c->text[i + !big], low = (uint8_t)c->text[i + big];
-
-		c->text[n++] = (char)(!high && low && low < 0x80 ? low : !high && low == 0xa0 ? ' ' : '?');
-	}
-	c->size = n;
-}
-
-/* The octets of a text, without the mark of its order; NULs and blanks that do not break become blanks. */
-static void to_octets(struct octets *c)
-{
-	static const char mark[] = "\xef\xbb\xbf";
-	size_t n = 0, i;
-
-	if (c->size >= 2 && (!memcmp(c->text, "\xff\xfe", 2) || !memcmp(c->text, "\xfe\xff", 2)))
-		narrow(c, c->text[0] == '\xfe');
-	i = c->size >= 3 && !memcmp(c->text, mark, 3) ? 3 : 0;
-	for (; i < c->size; i++) {
-		char octet = (char)(c->text[i] ? c->text[i] : ' ');
-
-		if (octet == '\xc2' && i + 1 < c->size && c->text[i + 1] == '\xa0') {
-			octet = ' ';
-			i++;
-		}
-		c->text[n++] = octet;
-	}
-	c->size = n;
-}
-
-/* Lines that end with a carriage return alone. */
-static void unify_lines(struct octets *c)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->size; i++) {
-		if (c->text[i] == '\r' && i + 1 < c->size && c->text[i + 1] == '\n')
-			continue;
-		c->text[n++] = (char)(c->text[i] == '\r' ? '\n' : c->text[i]);
-	}
-	c->size = n;
-	c->text[n] = '\0';
-}
-
-/* An address that must not be clicked: 203[.]0[.]113[.]36. */
-static void arm(struct octets *c)
-{
-	static const char *const dots[] = { "[.]", "(.)", "[dot]", "(dot)" };
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->size; i++) {
-		size_t skip = 0;
-
-		for (size_t k = 0; k < ARRAY_SIZE(dots) && (c->text[i] == '[' || c->text[i] == '('); k++)
-			if (!strncasecmp(c->text + i, dots[k], strlen(dots[k])))
-				skip = strlen(dots[k]) - 1;
-		c->text[n++] = (char)(skip ? '.' : c->text[i]);
-		i += skip;
-	}
-	c->size = n;
-	c->text[n] = '\0';
-}
 
 struct mime {
-	char boundary[MAX_BOUNDARIES][BOUNDARY_TEXT];
-	bool alternative[MAX_BOUNDARIES]; /* the parts say the same */
-	bool answered[MAX_BOUNDARIES];	  /* one of them had addresses */
-	unsigned n;
-	unsigned current; /* of the part */
-	bool base64, quoted, skipped, html;
-	struct octets *c;
 	struct reading *x;
-	bool message; /* the part is a mail within the mail */
-	bool report;  /* parts of a report: the mail within is what it is about, and no complaint */
-	size_t out; /* octets of the decoded text */
+	struct octets out;
+	struct charset sets[MAX_CHARSETS];
+	unsigned n_sets;
+	struct alternatives *alternatives; /* NULL: the part is none */
+	bool report;			   /* of several parts: the mail within is what it is about, and no complaint */
+	bool addressed;			   /* an address was read */
+	uint32_t at;			   /* where the part begins in what was handed over */
+	unsigned depth;
 };
 
-/* Copies a header field, unfolded. Returns where the next one begins. */
-static const char *field(const char *at, const char *end, char ret[static FIELD_TEXT])
+static void take_entity(struct mime *m, const struct span *s, const char *default_type);
+
+static void add_part(struct mime *m, bool header)
+{
+	struct reading *x = m->x;
+
+	if (array_grow(&x->parts, x->n_parts, &x->room_parts, sizeof(*x->parts)))
+		x->error = -ENOMEM;
+	else
+		x->parts[x->n_parts++] = (struct part){ (uint32_t)m->out.size, header };
+}
+
+static const char *line_end(const char *at, const char *end)
+{
+	const char *newline = memchr(at, '\n', (size_t)(end - at));
+
+	return newline ? newline : end;
+}
+
+/* A character set that was found before, or a new one; NULL: there are too many. */
+static const struct charset *charset(struct mime *m, const char *name)
+{
+	for (unsigned i = 0; i < m->n_sets; i++)
+		if (!strcasecmp(m->sets[i].name, name))
+			return &m->sets[i];
+	if (m->n_sets == MAX_CHARSETS)
+		return NULL;
+	charset_find(name, &m->sets[m->n_sets]);
+	return &m->sets[m->n_sets++];
+}
+
+/* Whether a text is UTF-8 with signs beyond ASCII, as an editor or a browser leaves a mail of any character set. */
+static bool is_utf8(const struct span *s)
 {
 	size_t n = 0;
 
-	for (; at < end; at++) {
-		if (*at == '\n' && (at + 1 == end || (at[1] != ' ' && at[1] != '\t')))
-			return ret[n] = '\0', at + 1;
-		if (*at != '\r' && *at != '\n' && n + 1 < FIELD_TEXT)
-			ret[n++] = *at;
+	for (const char *at = s->text; at < s->end;) {
+		uint8_t c = (uint8_t)*at++;
+		unsigned more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 9;
+
+		if (more == 9 || s->end - at < (ptrdiff_t)more)
+			return false;
+		for (; more; more--, n++)
+			if (((uint8_t)*at++ & 0xc0) != 0x80)
+				return false;
 	}
-	ret[n] = '\0';
+	return n > 0;
+}
+
+/* Whether it is ASCII in a character set that agrees with it, as are all but those that escape. */
+static bool is_ascii(const struct span *s, const char *name)
+{
+	if (!strncasecmp(name, "utf-7", 5) || !strncasecmp(name, "utf-32", 6))
+		return false;
+	for (const char *at = s->text; at < s->end; at++)
+		if ((uint8_t)*at >= 0x80 || *at == '\033' || *at == '\016' || (*at == '~' && at + 1 < s->end && at[1] == '{'))
+			return false;
+	return true;
+}
+
+/* Whether octets are those of a file that is no text. */
+static bool is_binary(const struct span *s)
+{
+	static const char *const begins[] = { "PK\003\004", "%PDF-", "\211PNG", "\377\330\377", "GIF8", "\037\213",
+					      "Rar!",	    "7z\274",	"\177ELF",  "\320\317\021\340" };
+	size_t size = (size_t)(s->end - s->text), controls = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++)
+		if (size >= strlen(begins[i]) && !memcmp(s->text, begins[i], strlen(begins[i])))
+			return true;
+	if (charset_wide(s))
+		return false;
+	size = size < PROBED ? size : PROBED;
+	for (size_t i = 0; i < size; i++)
+		controls += (uint8_t)s->text[i] < ' ' && !strchr("\t\n\r\f\v\033", s->text[i]);
+	return controls > size / 10;
+}
+
+static bool is_type(const struct content *c, const char *begin)
+{
+	return !strncmp(c->type, begin, strlen(begin));
+}
+
+static bool ends(const char *text, const char *end)
+{
+	size_t n = strlen(text), size = strlen(end);
+
+	return n >= size && !strcasecmp(text + n - size, end);
+}
+
+/* Whether a type is that of text; of what programs give to any file, its octets tell. */
+static bool readable(const struct content *c, const struct span *body)
+{
+	static const char *const no_text[] = { "text/rtf", "text/richtext", "text/calendar", "text/vcard", "text/x-vcard",
+					       "text/css", "text/javascript" };
+	static const char *const no_files[] = { "image/", "audio/", "video/", "font/", "model/", "application/pdf", "application/zip",
+						"application/ms", "application/vnd.", "application/rtf", "application/pgp-enc",
+						"application/pkcs7", "application/x-pkcs7", "application/x-zip", "application/javascript" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(no_text); i++)
+		if (is_type(c, no_text[i]))
+			return false;
+	if (!*c->type || is_type(c, "text/") || is_type(c, "message/") || is_type(c, "multipart/") || ends(c->type, "json") ||
+	    ends(c->type, "xml") || ends(c->type, "csv") || ends(c->name, ".csv") || ends(c->name, ".txt") || ends(c->name, ".log"))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(no_files); i++)
+		if (is_type(c, no_files[i]))
+			return false;
+	return !is_binary(body);
+}
+
+/* Numbers with dots between, four at a time. */
+static uint32_t count_addresses(const char *at, const char *end)
+{
+	unsigned dots = 0, digits = 0;
+	uint32_t n = 0;
+
+	for (; at < end; at++) {
+		if (isdigit((unsigned char)*at)) {
+			n += !digits && dots == 3;
+			digits++;
+		} else if (*at == '.' && digits) {
+			dots++;
+			digits = 0;
+		} else {
+			dots = digits = 0;
+		}
+	}
+	return n;
+}
+
+/* Keeps the text of a part, or the one that says the same and came before: who has more addresses; of two, plain text. */
+static void choose(struct mime *m, size_t begin, bool html, uint32_t n)
+{
+	struct alternatives *a = m->alternatives;
+
+	if (a->end && a->html != html) {
+		if (html ? n <= a->addresses : n < a->addresses) {
+			m->out.size = begin;
+			m->x->n_parts--;
+			return;
+		}
+		memset(m->out.text + a->begin, ' ', a->end - a->begin);
+	}
+	*a = (struct alternatives){ html, n, begin, m->out.size };
+}
+
+/* A text that is decoded but for its character set. */
+static void take_text(struct mime *m, const struct content *c, const struct span *s, const struct charset *set)
+{
+	_cleanup_octets_ struct octets flowed = { 0 }, text = { 0 };
+	bool plain = is_type(c, "text/plain"), html = is_type(c, "text/html") || is_type(c, "text/x-amp-html");
+	size_t begin = m->out.size;
+	struct span own = *s;
+	uint32_t n;
+
+	if (c->flowed && plain) {
+		octets_flowed(&own, &flowed);
+		own = octets_span(&flowed);
+		m->out.failed |= flowed.failed;
+	}
+	/* A program that does not say what it has may have HTML. */
+	html |= !plain && octets_tagged(&own) && !memmem(own.text, (size_t)(own.end - own.text), "Infringement", 12) &&
+		!memmem(own.text, (size_t)(own.end - own.text), "<Event", 6) && !ends(c->type, "xml");
+	if (html) {
+		octets_text(&own, set, &text);
+		m->out.failed |= text.failed;
+		own = octets_span(&text);
+		octets_untag(&own, &m->out);
+	} else {
+		octets_text(&own, set, &m->out);
+	}
+	if (m->out.size > begin && m->out.text[m->out.size - 1] != '\n')
+		octet_put(&m->out, '\n', m->out.from[m->out.size - 1]);
+	if (m->out.size == begin)
+		return;
+	n = count_addresses(m->out.text + begin, m->out.text + m->out.size);
+	m->addressed |= n > 0;
+	if (m->alternatives && (html || plain) && !c->attachment && !*c->name)
+		choose(m, begin, html, n);
+}
+
+static void __attribute__((format(printf, 4, 5))) not_read(struct mime *m, const struct content *c,
+							    enum complaint_notice_code code, const char *format, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	complaint_tell_part(m->x, m->at, c->name, code, "%s", text);
+}
+
+/* A part without parts: its text, its mail, or the line that says what it was. */
+static void take_leaf(struct mime *m, const struct content *c, const struct span *body, bool encoded)
+{
+	const struct charset *set = charset(m, c->charset);
+
+	if (body->text >= body->end)
+		return;
+	if (is_type(c, "application/pgp-signature") || ends(c->type, "pkcs7-signature"))
+		return; /* A signature says nothing. */
+	if (!readable(c, body)) {
+		not_read(m, c, NOTICE_ATTACHMENT, "%s was not read: it is no text", *c->type ? c->type : "a part");
+		return;
+	}
+	if (is_binary(body)) {
+		not_read(m, c, NOTICE_BINARY, "%s was not read: its octets are no text", *c->type ? c->type : "it");
+		return;
+	}
+	if (charset_wide(body) && encoded)
+		set = charset(m, "utf-16");
+	else if (!set || set->kind != CHARSET_UTF8)
+		set = (!encoded && is_utf8(body)) || is_ascii(body, c->charset) ? charset(m, "") : set;
+	if (!set || set->kind == CHARSET_UNKNOWN) {
+		not_read(m, c, NOTICE_CHARSET, "the text in the character set %s was not read; save it in UTF-8",
+			 c->charset);
+		return;
+	}
+	add_part(m, false);
+	take_text(m, c, body, set);
+}
+
+/* The next line with a boundary. Returns its begin, or the end of the text; *ret_after: behind it; *ret_last: it ends all. */
+static const char *find_boundary(const char *at, const struct span *s, const char *boundary, const char **ret_after,
+				 bool *ret_last)
+{
+	char line[BOUNDARY_TEXT + 3];
+	size_t n = (size_t)snprintf(line, sizeof(line), "\n--%s", boundary) - 1;
+	/* The first has no line before it, and begins at once. */
+	bool first = (size_t)(s->end - at) >= n && !memcmp(at, line + 1, n);
+
+	for (at -= first; at < s->end && (first || (at = memmem(at, (size_t)(s->end - at), line, n + 1))); at++, first = false) {
+		const char *p = at + 1 + n;
+
+		*ret_last = s->end - p >= 2 && !memcmp(p, "--", 2);
+		p += *ret_last ? 2 : 0;
+		while (p < s->end && (*p == ' ' || *p == '\t'))
+			p++;
+		if (p < s->end && *p != '\n')
+			continue;
+		*ret_after = p + (p < s->end);
+		return at + 1;
+	}
+	*ret_after = s->end;
+	return s->end;
+}
+
+/* The parts between boundaries. What stands before and behind them is read, too: it may be the text of a broken mail. */
+static void take_parts(struct mime *m, const struct content *c, const struct span *body)
+{
+	static const struct content text = { .type = "text/plain", .attachment = true }, unknown = { 0 };
+	bool last = false;
+	const char *at = body->text, *after, *end = find_boundary(at, body, c->boundary, &after, &last);
+	struct span part = span_of(body, at, end);
+
+	if (end == body->end)
+		not_read(m, &unknown, NOTICE_DAMAGED, "its parts were not found: it was read as one text");
+	take_leaf(m, end == body->end ? &unknown : &text, &part, false);
+	while (after < body->end && !last) {
+		at = after;
+		end = find_boundary(at, body, c->boundary, &after, &last);
+		part = span_of(body, at, end > at ? end - (end < body->end) : at);
+		if (end == body->end && !last)
+			not_read(m, &unknown, NOTICE_DAMAGED,
+				 "the mail has no end: what it may have had behind its last line was not read");
+		take_entity(m, &part, is_type(c, "multipart/digest") ? "message/rfc822" : "");
+		if (m->x->error || m->out.failed)
+			return;
+	}
+	part = span_of(body, after, body->end);
+	take_leaf(m, &text, &part, false);
+}
+
+static void take_multipart(struct mime *m, const struct content *c, const struct span *body)
+{
+	struct alternatives own = { 0 }, *outer = m->alternatives;
+	bool report = m->report;
+
+	if (is_type(c, "multipart/alternative"))
+		m->alternatives = &own;
+	m->report = is_type(c, "multipart/report");
+	take_parts(m, c, body);
+	m->report = report;
+	m->alternatives = outer;
+}
+
+static bool is_mail(const struct content *c)
+{
+	return is_type(c, "message/rfc822") || is_type(c, "message/global") || is_type(c, "message/news");
+}
+
+/* A mail within a mail, or the whole: its header becomes a part, with its text if it has no parts. */
+static void take_mail(struct mime *m, const struct span *s)
+{
+	struct content c = { 0 };
+	const char *body = header_begins(s->text, s->end) ? header_read(s->text, s->end, &c) : s->text;
+	struct span header = span_of(s, s->text, body);
+	struct alternatives *outer = m->alternatives;
+	size_t first = m->x->n_parts;
+
+	m->alternatives = NULL;
+	add_part(m, true);
+	octets_text(&header, charset(m, ""), &m->out);
+	take_entity(m, s, NULL);
+	/* A text without parts is of one part with its header. */
+	if (!*c.boundary && m->x->n_parts == first + 2)
+		m->x->n_parts--;
+	m->alternatives = outer;
+}
+
+/* The body of a header, without the encoding for its transfer. */
+static void take_body(struct mime *m, const struct content *c, const struct span *body)
+{
+	_cleanup_octets_ struct octets decoded = { 0 };
+	bool base64 = !strcmp(c->encoding, "base64"), is_quoted = !strcmp(c->encoding, "quoted-printable");
+	struct span own = *body;
+
+	if (base64 && !octets_base64(body, &decoded))
+		not_read(m, c, NOTICE_DAMAGED, "the last line was not read: its base64 is cut off");
+	if (is_quoted)
+		octets_quoted(body, &decoded);
+	if (base64 || is_quoted)
+		own = octets_span(&decoded);
+	m->out.failed |= decoded.failed;
+	if (is_mail(c))
+		take_mail(m, &own);
+	else if (*c->boundary && is_type(c, "multipart/"))
+		take_multipart(m, c, &own);
+	else
+		take_leaf(m, c, &own, base64 || is_quoted);
+}
+
+/* Whether the mail that a report is about needs no look: the report has the addresses itself. */
+static bool reported(const struct mime *m, const struct content *c)
+{
+	return m->report && m->addressed && (is_mail(c) || is_type(c, "text/rfc822-headers"));
+}
+
+/* A header and its body. default_type: of a body whose header names none; NULL: of a whole mail. */
+static void take_entity(struct mime *m, const struct span *s, const char *default_type)
+{
+	struct content c = { 0 };
+	const char *at = s->text;
+	struct span body;
+
+	if (at >= s->end)
+		return;
+	m->at = span_from(s, at);
+	if (*at == '\n' || header_begins(at, s->end))
+		at = header_read(at, s->end, &c);
+	/* A part that begins with fields of its own has no header. */
+	if (default_type && !c.any && *s->text != '\n') {
+		at = s->text;
+		c = (struct content){ 0 };
+	}
+	if (default_type && !*c.type)
+		snprintf(c.type, sizeof(c.type), "%s", *default_type ? default_type : "text/plain");
+	body = span_of(s, at, s->end);
+	if (m->depth == MAX_DEPTH) {
+		not_read(m, &c, NOTICE_NESTED, "it was not read: it is within more than %u others", MAX_DEPTH);
+	} else if (reported(m, &c)) {
+		not_read(m, &c, NOTICE_ATTACHMENT, "the mail that is reported was not read: the report tells of it");
+	} else {
+		m->depth++;
+		take_body(m, &c, &body);
+		m->depth--;
+	}
+}
+
+/* The boundary of parts whose mail's header was not copied: a line with two hyphens, and a field of a part's header. */
+static bool guess_boundary(const struct span *s, char ret[static BOUNDARY_TEXT])
+{
+	for (const char *at = s->text; at < s->end && (at = memmem(at, (size_t)(s->end - at), "--", 2)); at++) {
+		const char *stop = at + BOUNDARY_TEXT < s->end ? at + BOUNDARY_TEXT : s->end, *end = line_end(at, stop);
+
+		if ((at > s->text && at[-1] != '\n') || end == stop || end - at < 3 || s->end - end < 10 ||
+		    strncasecmp(end + 1, "Content-", 8) != 0)
+			continue;
+		snprintf(ret, BOUNDARY_TEXT, "%.*s", (int)(end - at - 2), at + 2);
+		return true;
+	}
+	return false;
+}
+
+/* Where the next mail of a mailbox begins. */
+static const char *next_mail(const char *at, const char *end)
+{
+	for (; at < end && (at = memmem(at, (size_t)(end - at), "\n\nFrom ", 7)); at++)
+		if (line_end(at + 2, end) < end && header_begins(at + 2, end))
+			return at + 2;
 	return end;
 }
 
-static const char *value_of(const char *text, const char *name)
+static void take_whole(struct mime *m, const struct span *s)
 {
-	size_t n = strlen(name);
+	struct content c = { .type = "multipart/alternative" };
+	const char *at = s->text, *next;
 
-	return strncasecmp(text, name, n) != 0 ? NULL : text + n + strspn(text + n, " \t");
-}
-
-/* The boundary of the parts that follow. */
-static void take_boundary(struct mime *m, const char *type)
-{
-	const char *at = strcasestr(type, "boundary=");
-	size_t n;
-
-	if (!at || m->n == MAX_BOUNDARIES)
-		return;
-	at += strlen("boundary=");
-	at += *at == '"';
-	n = strcspn(at, "\"; \t");
-	if (!n || n >= BOUNDARY_TEXT)
-		return;
-	memcpy(m->boundary[m->n], at, n);
-	m->boundary[m->n][n] = '\0';
-	m->answered[m->n] = false;
-	m->alternative[m->n++] = !strncasecmp(type, "multipart/alternative", 21);
-}
-
-static void take_field(struct mime *m, const char *text)
-{
-	const char *encoding = value_of(text, "Content-Transfer-Encoding:"), *type = value_of(text, "Content-Type:");
-
-	if (encoding) {
-		m->base64 = !strncasecmp(encoding, "base64", 6);
-		m->quoted = !strncasecmp(encoding, "quoted-printable", 16);
-	}
-	if (!type)
-		return;
-	m->html = !strncasecmp(type, "text/html", 9);
-	m->skipped = !strncasecmp(type, "image/", 6) || !strncasecmp(type, "audio/", 6) ||
-		     !strncasecmp(type, "video/", 6) || !strncasecmp(type, "application/pdf", 15) ||
-		     !strncasecmp(type, "application/pgp-signature", 25) ||
-		     (m->html && m->n && m->alternative[m->current] && m->answered[m->current]);
-	take_boundary(m, type);
-}
-
-/* Reads header fields up to an empty line. */
-static const char *take_fields(struct mime *m, const char *at, const char *end)
-{
-	char text[FIELD_TEXT];
-
-	m->base64 = m->quoted = m->skipped = m->html = false;
-	while (at < end && *at != '\n' && strncmp(at, "\r\n", 2) != 0) {
-		at = field(at, end, text);
-		take_field(m, text);
-	}
-	return at;
-}
-
-/* The part's boundary at the beginning of a line: its number, or -1. */
-static int boundary_at(const struct mime *m, const char *at, const char *end)
-{
-	if (end - at < 3 || memcmp(at, "--", 2) != 0)
-		return -1;
-	for (unsigned i = m->n; i-- > 0;)
-		if (!strncmp(at + 2, m->boundary[i], strlen(m->boundary[i])))
-			return (int)i;
-	return -1;
-}
-
-/* The line with the boundary that ends a part. */
-static const char *end_of_part(const struct mime *m, const char *at, const char *end)
-{
-	while (at < end && boundary_at(m, at, end) < 0) {
-		const char *newline = memchr(at, '\n', (size_t)(end - at));
-
-		at = newline ? newline + 1 : end;
-	}
-	return at;
-}
-
-static int hex(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-				      : -1;
-}
-
-/* Both write at `out`, which is not beyond `at`, and return where they ended. Lines that went on are joined. */
-static char *decode_quoted(char *out, const char *at, const char *end)
-{
-	for (; at < end; at++) {
-		int high = *at == '=' && end - at > 2 ? hex(at[1]) : -1, low = high >= 0 ? hex(at[2]) : -1;
-
-		if (*at == '=' && end - at > 2 && at[1] == '\r' && at[2] == '\n')
-			at += 2;
-		else if (*at == '=' && end - at > 1 && at[1] == '\n')
-			at++;
-		else if (low >= 0 && high * 16 + low) {
-			*out++ = (char)(high * 16 + low);
-			at += 2;
-		} else
-			*out++ = *at;
-	}
-	return out;
-}
-
-static int sextet(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Of a text that was cut, the last line is none: its numbers may be shorter than they were. */
-static char *without_cut_line(char *begin, char *out)
-{
-	char *newline = out > begin ? memrchr(begin, '\n', (size_t)(out - begin)) : NULL;
-
-	return newline ? newline + 1 : begin;
-}
-
-static char *decode_base64(char *out, const char *at, const char *end)
-{
-	char *begin = out;
-	uint32_t bits = 0;
-	unsigned have = 0, sextets = 0;
-
-	for (; at < end && *at != '='; at++) {
-		if (sextet(*at) < 0)
-			continue;
-		bits = bits << 6 | (uint32_t)sextet(*at);
-		sextets++;
-		have += 6;
-		if (have < 8)
-			continue;
-		have -= 8;
-		*out++ = (char)(bits >> have & 255);
-	}
-	return sextets % 4 && at == end ? without_cut_line(begin, out) : out;
-}
-
-/* Whether a text has something like an address, so that its other forms need not be read. */
-static bool has_address(const char *at, const char *end)
-{
-	unsigned dots = 0, digits = 0;
-
-	for (; at < end && dots < 3; at++)
-		if (isdigit((unsigned char)*at))
-			digits++;
-		else if (*at == '.' && digits)
-			dots++, digits = 0;
+	if (!header_begins(at, s->end)) {
+		if (guess_boundary(s, c.boundary))
+			take_multipart(m, &c, s);
 		else
-			dots = digits = 0;
-	return dots == 3;
-}
-
-static void take_part(struct mime *m, const char *at, const char *end)
-{
-	struct octets part = { .text = m->c->text + m->out };
-	char *out = part.text;
-
-	if (m->skipped)
+			take_entity(m, s, NULL);
 		return;
-	if (m->base64)
-		out = decode_base64(out, at, end);
-	else if (m->quoted)
-		out = decode_quoted(out, at, end);
-	else
-		out = (char *)memmove(out, at, (size_t)(end - at)) + (end - at);
-	part.size = (size_t)(out - part.text);
-	to_octets(&part);
-	if (m->n && has_address(part.text, part.text + part.size))
-		m->answered[m->current] = true;
-	m->out += part.size;
-	if (part.size && part.text[part.size - 1] != '\n' && m->c->text + m->out < end)
-		m->c->text[m->out++] = '\n';
-}
+	}
+	for (bool mailbox = s->end - at > 5 && !memcmp(at, "From ", 5); at < s->end; at = next) {
+		struct span mail;
 
-static void take_parts(struct mime *m, const char *at)
-{
-	const char *end = m->c->text + m->c->size, *next;
-
-	while (at < end) {
-		next = end_of_part(m, at, end);
-		take_part(m, at, next);
-		if (next == end)
-			return;
-		m->current = (unsigned)boundary_at(m, next, end);
-		/* The last boundary of its kind ends with two hyphens; an epilogue, or the parts around, follow. */
-		at = memchr(next, '\n', (size_t)(end - next));
-		at = at ? at + 1 : end;
-		if (!strncmp(next + 2 + strlen(m->boundary[m->current]), "--", 2))
-			m->base64 = m->quoted = m->skipped = false;
-		else
-			at = take_fields(m, at, end);
+		next = mailbox ? next_mail(at, s->end) : s->end;
+		mail = span_of(s, at, next);
+		take_mail(m, &mail);
 	}
 }
 
-/* Whether a text begins with a field of a header, or with the line of a mailbox before it. */
-static bool begins_with_header(const char *text)
+/* What was handed over, with line feeds, and in UTF-8 if it was of 16 bits. 0 or -ENOMEM. */
+static int take_over(struct reading *x, const char *text, size_t size)
 {
-	size_t n;
-
-	if (!strncmp(text, "From ", 5))
-		text += strcspn(text, "\n") + (strchr(text, '\n') != NULL);
-	n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-");
-	return n && text[n] == ':';
-}
-
-/* The first boundary of a mail whose header was not copied: a line with two hyphens, and a field of a part's header. */
-static const char *find_boundary(struct mime *m, const char *text)
-{
-	for (const char *at = text; (at = strstr(at, "\n--")); at++) {
-		size_t n = strcspn(at + 3, "\r\n");
-		const char *next = at + 3 + n;
-
-		next += strspn(next, "\r") + (next[strspn(next, "\r")] == '\n');
-		if (!n || n >= BOUNDARY_TEXT || strncasecmp(next, "Content-", 8) != 0)
-			continue;
-		memcpy(m->boundary[0], at + 3, n);
-		m->boundary[0][n] = '\0';
-		m->n = 1;
-		return text;
-	}
-	return NULL;
-}
-
-static void decode_mail(struct octets *c)
-{
-	struct mime m = { .c = c };
-	const char *body =
-		begins_with_header(c->text) ? take_fields(&m, c->text, c->text + c->size) : find_boundary(&m, c->text);
-
-	if (!body)
-		return;
-	/* The header stays, for those who know its fields, with the empty line after it. */
-	body += *body == '\r';
-	body += *body == '\n';
-	m.out = (size_t)(body - c->text);
-	if (!m.n && !m.base64 && !m.quoted)
-		return;
-	m.skipped = false;
-	take_parts(&m, body);
-	c->size = m.out;
-	c->text[c->size] = '\0';
-}
-
-/* What is invisible, and the signs of other scripts that stand for those of ASCII. */
-static void plain_signs(struct octets *c)
-{
-	static const struct {
-		const char *text;
-		char is; /* NUL: nothing */
-	} signs[] = { { "\342\200\213", 0 },   { "\342\200\214", 0 },	  { "\342\200\215", 0 },   { "\342\201\240", 0 },
-		      { "\357\273\277", 0 },   { "\302\255", 0 },	  { "\302\240", ' ' },	     { "\342\200\257", ' ' },
-		      { "\342\210\222", '-' }, { "\342\200\221", '-' }, { "\357\274\232", ':' }, { "\343\200\200", ' ' } };
+	struct span s = { text, text + size, NULL, 0 };
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->size; i++) {
-		const char *at = c->text + i;
-		size_t k = 0, size = 0;
-
-		for (; (unsigned char)*at >= 0xc2 && k < ARRAY_SIZE(signs); k++)
-			if (!strncmp(at, signs[k].text, strlen(signs[k].text))) {
-				size = strlen(signs[k].text);
-				break;
-			}
-		if (!size)
-			c->text[n++] = *at;
-		else if (signs[k].is)
-			c->text[n++] = signs[k].is;
-		i += size ? size - 1 : 0;
+	if (charset_wide(&s)) {
+		octets_text(&s, &(struct charset){ .kind = CHARSET_UTF16 }, &x->whole);
+	} else {
+		x->whole.text = malloc(size + 1);
+		for (size_t i = size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0; i < size && x->whole.text; i++)
+			if (text[i] != '\r' || i + 1 == size || text[i + 1] != '\n')
+				x->whole.text[n++] = (char)(text[i] == '\r' ? '\n' : text[i]);
+		x->whole.size = n;
 	}
-	c->size = n;
-	c->text[n] = '\0';
-}
-
-static int add_part(struct reading *x, size_t at, bool header)
-{
-	if (array_grow(&x->parts, x->n_parts, &x->room_parts, sizeof(*x->parts)))
-		return x->error = -ENOMEM;
-	x->parts[x->n_parts++] = (struct part){ (uint32_t)at, header };
-	return 0;
+	if (!x->whole.text)
+		octets_grow(&x->whole);
+	if (!x->whole.text || x->whole.failed)
+		return -ENOMEM;
+	x->whole.text[x->whole.size] = '\0';
+	free(x->whole.from);
+	x->whole.from = NULL;
+	return complaint_survey(x);
 }
 
 int complaint_decode(struct reading *x, const char *text, size_t size)
 {
-	struct octets c = { malloc(size + 1), size };
+	struct mime m = { .x = x };
+	struct span s;
+	int r = take_over(x, text, size);
 
-	if (!c.text)
-		return -ENOMEM;
-	memcpy(c.text, text, size);
-	x->text = c.text;
-	to_octets(&c);
-	c.text[c.size] = '\0';
-	unify_lines(&c);
-	decode_mail(&c);
-	unify_lines(&c);
-	arm(&c);
-	plain_signs(&c);
-	if (!strcasestr(c.text, "Infringement") && !strcasestr(c.text, "<Event"))
-		c.size = complaint_untag(c.text, c.size);
-	x->size = c.size;
-	return add_part(x, 0, true);
+	if (r)
+		return r;
+	s = (struct span){ x->whole.text, x->whole.text + x->whole.size, NULL, 0 };
+	charset(&m, "");
+	charset(&m, "utf-16");
+	take_whole(&m, &s);
+	octet_put(&m.out, '\0', 0);
+	x->text = m.out.text;
+	x->from = m.out.from;
+	x->size = m.out.size - !m.out.failed;
+	return x->error || m.out.failed ? -ENOMEM : 0;
 }

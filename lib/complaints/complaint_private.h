@@ -4,6 +4,7 @@
 #define DETNAT_COMPLAINT_PRIVATE_H
 
 #include "complaints/complaint.h"
+#include "complaints/complaint_octets.h"
 #include "complaints/complaint_time.h"
 #include "complaints/complaint_words.h"
 
@@ -54,10 +55,18 @@ struct part {
 	bool header; /* it begins with the header of a mail */
 };
 
+/* The line and the column, both from 1, of an octet of the text that was handed over. */
+struct landmark {
+	uint32_t line, column;
+};
+
 /* A reading. */
 struct reading {
 	const struct complaint_reader *reader;
-	char *text; /* decoded; ends with a NUL */
+	struct octets whole; /* what was handed over, in UTF-8, with line feeds; ends with a NUL */
+	struct landmark *landmarks;
+	char *text;	/* decoded; ends with a NUL */
+	uint32_t *from; /* of each of its octets, its place in `whole` */
 	size_t size;
 	struct part *parts;
 	size_t n_parts, room_parts;
@@ -73,6 +82,7 @@ struct reading {
 	bool seen, foreign; /* an address; one that is of no pool */
 	struct stamp sent;  /* the time of the mail's own header */
 	int day_order;	    /* of dates with slashes: 1: the day first, 2: the month, 0: not said, -1: both are */
+	unsigned told;	    /* notices */
 	int error;	    /* -ENOMEM, after which nothing is added */
 };
 
@@ -87,9 +97,6 @@ struct stretch {
 
 /* Decodes what programs of mail have encoded, into a new text with its parts. 0 or -ENOMEM. */
 int complaint_decode(struct reading *x, const char *text, size_t size);
-
-/* Takes the tags out of HTML, in place: cells of a table are separated by tabs, its rows by new lines. */
-size_t complaint_untag(char *text, size_t size);
 
 /* Adds a scope. Returns its number. */
 uint32_t scope_add(struct reading *x, uint32_t parent);
@@ -125,10 +132,18 @@ void complaint_tie(struct reading *x);
 /* Gives the questions and what is none. As complaint_read(). */
 int complaint_give(struct reading *x);
 
-/* Tells what was not read. */
-void __attribute__((format(printf, 3, 4))) complaint_tell(struct reading *x, const char *at, const char *format, ...);
+/* Tells what was not read, which begins at a place of the text. */
+void __attribute__((format(printf, 4, 5)))
+complaint_tell(struct reading *x, const char *at, enum complaint_notice_code code, const char *format, ...);
 
-/* The number of the line of a place. */
-uint64_t complaint_line(const struct reading *x, const char *at);
+/* The same at a place of what was handed over; name: of the file, or "". */
+void __attribute__((format(printf, 5, 6))) complaint_tell_part(struct reading *x, uint32_t at, const char *name,
+							       enum complaint_notice_code code, const char *format, ...);
+
+/* Makes the landmarks of what was handed over. 0 or -ENOMEM. */
+int complaint_survey(struct reading *x);
+
+/* Where octets of the text are in what was handed over. Takes the same time for each place. */
+struct complaint_place complaint_place(const struct reading *x, uint32_t at, uint32_t size);
 
 #endif

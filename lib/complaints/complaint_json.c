@@ -110,6 +110,7 @@ static const char *elements(struct json *j, uint32_t scope, const char *at, unsi
 
 	scope = scope_add(j->x, scope);
 	for (at = skip(at + 1, j->end); at < j->end && *at != ']';) {
+		j->x->first_item = j->x->n_items;
 		at = value(j, scope, at, depth + 1);
 		if (!at)
 			return NULL;
@@ -164,6 +165,7 @@ const char *complaint_json(struct reading *x, uint32_t scope, const char *at, co
 		return NULL;
 	}
 	own = scope_add(x, scope);
+	x->first_item = x->n_items;
 	x->scopes[own].closed = true;
 	if (!value(&j, own, at, 0))
 		complaint_tell(x, at, NOTICE_DAMAGED, "JSON is damaged, and was read up to there");

@@ -319,41 +319,15 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 		x->items[i].scope = c->s->scope;
 }
 
-/* A number that is no time and no address. */
-static const char *take_number(struct scan *c, const char *at)
+static void take_proto(struct scan *c, const char *at, const char *end, uint8_t proto)
 {
-	const char *stop = c->s->end, *end = signs(at, stop, "0123456789");
-	struct label l;
-	struct stamp t;
-	unsigned number;
+	uint32_t i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
 
-	l = label_of(c, at);
-	c->after = end;
-	c->number = true;
-	if (end < stop && (isalpha((unsigned char)*end) || (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME))))
-		return end;
-	if ((l.any & (WORD_TIME | WORD_EVENT)) && end - at >= 10 && stamp_epoch(at, end, &t)) {
-		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
-
-		if (i != NONE)
-			c->x->items[i].rank = l.any & WORD_OTHER ? RANK_OTHER : l.any & WORD_END ? RANK_END : RANK_EVENT;
-		return end;
-	}
-	if (l.any & WORD_PROTO && (!strncmp(at, "6", (size_t)(end - at)) || !strncmp(at, "17", (size_t)(end - at)))) {
-		uint32_t i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
-
-		if (i != NONE)
-			c->x->items[i].proto = *at == '6' ? IPPROTO_TCP : IPPROTO_UDP;
-		return end;
-	}
-	if (l.any & WORD_PORT && !l.loose && port_at(at, stop, &number)) {
-		place_port(c, &l, at, end, number);
-		c->after = end;
-	}
-	return end;
+	if (i != NONE)
+		c->x->items[i].proto = proto;
 }
 
-static unsigned rank_of(const struct scan *c, const char *at)
+static uint8_t rank_of(const struct scan *c, const char *at)
 {
 	struct label l = label_of(c, at);
 
@@ -383,6 +357,33 @@ static unsigned rank_of(const struct scan *c, const char *at)
 				    : RANK_NEUTRAL;
 }
 
+/* A number that is no time and no address. */
+static const char *take_number(struct scan *c, const char *at)
+{
+	const char *stop = c->s->end, *end = signs(at, stop, "0123456789");
+	size_t size = (size_t)(end - at);
+	struct label l = label_of(c, at);
+	struct stamp t;
+	unsigned port;
+
+	if (end < stop && (isalpha((unsigned char)*end) || (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME)))) {
+		c->number = true;
+	} else if (l.any & (WORD_TIME | WORD_EVENT) && size >= 10 && stamp_epoch(at, end, &t)) {
+		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
+
+		if (i != NONE)
+			c->x->items[i].rank = rank_of(c, at);
+	} else if (l.any & WORD_PROTO && ((size == 1 && *at == '6') || (size == 2 && !memcmp(at, "17", 2)))) {
+		take_proto(c, at, end, *at == '6' ? IPPROTO_TCP : IPPROTO_UDP);
+	} else if (l.any & WORD_PORT && !l.loose && port_at(at, stop, &port)) {
+		place_port(c, &l, at, end, port);
+	} else {
+		c->number = true;
+	}
+	c->after = end;
+	return end;
+}
+
 static void zones_in(const char *begin, const char *end, struct stamp *t)
 {
 	struct claim one;
@@ -409,11 +410,42 @@ static void zone_before(const struct scan *c, const char *at, struct stamp *t)
 		zones_in(c->s->key, c->s->key_end, t);
 }
 
+/* A time, which may go on in the line below if it is prose: "on 3 May", "2026 at 10:00". */
+static const char *read_time(const struct scan *c, const char *at, struct stamp *ret)
+{
+	const char *end = stamp_read(at, c->s->end, ret), *further;
+	struct stamp more;
+
+	if (!end || !ret->date || ret->clock || !c->s->beyond || c->s->end - end > 12)
+		return end;
+	further = stamp_read(at, c->s->beyond, &more);
+	if (further <= c->s->end || !more.date || (more.year == ret->year && !more.clock))
+		return end;
+	*ret = more;
+	return further;
+}
+
+/* Makes a day and an hour that follow each other, with nothing but words between, one time. */
+static bool join_day(const struct scan *c, const char *at, const char *end, const struct stamp *hour)
+{
+	struct reading *x = c->x;
+	struct item *day = x->n_items > x->first_item ? &x->items[x->n_items - 1] : NULL;
+	struct stamp *t = day && day->kind == ITEM_TIME ? &x->stamps[day->stamp] : NULL;
+
+	if (!t || !t->date || t->clock || day->rank == RANK_OTHER || at - (x->text + day->at) > LABEL_TEXT)
+		return false;
+	stamp_add_clock(t, hour);
+	day->size = (uint32_t)(end - (x->text + day->at));
+	if (!c->s->key && rank_of(c, at) < day->rank)
+		day->rank = rank_of(c, at);
+	return true;
+}
+
 /* A time at a place. Returns its end, or NULL. */
 static const char *take_time(struct scan *c, const char *at)
 {
 	struct stamp t;
-	const char *end = stamp_read(at, c->s->end, &t), *line = at;
+	const char *end = read_time(c, at, &t), *line = at;
 	uint32_t i;
 
 	if (!end)
@@ -429,9 +461,11 @@ static const char *take_time(struct scan *c, const char *at)
 		return set_after(c, end), end;
 	if (!claim_given(&t.zone))
 		zone_before(c, at, &t);
+	if (!t.date && (line != at || c->s->key) && join_day(c, at, end, &t))
+		return set_after(c, end), end;
 	i = item_time(c->x, c->s->scope, at, end, &t);
 	if (i != NONE) {
-		c->x->items[i].rank = (uint8_t)rank_of(c, at);
+		c->x->items[i].rank = rank_of(c, at);
 		c->x->items[i].stamped = line == at && !c->s->key;
 		c->last = i;
 	}
@@ -474,7 +508,6 @@ static const char *take_word(struct scan *c, const char *at)
 	const char *stop = c->s->end, *end;
 	char folded[WORD_TEXT];
 	struct claim zone;
-	uint32_t i;
 
 	end = claim_read(at, stop, false, &zone);
 	if (end) {
@@ -484,9 +517,7 @@ static const char *take_word(struct scan *c, const char *at)
 	end = word_fold(at, stop, folded);
 	/* "TCP/UDP" is a choice. */
 	if ((!strcmp(folded, "tcp") || !strcmp(folded, "udp")) && !proto_beside(c, at, end)) {
-		i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
-		if (i != NONE)
-			c->x->items[i].proto = *folded == 't' ? IPPROTO_TCP : IPPROTO_UDP;
+		take_proto(c, at, end, *folded == 't' ? IPPROTO_TCP : IPPROTO_UDP);
 	}
 	return end > at ? end : at + 1;
 }
@@ -515,13 +546,14 @@ static const char *take_any(struct scan *c, const char *at)
 	return end ? end : take_word(c, at);
 }
 
-void complaint_scan(struct reading *x, const struct stretch *s)
+const char *complaint_scan(struct reading *x, const struct stretch *s)
 {
 	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items };
 	const char *at = s->begin;
 
 	while (at < s->end && !x->error)
 		at = take_any(&c, at);
+	return at;
 }
 
 void complaint_value(struct reading *x, uint32_t scope, const char *key, const char *key_end, const char *at, const char *end)

@@ -15,7 +15,6 @@ struct walk {
 	uint32_t part, block; /* scopes; no block: NONE */
 	uint64_t first_key, addr_key;
 	bool has_addr;	    /* the block has one */
-	size_t first_item;  /* of the block */
 };
 
 static const char *line_end(const char *at, const char *end)
@@ -186,9 +185,11 @@ static void look_ahead(struct walk *w, const char *at)
 static void begin_block(struct walk *w, const char *at)
 {
 	w->block = scope_add(w->x, w->part);
+	if (!w->x->error)
+		w->x->scopes[w->block].block = true;
 	w->first_key = w->addr_key = 0;
 	w->has_addr = false;
-	w->first_item = w->x->n_items;
+	w->x->first_item = w->x->n_items;
 	w->x->addr = NONE;
 	look_ahead(w, at);
 }
@@ -211,7 +212,7 @@ static void split_block(struct walk *w, const char *at, const char *key, const c
 static void mark_cut(const struct walk *w, const char *at, const char *end)
 {
 	struct reading *x = w->x;
-	struct item *last = x->n_items > w->first_item ? &x->items[x->n_items - 1] : NULL;
+	struct item *last = x->n_items > x->first_item ? &x->items[x->n_items - 1] : NULL;
 	const char *next = next_line(end, w->end);
 	unsigned pairs = 0;
 
@@ -221,7 +222,7 @@ static void mark_cut(const struct walk *w, const char *at, const char *end)
 	    (next < w->end && !is_rule(next, line_end(next, w->end))))
 		return;
 	last->cut = true;
-	for (size_t i = w->first_item; i < x->n_items; i++)
+	for (size_t i = x->first_item; i < x->n_items; i++)
 		if (x->items[i].kind == ITEM_PORT && x->items[i].role == WORD_TARGET)
 			last->cut = false;
 }
@@ -255,12 +256,22 @@ static const char *second_flow(const char *at, const char *end)
 	return again ? again : end;
 }
 
-static void take_line(struct walk *w, const char *at, const char *end)
+/* The end of the line below, if it goes on with a sentence. */
+static const char *beyond(const struct walk *w, const char *end)
+{
+	const char *below = next_line(end, w->end), *stop = line_end(below, w->end), *value;
+
+	return below >= w->end || is_rule(below, stop) || key_end(below, stop, &value) ? NULL : stop;
+}
+
+/* Returns where it ends. */
+static const char *take_line(struct walk *w, const char *at, const char *end)
 {
 	struct reading *x = w->x;
 	const char *value, *key = inner_begin(at, end), *stop = key_end(key, end, &value);
 	size_t first = x->n_items;
 	struct stretch s = { .begin = at, .end = end };
+	const char *after;
 
 	if (w->block == NONE)
 		begin_block(w, at);
@@ -271,12 +282,14 @@ static void take_line(struct walk *w, const char *at, const char *end)
 	s.end = second_flow(at, end);
 	s.keyed = stop != NULL;
 	s.scope = scope_add(x, w->block);
-	complaint_scan(x, &s);
+	s.beyond = beyond(w, end);
+	after = complaint_scan(x, &s);
 	for (size_t i = first; i < x->n_items; i++)
 		w->has_addr |= x->items[i].kind == ITEM_ADDR && !x->items[i].done;
 	mark_cut(w, at, end);
 	if (x->n_items == first && x->n_scopes == s.scope + 1U)
 		x->n_scopes--;
+	return after > end ? after : end;
 }
 
 static const char *structure(struct walk *w, const char *at)
@@ -323,8 +336,8 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 			at = next_line(after > at ? after - 1 : at, end);
 			continue;
 		}
-		take_line(&w, at, stop);
-		at = next_line(at, end);
+		stop = take_line(&w, at, stop);
+		at = stop < end && *stop == '\n' ? stop + 1 : stop;
 	}
 }
 

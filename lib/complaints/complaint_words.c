@@ -117,7 +117,8 @@ static const struct {
 	{ "発生日時", T | E }, { "報告日時", T | O }, { "proto*", R }, { "pr", R }, { "tcp", R }, { "udp", R }, { "transport", R }, { "протокол*", R },
 	/* when it was */
 	{ "incident*", E }, { "event*", E }, { "attack*", E }, { "seen", E }, { "first*", E | T }, { "start*", E | T },
-	{ "begin*", E | T }, { "began", E | T }, { "occur*", E | T }, { "happen*", E }, { "detect*", D | T }, { "detecc*", D | T }, { "entdeck*", D | T }, { "festgestell*", D | T },
+	{ "begin*", E | T }, { "began", E | T }, { "occur*", E | T }, { "ocurr*", E | T }, { "ocorr*", E | T }, { "accadut*", E | T },
+	{ "survenu*", E | T }, { "ereignet*", E | T }, { "произош*", E | T }, { "wydarzy*", E | T }, { "took", E }, { "happen*", E }, { "detect*", D | T }, { "detecc*", D | T }, { "entdeck*", D | T }, { "festgestell*", D | T },
 	{ "rilev*", D | T }, { "wykry*", D | T }, { "обнаруж*", D | T },
 	{ "observed", E | T }, { "connection*", E }, { "session*", E }, { "opened", E | T }, { "login*", E },
 	{ "arriv*", E | T }, { "angriff*", E }, { "vorfall*", E }, { "tatzeit*", E | T }, { "zugriff*", E },

@@ -107,7 +107,7 @@ static void candidate(const struct giving *g, const struct item *a, uint32_t por
 	struct complaint_candidate *c = &q->candidates[q->n_candidates++];
 
 	*c = (struct complaint_candidate){ .out = { .addr = a->addr, .port = g->x->items[port].port },
-					   .addr = q->addr,
+					   .addr = place(g, (uint32_t)(a - g->x->items)),
 					   .port = place(g, port),
 					   .time = place(g, time) };
 	c->timed = !second_of(g, time, &c->t, NULL);
@@ -121,11 +121,11 @@ static void text_of(const struct reading *x, uint32_t item, char ret[static 60])
 			*p = ' ';
 }
 
-/* Of an address of which two ports or two times may be meant. */
+/* Of an address of which two ports or two times may be meant, or of two addresses. */
 static void several(const struct giving *g, const struct item *a, struct complaint *q)
 {
-	bool ports = a->fault == FAULT_SEVERAL_PORTS;
-	uint32_t one = ports ? a->port_item : a->time_item;
+	const struct item *b = a->fault == FAULT_SEVERAL_ADDRESSES ? &g->x->items[a->other] : a;
+	uint32_t one = a->fault == FAULT_SEVERAL_PORTS ? a->port_item : b == a ? a->time_item : (uint32_t)(a - g->x->items);
 	char first[60], second[60];
 
 	text_of(g->x, one, first);
@@ -134,7 +134,8 @@ static void several(const struct giving *g, const struct item *a, struct complai
 	error_set(&q->why, 0, "%s (line %u) or %s (line %u): the text does not say which", first, place(g, one).line, second,
 		  place(g, a->other).line);
 	candidate(g, a, a->port_item, a->time_item, q);
-	candidate(g, a, ports ? a->other : a->port_item, ports ? a->time_item : a->other, q);
+	candidate(g, b, a->fault == FAULT_SEVERAL_PORTS ? a->other : b->port_item,
+		  a->fault == FAULT_SEVERAL_TIMES ? a->other : a->time_item, q);
 }
 
 static int take(struct giving *g, struct complaint *q)
@@ -182,6 +183,8 @@ static int give_one(struct giving *g, uint32_t number)
 	else
 		q.fault = second_of(g, a->time_item, &q.t, &q.why);
 	if (a->time_item == NONE && known(g, a->addr, q.out.port, ANY_TIME, false))
+		return 0;
+	if (q.fault == FAULT_NO_TIME && !x->reader->ours && a->role != WORD_SOURCE && g->questions)
 		return 0;
 	if (!q.fault && known(g, a->addr, q.out.port, q.t, true))
 		return 0;

@@ -42,6 +42,8 @@ enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_END, RANK_OTHE
 struct scope {
 	uint32_t parent;
 	bool closed;	 /* its addresses take nothing from outside, and it gives nothing to it */
+	bool sourced;	 /* of a record: an address in it is named as the source */
+	bool source_port, portless; /* a port is so, and stands apart; an address has no port */
 	bool block;	 /* of lines without an empty one between */
 	uint32_t first;	 /* of the addresses that are open, a list */
 	uint32_t last;
@@ -128,6 +130,9 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 
 /* Reads the parts of the text, with the forms above. */
 void complaint_text(struct reading *x);
+
+/* Leaves the addresses that the complaint is about. */
+void complaint_sides(struct reading *x);
 
 /* Ties the items of each scope, from the innermost out. */
 void complaint_tie(struct reading *x);

@@ -94,7 +94,7 @@ static const struct {
 	{ "発信元*", S },
 	/* whom he came to */
 	{ "dest*", X }, { "dst", X }, { "dst*", X }, { "dstip", X | A }, { "dstport", X | P }, { "destport", X | P },
-	{ "target*", X }, { "victim*", X }, { "our", X }, { "ours", X }, { "my", X }, { "mine", X }, { "server*", X },
+	{ "target*", X }, { "victim*", X }, { "our", X }, { "ours", X }, { "my", X }, { "own", X }, { "eigen*", X }, { "mine", X }, { "server*", X },
 	{ "attacked", X }, { "daddr", X | A }, { "da", X | A }, { "dport", X | P }, { "dpt", X | P }, { "dp", X | P }, { "d", X },
 	{ "lip", X | A }, { "lport", X | P }, { "laddr", X | A }, { "local*", X }, { "listen*", X }, { "backend*", X },
 	{ "upstream*", X }, { "sinkhole*", X }, { "cc", X }, { "c2", X }, { "resp", X }, { "responder", X },

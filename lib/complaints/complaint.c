@@ -35,6 +35,8 @@ int complaint_read(const char *text, size_t size, const struct complaint_reader 
 
 	if (!r) {
 		complaint_text(&x);
+		if (!x.error)
+			complaint_sides(&x);
 		complaint_tie(&x);
 		r = x.error ? x.error : complaint_give(&x);
 	}

@@ -16,6 +16,7 @@
 	X(FAULT_NONE, "")                             \
 	X(FAULT_NO_ADDRESS, "no-address")             \
 	X(FAULT_NOT_OURS, "not-ours")                 \
+	X(FAULT_SEVERAL_ADDRESSES, "several-addresses") \
 	X(FAULT_NO_PORT, "no-port")                   \
 	X(FAULT_SEVERAL_PORTS, "several-ports")       \
 	X(FAULT_NO_TIME, "no-time")                   \

@@ -13,7 +13,7 @@
 struct json {
 	struct reading *x;
 	const char *end;
-	char path[PATH_TEXT]; /* names of the members around, with blanks between */
+	char path[PATH_TEXT]; /* names of the members around, with KEY_PART between */
 	size_t size;
 	bool bad;
 };
@@ -58,12 +58,10 @@ static const char *json_end(const char *at, const char *end)
 
 static void value_text(struct json *j, uint32_t scope, const char *at, const char *end)
 {
-	struct stretch s = { .scope = scope, .begin = at, .end = end, .key = j->path, .key_end = j->path + j->size, .cells = true };
-
-	complaint_scan(j->x, &s);
+	complaint_value(j->x, scope, j->path, j->path + j->size, at, end);
 }
 
-static const char *value(struct json *j, uint32_t scope, const char *at, unsigned depth, bool in_array);
+static const char *value(struct json *j, uint32_t scope, const char *at, unsigned depth);
 
 static const char *members(struct json *j, uint32_t scope, const char *at, unsigned depth)
 {
@@ -77,14 +75,14 @@ static const char *members(struct json *j, uint32_t scope, const char *at, unsig
 			return NULL;
 		n = (size_t)(stop - 1 - name);
 		if (before + n + 2 < PATH_TEXT) {
-			j->path[before] = ' ';
+			j->path[before] = KEY_PART;
 			memcpy(j->path + before + 1, name, n);
 			j->size = before + 1 + n;
 		}
 		at = skip(stop, j->end);
 		if (at >= j->end || *at != ':')
 			return NULL;
-		at = value(j, scope, skip(at + 1, j->end), depth + 1, false);
+		at = value(j, scope, skip(at + 1, j->end), depth + 1);
 		j->size = before;
 		if (!at)
 			return NULL;
@@ -95,20 +93,36 @@ static const char *members(struct json *j, uint32_t scope, const char *at, unsig
 	return at < j->end && *at == '}' ? at + 1 : NULL;
 }
 
+/* If one record of an array has a time of its own, none borrows that of what is around. */
+static void close_records(struct reading *x, uint32_t scope, size_t first_item)
+{
+	bool any = false;
+
+	for (size_t i = first_item; i < x->n_items; i++)
+		any |= x->items[i].kind == ITEM_TIME;
+	for (size_t i = scope + 1; i < x->n_scopes && any; i++)
+		x->scopes[i].closed |= x->scopes[i].parent == scope;
+}
+
 static const char *elements(struct json *j, uint32_t scope, const char *at, unsigned depth)
 {
+	size_t first = j->x->n_items;
+
+	scope = scope_add(j->x, scope);
 	for (at = skip(at + 1, j->end); at < j->end && *at != ']';) {
-		at = value(j, scope, at, depth + 1, true);
+		j->x->first_item = j->x->n_items;
+		at = value(j, scope, at, depth + 1);
 		if (!at)
 			return NULL;
 		at = skip(at, j->end);
 		if (at < j->end && *at == ',')
 			at = skip(at + 1, j->end);
 	}
+	close_records(j->x, scope, first);
 	return at < j->end ? at + 1 : NULL;
 }
 
-static const char *value(struct json *j, uint32_t scope, const char *at, unsigned depth, bool in_array)
+static const char *value(struct json *j, uint32_t scope, const char *at, unsigned depth)
 {
 	const char *stop;
 
@@ -125,7 +139,7 @@ static const char *value(struct json *j, uint32_t scope, const char *at, unsigne
 		return json_end(at, j->end);
 	}
 	if (*at == '{')
-		return members(j, in_array ? scope_add(j->x, scope) : scope, at, depth);
+		return members(j, scope_add(j->x, scope), at, depth);
 	if (*at == '[')
 		return elements(j, scope, at, depth);
 	for (stop = at; stop < j->end && !strchr(",]} \t\r\n", *stop);)
@@ -151,8 +165,9 @@ const char *complaint_json(struct reading *x, uint32_t scope, const char *at, co
 		return NULL;
 	}
 	own = scope_add(x, scope);
+	x->first_item = x->n_items;
 	x->scopes[own].closed = true;
-	if (!value(&j, own, at, 0, false))
+	if (!value(&j, own, at, 0))
 		complaint_tell(x, at, NOTICE_DAMAGED, "JSON is damaged, and was read up to there");
 	return j.end;
 }

@@ -34,14 +34,17 @@ struct item {
 };
 
 /* Which of several times is meant: the lowest. */
-enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_END, RANK_OTHER };
+enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_END, RANK_OTHER };
 
-#define SCOPE_ITEMS 4U
+#define SCOPE_ITEMS 6U
 
 /* A line, a row, an object, a block, a part: what is in it belongs together more than with what is outside. */
 struct scope {
 	uint32_t parent;
-	bool closed;	 /* its addresses take no time from outside */
+	bool closed;	 /* its addresses take nothing from outside, and it gives nothing to it */
+	bool sourced;	 /* of a record: an address in it is named as the source */
+	bool source_port, portless; /* a port is so, and stands apart; an address has no port */
+	bool block;	 /* of lines without an empty one between */
 	uint32_t first;	 /* of the addresses that are open, a list */
 	uint32_t last;
 	uint8_t n_ports, n_times, n_zones; /* distinct ones; SCOPE_ITEMS may mean more */
@@ -76,6 +79,7 @@ struct reading {
 	size_t n_stamps, room_stamps;
 	struct scope *scopes;
 	size_t n_scopes, room_scopes;
+	size_t first_item;  /* of the record; a day before it is not joined with an hour in it */
 	uint32_t addr;	    /* the address before, which a port without a role belongs to; NONE */
 	bool utc;	    /* the scheme of the record says that its times are of UTC */
 	bool served;	    /* its scheme says that a port without a role is the service's */
@@ -90,6 +94,7 @@ struct reading {
 struct stretch {
 	uint32_t scope;
 	const char *begin, *end;
+	const char *beyond;	   /* where a time that has begun may end, or NULL */
 	const char *key, *key_end; /* a name for the whole, or NULL */
 	bool keyed;		   /* "Key: value" in the text */
 	bool cells;		   /* a value of a structure: numbers need no word before them */
@@ -106,8 +111,14 @@ uint32_t item_add(struct reading *x, enum item_kind kind, uint32_t scope, const 
 uint32_t item_time(struct reading *x, uint32_t scope, const char *at, const char *end, const struct stamp *s);
 uint32_t item_zone(struct reading *x, uint32_t scope, const char *at, const char *end, const struct claim *c);
 
-/* Finds the items of a stretch. */
-void complaint_scan(struct reading *x, const struct stretch *s);
+/* Finds the items of a stretch. Returns where it ends, behind the end of the stretch if a time goes on there. */
+const char *complaint_scan(struct reading *x, const struct stretch *s);
+
+/* Separates the names of objects within each other that are a key together. */
+#define KEY_PART '\n'
+
+/* Finds the items of the value of a key. A text in which an address is, such as a line of a log, is a record within. */
+void complaint_value(struct reading *x, uint32_t scope, const char *key, const char *key_end, const char *at, const char *end);
 
 /* An address at a place: its end, or NULL. */
 const char *addr_at(const char *at, const char *end, uint32_t *ret);
@@ -119,6 +130,9 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 
 /* Reads the parts of the text, with the forms above. */
 void complaint_text(struct reading *x);
+
+/* Leaves the addresses that the complaint is about. */
+void complaint_sides(struct reading *x);
 
 /* Ties the items of each scope, from the innermost out. */
 void complaint_tie(struct reading *x);

@@ -319,60 +319,69 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 		x->items[i].scope = c->s->scope;
 }
 
-/* A number that is no time and no address. */
-static const char *take_number(struct scan *c, const char *at)
+static void take_proto(struct scan *c, const char *at, const char *end, uint8_t proto)
 {
-	const char *stop = c->s->end, *end = signs(at, stop, "0123456789");
-	struct label l;
-	struct stamp t;
-	unsigned number;
+	uint32_t i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
 
-	l = label_of(c, at);
-	c->after = end;
-	c->number = true;
-	if (end < stop && (isalpha((unsigned char)*end) || (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME))))
-		return end;
-	if ((l.any & (WORD_TIME | WORD_EVENT)) && end - at >= 10 && stamp_epoch(at, end, &t)) {
-		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
-
-		if (i != NONE)
-			c->x->items[i].rank = l.any & WORD_OTHER ? RANK_OTHER : l.any & WORD_END ? RANK_END : RANK_EVENT;
-		return end;
-	}
-	if (l.any & WORD_PROTO && (!strncmp(at, "6", (size_t)(end - at)) || !strncmp(at, "17", (size_t)(end - at)))) {
-		uint32_t i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
-
-		if (i != NONE)
-			c->x->items[i].proto = *at == '6' ? IPPROTO_TCP : IPPROTO_UDP;
-		return end;
-	}
-	if (l.any & WORD_PORT && !l.loose && port_at(at, stop, &number)) {
-		place_port(c, &l, at, end, number);
-		c->after = end;
-	}
-	return end;
+	if (i != NONE)
+		c->x->items[i].proto = proto;
 }
 
-static unsigned rank_of(const struct scan *c, const char *at)
+static uint8_t rank_of(const struct scan *c, const char *at)
 {
 	struct label l = label_of(c, at);
 
 	if (c->s->key) {
-		struct label key = label_read(c->s->key, c->s->key_end);
+		const char *name = memrchr(c->s->key, KEY_PART, (size_t)(c->s->key_end - c->s->key));
+		struct label key = label_read(name ? name : c->s->key, c->s->key_end);
 
 		/* What Windows calls so is the time of the event. */
 		if (c->s->key_end - c->s->key >= 11 && !memcmp(c->s->key, "TimeCreated", 11))
 			key.any = WORD_EVENT;
-		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END)) && c->s->cells)
+		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE)))
 			return RANK_STRAY;
-		l.any |= key.any;
+		if (name && !(key.any & (WORD_OTHER | WORD_END | WORD_LATE)))
+			key.any |= label_read(c->s->key, name).any & WORD_EVENT;
+		if (c->s->cells)
+			l = key;
 	} else if (at - c->s->begin >= 12 && memmem(c->s->begin, (size_t)(at - c->s->begin), "TimeCreated:", 12)) {
 		return RANK_EVENT;
 	}
+	/* "The attack that was reported began at" */
+	if (!c->s->key && (l.when & (WORD_EVENT | WORD_TIME)) == (WORD_EVENT | WORD_TIME))
+		return RANK_EVENT;
 	return l.any & WORD_OTHER ? RANK_OTHER
 	       : l.any & WORD_END ? RANK_END
+	       : l.any & WORD_LATE  ? RANK_LATE
 	       : l.any & WORD_EVENT ? RANK_EVENT
 				    : RANK_NEUTRAL;
+}
+
+/* A number that is no time and no address. */
+static const char *take_number(struct scan *c, const char *at)
+{
+	const char *stop = c->s->end, *end = signs(at, stop, "0123456789");
+	size_t size = (size_t)(end - at);
+	struct label l = label_of(c, at);
+	struct stamp t;
+	unsigned port;
+
+	if (end < stop && (isalpha((unsigned char)*end) || (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME)))) {
+		c->number = true;
+	} else if (l.any & (WORD_TIME | WORD_EVENT) && size >= 10 && stamp_epoch(at, end, &t)) {
+		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
+
+		if (i != NONE)
+			c->x->items[i].rank = rank_of(c, at);
+	} else if (l.any & WORD_PROTO && ((size == 1 && *at == '6') || (size == 2 && !memcmp(at, "17", 2)))) {
+		take_proto(c, at, end, *at == '6' ? IPPROTO_TCP : IPPROTO_UDP);
+	} else if (l.any & WORD_PORT && !l.loose && port_at(at, stop, &port)) {
+		place_port(c, &l, at, end, port);
+	} else {
+		c->number = true;
+	}
+	c->after = end;
+	return end;
 }
 
 static void zones_in(const char *begin, const char *end, struct stamp *t)
@@ -401,11 +410,42 @@ static void zone_before(const struct scan *c, const char *at, struct stamp *t)
 		zones_in(c->s->key, c->s->key_end, t);
 }
 
+/* A time, which may go on in the line below if it is prose: "on 3 May", "2026 at 10:00". */
+static const char *read_time(const struct scan *c, const char *at, struct stamp *ret)
+{
+	const char *end = stamp_read(at, c->s->end, ret), *further;
+	struct stamp more;
+
+	if (!end || !ret->date || ret->clock || !c->s->beyond || c->s->end - end > 12)
+		return end;
+	further = stamp_read(at, c->s->beyond, &more);
+	if (further <= c->s->end || !more.date || (more.year == ret->year && !more.clock))
+		return end;
+	*ret = more;
+	return further;
+}
+
+/* Makes a day and an hour that follow each other, with nothing but words between, one time. */
+static bool join_day(const struct scan *c, const char *at, const char *end, const struct stamp *hour)
+{
+	struct reading *x = c->x;
+	struct item *day = x->n_items > x->first_item ? &x->items[x->n_items - 1] : NULL;
+	struct stamp *t = day && day->kind == ITEM_TIME ? &x->stamps[day->stamp] : NULL;
+
+	if (!t || !t->date || t->clock || day->rank == RANK_OTHER || at - (x->text + day->at) > LABEL_TEXT)
+		return false;
+	stamp_add_clock(t, hour);
+	day->size = (uint32_t)(end - (x->text + day->at));
+	if (!c->s->key && rank_of(c, at) < day->rank)
+		day->rank = rank_of(c, at);
+	return true;
+}
+
 /* A time at a place. Returns its end, or NULL. */
 static const char *take_time(struct scan *c, const char *at)
 {
 	struct stamp t;
-	const char *end = stamp_read(at, c->s->end, &t), *line = at;
+	const char *end = read_time(c, at, &t), *line = at;
 	uint32_t i;
 
 	if (!end)
@@ -421,9 +461,11 @@ static const char *take_time(struct scan *c, const char *at)
 		return set_after(c, end), end;
 	if (!claim_given(&t.zone))
 		zone_before(c, at, &t);
+	if (!t.date && (line != at || c->s->key) && join_day(c, at, end, &t))
+		return set_after(c, end), end;
 	i = item_time(c->x, c->s->scope, at, end, &t);
 	if (i != NONE) {
-		c->x->items[i].rank = (uint8_t)rank_of(c, at);
+		c->x->items[i].rank = rank_of(c, at);
 		c->x->items[i].stamped = line == at && !c->s->key;
 		c->last = i;
 	}
@@ -433,8 +475,11 @@ static const char *take_time(struct scan *c, const char *at)
 
 static void take_zone(struct scan *c, const char *at, const char *end, const struct claim *zone)
 {
-	const char *before = at - (at - c->s->begin < 24 ? at - c->s->begin : 24);
+	const char *before = at;
 	uint32_t i;
+
+	while (before > c->s->begin && at - before < 24 && !strchr(",;.(", before[-1]))
+		before--;
 
 	/* "five hours less than UTC", "not UTC" */
 	if (label_read(before, at).any & WORD_UNLESS)
@@ -444,13 +489,25 @@ static void take_zone(struct scan *c, const char *at, const char *end, const str
 		c->x->items[i].keyed = c->s->cells || c->s->keyed;
 }
 
+static bool proto_beside(const struct scan *c, const char *at, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	if (end < c->s->end && *end == '/')
+		word_fold(end + 1, c->s->end, folded);
+	else if (at - c->s->begin > 3 && at[-1] == '/')
+		word_fold(at - 4, at, folded);
+	else
+		return false;
+	return !strcmp(folded, "tcp") || !strcmp(folded, "udp");
+}
+
 /* A word: a protocol, a zone that the text names, or nothing. */
 static const char *take_word(struct scan *c, const char *at)
 {
 	const char *stop = c->s->end, *end;
 	char folded[WORD_TEXT];
 	struct claim zone;
-	uint32_t i;
 
 	end = claim_read(at, stop, false, &zone);
 	if (end) {
@@ -458,10 +515,9 @@ static const char *take_word(struct scan *c, const char *at)
 		return end;
 	}
 	end = word_fold(at, stop, folded);
-	if (!strcmp(folded, "tcp") || !strcmp(folded, "udp")) {
-		i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
-		if (i != NONE)
-			c->x->items[i].proto = *folded == 't' ? IPPROTO_TCP : IPPROTO_UDP;
+	/* "TCP/UDP" is a choice. */
+	if ((!strcmp(folded, "tcp") || !strcmp(folded, "udp")) && !proto_beside(c, at, end)) {
+		take_proto(c, at, end, *folded == 't' ? IPPROTO_TCP : IPPROTO_UDP);
 	}
 	return end > at ? end : at + 1;
 }
@@ -490,11 +546,24 @@ static const char *take_any(struct scan *c, const char *at)
 	return end ? end : take_word(c, at);
 }
 
-void complaint_scan(struct reading *x, const struct stretch *s)
+const char *complaint_scan(struct reading *x, const struct stretch *s)
 {
 	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items };
 	const char *at = s->begin;
 
 	while (at < s->end && !x->error)
 		at = take_any(&c, at);
+	return at;
+}
+
+void complaint_value(struct reading *x, uint32_t scope, const char *key, const char *key_end, const char *at, const char *end)
+{
+	struct stretch s = { .scope = scope, .begin = at, .end = end, .key = key, .key_end = key_end, .cells = true };
+	uint32_t any;
+
+	for (const char *p = at; p < end && s.cells && memchr(at, ' ', (size_t)(end - at)); p++)
+		s.cells = !isdigit((unsigned char)*p) || !addr_at(p, end, &any);
+	if (!s.cells)
+		s.scope = scope_add(x, scope);
+	complaint_scan(x, &s);
 }

@@ -100,6 +100,39 @@ static bool same_day(const struct stamp *a, const struct stamp *b)
 	       ((a->month == b->month && a->day == b->day) || exchanged);
 }
 
+void stamp_add_clock(struct stamp *day, const struct stamp *hour)
+{
+	day->clock = true;
+	day->hour = hour->hour;
+	day->minute = hour->minute;
+	day->second = hour->second;
+	day->seconds = hour->seconds;
+	claim_add(&day->zone, &hour->zone);
+}
+
+bool stamp_half_agrees(const struct stamp *half, const struct stamp *whole)
+{
+	if (half->date)
+		return same_day(half, whole);
+	return half->hour == whole->hour && half->minute == whole->minute &&
+	       (!half->seconds || !whole->seconds || half->second == whole->second);
+}
+
+/* Whether a clock of an unknown zone can have shown a time at a second. */
+static bool clock_agrees(const struct stamp *s, int64_t t)
+{
+	struct stamp local = *s;
+	struct tm tm;
+	time_t second = (time_t)t;
+
+	if (claim_given(&s->zone) || s->either || !gmtime_r(&second, &tm))
+		return false;
+	if (!local.year)
+		local.year = (int16_t)(tm.tm_year + 1900);
+	return llabs(wall_seconds(&local) - t) <= 14 * 3600 && local.minute % 15 == tm.tm_min % 15 &&
+	       (!local.seconds || local.second == tm.tm_sec);
+}
+
 bool stamp_agree(const struct stamp *a, const struct stamp *b)
 {
 	static const struct claim none = { 0 };
@@ -110,8 +143,10 @@ bool stamp_agree(const struct stamp *a, const struct stamp *b)
 		return a->exact || b->exact || (a->seconds && b->seconds) ? first == second : first / 60 == second / 60;
 	if (a->date && b->date && !a->clock && !b->clock)
 		return same_day(a, b);
-	if (a->exact || b->exact || !a->date || !b->date || !a->clock || !b->clock)
+	if (!a->date || !b->date || !a->clock || !b->clock)
 		return false;
+	if (a->exact || b->exact)
+		return a->exact != b->exact && (a->exact ? clock_agrees(b, a->t) : clock_agrees(a, b->t));
 	if (a->minute % 15 != b->minute % 15 || (a->seconds && b->seconds && a->second != b->second))
 		return false;
 	/* Without a zone the hours may differ, and the day at midnight; with the same one, or without any, nothing may. */

@@ -146,6 +146,16 @@ static bool read_header(struct table *t, const char *at, const char *end, char *
 	return false;
 }
 
+/* A row has a cell for each name, or its values would be taken for others'. Blanks alone may separate some. */
+static void split_row(struct table *t, const char *at, const char *end, char separator)
+{
+	t->n_cells = split(t->cells, at, end, separator);
+	if (separator == TWO_BLANKS && t->n_cells != t->n)
+		t->n_cells = split(t->cells, at, end, BLANKS);
+	if (separator == TWO_BLANKS && t->n_cells != t->n)
+		t->n_cells = 0;
+}
+
 static bool is_row(const struct table *t)
 {
 	uint32_t any;
@@ -159,21 +169,40 @@ static bool is_row(const struct table *t)
 	return false;
 }
 
+/* Which way the arrow goes that a cell is; 0: it is none. */
+static int arrow_cell(const struct cell *c)
+{
+	size_t size = (size_t)(c->end - c->begin);
+
+	if (size < 2 || size > 3 || strspn(c->begin, "<=->") < size)
+		return 0;
+	return (c->end[-1] == '>') - (*c->begin == '<');
+}
+
+/* An arrow between two columns says who came to whom. */
+static void turn(struct reading *x, size_t first, size_t middle, int way)
+{
+	for (size_t i = first; i < x->n_items && way; i++)
+		if (x->items[i].kind == ITEM_ADDR)
+			x->items[i].role = (i < middle) == (way > 0) ? WORD_SOURCE : WORD_TARGET;
+}
+
 static void take_row(struct reading *x, const struct table *t, uint32_t table)
 {
 	uint32_t row = scope_add(x, table);
+	size_t begin = x->n_items, middle = begin;
+	int way = 0;
 
+	x->first_item = x->n_items;
 	x->scopes[row].closed = t->has_time;
 	for (unsigned i = 0; i < t->n_cells && i < t->n; i++) {
-		struct stretch s = { .scope = row,
-				     .begin = t->cells[i].begin,
-				     .end = t->cells[i].end,
-				     .key = t->names[i].begin,
-				     .key_end = t->names[i].end,
-				     .cells = true };
 		size_t first = x->n_items;
 
-		complaint_scan(x, &s);
+		if (arrow_cell(&t->cells[i])) {
+			way = arrow_cell(&t->cells[i]);
+			middle = first;
+		}
+		complaint_value(x, row, t->names[i].begin, t->names[i].end, t->cells[i].begin, t->cells[i].end);
 		for (size_t k = first; k < x->n_items; k++)
 			if (x->items[k].kind == ITEM_PORT && x->items[k].scope == row && !x->items[k].role) {
 				x->items[k].role = t->role[i];
@@ -181,6 +210,7 @@ static void take_row(struct reading *x, const struct table *t, uint32_t table)
 					x->items[k].scope = NONE;
 			}
 	}
+	turn(x, begin, middle, way);
 }
 
 /* Names of Shadowserver's, whose timestamps are of UTC by the description of its reports. */
@@ -195,6 +225,19 @@ static bool is_shadowserver(const struct table *t)
 		     (size >= 3 && !memcmp(t->names[i].end - 3, "asn", 3)) || (size >= 3 && !memcmp(t->names[i].end - 3, "geo", 3));
 	}
 	return n >= 3;
+}
+
+/* Zones that the header names are for all columns. */
+static void take_zones(struct reading *x, const struct table *t, uint32_t table)
+{
+	struct claim zone;
+
+	for (unsigned i = 0; i < t->n; i++)
+		for (const char *p = t->names[i].begin; p < t->names[i].end; p++)
+			if ((p == t->names[i].begin || !word_octet(p[-1])) && claim_read(p, t->names[i].end, false, &zone))
+				item_zone(x, table, p, p + 1, &zone);
+	if (is_shadowserver(t))
+		item_zone(x, table, t->names[0].begin, t->names[0].end, &(struct claim){ .n = 1 });
 }
 
 const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end)
@@ -216,13 +259,12 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 			p = stop;
 			continue;
 		}
-		t.n_cells = split(t.cells, p + 1, stop, separator);
+		split_row(&t, p + 1, stop, separator);
 		if (!is_row(&t))
 			break;
 		if (own == NONE) {
 			own = scope_add(x, scope);
-			if (is_shadowserver(&t))
-				item_zone(x, own, at, at + 1, &(struct claim){ .n = 1 });
+			take_zones(x, &t, own);
 		}
 		take_row(x, &t, own);
 		last = p = stop;

@@ -15,7 +15,6 @@ struct walk {
 	uint32_t part, block; /* scopes; no block: NONE */
 	uint64_t first_key, addr_key;
 	bool has_addr;	    /* the block has one */
-	size_t first_item;  /* of the block */
 };
 
 static const char *line_end(const char *at, const char *end)
@@ -186,9 +185,11 @@ static void look_ahead(struct walk *w, const char *at)
 static void begin_block(struct walk *w, const char *at)
 {
 	w->block = scope_add(w->x, w->part);
+	if (!w->x->error)
+		w->x->scopes[w->block].block = true;
 	w->first_key = w->addr_key = 0;
 	w->has_addr = false;
-	w->first_item = w->x->n_items;
+	w->x->first_item = w->x->n_items;
 	w->x->addr = NONE;
 	look_ahead(w, at);
 }
@@ -211,7 +212,7 @@ static void split_block(struct walk *w, const char *at, const char *key, const c
 static void mark_cut(const struct walk *w, const char *at, const char *end)
 {
 	struct reading *x = w->x;
-	struct item *last = x->n_items > w->first_item ? &x->items[x->n_items - 1] : NULL;
+	struct item *last = x->n_items > x->first_item ? &x->items[x->n_items - 1] : NULL;
 	const char *next = next_line(end, w->end);
 	unsigned pairs = 0;
 
@@ -221,30 +222,74 @@ static void mark_cut(const struct walk *w, const char *at, const char *end)
 	    (next < w->end && !is_rule(next, line_end(next, w->end))))
 		return;
 	last->cut = true;
-	for (size_t i = w->first_item; i < x->n_items; i++)
+	for (size_t i = x->first_item; i < x->n_items; i++)
 		if (x->items[i].kind == ITEM_PORT && x->items[i].role == WORD_TARGET)
 			last->cut = false;
 }
 
-static void take_line(struct walk *w, const char *at, const char *end)
+/* Whether a line begins an entry of a list that is numbered. */
+static bool is_entry(const char *at, const char *end)
+{
+	const char *p = at;
+
+	while (p < end && isalnum((unsigned char)*p) && p - at < 3)
+		p++;
+	return p > at && p < end && (*p == ')' || (*p == '.' && isdigit((unsigned char)*at))) && p + 1 < end && p[1] == ' ';
+}
+
+static bool has_address(const char *at, const char *end)
+{
+	uint32_t any;
+
+	for (; at < end; at++)
+		if (isdigit((unsigned char)*at) && addr_at(at, end, &any))
+			return true;
+	return false;
+}
+
+/* Where the flow of the answers begins that conntrack writes behind that of the questions: "src=" comes again. */
+static const char *second_flow(const char *at, const char *end)
+{
+	const char *first = memmem(at, (size_t)(end - at), "src=", 4);
+	const char *again = first ? memmem(first + 4, (size_t)(end - first - 4), "src=", 4) : NULL;
+
+	return again ? again : end;
+}
+
+/* The end of the line below, if it goes on with a sentence. */
+static const char *beyond(const struct walk *w, const char *end)
+{
+	const char *below = next_line(end, w->end), *stop = line_end(below, w->end), *value;
+
+	return below >= w->end || is_rule(below, stop) || key_end(below, stop, &value) ? NULL : stop;
+}
+
+/* Returns where it ends. */
+static const char *take_line(struct walk *w, const char *at, const char *end)
 {
 	struct reading *x = w->x;
 	const char *value, *key = inner_begin(at, end), *stop = key_end(key, end, &value);
 	size_t first = x->n_items;
 	struct stretch s = { .begin = at, .end = end };
+	const char *after;
 
 	if (w->block == NONE)
 		begin_block(w, at);
+	if (w->has_addr && is_entry(key, end) && has_address(at, end))
+		begin_block(w, at);
 	if (stop && !isdigit((unsigned char)*key))
 		split_block(w, at, key, stop);
+	s.end = second_flow(at, end);
 	s.keyed = stop != NULL;
 	s.scope = scope_add(x, w->block);
-	complaint_scan(x, &s);
+	s.beyond = beyond(w, end);
+	after = complaint_scan(x, &s);
 	for (size_t i = first; i < x->n_items; i++)
 		w->has_addr |= x->items[i].kind == ITEM_ADDR && !x->items[i].done;
 	mark_cut(w, at, end);
 	if (x->n_items == first && x->n_scopes == s.scope + 1U)
 		x->n_scopes--;
+	return after > end ? after : end;
 }
 
 static const char *structure(struct walk *w, const char *at)
@@ -279,7 +324,7 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 	while (at < end && !x->error) {
 		const char *stop = line_end(at, end), *after;
 
-		if (is_rule(at, stop)) {
+		if (is_rule(at, stop) && !strchr("{[", at[strspn(at, " \t")])) {
 			w.block = NONE;
 			at = next_line(at, end);
 			continue;
@@ -291,8 +336,8 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 			at = next_line(after > at ? after - 1 : at, end);
 			continue;
 		}
-		take_line(&w, at, stop);
-		at = next_line(at, end);
+		stop = take_line(&w, at, stop);
+		at = stop < end && *stop == '\n' ? stop + 1 : stop;
 	}
 }
 

@@ -136,7 +136,7 @@ static bool set_day(struct stamp *t, int year, int m, int day)
 {
 	static const int days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 
-	if ((year && (year < 1970 || year > 9998)) || m < 1 || m > 12 || day < 1 || day > days[m - 1])
+	if ((year && (year < 1970 || year > 2100)) || m < 1 || m > 12 || day < 1 || day > days[m - 1])
 		return false;
 	if (m == 2 && day == 29 && year && (year % 4 || (!(year % 100) && year % 400)))
 		return false;
@@ -229,8 +229,13 @@ static bool half_of_day(struct spot *s, int *hour)
 
 	blanks(&next);
 	next.at = word_fold(next.at, next.end, folded);
-	if (octets(&next, ".m") || octets(&next, ".M"))
-		strcat(folded, "m");
+	/* "p.m.", "p. m." */
+	if (strlen(folded) == 1) {
+		one_of(&next, ".", NULL);
+		blanks(&next);
+		if (one_of(&next, "mM", NULL))
+			strcat(folded, "m");
+	}
 	afternoon = !strcmp(folded, "pm");
 	if (!afternoon && strcmp(folded, "am") != 0)
 		return true;
@@ -390,12 +395,7 @@ static void day_behind(struct spot *s, struct stamp *t)
 		joiners(&next, "uhr on am le du el em il del den the of dnia hrs hours", ",-/");
 		if (!forms[i](&next, &day) || !day.year || (next.at < next.end && *next.at == ':'))
 			continue;
-		day.hour = t->hour;
-		day.minute = t->minute;
-		day.second = t->second;
-		day.seconds = t->seconds;
-		day.clock = true;
-		day.zone = t->zone;
+		stamp_add_clock(&day, t);
 		*t = day;
 		*s = next;
 		return;
@@ -437,7 +437,8 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 		bool compact;
 
 		*ret = (struct stamp){ 0 };
-		if (!forms[i](&s, ret) || (s.at < s.end && isalnum((unsigned char)*s.at) && !strchr("Ttr", *s.at)))
+		if (!forms[i](&s, ret) || (s.at < s.end && isalnum((unsigned char)*s.at) && !strchr("Ttr", *s.at)) ||
+		    (s.at + 1 < s.end && *s.at == '.' && isdigit((unsigned char)s.at[1])))
 			continue;
 		clock = s;
 		compact = clock.at < clock.end && *clock.at == 'T' && digit_at(&clock, 6);

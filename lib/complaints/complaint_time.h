@@ -55,6 +55,12 @@ bool stamp_epoch(const char *at, const char *end, struct stamp *ret);
 /* The second of a time that has all; 0, or -EINVAL with err: no such day, hour or zone. */
 int stamp_second(const struct stamp *s, const struct claim *zone, int64_t *ret, struct error *err);
 
+/* Adds an hour, and its zone, to a day. */
+void stamp_add_clock(struct stamp *day, const struct stamp *hour);
+
+/* Whether a day alone, or an hour alone, is that of a time that has both. */
+bool stamp_half_agrees(const struct stamp *half, const struct stamp *whole);
+
 /* Whether two texts can mean the same moment, as far as they say it. */
 bool stamp_agree(const struct stamp *a, const struct stamp *b);
 

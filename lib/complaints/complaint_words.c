@@ -69,6 +69,7 @@ const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT
 #define B WORD_TO
 #define R WORD_PROTO
 #define U WORD_UNLESS
+#define D WORD_LATE
 
 /* A star: any word that begins so. */
 static const struct {
@@ -93,7 +94,7 @@ static const struct {
 	{ "発信元*", S },
 	/* whom he came to */
 	{ "dest*", X }, { "dst", X }, { "dst*", X }, { "dstip", X | A }, { "dstport", X | P }, { "destport", X | P },
-	{ "target*", X }, { "victim*", X }, { "our", X }, { "ours", X }, { "my", X }, { "mine", X }, { "server*", X },
+	{ "target*", X }, { "victim*", X }, { "our", X }, { "ours", X }, { "my", X }, { "own", X }, { "eigen*", X }, { "mine", X }, { "server*", X },
 	{ "attacked", X }, { "daddr", X | A }, { "da", X | A }, { "dport", X | P }, { "dpt", X | P }, { "dp", X | P }, { "d", X },
 	{ "lip", X | A }, { "lport", X | P }, { "laddr", X | A }, { "local*", X }, { "listen*", X }, { "backend*", X },
 	{ "upstream*", X }, { "sinkhole*", X }, { "cc", X }, { "c2", X }, { "resp", X }, { "responder", X },
@@ -116,7 +117,9 @@ static const struct {
 	{ "発生日時", T | E }, { "報告日時", T | O }, { "proto*", R }, { "pr", R }, { "tcp", R }, { "udp", R }, { "transport", R }, { "протокол*", R },
 	/* when it was */
 	{ "incident*", E }, { "event*", E }, { "attack*", E }, { "seen", E }, { "first*", E | T }, { "start*", E | T },
-	{ "begin*", E | T }, { "began", E | T }, { "occur*", E | T }, { "happen*", E }, { "detect*", E | T },
+	{ "begin*", E | T }, { "began", E | T }, { "occur*", E | T }, { "ocurr*", E | T }, { "ocorr*", E | T }, { "accadut*", E | T },
+	{ "survenu*", E | T }, { "ereignet*", E | T }, { "произош*", E | T }, { "wydarzy*", E | T }, { "took", E }, { "happen*", E }, { "detect*", D | T }, { "detecc*", D | T }, { "entdeck*", D | T }, { "festgestell*", D | T },
+	{ "rilev*", D | T }, { "wykry*", D | T }, { "обнаруж*", D | T },
 	{ "observed", E | T }, { "connection*", E }, { "session*", E }, { "opened", E | T }, { "login*", E },
 	{ "arriv*", E | T }, { "angriff*", E }, { "vorfall*", E }, { "tatzeit*", E | T }, { "zugriff*", E },
 	{ "beginn*", E | T }, { "erste*", E | T }, { "evenement*", E }, { "faits", E }, { "connexion*", E },
@@ -127,7 +130,7 @@ static const struct {
 	{ "report*", O }, { "receiv*", O }, { "generat*", O }, { "observation*", O }, { "creat*", O }, { "ingest*", O },
 	{ "sent", O }, { "publish*", O }, { "updat*", O }, { "letter*", O }, { "ticket*", O }, { "forward*", O },
 	{ "listed", O }, { "listing*", O }, { "expire*", O }, { "check*", O }, { "allocat*", O }, { "notif*", O },
-	{ "issued", O }, { "print*", O }, { "export*", O }, { "write*", O }, { "written", O }, { "postmark*", O }, { "deadline", O }, { "until", O },
+	{ "issued", O }, { "print*", O }, { "export*", O }, { "write", O }, { "written", O }, { "postmark*", O }, { "deadline", O }, { "until", O },
 	{ "submi*", O }, { "complain*", O }, { "process*", O }, { "regist*", O }, { "notice*", O }, { "gemeldet", O },
 	{ "meld*", O }, { "anzeige*", O }, { "erstell*", O }, { "eingang*", O }, { "erstattet", O }, { "signal*", O },
 	{ "plainte*", O }, { "depos*", O }, { "recu", O }, { "denunc*", O }, { "recib*", O }, { "recebid*", O },
@@ -164,6 +167,7 @@ static const struct {
 #undef B
 #undef R
 #undef U
+#undef D
 
 unsigned word_meaning(const char *folded)
 {
@@ -201,6 +205,8 @@ struct label label_read(const char *at, const char *end)
 		l.strange |= !(is & (WORD_PORT | WORD_LINK | WORD_SOURCE | WORD_TARGET | WORD_FROM | WORD_PROTO | WORD_ADDR));
 		if (is & (WORD_SOURCE | WORD_TARGET))
 			l.role = is & (WORD_SOURCE | WORD_TARGET);
+		if (is & (WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE))
+			l.when = is;
 		l.last = is;
 	}
 	return l;

@@ -18,6 +18,7 @@
 #define WORD_FROM   512U
 #define WORD_TO	    1024U
 #define WORD_PROTO  2048U
+#define WORD_LATE   8192U /* of its discovery */
 #define WORD_UNLESS 4096U /* what follows is not meant */
 
 /* With room for a NUL; longer words are cut. */
@@ -37,6 +38,7 @@ struct label {
 	unsigned any;	      /* of all words */
 	unsigned role;	      /* WORD_SOURCE, WORD_TARGET or 0: of the last word that has one */
 	unsigned last;	      /* of the last word */
+	unsigned when;	      /* of the last word that says which time is meant */
 	unsigned before_port; /* of the word before the last "port" */
 	unsigned words;	      /* how many */
 	bool loose;	      /* other words follow the last "port" */

@@ -36,17 +36,12 @@ static void text_of(struct xml *m, const char *tag, const char *tag_end, const c
 	const char *name;
 	size_t n = name_of(tag, tag_end, &name);
 	const char *attribute = memmem(tag, (size_t)(tag_end - tag), "Name=", 5);
-	struct stretch s = { .scope = m->scope, .begin = at, .end = end, .key = name, .key_end = name + n, .cells = true };
+	const char *key = attribute ? attribute + 5 : name, *key_end = attribute ? tag_end : name + n;
 
-	if (attribute) {
-		s.key = attribute + 5;
-		s.key_end = tag_end;
-	}
-	complaint_scan(m->x, &s);
-	s.begin = memmem(tag, (size_t)(tag_end - tag), "SystemTime=", 11);
-	s.end = tag_end;
-	if (s.begin)
-		complaint_scan(m->x, &s);
+	complaint_value(m->x, m->scope, key, key_end, at, end);
+	at = memmem(tag, (size_t)(tag_end - tag), "SystemTime=", 11);
+	if (at)
+		complaint_value(m->x, m->scope, key, key_end, at, tag_end);
 }
 
 static const char *root_end(const char *at, const char *end)
@@ -84,6 +79,7 @@ const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, con
 	if (!m.end)
 		return NULL;
 	m.all = m.scope = scope_add(x, scope);
+	x->first_item = x->n_items;
 	x->scopes[m.all].closed = true;
 	while ((at = memchr(at, '<', (size_t)(m.end - at)))) {
 		const char *close = memchr(at, '>', (size_t)(m.end - at)), *next;

@@ -3,6 +3,8 @@
 #include "complaints/complaint_words.h"
 
 #include <ctype.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 
 /* Latin letters with marks, U+00C0 to U+017F, without them; blank: two letters or none. */
@@ -169,17 +171,44 @@ static const struct {
 #undef U
 #undef D
 
+#define N_WORDS (sizeof(words) / sizeof(*words))
+#define BUCKETS 1024U
+
+/* The words by their first two octets: numbers from 1, 0 ends a list. */
+static struct {
+	uint16_t first[BUCKETS], next[N_WORDS + 1];
+} index_of_words;
+static pthread_once_t indexed = PTHREAD_ONCE_INIT;
+
+static unsigned bucket_of(const char *text)
+{
+	unsigned first = (unsigned char)text[0], second = first ? (unsigned char)text[1] : 0;
+
+	/* A star is beyond the second octet of all words. */
+	return (first * 31 + second) % BUCKETS;
+}
+
+static void make_index(void)
+{
+	for (uint16_t i = 1; i <= N_WORDS; i++) {
+		uint16_t *first = &index_of_words.first[bucket_of(words[i - 1].text)];
+
+		index_of_words.next[i] = *first;
+		*first = i;
+	}
+}
+
 unsigned word_meaning(const char *folded)
 {
 	unsigned is = 0;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-		size_t n = strlen(words[i].text);
+	pthread_once(&indexed, make_index);
+	for (unsigned i = index_of_words.first[bucket_of(folded)]; i; i = index_of_words.next[i]) {
+		const char *text = words[i - 1].text;
+		size_t n = strlen(text);
 
-		if (*words[i].text != *folded)
-			continue;
-		if (words[i].text[n - 1] == '*' ? !strncmp(words[i].text, folded, n - 1) : !strcmp(words[i].text, folded))
-			is |= words[i].is;
+		if (text[n - 1] == '*' ? !strncmp(text, folded, n - 1) : !strcmp(text, folded))
+			is |= words[i - 1].is;
 	}
 	return is;
 }

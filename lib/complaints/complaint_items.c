@@ -58,3 +58,8 @@ uint32_t item_zone(struct reading *x, uint32_t scope, const char *at, const char
 		x->items[i].kind = ITEM_ZONE;
 	return i;
 }
+
+bool complaint_may_look(struct reading *x)
+{
+	return x->in_vain < 4 * x->size;
+}

@@ -159,8 +159,11 @@ const char *complaint_json(struct reading *x, uint32_t scope, const char *at, co
 	/* "[2026-…" and "{TCP}" are none. */
 	if (first >= end || !(*at == '{' ? *first == '"' : (*first == '{' || *first == '[')))
 		return NULL;
+	if (!complaint_may_look(x))
+		return NULL;
 	j.end = json_end(at, end);
 	if (!j.end) {
+		x->in_vain += (size_t)(end - at);
 		complaint_tell(x, at, NOTICE_DAMAGED, "JSON that has no end was read as text");
 		return NULL;
 	}

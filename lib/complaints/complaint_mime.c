@@ -16,6 +16,7 @@
 
 #define MAX_DEPTH    16U
 #define MAX_CHARSETS 8U
+#define AHEAD	     8U
 /* Octets at the begin of a part that tell whether it is text. */
 #define PROBED 4096
 
@@ -492,9 +493,11 @@ int complaint_decode(struct reading *x, const char *text, size_t size)
 	charset(&m, "");
 	charset(&m, "utf-16");
 	take_whole(&m, &s);
-	octet_put(&m.out, '\0', 0);
+	/* Room for those who look some octets ahead. */
+	x->size = m.out.size;
+	for (unsigned i = 0; i < AHEAD; i++)
+		octet_put(&m.out, '\0', 0);
 	x->text = m.out.text;
 	x->from = m.out.from;
-	x->size = m.out.size - !m.out.failed;
 	return x->error || m.out.failed ? -ENOMEM : 0;
 }

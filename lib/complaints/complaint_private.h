@@ -87,6 +87,7 @@ struct reading {
 	struct stamp sent;  /* the time of the mail's own header */
 	int day_order;	    /* of dates with slashes: 1: the day first, 2: the month, 0: not said, -1: both are */
 	unsigned told;	    /* notices */
+	size_t in_vain;	    /* octets in which ends of structures were looked for that have none */
 	int error;	    /* -ENOMEM, after which nothing is added */
 };
 
@@ -139,6 +140,9 @@ void complaint_tie(struct reading *x);
 
 /* Gives the questions and what is none. As complaint_read(). */
 int complaint_give(struct reading *x);
+
+/* Whether the end of a structure is still looked for: what costs time is the one that has none, again and again. */
+bool complaint_may_look(struct reading *x);
 
 /* Tells what was not read, which begins at a place of the text. */
 void __attribute__((format(printf, 4, 5)))

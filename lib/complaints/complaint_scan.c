@@ -53,6 +53,15 @@ static const char *port_at(const char *at, const char *end, unsigned *ret)
 	return n && *ret <= UINT16_MAX ? at + n : NULL;
 }
 
+/* The begin of a line, or a place within it that is far from where it is looked for. */
+static const char *line_begin(const struct scan *c, const char *at)
+{
+	const char *begin = at - c->s->begin > LABEL_TEXT ? at - LABEL_TEXT : c->s->begin, *newline;
+
+	newline = at > begin ? memrchr(begin, '\n', (size_t)(at - begin)) : NULL;
+	return newline ? newline + 1 : begin;
+}
+
 /* Skips blanks and signs that do not separate. */
 static const char *signs(const char *at, const char *end, const char *any)
 {
@@ -152,13 +161,11 @@ static unsigned addr_role(struct scan *c, const char *at, const char *end)
 /* Whether "a.b.c.d.port" is meant, as tcpdump has it, and no version of something. */
 static bool dotted_port(const struct scan *c, const char *at, const char *after)
 {
-	const char *line = memchr(after, '\n', (size_t)(c->s->end - after));
-	const char *begin = at;
+	const char *stop = c->s->end - after > LABEL_TEXT ? after + LABEL_TEXT : c->s->end;
+	const char *line = memchr(after, '\n', (size_t)(stop - after));
 
-	line = line ? line : c->s->end;
-	while (begin > c->s->begin && begin[-1] != '\n')
-		begin--;
-	return (after == line || strchr(" :,)\t", *after)) && arrow(begin, line);
+	line = line ? line : stop;
+	return (after == line || strchr(" :,)\t", *after)) && arrow(line_begin(c, at), line);
 }
 
 /* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
@@ -344,7 +351,7 @@ static uint8_t rank_of(const struct scan *c, const char *at)
 			key.any |= label_read(c->s->key, name).any & WORD_EVENT;
 		if (c->s->cells)
 			l = key;
-	} else if (at - c->s->begin >= 12 && memmem(c->s->begin, (size_t)(at - c->s->begin), "TimeCreated:", 12)) {
+	} else if (memmem(line_begin(c, at), (size_t)(at - line_begin(c, at)), "TimeCreated:", 12)) {
 		return RANK_EVENT;
 	}
 	/* "The attack that was reported began at" */
@@ -445,14 +452,12 @@ static bool join_day(const struct scan *c, const char *at, const char *end, cons
 static const char *take_time(struct scan *c, const char *at)
 {
 	struct stamp t;
-	const char *end = read_time(c, at, &t), *line = at;
+	const char *end = read_time(c, at, &t), *line;
 	uint32_t i;
 
 	if (!end)
 		return NULL;
-	while (line > c->s->begin && line[-1] != '\n')
-		line--;
-	line = signs(line, at, " \t[(");
+	line = signs(line_begin(c, at), at, " \t[(");
 	/* A day that breaks off is none, and is no other number either. */
 	if (!t.date && !t.clock)
 		return set_after(c, end), end;

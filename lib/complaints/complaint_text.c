@@ -8,6 +8,9 @@
 #include "base/base.h"
 #include "complaints/complaint_private.h"
 
+/* More lines are no header of a mail that somebody quotes. */
+#define HEADER_LINES 40U
+
 /* A text under way. */
 struct walk {
 	struct reading *x;
@@ -15,6 +18,8 @@ struct walk {
 	uint32_t part, block; /* scopes; no block: NONE */
 	uint64_t first_key, addr_key;
 	bool has_addr;	    /* the block has one */
+	const char *looked; /* up to there the form of the blocks is known; and the last line that says it, or NULL */
+	const char *served;
 };
 
 static const char *line_end(const char *at, const char *end)
@@ -149,7 +154,9 @@ static const char *quoted_header(const char *at, const char *end)
 		if (stop && (value[-1] == ':' || value[-1] == ' ') && memchr(key, ':', (size_t)(value - key)) &&
 		    header_name(key, stop))
 			known++;
-		fields++;
+		/* A mail's own fields are few, and those that all have come first. */
+		if (++fields > HEADER_LINES || (fields > 4 && !known))
+			return at;
 	}
 	return known >= 2 && known * 2 > fields ? p : at;
 }
@@ -170,16 +177,20 @@ static void note_sent(struct reading *x, const char *at, const char *end)
 	}
 }
 
-/* What a block says about its form: X-ARF's own schema has the port of the service. */
+/* What a block says about its form: X-ARF's own schema has the port of the service. Blocks of one stretch of lines share
+ * the look at it. */
 static void look_ahead(struct walk *w, const char *at)
 {
 	static const char *const marks[] = { "reported-from:", "report-type:", "report-id:", "schema-url:", "service:",
 					     "service ", "dienst:" };
+	const char *p = at;
 
-	w->x->served = false;
-	for (const char *p = at; p < w->end && !is_rule(p, line_end(p, w->end)); p = next_line(p, w->end))
+	for (; at >= w->looked && p < w->end && !is_rule(p, line_end(p, w->end)); p = next_line(p, w->end))
 		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-			w->x->served |= !strncasecmp(inner_begin(p, w->end), marks[i], strlen(marks[i]));
+			if (!strncasecmp(inner_begin(p, w->end), marks[i], strlen(marks[i])))
+				w->served = p;
+	w->looked = at >= w->looked ? p : w->looked;
+	w->x->served = w->served && w->served >= at;
 }
 
 static void begin_block(struct walk *w, const char *at)
@@ -315,7 +326,7 @@ static unsigned quotes(const char *at, const char *end)
 
 static void take_part(struct reading *x, const char *at, const char *end, bool header)
 {
-	struct walk w = { .x = x, .end = end, .part = scope_add(x, 0), .block = NONE };
+	struct walk w = { .x = x, .end = end, .part = scope_add(x, 0), .block = NONE, .looked = at };
 	const char *body = mail_header(at, end);
 
 	if (body && (header || at == x->text))

@@ -7,6 +7,9 @@
 #include "base/base.h"
 #include "complaints/complaint_private.h"
 
+/* Instructions and comments before an element. */
+#define PROLOGUE 8U
+
 struct xml {
 	struct reading *x;
 	uint32_t all, scope;
@@ -44,23 +47,27 @@ static void text_of(struct xml *m, const char *tag, const char *tag_end, const c
 		complaint_value(m->x, m->scope, key, key_end, at, tag_end);
 }
 
-static const char *root_end(const char *at, const char *end)
+/* The end of an element whose name is known, and which has one; NULL: there is none. */
+static const char *root_end(struct reading *x, const char *at, const char *end)
 {
 	static const char *const roots[] = { "Infringement", "Event", "Source", "Events" };
 	const char *name;
+	unsigned before = 0;
 
 	for (size_t n; (at = memchr(at, '<', (size_t)(end - at))); at++) {
 		char close[32];
 		const char *stop;
 
-		if (at + 1 < end && strchr("?!", at[1]))
+		if (at + 1 < end && strchr("?!", at[1]) && before++ < PROLOGUE)
 			continue;
 		n = name_of(at + 1, end, &name);
 		for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
 			if (!is_name(name, n, roots[i]))
 				continue;
 			snprintf(close, sizeof(close), "/%.*s%s>", (int)(name - at - 1), at + 1, roots[i]);
-			stop = name - at - 1 < 12 ? strcasestr(at, close) : NULL;
+			stop = name - at - 1 < 12 && complaint_may_look(x) ? strcasestr(at, close) : NULL;
+			if (!stop)
+				x->in_vain += (size_t)(x->text + x->size - at);
 			return stop && stop < end ? stop + strlen(close) : NULL;
 		}
 		return NULL;
@@ -75,7 +82,7 @@ const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, con
 
 	if (*at != '<')
 		return NULL;
-	m.end = root_end(at, end);
+	m.end = root_end(x, at, end);
 	if (!m.end)
 		return NULL;
 	m.all = m.scope = scope_add(x, scope);

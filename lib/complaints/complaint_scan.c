@@ -21,6 +21,7 @@ struct scan {
 	uint32_t last;	   /* the item before, of any kind */
 	bool number;	   /* a number that is no item came after it */
 	size_t first;	   /* item of this stretch */
+	const char *line;  /* begin of the line that was reached */
 };
 
 const char *addr_at(const char *at, const char *end, uint32_t *ret)
@@ -61,6 +62,14 @@ static const char *signs(const char *at, const char *end, const char *any)
 	return at;
 }
 
+/* The begin of the line of a place. Places are asked for in their order. */
+static const char *line_begin(struct scan *c, const char *at)
+{
+	for (const char *p; (p = memchr(c->line, '\n', (size_t)(at - c->line))); c->line = p + 1)
+		;
+	return c->line;
+}
+
 /* The text before a place that is its label: from the item before, in this line, or in the one before at its begin. */
 static const char *label_begin(const struct scan *c, const char *at)
 {
@@ -95,8 +104,8 @@ static unsigned role_behind(const struct scan *c, const char *at)
 
 	if (open >= c->s->end || *open != '(')
 		return 0;
-	close = memchr(open, ')', (size_t)(c->s->end - open));
-	return close && close - open < 40 ? label_read(open, close).role : 0;
+	close = memchr(open, ')', c->s->end - open < 40 ? (size_t)(c->s->end - open) : 40);
+	return close ? label_read(open, close).role : 0;
 }
 
 /* What is between an item and the next one if nothing but an arrow: 1 to the right, -1 to the left. */
@@ -150,19 +159,16 @@ static unsigned addr_role(struct scan *c, const char *at, const char *end)
 }
 
 /* Whether "a.b.c.d.port" is meant, as tcpdump has it, and no version of something. */
-static bool dotted_port(const struct scan *c, const char *at, const char *after)
+static bool dotted_port(struct scan *c, const char *at, const char *after)
 {
-	const char *line = memchr(after, '\n', (size_t)(c->s->end - after));
-	const char *begin = at;
+	const char *line = memchr(after, '\n', (size_t)(c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT));
 
-	line = line ? line : c->s->end;
-	while (begin > c->s->begin && begin[-1] != '\n')
-		begin--;
-	return (after == line || strchr(" :,)\t", *after)) && arrow(begin, line);
+	line = line && line - after < LABEL_TEXT ? line : after + (c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT);
+	return (after == line || strchr(" :,)\t", *after)) && arrow(at - (at - c->line < LABEL_TEXT ? at - c->line : LABEL_TEXT), line);
 }
 
 /* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
-static const char *joined(const struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
+static const char *joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
 {
 	const char *p = end + (end < c->s->end && *end == ']'), *after;
 	const char *stop = c->s->end;
@@ -327,7 +333,7 @@ static void take_proto(struct scan *c, const char *at, const char *end, uint8_t 
 		c->x->items[i].proto = proto;
 }
 
-static uint8_t rank_of(const struct scan *c, const char *at)
+static uint8_t rank_of(struct scan *c, const char *at)
 {
 	struct label l = label_of(c, at);
 
@@ -344,7 +350,7 @@ static uint8_t rank_of(const struct scan *c, const char *at)
 			key.any |= label_read(c->s->key, name).any & WORD_EVENT;
 		if (c->s->cells)
 			l = key;
-	} else if (at - c->s->begin >= 12 && memmem(c->s->begin, (size_t)(at - c->s->begin), "TimeCreated:", 12)) {
+	} else if (at - line_begin(c, at) > 12 && !memcmp(c->line, "TimeCreated:", 12)) {
 		return RANK_EVENT;
 	}
 	/* "The attack that was reported began at" */
@@ -426,7 +432,7 @@ static const char *read_time(const struct scan *c, const char *at, struct stamp 
 }
 
 /* Makes a day and an hour that follow each other, with nothing but words between, one time. */
-static bool join_day(const struct scan *c, const char *at, const char *end, const struct stamp *hour)
+static bool join_day(struct scan *c, const char *at, const char *end, const struct stamp *hour)
 {
 	struct reading *x = c->x;
 	struct item *day = x->n_items > x->first_item ? &x->items[x->n_items - 1] : NULL;
@@ -445,14 +451,12 @@ static bool join_day(const struct scan *c, const char *at, const char *end, cons
 static const char *take_time(struct scan *c, const char *at)
 {
 	struct stamp t;
-	const char *end = read_time(c, at, &t), *line = at;
+	const char *end = read_time(c, at, &t), *line;
 	uint32_t i;
 
 	if (!end)
 		return NULL;
-	while (line > c->s->begin && line[-1] != '\n')
-		line--;
-	line = signs(line, at, " \t[(");
+	line = signs(line_begin(c, at), at, " \t[(");
 	/* A day that breaks off is none, and is no other number either. */
 	if (!t.date && !t.clock)
 		return set_after(c, end), end;
@@ -548,7 +552,7 @@ static const char *take_any(struct scan *c, const char *at)
 
 const char *complaint_scan(struct reading *x, const struct stretch *s)
 {
-	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items };
+	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items, s->begin };
 	const char *at = s->begin;
 
 	while (at < s->end && !x->error)

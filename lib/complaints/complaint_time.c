@@ -14,21 +14,21 @@ struct spot {
 	const char *at, *end;
 };
 
-/* Months by the first letters of their names, folded: English, German, French, Spanish, Portuguese, Italian, Polish,
- * Dutch, Russian. A star: any ending. */
-static const char *const months[12] = {
-	"jan jan* ene enero gen gennaio stycz* янв*",
-	"feb feb* fev fev* lut luty lutego фев*",
-	"mar march mars marz* maerz mrz mart* marzo marco marca marzec maart мар*",
-	"apr apr* avr avr* abr abr* kwie* апр*",
-	"may mai mayo maio mag maggio maj maja mei май мая",
-	"jun jun* juin giu giugno czerw* июн*",
-	"jul jul* juil* lug luglio lip lipca lipiec июл*",
-	"aug aug* aout ago agosto sie sierp* авг*",
-	"sep sept* set set* wrz* сен*",
-	"oct oct* okt okt* out outubro ott ottobre paz* окт*",
-	"nov nov* lis listop* ноя*",
-	"dec dec* dez dez* dic dic* gru grud* дек*",
+/* Months in English, German, French, Spanish, Portuguese, Italian, Polish, Dutch and Russian, folded. */
+static const struct word months[] = {
+	{ "abr*", 4 }, { "ago", 8 }, { "agosto", 8 }, { "aout", 8 }, { "apr*", 4 }, { "aug*", 8 }, { "avr*", 4 },
+	{ "czerw*", 6 }, { "dec*", 12 }, { "dez*", 12 }, { "dic*", 12 }, { "ene", 1 }, { "enero", 1 }, { "feb*", 2 },
+	{ "fev*", 2 }, { "gen", 1 }, { "gennaio", 1 }, { "giu", 6 }, { "giugno", 6 }, { "gru", 12 }, { "grud*", 12 },
+	{ "jan*", 1 }, { "juil*", 7 }, { "juin", 6 }, { "jul*", 7 }, { "jun*", 6 }, { "kwie*", 4 }, { "lip", 7 },
+	{ "lipca", 7 }, { "lipiec", 7 }, { "lis", 11 }, { "listop*", 11 }, { "lug", 7 }, { "luglio", 7 },
+	{ "lut", 2 }, { "lutego", 2 }, { "luty", 2 }, { "maart", 3 }, { "maerz", 3 }, { "mag", 5 }, { "maggio", 5 },
+	{ "mai", 5 }, { "maio", 5 }, { "maj", 5 }, { "maja", 5 }, { "mar", 3 }, { "marca", 3 }, { "march", 3 },
+	{ "marco", 3 }, { "mars", 3 }, { "mart*", 3 }, { "marz*", 3 }, { "may", 5 }, { "mayo", 5 }, { "mei", 5 },
+	{ "mrz", 3 }, { "nov*", 11 }, { "oct*", 10 }, { "okt*", 10 }, { "ott", 10 }, { "ottobre", 10 },
+	{ "out", 10 }, { "outubro", 10 }, { "paz*", 10 }, { "sep", 9 }, { "sept*", 9 }, { "set*", 9 }, { "sie", 8 },
+	{ "sierp*", 8 }, { "stycz*", 1 }, { "wrz*", 9 }, { "авг*", 8 }, { "апр*", 4 }, { "дек*", 12 }, { "июл*", 7 },
+	{ "июн*", 6 }, { "май", 5 }, { "мар*", 3 }, { "мая", 5 }, { "ноя*", 11 }, { "окт*", 10 }, { "сен*", 9 },
+	{ "фев*", 2 }, { "янв*", 1 },
 };
 
 static bool in_list(const char *list, const char *word)
@@ -118,18 +118,17 @@ static void joiners(struct spot *s, const char *list, const char *signs)
 static bool month(struct spot *s, int *ret)
 {
 	char folded[WORD_TEXT];
-	const char *after;
+	struct spot next = *s;
 
 	if (s->at >= s->end || !word_octet(*s->at) || isdigit((unsigned char)*s->at))
 		return false;
-	after = word_fold(s->at, s->end, folded);
-	for (int i = 0; i < 12; i++)
-		if (in_list(months[i], folded)) {
-			s->at = after;
-			one_of(s, ".", NULL);
-			return *ret = i + 1, true;
-		}
-	return false;
+	next.at = word_fold(s->at, s->end, folded);
+	*ret = (int)word_find(months, ARRAY_SIZE(months), folded);
+	if (!*ret)
+		return false;
+	one_of(&next, ".", NULL);
+	*s = next;
+	return true;
 }
 
 static bool set_day(struct stamp *t, int year, int m, int day)
@@ -310,11 +309,12 @@ static bool clock_of(struct spot *s, struct stamp *t, bool compact)
 /* In parentheses behind a time: "(local summer time, UTC+1)". */
 static void claims_within(struct spot *s, struct stamp *t)
 {
-	const char *close = memchr(s->at, *s->at == '[' ? ']' : ')', (size_t)(s->end - s->at));
+	size_t most = s->end - s->at < 160 ? (size_t)(s->end - s->at) : 160;
+	const char *close = memchr(s->at, *s->at == '[' ? ']' : ')', most);
 	const char *p = s->at + 1;
 	bool any = false;
 
-	if (!close || close - s->at > 160)
+	if (!close)
 		return;
 	while (p < close) {
 		struct claim c;

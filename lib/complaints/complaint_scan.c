@@ -21,7 +21,8 @@ struct scan {
 	uint32_t last;	   /* the item before, of any kind */
 	bool number;	   /* a number that is no item came after it */
 	size_t first;	   /* item of this stretch */
-	const char *line;  /* begin of the line that was reached */
+	const char *line;  /* begin of the line of `looked` */
+	const char *looked;
 };
 
 const char *addr_at(const char *at, const char *end, uint32_t *ret)
@@ -65,8 +66,9 @@ static const char *signs(const char *at, const char *end, const char *any)
 /* The begin of the line of a place. Places are asked for in their order. */
 static const char *line_begin(struct scan *c, const char *at)
 {
-	for (const char *p; (p = memchr(c->line, '\n', (size_t)(at - c->line))); c->line = p + 1)
-		;
+	for (const char *p; at > c->looked && (p = memchr(c->looked, '\n', (size_t)(at - c->looked))); c->looked = p + 1)
+		c->line = p + 1;
+	c->looked = at;
 	return c->line;
 }
 
@@ -344,6 +346,8 @@ static uint8_t rank_of(struct scan *c, const char *at)
 		/* What Windows calls so is the time of the event. */
 		if (c->s->key_end - c->s->key >= 11 && !memcmp(c->s->key, "TimeCreated", 11))
 			key.any = WORD_EVENT;
+		if (c->x->xarf && c->s->key_end - c->s->key >= 9 && !memcmp(c->s->key_end - 9, "timestamp", 9))
+			return RANK_SCHEMA;
 		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE)))
 			return RANK_STRAY;
 		if (name && !(key.any & (WORD_OTHER | WORD_END | WORD_LATE)))
@@ -372,7 +376,11 @@ static const char *take_number(struct scan *c, const char *at)
 	struct stamp t;
 	unsigned port;
 
-	if (end < stop && (isalpha((unsigned char)*end) || (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME)))) {
+	bool odd = at > c->s->begin && strchr("-.", at[-1]);
+
+	/* "-1", "5x", "5.1" */
+	if (odd || (end < stop && (isalpha((unsigned char)*end) ||
+				   (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME))))) {
 		c->number = true;
 	} else if (l.any & (WORD_TIME | WORD_EVENT) && size >= 10 && stamp_epoch(at, end, &t)) {
 		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
@@ -552,7 +560,7 @@ static const char *take_any(struct scan *c, const char *at)
 
 const char *complaint_scan(struct reading *x, const struct stretch *s)
 {
-	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items, s->begin };
+	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items, s->begin, s->begin };
 	const char *at = s->begin;
 
 	while (at < s->end && !x->error)

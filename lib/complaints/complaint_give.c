@@ -31,6 +31,7 @@ struct giving {
 	struct given *known; /* a table of `slots`, a power of 2 */
 	size_t slots;
 	unsigned questions;
+	bool ported; /* an address has a port */
 };
 
 /* Whether something is in the table, and with add, puts it there. */
@@ -148,12 +149,12 @@ static int take(struct giving *g, struct complaint *q)
 static int give_portless(struct giving *g, const struct item *a, struct complaint *q)
 {
 	const struct reading *x = g->x;
-	bool record = a->time_item != NONE && x->items[a->time_item].scope == a->scope && x->scopes[a->scope].closed;
+	bool record = a->time_item != NONE && x->scopes[complaint_record(x, a->scope)].closed;
 
 	if (!record && (known(g, a->addr, 0, WITH_PORT, false) || known(g, a->addr, 0, PORTLESS, true)))
 		return 0;
-	/* Which addresses are meant is not known then: those that are said to be, or all if there is no question. */
-	if (!x->reader->ours && a->role != WORD_SOURCE && g->questions)
+	/* Which addresses are meant is not known then: those that are said to be, or all if none has a port. */
+	if (!record && !x->reader->ours && a->role != WORD_SOURCE && g->ported)
 		return 0;
 	q->fault = FAULT_NO_PORT;
 	error_set(&q->why, 0, "there is no source port; without it every subscriber of the address is possible");
@@ -184,8 +185,6 @@ static int give_one(struct giving *g, uint32_t number)
 		q.fault = second_of(g, a->time_item, &q.t, &q.why);
 	if (a->time_item == NONE && known(g, a->addr, q.out.port, ANY_TIME, false))
 		return 0;
-	if (q.fault == FAULT_NO_TIME && !x->reader->ours && a->role != WORD_SOURCE && g->questions)
-		return 0;
 	if (!q.fault && known(g, a->addr, q.out.port, q.t, true))
 		return 0;
 	return take(g, &q);
@@ -209,6 +208,7 @@ static int give_all(struct giving *g)
 
 		if (!is_asked(x, a) || a->port_item == NONE)
 			continue;
+		g->ported = true;
 		known(g, a->addr, 0, WITH_PORT, true);
 		if (a->time_item != NONE)
 			known(g, a->addr, x->items[a->port_item].port, ANY_TIME, true);

@@ -169,6 +169,7 @@ const char *complaint_json(struct reading *x, uint32_t scope, const char *at, co
 	}
 	own = scope_add(x, scope);
 	x->first_item = x->n_items;
+	x->xarf = memmem(at, (size_t)(j.end - at), "\"xarf_version\"", 14) != NULL;
 	x->scopes[own].closed = true;
 	if (!value(&j, own, at, 0))
 		complaint_tell(x, at, NOTICE_DAMAGED, "JSON is damaged, and was read up to there");

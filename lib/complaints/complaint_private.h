@@ -34,7 +34,7 @@ struct item {
 };
 
 /* Which of several times is meant: the lowest. */
-enum rank { RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_END, RANK_OTHER };
+enum rank { RANK_SCHEMA, RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_END, RANK_OTHER };
 
 #define SCOPE_ITEMS 6U
 
@@ -81,11 +81,10 @@ struct reading {
 	size_t n_scopes, room_scopes;
 	size_t first_item;  /* of the record; a day before it is not joined with an hour in it */
 	uint32_t addr;	    /* the address before, which a port without a role belongs to; NONE */
-	bool utc;	    /* the scheme of the record says that its times are of UTC */
+	bool xarf;	    /* JSON of X-ARF 4, whose "timestamp" is the incident's */
 	bool served;	    /* its scheme says that a port without a role is the service's */
 	bool seen, foreign; /* an address; one that is of no pool */
 	struct stamp sent;  /* the time of the mail's own header */
-	int day_order;	    /* of dates with slashes: 1: the day first, 2: the month, 0: not said, -1: both are */
 	unsigned told;	    /* notices */
 	size_t in_vain;	    /* octets in which ends of structures were looked for that have none */
 	int error;	    /* -ENOMEM, after which nothing is added */
@@ -131,6 +130,9 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 
 /* Reads the parts of the text, with the forms above. */
 void complaint_text(struct reading *x);
+
+/* The line, row, object or block around a scope that is a record of its own. */
+uint32_t complaint_record(const struct reading *x, uint32_t scope);
 
 /* Leaves the addresses that the complaint is about. */
 void complaint_sides(struct reading *x);

@@ -21,6 +21,8 @@ struct scan {
 	uint32_t last;	   /* the item before, of any kind */
 	bool number;	   /* a number that is no item came after it */
 	size_t first;	   /* item of this stretch */
+	const char *line;  /* begin of the line of `looked` */
+	const char *looked;
 };
 
 const char *addr_at(const char *at, const char *end, uint32_t *ret)
@@ -53,21 +55,21 @@ static const char *port_at(const char *at, const char *end, unsigned *ret)
 	return n && *ret <= UINT16_MAX ? at + n : NULL;
 }
 
-/* The begin of a line, or a place within it that is far from where it is looked for. */
-static const char *line_begin(const struct scan *c, const char *at)
-{
-	const char *begin = at - c->s->begin > LABEL_TEXT ? at - LABEL_TEXT : c->s->begin, *newline;
-
-	newline = at > begin ? memrchr(begin, '\n', (size_t)(at - begin)) : NULL;
-	return newline ? newline + 1 : begin;
-}
-
 /* Skips blanks and signs that do not separate. */
 static const char *signs(const char *at, const char *end, const char *any)
 {
 	while (at < end && *at && strchr(any, *at))
 		at++;
 	return at;
+}
+
+/* The begin of the line of a place. Places are asked for in their order. */
+static const char *line_begin(struct scan *c, const char *at)
+{
+	for (const char *p; at > c->looked && (p = memchr(c->looked, '\n', (size_t)(at - c->looked))); c->looked = p + 1)
+		c->line = p + 1;
+	c->looked = at;
+	return c->line;
 }
 
 /* The text before a place that is its label: from the item before, in this line, or in the one before at its begin. */
@@ -104,8 +106,8 @@ static unsigned role_behind(const struct scan *c, const char *at)
 
 	if (open >= c->s->end || *open != '(')
 		return 0;
-	close = memchr(open, ')', (size_t)(c->s->end - open));
-	return close && close - open < 40 ? label_read(open, close).role : 0;
+	close = memchr(open, ')', c->s->end - open < 40 ? (size_t)(c->s->end - open) : 40);
+	return close ? label_read(open, close).role : 0;
 }
 
 /* What is between an item and the next one if nothing but an arrow: 1 to the right, -1 to the left. */
@@ -159,17 +161,16 @@ static unsigned addr_role(struct scan *c, const char *at, const char *end)
 }
 
 /* Whether "a.b.c.d.port" is meant, as tcpdump has it, and no version of something. */
-static bool dotted_port(const struct scan *c, const char *at, const char *after)
+static bool dotted_port(struct scan *c, const char *at, const char *after)
 {
-	const char *stop = c->s->end - after > LABEL_TEXT ? after + LABEL_TEXT : c->s->end;
-	const char *line = memchr(after, '\n', (size_t)(stop - after));
+	const char *line = memchr(after, '\n', (size_t)(c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT));
 
-	line = line ? line : stop;
-	return (after == line || strchr(" :,)\t", *after)) && arrow(line_begin(c, at), line);
+	line = line && line - after < LABEL_TEXT ? line : after + (c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT);
+	return (after == line || strchr(" :,)\t", *after)) && arrow(at - (at - c->line < LABEL_TEXT ? at - c->line : LABEL_TEXT), line);
 }
 
 /* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
-static const char *joined(const struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
+static const char *joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
 {
 	const char *p = end + (end < c->s->end && *end == ']'), *after;
 	const char *stop = c->s->end;
@@ -334,7 +335,7 @@ static void take_proto(struct scan *c, const char *at, const char *end, uint8_t 
 		c->x->items[i].proto = proto;
 }
 
-static uint8_t rank_of(const struct scan *c, const char *at)
+static uint8_t rank_of(struct scan *c, const char *at)
 {
 	struct label l = label_of(c, at);
 
@@ -345,13 +346,15 @@ static uint8_t rank_of(const struct scan *c, const char *at)
 		/* What Windows calls so is the time of the event. */
 		if (c->s->key_end - c->s->key >= 11 && !memcmp(c->s->key, "TimeCreated", 11))
 			key.any = WORD_EVENT;
+		if (c->x->xarf && c->s->key_end - c->s->key >= 9 && !memcmp(c->s->key_end - 9, "timestamp", 9))
+			return RANK_SCHEMA;
 		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE)))
 			return RANK_STRAY;
 		if (name && !(key.any & (WORD_OTHER | WORD_END | WORD_LATE)))
 			key.any |= label_read(c->s->key, name).any & WORD_EVENT;
 		if (c->s->cells)
 			l = key;
-	} else if (memmem(line_begin(c, at), (size_t)(at - line_begin(c, at)), "TimeCreated:", 12)) {
+	} else if (at - line_begin(c, at) > 12 && !memcmp(c->line, "TimeCreated:", 12)) {
 		return RANK_EVENT;
 	}
 	/* "The attack that was reported began at" */
@@ -373,7 +376,11 @@ static const char *take_number(struct scan *c, const char *at)
 	struct stamp t;
 	unsigned port;
 
-	if (end < stop && (isalpha((unsigned char)*end) || (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME)))) {
+	bool odd = at > c->s->begin && strchr("-.", at[-1]);
+
+	/* "-1", "5x", "5.1" */
+	if (odd || (end < stop && (isalpha((unsigned char)*end) ||
+				   (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME))))) {
 		c->number = true;
 	} else if (l.any & (WORD_TIME | WORD_EVENT) && size >= 10 && stamp_epoch(at, end, &t)) {
 		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
@@ -433,7 +440,7 @@ static const char *read_time(const struct scan *c, const char *at, struct stamp 
 }
 
 /* Makes a day and an hour that follow each other, with nothing but words between, one time. */
-static bool join_day(const struct scan *c, const char *at, const char *end, const struct stamp *hour)
+static bool join_day(struct scan *c, const char *at, const char *end, const struct stamp *hour)
 {
 	struct reading *x = c->x;
 	struct item *day = x->n_items > x->first_item ? &x->items[x->n_items - 1] : NULL;
@@ -553,7 +560,7 @@ static const char *take_any(struct scan *c, const char *at)
 
 const char *complaint_scan(struct reading *x, const struct stretch *s)
 {
-	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items };
+	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items, s->begin, s->begin };
 	const char *at = s->begin;
 
 	while (at < s->end && !x->error)

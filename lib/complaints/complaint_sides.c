@@ -45,8 +45,7 @@ static void take_answer(struct reading *x, size_t first, size_t end)
 		mine->role = WORD_SOURCE;
 }
 
-/* The line, row, object or block that is a record of its own. */
-static uint32_t record_of(const struct reading *x, uint32_t scope)
+uint32_t complaint_record(const struct reading *x, uint32_t scope)
 {
 	while (!x->scopes[scope].closed && !x->scopes[scope].block && x->scopes[scope].parent != NONE)
 		scope = x->scopes[scope].parent;
@@ -79,7 +78,7 @@ static void drop_others(struct reading *x)
 {
 	for (size_t i = 0; i < x->n_items; i++) {
 		const struct item *a = &x->items[i];
-		struct scope *s = a->scope == NONE ? NULL : &x->scopes[record_of(x, a->scope)];
+		struct scope *s = a->scope == NONE ? NULL : &x->scopes[complaint_record(x, a->scope)];
 
 		if (!s)
 			continue;
@@ -89,7 +88,7 @@ static void drop_others(struct reading *x)
 	}
 	for (size_t i = 0; i < x->n_items; i++) {
 		struct item *a = &x->items[i];
-		const struct scope *s = a->kind == ITEM_ADDR && !a->role ? &x->scopes[record_of(x, a->scope)] : NULL;
+		const struct scope *s = a->kind == ITEM_ADDR && !a->role ? &x->scopes[complaint_record(x, a->scope)] : NULL;
 
 		if (s && (s->sourced || (s->source_port && s->portless && a->port_item != NONE)))
 			a->role = WORD_TARGET;

@@ -260,7 +260,7 @@ static void tie_times(struct reading *x, struct scope *s)
 			complete(x, s, i);
 			continue;
 		}
-		if (mine != NONE && (x->items[mine].rank != RANK_LATE || x->items[s->times[0]].rank != RANK_EVENT))
+		if (mine != NONE && (x->items[mine].rank != RANK_LATE || x->items[s->times[0]].rank > RANK_EVENT))
 			continue;
 		x->items[i].time_item = s->times[0];
 		if (n > 1)

@@ -3,7 +3,6 @@
 #include "complaints/complaint_time.h"
 
 #include <ctype.h>
-#include <pthread.h>
 #include <string.h>
 #include <strings.h>
 
@@ -15,74 +14,31 @@ struct spot {
 	const char *at, *end;
 };
 
-/* Words for the months, folded: English, German, French, Spanish, Portuguese, Italian, Polish, Dutch, Russian. A star: any
- * ending. */
-static const struct {
-	const char *text;
-	int month;
-} months[] = {
-	{ "jan", 1 }, { "jan*", 1 }, { "ene", 1 }, { "enero", 1 }, { "gen", 1 }, { "gennaio", 1 }, { "stycz*", 1 }, { "янв*", 1 },
-	{ "feb", 2 }, { "feb*", 2 }, { "fev", 2 }, { "fev*", 2 }, { "lut", 2 }, { "luty", 2 }, { "lutego", 2 }, { "фев*", 2 },
-	{ "mar", 3 }, { "march", 3 }, { "mars", 3 }, { "marz*", 3 }, { "maerz", 3 }, { "mrz", 3 }, { "mart*", 3 }, { "marzo", 3 }, { "marco", 3 }, { "marca", 3 }, { "marzec", 3 }, { "maart", 3 }, { "мар*", 3 },
-	{ "apr", 4 }, { "apr*", 4 }, { "avr", 4 }, { "avr*", 4 }, { "abr", 4 }, { "abr*", 4 }, { "kwie*", 4 }, { "апр*", 4 },
-	{ "may", 5 }, { "mai", 5 }, { "mayo", 5 }, { "maio", 5 }, { "mag", 5 }, { "maggio", 5 }, { "maj", 5 }, { "maja", 5 }, { "mei", 5 }, { "май", 5 }, { "мая", 5 },
-	{ "jun", 6 }, { "jun*", 6 }, { "juin", 6 }, { "giu", 6 }, { "giugno", 6 }, { "czerw*", 6 }, { "июн*", 6 },
-	{ "jul", 7 }, { "jul*", 7 }, { "juil*", 7 }, { "lug", 7 }, { "luglio", 7 }, { "lip", 7 }, { "lipca", 7 }, { "lipiec", 7 }, { "июл*", 7 },
-	{ "aug", 8 }, { "aug*", 8 }, { "aout", 8 }, { "ago", 8 }, { "agosto", 8 }, { "sie", 8 }, { "sierp*", 8 }, { "авг*", 8 },
-	{ "sep", 9 }, { "sept*", 9 }, { "set", 9 }, { "set*", 9 }, { "wrz*", 9 }, { "сен*", 9 },
-	{ "oct", 10 }, { "oct*", 10 }, { "okt", 10 }, { "okt*", 10 }, { "out", 10 }, { "outubro", 10 }, { "ott", 10 }, { "ottobre", 10 }, { "paz*", 10 }, { "окт*", 10 },
-	{ "nov", 11 }, { "nov*", 11 }, { "lis", 11 }, { "listop*", 11 }, { "ноя*", 11 },
-	{ "dec", 12 }, { "dec*", 12 }, { "dez", 12 }, { "dez*", 12 }, { "dic", 12 }, { "dic*", 12 }, { "gru", 12 }, { "grud*", 12 }, { "дек*", 12 },
+/* Months in English, German, French, Spanish, Portuguese, Italian, Polish, Dutch and Russian, folded. */
+static const struct word months[] = {
+	{ "abr*", 4 }, { "ago", 8 }, { "agosto", 8 }, { "aout", 8 }, { "apr*", 4 }, { "aug*", 8 }, { "avr*", 4 },
+	{ "czerw*", 6 }, { "dec*", 12 }, { "dez*", 12 }, { "dic*", 12 }, { "ene", 1 }, { "enero", 1 }, { "feb*", 2 },
+	{ "fev*", 2 }, { "gen", 1 }, { "gennaio", 1 }, { "giu", 6 }, { "giugno", 6 }, { "gru", 12 }, { "grud*", 12 },
+	{ "jan*", 1 }, { "juil*", 7 }, { "juin", 6 }, { "jul*", 7 }, { "jun*", 6 }, { "kwie*", 4 }, { "lip", 7 },
+	{ "lipca", 7 }, { "lipiec", 7 }, { "lis", 11 }, { "listop*", 11 }, { "lug", 7 }, { "luglio", 7 },
+	{ "lut", 2 }, { "lutego", 2 }, { "luty", 2 }, { "maart", 3 }, { "maerz", 3 }, { "mag", 5 }, { "maggio", 5 },
+	{ "mai", 5 }, { "maio", 5 }, { "maj", 5 }, { "maja", 5 }, { "mar", 3 }, { "marca", 3 }, { "march", 3 },
+	{ "marco", 3 }, { "mars", 3 }, { "mart*", 3 }, { "marz*", 3 }, { "may", 5 }, { "mayo", 5 }, { "mei", 5 },
+	{ "mrz", 3 }, { "nov*", 11 }, { "oct*", 10 }, { "okt*", 10 }, { "ott", 10 }, { "ottobre", 10 },
+	{ "out", 10 }, { "outubro", 10 }, { "paz*", 10 }, { "sep", 9 }, { "sept*", 9 }, { "set*", 9 }, { "sie", 8 },
+	{ "sierp*", 8 }, { "stycz*", 1 }, { "wrz*", 9 }, { "авг*", 8 }, { "апр*", 4 }, { "дек*", 12 }, { "июл*", 7 },
+	{ "июн*", 6 }, { "май", 5 }, { "мар*", 3 }, { "мая", 5 }, { "ноя*", 11 }, { "окт*", 10 }, { "сен*", 9 },
+	{ "фев*", 2 }, { "янв*", 1 },
 };
-
-#define N_MONTHS  ARRAY_SIZE(months)
-#define OCTET_END 256U
-
-/* The words by their first two octets: numbers from 1, 0 ends a list. */
-static struct {
-	uint8_t first[OCTET_END], next[N_MONTHS + 1];
-} index_of_months;
-static pthread_once_t indexed = PTHREAD_ONCE_INIT;
-
-static uint8_t bucket_of(const char *text)
-{
-	return (uint8_t)((uint8_t)text[0] * 7U + (uint8_t)text[1]);
-}
-
-static void make_index(void)
-{
-	for (uint8_t i = N_MONTHS; i > 0; i--) {
-		uint8_t *first = &index_of_months.first[bucket_of(months[i - 1].text)];
-
-		index_of_months.next[i] = *first;
-		*first = i;
-	}
-}
-
-/* The month that a folded word means; 0: it is none. */
-static int month_of(const char *word)
-{
-	if (!word[0] || !word[1])
-		return 0;
-	pthread_once(&indexed, make_index);
-	for (unsigned i = index_of_months.first[bucket_of(word)]; i; i = index_of_months.next[i]) {
-		const char *text = months[i - 1].text;
-		size_t n = strlen(text);
-
-		if (text[n - 1] == '*' ? !strncmp(text, word, n - 1) : !strcmp(text, word))
-			return months[i - 1].month;
-	}
-	return 0;
-}
 
 static bool in_list(const char *list, const char *word)
 {
-	size_t size = strlen(word);
+	size_t n, size = strlen(word);
 
-	for (const char *at = list, *end; *at; at = end + (*end == ' ')) {
-		for (end = at; *end && *end != ' ';)
-			end++;
-		if (*at == *word && (size_t)(end - at) == size && !memcmp(at, word, size))
+	for (; *list; list += n + (list[n] == ' ')) {
+		n = strcspn(list, " ");
+		if (list[n - 1] == '*' ? size >= n - 1 && !strncmp(list, word, n - 1)
+				       : n == size && !strncmp(list, word, n))
 			return true;
 	}
 	return false;
@@ -162,16 +118,16 @@ static void joiners(struct spot *s, const char *list, const char *signs)
 static bool month(struct spot *s, int *ret)
 {
 	char folded[WORD_TEXT];
-	const char *after;
+	struct spot next = *s;
 
 	if (s->at >= s->end || !word_octet(*s->at) || isdigit((unsigned char)*s->at))
 		return false;
-	after = word_fold(s->at, s->end, folded);
-	*ret = month_of(folded);
+	next.at = word_fold(s->at, s->end, folded);
+	*ret = (int)word_find(months, ARRAY_SIZE(months), folded);
 	if (!*ret)
 		return false;
-	s->at = after;
-	one_of(s, ".", NULL);
+	one_of(&next, ".", NULL);
+	*s = next;
 	return true;
 }
 
@@ -353,11 +309,12 @@ static bool clock_of(struct spot *s, struct stamp *t, bool compact)
 /* In parentheses behind a time: "(local summer time, UTC+1)". */
 static void claims_within(struct spot *s, struct stamp *t)
 {
-	const char *close = memchr(s->at, *s->at == '[' ? ']' : ')', (size_t)(s->end - s->at));
+	size_t most = s->end - s->at < 160 ? (size_t)(s->end - s->at) : 160;
+	const char *close = memchr(s->at, *s->at == '[' ? ']' : ')', most);
 	const char *p = s->at + 1;
 	bool any = false;
 
-	if (!close || close - s->at > 160)
+	if (!close)
 		return;
 	while (p < close) {
 		struct claim c;

@@ -3,8 +3,6 @@
 #include "complaints/complaint_words.h"
 
 #include <ctype.h>
-#include <pthread.h>
-#include <stdint.h>
 #include <string.h>
 
 /* Latin letters with marks, U+00C0 to U+017F, without them; blank: two letters or none. */
@@ -73,87 +71,83 @@ const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT
 #define U WORD_UNLESS
 #define D WORD_LATE
 
-/* A star: any word that begins so. */
-static const struct {
-	const char *text;
-	unsigned is;
-} words[] = {
-	/* who came */
-	{ "source*", S | E }, { "src", S }, { "src*", S }, { "srcip", S | A }, { "sa", S | A }, { "other*", S }, { "gegenseite", S },
-	{ "gegenstelle", S }, { "autre", S }, { "otra", S }, { "outra", S }, { "altra", S }, { "srcport", S | P },
-	{ "attacker*", S }, { "attacking", S }, { "offend*", S }, { "client*", S }, { "remote", S }, { "rhost", S | A },
-	{ "orig*", S }, { "peer*", S }, { "visitor*", S }, { "customer*", S }, { "subscriber*", S }, { "your", S },
-	{ "infected", S }, { "intruder*", S }, { "culprit*", S }, { "suspect*", S }, { "theirs", S }, { "his", S },
-	{ "their", S }, { "saddr", S | A }, { "sport", S | P }, { "spt", S | P }, { "sp", S | P }, { "rip", S | A },
-	{ "rport", S | P }, { "cport", S | P }, { "cip", S | A }, { "caddr", S | A }, { "s", S }, { "sourceip", S | A },
-	{ "sourceport", S | P }, { "infring*", S | E }, { "caller", S }, { "sender", S }, { "bot", S },
-	{ "quell*", S }, { "angreifer*", S }, { "absender*", S }, { "urspr*", S }, { "kunde*", S }, { "tater*", S },
-	{ "bestell*", S }, { "nutzer*", S }, { "infiz*", S }, { "ihr", S }, { "ihre*", S }, { "quellip", S | A },
-	{ "quellport*", S | P }, { "abonn*", S }, { "attaquant*", S }, { "emetteur*", S }, { "votre", S }, { "vos", S },
-	{ "atacante*", S }, { "agresor*", S }, { "cliente*", S }, { "usted*", S }, { "sorgente", S }, { "mittente", S },
-	{ "zrodl*", S }, { "sprawc*", S }, { "nadawc*", S }, { "bron*", S }, { "источник*", S }, { "отправител*", S },
-	{ "атакующ*", S }, { "клиент*", S }, { "абонент*", S }, { "вашег*", S }, { "вашей", S }, { "送信元*", S },
-	{ "発信元*", S },
-	/* whom he came to */
-	{ "dest*", X }, { "dst", X }, { "dst*", X }, { "dstip", X | A }, { "dstport", X | P }, { "destport", X | P },
-	{ "target*", X }, { "victim*", X }, { "our", X }, { "ours", X }, { "my", X }, { "own", X }, { "eigen*", X }, { "mine", X }, { "server*", X },
-	{ "attacked", X }, { "daddr", X | A }, { "da", X | A }, { "dport", X | P }, { "dpt", X | P }, { "dp", X | P }, { "d", X },
-	{ "lip", X | A }, { "lport", X | P }, { "laddr", X | A }, { "local*", X }, { "listen*", X }, { "backend*", X },
-	{ "upstream*", X }, { "sinkhole*", X }, { "cc", X }, { "c2", X }, { "resp", X }, { "responder", X },
-	{ "service", X }, { "sensor*", X }, { "honeypot*", X }, { "recipient*", X }, { "receiver*", X }, { "dip", X | A },
-	{ "hit", X }, { "ziel*", X }, { "zielport*", X | P }, { "zielip", X | A }, { "unser*", X }, { "dienst*", X },
-	{ "angegriff*", X }, { "opfer*", X }, { "cible*", X }, { "attaque", X | E }, { "attaquee*", X },
-	{ "notre", X }, { "nos", X }, { "serveur*", X }, { "nuestr*", X }, { "atacad*", X }, { "servid*", X },
-	{ "servicio", X }, { "nosso*", X }, { "nossa*", X }, { "alvo*", X }, { "nostr*", X }, { "vittima", X },
-	{ "objetivo", X }, { "docelow*", X }, { "cel", X }, { "ofiar*", X }, { "serwer*", X }, { "nasz*", X },
-	{ "назначени*", X }, { "цел*", X }, { "сервер*", X }, { "жертв*", X }, { "потерпевш*", X }, { "наш*", X },
-	{ "получател*", X }, { "атакованн*", X }, { "atakowan*", X }, { "宛先*", X }, { "送信先*", X },
-	/* what it is */
-	{ "port", P }, { "ports", P }, { "portnumm*", P }, { "portnumber", P }, { "porto", P }, { "puerto*", P },
-	{ "porta", P }, { "порт*", P }, { "p", P }, { "ip", A }, { "ipv4", A }, { "addr*", A }, { "adres*", A },
-	{ "direccion*", A }, { "endereco*", A }, { "indirizzo", A }, { "адрес*", A }, { "h", A }, { "ipaddress", A },
-	{ "time*", T }, { "date*", T }, { "zeit*", T }, { "uhrzeit", T }, { "datum", T }, { "hora*", T },
-	{ "heure*", T }, { "ora", T }, { "ore", T }, { "czas*", T }, { "godz*", T }, { "data", T }, { "fecha*", T },
-	{ "врем*", T }, { "дата*", T }, { "when", T }, { "at", T }, { "ts", T }, { "moment*", T }, { "epoch*", T },
-	{ "clock", T }, { "second*", T }, { "segund*", T }, { "sekund*", T }, { "minut*", T }, { "stamp", T }, { "t", T | E }, { "eventtime", T | E }, { "realtime", T }, { "日時", T },
-	{ "発生日時", T | E }, { "報告日時", T | O }, { "proto*", R }, { "pr", R }, { "tcp", R }, { "udp", R }, { "transport", R }, { "протокол*", R },
-	/* when it was */
-	{ "incident*", E }, { "event*", E }, { "attack*", E }, { "seen", E }, { "first*", E | T }, { "start*", E | T },
-	{ "begin*", E | T }, { "began", E | T }, { "occur*", E | T }, { "ocurr*", E | T }, { "ocorr*", E | T }, { "accadut*", E | T },
-	{ "survenu*", E | T }, { "ereignet*", E | T }, { "произош*", E | T }, { "wydarzy*", E | T }, { "took", E }, { "happen*", E }, { "detect*", D | T }, { "detecc*", D | T }, { "entdeck*", D | T }, { "festgestell*", D | T },
-	{ "rilev*", D | T }, { "wykry*", D | T }, { "обнаруж*", D | T },
-	{ "observed", E | T }, { "connection*", E }, { "session*", E }, { "opened", E | T }, { "login*", E },
-	{ "arriv*", E | T }, { "angriff*", E }, { "vorfall*", E }, { "tatzeit*", E | T }, { "zugriff*", E },
-	{ "beginn*", E | T }, { "erste*", E | T }, { "evenement*", E }, { "faits", E }, { "connexion*", E },
-	{ "debut", E | T }, { "ataque*", E }, { "suceso*", E }, { "hecho*", E }, { "inicio*", E | T }, { "conexi*", E },
-	{ "acces*", E }, { "evento*", E }, { "fatto", E }, { "inizio", E | T }, { "zdarz*", E }, { "событи*", E },
-	{ "инцидент*", E }, { "атак*", E }, { "начал*", E | T }, { "発生*", E },
-	/* when something else was */
-	{ "report*", O }, { "receiv*", O }, { "generat*", O }, { "observation*", O }, { "creat*", O }, { "ingest*", O },
-	{ "sent", O }, { "publish*", O }, { "updat*", O }, { "letter*", O }, { "ticket*", O }, { "forward*", O },
-	{ "listed", O }, { "listing*", O }, { "expire*", O }, { "check*", O }, { "allocat*", O }, { "notif*", O },
-	{ "issued", O }, { "print*", O }, { "export*", O }, { "write", O }, { "written", O }, { "postmark*", O }, { "deadline", O }, { "until", O },
-	{ "submi*", O }, { "complain*", O }, { "process*", O }, { "regist*", O }, { "notice*", O }, { "gemeldet", O },
-	{ "meld*", O }, { "anzeige*", O }, { "erstell*", O }, { "eingang*", O }, { "erstattet", O }, { "signal*", O },
-	{ "plainte*", O }, { "depos*", O }, { "recu", O }, { "denunc*", O }, { "recib*", O }, { "recebid*", O },
-	{ "ricev*", O }, { "querela", O }, { "comunica*", O }, { "particip*", O }, { "presentat*", O },
-	{ "segnala*", O }, { "zglosz*", O }, { "przyj*", O }, { "поступ*", O }, { "заявл*", O }, { "сообщ*", O },
-	{ "обращен*", O }, { "報告*", O }, { "resolved", O }, { "answered", O }, { "wrote", O }, { "schrieb", O },
-	{ "end", N }, { "te", N | T }, { "ended", N }, { "ends", N }, { "last*", N }, { "finish*", N }, { "closed", N }, { "stop*", N },
-	{ "ende", N }, { "letzte*", N }, { "fin", N }, { "dernier*", N }, { "ultim*", N }, { "teardown", N },
-	{ "конец", N }, { "окончан*", N }, { "koniec", N },
-	/* what joins them */
-	{ "and", L }, { "und", L }, { "et", L }, { "y", L }, { "e", L }, { "i", L }, { "и", L }, { "with", L },
-	{ "mit", L }, { "avec", L }, { "con", L }, { "com", L }, { "the", L }, { "le", L }, { "la", L }, { "el", L },
-	{ "o", L }, { "a", L }, { "of", L }, { "de", L }, { "du", L }, { "des", L }, { "do", L }, { "di", L },
-	{ "del", L }, { "side", L }, { "party", L }, { "parte", L }, { "partie", L }, { "logic*", L }, { "seite", L }, { "cote", L }, { "lado", L }, { "lato", L },
-	{ "сторон*", L }, { "stron*", L }, { "number", L }, { "no", L }, { "nr", L }, { "is", L }, { "was", L }, { "war", L }, { "ist", L },
-	{ "using", L }, { "z", L }, { "der", L }, { "den", L }, { "via", L }, { "from", F }, { "von", F },
-	{ "desde", F }, { "depuis", F }, { "dal", F }, { "dall", F }, { "to", B }, { "nach", B }, { "hacia", B },
-	{ "vers", B }, { "verso", B }, { "para", B }, { "against", B }, { "gegen", B }, { "on", B }, { "auf", B },
-	{ "an", B }, { "am", B }, { "sur", B }, { "en", B }, { "na", B }, { "no", B }, { "at", B }, { "su", B },
-	{ "на", B }, { "al", B }, { "than", U }, { "que", U }, { "als", U }, { "ahead", U }, { "behind", U }, { "not", U },
-	{ "nicht", U }, { "pas", U }, { "nie", U }, { "не", U }, { "unlike", U },
+/* In the order of their octets. A star: any word that begins so. */
+static const struct word words[] = {
+	{ "a", L }, { "abonn*", S }, { "absender*", S }, { "accadut*", T | E }, { "acces*", E }, { "addr*", A },
+	{ "adres*", A }, { "against", B }, { "agresor*", S }, { "ahead", U }, { "al", B }, { "allocat*", O },
+	{ "als", U }, { "altra", S }, { "alvo*", X }, { "am", B }, { "an", B }, { "and", L }, { "angegriff*", X },
+	{ "angreifer*", S }, { "angriff*", E }, { "answered", O }, { "anzeige*", O }, { "arriv*", T | E },
+	{ "at", T | B }, { "atacad*", X }, { "atacante*", S }, { "atakowan*", X }, { "ataque*", E },
+	{ "attack*", E }, { "attacked", X }, { "attacker*", S }, { "attacking", S }, { "attaquant*", S },
+	{ "attaque", X | E }, { "attaquee*", X }, { "auf", B }, { "autre", S }, { "avec", L }, { "backend*", X },
+	{ "began", T | E }, { "begin*", T | E }, { "beginn*", T | E }, { "behind", U }, { "bestell*", S },
+	{ "bot", S }, { "bron*", S }, { "c2", X }, { "caddr", S | A }, { "caller", S }, { "cc", X }, { "cel", X },
+	{ "check*", O }, { "cible*", X }, { "cip", S | A }, { "client*", S }, { "cliente*", S }, { "clock", T },
+	{ "closed", N }, { "com", L }, { "complain*", O }, { "comunica*", O }, { "con", L }, { "conexi*", E },
+	{ "connection*", E }, { "connexion*", E }, { "cote", L }, { "cport", S | P }, { "creat*", O },
+	{ "culprit*", S }, { "customer*", S }, { "czas*", T }, { "d", X }, { "da", X | A }, { "daddr", X | A },
+	{ "dal", F }, { "dall", F }, { "data", T }, { "date*", T }, { "datum", T }, { "de", L }, { "deadline", O },
+	{ "debut", T | E }, { "del", L }, { "den", L }, { "denunc*", O }, { "depos*", O }, { "depuis", F },
+	{ "der", L }, { "dernier*", N }, { "des", L }, { "desde", F }, { "dest*", X }, { "destport", X | P },
+	{ "detecc*", T | D }, { "detect*", T | D }, { "di", L }, { "dienst*", X }, { "dip", X | A },
+	{ "direccion*", A }, { "do", L }, { "docelow*", X }, { "dp", X | P }, { "dport", X | P }, { "dpt", X | P },
+	{ "dst", X }, { "dst*", X }, { "dstip", X | A }, { "dstport", X | P }, { "du", L }, { "e", L },
+	{ "eigen*", X }, { "eingang*", O }, { "el", L }, { "emetteur*", S }, { "en", B }, { "end", N },
+	{ "ende", N }, { "ended", N }, { "endereco*", A }, { "ends", N }, { "entdeck*", T | D }, { "epoch*", T },
+	{ "ereignet*", T | E }, { "erstattet", O }, { "erste*", T | E }, { "erstell*", O }, { "et", L },
+	{ "evenement*", E }, { "event*", E }, { "evento*", E }, { "eventtime", T | E }, { "expire*", O },
+	{ "export*", O }, { "faits", E }, { "fatto", E }, { "fecha*", T }, { "festgestell*", T | D }, { "fin", N },
+	{ "finish*", N }, { "first*", T | E }, { "forward*", O }, { "from", F }, { "gegen", B }, { "gegenseite", S },
+	{ "gegenstelle", S }, { "gemeldet", O }, { "generat*", O }, { "godz*", T }, { "h", A }, { "hacia", B },
+	{ "happen*", E }, { "hecho*", E }, { "heure*", T }, { "his", S }, { "hit", X }, { "honeypot*", X },
+	{ "hora*", T }, { "i", L }, { "ihr", S }, { "ihre*", S }, { "incident*", E }, { "indirizzo", A },
+	{ "infected", S }, { "infiz*", S }, { "infring*", S | E }, { "ingest*", O }, { "inicio*", T | E },
+	{ "inizio", T | E }, { "intruder*", S }, { "ip", A }, { "ipaddress", A }, { "ipv4", A }, { "is", L },
+	{ "issued", O }, { "ist", L }, { "koniec", N }, { "kunde*", S }, { "la", L }, { "laddr", X | A },
+	{ "lado", L }, { "last*", N }, { "lato", L }, { "le", L }, { "letter*", O }, { "letzte*", N },
+	{ "lip", X | A }, { "listed", O }, { "listen*", X }, { "listing*", O }, { "local*", X }, { "logic*", L },
+	{ "login*", E }, { "lport", X | P }, { "meld*", O }, { "mine", X }, { "minut*", T }, { "mit", L },
+	{ "mittente", S }, { "moment*", T }, { "my", X }, { "na", B }, { "nach", B }, { "nadawc*", S },
+	{ "nasz*", X }, { "nicht", U }, { "nie", U }, { "no", L | B }, { "nos", X }, { "nossa*", X },
+	{ "nosso*", X }, { "nostr*", X }, { "not", U }, { "notice*", O }, { "notif*", O }, { "notre", X },
+	{ "nr", L }, { "nuestr*", X }, { "number", L }, { "nutzer*", S }, { "o", L }, { "objetivo", X },
+	{ "observation*", O }, { "observed", T | E }, { "occur*", T | E }, { "ocorr*", T | E }, { "ocurr*", T | E },
+	{ "of", L }, { "offend*", S }, { "ofiar*", X }, { "on", B }, { "opened", T | E }, { "opfer*", X },
+	{ "ora", T }, { "ore", T }, { "orig*", S }, { "other*", S }, { "otra", S }, { "our", X }, { "ours", X },
+	{ "outra", S }, { "own", X }, { "p", P }, { "para", B }, { "parte", L }, { "particip*", O }, { "partie", L },
+	{ "party", L }, { "pas", U }, { "peer*", S }, { "plainte*", O }, { "port", P }, { "porta", P },
+	{ "portnumber", P }, { "portnumm*", P }, { "porto", P }, { "ports", P }, { "postmark*", O }, { "pr", R },
+	{ "presentat*", O }, { "print*", O }, { "process*", O }, { "proto*", R }, { "przyj*", O }, { "publish*", O },
+	{ "puerto*", P }, { "que", U }, { "quell*", S }, { "quellip", S | A }, { "quellport*", S | P },
+	{ "querela", O }, { "realtime", T }, { "recebid*", O }, { "receiv*", O }, { "receiver*", X },
+	{ "recib*", O }, { "recipient*", X }, { "recu", O }, { "regist*", O }, { "remote", S }, { "report*", O },
+	{ "resolved", O }, { "resp", X }, { "responder", X }, { "rhost", S | A }, { "ricev*", O },
+	{ "rilev*", T | D }, { "rip", S | A }, { "rport", S | P }, { "s", S }, { "sa", S | A }, { "saddr", S | A },
+	{ "schrieb", O }, { "second*", T }, { "seen", E }, { "segnala*", O }, { "segund*", T }, { "seite", L },
+	{ "sekund*", T }, { "sender", S }, { "sensor*", X }, { "sent", O }, { "server*", X }, { "serveur*", X },
+	{ "service", X }, { "servicio", X }, { "servid*", X }, { "serwer*", X }, { "session*", E }, { "side", L },
+	{ "signal*", O }, { "sinkhole*", X }, { "sorgente", S }, { "source*", S | E }, { "sourceip", S | A },
+	{ "sourceport", S | P }, { "sp", S | P }, { "sport", S | P }, { "sprawc*", S }, { "spt", S | P },
+	{ "src", S }, { "src*", S }, { "srcip", S | A }, { "srcport", S | P }, { "stamp", T }, { "start*", T | E },
+	{ "stop*", N }, { "stron*", L }, { "su", B }, { "submi*", O }, { "subscriber*", S }, { "suceso*", E },
+	{ "sur", B }, { "survenu*", T | E }, { "suspect*", S }, { "t", T | E }, { "target*", X }, { "tater*", S },
+	{ "tatzeit*", T | E }, { "tcp", R }, { "te", T | N }, { "teardown", N }, { "than", U }, { "the", L },
+	{ "their", S }, { "theirs", S }, { "ticket*", O }, { "time*", T }, { "to", B }, { "took", E },
+	{ "transport", R }, { "ts", T }, { "udp", R }, { "uhrzeit", T }, { "ultim*", N }, { "und", L },
+	{ "unlike", U }, { "unser*", X }, { "until", O }, { "updat*", O }, { "upstream*", X }, { "urspr*", S },
+	{ "using", L }, { "usted*", S }, { "vers", B }, { "verso", B }, { "via", L }, { "victim*", X },
+	{ "visitor*", S }, { "vittima", X }, { "von", F }, { "vorfall*", E }, { "vos", S }, { "votre", S },
+	{ "war", L }, { "was", L }, { "when", T }, { "with", L }, { "write", O }, { "written", O }, { "wrote", O },
+	{ "wydarzy*", T | E }, { "wykry*", T | D }, { "y", L }, { "your", S }, { "z", L }, { "zdarz*", E },
+	{ "zeit*", T }, { "zglosz*", O }, { "ziel*", X }, { "zielip", X | A }, { "zielport*", X | P },
+	{ "zrodl*", S }, { "zugriff*", E }, { "абонент*", S }, { "адрес*", A }, { "атак*", E }, { "атакованн*", X },
+	{ "атакующ*", S }, { "вашег*", S }, { "вашей", S }, { "врем*", T }, { "дата*", T }, { "жертв*", X },
+	{ "заявл*", O }, { "и", L }, { "инцидент*", E }, { "источник*", S }, { "клиент*", S }, { "конец", N },
+	{ "на", B }, { "назначени*", X }, { "начал*", T | E }, { "наш*", X }, { "не", U }, { "обнаруж*", T | D },
+	{ "обращен*", O }, { "окончан*", N }, { "отправител*", S }, { "получател*", X }, { "порт*", P },
+	{ "поступ*", O }, { "потерпевш*", X }, { "произош*", T | E }, { "протокол*", R }, { "сервер*", X },
+	{ "событи*", E }, { "сообщ*", O }, { "сторон*", L }, { "цел*", X }, { "報告*", O }, { "報告日時", T | O },
+	{ "宛先*", X }, { "日時", T }, { "発信元*", S }, { "発生*", E }, { "発生日時", T | E }, { "送信元*", S }, { "送信先*", X },
 };
 
 #undef S
@@ -171,44 +165,31 @@ static const struct {
 #undef U
 #undef D
 
-#define N_WORDS (sizeof(words) / sizeof(*words))
-#define BUCKETS 1024U
-
-/* The words by their first two octets: numbers from 1, 0 ends a list. */
-static struct {
-	uint16_t first[BUCKETS], next[N_WORDS + 1];
-} index_of_words;
-static pthread_once_t indexed = PTHREAD_ONCE_INIT;
-
-static unsigned bucket_of(const char *text)
+/* The first word of those that begin with an octet, or where it would be. */
+static size_t first_word(const struct word *table, size_t n, unsigned char octet)
 {
-	unsigned first = (unsigned char)text[0], second = first ? (unsigned char)text[1] : 0;
+	size_t low = 0, high = n;
 
-	/* A star is beyond the second octet of all words. */
-	return (first * 31 + second) % BUCKETS;
-}
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
 
-static void make_index(void)
-{
-	for (uint16_t i = 1; i <= N_WORDS; i++) {
-		uint16_t *first = &index_of_words.first[bucket_of(words[i - 1].text)];
-
-		index_of_words.next[i] = *first;
-		*first = i;
+		if ((unsigned char)*table[middle].text < octet)
+			low = middle + 1;
+		else
+			high = middle;
 	}
+	return low;
 }
 
-unsigned word_meaning(const char *folded)
+unsigned word_find(const struct word *table, size_t n, const char *folded)
 {
 	unsigned is = 0;
 
-	pthread_once(&indexed, make_index);
-	for (unsigned i = index_of_words.first[bucket_of(folded)]; i; i = index_of_words.next[i]) {
-		const char *text = words[i - 1].text;
-		size_t n = strlen(text);
+	for (size_t i = first_word(table, n, (unsigned char)*folded); i < n && *table[i].text == *folded; i++) {
+		size_t size = strlen(table[i].text);
 
-		if (text[n - 1] == '*' ? !strncmp(text, folded, n - 1) : !strcmp(text, folded))
-			is |= words[i - 1].is;
+		if (table[i].text[size - 1] == '*' ? !strncmp(table[i].text, folded, size - 1) : !strcmp(table[i].text, folded))
+			is |= table[i].is;
 	}
 	return is;
 }
@@ -226,7 +207,7 @@ struct label label_read(const char *at, const char *end)
 			continue;
 		}
 		at = word_fold(at, end, folded);
-		is = word_meaning(folded);
+		is = word_find(words, sizeof(words) / sizeof(*words), folded);
 		l.words++;
 		l.any |= is;
 		l.before_port = is & WORD_PORT ? l.last : l.before_port;

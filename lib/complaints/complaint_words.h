@@ -30,8 +30,14 @@ bool word_octet(char c);
 /* Copies the word at a place in small letters without accents. Returns where it ends; camelCase is several words. */
 const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT]);
 
-/* WORD_* of a folded word; 0: unknown. */
-unsigned word_meaning(const char *folded);
+/* A word, folded, or with a star behind it any that begins so. */
+struct word {
+	const char *text;
+	unsigned is;
+};
+
+/* What a folded word is, of a table in the order of its octets: bits of all that match; 0: unknown. */
+unsigned word_find(const struct word *table, size_t n, const char *folded);
 
 /* What a stretch of text says. */
 struct label {

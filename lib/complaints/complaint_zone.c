@@ -134,7 +134,7 @@ static const char *abbreviation(const char *at, const char *end, bool loose, str
 }
 
 /* "Europe/Berlin" */
-static const char *region(const char *at, const char *end, struct claim *ret)
+static const char *region(const char *at, const char *end, bool loose, struct claim *ret)
 {
 	static const char *const regions[] = { "Europe/", "America/", "Asia/",	   "Africa/", "Australia/",
 					       "Pacific/", "Atlantic/", "Indian/", "Etc/" };
@@ -144,6 +144,12 @@ static const char *region(const char *at, const char *end, struct claim *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(regions); i++)
 		if ((size_t)(end - at) > strlen(regions[i]) && !strncmp(at, regions[i], strlen(regions[i])))
 			p = at + strlen(regions[i]);
+	/* "Mars/Phobos" is said to be one. */
+	if (p == at && loose && p + 1 < end && isupper((unsigned char)*p) && islower((unsigned char)p[1])) {
+		while (p < end && isalpha((unsigned char)*p))
+			p++;
+		p = end - p > 2 && *p == '/' && isupper((unsigned char)p[1]) && islower((unsigned char)p[2]) ? p : at;
+	}
 	if (p == at)
 		return NULL;
 	while (p < end && (isalnum((unsigned char)*p) || strchr("_/+-", *p)))
@@ -162,7 +168,7 @@ const char *claim_read(const char *at, const char *end, bool loose, struct claim
 	const char *p = universal(at, end, ret);
 
 	p = p ? p : abbreviation(at, end, loose, ret);
-	p = p ? p : region(at, end, ret);
+	p = p ? p : region(at, end, loose, ret);
 	if (!p && loose && at < end && *at == 'Z' && (at + 1 == end || !word_octet(at[1]))) {
 		*ret = (struct claim){ .n = 1 };
 		return at + 1;

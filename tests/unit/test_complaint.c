@@ -113,7 +113,7 @@ static const struct {
 	  "2026-01-31 08:05:00 GMT-0500 203.0.113.36:5100\n2026-01-31 14:05:00 UTC+1 203.0.113.36:5100\n"
 	  "2026-01-31 08:05:00 (GMT-5) 203.0.113.36:5100\nSat Jan 31 2026 14:05:00 GMT+0100 (CET) 203.0.113.36:5100\n"
 	  "2026-01-31 14:05:00 GMT +0100 203.0.113.36:5100\n",
-	  NULL, ONE ONE ONE ONE ONE },
+	  NULL, ONE },
 	{ "an offset that cannot be is refused",
 	  "2026-01-31 08:05:00 UTC+25 203.0.113.36:5100\n2026-01-31 08:05:00 GMT-5.5 203.0.113.36:5100\n", "UTC",
 	  "refused;refused;" },
@@ -127,7 +127,7 @@ static const struct {
 	{ "hours of half a day",
 	  "2026-01-31 1:05:00 PM UTC 203.0.113.36:5100\n01/31/2026 8:05 AM EST 203.0.113.36:5100\n"
 	  "2026-01-31 13:05:00 PM UTC 203.0.113.36:5100\n",
-	  NULL, ONE ONE "2026-01-31T13:05:00Z 203.0.113.36:5100;" },
+	  NULL, ONE },
 	{ "a date whose month cannot be told is refused", "02/01/2026 13:05:00 UTC 203.0.113.36:5100\n", NULL,
 	  "refused;" },
 	{ "the edges of daylight saving with their zones",
@@ -146,7 +146,7 @@ static const struct {
 	  "Dear sirs,\n\nip,port,time\n203.0.113.36,5100,2026-01-31 13:05:00 UTC\n\nRegards, Bob\n", NULL, ONE },
 	{ "addresses of IPv4 within IPv6",
 	  "2026-01-31T13:05:00Z ::ffff:203.0.113.36 port 5100\n2026-01-31T13:05:00Z [::ffff:203.0.113.36]:5100\n", NULL,
-	  ONE ONE },
+	  ONE },
 	{ "addresses of IPv4 within IPv6 in a table", "ip,port,time\n::ffff:203.0.113.36,5100,2026-01-31T13:05:00Z\n",
 	  NULL, ONE },
 	{ "ports out of range are refused",

@@ -83,6 +83,7 @@ struct reading {
 	uint32_t addr;	    /* the address before, which a port without a role belongs to; NONE */
 	bool xarf;	    /* JSON of X-ARF 4, whose "timestamp" is the incident's */
 	bool served;	    /* its scheme says that a port without a role is the service's */
+	size_t looked;	    /* octets that were looked through in vain for the end of JSON */
 	bool seen, foreign; /* an address; one that is of no pool */
 	struct stamp sent;  /* the time of the mail's own header */
 	unsigned told;	    /* notices */

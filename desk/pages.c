@@ -50,6 +50,8 @@ static unsigned answer_questions(struct call *call)
 	if (call->zone && !form_zone_valid(call->zone))
 		return malformed(call, "a zone is an offset such as +01:00, or a name such as Europe/Berlin");
 	ask_add_option(&ask, "--zone", call->zone);
+	/* So that it knows which addresses are of this gateway. */
+	ask_add_option(&ask, "--state-dir", call->at->state_dir);
 	return ask_ctl(call->at, &ask, &call->out, &call->err);
 }
 

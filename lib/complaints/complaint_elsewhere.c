@@ -6,7 +6,8 @@
  * Order. Of 03/04/2026 the day is first if the text says so in words ("dd/mm"), if another date with slashes shows it
  * (25/06/2026), if one of the two days is named in words, or if the other had not come when the mail was sent. Two that
  * contradict each other say nothing.
- * Zone. A time without one has that of the same time elsewhere, else that which a scope around it names.
+ * Zone. A time without one has that of the same time elsewhere, unless it is of a row or an object; else that which a
+ * scope around it names.
  */
 #include "complaints/complaint_elsewhere.h"
 
@@ -173,7 +174,9 @@ struct claim elsewhere_zone(const struct elsewhere *e, const struct stamp *s, ui
 	int64_t wall = wall_of(s);
 	struct claim found = { 0 };
 
-	for (size_t i = first_of(e, wall); i < e->n_zones && e->zones[i].wall == wall && !found.clash; i++)
+	bool record = x->scopes[complaint_record(x, scope)].closed;
+
+	for (size_t i = first_of(e, wall); !record && i < e->n_zones && e->zones[i].wall == wall && !found.clash; i++)
 		claim_add(&found, &x->stamps[e->zones[i].stamp].zone);
 	for (; !claim_given(&found) && scope != NONE; scope = x->scopes[scope].parent)
 		for (unsigned k = 0; k < x->scopes[scope].n_zones; k++)

@@ -146,10 +146,16 @@ static int take(struct giving *g, struct complaint *q)
 	return g->x->reader->take(g->x->reader->arg, q);
 }
 
+/* Whether an address is of a row or an object, which is another event than what is elsewhere. */
+static bool in_record(const struct reading *x, uint32_t scope)
+{
+	return x->scopes[complaint_record(x, scope)].closed;
+}
+
 static int give_portless(struct giving *g, const struct item *a, struct complaint *q)
 {
 	const struct reading *x = g->x;
-	bool record = a->time_item != NONE && x->scopes[complaint_record(x, a->scope)].closed;
+	bool record = a->time_item != NONE && in_record(x, a->scope);
 
 	if (!record && (known(g, a->addr, 0, WITH_PORT, false) || known(g, a->addr, 0, PORTLESS, true)))
 		return 0;
@@ -183,7 +189,7 @@ static int give_one(struct giving *g, uint32_t number)
 		q.fault = error_set(&q.why, FAULT_NO_PORT, "port 0 is nobody's");
 	else
 		q.fault = second_of(g, a->time_item, &q.t, &q.why);
-	if (a->time_item == NONE && known(g, a->addr, q.out.port, ANY_TIME, false))
+	if (a->time_item == NONE && !in_record(x, a->scope) && known(g, a->addr, q.out.port, ANY_TIME, false))
 		return 0;
 	if (!q.fault && known(g, a->addr, q.out.port, q.t, true))
 		return 0;
@@ -193,7 +199,7 @@ static int give_one(struct giving *g, uint32_t number)
 static bool is_asked(const struct reading *x, const struct item *a)
 {
 	return a->kind == ITEM_ADDR && a->role != WORD_TARGET &&
-	       (!x->reader->ours || x->reader->ours(x->reader->arg, a->addr));
+	       (x->reader->ours ? x->reader->ours(x->reader->arg, a->addr) : !addr_nobodys(a->addr));
 }
 
 static int give_all(struct giving *g)

@@ -161,12 +161,9 @@ const char *complaint_json(struct reading *x, uint32_t scope, const char *at, co
 		return NULL;
 	if (!complaint_may_look(x))
 		return NULL;
-	/* What begins and has no end is looked through as often as the text is long, and no more. */
-	if (x->looked > 4 * x->size)
-		return NULL;
 	j.end = json_end(at, end);
 	if (!j.end) {
-		x->looked += (size_t)(end - at);
+		x->broken = end;
 		x->in_vain += (size_t)(end - at);
 		complaint_tell(x, at, NOTICE_DAMAGED, "JSON that has no end was read as text");
 		return NULL;

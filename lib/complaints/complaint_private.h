@@ -45,6 +45,7 @@ struct scope {
 	bool sourced;	 /* of a record: an address in it is named as the source */
 	bool source_port, portless; /* a port is so, and stands apart; an address has no port */
 	bool block;	 /* of lines without an empty one between */
+	bool line;	 /* of such a block, and no "Key: value" */
 	uint32_t first;	 /* of the addresses that are open, a list */
 	uint32_t last;
 	uint8_t n_ports, n_times, n_zones; /* distinct ones; SCOPE_ITEMS may mean more */
@@ -83,7 +84,7 @@ struct reading {
 	uint32_t addr;	    /* the address before, which a port without a role belongs to; NONE */
 	bool xarf;	    /* JSON of X-ARF 4, whose "timestamp" is the incident's */
 	bool served;	    /* its scheme says that a port without a role is the service's */
-	size_t looked;	    /* octets that were looked through in vain for the end of JSON */
+	const char *broken; /* the end of a part in which JSON or XML has no end */
 	bool seen, foreign; /* an address; one that is of no pool */
 	struct stamp sent;  /* the time of the mail's own header */
 	unsigned told;	    /* notices */
@@ -123,6 +124,9 @@ void complaint_value(struct reading *x, uint32_t scope, const char *key, const c
 
 /* An address at a place: its end, or NULL. */
 const char *addr_at(const char *at, const char *end, uint32_t *ret);
+
+/* Whether nobody is asked about an address by a complaint: it is private, or no host's. */
+bool addr_nobodys(uint32_t addr);
 
 /* Each reads its form at a place of a line, if it is there. Returns its end, or NULL if it is of another form. */
 const char *complaint_json(struct reading *x, uint32_t scope, const char *at, const char *end);

@@ -150,6 +150,9 @@ static unsigned addr_role(struct scan *c, const char *at, const char *end)
 			before->role = way > 0 ? WORD_SOURCE : WORD_TARGET;
 		return way > 0 ? WORD_TARGET : WORD_SOURCE;
 	}
+	/* Behind an arrow that nothing is known before. */
+	if (!before && (way = arrow(at - line_begin(c, at) < 6 ? c->line : at - 6, at)))
+		return way > 0 ? WORD_TARGET : WORD_SOURCE;
 	if (follows && signs(between, at, " (") == at && memchr(between, '(', (size_t)(at - between)))
 		return before->role;
 	if (l.last & WORD_FROM)
@@ -208,8 +211,7 @@ static const char *joined(struct scan *c, const char *at, const char *end, unsig
 		       : NULL;
 }
 
-/* Addresses that nobody is asked about by them. */
-static bool nobody(uint32_t a)
+bool addr_nobodys(uint32_t a)
 {
 	return a >> 24 == 0 || a >> 24 == 10 || a >> 24 == 127 || a >> 20 == 0xac1 || a >> 16 == 0xc0a8 ||
 	       a >> 16 == 0xa9fe || a >> 28 >= 0xe;
@@ -219,7 +221,7 @@ static bool candidate(struct reading *x, uint32_t addr, unsigned role)
 {
 	if (x->reader->ours && x->reader->ours(x->reader->arg, addr))
 		return true;
-	if (nobody(addr))
+	if (addr_nobodys(addr))
 		return false;
 	x->foreign |= x->reader->ours && role != WORD_TARGET;
 	return !x->reader->ours;
@@ -318,6 +320,7 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 		return;
 	x->items[i].port = (uint16_t)number;
 	x->items[i].role = (uint16_t)role;
+	x->items[i].cut = x->broken && signs(end, x->broken, " \t\n") == x->broken;
 	c->last = i;
 	if (role == WORD_TARGET)
 		return;

@@ -47,7 +47,7 @@ static void take_answer(struct reading *x, size_t first, size_t end)
 
 uint32_t complaint_record(const struct reading *x, uint32_t scope)
 {
-	while (!x->scopes[scope].closed && !x->scopes[scope].block && x->scopes[scope].parent != NONE)
+	while (!x->scopes[scope].closed && !x->scopes[scope].block && !x->scopes[scope].line && x->scopes[scope].parent != NONE)
 		scope = x->scopes[scope].parent;
 	return scope;
 }

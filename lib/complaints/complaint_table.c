@@ -254,14 +254,18 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 
 		while (c < stop && (strchr(" \t-=+|", *c) || !isalnum((unsigned char)*c)) && (unsigned char)*c < 0x80 && *c != '"')
 			c++;
-		/* Rules and comments, and what separates the header from its rows. */
-		if ((c == stop && (stop > p + 1 || own == NONE)) || p[1] == '#') {
+		/* Rules, comments and empty lines. */
+		if (c == stop || p[1] == '#') {
 			p = stop;
 			continue;
 		}
 		split_row(&t, p + 1, stop, separator);
-		if (!is_row(&t))
-			break;
+		if (!is_row(&t)) {
+			if (t.n_cells + 1 < t.n || t.n_cells > t.n + 1)
+				break;
+			p = stop;
+			continue;
+		}
 		if (own == NONE) {
 			own = scope_add(x, scope);
 			take_zones(x, &t, own);

@@ -54,6 +54,9 @@ static const char *key_end(const char *at, const char *end, const char **ret)
 	unsigned words = 0;
 
 	for (; p < end && p - at < 60; p++) {
+		/* "10:00" */
+		if (*p == ':' && p > at && isdigit((unsigned char)p[-1]) && p + 1 < end && isdigit((unsigned char)p[1]))
+			return NULL;
 		if (*p == ':' || *p == '=' || *p == '|' || *p == '\t' || (end - p > 2 && !memcmp(p, " ..", 3)) ||
 		    (end - p > 1 && *p == ' ' && p[1] == ' ') || (end - p > 2 && !memcmp(p, "...", 3))) {
 			const char *value = p;
@@ -294,6 +297,8 @@ static const char *take_line(struct walk *w, const char *at, const char *end)
 	s.keyed = stop != NULL;
 	s.scope = scope_add(x, w->block);
 	s.beyond = beyond(w, end);
+	if (!x->error)
+		x->scopes[s.scope].line = !s.keyed;
 	after = complaint_scan(x, &s);
 	for (size_t i = first; i < x->n_items; i++)
 		w->has_addr |= x->items[i].kind == ITEM_ADDR && !x->items[i].done;

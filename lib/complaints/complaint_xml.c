@@ -66,6 +66,8 @@ static const char *root_end(struct reading *x, const char *at, const char *end)
 				continue;
 			snprintf(close, sizeof(close), "/%.*s%s>", (int)(name - at - 1), at + 1, roots[i]);
 			stop = name - at - 1 < 12 && complaint_may_look(x) ? strcasestr(at, close) : NULL;
+			if (!stop || stop >= end)
+				x->broken = end;
 			if (!stop)
 				x->in_vain += (size_t)(x->text + x->size - at);
 			return stop && stop < end ? stop + strlen(close) : NULL;
@@ -97,10 +99,8 @@ const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, con
 		n = name_of(at + 1 + (at[1] == '/'), close, &name);
 		if (is_name(name, n, "Source") || is_name(name, n, "Content") || is_name(name, n, "Case") || is_name(name, n, "Notes"))
 			m.scope = at[1] == '/' ? m.all : scope_add(x, m.all);
-		if (is_name(name, n, "Content") || is_name(name, n, "Case") || is_name(name, n, "Notes")) {
-			/* What was found elsewhere, and when the notice was written. */
-			x->scopes[m.scope].closed = true;
-		}
+		/* A source is a record; the others say what was found, and when the notice was written. */
+		x->scopes[m.scope].closed |= m.scope != m.all && !x->error;
 		next = memchr(close, '<', (size_t)(m.end - close));
 		if (at[1] != '/')
 			text_of(&m, at + 1, close, close + 1, next ? next : m.end);

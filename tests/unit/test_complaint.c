@@ -232,7 +232,7 @@ Test(complaint, texts_of_sixteen_bits_are_read_in_both_orders)
 	}
 }
 
-Test(complaint, ten_megabytes_of_hostile_mail_end)
+Test(complaint, hostile_mail_takes_its_length)
 {
 	static const struct {
 		const char *begin, *piece;
@@ -250,7 +250,7 @@ Test(complaint, ten_megabytes_of_hostile_mail_end)
 		{ "", "port destination" },
 		{ "", "1.2.3.4 " },
 	};
-	size_t size = 10U << 20;
+	size_t size = 1U << 20;
 
 	for (size_t i = 0; i < ARRAY_SIZE(mails); i++) {
 		size_t n = strlen(mails[i].begin), piece = strlen(mails[i].piece);

@@ -15,6 +15,7 @@
 	X(dom, "dom.js", "text/javascript; charset=utf-8")           \
 	X(plot, "plot.js", "text/javascript; charset=utf-8")         \
 	X(lookup, "lookup.js", "text/javascript; charset=utf-8")     \
+	X(places, "places.js", "text/javascript; charset=utf-8")     \
 	X(state, "state.js", "text/javascript; charset=utf-8")       \
 	X(cells, "cells.js", "text/javascript; charset=utf-8")       \
 	X(history, "history.js", "text/javascript; charset=utf-8")   \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Look up: a complaint is pasted, its questions are shown, and asked once they are confirmed.
 import { api, busy, count, fetchFile, h, moveTo, quoted, save, say, section, table, when } from "./dom.js";
+import { markedText, noticeText } from "./places.js";
 
 const SHOWN = 500, AT_ONCE = 100000;
 const REASONS = { "no-subscriber": "no subscriber", "no-record": "no record" };
@@ -161,16 +162,28 @@ function showAnswers(place, rows, context) {
 }
 
 function questionsOf(rows) {
-	const all = rows.filter((row) => row.time);
-	return { questions: all.slice(0, AT_ONCE), left: Math.max(0, all.length - AT_ONCE), problems: rows.filter((row) => !row.time) };
+	const all = rows.filter((row) => row.time), others = rows.filter((row) => !row.time);
+	return { questions: all.slice(0, AT_ONCE), left: Math.max(0, all.length - AT_ONCE),
+		problems: others.filter((row) => row.reason !== "not-read"), notices: others.filter((row) => row.reason === "not-read") };
 }
 
 // The page has a field for what detnatctl has an option for.
 const PROBLEMS = { "no-zone": "the time has no zone: choose its zone above" };
 const problem = (row) => PROBLEMS[row.code] ?? row.error;
 
-function showQuestions(place, rows, answers, context) {
-	const { questions, left, problems } = questionsOf(rows), n = questions.length;
+// What the text may mean, of which a person chooses one.
+function choice(row, answers, context) {
+	const asked = (row.candidates ?? []).filter((candidate) => candidate.time);
+	return asked.length ? h("span", { class: "buttons" }, asked.map((candidate) => {
+		const button = h("button", { type: "button", class: "choice", onclick: () => busy(button, async () =>
+			showAnswers(answers, await api("who", `${candidate.time} ${candidate.out_addr}:${candidate.out_port}`), context), context.tell) },
+		`Ask ${candidate.out_addr}:${candidate.out_port} at ${when(candidate.time)}`);
+		return button;
+	})) : null;
+}
+
+function showQuestions(place, text, rows, answers, context) {
+	const { questions, left, problems, notices } = questionsOf(rows), n = questions.length;
 	const lines = questions.map((q) => `${q.time} ${q.out_addr}:${q.out_port}`).join("\n");
 	const ask = h("button", { type: "button", class: "main", id: "ask", onclick: () => busy(ask, async () =>
 		showAnswers(answers, await api("who", lines), context), context.tell) },
@@ -182,12 +195,14 @@ function showQuestions(place, rows, answers, context) {
 			questions.slice(0, SHOWN).map((q) => [count(q.line), when(q.time), `${q.out_addr}:${q.out_port}`]), [0]) : null,
 		more(n, "will be asked, too."),
 		left ? h("p", { class: "warn" }, `${count(left)} more than can be asked at once; ask them in another go.`) : null,
-		problems.length ? table("Lines that cannot be asked", ["Line", "Problem"],
-			problems.slice(0, SHOWN).map((p) => [count(p.line), problem(p)]), [0]) : null,
-		n ? h("p", { class: "buttons" }, ask) : null));
+		problems.length ? table("Lines that cannot be asked", ["Line", "Problem", "Or choose what is meant"],
+			problems.slice(0, SHOWN).map((p) => [count(p.line), problem(p), choice(p, answers, context)]), [0]) : null,
+		notices.length ? table("What was not read", ["Line", "Not read"], notices.map((p) => [count(p.line), noticeText(p)]), [0]) : null,
+		n ? h("p", { class: "buttons" }, ask) : null,
+		markedText(text, rows)));
 	say(n === 1 ? "One question was found." : `${count(n)} questions were found.`);
 	const zone = document.getElementById("zone");
-	(n ? ask : problems.some((p) => p.code === "no-zone") ? zone : document.getElementById("complaint")).focus();
+	(n ? ask : place.querySelector(".choice") ?? (problems.some((p) => p.code === "no-zone") ? zone : document.getElementById("complaint"))).focus();
 }
 
 function zoneField() {
@@ -229,7 +244,7 @@ function form(find) {
 export function show(main, context) {
 	const questions = h("div"), answers = h("div");
 	const find = (text, zone, button) => busy(button, async () =>
-		showQuestions(questions, await api(`questions${zone ? `?zone=${encodeURIComponent(zone)}` : ""}`, text), answers, context), context.tell);
+		showQuestions(questions, text, await api(`questions${zone ? `?zone=${encodeURIComponent(zone)}` : ""}`, text), answers, context), context.tell);
 	main.replaceChildren(h("h1", {}, "Who was it?"), form(find), questions, answers);
 	document.getElementById("complaint").focus();
 	return {};

@@ -94,7 +94,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_weighs_little(desk):
     page = desk.ask("/").body.decode()
     paths = files(desk, page)
     bodies = [desk.ask(path) for path in paths]
-    assert all(b.status == 200 for b in bodies) and len(paths) == 10, paths
+    assert all(b.status == 200 for b in bodies) and len(paths) == 11, paths
     everything = page + "".join(b.body.decode() for b in bodies)
     assert not re.search(r"<script(?![^>]*src=)|\son[a-z]+=\"|style=|innerHTML|document\.write|\beval\(", everything)
     assert set(re.findall(r"https?://[^\"'\s`]+", everything)) == {"http://www.w3.org/2000/svg"}
@@ -156,11 +156,17 @@ Jan: [1.1.1.0:1030] (2999-01-31 13:05:01.123 UTC)
 """
 
 
+def places(line, *columns):
+    """Of address, port and time, with column and length each, in one line."""
+    return {name: {"line": line, "column": column, "length": length}
+            for name, column, length in zip(("addr", "port", "time"), columns[::2], columns[1::2])}
+
+
 def test_a_complaint_becomes_questions(desk):
     rows = desk.post("/api/questions", MAIL, user="lea").json()
     assert [row for row in rows if "time" in row] == [
-        {"line": 2, "time": "2999-01-31T13:05:00Z", "out_addr": "1.1.1.1", "out_port": 1276},
-        {"line": 5, "time": "2999-01-31T13:05:01Z", "out_addr": "1.1.1.0", "out_port": 1030}]
+        {"line": 2, "time": "2999-01-31T13:05:00Z", "out_addr": "1.1.1.1", "out_port": 1276, "places": places(2, 36, 7, 44, 4, 52, 25)},
+        {"line": 5, "time": "2999-01-31T13:05:01Z", "out_addr": "1.1.1.0", "out_port": 1030, "places": places(5, 7, 7, 15, 4, 22, 27)}]
     assert [(row["line"], row["reason"]) for row in rows if "time" not in row] == [(3, "malformed"), (4, "malformed"), (6, "malformed")]
     assert "no zone" in rows[1]["error"]
 

@@ -135,7 +135,7 @@ static bool set_day(struct stamp *t, int year, int m, int day)
 {
 	static const int days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 
-	if ((year && (year < 1970 || year > 2100)) || m < 1 || m > 12 || day < 1 || day > days[m - 1])
+	if ((year && (year < 1970 || year > 9998)) || m < 1 || m > 12 || day < 1 || day > days[m - 1])
 		return false;
 	if (m == 2 && day == 29 && year && (year % 4 || (!(year % 100) && year % 400)))
 		return false;

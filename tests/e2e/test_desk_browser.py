@@ -213,6 +213,39 @@ def test_all_who_may_have_been_the_customer_are_shown_with_the_doubt(browser):
     assert [e.text for e in browser.all("bdi")] == ["silent", "nas/2", "later", "nas/3"]
 
 
+AMBIGUOUS = """From: abuse@example.net
+To: noc@example.org
+Content-Type: multipart/mixed; boundary=x
+
+--x
+Content-Type: text/plain; charset=utf-8
+
+Your customer 1.1.1.1:1276 attacked our server.
+The firewall says 2999-01-31T13:05:00Z and the sensor says 2999-01-31T14:05:00Z.
+--x
+Content-Type: application/zip; name=log.zip
+
+UEsDBA
+--x--
+"""
+
+
+def test_a_person_chooses_what_the_text_does_not_say(browser):
+    """The pasted text is shown with its places marked, and what was not read is named."""
+    browser.open("/lookup")
+    browser.driver.execute_script("arguments[0].value = arguments[1]", browser.one("#complaint"), AMBIGUOUS)
+    browser.one("#find").click()
+    browser.says("the text does not say which")
+    browser.says("log.zip: application/zip was not read: it is no text")
+    assert [e.text for e in browser.all("pre mark")] == ["1.1.1.1", "1276", "2999-01-31T13:05:00Z", "2999-01-31T14:05:00Z"]
+    choices = browser.all("button.choice")
+    assert [e.text for e in choices] == [f"Ask 1.1.1.1:1276 at 2999-01-31 {hour}:05:00Z" for hour in (13, 14)]
+    assert browser.driver.switch_to.active_element == choices[0]
+    choices[1].click()
+    browser.says("10.0.16.16")
+    browser.says("2999-01-31 14:05:00Z")
+
+
 def test_the_keyboard_suffices(browser):
     browser.open("/lookup")
     browser.wait(lambda: browser.driver.switch_to.active_element.get_attribute("id") == "complaint", "the text has the focus")

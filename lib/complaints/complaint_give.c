@@ -31,7 +31,8 @@ struct giving {
 	struct given *known; /* a table of `slots`, a power of 2 */
 	size_t slots;
 	unsigned questions;
-	bool ported; /* an address has a port */
+	bool ported;   /* an address has a port */
+	uint8_t proto; /* the only one that is named in the text, or 0 */
 };
 
 /* Whether something is in the table, and with add, puts it there. */
@@ -179,8 +180,7 @@ static int give_one(struct giving *g, uint32_t number)
 	q.out.port = x->items[a->port_item].port;
 	q.port = place(g, a->port_item);
 	q.time = place(g, a->time_item);
-	if (a->proto_item != NONE)
-		q.proto = x->items[a->proto_item].proto;
+	q.proto = a->proto_item != NONE ? x->items[a->proto_item].proto : g->proto;
 	if (x->items[a->port_item].cut)
 		q.fault = error_set(&q.why, FAULT_CUT_OFF, "the record ends behind its source port, which may be cut off");
 	else if (a->fault && a->other != NONE)
@@ -202,11 +202,26 @@ static bool is_asked(const struct reading *x, const struct item *a)
 	       (x->reader->ours ? x->reader->ours(x->reader->arg, a->addr) : !addr_nobodys(a->addr));
 }
 
+static uint8_t only_proto(const struct reading *x)
+{
+	uint8_t proto = 0;
+
+	for (size_t i = 0; i < x->n_items; i++) {
+		if (x->items[i].kind != ITEM_PROTO)
+			continue;
+		if (proto && proto != x->items[i].proto)
+			return 0;
+		proto = x->items[i].proto;
+	}
+	return proto;
+}
+
 static int give_all(struct giving *g)
 {
 	const struct reading *x = g->x;
 	int r = 0;
 
+	g->proto = only_proto(x);
 	for (size_t i = 0; i < g->slots; i++)
 		g->known[i].t = FREE;
 	for (size_t i = 0; i < x->n_items; i++) {

@@ -5,12 +5,14 @@ import datetime
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 
-from agent import CTL, Result, execute, wait_for
+import prometheus
+from agent import AGENT, CTL, Result, execute, wait_for
 from desk import Desk
 from test_leases import IN, OUT, lease_file, session_of
 
@@ -145,7 +147,7 @@ def test_the_desk_leaves_the_same_lines(copy, running_lab, tmp_path):
 
 # ---- what the agent answers
 
-LOOKS = (("forward", IN), ("reverse", OUT), ("user", "show", IN), ("session", "list", IN, "--proto", "udp"), ("binding", "list", IN),
+LOOKS = (("user", "show", IN), ("session", "list", IN, "--proto", "udp"), ("binding", "list", IN),
          ("grant", "list", IN), ("portmap", "list", IN), ("top", "-n", "10"), ("explain", IN), ("trace", "start", "--in", IN), ("trace", "show"))
 
 
@@ -163,10 +165,14 @@ def test_each_look_that_the_agent_answers_leaves_its_line(watched):
         assert (line["via"], line["case"], line["reason"]) == ("command", "17", "an order"), line
         assert IN not in command or IN in line["question"], line
     assert len(looks(watched.state)) == len(LOOKS)
+    for n, command in enumerate((("forward", IN), ("reverse", OUT))):
+        watched.ctl(*command)
+        line = looks(watched.state)[len(LOOKS) + n]
+        assert (line["kind"], line["question"]) == command
     # What shows no person leaves none; a question that is asked again leaves another one.
     for command in (("status",), ("stats",), ("mapping", "list"), ("pool", "list"), ("user", "show", IN), ("user", "show", IN)):
         watched.ctl(*command)
-    assert len(looks(watched.state)) == len(LOOKS) + 2
+    assert len(looks(watched.state)) == len(LOOKS) + 4
     assert execute(CTL, "history", "verify", "--state-dir", watched.state).status == 0
 
 
@@ -223,3 +229,16 @@ def test_a_page_that_refreshes_itself_leaves_one_line_a_user_and_question(watche
     assert len(asked) <= 6 * hours and set(asked) == {
         (user, kind, question) for user in ("ops", "both")
         for kind, question in (("user show", IN), ("explain", IN), ("user show", "10.0.0.5"))}
+
+
+def test_the_keys_that_privacy_names_for_the_laws_are_taken(running_lab, tmp_path):
+    text = (prometheus.TREE / "docs/guide/PRIVACY.md").read_text()
+    rows = text.split("## What some laws want besides", 1)[1].split("\n## ", 1)[0]
+    keys = re.findall(r'`("[a-z_]+": [^`]*)`', rows)
+    assert {json.loads("{" + key + "}").popitem()[0] for key in keys} == {"ipfix", "lease_retention", "audit_queries"}
+    for key in keys:
+        path = tmp_path / "detnat.json"
+        path.write_text(json.dumps({**running_lab.agent.config, **json.loads("{" + key + "}")}))
+        told = execute(AGENT, "-t", "-c", path, namespace=running_lab.agent.namespace)
+        assert told.status == 0, (key, told)
+    assert "LimitCORE=0" in text and "secret_file" in text and "access_log" in text

@@ -22,9 +22,9 @@
 
 /* Parts that say the same, of which one is read. */
 struct alternatives {
-	bool html;	   /* the one that is read */
+	bool html;	    /* the one that is read */
 	uint32_t addresses; /* in it */
-	size_t begin, end; /* in the decoded text */
+	size_t begin, end;  /* in the decoded text */
 };
 
 struct mime {
@@ -77,7 +77,11 @@ static bool is_utf8(const struct span *s)
 
 	for (const char *at = s->text; at < s->end;) {
 		uint8_t c = (uint8_t)*at++;
-		unsigned more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 9;
+		unsigned more = c < 0x80		? 0
+				: c >= 0xc2 && c < 0xe0 ? 1
+				: c >= 0xe0 && c < 0xf0 ? 2
+				: c >= 0xf0 && c < 0xf5 ? 3
+							: 9;
 
 		if (more == 9 || s->end - at < (ptrdiff_t)more)
 			return false;
@@ -94,7 +98,8 @@ static bool is_ascii(const struct span *s, const char *name)
 	if (!strncasecmp(name, "utf-7", 5) || !strncasecmp(name, "utf-32", 6))
 		return false;
 	for (const char *at = s->text; at < s->end; at++)
-		if ((uint8_t)*at >= 0x80 || *at == '\033' || *at == '\016' || (*at == '~' && at + 1 < s->end && at[1] == '{'))
+		if ((uint8_t)*at >= 0x80 || *at == '\033' || *at == '\016' ||
+		    (*at == '~' && at + 1 < s->end && at[1] == '{'))
 			return false;
 	return true;
 }
@@ -102,8 +107,8 @@ static bool is_ascii(const struct span *s, const char *name)
 /* Whether octets are those of a file that is no text. */
 static bool is_binary(const struct span *s)
 {
-	static const char *const begins[] = { "PK\003\004", "%PDF-", "\211PNG", "\377\330\377", "GIF8", "\037\213",
-					      "Rar!",	    "7z\274",	"\177ELF",  "\320\317\021\340" };
+	static const char *const begins[] = { "PK\003\004", "%PDF-", "\211PNG", "\377\330\377", "GIF8",
+					      "\037\213",   "Rar!",  "7z\274",	"\177ELF",	"\320\317\021\340" };
 	size_t size = (size_t)(s->end - s->text), controls = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(begins); i++)
@@ -132,17 +137,30 @@ static bool ends(const char *text, const char *end)
 /* Whether a type is that of text; of what programs give to any file, its octets tell. */
 static bool readable(const struct content *c, const struct span *body)
 {
-	static const char *const no_text[] = { "text/rtf", "text/richtext", "text/calendar", "text/vcard", "text/x-vcard",
-					       "text/css", "text/javascript" };
-	static const char *const no_files[] = { "image/", "audio/", "video/", "font/", "model/", "application/pdf", "application/zip",
-						"application/ms", "application/vnd.", "application/rtf", "application/pgp-enc",
-						"application/pkcs7", "application/x-pkcs7", "application/x-zip", "application/javascript" };
+	static const char *const no_text[] = { "text/rtf",     "text/richtext", "text/calendar",  "text/vcard",
+					       "text/x-vcard", "text/css",	"text/javascript" };
+	static const char *const no_files[] = { "image/",
+						"audio/",
+						"video/",
+						"font/",
+						"model/",
+						"application/pdf",
+						"application/zip",
+						"application/ms",
+						"application/vnd.",
+						"application/rtf",
+						"application/pgp-enc",
+						"application/pkcs7",
+						"application/x-pkcs7",
+						"application/x-zip",
+						"application/javascript" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(no_text); i++)
 		if (is_type(c, no_text[i]))
 			return false;
-	if (!*c->type || is_type(c, "text/") || is_type(c, "message/") || is_type(c, "multipart/") || ends(c->type, "json") ||
-	    ends(c->type, "xml") || ends(c->type, "csv") || ends(c->name, ".csv") || ends(c->name, ".txt") || ends(c->name, ".log"))
+	if (!*c->type || is_type(c, "text/") || is_type(c, "message/") || is_type(c, "multipart/") ||
+	    ends(c->type, "json") || ends(c->type, "xml") || ends(c->type, "csv") || ends(c->name, ".csv") ||
+	    ends(c->name, ".txt") || ends(c->name, ".log"))
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(no_files); i++)
 		if (is_type(c, no_files[i]))
@@ -170,7 +188,8 @@ static uint32_t count_addresses(const char *at, const char *end)
 	return n;
 }
 
-/* Keeps the text of a part, or the one that says the same and came before: who has more addresses; of two, plain text. */
+/* Keeps the text of a part, or the one that says the same and came before: who has more addresses; of two, plain text.
+ */
 static void choose(struct mime *m, size_t begin, bool html, uint32_t n)
 {
 	struct alternatives *a = m->alternatives;
@@ -221,8 +240,8 @@ static void take_text(struct mime *m, const struct content *c, const struct span
 		choose(m, begin, html, n);
 }
 
-static void __attribute__((format(printf, 4, 5))) not_read(struct mime *m, const struct content *c,
-							    enum complaint_notice_code code, const char *format, ...)
+static void __attribute__((format(printf, 4, 5)))
+not_read(struct mime *m, const struct content *c, enum complaint_notice_code code, const char *format, ...)
 {
 	char text[256];
 	va_list ap;
@@ -263,7 +282,8 @@ static void take_leaf(struct mime *m, const struct content *c, const struct span
 	take_text(m, c, body, set);
 }
 
-/* The next line with a boundary. Returns its begin, or the end of the text; *ret_after: behind it; *ret_last: it ends all. */
+/* The next line with a boundary. Returns its begin, or the end of the text; *ret_after: behind it; *ret_last: it ends
+ * all. */
 static const char *find_boundary(const char *at, const struct span *s, const char *boundary, const char **ret_after,
 				 bool *ret_last)
 {
@@ -272,7 +292,8 @@ static const char *find_boundary(const char *at, const struct span *s, const cha
 	/* The first has no line before it, and begins at once. */
 	bool first = (size_t)(s->end - at) >= n && !memcmp(at, line + 1, n);
 
-	for (at -= first; at < s->end && (first || (at = memmem(at, (size_t)(s->end - at), line, n + 1))); at++, first = false) {
+	for (at -= first; at < s->end && (first || (at = memmem(at, (size_t)(s->end - at), line, n + 1)));
+	     at++, first = false) {
 		const char *p = at + 1 + n;
 
 		*ret_last = s->end - p >= 2 && !memcmp(p, "--", 2);
@@ -288,7 +309,8 @@ static const char *find_boundary(const char *at, const struct span *s, const cha
 	return s->end;
 }
 
-/* The parts between boundaries. What stands before and behind them is read, too: it may be the text of a broken mail. */
+/* The parts between boundaries. What stands before and behind them is read, too: it may be the text of a broken mail.
+ */
 static void take_parts(struct mime *m, const struct content *c, const struct span *body)
 {
 	static const struct content text = { .type = "text/plain", .attachment = true }, unknown = { 0 };

@@ -33,6 +33,7 @@ struct giving {
 	unsigned questions;
 	bool ported;   /* an address has a port */
 	uint8_t proto; /* the only one that is named in the text, or 0 */
+	int order; /* of days and months that could be exchanged, for candidates: 1 as read, 2 the other; 0: the text says it */
 };
 
 /* Whether something is in the table, and with add, puts it there. */

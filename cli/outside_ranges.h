@@ -17,7 +17,8 @@ struct outside_ranges {
 	bool known; /* false: some may be missing, as records are, or there are none */
 };
 
-/* Those of the mappings of a history, and of what is claimed of the time before it. 0 or -ENOMEM; the caller frees them. */
+/* Those of the mappings of a history, and of what is claimed of the time before it. 0 or -ENOMEM; the caller frees
+ * them. */
 int outside_ranges_read(const struct history_index *x, const struct history_claims *claims, struct outside_ranges *ret);
 void outside_ranges_free(struct outside_ranges *r);
 

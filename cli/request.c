@@ -117,11 +117,9 @@ static int read_text(const char *path, char **ret, size_t *ret_size, struct erro
 
 static int answer_rows(struct request *r, char *text, size_t size, const struct zone *zone)
 {
-	const struct complaint_reader reader = { .zone = zone,
-						 .ours = r->ours->known ? is_ours : NULL,
-						 .take = answer_complaint,
-						 .tell = tell,
-						 .arg = r };
+	const struct complaint_reader reader = {
+		.zone = zone, .ours = r->ours->known ? is_ours : NULL, .take = answer_complaint, .tell = tell, .arg = r
+	};
 
 	who_rows_begin(r->w);
 	if (complaint_read(text, size, &reader) || r->failed)
@@ -194,7 +192,8 @@ static int read_ours(const char *socket, const cJSON *args, struct outside_range
 	struct error unused;
 	int r;
 
-	if ((!socket && !json_text(args, "state_dir", NULL)) || history_read_named(socket, args, true, &f, &dir, &unused))
+	if ((!socket && !json_text(args, "state_dir", NULL)) ||
+	    history_read_named(socket, args, true, &f, &dir, &unused))
 		return 0;
 	r = history_claims_read(dir, &claims, &unused) == -ENOMEM ? -ENOMEM
 								  : outside_ranges_read(&f.index, &claims, ret);

@@ -79,7 +79,8 @@ char *request_notice(const struct complaint_notice *n)
 
 	if (!out)
 		return NULL;
-	fprintf(out, "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"not-read\",\"code\":\"%s\",\"name\":", n->line,
+	fprintf(out,
+		"{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"not-read\",\"code\":\"%s\",\"name\":", n->line,
 		complaint_notice_word(n->code));
 	text_json_string(out, n->name);
 	fputs(",\"error\":", out);

@@ -144,8 +144,8 @@ void who_row_question(const struct who_question *q, struct writer *w)
 	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr, q->out.port);
 	if (!w->json)
 		writer_line(w, ROW "line %" PRIu64, when, endpoint, "-", q->line);
-	else if (asprintf(&json, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u%s}", q->line, when,
-			  addr, q->out.port, q->fields ? q->fields : "") >= 0)
+	else if (asprintf(&json, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u%s}",
+			  q->line, when, addr, q->out.port, q->fields ? q->fields : "") >= 0)
 		writer_stream_row(w, NULL, json, NULL);
 }
 
@@ -159,8 +159,9 @@ void who_row_malformed(struct writer *w, const struct who_question *q, const cha
 		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", q->line, text);
 	if (!out)
 		return;
-	fprintf(out, "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"code\":\"%s\",\"error\":",
-		q->line, code);
+	fprintf(out,
+		"{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"code\":\"%s\",\"error\":", q->line,
+		code);
 	text_json_string(out, text);
 	fprintf(out, "%s}", q->fields ? q->fields : "");
 	if (!fclose(out))

@@ -25,7 +25,8 @@ int who_row(struct who_source *source, const struct who_question *q, struct writ
 /* A row for a question that is not asked. */
 void who_row_question(const struct who_question *q, struct writer *w);
 
-/* A row for what is no question, of which only the line and the fields are used, with the reason as a word and as a text. */
+/* A row for what is no question, of which only the line and the fields are used, with the reason as a word and as a
+ * text. */
 void who_row_malformed(struct writer *w, const struct who_question *q, const char *code, const char *text);
 
 /* Answers one line of input, TIME ADDR:PORT. Returns an exit status: EXIT_USAGE if it is malformed. */

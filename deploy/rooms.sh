@@ -20,7 +20,7 @@ proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
 import     import import_prove
 history    history_by history_claims history_index history_read history_record history_who
-leases     accounting accounting_servers lease_append lease_days lease_erase lease_files lease_import lease_line
+leases     accounting accounting_servers lease_append lease_days lease_erase lease_files lease_import lease_line zone
 complaints complaint
 traffic    traffic
 planner    planner plan_file

@@ -12,19 +12,19 @@
 #include "leases/zone.h"
 
 /* Why something is no question: X(constant, word) */
-#define COMPLAINT_FAULTS(X)                           \
-	X(FAULT_NONE, "")                             \
-	X(FAULT_NO_ADDRESS, "no-address")             \
-	X(FAULT_NOT_OURS, "not-ours")                 \
+#define COMPLAINT_FAULTS(X)                             \
+	X(FAULT_NONE, "")                               \
+	X(FAULT_NO_ADDRESS, "no-address")               \
+	X(FAULT_NOT_OURS, "not-ours")                   \
 	X(FAULT_SEVERAL_ADDRESSES, "several-addresses") \
-	X(FAULT_NO_PORT, "no-port")                   \
-	X(FAULT_SEVERAL_PORTS, "several-ports")       \
-	X(FAULT_NO_TIME, "no-time")                   \
-	X(FAULT_NO_YEAR, "no-year")                   \
-	X(FAULT_NO_ZONE, "no-zone")                   \
-	X(FAULT_SEVERAL_TIMES, "several-times")       \
-	X(FAULT_AMBIGUOUS_DATE, "ambiguous-date")     \
-	X(FAULT_CUT_OFF, "cut-off")                   \
+	X(FAULT_NO_PORT, "no-port")                     \
+	X(FAULT_SEVERAL_PORTS, "several-ports")         \
+	X(FAULT_NO_TIME, "no-time")                     \
+	X(FAULT_NO_YEAR, "no-year")                     \
+	X(FAULT_NO_ZONE, "no-zone")                     \
+	X(FAULT_SEVERAL_TIMES, "several-times")         \
+	X(FAULT_AMBIGUOUS_DATE, "ambiguous-date")       \
+	X(FAULT_CUT_OFF, "cut-off")                     \
 	X(FAULT_TIME, "time") /* it never was, was twice, or has a zone that cannot be */
 
 enum complaint_fault {
@@ -36,11 +36,11 @@ enum complaint_fault {
 const char *complaint_fault_word(enum complaint_fault fault);
 
 /* Why a part of the text was not read, or not as it was meant: X(constant, word) */
-#define COMPLAINT_NOTICES(X)                                                              \
+#define COMPLAINT_NOTICES(X)                                                                  \
 	X(NOTICE_ATTACHMENT, "attachment") /* its type has no text, or not the complaint's */ \
-	X(NOTICE_CHARSET, "charset")                                                      \
-	X(NOTICE_BINARY, "binary") /* it is said to be text, and is none */                    \
-	X(NOTICE_NESTED, "nested") /* it is within too many others */                        \
+	X(NOTICE_CHARSET, "charset")                                                          \
+	X(NOTICE_BINARY, "binary") /* it is said to be text, and is none */                   \
+	X(NOTICE_NESTED, "nested") /* it is within too many others */                         \
 	X(NOTICE_DAMAGED, "damaged")
 
 enum complaint_notice_code {
@@ -60,8 +60,8 @@ struct complaint_notice {
 };
 
 /*
- * Where something is in the text: line and column, in characters, from 1, and the length in characters. Line 0: nowhere.
- * Of what was encoded by base64, the place is that of the line of base64.
+ * Where something is in the text: line and column, in characters, from 1, and the length in characters. Line 0:
+ * nowhere. Of what was encoded by base64, the place is that of the line of base64.
  */
 struct complaint_place {
 	uint32_t line, column, length;

@@ -61,7 +61,9 @@ void charset_find(const char *name, struct charset *ret)
 {
 	static const char *const utf8[] = { "",	       "utf-8",	  "utf8",	  "us-ascii",  "ascii",
 					    "default", "unknown", "unknown-8bit", "x-unknown", NULL };
-	static const char *const western_names[] = { "iso-8859-1", "iso8859-1", "latin1", "windows-1252", "cp1252", NULL };
+	static const char *const western_names[] = {
+		"iso-8859-1", "iso8859-1", "latin1", "windows-1252", "cp1252", NULL
+	};
 	static const char *const wide[] = { "utf-16", "utf-16le", "utf-16be", "utf16", "unicode", NULL };
 	/* No others: what decodes rarer ones in the C library need not meet strangers' octets. */
 	static const char *const single[] = { "koi8-r", "koi8-u", "macintosh", "cp850", "cp437", "cp866", NULL };

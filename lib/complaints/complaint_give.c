@@ -33,6 +33,7 @@ struct giving {
 	unsigned questions;
 	bool ported;   /* an address has a port */
 	uint8_t proto; /* the only one that is named in the text, or 0 */
+	int order; /* of days and months that could be exchanged, for candidates: 1 as read, 2 the other; 0: the text says it */
 };
 
 /* Whether something is in the table, and with add, puts it there. */
@@ -71,6 +72,18 @@ static struct claim claim_of(const struct zone *zone)
 	return c;
 }
 
+static bool settle(const struct giving *g, struct stamp *s)
+{
+	int8_t day = s->day;
+
+	if (!g->order)
+		return elsewhere_settle(&g->elsewhere, s);
+	s->either = false;
+	s->day = g->order == 2 ? s->month : day;
+	s->month = g->order == 2 ? day : s->month;
+	return true;
+}
+
 /* The second of a time; its fault if it has none. */
 static enum complaint_fault second_of(const struct giving *g, uint32_t item, int64_t *ret, struct error *why)
 {
@@ -92,7 +105,7 @@ static enum complaint_fault second_of(const struct giving *g, uint32_t item, int
 		s.year = (int16_t)elsewhere_year(&g->elsewhere, &s);
 	if (!s.year)
 		return error_set(why, FAULT_NO_YEAR, "its time has no year, and nothing in the text says it");
-	if (s.either && !elsewhere_settle(&g->elsewhere, &s))
+	if (s.either && !settle(g, &s))
 		return error_set(why, FAULT_AMBIGUOUS_DATE, "%02d/%02d/%04d: the day or the month may be first; write YYYY-MM-DD",
 				 s.day, s.month, s.year);
 	if (!claim_given(&s.zone))
@@ -138,6 +151,14 @@ static void several(const struct giving *g, const struct item *a, struct complai
 	candidate(g, a, a->port_item, a->time_item, q);
 	candidate(g, b, a->fault == FAULT_SEVERAL_PORTS ? a->other : b->port_item,
 		  a->fault == FAULT_SEVERAL_TIMES ? a->other : a->time_item, q);
+}
+
+/* Both readings of a date whose day and month could be exchanged. */
+static void both_dates(struct giving *g, const struct item *a, struct complaint *q)
+{
+	for (g->order = 1; g->order <= 2; g->order++)
+		candidate(g, a, a->port_item, a->time_item, q);
+	g->order = 0;
 }
 
 static int take(struct giving *g, struct complaint *q)
@@ -189,6 +210,8 @@ static int give_one(struct giving *g, uint32_t number)
 		q.fault = error_set(&q.why, FAULT_NO_PORT, "port 0 is nobody's");
 	else
 		q.fault = second_of(g, a->time_item, &q.t, &q.why);
+	if (q.fault == FAULT_AMBIGUOUS_DATE && !q.n_candidates)
+		both_dates(g, a, &q);
 	if (a->time_item == NONE && !in_record(x, a->scope) && known(g, a->addr, q.out.port, ANY_TIME, false))
 		return 0;
 	if (!q.fault && known(g, a->addr, q.out.port, q.t, true))

@@ -96,7 +96,8 @@ static void parameter(const char *field, const char *name, char *ret, size_t siz
 		star = memchr(own, '*', (size_t)(at - own));
 		at = copy_value(at + 1 + strspn(at + 1, " \t"), value, sizeof(value));
 		at += strcspn(at, ";");
-		if (strncasecmp(own, name, n) != 0 || !strchr("*= \t", own[n]) || (star && isdigit((unsigned char)star[1]) && star[1] != '0'))
+		if (strncasecmp(own, name, n) != 0 || !strchr("*= \t", own[n]) ||
+		    (star && isdigit((unsigned char)star[1]) && star[1] != '0'))
 			continue;
 		if (star)
 			drop_charset(value);

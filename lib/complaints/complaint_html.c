@@ -38,7 +38,9 @@ static const char *end_of_hidden(const char *at, const char *end)
 {
 	static const struct {
 		const char *begin, *end;
-	} hidden[] = { { "<!--", "-->" }, { "<script", "</script>" }, { "<style", "</style>" }, { "<title", "</title>" } };
+	} hidden[] = {
+		{ "<!--", "-->" }, { "<script", "</script>" }, { "<style", "</style>" }, { "<title", "</title>" }
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
 		const char *stop;
@@ -61,11 +63,12 @@ static bool is_tag(const char *at, const char *end, const char *name)
 /* What is shown in the place of a tag; NUL: nothing. */
 static char sign_of(const char *tag, const char *end)
 {
-	static const char *const lines[] = { "br", "p", "/p", "/tr", "tr", "div", "/div", "/li", "li", "/h1", "/h2", "/h3",
-					     "/h4", "/h5", "/h6", "hr", "/pre", "/table", "/ul", "/dd", "/dt" };
+	static const char *const lines[] = { "br",  "p",  "/p",	  "/tr",    "tr",  "div", "/div",
+					     "/li", "li", "/h1",  "/h2",    "/h3", "/h4", "/h5",
+					     "/h6", "hr", "/pre", "/table", "/ul", "/dd", "/dt" };
 	/* An address may have some within. */
-	static const char *const nothing[] = { "span", "b", "i", "u", "em", "a", "font", "strong", "code", "tt", "small", "wbr",
-					       "o:p", "mark" };
+	static const char *const nothing[] = { "span",	 "b",	 "i",  "u",	"em",  "a",   "font",
+					       "strong", "code", "tt", "small", "wbr", "o:p", "mark" };
 	const char *name = tag + 1 + (end - tag > 1 && tag[1] == '/');
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
@@ -83,8 +86,8 @@ static char entity(const char *at, const char *end, const char **ret_end)
 	static const struct {
 		const char *name;
 		char is;
-	} names[] = { { "nbsp;", ' ' },	  { "amp;", '&' },   { "lt;", '<' },	 { "gt;", '>' },   { "quot;", '"' },
-		      { "apos;", '\'' },  { "colon;", ':' }, { "period;", '.' }, { "sol;", '/' },  { "minus;", '-' },
+	} names[] = { { "nbsp;", ' ' },	  { "amp;", '&' },    { "lt;", '<' },	  { "gt;", '>' },  { "quot;", '"' },
+		      { "apos;", '\'' },  { "colon;", ':' },  { "period;", '.' }, { "sol;", '/' }, { "minus;", '-' },
 		      { "hyphen;", '-' }, { "lbrack;", '[' }, { "rbrack;", ']' }, { "num;", '#' } };
 	bool is_hex;
 	unsigned long code = 0;
@@ -96,8 +99,11 @@ static char entity(const char *at, const char *end, const char **ret_end)
 	if (end - at < 3 || at[1] != '#')
 		return 0;
 	is_hex = at[2] == 'x' || at[2] == 'X';
-	for (at += 2 + is_hex; at < end && digits < 7 && (is_hex ? isxdigit((unsigned char)*at) : isdigit((unsigned char)*at)); at++, digits++)
-		code = code * (is_hex ? 16 : 10) + (unsigned)(isdigit((unsigned char)*at) ? *at - '0' : (*at | 32) - 'a' + 10);
+	for (at += 2 + is_hex;
+	     at < end && digits < 7 && (is_hex ? isxdigit((unsigned char)*at) : isdigit((unsigned char)*at));
+	     at++, digits++)
+		code = code * (is_hex ? 16 : 10) +
+		       (unsigned)(isdigit((unsigned char)*at) ? *at - '0' : (*at | 32) - 'a' + 10);
 	if (!digits)
 		return 0;
 	*ret_end = at + (at < end && *at == ';');
@@ -114,7 +120,8 @@ static const char *end_of_tag(const char *at, const char *end, const char *last)
 
 void octets_untag(const struct span *s, struct octets *out)
 {
-	const char *at = s->text, *end = s->end, *last = s->text < end ? memrchr(at, '>', (size_t)(end - at)) : NULL, *next;
+	const char *at = s->text, *end = s->end, *last = s->text < end ? memrchr(at, '>', (size_t)(end - at)) : NULL,
+		   *next;
 	bool table = false;
 
 	while (at < end) {

@@ -58,7 +58,8 @@ static inline struct span octets_span(const struct octets *o)
 	return (struct span){ o->size ? o->text : nothing, o->size ? o->text + o->size : nothing, o->from, 0 };
 }
 
-/* Quoted-printable and base64 (RFC 2045 sections 6.7, 6.8). What was cut off within a line goes, with the whole line. */
+/* Quoted-printable and base64 (RFC 2045 sections 6.7, 6.8). What was cut off within a line goes, with the whole line.
+ */
 void octets_quoted(const struct span *s, struct octets *out);
 /* Returns false if the text was cut off. */
 bool octets_base64(const struct span *s, struct octets *out);

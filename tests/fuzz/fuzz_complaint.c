@@ -51,11 +51,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct zone zone = { .given = size & 1 };
 	unsigned n = 0;
-	const struct complaint_reader reader = { .zone = &zone,
-						 .ours = size & 2 ? ours : NULL,
-						 .take = take,
-						 .tell = tell,
-						 .arg = &n };
+	const struct complaint_reader reader = {
+		.zone = &zone, .ours = size & 2 ? ours : NULL, .take = take, .tell = tell, .arg = &n
+	};
 	/* As large as the input, so that a look beyond its end is seen. */
 	char *text = malloc(size ? size : 1);
 

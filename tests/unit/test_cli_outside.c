@@ -5,7 +5,10 @@
 #include "base/base.h"
 #include "outside_ranges.h"
 
-#define OUT(first, last) { .mapping.out = { (first), PLEN_RANGE, (last) } }
+#define OUT(first, last)                                      \
+	{                                                     \
+		.mapping.out = {(first), PLEN_RANGE, (last) } \
+	}
 
 static struct outside_ranges read_ranges(struct history_interval *intervals, size_t n, size_t n_damages)
 {
@@ -18,14 +21,17 @@ static struct outside_ranges read_ranges(struct history_interval *intervals, siz
 
 Test(cli_outside, every_range_that_a_mapping_ever_had_counts)
 {
-	struct history_interval intervals[] = { OUT(0xcb007120, 0xcb00712f), OUT(0x01010100, 0x01010103), OUT(0xcb007128, 0xcb007137),
-						OUT(0xcb007138, 0xcb00713f), { .mapping.out = PREFIX_NONE } };
+	struct history_interval intervals[] = { OUT(0xcb007120, 0xcb00712f),
+						OUT(0x01010100, 0x01010103),
+						OUT(0xcb007128, 0xcb007137),
+						OUT(0xcb007138, 0xcb00713f),
+						{ .mapping.out = PREFIX_NONE } };
 	struct outside_ranges r = read_ranges(intervals, ARRAY_SIZE(intervals), 0);
 	static const struct {
 		uint32_t addr;
 		bool held;
-	} rows[] = { { 0, false },	    { 0x010100ff, false }, { 0x01010100, true },  { 0x01010103, true },
-		     { 0x01010104, false }, { 0xcb00711f, false }, { 0xcb007120, true },  { 0xcb00713f, true },
+	} rows[] = { { 0, false },	    { 0x010100ff, false }, { 0x01010100, true }, { 0x01010103, true },
+		     { 0x01010104, false }, { 0xcb00711f, false }, { 0xcb007120, true }, { 0xcb00713f, true },
 		     { 0xcb007140, false }, { UINT32_MAX, false } };
 
 	cr_expect(r.known);
@@ -53,7 +59,9 @@ Test(cli_outside, a_claim_counts)
 	struct history_claim claim = { .block = blocks, .n_blocks = 1 };
 	struct outside_ranges r = { 0 };
 
-	cr_assert_eq(outside_ranges_read(&(struct history_index){ 0 }, &(struct history_claims){ .claim = &claim, .n = 1 }, &r), 0);
+	cr_assert_eq(outside_ranges_read(&(struct history_index){ 0 },
+					 &(struct history_claims){ .claim = &claim, .n = 1 }, &r),
+		     0);
 	cr_expect(r.known && outside_ranges_hold(&r, 0xcb007101) && !outside_ranges_hold(&r, 0xcb007102));
 	outside_ranges_free(&r);
 }

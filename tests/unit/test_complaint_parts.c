@@ -25,7 +25,8 @@ static int note(void *arg, const struct complaint *c)
 static void tell(void *arg, const struct complaint_notice *n)
 {
 	cr_expect(*n->text);
-	fprintf(arg, "[%s %llu%s%s]", complaint_notice_word(n->code), (unsigned long long)n->line, *n->name ? " " : "", n->name);
+	fprintf(arg, "[%s %llu%s%s]", complaint_notice_word(n->code), (unsigned long long)n->line, *n->name ? " " : "",
+		n->name);
 }
 
 static int note_places(void *arg, const struct complaint *c)
@@ -60,14 +61,16 @@ static char *read_all(const void *octets, size_t size, int (*take)(void *, const
 static const struct {
 	const char *what, *text, *found;
 } rows[] = {
-	{ "a mailbox begins with a line of its own", "From a@example.net Sat Jan 31 14:00:00 2026\n" HEAD "\n" EVENT, ONE },
-	{ "a header may begin with any field", "Delivered-To: b@example.net\nX-Own: 192.0.2.1:80 2026-01-31T13:05:00Z\n" HEAD "\n" EVENT,
+	{ "a mailbox begins with a line of its own", "From a@example.net Sat Jan 31 14:00:00 2026\n" HEAD "\n" EVENT,
 	  ONE },
+	{ "a header may begin with any field",
+	  "Delivered-To: b@example.net\nX-Own: 192.0.2.1:80 2026-01-31T13:05:00Z\n" HEAD "\n" EVENT, ONE },
 	{ "each mail of a mailbox is read",
 	  "From a Sat Jan 31 14:00:00 2026\n" HEAD "\n" EVENT "\nFrom b Sat Jan 31 15:00:00 2026\n" HEAD
 	  "Content-Transfer-Encoding: base64\n\n" EVENT_64 "\n",
 	  ONE },
-	{ "quoted-printable", HEAD "Content-Transfer-Encoding: Quoted-Printable\n\n2026-01-31T13=3A05:00Z 203.0.=  \n113.36:5=\n100\n",
+	{ "quoted-printable",
+	  HEAD "Content-Transfer-Encoding: Quoted-Printable\n\n2026-01-31T13=3A05:00Z 203.0.=  \n113.36:5=\n100\n",
 	  ONE },
 	{ "base64", HEAD "Content-Transfer-Encoding: BASE64\n\n" EVENT_64 "\n", ONE },
 	{ "of base64 that is cut off, the last line is not read",
@@ -77,37 +80,49 @@ static const struct {
 	  MIXED "--x\nContent-Type: multipart/related; boundary=xy\n\n--xy\nContent-Type: text/plain\n\n" EVENT
 		"--xy\nContent-Type: image/png; name=logo.png\n\nabc\n--xy--\n--x--\n",
 	  "[attachment 14 logo.png]" ONE },
-	{ "a mail within a mail", MIXED "--x\nContent-Type: message/rfc822\n\n" HEAD "Date: Sun, 1 Feb 2026 00:00:00 +0000\n"
-	  "Content-Transfer-Encoding: base64\n\n" EVENT_64 "\n--x--\n", ONE },
-	{ "a digest is of mails", HEAD "Content-Type: multipart/digest; boundary=x\n\n--x\n\n" HEAD "\n" EVENT "--x--\n", ONE },
+	{ "a mail within a mail",
+	  MIXED "--x\nContent-Type: message/rfc822\n\n" HEAD "Date: Sun, 1 Feb 2026 00:00:00 +0000\n"
+		"Content-Transfer-Encoding: base64\n\n" EVENT_64 "\n--x--\n",
+	  ONE },
+	{ "a digest is of mails",
+	  HEAD "Content-Type: multipart/digest; boundary=x\n\n--x\n\n" HEAD "\n" EVENT "--x--\n", ONE },
 	{ "an end that is missing is told", MIXED "--x\nContent-Type: text/plain\n\n" EVENT, "[damaged 7]" ONE },
 	{ "parts that are not found are read as one text",
-	  HEAD "Content-Type: multipart/mixed; boundary=y\n\n--x\nContent-Type: text/plain\n\n" EVENT "--x--\n", "[damaged 1]" ONE },
+	  HEAD "Content-Type: multipart/mixed; boundary=y\n\n--x\nContent-Type: text/plain\n\n" EVENT "--x--\n",
+	  "[damaged 1]" ONE },
 	{ "a part without a header whose text has fields",
 	  MIXED "--x\nSource: 203.0.113.36\nSource-Port: 5100\nTime: 2026-01-31 13:05:00 UTC\n--x--\n", ONE },
 	{ "of two forms of a text, one is read",
-	  HEAD "Content-Type: multipart/alternative; boundary=x\n\n--x\nContent-Type: text/html\n\n<p>2026-01-31T13:05:01Z "
-	       "203.0.113.36:5100</p>\n--x\nContent-Type: text/plain\n\n" EVENT "--x--\n",
+	  HEAD
+	  "Content-Type: multipart/alternative; boundary=x\n\n--x\nContent-Type: text/html\n\n<p>2026-01-31T13:05:01Z "
+	  "203.0.113.36:5100</p>\n--x\nContent-Type: text/plain\n\n" EVENT "--x--\n",
 	  ONE },
 	{ "and it is HTML where plain text says less",
-	  HEAD "Content-Type: multipart/alternative; boundary=x\n\n--x\nContent-Type: text/plain\n\nSee the page.\n--x\n"
-	       "Content-Type: text/html\n\n<table><tr><td>2026-01-31T13:05:00Z</td><td>203.0.113.36:5100</td></tr></table>\n--x--\n",
+	  HEAD
+	  "Content-Type: multipart/alternative; boundary=x\n\n--x\nContent-Type: text/plain\n\nSee the page.\n--x\n"
+	  "Content-Type: "
+	  "text/html\n\n<table><tr><td>2026-01-31T13:05:00Z</td><td>203.0.113.36:5100</td></tr></table>\n--x--\n",
 	  ONE },
 	{ "attachments that are no text are told, and signatures are not",
-	  MIXED "--x\n\n" EVENT "--x\nContent-Type: application/zip; name=\"a b.zip\"\n\nUEsDBA\n--x\nContent-Type: "
-		"application/pgp-signature\n\nabc\n--x\nContent-Type: application/pdf\nContent-Disposition: attachment;\n "
-		"filename*=utf-8''c.pdf\n\n%PDF\n--x--\n",
+	  MIXED
+	  "--x\n\n" EVENT "--x\nContent-Type: application/zip; name=\"a b.zip\"\n\nUEsDBA\n--x\nContent-Type: "
+	  "application/pgp-signature\n\nabc\n--x\nContent-Type: application/pdf\nContent-Disposition: attachment;\n "
+	  "filename*=utf-8''c.pdf\n\n%PDF\n--x--\n",
 	  "[attachment 10 a b.zip][attachment 18 c.pdf]" ONE },
 	{ "a file whose type says nothing is read if it is text",
 	  MIXED "--x\nContent-Type: application/octet-stream; name=a\nContent-Transfer-Encoding: base64\n\n" EVENT_64
 		"\n--x\nContent-Type: text/plain; name=b\nContent-Transfer-Encoding: base64\n\nUEsDBAECAwQ=\n--x--\n",
 	  "[binary 12 b]" ONE },
 	{ "a character set that is not read is told",
-	  MIXED "--x\n\n" EVENT "--x\nContent-Type: text/plain; charset=iso-2022-jp\n\n\033$B8=\033(B 192.0.2.1:80\n--x--\n",
+	  MIXED "--x\n\n" EVENT
+		"--x\nContent-Type: text/plain; charset=iso-2022-jp\n\n\033$B8=\033(B 192.0.2.1:80\n--x--\n",
 	  "[charset 10]" ONE },
 	{ "unless it has ASCII alone", HEAD "Content-Type: text/plain; charset=gb2312\n\n" EVENT, ONE },
-	{ "or was turned into UTF-8 on the way", HEAD "Content-Type: text/plain; charset=gb2312\n\n\xe4\xb8\xad\n" EVENT, ONE },
-	{ "blanks of ISO 8859-1", HEAD "Content-Type: text/plain; charset=ISO-8859-1\n\n2026-01-31T13:05:00Z\xa0" "203.0.113.36:5100\n",
+	{ "or was turned into UTF-8 on the way",
+	  HEAD "Content-Type: text/plain; charset=gb2312\n\n\xe4\xb8\xad\n" EVENT, ONE },
+	{ "blanks of ISO 8859-1",
+	  HEAD "Content-Type: text/plain; charset=ISO-8859-1\n\n2026-01-31T13:05:00Z\xa0"
+	       "203.0.113.36:5100\n",
 	  ONE },
 	{ "Cyrillic words of KOI8-R",
 	  HEAD "Content-Type: text/plain; charset=koi8-r\n\n\xe1\xc4\xd2\xc5\xd3: 203.0.113.36\n\xf0\xcf\xd2\xd4 "
@@ -116,10 +131,13 @@ static const struct {
 	{ "lines that flow are joined",
 	  HEAD "Content-Type: text/plain; format=flowed\n\n2026-01-31T13:05:00Z \n203.0.113.36:5100\n", ONE },
 	{ "dots that must not be clicked, in full width, and with what is invisible within",
-	  "2026-01-31T13:05:00Z 203[.]0(.)113[dot]3\xe2\x80\x8b" "6\xef\xbc\x9a" "5100\n", ONE },
+	  "2026-01-31T13:05:00Z 203[.]0(.)113[dot]3\xe2\x80\x8b"
+	  "6\xef\xbc\x9a"
+	  "5100\n",
+	  ONE },
 	{ "of a report, the mail that it is about is not read",
-	  HEAD "Content-Type: multipart/report; boundary=x\n\n--x\n\n" EVENT "--x\nContent-Type: message/rfc822\n\n" HEAD
-	       "\n2026-01-31T13:05:00Z 192.0.2.1:80\n--x--\n",
+	  HEAD "Content-Type: multipart/report; boundary=x\n\n--x\n\n" EVENT
+	       "--x\nContent-Type: message/rfc822\n\n" HEAD "\n2026-01-31T13:05:00Z 192.0.2.1:80\n--x--\n",
 	  "[attachment 10]" ONE },
 };
 
@@ -174,15 +192,19 @@ static const struct {
 } places[] = {
 	{ "of a line", "Hello,\n\n2026-01-31T13:05:00Z 203.0.113.36:5100\n", "3:22+12 3:35+4 3:1+20 " },
 	{ "in characters", "\xc3\xa4\xe2\x82\xac 2026-01-31T13:05:00Z 203.0.113.36:5100\n", "1:25+12 1:38+4 1:4+20 " },
-	{ "of lines with carriage returns", "a\r\nb\r\r2026-01-31T13:05:00Z 203.0.113.36:5100\r\n", "4:22+12 4:35+4 4:1+20 " },
-	{ "with what is left out on the way", "2026-01-31T13:05:00Z 203[.]0[.]113[.]36:5100\n", "1:22+18 1:41+4 1:1+20 " },
+	{ "of lines with carriage returns", "a\r\nb\r\r2026-01-31T13:05:00Z 203.0.113.36:5100\r\n",
+	  "4:22+12 4:35+4 4:1+20 " },
+	{ "with what is left out on the way", "2026-01-31T13:05:00Z 203[.]0[.]113[.]36:5100\n",
+	  "1:22+18 1:41+4 1:1+20 " },
 	{ "of HTML", "<html><p>2026-01-31T13:05:00Z\n<p><b>203.0.113.36</b>:5100\n", "2:7+12 2:24+4 1:10+20 " },
-	{ "of quoted-printable", HEAD "Content-Transfer-Encoding: quoted-printable\n\n2026-01-31T13:05:00Z =\n203.0.113.36=3A5100\n",
+	{ "of quoted-printable",
+	  HEAD "Content-Transfer-Encoding: quoted-printable\n\n2026-01-31T13:05:00Z =\n203.0.113.36=3A5100\n",
 	  "7:1+12 7:16+4 6:1+20 " },
 	{ "of base64: its lines", HEAD "Content-Transfer-Encoding: base64\n\n" EVENT_64 "\n", "6:1+52 6:1+52 6:1+52 " },
-	{ "of a part behind another",
-	  MIXED "--x\nContent-Type: image/png\n\nabc\n--x\n\n" EVENT "--x--\n", "[attachment 7]12:22+12 12:35+4 12:1+20 " },
-	{ "of the lines of a block", "Source: 203.0.113.36\nSource-Port: 5100\nTime: 2026-01-31T13:05:00Z\n", "1:9+12 2:14+4 3:7+20 " },
+	{ "of a part behind another", MIXED "--x\nContent-Type: image/png\n\nabc\n--x\n\n" EVENT "--x--\n",
+	  "[attachment 7]12:22+12 12:35+4 12:1+20 " },
+	{ "of the lines of a block", "Source: 203.0.113.36\nSource-Port: 5100\nTime: 2026-01-31T13:05:00Z\n",
+	  "1:9+12 2:14+4 3:7+20 " },
 };
 
 Test(complaint_parts, places_are_those_in_what_was_handed_over)

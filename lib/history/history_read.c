@@ -45,6 +45,16 @@ static int read_head(int dir, struct history_head *ret)
 	return 0;
 }
 
+bool history_audits_queries(const char *dir)
+{
+	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct history_head head = { 0 };
+
+	if (at >= 0)
+		read_head(at, &head);
+	return head.audit_queries;
+}
+
 static bool has_hash(const char *text, size_t size, const char *hash)
 {
 	char end[HASH_TEXT + 16];

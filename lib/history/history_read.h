@@ -52,6 +52,9 @@ void history_files_free(struct history_files *f);
 /* Returns the latest time for which the last state in the history is known to hold; TIME_NONE if it is empty. */
 int64_t history_files_known_until(const struct history_files *f);
 
+/* Whether each look at a person must leave a line where this history is asked. False also where there is none. */
+bool history_audits_queries(const char *dir);
+
 /* history_files_read() from descriptors, for the agent, which has the file open. Returns 0 or -errno. */
 int history_files_read_at(int dir, int fd, struct history_files *ret);
 

@@ -97,7 +97,8 @@ const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, con
 		if (!close)
 			break;
 		n = name_of(at + 1 + (at[1] == '/'), close, &name);
-		if (is_name(name, n, "Source") || is_name(name, n, "Content") || is_name(name, n, "Case") || is_name(name, n, "Notes"))
+		if (is_name(name, n, "Source") || is_name(name, n, "Content") || is_name(name, n, "Case") ||
+		    is_name(name, n, "Notes"))
 			m.scope = at[1] == '/' ? m.all : scope_add(x, m.all);
 		/* A source is a record; the others say what was found, and when the notice was written. */
 		x->scopes[m.scope].closed |= m.scope != m.all && !x->error;

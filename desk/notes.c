@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "notes.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "base/log.h"
 #include "base/query_ledger.h"
 #include "base/user_groups.h"
+#include "pages.h"
 #include "state_dir.h"
 
 #define WHOM_UNKNOWN "a program without a valid token"
@@ -37,4 +39,37 @@ int note_in_ledger(struct call *call, const struct note *n, struct error *err)
 		snprintf(user, sizeof(user), "unknown");
 	return dir ? query_note(dir, &q, time(NULL), err)
 		   : error_set(err, -ENOENT, "it is not known yet where queries are noted; try again in some seconds");
+}
+
+static bool is_first(const char *whom, const char *page)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static struct query_hour hour;
+	char text[USER_NAME_MAX + PATH_MAX];
+	bool first;
+
+	snprintf(text, sizeof(text), "%s %s", whom, page);
+	pthread_mutex_lock(&mutex);
+	first = !query_seen(&hour, text, time(NULL)) && query_remember(&hour, text, time(NULL));
+	pthread_mutex_unlock(&mutex);
+	return first;
+}
+
+void note_refused_page(struct call *call, const char *path, unsigned status, const char *why)
+{
+	const char *dir = state_dir_known(call->at, call->dir), *rest;
+	struct note n = { .kind = "page", .question = path, .status = status, .refused = why };
+	struct error err;
+
+	if (!dir || !query_audited(dir, "history.head"))
+		return;
+	/* Whoever was refused may ask for anything. */
+	if (!route_find(path, &rest))
+		n.question = "a page that is not there";
+	call->whom = *call->user ? call->user : "nobody who is named";
+	if (!is_first(call->whom, n.question))
+		return;
+	note_in_journal(call, &n);
+	if (note_in_ledger(call, &n, &err))
+		log_error("%s", err.text);
 }

@@ -22,4 +22,10 @@ void note_in_journal(const struct call *call, const struct note *n);
 /* A line in the ledger. 0, or -errno with err; then there must be no answer. */
 int note_in_ledger(struct call *call, const struct note *n, struct error *err);
 
+/*
+ * The same of a page that a person was refused with 401 or 403, where the history has audit_queries; one line a user,
+ * page and hour.
+ */
+void note_refused_page(struct call *call, const char *path, unsigned status, const char *why);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "api.h"
 #include "connections.h"
+#include "notes.h"
 #include "respond.h"
 
 #define IDLE_S	     10U
@@ -233,6 +234,8 @@ static enum MHD_Result begin(struct MHD_Connection *c, const char *path, const c
 	q->call.client = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	q->status = api_owns(path) ? refuse_program(c, path, method, q, &q->refusal.text)
 				   : refuse(c, path, method, q, &q->refusal.text);
+	if ((q->status == MHD_HTTP_UNAUTHORIZED || q->status == MHD_HTTP_FORBIDDEN) && !api_owns(path))
+		note_refused_page(&q->call, path, q->status, q->refusal.text);
 	count(q);
 	return MHD_YES;
 }

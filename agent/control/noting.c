@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/background.h"
-#include "base/chain.h"
 #include "base/json_text.h"
 #include "base/query_ledger.h"
 #include "config/active.h"
@@ -18,8 +17,6 @@
 
 /* Lines that may wait. */
 #define MAX_WAITING 1024U
-/* Questions that are remembered until the hour is over. */
-#define MAX_SEEN 4096U
 /* Time limit for the disk at the end. */
 #define PATIENCE_US (5 * 1000000ULL)
 
@@ -28,7 +25,7 @@ struct note {
 	struct note *next;
 	struct request *request; /* NULL: gone */
 	verb_handler handler;
-	char key[HASH_TEXT]; /* of what refreshes itself; "": it does not */
+	char *key; /* of what refreshes itself; NULL: it does not */
 	char *line;
 	size_t size;
 	bool written; /* or refused: */
@@ -51,13 +48,12 @@ struct notes {
 	int r;
 	struct error err;
 
-	int64_t hour;
-	unsigned n_seen;
-	char seen[MAX_SEEN][HASH_TEXT];
+	struct query_hour hour;
 };
 
 static void note_free(struct note *n)
 {
+	free(n->key);
 	free(n->line);
 	free(n);
 }
@@ -134,49 +130,28 @@ static bool refreshes(const struct request *r)
 	return arg_of(r, "for") || r->spec == &verb_specs[VERB_top];
 }
 
-/* Names the user, the question and all that is said of it. False: it is to have a line in any case. */
-static bool make_key(const struct request *r, char ret[static HASH_TEXT])
+/* Names the user, the question and all that is said of it; the caller frees it. NULL: it is to have a line anyway. */
+static char *key_of(const struct request *r)
 {
-	_cleanup_free_ char *args = NULL, *all = NULL;
+	_cleanup_free_ char *args = NULL;
+	char *key;
 
 	if (!refreshes(r))
-		return false;
+		return NULL;
 	args = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(r->document, "args"));
-	if (asprintf(&all, "%u %s %s", r->peer.uid, r->spec->name, args ? args : "") < 0) {
-		all = NULL;
-		return false;
-	}
-	chain_digest(all, strlen(all), ret);
-	return true;
-}
-
-static bool was_seen(struct notes *n, const char *key)
-{
-	int64_t hour = time(NULL) / 3600;
-
-	n->n_seen = n->hour == hour ? n->n_seen : 0;
-	n->hour = hour;
-	for (unsigned i = 0; i < n->n_seen; i++)
-		if (!memcmp(n->seen[i], key, HASH_TEXT))
-			return true;
-	return false;
-}
-
-static void remember(struct notes *n, const char *key)
-{
-	if (*key && !was_seen(n, key) && n->n_seen < MAX_SEEN)
-		memcpy(n->seen[n->n_seen++], key, HASH_TEXT);
+	return asprintf(&key, "%u %s %s", r->peer.uid, r->spec->name, args ? args : "") < 0 ? NULL : key;
 }
 
 bool notes_want(const struct request *r)
 {
-	char key[HASH_TEXT];
+	_cleanup_free_ char *key = NULL;
 
 	if (!r->notes || !r->spec->looks)
 		return false;
 	if (!r->context->active->config->audit_queries && !arg_of(r, "case") && !arg_of(r, "reason"))
 		return false;
-	return !make_key(r, key) || !was_seen(r->notes, key);
+	key = key_of(r);
+	return !key || !query_seen(&r->notes->hour, key, time(NULL));
 }
 
 /* ---- Writing */
@@ -225,8 +200,8 @@ static void start_writing(struct notes *n, const char *dir)
 /* The request goes on with its next step. */
 static void end_note(struct notes *n, struct note *note)
 {
-	if (!n->r)
-		remember(n, note->key);
+	if (!n->r && note->key)
+		query_remember(&n->hour, note->key, time(NULL));
 	note->written = true;
 	note->r = n->r;
 	note->err = n->err;
@@ -348,8 +323,7 @@ int notes_begin(struct request *r, verb_handler handler, struct error *err)
 	}
 	note->request = r;
 	note->handler = handler;
-	if (!make_key(r, note->key))
-		*note->key = '\0';
+	note->key = key_of(r);
 	*n->end = note;
 	n->end = &note->next;
 	n->n_waiting++;

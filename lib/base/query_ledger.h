@@ -6,10 +6,12 @@
 #ifndef DETNAT_QUERY_LEDGER_H
 #define DETNAT_QUERY_LEDGER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "base/chain.h"
 #include "base/error.h"
 
 /* The most octets of a text of a line. */
@@ -37,6 +39,26 @@ struct query {
  * with err; -E2BIG: a text is longer than QUERY_TEXT_MAX, or all of them are too long together.
  */
 int query_write(FILE *out, const struct query *q, int64_t now, struct error *err);
+
+/* In the head of a directory where each look at a person must leave a line. */
+#define QUERY_AUDIT ",\"audit_queries\":true"
+
+/* Whether the head, a file of a directory, has it. False also where there is none. */
+bool query_audited(const char *dir, const char *head);
+
+/* What has left a line in this hour: whatever refreshes itself leaves one. Zero-initialised. */
+#define QUERY_SEEN_MAX 4096U
+struct query_hour {
+	int64_t hour;
+	unsigned n;
+	char seen[QUERY_SEEN_MAX][HASH_TEXT];
+};
+
+/* Whether a text, which names user and question, is among them. now: seconds since 1970. */
+bool query_seen(struct query_hour *h, const char *text, int64_t now);
+
+/* Adds it. False: QUERY_SEEN_MAX are there. */
+bool query_remember(struct query_hour *h, const char *text, int64_t now);
 
 /* Appends such lines to the file of a time in a directory, and brings them to the disk. 0 or -errno with err. */
 int query_append(const char *dir, const char *lines, size_t size, int64_t now, struct error *err);

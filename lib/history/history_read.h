@@ -7,9 +7,6 @@
 
 #define BOOT_TEXT 40
 
-/* In HISTORY_HEAD_FILE of a directory that each look at a person leaves a line in. */
-#define HISTORY_HEAD_AUDIT ",\"audit_queries\":true"
-
 /* HISTORY_HEAD_FILE: the end of the history, and the time of its last confirmation. */
 struct history_head {
 	uint64_t line;

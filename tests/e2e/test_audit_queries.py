@@ -242,3 +242,25 @@ def test_the_keys_that_privacy_names_for_the_laws_are_taken(running_lab, tmp_pat
         told = execute(AGENT, "-t", "-c", path, namespace=running_lab.agent.namespace)
         assert told.status == 0, (key, told)
     assert "LimitCORE=0" in text and "secret_file" in text and "access_log" in text
+
+
+def test_what_the_desk_refuses_leaves_one_line_a_user_page_and_hour(copy, running_lab, tmp_path):
+    own = tmp_path / "queries"
+    own.mkdir()
+    desk = Desk(tmp_path / "desk", "--control", running_lab.agent.socket, "--state-dir", copy, "--queries", own)
+    try:
+        for _ in range(2):
+            assert desk.ask(f"/api/subscriber/{IN}", user=None).status == 401
+            assert desk.ask(f"/api/subscriber/{IN}", user="stranger").status == 403
+            assert desk.ask(f"/api/subscriber/{IN}", user="lea").status == 403
+            assert desk.ask("/api/who", user="stranger", method="POST", body=b"x").status == 403
+            assert desk.ask("/%1b[2J", user="stranger").status == 403
+            assert desk.ask("/none", user="lea").status == 404
+    finally:
+        desk.end()
+    lines = [q for q in looks(own) if q["kind"] == "page"]
+    assert {q["via"] for q in lines} == {"desk"} and all(q["refused"] for q in lines)
+    expected = {("nobody who is named", f"/api/subscriber/{IN}"), ("stranger", f"/api/subscriber/{IN}"), ("lea", f"/api/subscriber/{IN}"),
+                ("stranger", "/api/who"), ("stranger", "a page that is not there")}
+    assert {(q["for"], q["question"]) for q in lines} == expected
+    assert len(lines) <= len(expected) * len({q["time"][:13] for q in lines})

@@ -8,6 +8,7 @@
 #include <detnat/version.h>
 
 #include "base/json_scan.h"
+#include "base/query_ledger.h"
 #include "base/text.h"
 #include "customer.h"
 #include "evidence_decides.h"
@@ -185,9 +186,9 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 /* Whoever is handed the evidence owes nobody a line about his looks at it. */
 static int write_head(struct evidence *e, const char *head, struct error *err)
 {
-	const char *audit = strstr(head, HISTORY_HEAD_AUDIT);
+	const char *audit = strstr(head, QUERY_AUDIT);
 	_cleanup_free_ char *text = NULL;
-	int n = audit ? asprintf(&text, "%.*s%s", (int)(audit - head), head, audit + strlen(HISTORY_HEAD_AUDIT))
+	int n = audit ? asprintf(&text, "%.*s%s", (int)(audit - head), head, audit + strlen(QUERY_AUDIT))
 		      : asprintf(&text, "%s", head);
 
 	if (n < 0) {

@@ -11,10 +11,10 @@
 #include "base/withheld.h"
 #include "base/json_scan.h"
 #include "base/json_text.h"
+#include "base/query_ledger.h"
 #include "history/history_claims.h"
 
 #define HEAD_MAX_SIZE 512
-#define AUDIT	      "\"audit_queries\":true"
 
 /* What is still incomplete after so many looks, with so much time between, was left by a crash. */
 #define LOOKS	5U
@@ -32,7 +32,7 @@ static int read_head(int dir, struct history_head *ret, char **ret_text)
 	if (r)
 		return r;
 	/* Whoever damages the head does not get rid of it by that. */
-	ret->audit_queries = memmem(text, size, HISTORY_HEAD_AUDIT, strlen(HISTORY_HEAD_AUDIT));
+	ret->audit_queries = memmem(text, size, QUERY_AUDIT, strlen(QUERY_AUDIT));
 	*ret_text = text;
 	text[size] = '\0';
 	json = cJSON_ParseWithLength(text, size);

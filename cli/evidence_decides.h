@@ -18,7 +18,7 @@ struct evidence_question {
 	int64_t t;
 	const cJSON *args;	   /* of the command */
 	const char *leases;	   /* the directory of leases, NULL: none were asked */
-	const char *answer, *text; /* as JSON and as text, from all that there is */
+	const char *answer; /* as JSON, from all that there is */
 };
 
 /* The answer as detnatctl prints it, or why there is none. The caller frees *ret. 0 or -ENOMEM. */

@@ -60,8 +60,10 @@ WERROR   ?= $(if $(filter true 1,$(CI)),1)
 FATAL    := $(if $(filter 1,$(WERROR)),-Werror)
 WARNINGS := -Wall -Wextra $(FATAL) -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter \
 	-Wno-missing-field-initializers
-# gcc's own manual: the instructions that a sanitizer adds make variables look uninitialised that are not. The plain build warns of them.
-WARNINGS += $(if $(SANITIZER),-Wno-maybe-uninitialized)
+# gcc's own manual: the instructions that a sanitizer adds make variables look uninitialised that are not. The plain build warns of them. clang
+# does not have that warning, gcc not the one about unknown ones.
+MAYBE_UNINITIALIZED := -Wno-unknown-warning-option -Wno-maybe-uninitialized
+WARNINGS += $(if $(SANITIZER),$(MAYBE_UNINITIALIZED))
 CFLAGS   ?= $(if $(SANITIZER),-O1 -g1,-O2 -g)
 # Two builds in two directories are the same: the compilers note the working directory by the name that it has in PWD.
 HERE     := PWD=/proc/self/cwd
@@ -187,7 +189,7 @@ $(BUILD)/xdp/%.o: xdp/%.c | $(SKELETONS)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
 # In half the time; what they test is optimised.
-$(BUILD)/tests/unit/%.o $(BUILD)/tests/bpf/%.o: TEST_CFLAGS := $(if $(filter -O2,$(CFLAGS)),-O1 -g1 -Wno-maybe-uninitialized)
+$(BUILD)/tests/unit/%.o $(BUILD)/tests/bpf/%.o: TEST_CFLAGS := $(if $(filter -O2,$(CFLAGS)),-O1 -g1 $(MAYBE_UNINITIALIZED))
 $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -256,6 +258,7 @@ define TEST_STEPS
 'build|60|tests-run -j$(shell nproc)|the programs and their tests are built' \
 '+lint-quick|50|lint-quick|formatting, names, layers and documents' \
 '+unit|190|test-unit ROUNDS=20|modules of the agent and the command line' \
+'+complaints|2|test-complaints|150 complaints, and the questions in them' \
 'bpf|215|test-bpf ROUNDS=30|the datapath, packet by packet' \
 '+world|125|test-world|five worlds of fixed seeds' \
 'e2e|205|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
@@ -427,6 +430,11 @@ SEED ?= 1
 world: as-root deps-test ## a gateway in a world of subscribers, operator and faults, SECONDS=60 of SEED=1 (MODE, GATEWAYS, PROFILE, REPLAY); needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --seconds $(SECONDS) --seed $(SEED) $(MODE:%=--mode %) $(GATEWAYS:%=--gateways %) $(PROFILE:%=--profile %) $(REPLAY:%=--replay %) $(ARGS)
+.PHONY: test-complaints
+test-complaints: ## how many of 150 complaints are read right, refused though definite, and wrong
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	$(PYTHON) tests/complaints/check.py
+	$(PYTHON) tests/complaints/score.py $(abspath $(BUILD))
 test-world: as-root deps-test ## a minute of five worlds of fixed seeds, side by side; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --minute

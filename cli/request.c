@@ -9,7 +9,8 @@
 #include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
-#include "leases/complaint.h"
+#include "outside_ranges.h"
+#include "request_fields.h"
 #include "who_rows.h"
 
 struct request {
@@ -18,25 +19,80 @@ struct request {
 	struct verdict verdict;
 	uint64_t questions, refused, unanswered;
 	struct error first; /* why the first that is refused is no question */
+	const struct outside_ranges *ours;
+	FILE *memory; /* prints to `fields`; NULL: nothing was printed */
+	char *fields;
+	size_t fields_size;
+	bool failed; /* out of memory */
 };
+
+static void answer_good(struct request *r, const struct who_question *q)
+{
+	if (r->source)
+		r->unanswered += who_row(r->source, q, r->w, &r->verdict) != EXIT_DONE;
+	else
+		who_row_question(q, r->w);
+}
+
+/* Into `fields`, over those of the question before. 0 or -ENOMEM. */
+static int print_fields(struct request *r, const struct complaint *c)
+{
+	if (!r->memory)
+		r->memory = open_memstream(&r->fields, &r->fields_size);
+	if (!r->memory)
+		return -ENOMEM;
+	rewind(r->memory);
+	request_fields(r->memory, c);
+	fputc('\0', r->memory);
+	return fflush(r->memory) ? -ENOMEM : 0;
+}
 
 static int answer_complaint(void *arg, const struct complaint *c)
 {
 	struct request *r = arg;
 	struct who_question q = { .line = c->line, .t = c->t, .out = c->out };
 
+	if (r->w->json && print_fields(r, c))
+		return -ENOMEM;
+	q.fields = r->w->json ? r->fields : NULL;
 	r->questions++;
 	if (c->good) {
-		if (r->source)
-			r->unanswered += who_row(r->source, &q, r->w, &r->verdict) != EXIT_DONE;
-		else
-			who_row_question(&q, r->w);
+		answer_good(r, &q);
 		return 0;
 	}
-	who_row_malformed(r->w, c->line, complaint_fault_word(c->fault), c->why.text);
+	who_row_malformed(r->w, &q, complaint_fault_word(c->fault), c->why.text);
 	if (!r->refused++)
 		error_set(&r->first, 0, "line %" PRIu64 ": %.400s", c->line, c->why.text);
 	return 0;
+}
+
+/* Names are strangers' words. */
+static void message(const struct complaint_notice *n)
+{
+	_cleanup_free_ char *name = text_word(n->name);
+
+	fprintf(stderr, "line %" PRIu64 ": %s%s%s\n", n->line, name ? name : "", *n->name ? ": " : "", n->text);
+}
+
+/* What was not read is a row of JSON, or a message. */
+static void tell(void *arg, const struct complaint_notice *n)
+{
+	struct request *r = arg;
+	_cleanup_free_ char *row = r->w->json ? request_notice(n) : NULL;
+
+	if (row)
+		writer_stream_row(r->w, NULL, row, NULL);
+	else if (r->w->json)
+		r->failed = true;
+	else
+		message(n);
+}
+
+static bool is_ours(void *arg, uint32_t addr)
+{
+	const struct request *r = arg;
+
+	return outside_ranges_hold(r->ours, addr);
 }
 
 /* Reads all of a file, which ends with a NUL then. 0 or -errno; the caller frees *ret. */
@@ -78,8 +134,12 @@ static int read_text(const char *path, char **ret, size_t *ret_size, struct erro
 
 static int answer_rows(struct request *r, char *text, size_t size, const struct zone *zone)
 {
+	const struct complaint_reader reader = {
+		.zone = zone, .ours = r->ours->known ? is_ours : NULL, .take = answer_complaint, .tell = tell, .arg = r
+	};
+
 	who_rows_begin(r->w);
-	if (complaint_read(text, size, zone, answer_complaint, r))
+	if (complaint_read(text, size, &reader) || r->failed)
 		return -ENOMEM;
 	who_rows_end(r->w);
 	return 0;
@@ -106,14 +166,14 @@ static int show_verdict(struct writer *w, const struct request *r, bool asked, c
 	return 0;
 }
 
-static int answer_all(struct who_source *source, char *text, size_t size, const struct zone *zone, struct writer *w,
-		      bool verdict, struct error *err)
+static int answer_all(struct who_source *source, const struct outside_ranges *ours, char *text, size_t size,
+		      const struct zone *zone, struct writer *w, bool verdict, struct error *err)
 {
 	_cleanup_free_ char *rows = NULL;
 	size_t room;
 	FILE *memory = open_memstream(&rows, &room);
 	struct writer later = *w;
-	struct request r = { .source = source, .w = &later };
+	struct request r = { .source = source, .w = &later, .ours = ours };
 	int failed = memory ? 0 : -ENOMEM;
 
 	later.out = memory;
@@ -127,6 +187,9 @@ static int answer_all(struct who_source *source, char *text, size_t size, const 
 	}
 	failed = failed ? failed : show_verdict(w, &r, verdict, rows, room);
 	verdict_free(&r.verdict);
+	if (r.memory)
+		fclose(r.memory);
+	free(r.fields);
 	if (failed)
 		return error_set(err, EXIT_REFUSED, "out of memory");
 	if (!r.questions)
@@ -140,26 +203,52 @@ static int answer_all(struct who_source *source, char *text, size_t size, const 
 	return EXIT_DONE;
 }
 
-/* What keeps a text from being asked as a whole is status 1. */
-static int show_questions(char *text, size_t size, const struct zone *zone, struct writer *w, struct error *err)
+/* The addresses of a gateway whose history or agent is named; none are known if it cannot be read. */
+static int read_ours(const char *socket, const cJSON *args, struct outside_ranges *ret)
 {
-	return answer_all(NULL, text, size, zone, w, false, err) == EXIT_DONE ? EXIT_DONE : EXIT_REFUSED;
+	_cleanup_claims_ struct history_claims claims = { 0 };
+	_cleanup_free_ char *dir = NULL;
+	struct history_files f;
+	struct error unused;
+	int r;
+
+	if ((!socket && !json_text(args, "state_dir", NULL)) ||
+	    history_read_named(socket, args, true, &f, &dir, &unused))
+		return 0;
+	r = history_claims_read(dir, &claims, &unused) == -ENOMEM ? -ENOMEM
+								  : outside_ranges_read(&f.index, &claims, ret);
+	history_files_free(&f);
+	return r;
+}
+
+/* What keeps a text from being asked as a whole is status 1. */
+static int show_questions(const char *socket, const cJSON *args, char *text, size_t size, const struct zone *zone,
+			  struct writer *w, struct error *err)
+{
+	_cleanup_outside_ struct outside_ranges ours = { 0 };
+
+	if (read_ours(socket, args, &ours))
+		return error_set(err, EXIT_REFUSED, "out of memory");
+	return answer_all(NULL, &ours, text, size, zone, w, false, err) == EXIT_DONE ? EXIT_DONE : EXIT_REFUSED;
 }
 
 static int answer_from(const struct history_files *f, const char *dir, const cJSON *args, char *text, size_t size,
 		       const struct zone *zone, struct writer *w, struct error *err)
 {
 	_cleanup_claims_ struct history_claims claims = { 0 };
+	_cleanup_outside_ struct outside_ranges ours = { 0 };
 	_cleanup_looks_ struct looks looks = { 0 };
 	struct who_source source;
 	int status = who_source_open(f, dir, &claims, &source, err);
 
 	looks_begin(&looks, "request", args, f, dir);
 	source.looks = &looks;
+	if (!status && outside_ranges_read(&f->index, &claims, &ours))
+		status = error_set(err, EXIT_REFUSED, "out of memory");
 	if (!status)
 		status = customers_open(args, dir, &source.customers, err);
 	if (!status)
-		status = answer_all(&source, text, size, zone, w, cJSON_IsTrue(json_get(args, "verdict")), err);
+		status = answer_all(&source, &ours, text, size, zone, w, cJSON_IsTrue(json_get(args, "verdict")), err);
 	who_source_close(&source);
 	return status;
 }
@@ -179,7 +268,7 @@ static int request_run(const char *socket, const cJSON *args, struct writer *w, 
 	if (!status && cJSON_IsTrue(json_get(args, "questions")) && cJSON_IsTrue(json_get(args, "verdict")))
 		return error_set(err, EXIT_USAGE, "request: --questions asks nothing, so there is no --verdict");
 	if (!status && cJSON_IsTrue(json_get(args, "questions")))
-		return show_questions(text, size, &zone, w, err);
+		return show_questions(socket, args, text, size, &zone, w, err);
 	status = status ? status : history_read_named(socket, args, true, &f, &dir, err);
 	if (status)
 		return status;

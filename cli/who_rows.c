@@ -44,7 +44,7 @@ static void row_json(FILE *out, const struct who_question *q, const struct who_r
 	}
 	customer_print(out, &source->customers, &r->customer);
 	who_print_source(out, source);
-	fputc('}', out);
+	fprintf(out, "%s}", q->fields ? q->fields : "");
 }
 
 #define ROW WHO_ROW
@@ -136,36 +136,34 @@ int who_row(struct who_source *source, const struct who_question *q, struct writ
 
 void who_row_question(const struct who_question *q, struct writer *w)
 {
-	char addr[ADDR_TEXT], when[TIME_TEXT], text[160];
+	char addr[ADDR_TEXT], when[TIME_TEXT], endpoint[ADDR_TEXT + 8];
+	_cleanup_free_ char *json = NULL;
 
 	addr_format(q->out.addr, addr);
 	time_format(q->t, when);
-	if (w->json)
-		snprintf(text, sizeof(text),
-			 "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u}", q->line, when,
-			 addr, q->out.port);
-	else
-		snprintf(text, sizeof(text), "%s:%u", addr, q->out.port);
-	if (w->json)
-		writer_stream_row(w, NULL, text, NULL);
-	else
-		writer_line(w, ROW "line %" PRIu64, when, text, "-", q->line);
+	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr, q->out.port);
+	if (!w->json)
+		writer_line(w, ROW "line %" PRIu64, when, endpoint, "-", q->line);
+	else if (asprintf(&json, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u%s}",
+			  q->line, when, addr, q->out.port, q->fields ? q->fields : "") >= 0)
+		writer_stream_row(w, NULL, json, NULL);
 }
 
-void who_row_malformed(struct writer *w, uint64_t line, const char *code, const char *text)
+void who_row_malformed(struct writer *w, const struct who_question *q, const char *code, const char *text)
 {
 	_cleanup_free_ char *json = NULL;
 	size_t size;
 	FILE *out = w->json ? open_memstream(&json, &size) : NULL;
 
 	if (!w->json)
-		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", line, text);
+		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", q->line, text);
 	if (!out)
 		return;
-	fprintf(out, "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"code\":\"%s\",\"error\":", line,
+	fprintf(out,
+		"{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"code\":\"%s\",\"error\":", q->line,
 		code);
 	text_json_string(out, text);
-	fputc('}', out);
+	fprintf(out, "%s}", q->fields ? q->fields : "");
 	if (!fclose(out))
 		writer_stream_row(w, NULL, json, NULL);
 }
@@ -178,9 +176,9 @@ int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t
 	if (read_question(text, size, &q, &portless))
 		return who_row(source, &q, w, NULL);
 	if (portless)
-		who_row_malformed(w, line, "no-port", "has no port: who ADDR --at TIME lists who may have had it");
+		who_row_malformed(w, &q, "no-port", "has no port: who ADDR --at TIME lists who may have had it");
 	else
-		who_row_malformed(w, line, "form", "is no TIME ADDR:PORT");
+		who_row_malformed(w, &q, "form", "is no TIME ADDR:PORT");
 	return EXIT_USAGE;
 }
 

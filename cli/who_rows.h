@@ -11,6 +11,7 @@ struct who_question {
 	uint64_t line; /* line number in the input */
 	int64_t t;
 	struct endpoint out;
+	const char *fields; /* more members of its object in JSON, each after a comma; NULL: none */
 };
 
 /* Begins and ends a list of rows. */
@@ -24,8 +25,9 @@ int who_row(struct who_source *source, const struct who_question *q, struct writ
 /* A row for a question that is not asked. */
 void who_row_question(const struct who_question *q, struct writer *w);
 
-/* A row for a line that is no question, with the reason as a word and as a text. */
-void who_row_malformed(struct writer *w, uint64_t line, const char *code, const char *text);
+/* A row for what is no question, of which only the line and the fields are used, with the reason as a word and as a
+ * text. */
+void who_row_malformed(struct writer *w, const struct who_question *q, const char *code, const char *text);
 
 /* Answers one line of input, TIME ADDR:PORT. Returns an exit status: EXIT_USAGE if it is malformed. */
 int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w);

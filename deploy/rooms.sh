@@ -20,8 +20,9 @@ proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
 import     import import_prove
 history    history_by history_claims history_index history_read history_record history_who
-leases     accounting accounting_servers complaint lease_append lease_days lease_erase lease_evidence lease_files lease_import
-           lease_line
+leases     accounting accounting_servers lease_append lease_days lease_erase lease_evidence lease_files lease_import
+           lease_line zone
+complaints complaint
 traffic    traffic
 planner    planner plan_file
 host       accounts hand_over mapped_file memory netlink paths raw_send ring_reader service_manager stacking
@@ -150,8 +151,8 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/* | plan/* | import/* | history/* | leases/* | traffic/* | planner/* | config/config.h) ;;
-        */*) complain "$at: the command line includes base, proto, plan, import, history, leases, traffic, planner and config.h alone, not \"$header\"" ;;
+        base/* | proto/* | plan/* | import/* | history/* | leases/* | complaints/* | traffic/* | planner/* | config/config.h) ;;
+        */*) complain "$at: the command line includes base, proto, plan, import, history, leases, complaints, traffic, planner and config.h alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }

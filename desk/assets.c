@@ -8,16 +8,18 @@
 #include "api.h"
 #include "pages.h"
 
-#define FILES(X)                                                   \
-	X(page, "page.html", "text/html; charset=utf-8")           \
-	X(icon, "icon.svg", "image/svg+xml")                       \
-	X(script, "desk.js", "text/javascript; charset=utf-8")     \
-	X(dom, "dom.js", "text/javascript; charset=utf-8")         \
-	X(plot, "plot.js", "text/javascript; charset=utf-8")       \
-	X(lookup, "lookup.js", "text/javascript; charset=utf-8")   \
-	X(state, "state.js", "text/javascript; charset=utf-8")     \
-	X(cells, "cells.js", "text/javascript; charset=utf-8")     \
-	X(history, "history.js", "text/javascript; charset=utf-8") \
+#define FILES(X)                                                     \
+	X(page, "page.html", "text/html; charset=utf-8")             \
+	X(icon, "icon.svg", "image/svg+xml")                         \
+	X(script, "desk.js", "text/javascript; charset=utf-8")       \
+	X(dom, "dom.js", "text/javascript; charset=utf-8")           \
+	X(plot, "plot.js", "text/javascript; charset=utf-8")         \
+	X(lookup, "lookup.js", "text/javascript; charset=utf-8")     \
+	X(places, "places.js", "text/javascript; charset=utf-8")     \
+	X(state, "state.js", "text/javascript; charset=utf-8")       \
+	X(cells, "cells.js", "text/javascript; charset=utf-8")       \
+	X(history, "history.js", "text/javascript; charset=utf-8")   \
+	X(customer, "customer.js", "text/javascript; charset=utf-8") \
 	X(subscriber, "subscriber.js", "text/javascript; charset=utf-8")
 
 #define INCLUDE(id, path)                                                                                 \

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "state_dir.h"
+
 static void add(struct ask *ask, const char *option, const struct lookup *l, enum param which)
 {
 	ask_add_option(ask, option, l->value[which]);
@@ -62,6 +64,8 @@ unsigned lookup_questions(const struct lookup *l, struct call *call)
 	struct ask ask = { .words = { "request", "-", "--questions" }, .n = 3, .input = &call->body };
 
 	add(&ask, "--zone", l, PARAM_ZONE);
+	/* So that it knows which addresses are of this gateway. */
+	ask_add_option(&ask, "--state-dir", state_dir_known(call->at, call->dir));
 	return call_ask(call, &ask);
 }
 
@@ -99,7 +103,7 @@ unsigned lookup_customer(const struct lookup *l, struct call *call)
 
 	add(&ask, "--from", l, PARAM_FROM);
 	add(&ask, "--to", l, PARAM_TO);
-	ask_add_option(&ask, "--tenant", call->rights.seen.n ? call->rights.seen.name[0] : NULL);
+	ask_add_option(&ask, "--tenant", call->rights.seen.n == 1 ? call->rights.seen.name[0] : NULL);
 	add_look(&ask, l, call);
 	/* Whatever it begins with, it is no option. */
 	ask_add(&ask, "--");

@@ -64,6 +64,18 @@ static unsigned answer_who(struct call *call)
 	return lookup_who(&(struct lookup){ .list = true }, call);
 }
 
+static unsigned answer_customer(struct call *call)
+{
+	struct params p = {};
+	struct lookup l = {};
+
+	if (params_add(&p, P(CUSTOMER), "customer", call->body.data, call->body.size, NULL))
+		return malformed(call, "a body is needed: a name, a circuit or a MAC of up to 255 octets");
+	l.value[PARAM_CUSTOMER] = param(&p, PARAM_CUSTOMER);
+	log_audit("%s asks what customer %s had", call->whom, l.value[PARAM_CUSTOMER]);
+	return lookup_customer(&l, call);
+}
+
 static unsigned answer_evidence(struct call *call)
 {
 	struct form_evidence form;
@@ -104,12 +116,14 @@ static unsigned answer_history(struct call *call)
 static const struct route routes[] = {
 	{ "/", .page = true },
 	{ "/lookup", .right = RIGHT_LOOKUP, .page = true },
+	{ "/customer", .right = RIGHT_LOOKUP, .page = true },
 	{ "/history", .right = RIGHT_HISTORY, .page = true },
 	{ "/state", .right = RIGHT_STATE, .page = true },
 	{ "/subscriber/", REST_SUBSCRIBER, RIGHT_PERSONS, .page = true },
 	{ "/api/me", .answer = answer_me },
 	{ "/api/questions", .right = RIGHT_LOOKUP, .answer = answer_questions, .post = true },
 	{ "/api/who", .right = RIGHT_LOOKUP, .answer = answer_who, .post = true },
+	{ "/api/customer", .right = RIGHT_LOOKUP, .answer = answer_customer, .post = true },
 	{ "/api/evidence", .right = RIGHT_LOOKUP, .answer = answer_evidence, .post = true },
 	{ "/api/history", .right = RIGHT_HISTORY, .answer = answer_history },
 	{ "/api/samples", .right = RIGHT_STATE, .answer = answer_samples },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Look up: a complaint is pasted, its questions are shown, and asked once they are confirmed.
-import { api, count, fetchFile, h, quoted, save, section, table, when } from "./dom.js";
+import { api, busy, count, fetchFile, h, moveTo, quoted, save, say, section, table, when } from "./dom.js";
+import { markedText, noticeText } from "./places.js";
 
 const SHOWN = 500, AT_ONCE = 100000;
 const REASONS = { "no-subscriber": "no subscriber", "no-record": "no record" };
@@ -29,7 +30,7 @@ function inside(row, me) {
 	if (!row.in_addr)
 		return h("span", { class: "warn" }, REASONS[row.reason] ?? row.reason ?? "no answer");
 	const tenant = row.tenant ? `/${row.tenant}` : "", name = row.tenant ? `${row.in_addr} of ${row.tenant}` : row.in_addr;
-	return me.state ? h("a", { href: `/subscriber/${row.in_addr}${tenant}` }, name) : h("b", {}, name);
+	return me.subscribers ? h("a", { href: `/subscriber/${row.in_addr}${tenant}` }, name) : h("b", {}, name);
 }
 
 function person(customer) {
@@ -53,7 +54,7 @@ function whyNone(row) {
 }
 
 // The customer, or why none is certain and who it may have been.
-function customer(row) {
+export function customer(row) {
 	if (row.customer)
 		return person(row.customer);
 	if (!row.in_addr || !("customer" in row))
@@ -101,8 +102,10 @@ function held(row) {
 function evidenceButton(row, suffix, { tell }) {
 	const button = h("button", { type: "button", class: "evidence", onclick: () => busy(button, async () => {
 		const field = document.getElementById("case");
-		if (field.reportValidity())
-			await fetchFile("evidence", `${field.value}${suffix} ${row.time} ${row.out_addr}:${row.out_port}`, `${field.value}${suffix}.tar`);
+		if (!field.reportValidity())
+			return;
+		await fetchFile("evidence", `${field.value}${suffix} ${row.time} ${row.out_addr}:${row.out_port}`, `${field.value}${suffix}.tar`);
+		say(`The evidence ${field.value}${suffix}.tar was downloaded.`);
 	}, tell) }, "Evidence");
 	return button;
 }
@@ -140,12 +143,12 @@ function verdict(rows) {
 	const found = rows.filter((row) => row.in_addr).length, named = rows.filter((row) => row.customer).length;
 	const text = `${count(found)} of ${count(rows.length)} found`;
 	return rows.some((row) => "customer" in row) ? `${text}, with ${named === 1 ? "a customer" : `${count(named)} customers`}.`
-		: `${text}. Customers are not named: there are no leases (detnatctl leases import).`;
+		: `${text}. Customers are not named, as the desk has no records of who had which address; your operators can add them.`;
 }
 
 function showAnswers(place, rows, context) {
 	place.replaceChildren(section("Answers",
-		h("p", { role: "status" }, verdict(rows)), caseField(),
+		h("p", {}, verdict(rows)), caseField(),
 		table("Answers", ["Time (UTC)", "Outside", "Customer", "Inside", "Since", "Notes", "Evidence"], answerRows(rows, context)),
 		more(rows.length, "are in the downloads."),
 		h("p", { class: "buttons" },
@@ -154,46 +157,52 @@ function showAnswers(place, rows, context) {
 				"Download as JSON"),
 			h("button", { type: "button", onclick: () => print() }, "Print"))));
 	place.scrollIntoView({ block: "nearest" });
-}
-
-async function busy(button, work, tell) {
-	button.disabled = true;
-	try {
-		tell(null);
-		await work();
-	} catch (error) {
-		tell(error);
-	}
-	button.disabled = false;
+	moveTo(place.querySelector("h2"));
+	say(verdict(rows));
 }
 
 function questionsOf(rows) {
-	const all = rows.filter((row) => row.time);
-	return { questions: all.slice(0, AT_ONCE), left: Math.max(0, all.length - AT_ONCE), problems: rows.filter((row) => !row.time) };
+	const all = rows.filter((row) => row.time), others = rows.filter((row) => !row.time);
+	return { questions: all.slice(0, AT_ONCE), left: Math.max(0, all.length - AT_ONCE),
+		problems: others.filter((row) => row.reason !== "not-read"), notices: others.filter((row) => row.reason === "not-read") };
 }
 
 // The page has a field for what detnatctl has an option for.
 const PROBLEMS = { "no-zone": "the time has no zone: choose its zone above" };
 const problem = (row) => PROBLEMS[row.code] ?? row.error;
 
-function showQuestions(place, rows, answers, context) {
-	const { questions, left, problems } = questionsOf(rows), n = questions.length;
+// What the text may mean, of which a person chooses one.
+function choice(row, answers, context) {
+	const asked = (row.candidates ?? []).filter((candidate) => candidate.time);
+	return asked.length ? h("span", { class: "buttons" }, asked.map((candidate) => {
+		const button = h("button", { type: "button", class: "choice", onclick: () => busy(button, async () =>
+			showAnswers(answers, await api("who", `${candidate.time} ${candidate.out_addr}:${candidate.out_port}`), context), context.tell) },
+		`Ask ${candidate.out_addr}:${candidate.out_port} at ${when(candidate.time)}`);
+		return button;
+	})) : null;
+}
+
+function showQuestions(place, text, rows, answers, context) {
+	const { questions, left, problems, notices } = questionsOf(rows), n = questions.length;
 	const lines = questions.map((q) => `${q.time} ${q.out_addr}:${q.out_port}`).join("\n");
 	const ask = h("button", { type: "button", class: "main", id: "ask", onclick: () => busy(ask, async () =>
 		showAnswers(answers, await api("who", lines), context), context.tell) },
 	n === 1 ? "Ask this question" : `Ask these ${count(n)} questions`);
 	answers.replaceChildren();
 	place.replaceChildren(section("Questions",
-		n ? null : h("p", { role: "status", class: "warn" }, "No question was found. One needs an address, a port, and a time with a zone."),
+		n ? null : h("p", { class: "warn" }, "No question was found. One needs an address, a port, and a time with a zone."),
 		n ? table("Questions", ["Line", "Time (UTC)", "Outside address and port"],
 			questions.slice(0, SHOWN).map((q) => [count(q.line), when(q.time), `${q.out_addr}:${q.out_port}`]), [0]) : null,
 		more(n, "will be asked, too."),
 		left ? h("p", { class: "warn" }, `${count(left)} more than can be asked at once; ask them in another go.`) : null,
-		problems.length ? table("Lines that cannot be asked", ["Line", "Problem"],
-			problems.slice(0, SHOWN).map((p) => [count(p.line), problem(p)]), [0]) : null,
-		n ? h("p", { class: "buttons" }, ask) : null));
+		problems.length ? table("Lines that cannot be asked", ["Line", "Problem", "Or choose what is meant"],
+			problems.slice(0, SHOWN).map((p) => [count(p.line), problem(p), choice(p, answers, context)]), [0]) : null,
+		notices.length ? table("What was not read", ["Line", "Not read"], notices.map((p) => [count(p.line), noticeText(p)]), [0]) : null,
+		n ? h("p", { class: "buttons" }, ask) : null,
+		markedText(text, rows)));
+	say(n === 1 ? "One question was found." : `${count(n)} questions were found.`);
 	const zone = document.getElementById("zone");
-	(n ? ask : problems.some((p) => p.code === "no-zone") ? zone : document.getElementById("complaint")).focus();
+	(n ? ask : place.querySelector(".choice") ?? (problems.some((p) => p.code === "no-zone") ? zone : document.getElementById("complaint"))).focus();
 }
 
 function zoneField() {
@@ -235,7 +244,7 @@ function form(find) {
 export function show(main, context) {
 	const questions = h("div"), answers = h("div");
 	const find = (text, zone, button) => busy(button, async () =>
-		showQuestions(questions, await api(`questions${zone ? `?zone=${encodeURIComponent(zone)}` : ""}`, text), answers, context), context.tell);
+		showQuestions(questions, text, await api(`questions${zone ? `?zone=${encodeURIComponent(zone)}` : ""}`, text), answers, context), context.tell);
 	main.replaceChildren(h("h1", {}, "Who was it?"), form(find), questions, answers);
 	document.getElementById("complaint").focus();
 	return {};

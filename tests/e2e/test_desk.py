@@ -24,7 +24,7 @@ from test_leases import lease_file, session_of
 
 HOSTILE = "<img src=x onerror=alert(1)>\"' --x"
 
-PAGES = ("/", "/lookup", "/history", "/state", "/subscriber/10.0.0.2")
+PAGES = ("/", "/lookup", "/customer", "/history", "/state", "/subscriber/10.0.0.2")
 STATE = ("/api/status", "/api/stats", "/api/mappings", "/api/pools", "/api/pools/1.1.1.0/30", "/api/interfaces", "/api/peers",
          "/api/samples", "/api/subscriber/10.0.0.2", "/api/explain/10.0.0.2")
 LOOKUP = ("/api/me", "/api/history")
@@ -41,7 +41,7 @@ def desk(running_lab, run_directory):
 
 def files(desk, page):
     """The paths that the page and its modules name."""
-    views = {f"/static/{view}.js" for view in ("lookup", "state", "history", "subscriber")}
+    views = {f"/static/{view}.js" for view in ("lookup", "customer", "state", "history", "subscriber")}
     found, left = set(), views | set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
     while left:
         path = left.pop()
@@ -94,7 +94,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_weighs_little(desk):
     page = desk.ask("/").body.decode()
     paths = files(desk, page)
     bodies = [desk.ask(path) for path in paths]
-    assert all(b.status == 200 for b in bodies) and len(paths) == 9, paths
+    assert all(b.status == 200 for b in bodies) and len(paths) == 11, paths
     everything = page + "".join(b.body.decode() for b in bodies)
     assert not re.search(r"<script(?![^>]*src=)|\son[a-z]+=\"|style=|innerHTML|document\.write|\beval\(", everything)
     assert set(re.findall(r"https?://[^\"'\s`]+", everything)) == {"http://www.w3.org/2000/svg"}
@@ -152,15 +152,21 @@ one of your users attacked us from 1.1.1.1:1276 at 2999-01-31T14:05:00+01:00, pl
 <b>2026-01-31 14:05:00</b> 1.1.1.1:1276 has no zone
 <script>alert(1)</script> 1.1.1.1:99999 is no port; 1.1.1.1:1277 without a time
 Jan: [1.1.1.0:1030] (2999-01-31 13:05:01.123 UTC)
-2999-02-31T00:00:00Z 1.1.1.0:1030
+2999-02-31T00:00:00Z 1.1.1.0:1031
 """
+
+
+def places(line, *columns):
+    """Of address, port and time, with column and length each, in one line."""
+    return {name: {"line": line, "column": column, "length": length}
+            for name, column, length in zip(("addr", "port", "time"), columns[::2], columns[1::2])}
 
 
 def test_a_complaint_becomes_questions(desk):
     rows = desk.post("/api/questions", MAIL, user="lea").json()
     assert [row for row in rows if "time" in row] == [
-        {"line": 2, "time": "2999-01-31T13:05:00Z", "out_addr": "1.1.1.1", "out_port": 1276},
-        {"line": 5, "time": "2999-01-31T13:05:01Z", "out_addr": "1.1.1.0", "out_port": 1030}]
+        {"line": 2, "time": "2999-01-31T13:05:00Z", "out_addr": "1.1.1.1", "out_port": 1276, "places": places(2, 36, 7, 44, 4, 52, 25)},
+        {"line": 5, "time": "2999-01-31T13:05:01Z", "out_addr": "1.1.1.0", "out_port": 1030, "places": places(5, 7, 7, 15, 4, 22, 27)}]
     assert [(row["line"], row["reason"]) for row in rows if "time" not in row] == [(3, "malformed"), (4, "malformed"), (6, "malformed")]
     assert "no zone" in rows[1]["error"]
 
@@ -262,6 +268,19 @@ def test_evidence_is_an_archive_that_proves_itself(leasing, running_lab):
     assert query["answer"] == hashlib.sha256((case / "answer.json").read_bytes()).hexdigest()
     assert "lea takes evidence about 1.1.1.1:1276" in desk.log.read_text()
     assert not list(running_lab.agent.state.glob("queries-*")), "the history's directory is only read"
+
+
+def test_a_customer_is_found_by_name(leasing):
+    desk, leases, queries = leasing
+    lease_file(leases, *session_of("--erase", circuit="ge-0/0/1"))
+    for text in ("--erase", "ge-0/0/1"):
+        rows = desk.post("/api/customer", text, user="lea").json()
+        assert rows and {row["in_addr"] for row in rows} == {"10.0.16.16"}
+    assert desk.post("/api/customer", "nobody", user="lea").json() == []
+    for text in ("", "a\nb", "a" * 256, b"\xff"):
+        assert desk.post("/api/customer", text, user="lea").status == 400
+    assert 'lea asks what customer --erase had' in desk.log.read_text()
+    assert desk.ask("/api/customer", "lea").status == 405 and desk.post("/api/customer", "x", user="watch").status == 403
 
 
 @pytest.mark.parametrize("body", ["", "case-1", "case-1 2026-01-31T14:05:00 1.1.1.1:1276", "../x 2026-01-31T14:05:00Z 1.1.1.1:1276",

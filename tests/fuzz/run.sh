@@ -10,6 +10,7 @@ run() {
 	cp deploy/detnat.json "$fuzzer.corpus/"
 	[ ! -d "tests/fuzz/corpus/$name" ] || cp "tests/fuzz/corpus/$name"/* "$fuzzer.corpus/"
 	[ "$name" != import ] || cp tests/import/* "$fuzzer.corpus/"
+	[ "$name" != complaint ] || cp tests/complaints/[0-9]* "$fuzzer.corpus/"
 	if ! nice -n 19 "$fuzzer" -max_total_time="$SECONDS_EACH" -print_final_stats=1 -artifact_prefix="$BUILD/fuzz/" \
 		"$fuzzer.corpus" >"$fuzzer.log" 2>&1; then
 		tail -n 40 "$fuzzer.log"

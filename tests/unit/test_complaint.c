@@ -7,7 +7,7 @@
 
 #include "base/base.h"
 #include "base/timestamp.h"
-#include "leases/complaint.h"
+#include "complaints/complaint.h"
 
 /* "2026-01-31T13:05:00Z 203.0.113.36:5100;" for each question, "refused;" for those that are none. */
 static int note(void *arg, const struct complaint *c)
@@ -21,19 +21,25 @@ static int note(void *arg, const struct complaint *c)
 	return 0;
 }
 
-static char *questions(const char *text, const char *zone_text)
+/* In octets, as a program of mail may store a text. */
+static char *questions_of(const void *octets, size_t size, const char *zone_text)
 {
 	struct zone zone = { 0 };
-	char *found = NULL, *copy = strdup(text);
-	size_t size;
-	FILE *out = open_memstream(&found, &size);
+	char *found = NULL;
+	size_t found_size;
+	FILE *out = open_memstream(&found, &found_size);
+	const struct complaint_reader reader = { .zone = &zone, .take = note, .arg = out };
 
 	if (zone_text)
 		cr_assert_eq(zone_parse(zone_text, &zone, NULL), 0);
-	cr_expect_eq(complaint_read(copy, strlen(copy), &zone, note, out), 0);
+	cr_expect_eq(complaint_read(octets, size, &reader), 0);
 	fclose(out);
-	free(copy);
 	return found;
+}
+
+static char *questions(const char *text, const char *zone_text)
+{
+	return questions_of(text, strlen(text), zone_text);
 }
 
 #define ONE "2026-01-31T13:05:00Z 203.0.113.36:5100;"
@@ -107,7 +113,7 @@ static const struct {
 	  "2026-01-31 08:05:00 GMT-0500 203.0.113.36:5100\n2026-01-31 14:05:00 UTC+1 203.0.113.36:5100\n"
 	  "2026-01-31 08:05:00 (GMT-5) 203.0.113.36:5100\nSat Jan 31 2026 14:05:00 GMT+0100 (CET) 203.0.113.36:5100\n"
 	  "2026-01-31 14:05:00 GMT +0100 203.0.113.36:5100\n",
-	  NULL, ONE ONE ONE ONE ONE },
+	  NULL, ONE },
 	{ "an offset that cannot be is refused",
 	  "2026-01-31 08:05:00 UTC+25 203.0.113.36:5100\n2026-01-31 08:05:00 GMT-5.5 203.0.113.36:5100\n", "UTC",
 	  "refused;refused;" },
@@ -121,7 +127,7 @@ static const struct {
 	{ "hours of half a day",
 	  "2026-01-31 1:05:00 PM UTC 203.0.113.36:5100\n01/31/2026 8:05 AM EST 203.0.113.36:5100\n"
 	  "2026-01-31 13:05:00 PM UTC 203.0.113.36:5100\n",
-	  NULL, ONE ONE "2026-01-31T13:05:00Z 203.0.113.36:5100;" },
+	  NULL, ONE },
 	{ "a date whose month cannot be told is refused", "02/01/2026 13:05:00 UTC 203.0.113.36:5100\n", NULL,
 	  "refused;" },
 	{ "the edges of daylight saving with their zones",
@@ -140,7 +146,7 @@ static const struct {
 	  "Dear sirs,\n\nip,port,time\n203.0.113.36,5100,2026-01-31 13:05:00 UTC\n\nRegards, Bob\n", NULL, ONE },
 	{ "addresses of IPv4 within IPv6",
 	  "2026-01-31T13:05:00Z ::ffff:203.0.113.36 port 5100\n2026-01-31T13:05:00Z [::ffff:203.0.113.36]:5100\n", NULL,
-	  ONE ONE },
+	  ONE },
 	{ "addresses of IPv4 within IPv6 in a table", "ip,port,time\n::ffff:203.0.113.36,5100,2026-01-31T13:05:00Z\n",
 	  NULL, ONE },
 	{ "ports out of range are refused",
@@ -210,22 +216,6 @@ Test(complaint, each_form_gives_its_questions)
 	}
 }
 
-/* In octets, as a program of mail may store a text. */
-static char *questions_of(const void *octets, size_t size)
-{
-	struct zone zone = { 0 };
-	char *found = NULL, *copy = malloc(size + 1);
-	size_t found_size;
-	FILE *out = open_memstream(&found, &found_size);
-
-	memcpy(copy, octets, size);
-	copy[size] = '\0';
-	cr_expect_eq(complaint_read(copy, size, &zone, note, out), 0);
-	fclose(out);
-	free(copy);
-	return found;
-}
-
 Test(complaint, texts_of_sixteen_bits_are_read_in_both_orders)
 {
 	static const char text[] = "2026-01-31T13:05:00Z 203.0.113.36:5100\n";
@@ -236,13 +226,13 @@ Test(complaint, texts_of_sixteen_bits_are_read_in_both_orders)
 		memcpy(wide, big ? "\xfe\xff" : "\xff\xfe", 2);
 		for (size_t i = 0; i < sizeof(text) - 1; i++)
 			wide[2 + 2 * i + big] = text[i];
-		found = questions_of(wide, sizeof(wide));
+		found = questions_of(wide, sizeof(wide), NULL);
 		cr_expect_str_eq(found, ONE);
 		free(found);
 	}
 }
 
-Test(complaint, ten_megabytes_of_hostile_mail_end)
+Test(complaint, hostile_mail_takes_its_length)
 {
 	static const struct {
 		const char *begin, *piece;
@@ -260,7 +250,7 @@ Test(complaint, ten_megabytes_of_hostile_mail_end)
 		{ "", "port destination" },
 		{ "", "1.2.3.4 " },
 	};
-	size_t size = 10U << 20;
+	size_t size = 1U << 20;
 
 	for (size_t i = 0; i < ARRAY_SIZE(mails); i++) {
 		size_t n = strlen(mails[i].begin), piece = strlen(mails[i].piece);
@@ -269,7 +259,7 @@ Test(complaint, ten_megabytes_of_hostile_mail_end)
 		memcpy(text, mails[i].begin, n);
 		for (size_t k = n; k < size; k++)
 			text[k] = mails[i].piece[(k - n) % piece];
-		found = questions_of(text, size);
+		found = questions_of(text, size, NULL);
 		cr_expect_not(strstr(found, "Z "), "%s", mails[i].piece);
 		free(found);
 		free(text);

@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/timestamp.h"
-#include "leases/complaint.h"
+#include "complaints/complaint.h"
 #include "leases/lease_import.h"
 #include "listed.h"
 
@@ -42,11 +42,9 @@ static int note_complaint(void *arg, const struct complaint *c)
 static void print_complaint(FILE *out, const char *name, const char *text, size_t size)
 {
 	struct zone zone = zone_of(name);
-	char *copy = strdup(text);
-	int r = complaint_read(copy, size, &zone, note_complaint, out);
+	const struct complaint_reader reader = { .zone = &zone, .take = note_complaint, .arg = out };
 
-	fprintf(out, "%d\n", r);
-	free(copy);
+	fprintf(out, "%d\n", complaint_read(text, size, &reader));
 }
 
 Test(complaint, questions_and_refusals_are_as_recorded)

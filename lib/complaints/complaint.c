@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "complaints/complaint.h"
+
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "complaints/complaint_private.h"
+
+const char *complaint_fault_word(enum complaint_fault fault)
+{
+	static const char *const words[] = {
+#define X(constant, word) [constant] = (word),
+		COMPLAINT_FAULTS(X)
+#undef X
+	};
+
+	return words[fault];
+}
+
+const char *complaint_notice_word(enum complaint_notice_code code)
+{
+	static const char *const words[] = {
+#define X(constant, word) [constant] = (word),
+		COMPLAINT_NOTICES(X)
+#undef X
+	};
+
+	return words[code];
+}
+
+int complaint_read(const char *text, size_t size, const struct complaint_reader *reader)
+{
+	struct reading x = { .reader = reader, .addr = NONE };
+	int r = complaint_decode(&x, text, size);
+
+	if (!r) {
+		complaint_text(&x);
+		if (!x.error)
+			complaint_sides(&x);
+		complaint_tie(&x);
+		r = x.error ? x.error : complaint_give(&x);
+	}
+	octets_free(&x.whole);
+	free(x.landmarks);
+	free(x.text);
+	free(x.from);
+	free(x.parts);
+	free(x.items);
+	free(x.stamps);
+	free(x.scopes);
+	return r;
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a text says of its times in other places.
+ *
+ * Year. A day without one has the year that the same day has elsewhere, if that is one.
+ * Order. Of 03/04/2026 the day is first if the text says so in words ("dd/mm"), if another date with slashes shows it
+ * (25/06/2026), if one of the two days is named in words, or if the other had not come when the mail was sent. Two that
+ * contradict each other say nothing.
+ * Zone. A time without one has that of the same time elsewhere, unless it is of a row or an object; else that which a
+ * scope around it names.
+ */
+#include "complaints/complaint_elsewhere.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+
+/* A time as a clock shows it, and the zone it is said to be of. */
+struct wall_zone {
+	int64_t wall;
+	uint32_t stamp;
+};
+
+static int64_t wall_of(const struct stamp *s)
+{
+	int64_t day = (s->year * 12 + s->month) * 31 + s->day;
+
+	return ((day * 24 + s->hour) * 60 + s->minute) * 60 + s->second;
+}
+
+/* Which comes first as words say it. "yyyy-mm-dd" says nothing about other dates. */
+static enum day_order order_in_words(const char *text)
+{
+	static const struct {
+		const char *text;
+		enum day_order is;
+	} words[] = {
+		{ "dd/mm", ORDER_DAY_FIRST },	    { "tt/mm", ORDER_DAY_FIRST },
+		{ "jj/mm", ORDER_DAY_FIRST },	    { "gg/mm", ORDER_DAY_FIRST },
+		{ "dd-mm", ORDER_DAY_FIRST },	    { "dd.mm", ORDER_DAY_FIRST },
+		{ "day/month", ORDER_DAY_FIRST },   { "day first", ORDER_DAY_FIRST },
+		{ "mm/dd", ORDER_MONTH_FIRST },	    { "mm-dd", ORDER_MONTH_FIRST },
+		{ "month/day", ORDER_MONTH_FIRST }, { "month first", ORDER_MONTH_FIRST },
+	};
+	unsigned order = ORDER_UNKNOWN;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		const char *at = strcasestr(text, words[i].text);
+
+		if (at && (at < text + 3 || (at[-1] != '-' && at[-1] != '/')))
+			order |= words[i].is;
+	}
+	return order;
+}
+
+/* Which comes first in a date with slashes that has one meaning, and in no other. */
+static enum day_order order_in_date(const struct reading *x, const struct item *i, const struct stamp *s)
+{
+	const char *at = x->text + i->at;
+	size_t digits = strspn(at, "0123456789");
+	int first = atoi(at);
+
+	if (!s->date || s->exact || s->either || !digits || digits > 2 || at[digits] != '/' || s->day == s->month)
+		return ORDER_UNKNOWN;
+	return first == s->day ? ORDER_DAY_FIRST : first == s->month ? ORDER_MONTH_FIRST : ORDER_UNKNOWN;
+}
+
+static void note_day(struct elsewhere *e, int year, int month, int day)
+{
+	int16_t *known = &e->years[month - 1][day - 1];
+
+	if (year)
+		*known = (int16_t)(*known && *known != year ? -1 : year);
+}
+
+static void note(struct elsewhere *e, uint32_t number, const struct stamp *s)
+{
+	if (!s->date || s->exact)
+		return;
+	note_day(e, s->year, s->month, s->day);
+	if (s->either)
+		note_day(e, s->year, s->day, s->month);
+	else
+		e->plain[s->month - 1][s->day - 1] = true;
+	if (s->clock && claim_given(&s->zone))
+		e->zones[e->n_zones++] = (struct wall_zone){ wall_of(s), number };
+}
+
+static int by_wall(const void *a, const void *b)
+{
+	const struct wall_zone *one = a, *two = b;
+
+	return one->wall != two->wall ? (one->wall < two->wall ? -1 : 1)
+				      : (one->stamp > two->stamp) - (one->stamp < two->stamp);
+}
+
+int elsewhere_survey(struct elsewhere *e, const struct reading *x)
+{
+	unsigned shown = ORDER_UNKNOWN;
+
+	*e = (struct elsewhere){ .x = x, .zones = calloc(x->n_stamps + 1, sizeof(*e->zones)) };
+	if (!e->zones)
+		return -ENOMEM;
+	for (size_t i = 0; i < x->n_stamps; i++)
+		note(e, (uint32_t)i, &x->stamps[i]);
+	for (size_t i = 0; i < x->n_items; i++)
+		if (x->items[i].kind == ITEM_TIME)
+			shown |= order_in_date(x, &x->items[i], &x->stamps[x->items[i].stamp]);
+	e->order = shown == ORDER_UNKNOWN || shown == ORDER_BOTH ? order_in_words(x->text) : shown;
+	qsort(e->zones, e->n_zones, sizeof(*e->zones), by_wall);
+	return 0;
+}
+
+void elsewhere_free(struct elsewhere *e)
+{
+	free(e->zones);
+}
+
+int elsewhere_year(const struct elsewhere *e, const struct stamp *s)
+{
+	int year = e->years[s->month - 1][s->day - 1];
+
+	return year > 0 ? year : 0;
+}
+
+/* What comes after the complaint has not happened; a mail may be sent a day before by another clock. */
+static bool had_come(const struct stamp *sent, int year, int month, int day)
+{
+	return (year * 12 + month) * 31 + day <= (sent->year * 12 + sent->month) * 31 + sent->day + 1;
+}
+
+bool elsewhere_settle(const struct elsewhere *e, struct stamp *s)
+{
+	bool as_read = e->plain[s->month - 1][s->day - 1], exchanged = e->plain[s->day - 1][s->month - 1];
+	const struct stamp *sent = &e->x->sent;
+	enum day_order order = e->order == ORDER_BOTH ? ORDER_UNKNOWN : e->order;
+	int8_t day = s->day;
+
+	if (!order && as_read != exchanged)
+		order = as_read ? ORDER_DAY_FIRST : ORDER_MONTH_FIRST;
+	if (!order && sent->date) {
+		as_read = had_come(sent, s->year, s->month, s->day);
+		exchanged = had_come(sent, s->year, s->day, s->month);
+		if (as_read != exchanged)
+			order = as_read ? ORDER_DAY_FIRST : ORDER_MONTH_FIRST;
+	}
+	if (order == ORDER_MONTH_FIRST) {
+		s->day = s->month;
+		s->month = day;
+	}
+	s->either = !order;
+	return order != ORDER_UNKNOWN;
+}
+
+/* The first of the times that a clock shows so. */
+static size_t first_of(const struct elsewhere *e, int64_t wall)
+{
+	size_t low = 0, high = e->n_zones;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (e->zones[middle].wall < wall)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct claim elsewhere_zone(const struct elsewhere *e, const struct stamp *s, uint32_t scope)
+{
+	const struct reading *x = e->x;
+	int64_t wall = wall_of(s);
+	struct claim found = { 0 };
+
+	bool record = x->scopes[complaint_record(x, scope)].closed;
+
+	for (size_t i = first_of(e, wall); !record && i < e->n_zones && e->zones[i].wall == wall && !found.clash; i++)
+		claim_add(&found, &x->stamps[e->zones[i].stamp].zone);
+	for (; !claim_given(&found) && scope != NONE; scope = x->scopes[scope].parent)
+		for (unsigned k = 0; k < x->scopes[scope].n_zones; k++)
+			claim_add(&found, &x->stamps[x->items[x->scopes[scope].zones[k]].stamp].zone);
+	return found;
+}

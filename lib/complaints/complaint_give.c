@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Questions from what was tied, in the order of the text.
+ *
+ * The same address, port and second in two places is one question. An address without a port is refused, and so is one
+ * without a time, unless the address with its port, or both with their time, stand in another place of the text. A
+ * record, which has a time of its own, is refused then, too: it is another event.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "complaints/complaint_elsewhere.h"
+
+/* What was given or named: an endpoint at a second, an endpoint at all, an address with a port, one without. */
+#define ANY_TIME  INT64_MAX
+#define WITH_PORT (INT64_MAX - 1)
+#define PORTLESS  (INT64_MAX - 2)
+#define FREE	  INT64_MIN
+
+struct given {
+	uint32_t addr;
+	uint16_t port;
+	int64_t t;
+};
+
+struct giving {
+	struct reading *x;
+	struct elsewhere elsewhere;
+	struct given *known; /* a table of `slots`, a power of 2 */
+	size_t slots;
+	unsigned questions;
+	bool ported;   /* an address has a port */
+	uint8_t proto; /* the only one that is named in the text, or 0 */
+	int order; /* of days and months that could be exchanged, for candidates: 1 as read, 2 the other; 0: the text
+		      says it */
+};
+
+/* Whether something is in the table, and with add, puts it there. */
+static bool known(struct giving *g, uint32_t addr, uint16_t port, int64_t t, bool add)
+{
+	uint64_t hash = ((uint64_t)addr << 16 | port) * 0x9e3779b97f4a7c15U + (uint64_t)t * 0xc2b2ae3d27d4eb4fU;
+	size_t slot = (hash ^ hash >> 32) & (g->slots - 1);
+
+	for (; g->known[slot].t != FREE; slot = (slot + 1) & (g->slots - 1))
+		if (g->known[slot].addr == addr && g->known[slot].port == port && g->known[slot].t == t)
+			return true;
+	if (add)
+		g->known[slot] = (struct given){ addr, port, t };
+	return false;
+}
+
+static struct complaint_place place(const struct giving *g, uint32_t item)
+{
+	const struct item *i = item == NONE ? NULL : &g->x->items[item];
+
+	return i ? complaint_place(g->x, i->at, i->size) : (struct complaint_place){ 0 };
+}
+
+static struct claim claim_of(const struct zone *zone)
+{
+	struct claim c = { 0 };
+
+	if (!zone->given)
+		return c;
+	if (zone->named) {
+		snprintf(c.name, sizeof(c.name), "%.39s", zone->name);
+	} else {
+		c.n = 1;
+		c.minutes[0] = (int16_t)(zone->offset / 60);
+	}
+	return c;
+}
+
+static bool settle(const struct giving *g, struct stamp *s)
+{
+	int8_t day = s->day;
+
+	if (!g->order)
+		return elsewhere_settle(&g->elsewhere, s);
+	s->either = false;
+	s->day = g->order == 2 ? s->month : day;
+	s->month = g->order == 2 ? day : s->month;
+	return true;
+}
+
+/* The second of a time; its fault if it has none. */
+static enum complaint_fault second_of(const struct giving *g, uint32_t item, int64_t *ret, struct error *why)
+{
+	struct stamp s;
+	struct claim zone = { 0 };
+
+	if (item == NONE)
+		return error_set(why, FAULT_NO_TIME, "the text ties no time to it");
+	s = g->x->stamps[g->x->items[item].stamp];
+	if (s.exact)
+		return *ret = s.t, FAULT_NONE;
+	if (!s.date && !s.clock)
+		return error_set(why, FAULT_CUT_OFF, "its time breaks off");
+	if (!s.date)
+		return error_set(why, FAULT_NO_TIME, "its time has no date (tcpdump -tttt prints dates)");
+	if (!s.clock)
+		return error_set(why, FAULT_NO_TIME, "the day alone is given, and no time of it");
+	if (!s.year)
+		s.year = (int16_t)elsewhere_year(&g->elsewhere, &s);
+	if (!s.year)
+		return error_set(why, FAULT_NO_YEAR, "its time has no year, and nothing in the text says it");
+	if (s.either && !settle(g, &s))
+		return error_set(why, FAULT_AMBIGUOUS_DATE,
+				 "%02d/%02d/%04d: the day or the month may be first; write YYYY-MM-DD", s.day, s.month,
+				 s.year);
+	if (!claim_given(&s.zone))
+		zone = elsewhere_zone(&g->elsewhere, &s, g->x->items[item].scope);
+	if (!claim_given(&s.zone) && !claim_given(&zone))
+		zone = claim_of(g->x->reader->zone);
+	if (!claim_given(&s.zone) && !claim_given(&zone))
+		return error_set(why, FAULT_NO_ZONE, "the time has no zone; --zone names it");
+	return stamp_second(&s, &zone, ret, why) ? FAULT_TIME : FAULT_NONE;
+}
+
+static void candidate(const struct giving *g, const struct item *a, uint32_t port, uint32_t time, struct complaint *q)
+{
+	struct complaint_candidate *c = &q->candidates[q->n_candidates++];
+
+	*c = (struct complaint_candidate){ .out = { .addr = a->addr, .port = g->x->items[port].port },
+					   .addr = place(g, (uint32_t)(a - g->x->items)),
+					   .port = place(g, port),
+					   .time = place(g, time) };
+	c->timed = !second_of(g, time, &c->t, NULL);
+}
+
+static void text_of(const struct reading *x, uint32_t item, char ret[static 60])
+{
+	snprintf(ret, 60, "%.*s", (int)(x->items[item].size < 59 ? x->items[item].size : 59),
+		 x->text + x->items[item].at);
+	for (char *p = ret; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+}
+
+/* Of an address of which two ports or two times may be meant, or of two addresses. */
+static void several(const struct giving *g, const struct item *a, struct complaint *q)
+{
+	const struct item *b = a->fault == FAULT_SEVERAL_ADDRESSES ? &g->x->items[a->other] : a;
+	uint32_t one = a->fault == FAULT_SEVERAL_PORTS ? a->port_item
+		       : b == a			       ? a->time_item
+						       : (uint32_t)(a - g->x->items);
+	char first[60], second[60];
+
+	text_of(g->x, one, first);
+	text_of(g->x, a->other, second);
+	q->fault = a->fault;
+	error_set(&q->why, 0, "%s (line %u) or %s (line %u): the text does not say which", first, place(g, one).line,
+		  second, place(g, a->other).line);
+	candidate(g, a, a->port_item, a->time_item, q);
+	candidate(g, b, a->fault == FAULT_SEVERAL_PORTS ? a->other : b->port_item,
+		  a->fault == FAULT_SEVERAL_TIMES ? a->other : a->time_item, q);
+}
+
+/* Both readings of a date whose day and month could be exchanged. */
+static void both_dates(struct giving *g, const struct item *a, struct complaint *q)
+{
+	for (g->order = 1; g->order <= 2; g->order++)
+		candidate(g, a, a->port_item, a->time_item, q);
+	g->order = 0;
+}
+
+static int take(struct giving *g, struct complaint *q)
+{
+	q->good = !q->fault;
+	g->questions++;
+	return g->x->reader->take(g->x->reader->arg, q);
+}
+
+/* Whether an address is of a row or an object, which is another event than what is elsewhere. */
+static bool in_record(const struct reading *x, uint32_t scope)
+{
+	return x->scopes[complaint_record(x, scope)].closed;
+}
+
+static int give_portless(struct giving *g, const struct item *a, struct complaint *q)
+{
+	const struct reading *x = g->x;
+	bool record = a->time_item != NONE && in_record(x, a->scope);
+
+	if (!record && (known(g, a->addr, 0, WITH_PORT, false) || known(g, a->addr, 0, PORTLESS, true)))
+		return 0;
+	/* Which addresses are meant is not known then: those that are said to be, or all if none has a port. */
+	if (!record && !x->reader->ours && a->role != WORD_SOURCE && g->ported)
+		return 0;
+	q->fault = FAULT_NO_PORT;
+	error_set(&q->why, 0, "there is no source port; without it every subscriber of the address is possible");
+	return take(g, q);
+}
+
+static int give_one(struct giving *g, uint32_t number)
+{
+	const struct reading *x = g->x;
+	const struct item *a = &x->items[number];
+	struct complaint q = { .addr = place(g, number), .out.addr = a->addr };
+
+	q.line = q.addr.line;
+	if (a->port_item == NONE)
+		return give_portless(g, a, &q);
+	q.out.port = x->items[a->port_item].port;
+	q.port = place(g, a->port_item);
+	q.time = place(g, a->time_item);
+	q.proto = a->proto_item != NONE ? x->items[a->proto_item].proto : g->proto;
+	if (x->items[a->port_item].cut)
+		q.fault = error_set(&q.why, FAULT_CUT_OFF,
+				    "the record ends behind its source port, which may be cut off");
+	else if (a->fault && a->other != NONE)
+		several(g, a, &q);
+	else if (!q.out.port)
+		q.fault = error_set(&q.why, FAULT_NO_PORT, "port 0 is nobody's");
+	else
+		q.fault = second_of(g, a->time_item, &q.t, &q.why);
+	if (q.fault == FAULT_AMBIGUOUS_DATE && !q.n_candidates)
+		both_dates(g, a, &q);
+	if (a->time_item == NONE && !in_record(x, a->scope) && known(g, a->addr, q.out.port, ANY_TIME, false))
+		return 0;
+	if (!q.fault && known(g, a->addr, q.out.port, q.t, true))
+		return 0;
+	return take(g, &q);
+}
+
+static bool is_asked(const struct reading *x, const struct item *a)
+{
+	return a->kind == ITEM_ADDR && a->role != WORD_TARGET &&
+	       (x->reader->ours ? x->reader->ours(x->reader->arg, a->addr) : !addr_nobodys(a->addr));
+}
+
+static uint8_t only_proto(const struct reading *x)
+{
+	uint8_t proto = 0;
+
+	for (size_t i = 0; i < x->n_items; i++) {
+		if (x->items[i].kind != ITEM_PROTO)
+			continue;
+		if (proto && proto != x->items[i].proto)
+			return 0;
+		proto = x->items[i].proto;
+	}
+	return proto;
+}
+
+static int give_all(struct giving *g)
+{
+	const struct reading *x = g->x;
+	int r = 0;
+
+	g->proto = only_proto(x);
+	for (size_t i = 0; i < g->slots; i++)
+		g->known[i].t = FREE;
+	for (size_t i = 0; i < x->n_items; i++) {
+		const struct item *a = &x->items[i];
+
+		if (!is_asked(x, a) || a->port_item == NONE)
+			continue;
+		g->ported = true;
+		known(g, a->addr, 0, WITH_PORT, true);
+		if (a->time_item != NONE)
+			known(g, a->addr, x->items[a->port_item].port, ANY_TIME, true);
+	}
+	for (uint32_t i = 0; i < x->n_items && !r; i++)
+		if (is_asked(x, &x->items[i]))
+			r = give_one(g, i);
+	if (!r && !g->questions && x->foreign) {
+		struct complaint q = { .fault = FAULT_NOT_OURS };
+
+		error_set(&q.why, 0, "no address in it is, or was, of this gateway");
+		r = take(g, &q);
+	}
+	return r;
+}
+
+int complaint_give(struct reading *x)
+{
+	struct giving g = { .x = x, .slots = 64 };
+	size_t addresses = 0;
+	int r;
+
+	for (size_t i = 0; i < x->n_items; i++)
+		addresses += x->items[i].kind == ITEM_ADDR;
+	/* At most three entries for each address. */
+	while (g.slots < addresses * 4)
+		g.slots *= 2;
+	r = elsewhere_survey(&g.elsewhere, x);
+	g.known = r ? NULL : malloc(g.slots * sizeof(*g.known));
+	if (g.known)
+		r = give_all(&g);
+	else
+		r = -ENOMEM;
+	free(g.known);
+	elsewhere_free(&g.elsewhere);
+	return r;
+}

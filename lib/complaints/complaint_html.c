@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The text of HTML. */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/base.h"
+#include "complaints/complaint_octets.h"
+
+static bool begins(const char *at, const char *end, const char *word)
+{
+	size_t n;
+
+	/* Most differ at once. */
+	if (at >= end || tolower((unsigned char)*at) != *word)
+		return false;
+	n = strlen(word);
+	return (size_t)(end - at) >= n && !strncasecmp(at, word, n);
+}
+
+/* Where a text is found that begins with a sign; NULL: nowhere. */
+static const char *find(const char *at, const char *end, const char *text)
+{
+	while (at < end && (at = memchr(at, *text, (size_t)(end - at))) && !begins(at, end, text))
+		at++;
+	return at && at < end ? at : NULL;
+}
+
+bool octets_tagged(const struct span *s)
+{
+	static const char *const signs[] = { "<html", "<br", "<td", "<p>", "<div" };
+
+	for (const char *at = s->text; at < s->end && (at = memchr(at, '<', (size_t)(s->end - at))); at++)
+		for (size_t i = 0; i < ARRAY_SIZE(signs); i++)
+			if (begins(at, s->end, signs[i]))
+				return true;
+	return false;
+}
+
+/* Where something ends that is not shown; NULL: it is no such thing. What has no end hides the rest. */
+static const char *end_of_hidden(const char *at, const char *end)
+{
+	static const struct {
+		const char *begin, *end;
+	} hidden[] = {
+		{ "<!--", "-->" }, { "<script", "</script>" }, { "<style", "</style>" }, { "<title", "</title>" }
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
+		const char *stop;
+
+		if (!begins(at, end, hidden[i].begin))
+			continue;
+		stop = find(at, end, hidden[i].end);
+		return stop ? stop + strlen(hidden[i].end) : end;
+	}
+	return NULL;
+}
+
+static bool is_tag(const char *at, const char *end, const char *name)
+{
+	size_t n = strlen(name);
+
+	return begins(at, end, name) && (at + n == end || !isalnum((unsigned char)at[n]));
+}
+
+/* What is shown in the place of a tag; NUL: nothing. */
+static char sign_of(const char *tag, const char *end)
+{
+	static const char *const lines[] = { "br",  "p",  "/p",	  "/tr",    "tr",  "div", "/div",
+					     "/li", "li", "/h1",  "/h2",    "/h3", "/h4", "/h5",
+					     "/h6", "hr", "/pre", "/table", "/ul", "/dd", "/dt" };
+	/* An address may have some within. */
+	static const char *const nothing[] = { "span",	 "b",	 "i",  "u",	"em",  "a",   "font",
+					       "strong", "code", "tt", "small", "wbr", "o:p", "mark" };
+	const char *name = tag + 1 + (end - tag > 1 && tag[1] == '/');
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		if (is_tag(tag + 1, end, lines[i]))
+			return '\n';
+	for (size_t i = 0; i < ARRAY_SIZE(nothing); i++)
+		if (is_tag(name, end, nothing[i]))
+			return 0;
+	return is_tag(tag, end, "</td") || is_tag(tag, end, "</th") ? '\t' : ' ';
+}
+
+/* The character of a reference "&amp;", which ends at *ret_end; 0: it is none. */
+static char entity(const char *at, const char *end, const char **ret_end)
+{
+	static const struct {
+		const char *name;
+		char is;
+	} names[] = { { "nbsp;", ' ' },	  { "amp;", '&' },    { "lt;", '<' },	  { "gt;", '>' },  { "quot;", '"' },
+		      { "apos;", '\'' },  { "colon;", ':' },  { "period;", '.' }, { "sol;", '/' }, { "minus;", '-' },
+		      { "hyphen;", '-' }, { "lbrack;", '[' }, { "rbrack;", ']' }, { "num;", '#' } };
+	bool is_hex;
+	unsigned long code = 0;
+	unsigned digits = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (begins(at + 1, end, names[i].name))
+			return *ret_end = at + 1 + strlen(names[i].name), names[i].is;
+	if (end - at < 3 || at[1] != '#')
+		return 0;
+	is_hex = at[2] == 'x' || at[2] == 'X';
+	for (at += 2 + is_hex;
+	     at < end && digits < 7 && (is_hex ? isxdigit((unsigned char)*at) : isdigit((unsigned char)*at));
+	     at++, digits++)
+		code = code * (is_hex ? 16 : 10) +
+		       (unsigned)(isdigit((unsigned char)*at) ? *at - '0' : (*at | 32) - 'a' + 10);
+	if (!digits)
+		return 0;
+	*ret_end = at + (at < end && *at == ';');
+	return (char)(code >= ' ' && code < 0x7f ? code : code == 0x2192 ? '>' : ' ');
+}
+
+/* A tag at '<'; NULL: it is none. last: the last '>' of the text, or NULL. */
+static const char *end_of_tag(const char *at, const char *end, const char *last)
+{
+	if (!last || at > last || end - at < 2 || !(isalpha((unsigned char)at[1]) || strchr("/!?", at[1])) || !at[1])
+		return NULL;
+	return (const char *)memchr(at, '>', (size_t)(end - at)) + 1;
+}
+
+void octets_untag(const struct span *s, struct octets *out)
+{
+	const char *at = s->text, *end = s->end, *last = s->text < end ? memrchr(at, '>', (size_t)(end - at)) : NULL,
+		   *next;
+	bool table = false;
+
+	while (at < end) {
+		char is = *at;
+
+		next = at + 1;
+		if (is == '<' && (next = end_of_hidden(at, end))) {
+			is = ' ';
+		} else if (is == '<' && (next = end_of_tag(at, end, last))) {
+			is = sign_of(at, end);
+			table = is_tag(at, end, "<table") || (table && !is_tag(at, end, "</table"));
+			if (!is) {
+				at = next;
+				continue;
+			}
+		} else if (is == '&') {
+			is = entity(at, end, &next);
+		} else if (table && (is == '\n' || is == '\r')) {
+			is = ' ';
+		}
+		/* A sign that is nothing else stands for itself. */
+		if (!next || !is) {
+			is = *at;
+			next = at + 1;
+		}
+		octet_put(out, is, span_from(s, at));
+		at = next;
+	}
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* JSON, object by object. It is walked in the text, without a copy: an object in an array is a record of its own. */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "complaints/complaint_private.h"
+
+/* Deeper values are passed over. */
+#define DEPTH	  32U
+#define PATH_TEXT 200U
+
+struct json {
+	struct reading *x;
+	const char *end;
+	char path[PATH_TEXT]; /* names of the members around, with KEY_PART between */
+	size_t size;
+	bool bad;
+};
+
+static const char *skip(const char *at, const char *end)
+{
+	while (at < end && strchr(" \t\r\n", *at) && *at)
+		at++;
+	return at;
+}
+
+/* The end of a string at its quote, behind the quote that closes it; NULL: it has no end. */
+static const char *string_end(const char *at, const char *end)
+{
+	for (at++; at < end; at++)
+		if (*at == '\\')
+			at++;
+		else if (*at == '"')
+			return at + 1;
+	return NULL;
+}
+
+/* The end of an object or array whose brackets match; NULL: it has none. */
+static const char *json_end(const char *at, const char *end)
+{
+	size_t depth = 0;
+
+	for (; at < end; at++) {
+		if (*at == '"') {
+			at = string_end(at, end);
+			if (!at)
+				return NULL;
+			at--;
+		} else if (*at == '{' || *at == '[') {
+			depth++;
+		} else if ((*at == '}' || *at == ']') && !--depth) {
+			return at + 1;
+		}
+	}
+	return NULL;
+}
+
+static void value_text(struct json *j, uint32_t scope, const char *at, const char *end)
+{
+	complaint_value(j->x, scope, j->path, j->path + j->size, at, end);
+}
+
+static const char *value(struct json *j, uint32_t scope, const char *at, unsigned depth);
+
+static const char *members(struct json *j, uint32_t scope, const char *at, unsigned depth)
+{
+	size_t before = j->size;
+
+	for (at = skip(at + 1, j->end); at < j->end && *at == '"';) {
+		const char *name = at + 1, *stop = string_end(at, j->end);
+		size_t n;
+
+		if (!stop)
+			return NULL;
+		n = (size_t)(stop - 1 - name);
+		if (before + n + 2 < PATH_TEXT) {
+			j->path[before] = KEY_PART;
+			memcpy(j->path + before + 1, name, n);
+			j->size = before + 1 + n;
+		}
+		at = skip(stop, j->end);
+		if (at >= j->end || *at != ':')
+			return NULL;
+		at = value(j, scope, skip(at + 1, j->end), depth + 1);
+		j->size = before;
+		if (!at)
+			return NULL;
+		at = skip(at, j->end);
+		if (at < j->end && *at == ',')
+			at = skip(at + 1, j->end);
+	}
+	return at < j->end && *at == '}' ? at + 1 : NULL;
+}
+
+/* If one record of an array has a time of its own, none borrows that of what is around. */
+static void close_records(struct reading *x, uint32_t scope, size_t first_item)
+{
+	bool any = false;
+
+	for (size_t i = first_item; i < x->n_items; i++)
+		any |= x->items[i].kind == ITEM_TIME;
+	for (size_t i = scope + 1; i < x->n_scopes && any; i++)
+		x->scopes[i].closed |= x->scopes[i].parent == scope;
+}
+
+static const char *elements(struct json *j, uint32_t scope, const char *at, unsigned depth)
+{
+	size_t first = j->x->n_items;
+
+	scope = scope_add(j->x, scope);
+	for (at = skip(at + 1, j->end); at < j->end && *at != ']';) {
+		j->x->first_item = j->x->n_items;
+		at = value(j, scope, at, depth + 1);
+		if (!at)
+			return NULL;
+		at = skip(at, j->end);
+		if (at < j->end && *at == ',')
+			at = skip(at + 1, j->end);
+	}
+	close_records(j->x, scope, first);
+	return at < j->end ? at + 1 : NULL;
+}
+
+static const char *value(struct json *j, uint32_t scope, const char *at, unsigned depth)
+{
+	const char *stop;
+
+	if (at >= j->end || j->x->error)
+		return NULL;
+	if (*at == '"') {
+		stop = string_end(at, j->end);
+		if (stop)
+			value_text(j, scope, at + 1, stop - 1);
+		return stop;
+	}
+	if ((*at == '{' || *at == '[') && depth > DEPTH) {
+		complaint_tell(j->x, at, NOTICE_NESTED, "JSON within more than %u objects was not read", DEPTH);
+		return json_end(at, j->end);
+	}
+	if (*at == '{')
+		return members(j, scope_add(j->x, scope), at, depth);
+	if (*at == '[')
+		return elements(j, scope, at, depth);
+	for (stop = at; stop < j->end && !strchr(",]} \t\r\n", *stop);)
+		stop++;
+	if (stop == at)
+		return NULL;
+	value_text(j, scope, at, stop);
+	return stop;
+}
+
+const char *complaint_json(struct reading *x, uint32_t scope, const char *at, const char *end)
+{
+	struct json j = { .x = x };
+	const char *first = skip(at + 1, end);
+	uint32_t own;
+
+	/* "[2026-…" and "{TCP}" are none. */
+	if (first >= end || !(*at == '{' ? *first == '"' : (*first == '{' || *first == '[')))
+		return NULL;
+	if (!complaint_may_look(x))
+		return NULL;
+	j.end = json_end(at, end);
+	if (!j.end) {
+		x->broken = end;
+		x->in_vain += (size_t)(end - at);
+		complaint_tell(x, at, NOTICE_DAMAGED, "JSON that has no end was read as text");
+		return NULL;
+	}
+	own = scope_add(x, scope);
+	x->first_item = x->n_items;
+	x->xarf = memmem(at, (size_t)(j.end - at), "\"xarf_version\"", 14) != NULL;
+	x->scopes[own].closed = true;
+	if (!value(&j, own, at, 0))
+		complaint_tell(x, at, NOTICE_DAMAGED, "JSON is damaged, and was read up to there");
+	return j.end;
+}

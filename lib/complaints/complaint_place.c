@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Lines and columns of what was handed over, of which a landmark now and then is kept: no text is counted twice. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "complaints/complaint_private.h"
+
+/* Octets from one landmark to the next. */
+#define STRIDE	    64U
+#define MAX_NOTICES 100U
+
+/* Octets that do not begin a character. */
+static bool continues(char c)
+{
+	return ((uint8_t)c & 0xc0) == 0x80;
+}
+
+static void step(struct landmark *m, char c, char next)
+{
+	if (c == '\n') {
+		m->line++;
+		m->column = 1;
+	} else {
+		m->column += !continues(next);
+	}
+}
+
+int complaint_survey(struct reading *x)
+{
+	struct landmark m = { 1, 1 };
+
+	x->landmarks = reallocarray(NULL, x->whole.size / STRIDE + 1, sizeof(*x->landmarks));
+	if (!x->landmarks)
+		return -ENOMEM;
+	for (size_t i = 0; i <= x->whole.size; i++) {
+		if (i % STRIDE == 0)
+			x->landmarks[i / STRIDE] = m;
+		if (i < x->whole.size)
+			step(&m, x->whole.text[i], x->whole.text[i + 1]);
+	}
+	return 0;
+}
+
+static struct landmark landmark_of(const struct reading *x, uint32_t at)
+{
+	struct landmark m = x->landmarks[at / STRIDE];
+
+	for (uint32_t i = at - at % STRIDE; i < at; i++)
+		step(&m, x->whole.text[i], x->whole.text[i + 1]);
+	return m;
+}
+
+struct complaint_place complaint_place(const struct reading *x, uint32_t at, uint32_t size)
+{
+	uint32_t begin = x->from[at], end = size > 1 ? x->from[at + size - 1] : begin;
+	bool encoded = size > 1 && end == begin;
+	struct landmark first = landmark_of(x, begin), last;
+
+	/* What goes on in another line ends with this one. */
+	last = landmark_of(x, end);
+	if (encoded || last.line != first.line)
+		for (end = begin; end - begin < STRIDE && x->whole.text[end + 1] && x->whole.text[end + 1] != '\n';)
+			end++;
+	last = landmark_of(x, end);
+	return (struct complaint_place){ first.line, first.column, last.column - first.column + 1 };
+}
+
+static void tell(struct reading *x, uint32_t at, const char *name, enum complaint_notice_code code, const char *format,
+		 va_list ap)
+{
+	struct complaint_notice n = { .code = code, .line = landmark_of(x, at).line, .name = name };
+	char text[300];
+
+	if (!x->reader->tell || x->told > MAX_NOTICES)
+		return;
+	vsnprintf(text, sizeof(text), format, ap);
+	n.text = x->told++ < MAX_NOTICES ? text : "more was not read from here on, which is not listed";
+	x->reader->tell(x->reader->arg, &n);
+}
+
+void complaint_tell_part(struct reading *x, uint32_t at, const char *name, enum complaint_notice_code code,
+			 const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	tell(x, at, name, code, format, ap);
+	va_end(ap);
+}
+
+void complaint_tell(struct reading *x, const char *at, enum complaint_notice_code code, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	tell(x, x->from[at - x->text], "", code, format, ap);
+	va_end(ap);
+}

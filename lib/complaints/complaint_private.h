@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the forms of complaints are made of: items, each of a scope, which tie together. */
+#ifndef DETNAT_COMPLAINT_PRIVATE_H
+#define DETNAT_COMPLAINT_PRIVATE_H
+
+#include "complaints/complaint.h"
+#include "complaints/complaint_octets.h"
+#include "complaints/complaint_time.h"
+#include "complaints/complaint_words.h"
+
+#define NONE UINT32_MAX
+
+enum item_kind { ITEM_ADDR, ITEM_PORT, ITEM_TIME, ITEM_ZONE, ITEM_PROTO };
+
+/* An address, a port, … that was found in the text. */
+struct item {
+	uint8_t kind;
+	uint8_t rank;  /* of a time: see enum rank */
+	uint16_t role; /* WORD_SOURCE, WORD_TARGET or 0 */
+	bool keyed;    /* of a zone: the value of a key or of a column */
+	bool cut;      /* the text ends within its record */
+	bool done;     /* tied to a question */
+	bool stamped;  /* of a time: it begins a line of a log */
+	uint16_t port; /* of a port */
+	uint8_t proto; /* of a protocol: 6 or 17 */
+	uint32_t addr; /* of an address */
+	uint32_t scope;
+	uint32_t at, size;			   /* octets in the text */
+	uint32_t port_item, time_item, proto_item; /* of an address, what is tied to it, or NONE */
+	uint32_t other; /* of an address: another candidate, which makes it ambiguous, or NONE */
+	uint32_t fault; /* and of what kind */
+	uint32_t next;	/* in a list of its scope */
+	uint32_t stamp; /* of a time or a zone: in `stamps` */
+};
+
+/* Which of several times is meant: the lowest. */
+enum rank { RANK_SCHEMA, RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_END, RANK_OTHER };
+
+#define SCOPE_ITEMS 6U
+
+/* A line, a row, an object, a block, a part: what is in it belongs together more than with what is outside. */
+struct scope {
+	uint32_t parent;
+	bool closed;		    /* its addresses take nothing from outside, and it gives nothing to it */
+	bool sourced;		    /* of a record: an address in it is named as the source */
+	bool source_port, portless; /* a port is so, and stands apart; an address has no port */
+	bool block;		    /* of lines without an empty one between */
+	bool line;		    /* of such a block, and no "Key: value" */
+	uint32_t first;		    /* of the addresses that are open, a list */
+	uint32_t last;
+	uint8_t n_ports, n_times, n_zones; /* distinct ones; SCOPE_ITEMS may mean more */
+	uint8_t protos;			   /* 1: TCP, 2: UDP */
+	uint32_t ports[SCOPE_ITEMS], times[SCOPE_ITEMS], zones[SCOPE_ITEMS], proto;
+};
+
+/* A part of a mail. */
+struct part {
+	uint32_t at; /* in the text */
+	bool header; /* it begins with the header of a mail */
+};
+
+/* The line and the column, both from 1, of an octet of the text that was handed over. */
+struct landmark {
+	uint32_t line, column;
+};
+
+/* A reading. */
+struct reading {
+	const struct complaint_reader *reader;
+	struct octets whole; /* what was handed over, in UTF-8, with line feeds; ends with a NUL */
+	struct landmark *landmarks;
+	char *text;	/* decoded; ends with a NUL */
+	uint32_t *from; /* of each of its octets, its place in `whole` */
+	size_t size;
+	struct part *parts;
+	size_t n_parts, room_parts;
+	struct item *items;
+	size_t n_items, room_items;
+	struct stamp *stamps;
+	size_t n_stamps, room_stamps;
+	struct scope *scopes;
+	size_t n_scopes, room_scopes;
+	size_t first_item;  /* of the record; a day before it is not joined with an hour in it */
+	uint32_t addr;	    /* the address before, which a port without a role belongs to; NONE */
+	bool xarf;	    /* JSON of X-ARF 4, whose "timestamp" is the incident's */
+	bool served;	    /* its scheme says that a port without a role is the service's */
+	const char *broken; /* the end of a part in which JSON or XML has no end */
+	bool seen, foreign; /* an address; one that is of no pool */
+	struct stamp sent;  /* the time of the mail's own header */
+	unsigned told;	    /* notices */
+	size_t in_vain;	    /* octets in which ends of structures were looked for that have none */
+	int error;	    /* -ENOMEM, after which nothing is added */
+};
+
+/* What a place of a text says that stands alone, and within what. */
+struct stretch {
+	uint32_t scope;
+	const char *begin, *end;
+	const char *beyond;	   /* where a time that has begun may end, or NULL */
+	const char *key, *key_end; /* a name for the whole, or NULL */
+	bool keyed;		   /* "Key: value" in the text */
+	bool cells;		   /* a value of a structure: numbers need no word before them */
+};
+
+/* Decodes what programs of mail have encoded, into a new text with its parts. 0 or -ENOMEM. */
+int complaint_decode(struct reading *x, const char *text, size_t size);
+
+/* Adds a scope. Returns its number. */
+uint32_t scope_add(struct reading *x, uint32_t parent);
+
+/* Adds an item. Returns its number, or NONE. */
+uint32_t item_add(struct reading *x, enum item_kind kind, uint32_t scope, const char *at, const char *end);
+uint32_t item_time(struct reading *x, uint32_t scope, const char *at, const char *end, const struct stamp *s);
+uint32_t item_zone(struct reading *x, uint32_t scope, const char *at, const char *end, const struct claim *c);
+
+/* Finds the items of a stretch. Returns where it ends, behind the end of the stretch if a time goes on there. */
+const char *complaint_scan(struct reading *x, const struct stretch *s);
+
+/* Separates the names of objects within each other that are a key together. */
+#define KEY_PART '\n'
+
+/* Finds the items of the value of a key. A text in which an address is, such as a line of a log, is a record within. */
+void complaint_value(struct reading *x, uint32_t scope, const char *key, const char *key_end, const char *at,
+		     const char *end);
+
+/* An address at a place: its end, or NULL. */
+const char *addr_at(const char *at, const char *end, uint32_t *ret);
+
+/* Whether nobody is asked about an address by a complaint: it is private, or no host's. */
+bool addr_nobodys(uint32_t addr);
+
+/* Each reads its form at a place of a line, if it is there. Returns its end, or NULL if it is of another form. */
+const char *complaint_json(struct reading *x, uint32_t scope, const char *at, const char *end);
+const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, const char *end);
+const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end);
+
+/* Reads the parts of the text, with the forms above. */
+void complaint_text(struct reading *x);
+
+/* The line, row, object or block around a scope that is a record of its own. */
+uint32_t complaint_record(const struct reading *x, uint32_t scope);
+
+/* Leaves the addresses that the complaint is about. */
+void complaint_sides(struct reading *x);
+
+/* Ties the items of each scope, from the innermost out. */
+void complaint_tie(struct reading *x);
+
+/* Gives the questions and what is none. As complaint_read(). */
+int complaint_give(struct reading *x);
+
+/* Whether the end of a structure is still looked for: what costs time is the one that has none, again and again. */
+bool complaint_may_look(struct reading *x);
+
+/* Tells what was not read, which begins at a place of the text. */
+void __attribute__((format(printf, 4, 5)))
+complaint_tell(struct reading *x, const char *at, enum complaint_notice_code code, const char *format, ...);
+
+/* The same at a place of what was handed over; name: of the file, or "". */
+void __attribute__((format(printf, 5, 6)))
+complaint_tell_part(struct reading *x, uint32_t at, const char *name, enum complaint_notice_code code,
+		    const char *format, ...);
+
+/* Makes the landmarks of what was handed over. 0 or -ENOMEM. */
+int complaint_survey(struct reading *x);
+
+/* Where octets of the text are in what was handed over. Takes the same time for each place. */
+struct complaint_place complaint_place(const struct reading *x, uint32_t at, uint32_t size);
+
+#endif

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Addresses, ports, times, zones and protocols in a stretch of text, and what the words around say about each. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/base.h"
+#include "complaints/complaint_scan.h"
+
+const char *addr_at(const char *at, const char *end, uint32_t *ret)
+{
+	uint32_t addr = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned n = 0, value = 0;
+
+		for (; at < end && isdigit((unsigned char)*at) && n < 4; at++, n++)
+			value = value * 10 + (unsigned)(*at - '0');
+		if (!n || n > 3 || value > 255 || (i < 3 && (at >= end || *at++ != '.')))
+			return NULL;
+		addr = addr << 8 | value;
+	}
+	*ret = addr;
+	return at;
+}
+
+static const char *port_at(const char *at, const char *end, unsigned *ret)
+{
+	unsigned n = 0;
+
+	*ret = 0;
+	for (; at + n < end && isdigit((unsigned char)at[n]); n++)
+		if (n == 5)
+			return NULL;
+		else
+			*ret = *ret * 10 + (unsigned)(at[n] - '0');
+	return n && *ret <= UINT16_MAX ? at + n : NULL;
+}
+
+/* The role of an address by what is before and behind it. */
+static unsigned addr_role(struct scan *c, const char *at, const char *end)
+{
+	struct label l = scan_label(c, at);
+	const char *between = c->last != NONE ? c->x->text + c->x->items[c->last].at + c->x->items[c->last].size : NULL;
+	bool follows =
+		c->addr != NONE && between && at - between < 60 && !memchr(between, '\n', (size_t)(at - between));
+	int way = follows || (c->addr != NONE && between && at - between < 60) ? scan_arrow(between, at) : 0;
+	struct item *before = c->addr != NONE ? &c->x->items[c->addr] : NULL;
+
+	if (way) {
+		if (!before->role)
+			before->role = way > 0 ? WORD_SOURCE : WORD_TARGET;
+		return way > 0 ? WORD_TARGET : WORD_SOURCE;
+	}
+	/* Behind an arrow that nothing is known before. */
+	if (!before && (way = scan_arrow(at - scan_line(c, at) < 6 ? c->line : at - 6, at)))
+		return way > 0 ? WORD_TARGET : WORD_SOURCE;
+	if (follows && scan_signs(between, at, " (") == at && memchr(between, '(', (size_t)(at - between)))
+		return before->role;
+	if (l.last & WORD_FROM)
+		return WORD_SOURCE;
+	if (before && before->scope == c->s->scope && l.any & WORD_TO && at - between < 40 && !(l.role & WORD_SOURCE) &&
+	    l.last & (WORD_TO | WORD_TARGET | WORD_ADDR))
+		return WORD_TARGET;
+	return l.role ? l.role : scan_role_behind(c, end);
+}
+
+/* Whether "a.b.c.d.port" is meant, as tcpdump has it, and no version of something. */
+static bool dotted_port(struct scan *c, const char *at, const char *after)
+{
+	const char *line =
+		memchr(after, '\n', (size_t)(c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT));
+
+	line = line && line - after < LABEL_TEXT
+		       ? line
+		       : after + (c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT);
+	return (after == line || strchr(" :,)\t", *after)) &&
+	       scan_arrow(at - (at - c->line < LABEL_TEXT ? at - c->line : LABEL_TEXT), line);
+}
+
+/* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
+static const char *joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
+{
+	const char *p = end + (end < c->s->end && *end == ']'), *after;
+	const char *stop = c->s->end;
+
+	if (p + 1 >= stop)
+		return NULL;
+	if (strchr(":/#(", *p) && isdigit((unsigned char)p[1])) {
+		after = port_at(p + 1, stop, ret);
+		if (!after || (after < stop && isalpha((unsigned char)*after)) ||
+		    (after + 1 < stop && *after == ':' && isdigit((unsigned char)after[1])) ||
+		    (after + 1 < stop && *after == '.' && isdigit((unsigned char)after[1])))
+			return NULL;
+		if ((*p == '(' && (after >= stop || *after != ')')) || (*p == '/' && *ret <= 32))
+			return NULL;
+		*ret_end = after + (*p == '(');
+		return p + 1;
+	}
+	if (*p == '.' && isdigit((unsigned char)p[1])) {
+		after = port_at(p + 1, stop, ret);
+		*ret_end = after;
+		return after && dotted_port(c, at, after) ? p + 1 : NULL;
+	}
+	if (*p != ' ')
+		return NULL;
+	p = scan_signs(p, stop, " ");
+	after = port_at(p, stop, ret);
+	if (!after)
+		return NULL;
+	*ret_end = after;
+	if (c->last != NONE && c->addr == c->last && c->x->items[c->last].port_item != NONE &&
+	    (after == stop || strchr(" \n,;)", *after)) && c->x->items[c->addr].role == WORD_SOURCE)
+		return p;
+	return scan_signs(after, stop, " ") < stop &&
+			       scan_arrow(scan_signs(after, stop, " "), scan_signs(after, stop, " ") + 4 < stop
+										? scan_signs(after, stop, " ") + 4
+										: stop)
+		       ? p
+		       : NULL;
+}
+
+bool addr_nobodys(uint32_t a)
+{
+	return a >> 24 == 0 || a >> 24 == 10 || a >> 24 == 127 || a >> 20 == 0xac1 || a >> 16 == 0xc0a8 ||
+	       a >> 16 == 0xa9fe || a >> 28 >= 0xe;
+}
+
+static bool candidate(struct reading *x, uint32_t addr, unsigned role)
+{
+	if (x->reader->ours && x->reader->ours(x->reader->arg, addr))
+		return true;
+	if (addr_nobodys(addr))
+		return false;
+	x->foreign |= x->reader->ours && role != WORD_TARGET;
+	return !x->reader->ours;
+}
+
+/* An address at a place. Returns its end, or NULL. */
+static const char *take_address(struct scan *c, const char *at)
+{
+	struct reading *x = c->x;
+	const char *stop = c->s->end, *end, *port, *port_end = NULL;
+	unsigned number, role;
+	uint32_t addr, i;
+
+	end = addr_at(at, stop, &addr);
+	if (!end || (at > c->s->begin && strchr(".-_", at[-1])) ||
+	    (end < stop &&
+	     (isalpha((unsigned char)*end) || (*end == '-' && end + 1 < stop && isalnum((unsigned char)end[1])))))
+		return NULL;
+	port = joined(c, at, end, &number, &port_end);
+	if (!port && end + 1 < stop && *end == '.' && isdigit((unsigned char)end[1]))
+		return NULL;
+	/* A network is nobody's address, but for one of one address. */
+	if (!port && end + 1 < stop && *end == '/' && isdigit((unsigned char)end[1]) && strncmp(end, "/32", 3) != 0)
+		return scan_signs(end + 1, stop, "0123456789.");
+	x->seen = true;
+	role = addr_role(c, at, end);
+	i = item_add(x, ITEM_ADDR, c->s->scope, at, end);
+	if (i == NONE)
+		return end;
+	x->items[i].addr = addr;
+	x->items[i].role = (uint16_t)role;
+	x->items[i].done = !candidate(x, addr, role);
+	if (port) {
+		uint32_t p = item_add(x, ITEM_PORT, NONE, port, scan_signs(port, stop, "0123456789"));
+
+		if (p != NONE) {
+			x->items[p].port = (uint16_t)number;
+			x->items[i].port_item = p;
+		}
+	}
+	c->addr = c->last = x->addr = i;
+	scan_after(c, port ? port_end : end);
+	return c->after;
+}
+
+/* Gives a port that follows an address to it. */
+static void port_to(struct reading *x, uint32_t addr, uint32_t port)
+{
+	struct item *a = &x->items[addr];
+
+	if (a->port_item == NONE) {
+		a->port_item = port;
+	} else if (x->items[a->port_item].port != x->items[port].port) {
+		a->other = port;
+		a->fault = FAULT_SEVERAL_PORTS;
+	}
+}
+
+/* Whether the address that is meant has its port already in this stretch. */
+static bool source_has_port(const struct scan *c)
+{
+	for (size_t i = c->first; i < c->x->n_items; i++)
+		if (c->x->items[i].kind == ITEM_ADDR && c->x->items[i].role != WORD_TARGET &&
+		    c->x->items[i].port_item != NONE)
+			return true;
+	return false;
+}
+
+/*
+ * A number that a word for a port stands before. With a word for the source it is the source's. Else it is of the
+ * address before it in its record, if nothing but words for a port are between, in a line or behind a key. The port
+ * "on" which something came, a service's, and one of which other words say something, are not the subscriber's.
+ */
+static void place_port(struct scan *c, const struct label *l, const char *at, const char *end, unsigned number)
+{
+	struct reading *x = c->x;
+	unsigned role = l->role ? l->role : scan_role_behind(c, end);
+	bool here = c->addr != NONE && !c->s->cells, tight = here && c->addr == c->last && !c->number && !l->strange;
+	uint32_t addr = here ? c->addr : c->s->keyed ? x->addr : NONE, i;
+	unsigned of = addr != NONE ? x->items[addr].role : 0;
+	bool free = addr != NONE && of != WORD_TARGET && x->items[addr].port_item == NONE;
+
+	if (!role && !c->s->cells && (l->strange || x->served || !(tight || c->s->keyed)))
+		role = WORD_TARGET;
+	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))
+		role = WORD_TARGET;
+	/* "server=A sport=P" behind "client=B cport=Q" */
+	if (role == WORD_SOURCE && here && of == WORD_TARGET && source_has_port(c))
+		role = WORD_TARGET;
+	i = item_add(x, ITEM_PORT, NONE, at, end);
+	if (i == NONE)
+		return;
+	x->items[i].port = (uint16_t)number;
+	x->items[i].role = (uint16_t)role;
+	x->items[i].cut = x->broken && scan_signs(end, x->broken, " \t\n") == x->broken;
+	c->last = i;
+	if (role == WORD_TARGET)
+		return;
+	if (here && (free || (tight && of != WORD_TARGET)))
+		port_to(x, addr, i);
+	else
+		x->items[i].scope = c->s->scope;
+}
+
+static void take_proto(struct scan *c, const char *at, const char *end, uint8_t proto)
+{
+	uint32_t i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
+
+	if (i != NONE)
+		c->x->items[i].proto = proto;
+}
+
+/* A number that is no time and no address. */
+static const char *take_number(struct scan *c, const char *at)
+{
+	const char *stop = c->s->end, *end = scan_signs(at, stop, "0123456789");
+	size_t size = (size_t)(end - at);
+	struct label l = scan_label(c, at);
+	struct stamp t;
+	unsigned port;
+
+	bool odd = at > c->s->begin && strchr("-.", at[-1]);
+
+	/* "-1", "5x", "5.1" */
+	if (odd || (end < stop &&
+		    (isalpha((unsigned char)*end) ||
+		     (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME))))) {
+		c->number = true;
+	} else if (l.any & (WORD_TIME | WORD_EVENT) && size >= 10 && stamp_epoch(at, end, &t)) {
+		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
+
+		if (i != NONE)
+			c->x->items[i].rank = scan_rank(c, at);
+	} else if (l.any & WORD_PROTO && ((size == 1 && *at == '6') || (size == 2 && !memcmp(at, "17", 2)))) {
+		take_proto(c, at, end, *at == '6' ? IPPROTO_TCP : IPPROTO_UDP);
+	} else if (l.any & WORD_PORT && !l.loose && port_at(at, stop, &port)) {
+		place_port(c, &l, at, end, port);
+	} else {
+		c->number = true;
+	}
+	c->after = end;
+	return end;
+}
+
+static bool proto_beside(const struct scan *c, const char *at, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	if (end < c->s->end && *end == '/')
+		word_fold(end + 1, c->s->end, folded);
+	else if (at - c->s->begin > 3 && at[-1] == '/')
+		word_fold(at - 4, at, folded);
+	else
+		return false;
+	return !strcmp(folded, "tcp") || !strcmp(folded, "udp");
+}
+
+/* A word: a protocol, a zone that the text names, or nothing. */
+static const char *take_word(struct scan *c, const char *at)
+{
+	const char *stop = c->s->end, *end;
+	char folded[WORD_TEXT];
+	struct claim zone;
+
+	end = claim_read(at, stop, false, &zone);
+	if (end) {
+		scan_take_zone(c, at, end, &zone);
+		return end;
+	}
+	end = word_fold(at, stop, folded);
+	/* "TCP/UDP" is a choice. */
+	if ((!strcmp(folded, "tcp") || !strcmp(folded, "udp")) && !proto_beside(c, at, end)) {
+		take_proto(c, at, end, *folded == 't' ? IPPROTO_TCP : IPPROTO_UDP);
+	}
+	return end > at ? end : at + 1;
+}
+
+static const char *take_any(struct scan *c, const char *at)
+{
+	const char *end;
+	struct claim zone;
+	bool inside = at > c->s->begin && word_octet(at[-1]) && (unsigned char)at[-1] < 0x80;
+
+	if (isdigit((unsigned char)*at)) {
+		end = inside ? NULL : take_address(c, at);
+		end = end || inside ? end : scan_take_time(c, at);
+		return end ? end : inside ? scan_signs(at, c->s->end, "0123456789") : take_number(c, at);
+	}
+	if ((*at == '+' || *at == '-') && !inside && (end = claim_read(at, c->s->end, false, &zone))) {
+		struct label l = scan_label(c, at);
+
+		if (at[3] == ':' || l.any & WORD_TIME)
+			scan_take_zone(c, at, end, &zone);
+		return end;
+	}
+	if (!word_octet(*at))
+		return at + 1;
+	end = inside ? NULL : scan_take_time(c, at);
+	return end ? end : take_word(c, at);
+}
+
+const char *complaint_scan(struct reading *x, const struct stretch *s)
+{
+	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items, s->begin, s->begin };
+	const char *at = s->begin;
+
+	while (at < s->end && !x->error)
+		at = take_any(&c, at);
+	return at;
+}
+
+void complaint_value(struct reading *x, uint32_t scope, const char *key, const char *key_end, const char *at,
+		     const char *end)
+{
+	struct stretch s = { .scope = scope, .begin = at, .end = end, .key = key, .key_end = key_end, .cells = true };
+	uint32_t any;
+
+	for (const char *p = at; p < end && s.cells && memchr(at, ' ', (size_t)(end - at)); p++)
+		s.cells = !isdigit((unsigned char)*p) || !addr_at(p, end, &any);
+	if (!s.cells)
+		s.scope = scope_add(x, scope);
+	complaint_scan(x, &s);
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* From what a text says of a time to the second that it means. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/base.h"
+#include "complaints/complaint_time.h"
+#include "leases/zone.h"
+
+#define DAY 86400
+
+static int64_t day_number(int year, int month, int day)
+{
+	struct tm tm = { .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day };
+
+	return (int64_t)timegm(&tm) / DAY;
+}
+
+/* The day of a month that is its nth Sunday, or with n 0 the last of 31 days. */
+static int64_t sunday(int year, int month, int n)
+{
+	int64_t day = day_number(year, month, n ? n * 7 - 6 : 25);
+
+	/* 1970-01-01 was a Thursday. */
+	while ((day + 4) % 7)
+		day++;
+	return day;
+}
+
+/* Whether a clock of a season was in use at a moment. */
+static bool in_season(unsigned season, int64_t t, int year)
+{
+	bool eu = t >= sunday(year, 3, 0) * DAY + 3600 && t < sunday(year, 10, 0) * DAY + 3600;
+	/* At 2 o'clock of the place, which is 5 to 12 hours west: the day tells, and the hour is not known better. */
+	bool us = t >= sunday(year, 3, 2) * DAY + 6 * 3600 && t < sunday(year, 11, 1) * DAY + 12 * 3600;
+	bool us_late = t >= sunday(year, 3, 2) * DAY + 12 * 3600 && t < sunday(year, 11, 1) * DAY + 6 * 3600;
+
+	switch (season) {
+	case SEASON_EU_WINTER:
+		return !eu;
+	case SEASON_EU_SUMMER:
+		return eu;
+	case SEASON_US_WINTER:
+		return !us_late;
+	case SEASON_US_SUMMER:
+		return us;
+	default:
+		return true;
+	}
+}
+
+static int64_t wall_seconds(const struct stamp *s)
+{
+	return day_number(s->year, s->month, s->day) * DAY + s->hour * 3600 + s->minute * 60 +
+	       (s->second < 60 ? s->second : 59);
+}
+
+/* In a zone of the database, whose rules zone.c knows. */
+static int in_database(const struct stamp *s, const char *name, int64_t *ret, struct error *err)
+{
+	struct zone zone;
+	char text[32];
+
+	if (zone_parse(name, &zone, err))
+		return -EINVAL;
+	snprintf(text, sizeof(text), "%04d-%02d-%02d %02d:%02d:%02d", s->year, s->month, s->day, s->hour, s->minute,
+		 s->second);
+	return zone_time_find(text, strlen(text), &zone, ret, NULL, err) ? -EINVAL : 0;
+}
+
+int stamp_second(const struct stamp *s, const struct claim *zone, int64_t *ret, struct error *err)
+{
+	struct claim all = s->zone;
+
+	if (s->exact)
+		return *ret = s->t, 0;
+	claim_add(&all, zone);
+	if (all.clash)
+		return error_set(err, -EINVAL,
+				 "the zone contradicts itself or is not known; ask for the offset to UTC");
+	if (*all.name)
+		return in_database(s, all.name, ret, err);
+	if (all.n != 1)
+		return error_set(err, -EINVAL, "the zone has several meanings; ask for the offset to UTC");
+	*ret = wall_seconds(s) - all.minutes[0] * 60;
+	for (unsigned i = SEASON_EU_WINTER; i <= SEASON_US_SUMMER; i++)
+		if (all.seasons & 1U << i && !in_season(i, *ret, s->year))
+			return error_set(
+				err, -EINVAL,
+				"the zone does not fit the season of %04d-%02d-%02d; ask for the offset to UTC",
+				s->year, s->month, s->day);
+	return 0;
+}
+
+static bool same_day(const struct stamp *a, const struct stamp *b)
+{
+	bool exchanged = (a->either || b->either) && a->day == b->month && a->month == b->day;
+
+	return (!a->year || !b->year || a->year == b->year) &&
+	       ((a->month == b->month && a->day == b->day) || exchanged);
+}
+
+void stamp_add_clock(struct stamp *day, const struct stamp *hour)
+{
+	day->clock = true;
+	day->hour = hour->hour;
+	day->minute = hour->minute;
+	day->second = hour->second;
+	day->seconds = hour->seconds;
+	claim_add(&day->zone, &hour->zone);
+}
+
+bool stamp_half_agrees(const struct stamp *half, const struct stamp *whole)
+{
+	if (half->date)
+		return same_day(half, whole);
+	return half->hour == whole->hour && half->minute == whole->minute &&
+	       (!half->seconds || !whole->seconds || half->second == whole->second);
+}
+
+/* Whether a clock of an unknown zone can have shown a time at a second. */
+static bool clock_agrees(const struct stamp *s, int64_t t)
+{
+	struct stamp local = *s;
+	struct tm tm;
+	time_t second = (time_t)t;
+
+	if (claim_given(&s->zone) || s->either || !gmtime_r(&second, &tm))
+		return false;
+	if (!local.year)
+		local.year = (int16_t)(tm.tm_year + 1900);
+	return llabs(wall_seconds(&local) - t) <= 14 * 3600 && local.minute % 15 == tm.tm_min % 15 &&
+	       (!local.seconds || local.second == tm.tm_sec);
+}
+
+bool stamp_agree(const struct stamp *a, const struct stamp *b)
+{
+	static const struct claim none = { 0 };
+	int64_t first, second, apart;
+	bool a_known = a->exact || claim_given(&a->zone), b_known = b->exact || claim_given(&b->zone);
+
+	if (a_known && b_known && !stamp_second(a, &none, &first, NULL) && !stamp_second(b, &none, &second, NULL))
+		return a->exact || b->exact || (a->seconds && b->seconds) ? first == second : first / 60 == second / 60;
+	if (a->date && b->date && !a->clock && !b->clock)
+		return same_day(a, b);
+	if (!a->date || !b->date || !a->clock || !b->clock)
+		return false;
+	if (a->exact || b->exact)
+		return a->exact != b->exact && (a->exact ? clock_agrees(b, a->t) : clock_agrees(a, b->t));
+	if (a->minute % 15 != b->minute % 15 || (a->seconds && b->seconds && a->second != b->second))
+		return false;
+	/* Without a zone the hours may differ, and the day at midnight; with the same one, or without any, nothing may.
+	 */
+	if (a_known == b_known)
+		return same_day(a, b) && a->hour == b->hour && a->minute == b->minute;
+	if (!a->year || !b->year || a->either || b->either)
+		return same_day(a, b);
+	apart = llabs(wall_seconds(a) - wall_seconds(b));
+	return apart <= 14 * 3600;
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Which side of a connection a complaint is about.
+ *
+ * An address of a pool is, unless a word says that it is the target's; it is even then if it is joined to its port and
+ * stands in a line with another's source: a log may show an answer. If the pools are not known, the address that is
+ * named as the source is, and no other of its record. Two endpoints of a line of which nothing is said are an
+ * ambiguity.
+ */
+#include "complaints/complaint_private.h"
+
+static bool is_ours(const struct reading *x, const struct item *a)
+{
+	return x->reader->ours(x->reader->arg, a->addr);
+}
+
+/* The first item of the next line, row or object. */
+static size_t line_end(const struct reading *x, size_t i)
+{
+	uint32_t scope = x->items[i].scope;
+
+	for (i++; i < x->n_items && (x->items[i].scope == scope || x->items[i].scope == NONE);)
+		i++;
+	return i;
+}
+
+/* An address of a pool that is the target of one that is of none. */
+static void take_answer(struct reading *x, size_t first, size_t end)
+{
+	struct item *mine = NULL;
+	bool other = false;
+
+	for (size_t i = first; i < end; i++) {
+		struct item *a = &x->items[i];
+
+		if (a->kind != ITEM_ADDR)
+			continue;
+		if (is_ours(x, a) && (mine || a->role != WORD_TARGET || a->port_item == NONE))
+			return;
+		if (is_ours(x, a))
+			mine = a;
+		else
+			other |= a->role == WORD_SOURCE && a->port_item != NONE;
+	}
+	if (mine && other)
+		mine->role = WORD_SOURCE;
+}
+
+uint32_t complaint_record(const struct reading *x, uint32_t scope)
+{
+	while (!x->scopes[scope].closed && !x->scopes[scope].block && !x->scopes[scope].line &&
+	       x->scopes[scope].parent != NONE)
+		scope = x->scopes[scope].parent;
+	return scope;
+}
+
+/* Two endpoints of a line of which nothing is said. */
+static void doubt_both(struct reading *x, size_t first, size_t end)
+{
+	uint32_t one = NONE;
+
+	for (uint32_t i = (uint32_t)first; i < end; i++) {
+		struct item *a = &x->items[i];
+
+		if (a->kind != ITEM_ADDR || a->done || a->role == WORD_TARGET || a->port_item == NONE)
+			continue;
+		if (one != NONE && x->items[one].addr != a->addr && x->items[one].role == a->role) {
+			x->items[one].fault = FAULT_SEVERAL_ADDRESSES;
+			x->items[one].other = i;
+			a->done = true;
+			a->role = WORD_TARGET;
+			return;
+		}
+		one = i;
+	}
+}
+
+/* In a record that names the source, or the source's port apart, no other address is meant. */
+static void drop_others(struct reading *x)
+{
+	for (size_t i = 0; i < x->n_items; i++) {
+		const struct item *a = &x->items[i];
+		struct scope *s = a->scope == NONE ? NULL : &x->scopes[complaint_record(x, a->scope)];
+
+		if (!s)
+			continue;
+		s->sourced |= a->kind == ITEM_ADDR && !a->done && a->role == WORD_SOURCE;
+		s->portless |= a->kind == ITEM_ADDR && !a->done && a->port_item == NONE;
+		s->source_port |= a->kind == ITEM_PORT && a->role == WORD_SOURCE;
+	}
+	for (size_t i = 0; i < x->n_items; i++) {
+		struct item *a = &x->items[i];
+		const struct scope *s =
+			a->kind == ITEM_ADDR && !a->role ? &x->scopes[complaint_record(x, a->scope)] : NULL;
+
+		if (s && (s->sourced || (s->source_port && s->portless && a->port_item != NONE)))
+			a->role = WORD_TARGET;
+	}
+}
+
+void complaint_sides(struct reading *x)
+{
+	if (!x->reader->ours)
+		drop_others(x);
+	for (size_t i = 0, end; i < x->n_items; i = end) {
+		end = line_end(x, i);
+		if (x->reader->ours)
+			take_answer(x, i, end);
+		else
+			doubt_both(x, i, end);
+	}
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Tables by their header, wherever it stands: CSV, columns between blanks, tabs or bars, and the logs that name fields.
+ */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/base.h"
+#include "complaints/complaint_private.h"
+
+/* More columns are not read. */
+#define COLUMNS	    512U
+#define HEADER_TEXT 16384U
+/* Rows without an address that end no table. */
+#define MOST_EMPTY 32U
+
+/* Separators of columns; two blanks, and any blanks. */
+#define TWO_BLANKS '2'
+#define BLANKS	   '1'
+
+struct cell {
+	const char *begin, *end;
+};
+
+struct table {
+	struct cell names[COLUMNS], cells[COLUMNS];
+	unsigned n, n_cells;
+	uint8_t role[COLUMNS]; /* of a column of ports without one: that of the addresses before it */
+	bool addr[COLUMNS];    /* a column of addresses */
+	bool has_time;
+};
+
+static struct cell trimmed(const char *at, const char *end)
+{
+	while (at < end && strchr(" \t\r\"|#'", *at))
+		at++;
+	while (at < end && strchr(" \t\r\"|'", end[-1]))
+		end--;
+	return (struct cell){ at, end };
+}
+
+/* The end of a cell. */
+static const char *cell_end(const char *at, const char *end, char separator)
+{
+	bool quoted = false;
+
+	for (; at < end; at++) {
+		quoted ^= *at == '"';
+		if (separator == TWO_BLANKS ? *at == ' ' && at + 1 < end && at[1] == ' '
+		    : separator == BLANKS   ? *at == ' '
+					    : *at == separator && !quoted)
+			return at;
+	}
+	return end;
+}
+
+static unsigned split(struct cell *cells, const char *at, const char *end, char separator)
+{
+	unsigned n = 0;
+
+	if (separator == '|' || separator == TWO_BLANKS || separator == BLANKS)
+		while (at < end && (*at == ' ' || (*at == '|' && separator == '|')))
+			at++;
+	while (at <= end && n < COLUMNS) {
+		const char *stop = cell_end(at, end, separator);
+
+		cells[n++] = trimmed(at, stop);
+		if (stop >= end)
+			break;
+		at = stop + 1;
+		if (separator == TWO_BLANKS || separator == BLANKS)
+			while (at < end && *at == ' ')
+				at++;
+	}
+	if (n && separator == '|' && cells[n - 1].begin == cells[n - 1].end)
+		n--;
+	return n;
+}
+
+static bool has_digits(const struct cell *c)
+{
+	for (const char *p = c->begin; p < c->end; p++)
+		if (isdigit((unsigned char)*p) &&
+		    (p == c->begin || (!isalpha((unsigned char)p[-1]) && !strchr("+-:", p[-1]))) && p + 1 < c->end &&
+		    isdigit((unsigned char)p[1]))
+			return true;
+	return false;
+}
+
+/* Whether the names are those of a table of questions. */
+static bool names_questions(struct table *t)
+{
+	unsigned addrs = 0, ports = 0, times = 0, before = 0;
+
+	for (unsigned i = 0; i < t->n; i++) {
+		struct label l = label_read(t->names[i].begin, t->names[i].end);
+
+		t->role[i] = 0;
+		t->addr[i] = false;
+		if (has_digits(&t->names[i]) || l.words > 6)
+			return false;
+		if (l.any & WORD_PORT && !(l.any & WORD_TIME)) {
+			ports++;
+			t->role[i] = (uint8_t)(l.role ? l.role : before);
+		} else if (l.any & WORD_TIME ||
+			   (l.any & (WORD_EVENT | WORD_END | WORD_OTHER) && !(l.any & (WORD_ADDR | WORD_SOURCE)))) {
+			times += (l.any & WORD_TIME) != 0;
+		} else if (l.any & WORD_ADDR || (l.any & (WORD_SOURCE | WORD_TARGET) && l.words <= 3)) {
+			addrs++;
+			t->addr[i] = true;
+			before = l.role ? l.role : WORD_SOURCE;
+			continue;
+		}
+		if (!(l.any & WORD_PORT))
+			before = 0;
+	}
+	t->has_time = times > 0;
+	return addrs && (ports || times) && t->n >= 3;
+}
+
+static const char *end_of_line(const char *at, const char *end)
+{
+	const char *newline = memchr(at, '\n', (size_t)(end - at));
+
+	return newline ? newline : end;
+}
+
+/* A header at a line. */
+static bool read_header(struct table *t, const char *at, const char *end, char *ret)
+{
+	static const char separators[] = { '\t', ';', ',', '|', TWO_BLANKS, BLANKS };
+	const char *begin = at + strspn(at, " \t");
+	bool fields = !strncasecmp(begin, "#fields", 7);
+	char folded[WORD_TEXT];
+
+	if (fields)
+		begin += 7 + (begin[7] == ':');
+	else if (word_fold(begin, end, folded) < end && !strcmp(folded, "format"))
+		begin += strcspn(begin, ":\n") + 1;
+	if (end - begin < 8 || end - begin > (ptrdiff_t)HEADER_TEXT || begin > end)
+		return false;
+	for (size_t i = 0; i < sizeof(separators); i++) {
+		if (!fields && separators[i] == BLANKS && memchr(begin, ':', (size_t)(end - begin)))
+			continue;
+		t->n = split(t->names, begin + (fields && separators[i] == '\t' && *begin == '\t'), end, separators[i]);
+		if (t->n < 3 || (separators[i] == BLANKS && t->n < 4) || !names_questions(t))
+			continue;
+		*ret = separators[i];
+		return true;
+	}
+	return false;
+}
+
+/* A row has a cell for each name, or its values would be taken for others'. Blanks alone may separate some. */
+static void split_row(struct table *t, const char *at, const char *end, char separator)
+{
+	t->n_cells = split(t->cells, at, end, separator);
+	if (separator == TWO_BLANKS && t->n_cells != t->n)
+		t->n_cells = split(t->cells, at, end, BLANKS);
+	if (separator == TWO_BLANKS && t->n_cells != t->n)
+		t->n_cells = 0;
+}
+
+static bool is_row(const struct table *t)
+{
+	uint32_t any;
+
+	if (t->n_cells + 1 < t->n || t->n_cells > t->n + 1)
+		return false;
+	for (unsigned i = 0; i < t->n_cells; i++)
+		for (const char *p = t->cells[i].begin; p < t->cells[i].end && i < t->n && t->addr[i]; p++)
+			if (addr_at(p, t->cells[i].end, &any))
+				return true;
+	return false;
+}
+
+/* Which way the arrow goes that a cell is; 0: it is none. */
+static int arrow_cell(const struct cell *c)
+{
+	size_t size = (size_t)(c->end - c->begin);
+
+	if (size < 2 || size > 3 || strspn(c->begin, "<=->") < size)
+		return 0;
+	return (c->end[-1] == '>') - (*c->begin == '<');
+}
+
+/* An arrow between two columns says who came to whom. */
+static void turn(struct reading *x, size_t first, size_t middle, int way)
+{
+	for (size_t i = first; i < x->n_items && way; i++)
+		if (x->items[i].kind == ITEM_ADDR)
+			x->items[i].role = (i < middle) == (way > 0) ? WORD_SOURCE : WORD_TARGET;
+}
+
+static void take_row(struct reading *x, const struct table *t, uint32_t table)
+{
+	uint32_t row = scope_add(x, table);
+	size_t begin = x->n_items, middle = begin;
+	int way = 0;
+
+	x->first_item = x->n_items;
+	x->scopes[row].closed = t->has_time;
+	for (unsigned i = 0; i < t->n_cells && i < t->n; i++) {
+		size_t first = x->n_items;
+
+		if (arrow_cell(&t->cells[i])) {
+			way = arrow_cell(&t->cells[i]);
+			middle = first;
+		}
+		complaint_value(x, row, t->names[i].begin, t->names[i].end, t->cells[i].begin, t->cells[i].end);
+		for (size_t k = first; k < x->n_items; k++)
+			if (x->items[k].kind == ITEM_PORT && x->items[k].scope == row && !x->items[k].role) {
+				x->items[k].role = t->role[i];
+				if (t->role[i] == WORD_TARGET)
+					x->items[k].scope = NONE;
+			}
+	}
+	turn(x, begin, middle, way);
+}
+
+/* Names of Shadowserver's, whose timestamps are of UTC by the description of its reports. */
+static bool is_shadowserver(const struct table *t)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < t->n; i++) {
+		size_t size = (size_t)(t->names[i].end - t->names[i].begin);
+
+		n += (size == 9 && !memcmp(t->names[i].begin, "timestamp", 9)) ||
+		     (size >= 5 && !memcmp(t->names[i].end - 5, "naics", 5)) ||
+		     (size >= 3 && !memcmp(t->names[i].end - 3, "asn", 3)) ||
+		     (size >= 3 && !memcmp(t->names[i].end - 3, "geo", 3));
+	}
+	return n >= 3;
+}
+
+/* Zones that the header names are for all columns. */
+static void take_zones(struct reading *x, const struct table *t, uint32_t table)
+{
+	struct claim zone;
+
+	for (unsigned i = 0; i < t->n; i++)
+		for (const char *p = t->names[i].begin; p < t->names[i].end; p++)
+			if ((p == t->names[i].begin || !word_octet(p[-1])) &&
+			    claim_read(p, t->names[i].end, false, &zone))
+				item_zone(x, table, p, p + 1, &zone);
+	if (is_shadowserver(t))
+		item_zone(x, table, t->names[0].begin, t->names[0].end, &(struct claim){ .n = 1 });
+}
+
+const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end)
+{
+	struct table t;
+	const char *p = end_of_line(at, end), *last = NULL;
+	uint32_t own = NONE;
+	unsigned empty = 0;
+	char separator;
+
+	if (!read_header(&t, at, p, &separator))
+		return NULL;
+	while (p < end) {
+		const char *stop = end_of_line(p + 1, end), *c = p + 1;
+
+		while (c < stop && (strchr(" \t-=+|", *c) || !isalnum((unsigned char)*c)) && (unsigned char)*c < 0x80 &&
+		       *c != '"')
+			c++;
+		/* Rules, comments and empty lines. */
+		if (c == stop || p[1] == '#') {
+			p = stop;
+			continue;
+		}
+		split_row(&t, p + 1, stop, separator);
+		if (!is_row(&t)) {
+			if (t.n_cells + 1 < t.n || t.n_cells > t.n + 1 || ++empty > MOST_EMPTY)
+				break;
+			p = stop;
+			continue;
+		}
+		if (own == NONE) {
+			own = scope_add(x, scope);
+			take_zones(x, &t, own);
+		}
+		take_row(x, &t, own);
+		empty = 0;
+		last = p = stop;
+	}
+	return own == NONE ? NULL : last;
+}

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A text by its lines: headers of mail, which are passed over, structures, blocks of "Key: value", and prose. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/base.h"
+#include "complaints/complaint_private.h"
+
+/* More lines are no header of a mail that somebody quotes. */
+#define HEADER_LINES 40U
+
+/* A text under way. */
+struct walk {
+	struct reading *x;
+	const char *end;
+	uint32_t part, block; /* scopes; no block: NONE */
+	uint64_t first_key, addr_key;
+	bool has_addr;	    /* the block has one */
+	const char *looked; /* up to there the form of the blocks is known; and the last line that says it, or NULL */
+	const char *served;
+};
+
+static const char *line_end(const char *at, const char *end)
+{
+	const char *newline = memchr(at, '\n', (size_t)(end - at));
+
+	return newline ? newline : end;
+}
+
+static const char *next_line(const char *at, const char *end)
+{
+	const char *newline = line_end(at, end);
+
+	return newline < end ? newline + 1 : end;
+}
+
+/* Whether a line has neither letters nor digits: what separates blocks. */
+static bool is_rule(const char *at, const char *end)
+{
+	for (; at < end; at++)
+		if (isalnum((unsigned char)*at) || ((unsigned char)*at >= 0x80 && (unsigned char)*at != 0xe2))
+			return false;
+		else if ((unsigned char)*at == 0xe2)
+			at += 2;
+	return true;
+}
+
+/* The end of a key before ':', '=', '|', dots, tabs or blanks; NULL: the line has none. Its value begins at *ret. */
+static const char *key_end(const char *at, const char *end, const char **ret)
+{
+	const char *p = at;
+	unsigned words = 0;
+
+	for (; p < end && p - at < 60; p++) {
+		/* "10:00" */
+		if (*p == ':' && p > at && isdigit((unsigned char)p[-1]) && p + 1 < end && isdigit((unsigned char)p[1]))
+			return NULL;
+		if (*p == ':' || *p == '=' || *p == '|' || *p == '\t' || (end - p > 2 && !memcmp(p, " ..", 3)) ||
+		    (end - p > 1 && *p == ' ' && p[1] == ' ') || (end - p > 2 && !memcmp(p, "...", 3))) {
+			const char *value = p;
+
+			while (value < end && strchr(" \t:=|.", *value))
+				value++;
+			if (value >= end || p == at)
+				return NULL;
+			*ret = value;
+			return p;
+		}
+		words += *p == ' ';
+		if (words > 6)
+			return NULL;
+	}
+	return NULL;
+}
+
+static uint64_t key_hash(const char *at, const char *end)
+{
+	uint64_t hash = 14695981039346656037U;
+
+	for (; at < end; at++)
+		if (word_octet(*at))
+			hash = (hash ^ (unsigned char)tolower((unsigned char)*at)) * 1099511628211U;
+	return hash | 1;
+}
+
+static const char *inner_begin(const char *at, const char *end)
+{
+	while (at < end && (strchr(" \t*-|+#", *at) || !memcmp(at, "\342\200\242", 3)))
+		at += *at == '\342' ? 3 : 1;
+	return at;
+}
+
+/* Names of fields of a mail's header, as programs show them in a mail that is quoted; folded. */
+static bool header_name(const char *at, const char *end)
+{
+	static const char *const names[] = { "from",	"to",	   "subject",  "date",	  "sent",      "cc",
+					     "reply",	"message", "received", "return",  "delivered", "von",
+					     "an",	"betreff", "gesendet", "datum",	  "absender",  "de",
+					     "para",	"asunto",  "assunto",  "objet",	  "fecha",     "data",
+					     "enviado", "envoye",  "oggetto",  "inviato", "от",	       "кому",
+					     "тема",	"дата",	   "od",       "do",	  "temat",     "recebido" };
+	char folded[WORD_TEXT];
+
+	word_fold(at, end, folded);
+	if (!strcmp(folded, "a") && (end - at) < 3)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], folded))
+			return true;
+	return false;
+}
+
+static bool is_field(const char *at, const char *end)
+{
+	const char *p = at;
+
+	while (p < end && (isalnum((unsigned char)*p) || *p == '-' || *p == '_'))
+		p++;
+	return p > at && p < end && *p == ':';
+}
+
+/* Whether a mail's header begins here: fields, some of which a mail has; and its end. RFC 5322 section 2.2. */
+static const char *mail_header(const char *at, const char *end)
+{
+	static const char *const marks[] = { "from:",	     "to:",	      "subject:",    "received:",
+					     "return-path:", "delivered-to:", "message-id:", "dkim-signature:" };
+	const char *p = at;
+	unsigned fields = 0, known = 0;
+
+	if (end - p > 5 && !memcmp(p, "From ", 5))
+		p = next_line(p, end);
+	for (; p < end && line_end(p, end) > p; p = next_line(p, end)) {
+		if (fields && (*p == ' ' || *p == '\t'))
+			continue;
+		if (!is_field(p, line_end(p, end)))
+			break;
+		fields++;
+		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+			known += !strncasecmp(p, marks[i], strlen(marks[i]));
+	}
+	return known && (known > 1 || fields > 1) && (p >= end || *p == '\n') ? p : NULL;
+}
+
+/* The header of a mail within a text, as it is forwarded: its end, or at. */
+static const char *quoted_header(const char *at, const char *end)
+{
+	const char *p = at, *value;
+	unsigned known = 0, fields = 0;
+
+	for (; p < end && !is_rule(p, line_end(p, end)); p = next_line(p, end)) {
+		const char *key = inner_begin(p, line_end(p, end)), *stop = key_end(key, line_end(p, end), &value);
+		bool folded = *p == ' ' || *p == '\t';
+
+		if (!stop && !folded)
+			break;
+		if (stop && (value[-1] == ':' || value[-1] == ' ') && memchr(key, ':', (size_t)(value - key)) &&
+		    header_name(key, stop))
+			known++;
+		/* A mail's own fields are few, and those that all have come first. */
+		if (++fields > HEADER_LINES || (fields > 4 && !known))
+			return at;
+	}
+	return known >= 2 && known * 2 > fields ? p : at;
+}
+
+/* The mail's own time, from which no question is taken. */
+static void note_sent(struct reading *x, const char *at, const char *end)
+{
+	for (; at < end; at = next_line(at, end)) {
+		struct stamp s;
+		const char *p = at + 5;
+
+		if (strncasecmp(at, "date:", 5) != 0)
+			continue;
+		while (p < end && *p != '\n' && !isdigit((unsigned char)*p))
+			p++;
+		if (!x->sent.date && stamp_read(p, end, &s) && s.date && s.clock)
+			x->sent = s;
+	}
+}
+
+/* What a block says about its form: X-ARF's own schema has the port of the service. Blocks of one stretch of lines
+ * share the look at it. */
+static void look_ahead(struct walk *w, const char *at)
+{
+	static const char *const marks[] = { "reported-from:", "report-type:", "report-id:", "schema-url:",
+					     "service:",       "service ",     "dienst:" };
+	const char *p = at;
+
+	for (; at >= w->looked && p < w->end && !is_rule(p, line_end(p, w->end)); p = next_line(p, w->end))
+		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+			if (!strncasecmp(inner_begin(p, w->end), marks[i], strlen(marks[i])))
+				w->served = p;
+	w->looked = at >= w->looked ? p : w->looked;
+	w->x->served = w->served && w->served >= at;
+}
+
+static void begin_block(struct walk *w, const char *at)
+{
+	w->block = scope_add(w->x, w->part);
+	if (!w->x->error)
+		w->x->scopes[w->block].block = true;
+	w->first_key = w->addr_key = 0;
+	w->has_addr = false;
+	w->x->first_item = w->x->n_items;
+	w->x->addr = NONE;
+	look_ahead(w, at);
+}
+
+/* A record that begins anew without an empty line: the key of its first line, or of its address, is there again. */
+static void split_block(struct walk *w, const char *at, const char *key, const char *stop)
+{
+	uint64_t hash = key_hash(key, stop);
+	struct label l = label_read(key, stop);
+
+	if (w->has_addr && (hash == w->first_key || hash == w->addr_key))
+		begin_block(w, at);
+	if (!w->first_key)
+		w->first_key = hash;
+	if (!w->addr_key && l.any & (WORD_ADDR | WORD_SOURCE) && !(l.any & (WORD_PORT | WORD_TARGET)))
+		w->addr_key = hash;
+}
+
+/* A port that ends a record of "key=value" in which no port of the target is may have lost its last digits. */
+static void mark_cut(const struct walk *w, const char *at, const char *end)
+{
+	struct reading *x = w->x;
+	struct item *last = x->n_items > x->first_item ? &x->items[x->n_items - 1] : NULL;
+	const char *next = next_line(end, w->end);
+	unsigned pairs = 0;
+
+	for (const char *p = at; (p = memchr(p, '=', (size_t)(end - p))); p++)
+		pairs++;
+	if (pairs < 3 || !last || last->kind != ITEM_PORT || x->text + last->at + last->size != end ||
+	    (next < w->end && !is_rule(next, line_end(next, w->end))))
+		return;
+	last->cut = true;
+	for (size_t i = x->first_item; i < x->n_items; i++)
+		if (x->items[i].kind == ITEM_PORT && x->items[i].role == WORD_TARGET)
+			last->cut = false;
+}
+
+/* Whether a line begins an entry of a list that is numbered. */
+static bool is_entry(const char *at, const char *end)
+{
+	const char *p = at;
+
+	while (p < end && isalnum((unsigned char)*p) && p - at < 3)
+		p++;
+	return p > at && p < end && (*p == ')' || (*p == '.' && isdigit((unsigned char)*at))) && p + 1 < end &&
+	       p[1] == ' ';
+}
+
+static bool has_address(const char *at, const char *end)
+{
+	uint32_t any;
+
+	for (; at < end; at++)
+		if (isdigit((unsigned char)*at) && addr_at(at, end, &any))
+			return true;
+	return false;
+}
+
+/* Where the flow of the answers begins that conntrack writes behind that of the questions: "src=" comes again. */
+static const char *second_flow(const char *at, const char *end)
+{
+	const char *first = memmem(at, (size_t)(end - at), "src=", 4);
+	const char *again = first ? memmem(first + 4, (size_t)(end - first - 4), "src=", 4) : NULL;
+
+	return again ? again : end;
+}
+
+/* The end of the line below, if it goes on with a sentence. */
+static const char *beyond(const struct walk *w, const char *end)
+{
+	const char *below = next_line(end, w->end), *stop = line_end(below, w->end), *value;
+
+	return below >= w->end || is_rule(below, stop) || key_end(below, stop, &value) ? NULL : stop;
+}
+
+/* Returns where it ends. */
+static const char *take_line(struct walk *w, const char *at, const char *end)
+{
+	struct reading *x = w->x;
+	const char *value, *key = inner_begin(at, end), *stop = key_end(key, end, &value);
+	size_t first = x->n_items;
+	struct stretch s = { .begin = at, .end = end };
+	const char *after;
+
+	if (w->block == NONE)
+		begin_block(w, at);
+	if (w->has_addr && is_entry(key, end) && has_address(at, end))
+		begin_block(w, at);
+	if (stop && !isdigit((unsigned char)*key))
+		split_block(w, at, key, stop);
+	s.end = second_flow(at, end);
+	s.keyed = stop != NULL;
+	s.scope = scope_add(x, w->block);
+	s.beyond = beyond(w, end);
+	if (!x->error)
+		x->scopes[s.scope].line = !s.keyed;
+	after = complaint_scan(x, &s);
+	for (size_t i = first; i < x->n_items; i++)
+		w->has_addr |= x->items[i].kind == ITEM_ADDR && !x->items[i].done;
+	mark_cut(w, at, end);
+	if (x->n_items == first && x->n_scopes == s.scope + 1U)
+		x->n_scopes--;
+	return after > end ? after : end;
+}
+
+static const char *structure(struct walk *w, const char *at)
+{
+	const char *p = inner_begin(at, w->end), *after = NULL;
+
+	p = at + strspn(at, " \t");
+	if (*p == '{' || *p == '[')
+		after = complaint_json(w->x, w->part, p, w->end);
+	if (!after && memchr(p, '<', (size_t)(line_end(p, w->end) - p)))
+		after = complaint_xml(w->x, w->part, p, w->end);
+	return after ? after : complaint_table(w->x, w->part, at, w->end);
+}
+
+static unsigned quotes(const char *at, const char *end)
+{
+	unsigned n = 0;
+
+	for (; at < end && (*at == '>' || *at == ' '); at++)
+		n += *at == '>';
+	return n;
+}
+
+static void take_part(struct reading *x, const char *at, const char *end, bool header)
+{
+	struct walk w = { .x = x, .end = end, .part = scope_add(x, 0), .block = NONE, .looked = at };
+	const char *body = mail_header(at, end);
+
+	if (body && (header || at == x->text))
+		note_sent(x, at, body);
+	at = body ? body : at;
+	while (at < end && !x->error) {
+		const char *stop = line_end(at, end), *after;
+
+		if (is_rule(at, stop) && !strchr("{[", at[strspn(at, " \t")])) {
+			w.block = NONE;
+			at = next_line(at, end);
+			continue;
+		}
+		after = w.block == NONE ? quoted_header(at, end) : at;
+		after = after > at ? after : structure(&w, at);
+		if (after) {
+			w.block = NONE;
+			at = next_line(after > at ? after - 1 : at, end);
+			continue;
+		}
+		stop = take_line(&w, at, stop);
+		at = stop < end && *stop == '\n' ? stop + 1 : stop;
+	}
+}
+
+/* Lines that quote another mail are blanked if the text says enough without them. */
+static bool blank_quotes(struct reading *x)
+{
+	bool any = false;
+
+	for (char *at = x->text, *end = x->text + x->size; at < end;) {
+		char *stop = (char *)line_end(at, end);
+
+		if (quotes(at, stop)) {
+			any = true;
+			memset(at, ' ', (size_t)(stop - at));
+		}
+		at = stop + 1;
+	}
+	return any;
+}
+
+/* The signs of quoting alone. */
+static void bare_quotes(struct reading *x)
+{
+	for (char *at = x->text, *end = x->text + x->size; at < end;) {
+		char *stop = (char *)line_end(at, end);
+
+		for (; at < stop && (*at == '>' || *at == ' '); at++)
+			*at = ' ';
+		at = stop + 1;
+	}
+}
+
+static void take_parts(struct reading *x)
+{
+	x->n_items = x->n_stamps = x->n_scopes = 0;
+	x->seen = x->foreign = false;
+	scope_add(x, NONE);
+	for (size_t i = 0; i < x->n_parts; i++) {
+		const char *begin = x->text + x->parts[i].at;
+		const char *end = i + 1 < x->n_parts ? x->text + x->parts[i + 1].at : x->text + x->size;
+
+		take_part(x, begin, end, x->parts[i].header);
+	}
+}
+
+static bool any_address(const struct reading *x)
+{
+	for (size_t i = 0; i < x->n_items; i++)
+		if (x->items[i].kind == ITEM_ADDR && !x->items[i].done && x->items[i].role != WORD_TARGET &&
+		    x->items[i].port_item != NONE)
+			return true;
+	return false;
+}
+
+void complaint_text(struct reading *x)
+{
+	char *whole = strndup(x->text, x->size);
+
+	if (!whole) {
+		x->error = -ENOMEM;
+		return;
+	}
+	if (blank_quotes(x)) {
+		take_parts(x);
+		if (!any_address(x)) {
+			memcpy(x->text, whole, x->size);
+			bare_quotes(x);
+			take_parts(x);
+		}
+	} else {
+		take_parts(x);
+	}
+	free(whole);
+}

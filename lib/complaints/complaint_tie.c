@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Ties ports and times to addresses, scope by scope from the innermost out.
+ *
+ * Ports. An address that has none gets the port of its scope which a word says is the source's, or the only one of
+ * which nothing is said. Two such ports are an ambiguity, and so are two addresses without one, which get none. Times.
+ * An address gets the time of the innermost scope that has one: of the lowest rank, and whole rather than a day or an
+ * hour alone. Two are an ambiguity. A day alone or an hour alone is completed by the only other half around, or by a
+ * whole time that says the same, and by nothing else: a record that has an incomplete time borrows none.
+ * What a scope has and no address of it needs is for the scope around, unless it is closed.
+ */
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "complaints/complaint_private.h"
+
+/* Addresses of a scope that are compared with each other; of more, none is tied by its neighbour. */
+#define MAX_COMPARED 64U
+
+static const struct stamp *stamp_of(const struct reading *x, uint32_t item)
+{
+	return &x->stamps[x->items[item].stamp];
+}
+
+/* What breaks off counts as whole: nothing completes it. */
+static bool whole(const struct stamp *s)
+{
+	return s->date == s->clock;
+}
+
+static void add_port(struct reading *x, struct scope *s, uint32_t i)
+{
+	for (unsigned k = 0; k < s->n_ports; k++)
+		if (x->items[s->ports[k]].port == x->items[i].port)
+			return;
+	if (s->n_ports < SCOPE_ITEMS)
+		s->ports[s->n_ports++] = i;
+}
+
+/* Keeps a time, or the one of two that say the same which says more. */
+static void add_time(struct reading *x, struct scope *s, uint32_t i)
+{
+	const struct stamp *b = stamp_of(x, i);
+
+	if (x->items[i].rank >= RANK_END)
+		return;
+	for (unsigned k = 0; k < s->n_times; k++) {
+		uint32_t old = s->times[k];
+		const struct stamp *a = stamp_of(x, old);
+
+		if (!stamp_agree(a, b))
+			continue;
+		if (b->exact || (!a->exact && claim_given(&b->zone) && !claim_given(&a->zone)))
+			s->times[k] = i;
+		if (x->items[i].rank < x->items[old].rank)
+			x->items[old].rank = x->items[i].rank;
+		x->items[i].rank = x->items[old].rank;
+		return;
+	}
+	if (s->n_times < SCOPE_ITEMS) {
+		s->times[s->n_times++] = i;
+		return;
+	}
+	/* Of too many, halves of times go first. Two that are whole are an ambiguity, and need no third. */
+	for (unsigned k = 0; k < s->n_times; k++)
+		if (whole(b) && !whole(stamp_of(x, s->times[k]))) {
+			s->times[k] = i;
+			return;
+		}
+}
+
+static void add_zone(struct reading *x, struct scope *s, uint32_t i)
+{
+	for (unsigned k = 0; k < s->n_zones; k++)
+		if (claim_equal(&stamp_of(x, s->zones[k])->zone, &stamp_of(x, i)->zone))
+			return;
+	if (s->n_zones < SCOPE_ITEMS)
+		s->zones[s->n_zones++] = i;
+}
+
+static void add_address(struct reading *x, struct scope *s, uint32_t i)
+{
+	if (s->last == NONE)
+		s->first = i;
+	else
+		x->items[s->last].next = i;
+	s->last = i;
+	x->items[i].next = NONE;
+}
+
+static void add_proto(struct reading *x, struct scope *s, uint32_t i)
+{
+	s->protos |= x->items[i].proto == IPPROTO_TCP ? 1 : 2;
+	s->proto = i;
+}
+
+static void distribute(struct reading *x)
+{
+	static void (*const add[])(struct reading *, struct scope *, uint32_t) = {
+		[ITEM_ADDR] = add_address, [ITEM_PORT] = add_port,   [ITEM_TIME] = add_time,
+		[ITEM_ZONE] = add_zone,	   [ITEM_PROTO] = add_proto,
+	};
+
+	for (uint32_t i = 0; i < x->n_items; i++)
+		if (x->items[i].scope != NONE && x->items[i].role != WORD_TARGET && !x->items[i].done)
+			add[x->items[i].kind](x, &x->scopes[x->items[i].scope], i);
+}
+
+static bool port_less(const struct item *a)
+{
+	return a->port_item == NONE;
+}
+
+static void doubt(struct item *a, enum complaint_fault fault, uint32_t other)
+{
+	if (a->fault)
+		return;
+	a->fault = fault;
+	a->other = other;
+}
+
+/* Moves the ports that a word says are the source's to the front, and returns how many could be meant. */
+static unsigned best_ports(struct reading *x, struct scope *s)
+{
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < s->n_ports; k++) {
+		uint32_t i = s->ports[k];
+
+		if (x->items[i].role != WORD_SOURCE)
+			continue;
+		s->ports[k] = s->ports[n];
+		s->ports[n++] = i;
+	}
+	return n ? n : s->n_ports;
+}
+
+/* A scope's port to its address that has none, if that is one. */
+static void tie_ports(struct reading *x, struct scope *s)
+{
+	uint32_t only = NONE;
+	unsigned n;
+
+	for (uint32_t i = s->first; i != NONE; i = x->items[i].next) {
+		if (!port_less(&x->items[i]))
+			continue;
+		if (only != NONE && x->items[only].addr != x->items[i].addr)
+			return;
+		only = only == NONE ? i : only;
+	}
+	if (only == NONE || !s->n_ports)
+		return;
+	n = best_ports(x, s);
+	for (uint32_t i = s->first; i != NONE; i = x->items[i].next) {
+		if (!port_less(&x->items[i]))
+			continue;
+		x->items[i].port_item = s->ports[0];
+		if (n > 1)
+			doubt(&x->items[i], FAULT_SEVERAL_PORTS, s->ports[1]);
+	}
+	s->n_ports = 0;
+}
+
+/* Moves the times that could be meant to the front: whole ones if there are any, of the lowest rank. Returns how many.
+ */
+static unsigned best_times(struct reading *x, struct scope *s)
+{
+	unsigned n = 0;
+	uint8_t rank = RANK_OTHER;
+	bool any = false;
+
+	for (unsigned k = 0; k < s->n_times; k++)
+		any |= whole(stamp_of(x, s->times[k]));
+	for (unsigned k = 0; k < s->n_times; k++)
+		if (x->items[s->times[k]].rank < rank && (!any || whole(stamp_of(x, s->times[k]))))
+			rank = x->items[s->times[k]].rank;
+	for (unsigned k = 0; k < s->n_times; k++) {
+		uint32_t i = s->times[k];
+
+		if (x->items[i].rank != rank || (any && !whole(stamp_of(x, i))))
+			continue;
+		s->times[k] = s->times[n];
+		s->times[n++] = i;
+	}
+	return n;
+}
+
+/* A time of a day and an hour that stand apart; its place is that of the hour. */
+static uint32_t join(struct reading *x, uint32_t one, uint32_t two)
+{
+	uint32_t day = stamp_of(x, one)->date ? one : two, hour = day == one ? two : one;
+	struct stamp joined = *stamp_of(x, day);
+	const char *at = x->text + x->items[hour].at;
+	uint32_t i;
+
+	stamp_add_clock(&joined, stamp_of(x, hour));
+	i = item_time(x, x->items[hour].scope, at, at + x->items[hour].size, &joined);
+	if (i != NONE)
+		x->items[i].rank = x->items[one].rank < x->items[two].rank ? x->items[one].rank : x->items[two].rank;
+	return i;
+}
+
+/* Whether two are halves that could be one time. */
+static bool halves(const struct stamp *a, const struct stamp *b)
+{
+	return !whole(a) && !whole(b) && a->date != b->date;
+}
+
+/* A scope in which one day and one hour stand apart has their time. */
+static void join_halves(struct reading *x, struct scope *s)
+{
+	uint32_t day = NONE, hour = NONE, joined;
+
+	for (unsigned k = 0; k < s->n_times; k++) {
+		const struct stamp *t = stamp_of(x, s->times[k]);
+		uint32_t *half = t->date ? &day : &hour;
+
+		if (whole(t) || *half != NONE)
+			return;
+		*half = s->times[k];
+	}
+	if (day == NONE || hour == NONE)
+		return;
+	joined = join(x, day, hour);
+	if (joined == NONE)
+		return;
+	s->times[0] = joined;
+	s->n_times = 1;
+}
+
+/* Completes the half of a time that an address has. */
+static void complete(struct reading *x, const struct scope *s, uint32_t addr)
+{
+	uint32_t mine = x->items[addr].time_item, found = NONE;
+
+	for (unsigned k = 0; k < s->n_times; k++) {
+		const struct stamp *half = stamp_of(x, mine), *t = stamp_of(x, s->times[k]);
+		bool same = whole(t) && !t->exact && stamp_half_agrees(half, t);
+
+		if (!same && !halves(half, t))
+			continue;
+		if (found != NONE)
+			return doubt(&x->items[addr], FAULT_SEVERAL_TIMES, s->times[k]);
+		found = same ? s->times[k] : join(x, mine, s->times[k]);
+		if (found == NONE)
+			return;
+		x->items[addr].time_item = found;
+	}
+}
+
+static void tie_times(struct reading *x, struct scope *s)
+{
+	unsigned n;
+
+	join_halves(x, s);
+	n = best_times(x, s);
+	for (uint32_t i = s->first; i != NONE && n; i = x->items[i].next) {
+		uint32_t mine = x->items[i].time_item;
+
+		if (mine != NONE && !whole(stamp_of(x, mine))) {
+			complete(x, s, i);
+			continue;
+		}
+		if (mine != NONE && (x->items[mine].rank != RANK_LATE || x->items[s->times[0]].rank > RANK_EVENT))
+			continue;
+		x->items[i].time_item = s->times[0];
+		if (n > 1)
+			doubt(&x->items[i], FAULT_SEVERAL_TIMES, s->times[1]);
+	}
+}
+
+/* One address in two places, here with its port and there with its time. */
+static void tie_same(struct reading *x, const struct scope *s)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = s->first; i != NONE; i = x->items[i].next)
+		if (++n > MAX_COMPARED)
+			return;
+	for (uint32_t i = s->first; i != NONE; i = x->items[i].next) {
+		struct item *a = &x->items[i];
+
+		if (port_less(a) || (a->time_item != NONE && whole(stamp_of(x, a->time_item))))
+			continue;
+		for (uint32_t k = s->first; k != NONE; k = x->items[k].next) {
+			const struct item *b = &x->items[k];
+
+			if (b->addr != a->addr || !port_less(b) || b->time_item == NONE || b->fault)
+				continue;
+			if (a->time_item != NONE && !whole(stamp_of(x, a->time_item))) {
+				if (stamp_half_agrees(stamp_of(x, a->time_item), stamp_of(x, b->time_item)))
+					a->time_item = b->time_item;
+				continue;
+			}
+			if (a->time_item != NONE && a->time_item != b->time_item &&
+			    !stamp_agree(stamp_of(x, a->time_item), stamp_of(x, b->time_item)))
+				doubt(a, FAULT_SEVERAL_TIMES, b->time_item);
+			else if (a->time_item == NONE || claim_given(&stamp_of(x, b->time_item)->zone))
+				a->time_item = b->time_item;
+		}
+	}
+}
+
+/* Whether nothing around could say more about an address. Of a discovery, what was discovered may have another time. */
+static bool complete_in(const struct reading *x, const struct scope *s, const struct item *a)
+{
+	if (port_less(a))
+		return false;
+	if (a->fault || s->closed)
+		return true;
+	return a->time_item != NONE && x->items[a->time_item].rank != RANK_LATE &&
+	       (whole(stamp_of(x, a->time_item)) || (s->block && x->items[a->time_item].stamped));
+}
+
+/* What is left goes to the scope around. */
+static void pass(struct reading *x, const struct scope *s)
+{
+	struct scope *p = s->parent == NONE ? NULL : &x->scopes[s->parent];
+	bool addresses = s->first != NONE;
+
+	for (uint32_t i = s->first, next; i != NONE; i = next) {
+		struct item *a = &x->items[i];
+
+		next = a->next;
+		if (a->proto_item == NONE && (s->protos == 1 || s->protos == 2))
+			a->proto_item = s->proto;
+		a->done = !p || complete_in(x, s, a);
+		if (!a->done)
+			add_address(x, p, i);
+	}
+	for (unsigned k = 0; k < s->n_ports && p && !s->closed; k++)
+		add_port(x, p, s->ports[k]);
+	for (unsigned k = 0; k < s->n_times && p && !addresses && !s->closed; k++)
+		add_time(x, p, s->times[k]);
+	/* "All times are UTC" is for all that is around; a zone in a record is for the record alone. */
+	for (unsigned k = 0; k < s->n_zones && p && !s->closed; k++)
+		if (!addresses || !x->items[s->zones[k]].keyed)
+			add_zone(x, p, s->zones[k]);
+	if (p && !addresses) {
+		p->protos |= s->protos;
+		p->proto = s->proto != NONE ? s->proto : p->proto;
+	}
+}
+
+void complaint_tie(struct reading *x)
+{
+	distribute(x);
+	for (size_t i = x->n_scopes; i-- > 0;) {
+		struct scope *s = &x->scopes[i];
+
+		if (s->first != NONE) {
+			tie_ports(x, s);
+			tie_times(x, s);
+			tie_same(x, s);
+		}
+		pass(x, s);
+	}
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What the words before a value say about it, in the languages that complaints are written in. */
+#include "complaints/complaint_words.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* Latin letters with marks, U+00C0 to U+017F, without them; blank: two letters or none. */
+static const char plain[] = "aaaaaaaceeeeiiiidnooooo ouuuuy saaaaaaaceeeeiiiidnooooo ouuuuy y"
+			    "aaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiiiiijjkkklllllllllln"
+			    "nnnnnnnnoooooooorrrrrrssssssssttttttuuuuuuuuuuuuwwyyyzzzzzzs";
+
+bool word_octet(char c)
+{
+	return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
+}
+
+/* A letter of UTF-8 of two octets, folded: its octets, at most two. */
+static unsigned fold_pair(unsigned char first, unsigned char second, char *ret)
+{
+	unsigned code = (first & 31U) << 6 | (second & 63U);
+
+	if (code >= 0xc0 && code < 0xc0 + sizeof(plain) - 1 && plain[code - 0xc0] != ' ')
+		return *ret = plain[code - 0xc0], 1;
+	if (code >= 0x410 && code <= 0x42f)
+		code += 0x20;
+	if (code == 0x401 || code == 0x451)
+		code = 0x435;
+	ret[0] = (char)(0xc0 | code >> 6);
+	ret[1] = (char)(0x80 | (code & 63U));
+	return 2;
+}
+
+const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT])
+{
+	unsigned n = 0;
+	bool lower = false;
+
+	for (; at < end && word_octet(*at); at++) {
+		unsigned char c = (unsigned char)*at;
+
+		/* "sourcePort" is two words, and so is "SourceIP". */
+		if (n && lower && isupper(c))
+			break;
+		lower = islower(c) || isdigit(c);
+		if (n + 3 >= WORD_TEXT)
+			continue;
+		if ((c & 0xe0) == 0xc0 && at + 1 < end) {
+			n += fold_pair(c, (unsigned char)at[1], ret + n);
+			at++;
+		} else {
+			ret[n++] = (char)tolower(c);
+		}
+	}
+	ret[n] = '\0';
+	return at;
+}
+
+#define S WORD_SOURCE
+#define X WORD_TARGET
+#define P WORD_PORT
+#define A WORD_ADDR
+#define T WORD_TIME
+#define E WORD_EVENT
+#define O WORD_OTHER
+#define N WORD_END
+#define L WORD_LINK
+#define F WORD_FROM
+#define B WORD_TO
+#define R WORD_PROTO
+#define U WORD_UNLESS
+#define D WORD_LATE
+
+static const struct word words[] = {
+#define WORD(text, is) { text, is },
+#include "complaints/complaint_words.def"
+#undef WORD
+};
+
+#undef S
+#undef X
+#undef P
+#undef A
+#undef T
+#undef E
+#undef O
+#undef N
+#undef L
+#undef F
+#undef B
+#undef R
+#undef U
+#undef D
+
+/* The first word of those that begin with an octet, or where it would be. */
+static size_t first_word(const struct word *table, size_t n, unsigned char octet)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if ((unsigned char)*table[middle].text < octet)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+unsigned word_find(const struct word *table, size_t n, const char *folded)
+{
+	unsigned is = 0;
+
+	for (size_t i = first_word(table, n, (unsigned char)*folded); i < n && *table[i].text == *folded; i++) {
+		size_t size;
+
+		/* Most differ in their second octet, and a star is never there. */
+		if (table[i].text[1] != folded[1])
+			continue;
+		size = strlen(table[i].text);
+		if (table[i].text[size - 1] == '*' ? !strncmp(table[i].text, folded, size - 1)
+						   : !strcmp(table[i].text, folded))
+			is |= table[i].is;
+	}
+	return is;
+}
+
+struct label label_read(const char *at, const char *end)
+{
+	struct label l = { 0 };
+	char folded[WORD_TEXT];
+
+	while (at < end) {
+		unsigned is;
+
+		if (!word_octet(*at)) {
+			at++;
+			continue;
+		}
+		at = word_fold(at, end, folded);
+		is = word_find(words, sizeof(words) / sizeof(*words), folded);
+		l.words++;
+		l.any |= is;
+		l.before_port = is & WORD_PORT ? l.last : l.before_port;
+		l.loose =
+			is & WORD_PORT ? false : !(is & (WORD_SOURCE | WORD_TARGET | WORD_LINK | WORD_ADDR)) || l.loose;
+		l.strange |= !(
+			is & (WORD_PORT | WORD_LINK | WORD_SOURCE | WORD_TARGET | WORD_FROM | WORD_PROTO | WORD_ADDR));
+		if (is & (WORD_SOURCE | WORD_TARGET))
+			l.role = is & (WORD_SOURCE | WORD_TARGET);
+		if (is & (WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE))
+			l.when = is;
+		l.last = is;
+	}
+	return l;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What words mean that stand before a value. */
+#ifndef DETNAT_COMPLAINT_WORDS_H
+#define DETNAT_COMPLAINT_WORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define WORD_SOURCE 1U /* of who did it */
+#define WORD_TARGET 2U /* of whom it was done to */
+#define WORD_PORT   4U
+#define WORD_ADDR   8U
+#define WORD_TIME   16U
+#define WORD_EVENT  32U	 /* of what happened */
+#define WORD_OTHER  64U	 /* of a report about it, or something else */
+#define WORD_END    128U /* of its end */
+#define WORD_LINK   256U /* means nothing alone */
+#define WORD_FROM   512U
+#define WORD_TO	    1024U
+#define WORD_PROTO  2048U
+#define WORD_LATE   8192U /* of its discovery */
+#define WORD_UNLESS 4096U /* what follows is not meant */
+
+/* With room for a NUL; longer words are cut. */
+#define WORD_TEXT 32U
+
+/* Whether an octet is of a word: letters and digits of ASCII, and all of UTF-8. */
+bool word_octet(char c);
+
+/* Copies the word at a place in small letters without accents. Returns where it ends; camelCase is several words. */
+const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT]);
+
+/* A word, folded, or with a star behind it any that begins so. */
+struct word {
+	const char *text;
+	unsigned is;
+};
+
+/* What a folded word is, of a table in the order of its octets: bits of all that match; 0: unknown. */
+unsigned word_find(const struct word *table, size_t n, const char *folded);
+
+/* What a stretch of text says. */
+struct label {
+	unsigned any;	      /* of all words */
+	unsigned role;	      /* WORD_SOURCE, WORD_TARGET or 0: of the last word that has one */
+	unsigned last;	      /* of the last word */
+	unsigned when;	      /* of the last word that says which time is meant */
+	unsigned before_port; /* of the word before the last "port" */
+	unsigned words;	      /* how many */
+	bool loose;	      /* other words follow the last "port" */
+	bool strange;	      /* it has words that are neither "port" nor a role nor what joins them */
+};
+
+struct label label_read(const char *at, const char *end);
+
+#endif

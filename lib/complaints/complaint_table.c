@@ -11,6 +11,8 @@
 /* More columns are not read. */
 #define COLUMNS	    512U
 #define HEADER_TEXT 16384U
+/* Rows without an address that end no table. */
+#define MOST_EMPTY 32U
 
 /* Separators of columns; two blanks, and any blanks. */
 #define TWO_BLANKS '2'
@@ -251,6 +253,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 	struct table t;
 	const char *p = end_of_line(at, end), *last = NULL;
 	uint32_t own = NONE;
+	unsigned empty = 0;
 	char separator;
 
 	if (!read_header(&t, at, p, &separator))
@@ -268,7 +271,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 		}
 		split_row(&t, p + 1, stop, separator);
 		if (!is_row(&t)) {
-			if (t.n_cells + 1 < t.n || t.n_cells > t.n + 1)
+			if (t.n_cells + 1 < t.n || t.n_cells > t.n + 1 || ++empty > MOST_EMPTY)
 				break;
 			p = stop;
 			continue;
@@ -278,6 +281,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 			take_zones(x, &t, own);
 		}
 		take_row(x, &t, own);
+		empty = 0;
 		last = p = stop;
 	}
 	return own == NONE ? NULL : last;

@@ -254,7 +254,8 @@ static bool is_another_port(const struct scan *c, const struct label *l, const c
 		return false;
 	if (before == at)
 		return memchr(c->after, '/', (size_t)(at - c->after)) ||
-		       (memchr(c->after, ',', (size_t)(at - c->after)) && (behind >= c->s->end || !word_octet(*behind)));
+		       (memchr(c->after, ',', (size_t)(at - c->after)) &&
+			(behind >= c->s->end || !word_octet(*behind)));
 	return l->words == 1 && l->any & WORD_LINK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/json_scan.h"
 #include "base/text.h"
+#include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "outside_ranges.h"
@@ -180,6 +181,10 @@ static int answer_all(struct who_source *source, const struct outside_ranges *ou
 		failed = answer_rows(&r, text, size, zone);
 	if (memory && fclose(memory))
 		failed = -ENOMEM;
+	if (!failed && source && looks_write(source->looks, err)) {
+		verdict_free(&r.verdict);
+		return EXIT_REFUSED;
+	}
 	failed = failed ? failed : show_verdict(w, &r, verdict, rows, room);
 	verdict_free(&r.verdict);
 	if (r.memory)
@@ -232,9 +237,12 @@ static int answer_from(const struct history_files *f, const char *dir, const cJS
 {
 	_cleanup_claims_ struct history_claims claims = { 0 };
 	_cleanup_outside_ struct outside_ranges ours = { 0 };
+	_cleanup_looks_ struct looks looks = { 0 };
 	struct who_source source;
 	int status = who_source_open(f, dir, &claims, &source, err);
 
+	looks_begin(&looks, "request", args, f, dir);
+	source.looks = &looks;
 	if (!status && outside_ranges_read(&f->index, &claims, &ours))
 		status = error_set(err, EXIT_REFUSED, "out of memory");
 	if (!status)
@@ -265,7 +273,8 @@ static int request_run(const char *socket, const cJSON *args, struct writer *w, 
 	if (status)
 		return status;
 	history_warn(&f);
-	status = answer_from(&f, dir, args, text, size, &zone, w, err);
+	status = evidence_answers(dir, &f, NULL, 0, args, err);
+	status = status ? status : answer_from(&f, dir, args, text, size, &zone, w, err);
 	history_files_free(&f);
 	return status;
 }

@@ -53,8 +53,9 @@ struct label scan_label(const struct scan *c, const char *at)
 /* "443 (https)" */
 static bool is_service(const char *at, const char *end)
 {
-	static const char *const names[] = { "http", "https", "ssh",  "ftp", "smtp",  "submission", "imap", "imaps", "pop3",
-					     "sip",  "rdp",   "dns",  "ntp", "telnet", "vnc",	 "smb",	 "mysql", "ldap" };
+	static const char *const names[] = { "http", "https",  "ssh",  "ftp", "smtp",  "submission",
+					     "imap", "imaps",  "pop3", "sip", "rdp",   "dns",
+					     "ntp",  "telnet", "vnc",  "smb", "mysql", "ldap" };
 	char folded[WORD_TEXT];
 
 	word_fold(at, end, folded);

@@ -159,6 +159,9 @@ static const char *take_address(struct scan *c, const char *at)
 		return scan_signs(end + 1, stop, "0123456789.");
 	x->seen = true;
 	role = addr_role(c, at, end);
+	/* Of a URL, if it is not of a pool: a server that was asked for something. */
+	if (at - c->s->begin > 2 && at[-1] == '/' && at[-2] == '/' && !(x->reader->ours && candidate(x, addr, role)))
+		role = WORD_TARGET;
 	i = item_add(x, ITEM_ADDR, c->s->scope, at, end);
 	if (i == NONE)
 		return end;
@@ -254,7 +257,8 @@ static bool is_another_port(const struct scan *c, const struct label *l, const c
 		return false;
 	if (before == at)
 		return memchr(c->after, '/', (size_t)(at - c->after)) ||
-		       (memchr(c->after, ',', (size_t)(at - c->after)) && (behind >= c->s->end || !word_octet(*behind)));
+		       (memchr(c->after, ',', (size_t)(at - c->after)) &&
+			(behind >= c->s->end || !word_octet(*behind)));
 	return l->words == 1 && l->any & WORD_LINK;
 }
 

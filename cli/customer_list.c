@@ -14,10 +14,12 @@
 #include "base/json_scan.h"
 #include "base/text.h"
 #include "customer.h"
+#include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "leases/lease_erase.h"
 #include "leases/lease_files.h"
+#include "looks.h"
 #include "plan/blocks.h"
 
 /* An address that the customer had at some time. */
@@ -28,6 +30,7 @@ struct had {
 
 struct listing {
 	const char *customer;
+	const char *tenant; /* NULL: of any */
 	char mac[MAC_TEXT];
 	int64_t from, to;
 	struct had *had;
@@ -49,7 +52,7 @@ static int note_address(void *arg, const char *name, uint64_t number, const char
 	(void)name;
 	(void)number;
 	if (chain_erased(line, size) || lease_line_read(line, size, &l, NULL) || !l.addr.plen ||
-	    !lease_named_by(&l, x->customer, x->mac))
+	    !lease_named_by(&l, x->customer, x->mac) || (x->tenant && strcmp(l.tenant, x->tenant) != 0))
 		return 0;
 	for (size_t i = 0; i < x->n; i++)
 		if (!memcmp(&x->had[i].addr, &l.addr, sizeof(l.addr)) && !strcmp(x->had[i].tenant, l.tenant))
@@ -279,23 +282,32 @@ static int list(struct listing *x, const char *dir, struct error *err)
 
 int customer_list(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
-	struct listing x = { .customer = json_text(args, "customer", ""), .from = TIME_NONE, .to = TIME_OPEN, .w = w };
+	struct listing x = { .customer = json_text(args, "customer", ""),
+			     .tenant = json_text(args, "tenant", NULL),
+			     .from = TIME_NONE,
+			     .to = TIME_OPEN,
+			     .w = w };
 	const char *from = json_text(args, "from", NULL), *to = json_text(args, "to", NULL);
 	_cleanup_free_ char *own = NULL;
+	_cleanup_looks_ struct looks looks = { 0 };
 	struct history_files f;
 	char at[PATH_MAX];
 	int status;
 
 	if ((from && time_parse(from, &x.from)) || (to && time_parse(to, &x.to)) || x.from > x.to)
 		return error_set(err, EXIT_USAGE, "customer: --from TIME comes before --to TIME");
-	if (cJSON_HasObjectItem(args, "case") || cJSON_HasObjectItem(args, "dry_run"))
-		return error_set(err, EXIT_USAGE, "customer: --case and --dry-run belong to --erase");
+	if (cJSON_HasObjectItem(args, "dry_run"))
+		return error_set(err, EXIT_USAGE, "customer: --dry-run belongs to --erase");
 	status = history_read_named(socket, args, true, &f, &own, err);
 	if (status)
 		return status;
 	mac_text(x.customer, x.mac);
 	x.history = &f.index;
-	status = list(&x, json_text(args, "leases", lease_directory(own, at)), err);
+	status = evidence_answers(own, &f, NULL, 0, args, err);
+	looks_begin(&looks, "customer", args, &f, own);
+	looks_add_text(&looks, x.customer);
+	status = status ? status : looks_write(&looks, err);
+	status = status ? status : list(&x, json_text(args, "leases", lease_directory(own, at)), err);
 	history_files_free(&f);
 	free(x.had);
 	free(x.cut);

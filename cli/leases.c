@@ -16,6 +16,7 @@
 #include "leases/lease_days.h"
 #include "leases/lease_erase.h"
 #include "leases/lease_files.h"
+#include "looks.h"
 #include "leases/lease_import.h"
 
 /* When a file was written: --at, or its time of modification, or now for a pipe. */
@@ -213,21 +214,29 @@ static int customer_run(const char *socket, const cJSON *args, struct writer *w,
 	const char *dir = json_text(args, "leases", NULL);
 	_cleanup_free_ struct lease_erased *erased = NULL;
 	_cleanup_free_ char *own = NULL;
+	_cleanup_looks_ struct looks looks = { 0 };
 	char at[PATH_MAX];
-	struct history_files f;
+	struct history_files f = { 0 };
 	size_t n;
 	int status;
 
 	if (!cJSON_IsTrue(json_get(args, "erase")))
 		return customer_list(socket, args, w, err);
-	if (cJSON_HasObjectItem(args, "from") || cJSON_HasObjectItem(args, "to"))
-		return error_set(err, EXIT_USAGE, "customer: --erase takes all of the customer's lines, of any time");
+	if (cJSON_HasObjectItem(args, "from") || cJSON_HasObjectItem(args, "to") || cJSON_HasObjectItem(args, "tenant"))
+		return error_set(err, EXIT_USAGE,
+				 "customer: --erase takes all of the customer's lines, of any time and tenant");
 	if (!dir) {
 		status = history_read_named(socket, args, true, &f, &own, err);
 		if (status)
 			return status;
 		history_files_free(&f);
 	}
+	/* No line may name who is erased. */
+	looks_begin(&looks, "customer", args, &f, dir ? dir : own);
+	looks.wanted = f.head.audit_queries || looks.query.reason;
+	looks_add_text(&looks, dry ? "lines that an erasure would take out" : "an erasure");
+	if (looks_write(&looks, err))
+		return EXIT_REFUSED;
 	if (lease_erase(dir ? dir : lease_directory(own, at), json_text(args, "customer", ""),
 			json_text(args, "case", NULL), dry, time(NULL), &erased, &n, err))
 		return EXIT_REFUSED;

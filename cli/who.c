@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* who: which subscriber held an outside address and port at a time. One question, or a list on standard input. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json_scan.h"
+#include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "who_candidates.h"
 #include "who_rows.h"
 
-/* Rows written between two checks whether the output is still read. */
-#define ROWS_A_LOOK 1024U
+/* Read at a time from standard input. */
+#define CHUNK_SIZE (64U << 10)
 
 static int refuse(const char *endpoint, int64_t t, struct who_reply *r, struct error *err)
 {
@@ -60,32 +63,129 @@ static int ask_one(struct who_source *source, const char *endpoint_text, int64_t
 	return refuse(endpoint_text, t, &r, err);
 }
 
+/* Questions on standard input. */
+struct many {
+	struct who_source *source;
+	uint64_t line, malformed, unanswered;
+	struct error *err;
+};
+
+static void answer_line(struct many *m, char *text, size_t size, struct writer *w)
+{
+	int status;
+
+	m->line++;
+	if (text[strspn(text, " \t\r\n")] == '\0' && strlen(text) == size)
+		return;
+	status = who_row_of_line(m->source, text, size, m->line, w);
+	m->malformed += status == EXIT_USAGE;
+	m->unanswered += status == EXIT_REFUSED;
+}
+
+/* Answers lines that have come together. The ledger gets theirs before an answer is seen. */
+static int answer_lines(struct many *m, char *text, size_t size, struct writer *w)
+{
+	_cleanup_free_ char *rows = NULL;
+	size_t n = 0;
+	FILE *out = w->out, *memory = open_memstream(&rows, &n);
+	char *end = text + size, *next;
+	int status;
+
+	if (!memory)
+		return error_set(m->err, EXIT_REFUSED, "out of memory");
+	w->out = memory;
+	for (; text < end; text = next) {
+		char *stop = memchr(text, '\n', (size_t)(end - text));
+
+		stop = stop ? stop : end;
+		next = stop + 1;
+		*stop = '\0';
+		answer_line(m, text, (size_t)(stop - text), w);
+	}
+	w->out = out;
+	if (fclose(memory))
+		return error_set(m->err, EXIT_REFUSED, "out of memory");
+	status = looks_write(m->source->looks, m->err);
+	if (!status && n)
+		fwrite(rows, 1, n, out);
+	return status;
+}
+
+/* Standard input. */
+struct lines {
+	char *text;
+	size_t size, room;
+	size_t given; /* of the text, by the last read_lines() */
+};
+
+static int make_room(struct lines *in)
+{
+	char *larger;
+
+	if (in->room - in->size > CHUNK_SIZE)
+		return 0;
+	larger = realloc(in->text, in->size * 2 + CHUNK_SIZE + 1);
+	if (!larger)
+		return -ENOMEM;
+	in->text = larger;
+	in->room = in->size * 2 + CHUNK_SIZE + 1;
+	return 0;
+}
+
+/* Reads the lines that have come, as in->given octets with room for another; 0 at the end. 0 or -errno. */
+static int read_lines(struct lines *in)
+{
+	if (in->given)
+		memmove(in->text, in->text + in->given, in->size - in->given);
+	in->size -= in->given;
+	for (in->given = 0; !in->given;) {
+		int r = make_room(in);
+		ssize_t n = r ? r : read(STDIN_FILENO, in->text + in->size, CHUNK_SIZE);
+		const char *newline = n > 0 ? memrchr(in->text + in->size, '\n', (size_t)n) : NULL;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (r || n < 0)
+			return r ? r : -errno;
+		in->size += (size_t)n;
+		in->given = newline ? (size_t)(newline + 1 - in->text) : 0;
+		if (!n) {
+			in->given = in->size;
+			break;
+		}
+	}
+	return 0;
+}
+
+static int ask_all(struct many *m, struct lines *in, struct writer *w)
+{
+	int status = EXIT_DONE, r;
+
+	do {
+		r = read_lines(in);
+		if (!r && in->given)
+			status = answer_lines(m, in->text, in->given, w);
+	} while (!r && !status && in->given && !w->failed && !ferror(w->out));
+	return r ? error_set(m->err, EXIT_REFUSED, "standard input cannot be read: %s", strerror(-r)) : status;
+}
+
 static int ask_many(struct who_source *source, struct writer *w, struct error *err)
 {
-	_cleanup_free_ char *text = NULL;
-	uint64_t line = 0, malformed = 0, unanswered = 0;
-	size_t room = 0;
-	ssize_t size;
+	struct many m = { .source = source, .err = err };
+	struct lines in = { 0 };
+	int status;
 
 	who_rows_begin(w);
-	while ((size = getline(&text, &room, stdin)) >= 0) {
-		int status;
-
-		line++;
-		if (text[strspn(text, " \t\r\n")] == '\0' && strlen(text) == (size_t)size)
-			continue;
-		status = who_row_of_line(source, text, (size_t)size, line, w);
-		malformed += status == EXIT_USAGE;
-		unanswered += status == EXIT_REFUSED;
-		if (line % ROWS_A_LOOK == 0 && (w->failed || ferror(w->out)))
-			break;
-	}
+	status = ask_all(&m, &in, w);
+	free(in.text);
+	if (status)
+		return status;
 	who_rows_end(w);
-	if (malformed)
+	if (m.malformed)
 		return error_set(err, EXIT_USAGE, "malformed lines: %" PRIu64 "; each must be TIME ADDR:PORT",
-				 malformed);
-	if (unanswered)
-		return error_set(err, EXIT_REFUSED, "questions without an answer: %" PRIu64, unanswered);
+				 m.malformed);
+	if (m.unanswered)
+		return error_set(err, EXIT_REFUSED, "questions without an answer: %" PRIu64, m.unanswered);
 	return EXIT_DONE;
 }
 
@@ -101,7 +201,7 @@ static int ask_typed(struct who_source *source, const char *text, int64_t t, con
 }
 
 int who_answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, const cJSON *args,
-	       struct writer *w, struct error *err)
+	       struct looks *looks, struct writer *w, struct error *err)
 {
 	_cleanup_claims_ struct history_claims claims = { 0 };
 	struct who_source source;
@@ -109,6 +209,7 @@ int who_answer(const struct history_files *f, const char *dir, const char *endpo
 
 	if (!status)
 		status = customers_open(args, dir, &source.customers, err);
+	source.looks = looks;
 	if (!status)
 		status = endpoint ? ask_typed(&source, endpoint, t, args, w, err) : ask_many(&source, w, err);
 	who_source_close(&source);
@@ -122,6 +223,7 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 	uint32_t addr;
 	bool many = !strcmp(endpoint, "-"), addresses = !addr_parse(endpoint, &addr);
 	_cleanup_free_ char *dir = NULL;
+	_cleanup_looks_ struct looks looks = { 0 };
 	struct history_files f;
 	int64_t t = time(NULL);
 	int status;
@@ -136,7 +238,10 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 	if (status)
 		return status;
 	history_warn(&f);
-	status = who_answer(&f, dir, many ? NULL : endpoint, t, args, w, err);
+	status = evidence_answers(dir, &f, many ? NULL : endpoint, t, args, err);
+	looks_begin(&looks, "who", args, &f, dir);
+	status = status || many ? status : looks_note(&looks, endpoint, t, err);
+	status = status ? status : who_answer(&f, dir, many ? NULL : endpoint, t, args, &looks, w, err);
 	history_files_free(&f);
 	return status;
 }

@@ -6,6 +6,7 @@
 #include "customer.h"
 #include "history/history_claims.h"
 #include "history/history_read.h"
+#include "looks.h"
 #include "who_claims.h"
 
 /* The history that was read, the claims beside it, and the leases. */
@@ -16,6 +17,7 @@ struct who_source {
 	const char *dir;
 	int64_t until; /* known until then; TIME_NONE: empty */
 	struct customers customers;
+	struct looks *looks; /* each question leaves a line there; NULL: none does */
 };
 
 struct who_reply {

@@ -125,6 +125,7 @@ int who_row(struct who_source *source, const struct who_question *q, struct writ
 
 	who_reply_ask(source, q->out, q->t, &r);
 	who_reply_customer(source, q->out, q->t, &r);
+	looks_add(source->looks, q->out, q->t);
 	if (v)
 		verdict_take(v, q->line, q->t, &r, source);
 	write_row(w, q, &r, source);

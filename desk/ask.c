@@ -4,15 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/whole_file.h"
 
 #define STATUS_REFUSED	   1
 #define STATUS_USAGE	   2
@@ -20,26 +21,8 @@
 /* What is kept of its messages. */
 #define MESSAGES 4096U
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static unsigned n_running;
-
-static bool begin(void)
-{
-	bool room;
-
-	pthread_mutex_lock(&mutex);
-	room = n_running < ASK_AT_ONCE;
-	n_running += room;
-	pthread_mutex_unlock(&mutex);
-	return room;
-}
-
-static void end(void)
-{
-	pthread_mutex_lock(&mutex);
-	n_running--;
-	pthread_mutex_unlock(&mutex);
-}
+/* By which an answer's share of files grows. */
+#define SHARE_STEP (4U << 20)
 
 static int64_t now_ms(void)
 {
@@ -66,7 +49,8 @@ static int spawn(const char *program, char *const *argv, const int pipes[3][2], 
 	sigemptyset(&signals);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setsigmask(&attributes, &signals);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	/* A group of its own, so that what it runs ends with it. */
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pipes[0][0], 0);
 	posix_spawn_file_actions_adddup2(&actions, pipes[1][1], 1);
@@ -105,34 +89,55 @@ static void shut(int *fd)
 	*fd = -1;
 }
 
-/* An answer: in memory, or in a file, -1: none. */
-struct answer {
-	struct buffer text;
-	int fd;
-	uint64_t size; /* of the file */
-};
-
-static int keep_in_file(struct answer *to, const char *piece, size_t size)
+static uint64_t limit_of(const struct ask *ask)
 {
-	while (size) {
-		ssize_t n = write(to->fd, piece, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		piece += n > 0 ? n : 0;
-		size -= n > 0 ? (size_t)n : 0;
-		to->size += n > 0 ? (uint64_t)n : 0;
-	}
-	return to->size > ASK_ARCHIVE ? -E2BIG : 0;
+	return ask->archive ? ASK_ARCHIVE : ASK_OUTPUT;
 }
 
-static int keep(struct answer *to, const char *piece, size_t size, size_t limit)
+static int seconds_of(const struct ask *ask)
 {
-	return to->fd >= 0 ? keep_in_file(to, piece, size) : buffer_add(&to->text, piece, size, limit);
+	return ask->archive ? ASK_ARCHIVE_S : ASK_SECONDS;
+}
+
+static int open_file(struct ask_answer *to)
+{
+	to->fd = open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return to->fd < 0 ? -errno : 0;
+}
+
+/* Appends to the file, whose share grows with it. -EBUSY: all is taken. */
+static int keep_in_file(struct ask_answer *to, const char *piece, size_t size)
+{
+	int r;
+
+	while (to->size + size > to->taken) {
+		if (!share_take(SHARE_ANSWERS, &to->who, SHARE_STEP))
+			return -EBUSY;
+		to->taken += SHARE_STEP;
+	}
+	r = size ? file_write(to->fd, piece, size, to->size) : 0;
+	to->size += r ? 0 : size;
+	return r;
+}
+
+/* What begins to be long moves to a file. */
+static int keep(struct ask_answer *to, const char *piece, size_t size, uint64_t limit)
+{
+	int r = 0;
+
+	if (to->size + to->text.size + size > limit)
+		return -E2BIG;
+	if (to->fd < 0 && to->text.size + size <= ASK_IN_MEMORY)
+		return buffer_add(&to->text, piece, size, ASK_IN_MEMORY);
+	if (to->fd < 0)
+		r = open_file(to);
+	r = r ? r : keep_in_file(to, to->text.data, to->text.size);
+	buffer_free(&to->text);
+	return r ? r : keep_in_file(to, piece, size);
 }
 
 /* Reads what is there; the descriptor is closed at its end. What is beyond the limit is -E2BIG. */
-static int drain(int *fd, struct answer *to, size_t limit)
+static int drain(int *fd, struct ask_answer *to, uint64_t limit)
 {
 	char piece[65536];
 	ssize_t n = read(*fd, piece, sizeof(piece));
@@ -154,25 +159,40 @@ static void feed(int *fd, const struct buffer *input, size_t *done)
 		shut(fd);
 }
 
-/* Until both outputs are at their end: 0, -ETIME, -E2BIG, -ENOMEM, or what the file's disk says. */
-static int talk(struct child *c, const struct buffer *input, struct answer *out, struct answer *messages)
+/* Whether somebody waits for the answer. */
+static bool is_wanted(void *arg)
 {
-	int64_t until = now_ms() + INT64_C(1000) * ASK_SECONDS;
+	const struct ask *ask = arg;
+	struct pollfd p = { ask->client, POLLRDHUP, 0 };
+
+	return !ask->client || poll(&p, 1, 0) <= 0;
+}
+
+/* Until both outputs are at their end: 0, -ETIME, -ECONNRESET: nobody waits, -E2BIG, -ENOMEM, or what a file's disk
+ * says. */
+static int talk(struct child *c, const struct ask *ask, struct ask_answer *out, struct ask_answer *messages)
+{
+	int64_t until = now_ms() + INT64_C(1000) * seconds_of(ask);
 	size_t done = 0;
 	int r = 0;
 
 	while (!r && (c->out >= 0 || c->err >= 0)) {
-		struct pollfd p[] = { { c->in, POLLOUT, 0 }, { c->out, POLLIN, 0 }, { c->err, POLLIN, 0 } };
+		struct pollfd p[] = { { c->in, POLLOUT, 0 },
+				      { c->out, POLLIN, 0 },
+				      { c->err, POLLIN, 0 },
+				      { ask->client ? ask->client : -1, POLLRDHUP, 0 } };
 		int64_t left = until - now_ms();
 
 		if (left <= 0)
 			return -ETIME;
-		if (poll(p, 3, (int)left) <= 0)
+		if (poll(p, 4, (int)left) <= 0)
 			continue;
+		if (p[3].revents)
+			return -ECONNRESET;
 		if (p[0].revents)
-			feed(&c->in, input, &done);
+			feed(&c->in, ask->input, &done);
 		if (p[1].revents)
-			r = drain(&c->out, out, ASK_OUTPUT);
+			r = drain(&c->out, out, limit_of(ask));
 		if (p[2].revents && drain(&c->err, messages, MESSAGES))
 			shut(&c->err);
 	}
@@ -185,7 +205,7 @@ static int finish(struct child *c, bool kill_it)
 	int status = 0;
 
 	if (kill_it)
-		kill(c->pid, SIGKILL);
+		kill(-c->pid, SIGKILL);
 	shut(&c->in);
 	shut(&c->out);
 	shut(&c->err);
@@ -222,32 +242,52 @@ static unsigned explain(int status, const struct buffer *messages, struct error 
 	}
 }
 
-static unsigned broke_off(int r, struct error *err)
+static unsigned broke_off(int r, const struct ask *ask, struct error *err)
 {
 	if (r == -ETIME) {
 		error_set(err, 0,
 			  "the agent did not answer within %d s; try again, or see `detnatctl status` on the gateway",
-			  ASK_SECONDS);
+			  seconds_of(ask));
 		return 504;
 	}
-	if (r == -E2BIG)
+	if (r == -EBUSY)
+		error_set(err, 0, "too many long answers at once; try again in some seconds");
+	else if (r == -E2BIG)
 		error_set(err, 0, "the answer is longer than 64 MiB, or the archive than 2 GiB; ask for less at once");
 	else
 		error_set(err, 0, "the answer cannot be kept: %s", strerror(-r));
 	return r == -E2BIG ? 413 : 503;
 }
 
-static void free_answer(struct answer *a)
+const char *ask_answer_map(const struct ask_answer *a, size_t *ret_size)
+{
+	void *text;
+
+	*ret_size = a->fd < 0 ? a->text.size : a->size;
+	if (a->fd < 0)
+		return a->text.data;
+	text = mmap(NULL, a->size, PROT_READ, MAP_PRIVATE, a->fd, 0);
+	return text == MAP_FAILED ? NULL : text;
+}
+
+void ask_answer_unmap(const struct ask_answer *a, const char *text, size_t size)
+{
+	if (a->fd >= 0 && text)
+		munmap((void *)(uintptr_t)text, size);
+}
+
+void ask_answer_free(struct ask_answer *a)
 {
 	buffer_free(&a->text);
 	close_fd(&a->fd);
+	share_give(SHARE_ANSWERS, &a->who, a->taken);
+	*a = ASK_NO_ANSWER;
 }
 
-static unsigned run(const struct ask_at *at, char *const *argv, const struct ask *ask, struct answer *out,
+static unsigned run(const struct ask_at *at, char *const *argv, const struct ask *ask, struct ask_answer *out,
 		    struct error *err)
 {
-	__attribute__((cleanup(free_answer))) struct answer messages = { .fd = -1 };
-	bool archive = out->fd >= 0;
+	_cleanup_answer_ struct ask_answer messages = ASK_NO_ANSWER;
 	struct child c;
 	int r = start(at->program, argv, &c), status;
 
@@ -255,12 +295,12 @@ static unsigned run(const struct ask_at *at, char *const *argv, const struct ask
 		error_set(err, 0, "%s cannot be run: %s", at->program, strerror(-r));
 		return 502;
 	}
-	r = talk(&c, ask->input, out, &messages);
+	r = talk(&c, ask, out, &messages);
 	status = finish(&c, r != 0);
 	if (r)
-		return broke_off(r, err);
+		return broke_off(r, ask, err);
 	/* Findings and unanswered questions end with status 1, and are answers. */
-	if ((!out->text.size && !out->size) || (status != 0 && (archive || status != STATUS_REFUSED)))
+	if ((!out->text.size && !out->size) || (status != 0 && (ask->archive || status != STATUS_REFUSED)))
 		return explain(status, &messages.text, err);
 	return 200;
 }
@@ -279,42 +319,25 @@ void ask_add_option(struct ask *a, const char *option, const char *value)
 	ask_add(a, value);
 }
 
-static unsigned ask_into(const struct ask_at *at, const struct ask *ask, struct answer *out, struct error *err)
+unsigned ask_ctl(const struct ask_at *at, const struct ask *ask, struct ask_answer *ret, struct error *err)
 {
 	const char *argv[ASK_MAX_WORDS + 6] = { "detnatctl", "-j", "-s", at->control };
+	_cleanup_answer_ struct ask_answer out = { .fd = -1, .who = *ask->who };
 	unsigned status;
+	int r = 0;
 
 	memcpy(argv + 4, ask->words, ask->n * sizeof(*argv));
-	if (!begin()) {
+	if (!share_wait(SHARE_PROCESSES, ask->who, 1, ASK_WAIT_S, is_wanted, (void *)(uintptr_t)ask)) {
 		error_set(err, 0, "too many questions at once; try again in some seconds");
 		return 503;
 	}
-	status = run(at, (char *const *)argv, ask, out, err);
-	end();
-	return status;
-}
-
-unsigned ask_ctl(const struct ask_at *at, const struct ask *ask, struct buffer *ret, struct error *err)
-{
-	__attribute__((cleanup(free_answer))) struct answer out = { .fd = -1 };
-	unsigned status = ask_into(at, ask, &out, err);
-
-	if (status != 200)
-		return status;
-	*ret = out.text;
-	out.text = (struct buffer){};
-	return status;
-}
-
-unsigned ask_archive(const struct ask_at *at, const struct ask *ask, int *ret_fd, uint64_t *ret_size, struct error *err)
-{
-	__attribute__((cleanup(free_answer))) struct answer out = { .fd = open("/var/tmp",
-									       O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) };
-	unsigned status = out.fd < 0 ? broke_off(-errno, err) : ask_into(at, ask, &out, err);
-
-	if (status != 200)
-		return status;
-	*ret_size = out.size;
-	*ret_fd = take_fd(out.fd);
+	if (ask->archive)
+		r = open_file(&out);
+	status = r ? broke_off(r, ask, err) : run(at, (char *const *)argv, ask, &out, err);
+	share_give(SHARE_PROCESSES, ask->who, 1);
+	if (status == 200) {
+		*ret = out;
+		out = ASK_NO_ANSWER;
+	}
 	return status;
 }

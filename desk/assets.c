@@ -5,33 +5,38 @@
 #include <nettle/sha2.h>
 #include <string.h>
 
+#include "api.h"
 #include "pages.h"
 
-#define FILES(X)                                                   \
-	X(page, "page.html", "text/html; charset=utf-8")           \
-	X(icon, "icon.svg", "image/svg+xml")                       \
-	X(script, "desk.js", "text/javascript; charset=utf-8")     \
-	X(dom, "dom.js", "text/javascript; charset=utf-8")         \
-	X(plot, "plot.js", "text/javascript; charset=utf-8")       \
-	X(lookup, "lookup.js", "text/javascript; charset=utf-8")   \
-	X(places, "places.js", "text/javascript; charset=utf-8")   \
-	X(state, "state.js", "text/javascript; charset=utf-8")     \
-	X(cells, "cells.js", "text/javascript; charset=utf-8")     \
-	X(history, "history.js", "text/javascript; charset=utf-8") \
+#define FILES(X)                                                     \
+	X(page, "page.html", "text/html; charset=utf-8")             \
+	X(icon, "icon.svg", "image/svg+xml")                         \
+	X(script, "desk.js", "text/javascript; charset=utf-8")       \
+	X(dom, "dom.js", "text/javascript; charset=utf-8")           \
+	X(plot, "plot.js", "text/javascript; charset=utf-8")         \
+	X(lookup, "lookup.js", "text/javascript; charset=utf-8")     \
+	X(places, "places.js", "text/javascript; charset=utf-8")     \
+	X(state, "state.js", "text/javascript; charset=utf-8")       \
+	X(cells, "cells.js", "text/javascript; charset=utf-8")       \
+	X(history, "history.js", "text/javascript; charset=utf-8")   \
+	X(customer, "customer.js", "text/javascript; charset=utf-8") \
 	X(subscriber, "subscriber.js", "text/javascript; charset=utf-8")
 
-#define X(id, file, type)                                                                                          \
-	extern const char asset_##id[], asset_##id##_end[];                                                        \
-	__asm__(".pushsection .rodata\nasset_" #id ": .incbin \"desk/www/" file "\"\nasset_" #id "_end: .byte 0\n" \
+#define INCLUDE(id, path)                                                                                 \
+	extern const char asset_##id[], asset_##id##_end[];                                               \
+	__asm__(".pushsection .rodata\nasset_" #id ": .incbin \"" path "\"\nasset_" #id "_end: .byte 0\n" \
 		".popsection\n");
+#define X(id, file, type) INCLUDE(id, "desk/www/" file)
 FILES(X)
-X(style, "desk.css", "")
 #undef X
+INCLUDE(style, "desk/www/desk.css")
+INCLUDE(openapi, "docs/reference/openapi.json")
 
 const struct asset assets[] = {
 #define X(id, file, type) { "/static/" file, type, asset_##id, asset_##id##_end },
 	FILES(X)
 #undef X
+		{ API_DOCUMENT, "application/json", asset_openapi, asset_openapi_end },
 };
 
 const unsigned n_assets = sizeof(assets) / sizeof(*assets);

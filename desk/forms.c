@@ -7,7 +7,8 @@
 #include "base/address.h"
 #include "base/timestamp.h"
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#define CASE_MAX 64U
+#define LETTERS	 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 bool form_zone_valid(const char *zone)
 {
@@ -57,9 +58,18 @@ static bool take_word(const char **text, const char *end, char *ret, size_t room
 	return true;
 }
 
-static bool name_valid(const char *name)
+bool form_case_valid(const char *text)
 {
-	return isalnum((unsigned char)*name) && strspn(name, LETTERS "._-") == strlen(name);
+	size_t n = strlen(text);
+
+	return n <= CASE_MAX && isalnum((unsigned char)*text) && strspn(text, LETTERS "._-") == n;
+}
+
+bool form_time_valid(const char *text)
+{
+	int64_t t;
+
+	return !time_parse(text, &t) && strlen(text) > 10 && strpbrk(text + 10, "Zz+-");
 }
 
 bool form_evidence_read(const char *text, size_t size, struct form_evidence *ret)
@@ -67,14 +77,12 @@ bool form_evidence_read(const char *text, size_t size, struct form_evidence *ret
 	struct form_evidence e;
 	struct endpoint out;
 	const char *end = text + size;
-	int64_t t;
 
 	while (end > text && (blank(end[-1]) || end[-1] == '\n'))
 		end--;
 	if (!take_word(&text, end, e.name, sizeof(e.name)) || !take_word(&text, end, e.at, sizeof(e.at)) ||
-	    !take_word(&text, end, e.endpoint, sizeof(e.endpoint)) || text != end || !name_valid(e.name) ||
-	    time_parse(e.at, &t) || strlen(e.at) <= 10 || !strpbrk(e.at + 10, "Zz+-") ||
-	    endpoint_parse(e.endpoint, &out))
+	    !take_word(&text, end, e.endpoint, sizeof(e.endpoint)) || text != end || !form_case_valid(e.name) ||
+	    !form_time_valid(e.at) || endpoint_parse(e.endpoint, &out))
 		return false;
 	*ret = e;
 	return true;

@@ -11,6 +11,12 @@
 /* A zone such as +01:00 or Europe/Berlin: 1 to 63 letters, digits and +-:/_ */
 bool form_zone_valid(const char *zone);
 
+/* A time of RFC 3339 with its zone. */
+bool form_time_valid(const char *text);
+
+/* A case: 1 to 64 letters, digits, dots, underscores and hyphens, a letter or digit first. */
+bool form_case_valid(const char *text);
+
 /* Lines that have more than blanks. The text may have any octets. */
 size_t form_lines(const char *text, size_t size);
 

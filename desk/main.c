@@ -16,6 +16,8 @@
 #include "proto/defaults.h"
 #include "samples.h"
 #include "server.h"
+#include "token_command.h"
+#include "token_guard.h"
 
 #define EXIT_USAGE 2
 #define PATH_ROOM  4096U
@@ -26,7 +28,7 @@
 
 static const char help[] =
 	"Usage: detnat-desk [--socket PATH | --listen ADDR:PORT] [--control PATH] [--state-dir DIR]\n"
-	"                   [--leases DIR] [--queries DIR] [--key FILE] [--sample SECONDS]\n"
+	"                   [--leases DIR] [--queries DIR] [--key FILE] [--sample SECONDS] [--tokens FILE]\n" TOKEN_HELP
 	"\n"
 	"Serves a page to find the customer behind a complaint and to see the state of the NAT. It only reads.\n"
 	"\n"
@@ -38,6 +40,7 @@ static const char help[] =
 	"  --queries DIR       note there who took evidence (beside the history)\n"
 	"  --key FILE          sign evidence with this key of ssh-keygen\n"
 	"  --sample SECONDS    time between two points of the plots, 1 to 3600 (60)\n"
+	"  --tokens FILE       tokens of other programs, for /api/v1 (" TOKENS_FILE ")\n"
 	"  -V, --version       print the version\n"
 	"  -h, --help          print this\n"
 	"\n"
@@ -46,10 +49,11 @@ static const char help[] =
 	"Examples:\n"
 	"  systemctl enable --now detnat-desk.socket\n"
 	"  detnat-desk --listen 127.0.0.1:8080\n"
-	"  detnat-desk --socket /run/desk.sock --state-dir /srv/copy\n";
+	"  detnat-desk --socket /run/desk.sock --state-dir /srv/copy\n"
+	"  detnat-desk token add tickets --kind who,evidence --rate 100/h --expires +365d\n";
 
 struct options {
-	const char *socket, *listen;
+	const char *socket, *listen, *tokens;
 	unsigned sample_s;
 	struct ask_at at;
 };
@@ -90,6 +94,9 @@ static int read_option(struct options *o, int option, struct error *err)
 		return 0;
 	case 'p':
 		return read_seconds(optarg, &o->sample_s, err);
+	case 't':
+		o->tokens = optarg;
+		return 0;
 	case 'V':
 		puts("detnat-desk " DETNAT_VERSION);
 		exit(0);
@@ -104,17 +111,12 @@ static int read_option(struct options *o, int option, struct error *err)
 static int read_options(int argc, char **argv, struct options *o, struct error *err)
 {
 	static const struct option known[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "listen", required_argument, NULL, 'l' },
-		{ "control", required_argument, NULL, 'c' },
-		{ "state-dir", required_argument, NULL, 'd' },
-		{ "leases", required_argument, NULL, 'L' },
-		{ "queries", required_argument, NULL, 'q' },
-		{ "key", required_argument, NULL, 'k' },
-		{ "sample", required_argument, NULL, 'p' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{},
+		{ "socket", required_argument, NULL, 's' },  { "listen", required_argument, NULL, 'l' },
+		{ "control", required_argument, NULL, 'c' }, { "state-dir", required_argument, NULL, 'd' },
+		{ "leases", required_argument, NULL, 'L' },  { "queries", required_argument, NULL, 'q' },
+		{ "key", required_argument, NULL, 'k' },     { "sample", required_argument, NULL, 'p' },
+		{ "tokens", required_argument, NULL, 't' },  { "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },	     {},
 	};
 	char refused[QUOTED_ROOM];
 	int option, r = 0;
@@ -181,6 +183,8 @@ static int serve(const struct options *o, struct error *err)
 
 	hold_signals(&signals);
 	if (!r)
+		r = token_guard_open(o->tokens, err);
+	if (!r)
 		r = samples_start(&o->at, o->sample_s);
 	if (!r)
 		r = server_start(&l, &o->at, err);
@@ -195,10 +199,17 @@ static int serve(const struct options *o, struct error *err)
 
 int main(int argc, char **argv)
 {
-	static struct options o = { .sample_s = 60, .at.control = DEFAULT_SOCKET };
+	static struct options o = { .sample_s = 60, .at.control = DEFAULT_SOCKET, .tokens = TOKENS_FILE };
 	struct error err = {};
 
 	log_set_program("detnat-desk");
+	if (argc > 1 && !strcmp(argv[1], "token")) {
+		int r = token_command(argc - 1, argv + 1, &err);
+
+		if (r)
+			text_line(stderr, "detnat-desk: ", err.text);
+		return r == -EINVAL ? EXIT_USAGE : r ? EXIT_FAILURE : 0;
+	}
 	o.at.program = find_ctl();
 	if (read_options(argc, argv, &o, &err)) {
 		text_line(stderr, "detnat-desk: ", err.text);

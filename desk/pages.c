@@ -6,8 +6,11 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "forms.h"
+#include "history_mark.h"
+#include "lookups.h"
 #include "proto/label.h"
 #include "samples.h"
+#include "state_dir.h"
 
 static unsigned memory(struct call *call)
 {
@@ -15,19 +18,27 @@ static unsigned memory(struct call *call)
 	return 503;
 }
 
+static const char *truth(unsigned is)
+{
+	return is ? "true" : "false";
+}
+
 /* Rights, so that the script offers only what is permitted. The name has no letter that JSON escapes. */
 static unsigned answer_me(struct call *call)
 {
+	unsigned may = call->rights.may;
 	char text[256];
-	int n = snprintf(text, sizeof(text), "{\"user\":\"%s\",\"look_up\":%s,\"state\":%s}", call->user,
-			 call->right >= RIGHT_LOOKUP ? "true" : "false", call->right >= RIGHT_STATE ? "true" : "false");
+	int n = snprintf(text, sizeof(text),
+			 "{\"user\":\"%s\",\"look_up\":%s,\"history\":%s,\"state\":%s,\"subscribers\":%s}", call->user,
+			 truth(may & RIGHT_LOOKUP), truth(may & RIGHT_HISTORY), truth(may & RIGHT_STATE),
+			 truth(may & RIGHT_PERSONS));
 
-	return buffer_add(&call->out, text, (size_t)n, sizeof(text)) ? memory(call) : 200;
+	return buffer_add(&call->answer.text, text, (size_t)n, sizeof(text)) ? memory(call) : 200;
 }
 
 static unsigned answer_samples(struct call *call)
 {
-	return samples_write(&call->out) ? memory(call) : 200;
+	return samples_write(&call->answer.text) ? memory(call) : 200;
 }
 
 static unsigned malformed(struct call *call, const char *text)
@@ -36,89 +47,85 @@ static unsigned malformed(struct call *call, const char *text)
 	return 400;
 }
 
-/* Where the answers are looked for. */
-static void add_places(struct ask *a, const struct ask_at *at)
-{
-	ask_add_option(a, "--state-dir", at->state_dir);
-	ask_add_option(a, "--leases", at->leases);
-}
-
 static unsigned answer_questions(struct call *call)
 {
-	struct ask ask = { { "request", "-", "--questions" }, 3, &call->body };
-
 	if (call->zone && !form_zone_valid(call->zone))
 		return malformed(call, "a zone is an offset such as +01:00, or a name such as Europe/Berlin");
-	ask_add_option(&ask, "--zone", call->zone);
-	/* So that it knows which addresses are of this gateway. */
-	ask_add_option(&ask, "--state-dir", call->at->state_dir);
-	return ask_ctl(call->at, &ask, &call->out, &call->err);
-}
-
-static const char *asker(const struct call *call)
-{
-	return *call->user ? call->user : "a user of this machine";
+	return lookup_questions(&(struct lookup){ .value = { [PARAM_ZONE] = call->zone }, .list = true }, call);
 }
 
 static unsigned answer_who(struct call *call)
 {
-	struct ask ask = { { "who", "-" }, 2, &call->body };
 	size_t n = form_lines(call->body.data, call->body.size);
 
 	if (!n || n > FORM_LINES_MAX)
 		return malformed(call, "a body of 1 to 100000 lines is needed, each TIME ADDR:PORT with a time zone");
-	add_places(&ask, call->at);
-	log_audit("%s asks who it was: %zu questions", asker(call), n);
-	return ask_ctl(call->at, &ask, &call->out, &call->err);
+	log_audit("%s asks who it was: %zu questions", call->whom, n);
+	return lookup_who(&(struct lookup){ .list = true }, call);
 }
 
-/* That evidence cannot be made is no fault of the question. */
+static unsigned answer_customer(struct call *call)
+{
+	struct params p = {};
+	struct lookup l = {};
+
+	if (params_add(&p, P(CUSTOMER), "customer", call->body.data, call->body.size, NULL))
+		return malformed(call, "a body is needed: a name, a circuit or a MAC of up to 255 octets");
+	l.value[PARAM_CUSTOMER] = param(&p, PARAM_CUSTOMER);
+	log_audit("%s asks what customer %s had", call->whom, l.value[PARAM_CUSTOMER]);
+	return lookup_customer(&l, call);
+}
+
 static unsigned answer_evidence(struct call *call)
 {
-	struct ask ask = { { "evidence" }, 1 };
 	struct form_evidence form;
+	struct lookup l = {
+		.value = { [PARAM_CASE] = form.name, [PARAM_ENDPOINT] = form.endpoint, [PARAM_AT] = form.at },
+	};
 	unsigned status;
 
 	if (!form_evidence_read(call->body.data, call->body.size, &form))
 		return malformed(call,
 				 "a body of one line is needed, CASE TIME ADDR:PORT; a case has up to 64 letters, "
 				 "digits, dots, underscores and hyphens");
-	ask_add(&ask, form.name);
-	ask_add(&ask, form.endpoint);
-	ask_add_option(&ask, "--at", form.at);
-	ask_add(&ask, "--tar");
-	ask_add_option(&ask, "--for", *call->user ? call->user : NULL);
-	ask_add_option(&ask, "--queries", call->at->queries);
-	ask_add_option(&ask, "--key", call->at->key);
-	add_places(&ask, call->at);
-	status = ask_archive(call->at, &ask, &call->archive, &call->archive_size, &call->err);
-	log_audit("%s takes evidence about %s at %s, case %s: %s", asker(call), form.endpoint, form.at, form.name,
+	status = lookup_evidence(&l, call);
+	log_audit("%s takes evidence about %s at %s, case %s: %s", call->whom, form.endpoint, form.at, form.name,
 		  status == 200 ? "done" : call->err.text);
-	if (status == 200)
-		snprintf(call->file, sizeof(call->file), "%s.tar", form.name);
-	return status == 404 ? 502 : status;
+	return status;
 }
 
+/* Who has the list already is told so without asking for it again. */
 static unsigned answer_history(struct call *call)
 {
-	struct ask ask = { { "history", "list", "--no-grants" }, 3 };
+	struct ask ask = { .words = { "history", "list", "--no-grants" }, .n = 3 };
+	const char *dir = state_dir_known(call->at, call->dir);
+	struct history_seen seen;
+	unsigned status;
 
-	ask_add_option(&ask, "--state-dir", call->at->state_dir);
-	return ask_ctl(call->at, &ask, &call->out, &call->err);
+	history_look(dir, &seen);
+	if (call->known && history_mark_recall(&seen, call) && !strcmp(call->known, call->mark))
+		return 200;
+	ask_add_option(&ask, "--state-dir", dir);
+	status = call_ask(call, &ask);
+	if (status == 200)
+		history_mark_make(&seen, call);
+	return status;
 }
 
 /* The words of detnatctl are here, and nowhere else: each of them reads, and evidence notes its use. */
 static const struct route routes[] = {
-	{ "/", .right = RIGHT_LOOKUP, .page = true },
+	{ "/", .page = true },
 	{ "/lookup", .right = RIGHT_LOOKUP, .page = true },
-	{ "/history", .right = RIGHT_LOOKUP, .page = true },
+	{ "/customer", .right = RIGHT_LOOKUP, .page = true },
+	{ "/history", .right = RIGHT_HISTORY, .page = true },
 	{ "/state", .right = RIGHT_STATE, .page = true },
-	{ "/subscriber/", REST_SUBSCRIBER, RIGHT_STATE, .page = true },
-	{ "/api/me", .right = RIGHT_LOOKUP, .answer = answer_me },
+	{ "/subscriber/", REST_SUBSCRIBER, RIGHT_PERSONS, .page = true },
+	{ "/api/me", .answer = answer_me },
 	{ "/api/questions", .right = RIGHT_LOOKUP, .answer = answer_questions, .post = true },
 	{ "/api/who", .right = RIGHT_LOOKUP, .answer = answer_who, .post = true },
+	{ "/api/customer", .right = RIGHT_LOOKUP, .answer = answer_customer, .post = true },
 	{ "/api/evidence", .right = RIGHT_LOOKUP, .answer = answer_evidence, .post = true },
-	{ "/api/history", .right = RIGHT_LOOKUP, .answer = answer_history },
+	{ "/api/history", .right = RIGHT_HISTORY, .answer = answer_history },
 	{ "/api/samples", .right = RIGHT_STATE, .answer = answer_samples },
 	{ "/api/status", .right = RIGHT_STATE, .words = { "status" } },
 	{ "/api/stats", .right = RIGHT_STATE, .words = { "stats" } },
@@ -127,8 +134,8 @@ static const struct route routes[] = {
 	{ "/api/pools/", REST_PREFIX, RIGHT_STATE, .words = { "pool", "list" } },
 	{ "/api/interfaces", .right = RIGHT_STATE, .words = { "interface", "list" } },
 	{ "/api/peers", .right = RIGHT_STATE, .words = { "peer", "list" } },
-	{ "/api/subscriber/", REST_SUBSCRIBER, RIGHT_STATE, .words = { "user", "show" } },
-	{ "/api/explain/", REST_SUBSCRIBER, RIGHT_STATE, .words = { "explain" } },
+	{ "/api/subscriber/", REST_SUBSCRIBER, RIGHT_PERSONS, .words = { "user", "show" } },
+	{ "/api/explain/", REST_SUBSCRIBER, RIGHT_PERSONS, .words = { "explain" } },
 };
 
 /* A subscriber in a path. */
@@ -200,8 +207,9 @@ unsigned route_answer(const struct route *r, const char *rest, struct call *call
 	if (r->rest == REST_SUBSCRIBER && subscriber_read(rest, &subscriber)) {
 		ask_add(&ask, subscriber.addr);
 		ask_add_option(&ask, "--tenant", subscriber.tenant);
+		ask_add_option(&ask, "--for", call->whom);
 	} else if (*rest) {
 		ask_add(&ask, rest);
 	}
-	return ask_ctl(call->at, &ask, &call->out, &call->err);
+	return call_ask(call, &ask);
 }

@@ -6,8 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ask.h"
-#include "users.h"
+#include "call.h"
 
 /* A file of desk/www, in the program. */
 struct asset {
@@ -30,31 +29,15 @@ int page_make(struct buffer *ret, char ret_hash[static PAGE_POLICY_HASH]);
 /* REST_SUBSCRIBER: an address, and perhaps a slash and the tenant. */
 enum route_rest { REST_NONE, REST_SUBSCRIBER, REST_PREFIX };
 
-struct call;
-
 /* Exactly one of page, words and answer is set, as to how it is answered. */
 struct route {
 	const char *path;
 	enum route_rest rest;
-	enum right right;
+	unsigned right;			       /* all of these bits, or 0: any */
 	bool page;			       /* the page's HTML, whose script asks the rest */
 	const char *words[3];		       /* detnatctl's; what follows the path is added */
 	unsigned (*answer)(struct call *call); /* here; with a body if `post` */
 	bool post;
-};
-
-/* A request under way. */
-struct call {
-	const struct ask_at *at;
-	const char *user; /* "": none, on loopback */
-	const char *zone; /* of the query; NULL: none */
-	enum right right;
-	struct buffer body; /* of a POST */
-	struct buffer out;  /* JSON, or nothing with the file of that name: */
-	char file[80];	    /* letters, digits, dots, underscores and hyphens; "": it is JSON */
-	int archive;	    /* instead of out, if there is a name: a file's descriptor */
-	uint64_t archive_size;
-	struct error err;
 };
 
 /* Finds the route; *ret_rest is what follows its path, "" for nothing. NULL: there is none, or the rest is malformed.

@@ -10,6 +10,7 @@
 
 #include "base/json_scan.h"
 #include "base/timestamp.h"
+#include "state_dir.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct sample ring[SAMPLES_MAX];
@@ -76,13 +77,17 @@ bool sample_read(const char *status, size_t status_size, const char *stats, size
 
 static void take(void)
 {
-	static const struct ask ask_status = { { "status" }, 1 }, ask_stats = { { "stats" }, 1 };
-	_cleanup_buffer_ struct buffer status = {}, stats = {};
+	static const struct asker who = { "the desk", ASKING_STATE };
+	static const struct ask ask_status = { .words = { "status" }, .n = 1, .who = &who },
+				ask_stats = { .words = { "stats" }, .n = 1, .who = &who };
+	_cleanup_answer_ struct ask_answer status = ASK_NO_ANSWER, stats = ASK_NO_ANSWER;
 	struct sample s = { .time = time(NULL) };
 	struct error err;
 
-	if (ask_ctl(place, &ask_status, &status, &err) == 200 && ask_ctl(place, &ask_stats, &stats, &err) == 200)
-		sample_read(status.data, status.size, stats.data, stats.size, &s);
+	state_dir_learn(place);
+	if (ask_ctl(place, &ask_status, &status, &err) == 200 && ask_ctl(place, &ask_stats, &stats, &err) == 200 &&
+	    status.fd < 0 && stats.fd < 0)
+		sample_read(status.text.data, status.text.size, stats.text.data, stats.text.size, &s);
 	samples_add(s);
 }
 

@@ -3,138 +3,44 @@
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/log.h"
-#include "base/text.h"
+#include "api.h"
 #include "connections.h"
-#include "pages.h"
+#include "notes.h"
+#include "respond.h"
 
 #define IDLE_S	     10U
 #define HEADERS_ROOM 32768U
 #define THREAD_STACK (512U << 10)
 #define USER_HEADER  "X-Remote-User"
-#define TYPE_TEXT    "text/plain; charset=utf-8"
-#define TYPE_JSON    "application/json"
-#define SECURITY_POLICY                                                                                     \
-	"default-src 'none'; script-src 'self'; style-src '%s'; img-src 'self' data:; connect-src 'self'; " \
-	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+#define TYPE_FORM    "application/x-www-form-urlencoded"
 
 static const struct ask_at *place;
 static bool proxied;
-static struct buffer page;
-static char policy[sizeof(SECURITY_POLICY) + PAGE_POLICY_HASH];
 
 /* A request under way; made with its headers. */
 struct request {
 	const struct route *route;
 	const char *rest;
 	struct call call;
+	struct api_request api; /* with a route: a program's */
 	char user[USER_NAME_MAX + 1];
-	unsigned refused; /* the status by which its headers refuse it, or 0 */
-	const char *refused_text;
-	bool too_long, no_room;
-	size_t reserved; /* of BODIES_MAX */
+	unsigned status; /* by which it is refused, or 0 */
+	struct refusal refusal;
+	bool counted;	   /* it has its share of the requests */
+	uint64_t reserved; /* of SHARE_BODIES */
 };
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static size_t n_reserved;
-
-/* Takes a share of the memory for all bodies. */
-static bool reserve(struct request *q, size_t size)
-{
-	bool room;
-
-	pthread_mutex_lock(&mutex);
-	room = n_reserved + size <= BODIES_MAX;
-	n_reserved += room ? size : 0;
-	pthread_mutex_unlock(&mutex);
-	q->reserved += room ? size : 0;
-	return room;
-}
 
 static void request_free(struct request *q)
 {
-	pthread_mutex_lock(&mutex);
-	n_reserved -= q->reserved;
-	pthread_mutex_unlock(&mutex);
+	share_give(SHARE_BODIES, &q->call.who, q->reserved);
+	share_give(SHARE_REQUESTS, &q->call.who, q->counted);
 	buffer_free(&q->call.body);
-	buffer_free(&q->call.out);
-	close_fd(&q->call.archive);
+	ask_answer_free(&q->call.answer);
 	free(q);
-}
-
-/* Queues a response with the headers that all have. The response is released. */
-static enum MHD_Result respond(struct MHD_Connection *c, unsigned status, struct MHD_Response *r, const char *type)
-{
-	static const char *const headers[][2] = {
-		{ "Content-Security-Policy", policy },
-		{ "X-Content-Type-Options", "nosniff" },
-		{ "X-Frame-Options", "DENY" },
-		{ "Referrer-Policy", "no-referrer" },
-		{ "Cross-Origin-Opener-Policy", "same-origin" },
-		{ "Cross-Origin-Resource-Policy", "same-origin" },
-		{ "Cache-Control", "no-store" },
-		{ "Connection", "close" },
-	};
-	enum MHD_Result result;
-
-	if (!r)
-		return MHD_NO;
-	MHD_add_response_header(r, "Content-Type", type);
-	for (unsigned i = 0; i < sizeof(headers) / sizeof(*headers); i++)
-		MHD_add_response_header(r, headers[i][0], headers[i][1]);
-	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(r, "Allow", "GET, HEAD, POST");
-	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
-		MHD_add_response_header(r, "Retry-After", "5");
-	result = MHD_queue_response(c, status, r);
-	MHD_destroy_response(r);
-	return result;
-}
-
-/* {"error":"..."} of a text that shows itself, with the letters escaped that JSON and HTML escape. */
-static size_t error_json(const char *text, char *ret, size_t room)
-{
-	size_t n = (size_t)snprintf(ret, room, "{\"error\":\"");
-
-	for (; *text && n + 16 < room; text++)
-		if (strchr("\"\\<>&", *text))
-			n += (size_t)snprintf(ret + n, room - n, "\\u%04x", (unsigned)(unsigned char)*text);
-		else
-			ret[n++] = *text;
-	return n + (size_t)snprintf(ret + n, room - n, "\"}");
-}
-
-/* Requests for /api get JSON, others plain text, in which no browser sees HTML. */
-static enum MHD_Result respond_error(struct MHD_Connection *c, const char *path, unsigned status, const char *text)
-{
-	bool json = !strncmp(path, "/api/", 5);
-	char shown[2048], room[4096];
-	size_t n;
-
-	text_escape(shown, sizeof(shown), text, strlen(text));
-	n = json ? error_json(shown, room, sizeof(room)) : (size_t)snprintf(room, sizeof(room), "%s\n", shown);
-
-	return respond(c, status, MHD_create_response_from_buffer(n, room, MHD_RESPMEM_MUST_COPY),
-		       json ? TYPE_JSON : TYPE_TEXT);
-}
-
-static enum MHD_Result respond_asset(struct MHD_Connection *c, const struct asset *a)
-{
-	size_t n = (size_t)(a->end - a->data);
-
-	return respond(c, MHD_HTTP_OK,
-		       MHD_create_response_from_buffer(n, (void *)(uintptr_t)a->data, MHD_RESPMEM_PERSISTENT), a->type);
-}
-
-static enum MHD_Result respond_page(struct MHD_Connection *c)
-{
-	return respond(c, MHD_HTTP_OK, MHD_create_response_from_buffer(page.size, page.data, MHD_RESPMEM_PERSISTENT),
-		       "text/html; charset=utf-8");
 }
 
 /* The only value of a header, "" for none, or NULL if it comes twice. */
@@ -175,12 +81,32 @@ static bool is_for_loopback(struct MHD_Connection *c)
 	       (n > 4 && !strncmp(host, "127.", 4) && strspn(host, "0123456789.") == n);
 }
 
-/* Whether a browser says that a page of elsewhere asks. */
-static bool is_from_elsewhere(struct MHD_Connection *c)
+/* Whether an origin, "https://desk.example.net:8443", is of the host that is asked, whose port a proxy may not pass. */
+static bool is_of_host(const char *origin, const char *host)
 {
-	const char *site = only_header(c, "Sec-Fetch-Site");
+	const char *name = strstr(origin, "://");
+	size_t n = strcspn(host, ":");
 
-	return !site || (*site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0);
+	if (!name || !n)
+		return false;
+	name += 3;
+	if (strncasecmp(name, host, n) != 0)
+		return false;
+	return host[n] ? !strcasecmp(name + n, host + n)
+		       : !name[n] || (name[n] == ':' && strspn(name + n + 1, "0123456789") == strlen(name + n + 1));
+}
+
+/* Whether a browser says that a page of elsewhere asks. Older ones say it of a POST only, by its origin. */
+static bool is_from_elsewhere(struct MHD_Connection *c, const char *method)
+{
+	const char *site = only_header(c, "Sec-Fetch-Site"), *origin = only_header(c, MHD_HTTP_HEADER_ORIGIN);
+	const char *host = only_header(c, MHD_HTTP_HEADER_HOST);
+
+	if (!site || !origin || !host)
+		return true;
+	if (*site)
+		return strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+	return *origin && !strcmp(method, MHD_HTTP_METHOD_POST) && !is_of_host(origin, host);
 }
 
 /* Finds who asks and with what right. 0, or the status to answer with, and its text. */
@@ -188,10 +114,12 @@ static unsigned identify(struct MHD_Connection *c, struct request *q, const char
 {
 	const char *user;
 
+	snprintf(q->call.who.name, ASKER_NAME, "nobody");
+	q->call.whom = "a user of this machine";
 	if (!proxied) {
 		*ret_text = "this is not the name of a loopback address; open the page as http://127.0.0.1 or "
 			    "http://localhost";
-		q->call.right = RIGHT_STATE;
+		q->call.rights.may = RIGHT_ALL;
 		return is_for_loopback(c) ? 0 : MHD_HTTP_MISDIRECTED_REQUEST;
 	}
 	user = only_header(c, USER_HEADER);
@@ -202,9 +130,12 @@ static unsigned identify(struct MHD_Connection *c, struct request *q, const char
 	if (!user_name_valid(user))
 		return MHD_HTTP_FORBIDDEN;
 	snprintf(q->user, sizeof(q->user), "%s", user);
-	q->call.right = user_right(user);
-	*ret_text = "this user is in neither of the groups detnat-lea and detnat; an administrator can add him";
-	return q->call.right == RIGHT_NONE ? MHD_HTTP_FORBIDDEN : 0;
+	q->call.whom = q->user;
+	snprintf(q->call.who.name, ASKER_NAME, "user %s", user);
+	user_rights(user, &q->call.rights);
+	*ret_text = "this user is in none of the groups detnat-lea, detnat-state and detnat; an administrator can add "
+		    "him";
+	return q->call.rights.may ? 0 : MHD_HTTP_FORBIDDEN;
 }
 
 /* Whether the method goes with the route. */
@@ -214,7 +145,7 @@ static bool method_fits(const char *method, bool post)
 		    : !strcmp(method, MHD_HTTP_METHOD_GET) || !strcmp(method, MHD_HTTP_METHOD_HEAD);
 }
 
-/* What speaks against the request, as its headers have it: 0, or the status and a text. */
+/* What speaks against a person's request, as its headers have it: 0, or the status and a text. */
 static unsigned refuse(struct MHD_Connection *c, const char *path, const char *method, struct request *q,
 		       const char **ret_text)
 {
@@ -231,10 +162,57 @@ static unsigned refuse(struct MHD_Connection *c, const char *path, const char *m
 	if (!method_fits(method, q->route && q->route->post))
 		return MHD_HTTP_METHOD_NOT_ALLOWED;
 	*ret_text = "a page of elsewhere may not ask here";
-	if (q->route && !q->route->page && is_from_elsewhere(c))
+	if (q->route && !q->route->page && is_from_elsewhere(c, method))
 		return MHD_HTTP_FORBIDDEN;
-	*ret_text = "the state is for members of the group detnat; an administrator can add you";
-	return q->route && q->call.right < q->route->right ? MHD_HTTP_FORBIDDEN : 0;
+	q->call.who.asking = q->route && *q->route->words ? ASKING_STATE : ASKING_LOOKUP;
+	*ret_text = "your groups do not permit this; an administrator can add you to detnat-lea for look-ups, to "
+		    "detnat-state for the state, or to detnat for both and for subscribers";
+	return q->route && q->route->right & ~q->call.rights.may ? MHD_HTTP_FORBIDDEN : 0;
+}
+
+static enum MHD_Result add_param(void *arg, enum MHD_ValueKind kind, const char *key, size_t key_size,
+				 const char *value, size_t size)
+{
+	api_param(arg, key, value, size);
+	return MHD_YES;
+}
+
+/* What speaks against a program's request. */
+static unsigned refuse_program(struct MHD_Connection *c, const char *path, const char *method, struct request *q,
+			       const char **ret_text)
+{
+	unsigned status;
+
+	q->refusal.problem = true;
+	q->call.who = (struct asker){ "no program", ASKING_PROGRAM };
+	q->api.route = api_find(path);
+	*ret_text = "there is no such path; " API_DOCUMENT " has all";
+	if (!q->api.route)
+		return MHD_HTTP_NOT_FOUND;
+	*ret_text = "this path is not for this method";
+	q->refusal.methods = api_methods(q->api.route);
+	if (!api_method_fits(q->api.route, method))
+		return MHD_HTTP_METHOD_NOT_ALLOWED;
+	if (!q->api.route->ask)
+		return 0;
+	status = api_identify(&q->api, only_header(c, MHD_HTTP_HEADER_AUTHORIZATION), &q->call);
+	*ret_text = q->api.pass.why;
+	q->refusal.retry_s = q->api.pass.retry_s;
+	if (status)
+		api_note_refusal(&q->api, status, &q->call);
+	else
+		MHD_get_connection_values_n(c, MHD_GET_ARGUMENT_KIND, add_param, &q->api);
+	return status;
+}
+
+/* The request takes its share, so that those of one asker, or all of programs, leave room for others. */
+static void count(struct request *q)
+{
+	q->counted = share_take(SHARE_REQUESTS, &q->call.who, 1);
+	if (q->counted || q->status)
+		return;
+	q->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+	q->refusal.text = "too many requests at once; try again in some seconds";
 }
 
 /*
@@ -249,67 +227,130 @@ static enum MHD_Result begin(struct MHD_Connection *c, const char *path, const c
 		return MHD_NO;
 	*state = q;
 	q->call.at = place;
-	q->call.archive = -1;
+	q->call.answer = ASK_NO_ANSWER;
 	q->call.user = q->user;
 	q->call.zone = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "zone");
-	q->refused = refuse(c, path, method, q, &q->refused_text);
+	q->call.known = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_IF_NONE_MATCH);
+	q->call.client = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	q->status = api_owns(path) ? refuse_program(c, path, method, q, &q->refusal.text)
+				   : refuse(c, path, method, q, &q->refusal.text);
+	if ((q->status == MHD_HTTP_UNAUTHORIZED || q->status == MHD_HTTP_FORBIDDEN) && !api_owns(path))
+		note_refused_page(&q->call, path, q->status, q->refusal.text);
+	count(q);
 	return MHD_YES;
+}
+
+static bool takes_body(const struct request *q)
+{
+	return q->api.route ? q->api.route->post : q->route && q->route->post;
 }
 
 /* Keeps a piece of the body; what is beyond the limits is read and forgotten. */
 static void take(struct request *q, const char *data, size_t size)
 {
-	if (q->refused || q->too_long || q->no_room || !q->route || !q->route->post)
+	if (q->status || !takes_body(q))
 		return;
-	if (q->call.body.size + size > BODY_MAX)
-		q->too_long = true;
-	else if (!reserve(q, size) || buffer_add(&q->call.body, data, size, BODY_MAX))
-		q->no_room = true;
+	if (q->call.body.size + size > BODY_MAX) {
+		q->status = MHD_HTTP_CONTENT_TOO_LARGE;
+		q->refusal.text = "a complaint may have 10 MB; send it in pieces";
+		return;
+	}
+	if (share_take(SHARE_BODIES, &q->call.who, size)) {
+		q->reserved += size;
+		if (!buffer_add(&q->call.body, data, size, BODY_MAX))
+			return;
+	}
+	q->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+	q->refusal.text = "too many uploads at once; try again in some seconds";
 }
 
-/* The response closes the file. */
-static enum MHD_Result respond_archive(struct MHD_Connection *c, struct request *q)
-{
-	struct MHD_Response *r = MHD_create_response_from_fd64(q->call.archive_size, q->call.archive);
-	char name[128];
+/* A field of a form, in pieces. */
+struct form {
+	struct api_request *api;
+	char key[64], value[PARAM_ROOM];
+	size_t size;
+	bool begun;
+};
 
-	if (!r)
-		return MHD_NO;
-	q->call.archive = -1;
-	snprintf(name, sizeof(name), "attachment; filename=\"%s\"", q->call.file);
-	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_DISPOSITION, name);
-	return respond(c, MHD_HTTP_OK, r, "application/x-tar");
+static void end_field(struct form *f)
+{
+	if (f->begun)
+		api_param(f->api, f->key, f->value, f->size);
+	f->begun = false;
 }
 
-static enum MHD_Result respond_answer(struct MHD_Connection *c, const char *path, struct request *q)
+static enum MHD_Result add_piece(void *arg, enum MHD_ValueKind kind, const char *key, const char *file,
+				 const char *type, const char *coding, const char *data, uint64_t at, size_t size)
 {
-	unsigned status = route_answer(q->route, q->rest, &q->call);
-	struct MHD_Response *r;
+	struct form *f = arg;
 
-	if (status != MHD_HTTP_OK)
-		return respond_error(c, path, status, q->call.err.text);
-	if (*q->call.file)
-		return respond_archive(c, q);
-	r = MHD_create_response_from_buffer(q->call.out.size, q->call.out.data, MHD_RESPMEM_MUST_FREE);
-	if (!r)
-		return MHD_NO;
-	q->call.out = (struct buffer){};
-	return respond(c, status, r, TYPE_JSON);
+	if (!at) {
+		end_field(f);
+		snprintf(f->key, sizeof(f->key), "%s", key);
+		f->begun = true;
+		f->size = 0;
+	}
+	/* What is too long stays so. */
+	size = size < sizeof(f->value) - f->size ? size : sizeof(f->value) - f->size;
+	if (size)
+		memcpy(f->value + f->size, data, size);
+	f->size += size;
+	return MHD_YES;
+}
+
+static void read_form(struct MHD_Connection *c, struct request *q)
+{
+	struct form f = { .api = &q->api };
+	struct MHD_PostProcessor *p = MHD_create_post_processor(c, 4096, add_piece, &f);
+
+	if (!p)
+		return;
+	MHD_post_process(p, q->call.body.data, q->call.body.size);
+	MHD_destroy_post_processor(p);
+	end_field(&f);
+}
+
+static bool is_form(struct MHD_Connection *c)
+{
+	const char *type = only_header(c, MHD_HTTP_HEADER_CONTENT_TYPE);
+	size_t n = strlen(TYPE_FORM);
+
+	return type && !strncasecmp(type, TYPE_FORM, n) && (!type[n] || strchr("; ", type[n]));
+}
+
+static enum MHD_Result answer_program(struct MHD_Connection *c, const char *path, struct request *q)
+{
+	unsigned status;
+
+	if (!q->api.route->ask)
+		return respond_asset(c, asset_find(path));
+	if (q->call.body.size && api_takes_form(q->api.route) && is_form(c))
+		read_form(c, q);
+	else
+		q->api.list = q->call.body.size || !api_takes_form(q->api.route);
+	status = api_answer(&q->api, &q->call);
+	q->refusal.text = q->call.err.text;
+	q->refusal.retry_s = q->api.pass.retry_s;
+	return status == MHD_HTTP_OK ? respond_answer(c, status, &q->call)
+				     : respond_error(c, path, status, &q->refusal);
 }
 
 static enum MHD_Result answer(struct MHD_Connection *c, const char *path, struct request *q)
 {
-	if (q->refused)
-		return respond_error(c, path, q->refused, q->refused_text);
-	if (q->too_long)
-		return respond_error(c, path, MHD_HTTP_CONTENT_TOO_LARGE,
-				     "a complaint may have 10 MB; send it in pieces");
-	if (q->no_room)
-		return respond_error(c, path, MHD_HTTP_SERVICE_UNAVAILABLE,
-				     "too many uploads at once; try again in some seconds");
+	unsigned status;
+
+	if (q->status)
+		return respond_error(c, path, q->status, &q->refusal);
+	if (q->api.route)
+		return answer_program(c, path, q);
 	if (!q->route)
 		return respond_asset(c, asset_find(path));
-	return q->route->page ? respond_page(c) : respond_answer(c, path, q);
+	if (q->route->page)
+		return respond_page(c);
+	status = route_answer(q->route, q->rest, &q->call);
+	q->refusal.text = q->call.err.text;
+	return status == MHD_HTTP_OK ? respond_answer(c, status, &q->call)
+				     : respond_error(c, path, status, &q->refusal);
 }
 
 static struct connection *connection_of(struct MHD_Connection *c)
@@ -355,15 +396,13 @@ static void followed(void *arg, struct MHD_Connection *c, void **context, enum M
 
 int server_start(const struct listening *l, const struct ask_at *at, struct error *err)
 {
-	char hash[PAGE_POLICY_HASH];
-	int r = page_make(&page, hash);
+	int r = respond_begin();
 
 	r = r ? r : connections_watch();
 	place = at;
 	proxied = l->proxied;
 	if (r)
 		return error_set(err, r, "cannot start: %s", strerror(-r));
-	snprintf(policy, sizeof(policy), SECURITY_POLICY, hash);
 	if (!MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL,
 			      NULL, handle, NULL, MHD_OPTION_LISTEN_SOCKET, l->fd, MHD_OPTION_CONNECTION_LIMIT,
 			      CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The HTTP server. A connection has one request. Bodies are limited to BODY_MAX octets each and BODIES_MAX together;
+ * The HTTP server. A connection has one request. Bodies are limited to BODY_MAX octets each, and together by shares.h;
  * what is longer is 413, and what finds no room 503. No response has a cookie; each forbids scripts and styles of
  * elsewhere.
  */
@@ -10,8 +10,7 @@
 #include "ask.h"
 #include "listening.h"
 
-#define BODY_MAX   (10U << 20)
-#define BODIES_MAX (64U << 20)
+#define BODY_MAX (10U << 20)
 
 /* Begins to serve; it goes on for as long as the process lives. `at` must last as long. 0 or -errno with err. */
 int server_start(const struct listening *l, const struct ask_at *at, struct error *err);

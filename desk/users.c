@@ -3,6 +3,7 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,20 +39,46 @@ static bool is_member(const gid_t *groups, int n, const char *group, char *room)
 	return false;
 }
 
-enum right user_right(const char *name)
+/* The tenants of groups such as detnat-lea-ispA. */
+static void add_tenants(const gid_t *groups, int n, char *room, struct tenants_seen *ret)
+{
+	size_t size = strlen(GROUP_LOOKUP "-");
+	struct group record, *found;
+
+	for (int i = 0; i < n && ret->n < TENANTS_MAX; i++) {
+		found = NULL;
+		if (getgrgid_r(groups[i], &record, room, RECORD_ROOM, &found) || !found)
+			continue;
+		if (!strncmp(record.gr_name, GROUP_LOOKUP "-", size) && label_valid(record.gr_name + size))
+			snprintf(ret->name[ret->n++], LABEL_TEXT, "%s", record.gr_name + size);
+	}
+}
+
+static void rights_by_groups(const gid_t *groups, int n, char *room, struct user_rights *ret)
+{
+	if (is_member(groups, n, GROUP_ALL, room)) {
+		ret->may = RIGHT_ALL;
+		return;
+	}
+	if (is_member(groups, n, GROUP_STATE, room))
+		ret->may |= RIGHT_STATE;
+	if (is_member(groups, n, GROUP_LOOKUP, room)) {
+		ret->may |= RIGHT_LOOKUP | RIGHT_HISTORY;
+		return;
+	}
+	add_tenants(groups, n, room, &ret->seen);
+	ret->may |= ret->seen.n ? RIGHT_LOOKUP : 0;
+}
+
+void user_rights(const char *name, struct user_rights *ret)
 {
 	gid_t *groups = calloc(GROUPS_MAX, sizeof(*groups));
 	char *room = malloc(RECORD_ROOM);
-	enum right right = RIGHT_NONE;
 	int n = GROUPS_MAX;
 
-	if (groups && room && getgrouplist(name, primary_group(name, room), groups, &n) >= 0) {
-		if (is_member(groups, n, GROUP_STATE, room))
-			right = RIGHT_STATE;
-		else if (is_member(groups, n, GROUP_LOOKUP, room))
-			right = RIGHT_LOOKUP;
-	}
+	*ret = (struct user_rights){};
+	if (groups && room && getgrouplist(name, primary_group(name, room), groups, &n) >= 0)
+		rights_by_groups(groups, n, room, ret);
 	free(groups);
 	free(room);
-	return right;
 }

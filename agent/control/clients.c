@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "base/text.h"
+#include "control/noting.h"
 #include "control/request.h"
 
 /* A client whose output reached REQUEST_OUTPUT_HIGH gets more once it is down to this. */
@@ -48,6 +49,7 @@ struct clients {
 	struct event_base *base;
 	const struct parts *context;
 	struct event *pump; /* serves the queues */
+	struct notes *notes;
 	struct client_list all;
 	struct client_list queues[N_QUEUES];
 	unsigned n;
@@ -159,6 +161,11 @@ static void on_changed(struct request *request, int r, cJSON *result, const stru
 	conclude(request->client, r, 1, result, err);
 }
 
+static void on_woken(struct request *request)
+{
+	client_continue(request->client);
+}
+
 static void client_cut_off(struct client *c, const char *text)
 {
 	reply_error(client_output(c), 2, 0, text);
@@ -183,6 +190,8 @@ static void client_request(struct client *c, const char *line, size_t size)
 	c->request->client = c;
 	c->request->output = client_output(c);
 	c->request->changed = on_changed;
+	c->request->wake = on_woken;
+	c->request->notes = c->clients->notes;
 	r = request_start(c->request, &result, &status, &err);
 	if (r || result)
 		conclude(c, r, status, result, &err);
@@ -199,6 +208,8 @@ static void client_step(struct client *c)
 		return;
 	if (r <= 0)
 		conclude(c, r, 1, result, &err);
+	else if (c->eof && c->request->endless) /* it went before its stream began */
+		client_close(c);
 	else
 		client_continue(c);
 }
@@ -391,7 +402,9 @@ int clients_new(struct event_base *base, const struct parts *context, struct cli
 	TAILQ_INIT(&l->all);
 	for (int i = 0; i < N_QUEUES; i++)
 		TAILQ_INIT(&l->queues[i]);
-	if (!l->pump) {
+	if (!l->pump || notes_new(base, &l->notes)) {
+		if (l->pump)
+			event_free(l->pump);
 		free(l);
 		return -ENOMEM;
 	}
@@ -407,6 +420,7 @@ void clients_free(struct clients *l)
 		return;
 	while ((c = TAILQ_FIRST(&l->all)))
 		client_free(c);
+	notes_free(l->notes);
 	event_free(l->pump);
 	free(l);
 }

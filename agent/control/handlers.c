@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "control/audit_log.h"
+#include "control/noting.h"
 
 /* NULL for a verb that detnatctl answers itself. */
 static const verb_handler handlers[N_VERBS] = {
@@ -42,7 +43,7 @@ int request_start_one(struct request *r, cJSON **ret_result, int *ret_status, st
 	ret = check_rights(r, err);
 	if (ret)
 		return ret;
-	ret = handlers[verb](r, ret_result, err);
+	ret = notes_want(r) ? notes_begin(r, handlers[verb], err) : handlers[verb](r, ret_result, err);
 	if (ret || *ret_result)
 		audit_change(r, ret, err);
 	return ret;

@@ -20,6 +20,7 @@
 #define REQUEST_OUTPUT_HIGH (64U << 10)
 
 struct client;
+struct notes;
 struct request;
 
 /* 1: more to do; 0: done, with the answer unless it was streamed; -errno with err. */
@@ -73,6 +74,8 @@ struct request {
 	struct client *client;	 /* NULL: gone */
 	struct evbuffer *output; /* of the client */
 	void (*changed)(struct request *r, int result_r, cJSON *result, const struct error *err);
+	void (*wake)(struct request *r); /* it is not idle any more */
+	struct notes *notes;		 /* NULL: no request leaves a line (control/noting.h) */
 };
 
 /* Makes a request, or a batch, from a peer's line of size octets: 0, -ENOMEM, or -EBADMSG if the line is neither. */

@@ -8,8 +8,15 @@
 #include "base/log.h"
 #include "recorder/history_private.h"
 
+void history_set_audit(struct history *h, bool on)
+{
+	h->audit = on ? 1 : -1;
+}
+
 void history_mark(struct history *h)
 {
+	if (h->audit)
+		h->file.audit_queries = h->audit > 0;
 	h->head_r = history_file_mark(&h->file, h->latest, clock_watch_last(&h->watch), clock_watch_worst(&h->watch),
 				      false);
 	if (h->pin >= 0 && h->file.index.number)

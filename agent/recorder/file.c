@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 
+#include "base/query_ledger.h"
 #include "base/whole_file.h"
 #include "base/log.h"
 #include "history/history_read.h"
@@ -140,6 +141,7 @@ static int open_locked(const char *dir, struct history_file *f, struct error *er
 	if (r)
 		return refuse(f, r, "", err);
 	f->known_until = history_files_known_until(&files);
+	f->audit_queries = files.head.audit_queries;
 	f->was = files.end == END_AGREES ? files.head : (struct history_head){ 0 };
 	r = name_gateway(f, files.index.gateway, files.head.gateway);
 	r = r ? refuse(f, r, ": no name for the gateway", err) : mend(f, &files, err);
@@ -297,7 +299,9 @@ int history_file_mark(struct history_file *f, int64_t time, struct clock_reading
 	fprintf(memory, ",\"boot_ms\":%" PRId64 ",\"boot\":\"%s\",\"gateway\":\"%s\"", now.steady_ns / 1000000, boot,
 		f->gateway);
 	clock_state_write(memory, state);
-	fputs(unrecorded ? ",\"unrecorded\":true}\n" : "}\n", memory);
+	if (unrecorded)
+		fputs(",\"unrecorded\":true", memory);
+	fputs(f->audit_queries ? QUERY_AUDIT "}\n" : "}\n", memory);
 	if (fclose(memory))
 		return -ENOMEM;
 	r = file_write(f->head, text, size, 0);

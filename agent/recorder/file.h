@@ -22,6 +22,7 @@ struct history_file {
 	int64_t known_until;
 	struct history_head was;
 	char gateway[GATEWAY_TEXT]; /* of the directory */
+	bool audit_queries;	    /* goes into the head; as found there, until it is set */
 };
 
 /*

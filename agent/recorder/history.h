@@ -134,6 +134,9 @@ bool history_holds_change(const struct history *h, const struct history_change *
  */
 int history_tick(struct history *h, struct error *err);
 
+/* Sets whether HISTORY_HEAD_FILE says that each look at a person must leave a line; written with the next tick. */
+void history_set_audit(struct history *h, bool on);
+
 /* Record that the agent ends and the datapath continues, or that the datapath was removed. Log failures. */
 void history_stop(struct history *h);
 void history_detach(struct history *h);

@@ -30,6 +30,7 @@ struct history {
 	bool owes_confirm;
 	int64_t effect_ns; /* when the tables matched the records, by the steady clock */
 	int head_r;	   /* of the last write of HISTORY_HEAD_FILE */
+	int audit;	   /* 1: looks at persons must leave lines, -1: they need not; 0: as the head says */
 	bool quiet;	   /* the last records are of grants: the log gets the end of the history at the next tick */
 };
 

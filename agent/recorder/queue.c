@@ -50,6 +50,7 @@ static void run(void *arg)
 		j->r = history_assume(h, mappings->of, mappings->n, j->time, &j->err);
 		break;
 	case JOB_TICK:
+		history_set_audit(h, j->audit);
 		j->r = history_tick(h, &j->err);
 		break;
 	}
@@ -220,7 +221,7 @@ static int submit(struct history_queue *q, struct job *model, bool at_once)
 
 static void submit_tick(struct history_queue *q)
 {
-	struct job j = { .kind = JOB_TICK };
+	struct job j = { .kind = JOB_TICK, .audit = q->audit };
 
 	submit(q, &j, false);
 }
@@ -310,6 +311,14 @@ static void drop_held(struct history_queue *q)
 	}
 	if (!q->first)
 		q->end = &q->first;
+}
+
+void history_queue_audit(struct history_queue *q, bool on)
+{
+	if (q->audit == on)
+		return;
+	q->audit = on;
+	submit_tick(q);
 }
 
 void history_queue_ready(struct history_queue *q)

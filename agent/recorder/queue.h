@@ -61,6 +61,9 @@ void history_queue_reconcile(struct history_queue *q);
 /* history_assume(): the tables have changed without a record. */
 void history_queue_assume(struct history_queue *q);
 
+/* Says in HISTORY_HEAD_FILE whether each look at a person must leave a line, with a tick if that has changed. */
+void history_queue_audit(struct history_queue *q, bool on);
+
 /* history_tick() for the start. Waits briefly, so that the record is normally written when this returns. */
 void history_queue_ready(struct history_queue *q);
 

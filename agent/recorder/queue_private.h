@@ -19,6 +19,7 @@ struct job {
 	int64_t steady_ns;	      /* of JOB_CONFIRM and JOB_RECONCILE: time since when the tables have this state */
 	history_done done;
 	void *arg;
+	bool audit; /* of JOB_TICK */
 	bool started;
 	bool forgotten;
 	int r;
@@ -39,6 +40,7 @@ struct history_queue {
 	struct job **end;
 	uint64_t began_us; /* start of the first job */
 	uint32_t seconds;
+	bool audit; /* looks at persons leave lines */
 	bool waits; /* a change was written and not yet confirmed */
 	/* What was written last, if that is about to take effect. */
 	enum { NOTHING, CHANGE, GROUP } takes_effect;

@@ -19,11 +19,12 @@ function addresses(row) {
 	return row.addresses > 1 ? `${row.addr} to ${row.last}, ${count(row.addresses)} addresses` : row.addr;
 }
 
-function cell(row) {
+// whole: with the whole address, where the cells beside it are of others.
+function cell(row, whole) {
 	const text = `${addresses(row)}: ${row.state}, ${count(row.subscribers)} subscribers, ${count(row.sessions)} sessions, ` +
 		`${(share(row) * 100).toFixed(1)} % of the ports`;
-	return h("li", { class: `cell step${step(row)}${row.addresses > 1 ? " range" : ""}`, "data-state": row.state, title: text, tabindex: "0",
-		"aria-label": text }, row.addresses > 1 ? `${row.addr} …` : row.addr.split(".").pop());
+	return h("li", { class: `cell step${step(row)}${row.addresses > 1 || whole ? " range" : ""}`, "data-state": row.state, title: text,
+		tabindex: "0", "aria-label": text }, row.addresses > 1 ? `${row.addr} …` : whole ? row.addr : row.addr.split(".").pop());
 }
 
 function legend() {
@@ -32,11 +33,15 @@ function legend() {
 		Object.entries(OTHER).map(([state, text]) => h("span", {}, h("i", { class: "cell step0", "data-state": state }), text)));
 }
 
-// The rows by outside prefix, in their order.
+const SINGLES = "Single addresses";
+
+// The rows by outside prefix, in their order; pools of one address have a group together.
 function byPool(rows) {
 	const pools = new Map();
-	for (const row of rows)
-		pools.set(row.out, [...(pools.get(row.out) ?? []), row]);
+	for (const row of rows) {
+		const name = row.out.includes("/") && !row.out.endsWith("/32") ? row.out : SINGLES;
+		pools.set(name, [...(pools.get(name) ?? []), row]);
+	}
 	return pools;
 }
 
@@ -52,5 +57,5 @@ export async function cells(rows) {
 	const pools = await Promise.all([...byPool(rows)].map(async ([out, some]) => [out, await single(out, some)]));
 	return [legend(), ...pools.map(([out, some]) => h("div", { class: "pool" },
 		h("h3", {}, out, h("small", {}, ` ${count(some.reduce((sum, row) => sum + row.sessions, 0))} sessions`)),
-		h("ul", { class: "cells" }, some.map(cell))))];
+		h("ul", { class: "cells" }, some.map((row) => cell(row, out === SINGLES)))))];
 }

@@ -2,11 +2,13 @@
 // Begins the page: asks for the rights, picks the view of the path, and keeps it up to date.
 import { api, shown } from "./dom.js";
 
+// The path, its module, and the title of its page.
 const VIEWS = [
-	[/^\/(lookup)?$/, "lookup"],
-	[/^\/state$/, "state"],
-	[/^\/history$/, "history"],
-	[/^\/subscriber\/([0-9.]+)(?:\/([\w.-]+))?$/, "subscriber"],
+	[/^\/(lookup)?$/, "lookup", () => "Look up"],
+	[/^\/state$/, "state", () => "State"],
+	[/^\/customer$/, "customer", () => "Customer"],
+	[/^\/history$/, "history", () => "History"],
+	[/^\/subscriber\/([0-9.]+)(?:\/([\w.-]+))?$/, "subscriber", ([, addr, tenant]) => `Subscriber ${addr}${tenant ? ` of ${tenant}` : ""}`],
 ];
 
 function tell(error) {
@@ -17,8 +19,8 @@ function tell(error) {
 
 function greet(me) {
 	document.getElementById("user").textContent = shown(me.user);
-	for (const element of document.querySelectorAll("[data-right=state]"))
-		element.hidden = !me.state;
+	for (const element of document.querySelectorAll("[data-right]"))
+		element.hidden = !me[element.dataset.right];
 	for (const link of document.querySelectorAll("nav a"))
 		if (link.getAttribute("href") === location.pathname)
 			link.setAttribute("aria-current", "page");
@@ -45,12 +47,15 @@ async function repeat(update, seconds) {
 }
 
 async function begin() {
-	const [pattern, name] = VIEWS.find(([form]) => form.test(location.pathname));
+	const [pattern, name, title] = VIEWS.find(([form]) => form.test(location.pathname)), match = location.pathname.match(pattern);
 	const main = document.getElementById("main");
+	document.title = `${title(match)} - detnat desk`;
 	try {
 		const [me, view] = await Promise.all([api("me"), import(`./${name}.js`)]);
+		if (name === "lookup" && !me.look_up)
+			return location.replace("/state");
 		greet(me);
-		const { update, seconds } = await view.show(main, { me, tell, match: location.pathname.match(pattern) });
+		const { update, seconds } = await view.show(main, { me, tell, match });
 		if (update)
 			repeat(update, seconds);
 	} catch (error) {

@@ -48,15 +48,15 @@ export function word(text) {
 	return /["\\]|^ | $| {2}/.test(text) || shown(text) !== text ? quoted(text) : h("bdi", {}, text);
 }
 
-// The response; an Error has the server's words.
-async function ask(path, body) {
+// The response, 304 included; an Error has the server's words.
+async function ask(path, body, headers = {}) {
 	let response, answer;
 	try {
-		response = await fetch(`/api/${path}`, body === undefined ? {} : { method: "POST", body, headers: { "Content-Type": "text/plain" } });
+		response = await fetch(`/api/${path}`, body === undefined ? { headers } : { method: "POST", body, headers: { "Content-Type": "text/plain" } });
 	} catch (error) {
 		throw new Error("The desk does not answer. Check detnat-desk and the proxy before it.", { cause: error });
 	}
-	if (response.ok)
+	if (response.ok || response.status === 304)
 		return response;
 	try {
 		answer = await response.json();
@@ -68,6 +68,15 @@ async function ask(path, body) {
 
 export async function api(path, body) {
 	return (await ask(path, body)).json();
+}
+
+// The same, or null while the answer is the last one, whose mark `seen` keeps.
+export async function apiIfNew(path, seen) {
+	const response = await ask(path, undefined, seen.mark ? { "If-None-Match": seen.mark } : {});
+	if (response.status === 304)
+		return null;
+	seen.mark = response.headers.get("ETag");
+	return response.json();
 }
 
 // Gives the browser a file to keep.
@@ -84,16 +93,48 @@ export async function fetchFile(path, body, name) {
 // A table with a head and rows of cells, each a text or an element; `numbers`: columns that are aligned to the right.
 export function table(caption, head, rows, numbers = []) {
 	const align = (column) => ({ class: numbers.includes(column) ? "number" : null });
-	return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, h("table", {},
+	// On narrow screens a row is a card, whose cells have their heads beside them; the roles keep it a table.
+	return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, h("table", { role: "table" },
 		h("caption", {}, caption),
-		h("thead", {}, h("tr", {}, head.map((text, i) => h("th", { scope: "col", ...align(i) }, text)))),
-		h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, i) => h("td", align(i), cell ?? "–")))))));
+		h("thead", { role: "rowgroup" }, h("tr", { role: "row" },
+			head.map((text, i) => h("th", { scope: "col", role: "columnheader", ...align(i) }, text)))),
+		h("tbody", { role: "rowgroup" }, rows.map((cells) => h("tr", { role: "row" },
+			cells.map((cell, i) => h("td", { role: "cell", "data-head": head[i], ...align(i) }, cell ?? "–")))))));
 }
 
 // Terms and their descriptions, without those that are null.
 export function facts(pairs) {
 	return h("dl", {}, pairs.filter(([, value]) => value !== null && value !== undefined)
 		.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+}
+
+// Tells those who do not see the page what has happened on it.
+export function say(text) {
+	const place = document.getElementById("said");
+	place.textContent = "";
+	setTimeout(() => {
+		place.textContent = shown(text);
+	}, 50);
+}
+
+// The button keeps the keyboard, which a disabled one would lose, and does nothing meanwhile.
+export async function busy(button, work, tell) {
+	if (button.getAttribute("aria-disabled") === "true")
+		return;
+	button.setAttribute("aria-disabled", "true");
+	try {
+		tell(null);
+		await work();
+	} catch (error) {
+		tell(error);
+	}
+	button.removeAttribute("aria-disabled");
+}
+
+// Moves the keyboard to a heading, from where it goes on.
+export function moveTo(element) {
+	element.setAttribute("tabindex", "-1");
+	element.focus();
 }
 
 export function section(title, ...children) {

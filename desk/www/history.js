@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The mapping history as a timeline: a bar for each mapping from its first second to its last.
-import { api, count, h, quoted, section, svg, table, when } from "./dom.js";
+import { apiIfNew, count, h, quoted, section, svg, table, when } from "./dom.js";
 
 const SHOWN = 500, ROW = 30, WIDTH = 900, TOP = 22;
 const SECONDS = 30;
@@ -91,11 +91,17 @@ function drawing({ bars, gaps }, begin, end) {
 			svg("title", {}, `Nothing is known from ${day(gap.from)} to ${day(gap.to)}`))), rows);
 }
 
+// Beginning and end of a portmap are one event of the history.
+const WORDS = { retire: "drain begins", drained: "drain ends", portmap: "portmap", undo: "taken back" };
+const word = (r) => (r.event === "portmap" && r.to ? "portmap ends" : WORDS[r.event] ?? r.event);
+
 function about(r) {
 	if (r.event === "add" || r.event === "del")
 		return key(r) + (r.name ? `, ${r.name}` : "");
 	if (r.event === "portmap")
-		return [r.proto, r.in && `${r.in}`, r.out && `${r.out}`].filter(Boolean).join(" ");
+		return `${r.proto} ${r.out} to ${r.in}${r.to ? `, since ${when(r.from)}` : ""}`;
+	if (r.event === "retire" || r.event === "drained")
+		return `${r.of} to ${r.out}${r.of === r.in ? "" : `, of ${r.in}`}`;
 	if (r.first)
 		return `lines ${r.first} to ${r.last}`;
 	if (!r.mappings)
@@ -110,19 +116,18 @@ function draw(place, records) {
 		section("Mappings", shown.bars.length ? drawing(shown, begin, end) : h("p", { class: "quiet" }, "No mapping was recorded."),
 			found.bars.length > shown.bars.length ? h("p", { class: "quiet" }, `The last 200 of ${count(found.bars.length)}.`) : null),
 		section("Records", table("Records, the last first", ["Line", "Time (UTC)", "Event", "About"],
-			records.slice(-SHOWN).reverse().map((r) => [count(r.line), when(r.time), r.event, about(r)]), [0]),
+			records.slice(-SHOWN).reverse().map((r) => [count(r.line), when(r.time), word(r), about(r)]), [0]),
 		records.length > SHOWN ? h("p", { class: "quiet" },
-			`The last ${SHOWN} of ${count(records.length)}; detnatctl history list has all.`) : null));
+			`The last ${SHOWN} of ${count(records.length)}.`) : null));
 }
 
 export function show(main) {
 	const place = h("div", { id: "history" });
-	let last = 0;
+	const seen = {};
 	main.replaceChildren(h("h1", {}, "History of the mappings"), place);
 	return { seconds: SECONDS, update: async () => {
-		const records = await api("history");
-		if (records.length !== last)
+		const records = await apiIfNew("history", seen);
+		if (records)
 			draw(place, records);
-		last = records.length;
 	} };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Look up: a complaint is pasted, its questions are shown, and asked once they are confirmed.
-import { api, count, fetchFile, h, quoted, save, section, table, when } from "./dom.js";
+import { api, busy, count, fetchFile, h, moveTo, quoted, save, say, section, table, when } from "./dom.js";
 import { markedText, noticeText } from "./places.js";
 
 const SHOWN = 500, AT_ONCE = 100000;
@@ -30,7 +30,7 @@ function inside(row, me) {
 	if (!row.in_addr)
 		return h("span", { class: "warn" }, REASONS[row.reason] ?? row.reason ?? "no answer");
 	const tenant = row.tenant ? `/${row.tenant}` : "", name = row.tenant ? `${row.in_addr} of ${row.tenant}` : row.in_addr;
-	return me.state ? h("a", { href: `/subscriber/${row.in_addr}${tenant}` }, name) : h("b", {}, name);
+	return me.subscribers ? h("a", { href: `/subscriber/${row.in_addr}${tenant}` }, name) : h("b", {}, name);
 }
 
 function person(customer) {
@@ -54,7 +54,7 @@ function whyNone(row) {
 }
 
 // The customer, or why none is certain and who it may have been.
-function customer(row) {
+export function customer(row) {
 	if (row.customer)
 		return person(row.customer);
 	if (!row.in_addr || !("customer" in row))
@@ -102,8 +102,10 @@ function held(row) {
 function evidenceButton(row, suffix, { tell }) {
 	const button = h("button", { type: "button", class: "evidence", onclick: () => busy(button, async () => {
 		const field = document.getElementById("case");
-		if (field.reportValidity())
-			await fetchFile("evidence", `${field.value}${suffix} ${row.time} ${row.out_addr}:${row.out_port}`, `${field.value}${suffix}.tar`);
+		if (!field.reportValidity())
+			return;
+		await fetchFile("evidence", `${field.value}${suffix} ${row.time} ${row.out_addr}:${row.out_port}`, `${field.value}${suffix}.tar`);
+		say(`The evidence ${field.value}${suffix}.tar was downloaded.`);
 	}, tell) }, "Evidence");
 	return button;
 }
@@ -141,12 +143,12 @@ function verdict(rows) {
 	const found = rows.filter((row) => row.in_addr).length, named = rows.filter((row) => row.customer).length;
 	const text = `${count(found)} of ${count(rows.length)} found`;
 	return rows.some((row) => "customer" in row) ? `${text}, with ${named === 1 ? "a customer" : `${count(named)} customers`}.`
-		: `${text}. Customers are not named: there are no leases (detnatctl leases import).`;
+		: `${text}. Customers are not named, as the desk has no records of who had which address; your operators can add them.`;
 }
 
 function showAnswers(place, rows, context) {
 	place.replaceChildren(section("Answers",
-		h("p", { role: "status" }, verdict(rows)), caseField(),
+		h("p", {}, verdict(rows)), caseField(),
 		table("Answers", ["Time (UTC)", "Outside", "Customer", "Inside", "Since", "Notes", "Evidence"], answerRows(rows, context)),
 		more(rows.length, "are in the downloads."),
 		h("p", { class: "buttons" },
@@ -155,17 +157,8 @@ function showAnswers(place, rows, context) {
 				"Download as JSON"),
 			h("button", { type: "button", onclick: () => print() }, "Print"))));
 	place.scrollIntoView({ block: "nearest" });
-}
-
-async function busy(button, work, tell) {
-	button.disabled = true;
-	try {
-		tell(null);
-		await work();
-	} catch (error) {
-		tell(error);
-	}
-	button.disabled = false;
+	moveTo(place.querySelector("h2"));
+	say(verdict(rows));
 }
 
 function questionsOf(rows) {
@@ -197,7 +190,7 @@ function showQuestions(place, text, rows, answers, context) {
 	n === 1 ? "Ask this question" : `Ask these ${count(n)} questions`);
 	answers.replaceChildren();
 	place.replaceChildren(section("Questions",
-		n ? null : h("p", { role: "status", class: "warn" }, "No question was found. One needs an address, a port, and a time with a zone."),
+		n ? null : h("p", { class: "warn" }, "No question was found. One needs an address, a port, and a time with a zone."),
 		n ? table("Questions", ["Line", "Time (UTC)", "Outside address and port"],
 			questions.slice(0, SHOWN).map((q) => [count(q.line), when(q.time), `${q.out_addr}:${q.out_port}`]), [0]) : null,
 		more(n, "will be asked, too."),
@@ -207,6 +200,7 @@ function showQuestions(place, text, rows, answers, context) {
 		notices.length ? table("What was not read", ["Line", "Not read"], notices.map((p) => [count(p.line), noticeText(p)]), [0]) : null,
 		n ? h("p", { class: "buttons" }, ask) : null,
 		markedText(text, rows)));
+	say(n === 1 ? "One question was found." : `${count(n)} questions were found.`);
 	const zone = document.getElementById("zone");
 	(n ? ask : place.querySelector(".choice") ?? (problems.some((p) => p.code === "no-zone") ? zone : document.getElementById("complaint"))).focus();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A subscriber: the diagnosis of detnatctl explain, and a plot of the sessions while the page is open.
-import { api, count, duration, facts, h, section } from "./dom.js";
+import { api, busy, count, duration, facts, h, moveTo, section } from "./dom.js";
+import { customer } from "./lookup.js";
 import { plot } from "./plot.js";
 
 const SECONDS = 3, KEPT = 1200;
@@ -51,10 +52,23 @@ function choice(addr, message) {
 		names.map((name) => h("a", { href: `/subscriber/${addr}/${name}` }, `${name} `)));
 }
 
-export function show(main, { match }) {
+// Who has the address now. It is asked on a click, as each question leaves a line.
+function customerOf(place, me, tell, endpoint) {
+	const button = h("button", { type: "button", id: "whose" }, "Name the customer");
+	button.addEventListener("click", () => busy(button, async () => {
+		const [row] = await api("who", `${new Date().toISOString().slice(0, 19)}Z ${endpoint()}`);
+		const named = customer(row) ?? h("p", {}, "The desk has no records of who has which address.");
+		place.replaceChildren(h("p", {}, "At this time the address belongs to:"), named);
+		moveTo(place);
+	}, tell));
+	place.replaceChildren(me.look_up ? button : "");
+}
+
+export function show(main, { match, me, tell }) {
 	const addr = match[1], tenant = match[2], facts_ = h("div", { id: "subscriber" }), found = h("div", { id: "findings" }), past = h("div", { id: "sessions" });
-	const points = [];
-	main.replaceChildren(h("h1", {}, `Subscriber ${addr}${tenant ? ` of ${tenant}` : ""}`), found, facts_, section("Sessions while this page is open", past));
+	const points = [], whose = h("div", { id: "customer" });
+	let endpoint = null;
+	main.replaceChildren(h("h1", {}, `Subscriber ${addr}${tenant ? ` of ${tenant}` : ""}`), found, facts_, whose, section("Sessions while this page is open", past));
 	return { seconds: SECONDS, update: async () => {
 		let answer;
 		try {
@@ -68,6 +82,9 @@ export function show(main, { match }) {
 		found.replaceChildren(findings(answer.findings));
 		if (!answer.subscriber)
 			return;
+		if (!endpoint)
+			customerOf(whose, me, tell, () => endpoint);
+		endpoint = `${answer.subscriber.out_addr}:${answer.subscriber.port_lo}`;
 		points.push({ time: Date.now(), value: answer.subscriber.sessions });
 		points.splice(0, points.length - KEPT);
 		facts_.replaceChildren(...subscriber(answer));

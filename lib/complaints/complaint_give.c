@@ -326,10 +326,13 @@ static int give_all(struct giving *g)
 int complaint_give(struct reading *x)
 {
 	struct giving g = { .x = x, .slots = 64 };
+	size_t addresses = 0;
 	int r;
 
-	/* At most six entries for each item. */
-	while (g.slots < x->n_items * 8)
+	for (size_t i = 0; i < x->n_items; i++)
+		addresses += x->items[i].kind == ITEM_ADDR;
+	/* At most six entries for each address. */
+	while (g.slots < addresses * 8)
 		g.slots *= 2;
 	r = elsewhere_survey(&g.elsewhere, x);
 	g.known = r ? NULL : malloc(g.slots * sizeof(*g.known));

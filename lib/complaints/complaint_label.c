@@ -89,6 +89,8 @@ int scan_arrow(const char *at, const char *end)
 	for (const char *p = at; p < end; p++) {
 		if (*p == '\n')
 			return 0;
+		if (!strchr("-=<>\342", *p) || !*p)
+			continue;
 		for (size_t i = 0; i < ARRAY_SIZE(arrows); i++) {
 			size_t n = strlen(arrows[i].text);
 

@@ -113,8 +113,12 @@ unsigned word_find(const struct word *table, size_t n, const char *folded)
 	unsigned is = 0;
 
 	for (size_t i = first_word(table, n, (unsigned char)*folded); i < n && *table[i].text == *folded; i++) {
-		size_t size = strlen(table[i].text);
+		size_t size;
 
+		/* Most differ in their second octet, and a star is never there. */
+		if (table[i].text[1] != folded[1])
+			continue;
+		size = strlen(table[i].text);
 		if (table[i].text[size - 1] == '*' ? !strncmp(table[i].text, folded, size - 1)
 						   : !strcmp(table[i].text, folded))
 			is |= table[i].is;

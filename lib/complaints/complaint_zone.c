@@ -102,6 +102,8 @@ static const char *universal(const char *at, const char *end, struct claim *ret)
 {
 	static const char *const names[] = { "UTC", "GMT" };
 
+	if (at >= end || !strchr("UuGg", *at))
+		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		size_t n = strlen(names[i]);
 		const char *p = at + n, *more;
@@ -125,10 +127,12 @@ static const char *abbreviation(const char *at, const char *end, bool loose, str
 {
 	const char *p = at;
 
+	if (at >= end)
+		return NULL;
 	while (p < end && word_octet(*p))
 		p++;
 	for (size_t i = 0; i < ARRAY_SIZE(abbreviations); i++) {
-		if ((size_t)(p - at) != strlen(abbreviations[i].name) ||
+		if (*abbreviations[i].name != *at || (size_t)(p - at) != strlen(abbreviations[i].name) ||
 		    strncmp(at, abbreviations[i].name, (size_t)(p - at)) != 0 || (abbreviations[i].behind && !loose))
 			continue;
 		*ret = (struct claim){ .n = abbreviations[i].n,
@@ -149,7 +153,8 @@ static const char *region(const char *at, const char *end, bool loose, struct cl
 	struct zone z;
 
 	for (size_t i = 0; i < ARRAY_SIZE(regions); i++)
-		if ((size_t)(end - at) > strlen(regions[i]) && !strncmp(at, regions[i], strlen(regions[i])))
+		if (*regions[i] == *at && (size_t)(end - at) > strlen(regions[i]) &&
+		    !strncmp(at, regions[i], strlen(regions[i])))
 			p = at + strlen(regions[i]);
 	/* "Mars/Phobos" is said to be one. */
 	if (p == at && loose && p + 1 < end && isupper((unsigned char)*p) && islower((unsigned char)p[1])) {

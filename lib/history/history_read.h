@@ -16,6 +16,7 @@ struct history_head {
 	int64_t boot_ms;
 	char boot[BOOT_TEXT];	    /* the kernel's name of the boot of the machine; "": not recorded */
 	bool unrecorded;	    /* mappings exist since then without a record */
+	bool audit_queries;	    /* each look at a person must leave a line; also of a damaged head */
 	char gateway[GATEWAY_TEXT]; /* "": not recorded */
 	struct clock_state clock;   /* the worst since the last line that has it */
 };
@@ -36,6 +37,7 @@ struct history_files {
 	size_t torn;
 	enum history_end end;
 	struct history_head head; /* not with END_NO_HEAD and END_BAD_HEAD */
+	char *head_text;	  /* that file as it was read; NULL: there was none */
 };
 
 /* Reads the history of a directory. Returns 0, or -errno with err. Damage is not an error. */
@@ -44,6 +46,12 @@ int history_files_read(const char *dir, struct history_files *ret, struct error 
 /* The same, through HISTORY_CACHE_FILE if that matches. */
 int history_files_read_cached(const char *dir, struct history_files *ret, struct error *err);
 void history_files_free(struct history_files *f);
+
+/*
+ * The same of a text of the lines with which evidence of such a history answers a question. 0 or -ENOMEM; the caller
+ * frees *ret. from: the whole one, whose end it has.
+ */
+int history_files_of_text(const struct history_files *from, const char *text, size_t size, struct history_files *ret);
 
 /* Returns the latest time for which the last state in the history is known to hold; TIME_NONE if it is empty. */
 int64_t history_files_known_until(const struct history_files *f);

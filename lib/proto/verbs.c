@@ -27,6 +27,17 @@
 		{ "block_pitch", ARG_NUMBER, ARG_OPTION, 0, 65535, .refused = (why) },     \
 		{ "order", ARG_BLOCK_ORDER, ARG_OPTION, .refused = (why) },
 
+/* A look at a person: for which case, why, for whom, and where its line goes. */
+#define LOOK_WHY                                                             \
+	{ "case", ARG_TEXT, ARG_OPTION, 0, 64, .shown = "ID" },              \
+		{ "reason", ARG_TEXT, ARG_OPTION, 0, 512, .shown = "TEXT" }, \
+		{ "for", ARG_TEXT, ARG_OPTION, 0, 64, .shown = "USER" },
+#define LOOK_ARGS LOOK_WHY{ "queries", ARG_PATH, ARG_OPTION },
+#define LOOK_DETAILS                                                                                                 \
+	"--case, --reason: leave a line about each question in queries-YYYY-MM.jsonl, in the directory of the\n"     \
+	"history or in that of --queries; where the history has audit_queries, each does. --for: another user who\n" \
+	"asks, whom it names, too."
+
 /* Limits of a subscriber. 0 takes one away. */
 #define LIMIT_ARGS                                                                                            \
 	{ "limit_tcp", ARG_NUMBER, ARG_OPTION, 0, 65535 }, { "limit_udp", ARG_NUMBER, ARG_OPTION, 0, 65535 }, \

@@ -17,7 +17,8 @@ import isolation
 DESK = programs.BUILD / "detnat-desk"
 # Over the machine's own, in the mounts of the desk alone.
 ACCOUNTS = "root:x:0:0:root:/root:/bin/sh\nprimary:x:7003:7001::/:/bin/false\n"
-GROUPS = "root:x:0:\ndetnat-lea:x:7001:lea,both\ndetnat:x:7002:ops,both\nother:x:7004:stranger\n"
+GROUPS = ("root:x:0:\ndetnat-lea:x:7001:lea,both\ndetnat:x:7002:ops,both\nother:x:7004:stranger\n"
+          "detnat-state:x:7005:watch,figures\ndetnat-lea-ispA:x:7006:lea-a,figures\ndetnat-lea-ispB:x:7007:lea-b\n")
 UNDER = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group && shift 2 && exec "$@"'
 
 
@@ -53,7 +54,7 @@ class Answer:
 class Desk:
     """A desk with its files in `directory`; `listen` is an address of a namespace, without it a Unix socket."""
 
-    def __init__(self, directory, *options, listen=None, namespace=None):
+    def __init__(self, directory, *options, listen=None, namespace=None, program=DESK):
         directory.mkdir(exist_ok=True)
         self.socket = directory / "desk.sock"
         self.log = directory / "desk.log"
@@ -64,7 +65,7 @@ class Desk:
         where = ("--listen", listen) if listen else ("--socket", self.socket)
         popen = namespace.popen if namespace else isolation.popen
         with open(self.log, "wb") as log:
-            self.process = popen("unshare", "-m", "sh", "-ec", UNDER, "sh", accounts, groups, DESK, *where, *options,
+            self.process = popen("unshare", "-m", "sh", "-ec", UNDER, "sh", accounts, groups, program, *where, *options,
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         ready, _, _ = select.select([self.process.stdout], [], [], programs.START_PATIENCE)
         line = self.process.stdout.readline() if ready else b""

@@ -83,6 +83,10 @@ class Browser:
     def text(self):
         return self.driver.find_element(By.TAG_NAME, "body").text
 
+    def said(self):
+        """The last of what is told to those who do not see the page."""
+        return self.driver.execute_script("return document.getElementById('said').textContent")
+
     def says(self, text):
         return self.wait(lambda: text in self.text(), f"the page does not say {text!r}")
 
@@ -150,9 +154,12 @@ def test_a_person_finds_who_it_was(browser):
     browser.says("1 of 1 found")
     browser.says("10.0.16.16")
     browser.says("known only until 20")
-    assert browser.driver.title == "detnat desk"
+    assert browser.driver.title == "Look up - detnat desk"
+    browser.wait(lambda: browser.driver.switch_to.active_element.text == "Answers", "the answers have the focus")
+    browser.wait(lambda: browser.said().startswith("1 of 1 found"), "what is found is said")
     browser.one("a[href='/subscriber/10.0.16.16']").click()
     browser.says("Subscriber 10.0.16.16")
+    assert browser.driver.title == "Subscriber 10.0.16.16 - detnat desk"
 
 
 COMPLAINT = """From: abuse@example.net
@@ -196,7 +203,26 @@ def test_who_has_never_seen_a_shell_gets_from_the_mail_to_the_evidence(browser, 
     query, = (json.loads(line) for line in next(desk.queries.glob("queries-*.jsonl")).read_text().splitlines())
     assert query["case"] == "2026-17" and query["answer"] == hashlib.sha256((case / "answer.json").read_bytes()).hexdigest()
     assert execute(CTL, "history", "verify", "--state-dir", case).status == 0
-    assert browser.driver.title == "detnat desk"
+    assert browser.driver.title == "Look up - detnat desk"
+    assert browser.said() == "The evidence 2026-17.tar was downloaded."
+    assert browser.driver.switch_to.active_element.text == "Evidence", "the button keeps the keyboard"
+    # A refusal is seen where the reader is.
+    (desk.queries / "moved").mkdir()
+    for path in desk.queries.glob("*.jsonl"):
+        path.rename(desk.queries / "moved" / path.name)
+        path.mkdir()
+    try:
+        browser.one("button.evidence").click()
+        browser.wait(lambda: browser.one("#fault").is_displayed(), "the refusal")
+        fault = browser.driver.execute_script("const r = document.getElementById('fault').getBoundingClientRect(); return [r.top, r.bottom]")
+        assert fault[0] >= 0 and fault[1] <= SIZES["wide"][1]
+        assert browser.driver.switch_to.active_element.text == "Evidence"
+        assert [e for e in browser.complaints() if "502" in e["message"]]
+    finally:
+        for path in (desk.queries / "moved").glob("*"):
+            (desk.queries / path.name).rmdir()
+            path.rename(desk.queries / path.name)
+        (desk.queries / "moved").rmdir()
 
 
 def test_all_who_may_have_been_the_customer_are_shown_with_the_doubt(browser):
@@ -294,7 +320,7 @@ def test_nothing_is_waited_for_before_the_first_paint(browser, path):
     assert browser.driver.execute_script("return getComputedStyle(document.querySelector('header')).display") == "flex", "the style is there"
 
 
-@pytest.mark.parametrize("path", ["/lookup", "/state", "/subscriber/10.0.0.2", "/history"])
+@pytest.mark.parametrize("path", ["/lookup", "/customer", "/state", "/subscriber/10.0.0.2", "/history"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow_screens_and_both_schemes(browser, path, scheme):
     browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False})
@@ -302,13 +328,44 @@ def test_narrow_screens_and_both_schemes(browser, path, scheme):
     try:
         browser.open(path)
         browser.wait(lambda: browser.all("main h1"), "a heading")
-        browser.wait(lambda: browser.all("main td, main dd, main textarea"), "content")
+        browser.wait(lambda: browser.all("main td, main dd, main textarea, main input"), "content")
         assert browser.fits()
         page = browser.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert (page == "rgb(14, 21, 20)") == (scheme == "dark")
     finally:
         browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.mark.parametrize("width", [320, 400])
+def test_the_customer_is_in_the_view_of_a_telephone(browser, width):
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False})
+    try:
+        browser.open("/")
+        browser.one("#complaint").send_keys(f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ} 1.1.1.1:1276")
+        assert browser.fits()
+        browser.one("#find").click()
+        browser.one("#ask").click()
+        browser.says("1 of 1 found, with a customer")
+        name = browser.one("td[data-head=Customer] bdi")
+        assert browser.fits() and name.rect["x"] >= 0 and name.rect["x"] + name.rect["width"] <= width
+        wide = "return [...document.querySelectorAll('.wide:has(table)')].filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.innerText)"
+        assert browser.driver.execute_script(wide) == []
+        assert browser.one("td[data-head=Customer]").aria_role == "cell"
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_customer_is_found_and_named(browser):
+    browser.open("/customer")
+    browser.wait(lambda: browser.driver.switch_to.active_element.get_attribute("id") == "customer", "the field has the focus")
+    assert browser.driver.title == "Customer - detnat desk"
+    browser.driver.switch_to.active_element.send_keys("ge-0/0/1.100", Keys.ENTER)
+    browser.says("1.1.1.1 ports ")
+    browser.wait(lambda: browser.driver.switch_to.active_element.text == "Addresses", "the rows have the focus")
+    browser.one("a[href='/subscriber/10.0.16.16']").click()
+    browser.one("#whose").click()
+    browser.says(SHOWN)
 
 
 def test_an_absent_agent_is_told_on_the_page(window, running_lab, run_directory):

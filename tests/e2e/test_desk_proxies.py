@@ -56,9 +56,9 @@ class Caddy:
 
     def start(self, directory, host, desk):
         caddy = program("/usr/bin/caddy")
-        entries = "".join(f"\t\t{u} {isolation.run(caddy, 'hash-password', '--plaintext', u + '-password').stdout}" for u in USERS)
+        entries = "".join(f"\t\t\t{u} {isolation.run(caddy, 'hash-password', '--plaintext', u + '-password').stdout}" for u in USERS)
         text = replaced((TREE / "deploy/desk/Caddyfile").read_text(), (
-            ("\t\tlea REPLACE-WITH-THE-HASH\n", entries), ("unix//run/detnat-desk.sock", f"unix/{desk.socket}"),
+            ("\t\t\tlea REPLACE-WITH-THE-HASH\n", entries), ("unix//run/detnat-desk.sock", f"unix/{desk.socket}"),
             # Its certificate would come from elsewhere.
             (f"\n{SITE} {{\n", f"\n{{\n\tadmin off\n\tauto_https off\n}}\nhttps://{SITE} {{\n\ttls {directory}/desk.pem {directory}/desk.key\n")))
         (directory / "Caddyfile").write_text(text)
@@ -123,7 +123,7 @@ def test_groups_decide_behind_the_proxy(site):
 @pytest.mark.parametrize("header", ["X-Remote-User: ops", "x-remote-user: ops", "X-Remote-User;", "X_Remote_User: ops"])
 def test_nobody_is_another(site, header):
     status, body = site.curl("/api/me", "-H", header, user="lea")
-    assert status == 200 and json.loads(body) == {"user": "lea", "look_up": True, "state": False}
+    assert status == 200 and json.loads(body) == {"user": "lea", "look_up": True, "history": True, "state": False, "subscribers": False}
 
 
 def test_a_complaint_is_asked_through_the_proxy(site):

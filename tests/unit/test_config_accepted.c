@@ -196,7 +196,8 @@ Test(config_accepted, every_other_value_of_every_word)
 	_cleanup_config_ struct config *c = config_of(WITH(
 		"\"forwarding\":\"kernel\",\"xdp_mode\":\"skb\",\"unmatched\":\"drop\",\"guard\":false,\"answer_arp\":"
 		"false,"
-		"\"hairpin\":false,\"tcp_mss_clamp\":\"mtu\",\"on_exit\":\"detach\",\"session_slots\":2048,"
+		"\"audit_queries\":true,\"hairpin\":false,\"tcp_mss_clamp\":\"mtu\",\"on_exit\":\"detach\",\"session_"
+		"slots\":2048,"
 		"\"unsolicited_tcp\":\"answer\","
 		"\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"events\":[\"fragments\",\"sessions\",\"sessions\"]}"));
 	_cleanup_config_ struct config *d =
@@ -209,6 +210,8 @@ Test(config_accepted, every_other_value_of_every_word)
 	cr_expect_eq(c->xdp_mode, XDP_MODE_SKB);
 	cr_expect_eq(c->unmatched, UNMATCHED_DROP);
 	cr_expect_not(c->guard);
+	cr_expect(c->audit_queries);
+	cr_expect_not(d->audit_queries);
 	cr_expect_not(c->answer_arp);
 	cr_expect_not(c->hairpin);
 	cr_expect_eq(c->tcp_mss_clamp, MSS_CLAMP_MTU);

@@ -128,6 +128,7 @@ static struct config *random_config(void)
 	c->stages = (uint8_t)random_below(3);
 	c->unmatched = random_below(4);
 	c->guard = random_below(2);
+	c->audit_queries = random_below(2);
 	c->answer_arp = random_below(2);
 	c->hairpin = random_below(2);
 	c->udp_inbound_refresh = random_below(2);
@@ -208,6 +209,7 @@ static void expect_equal(const struct config *a, const struct config *b)
 	cr_assert_eq(a->stages, b->stages);
 	cr_assert_eq(a->unmatched, b->unmatched);
 	cr_assert_eq(a->guard, b->guard);
+	cr_assert_eq(a->audit_queries, b->audit_queries);
 	cr_assert_eq(a->answer_arp, b->answer_arp);
 	cr_assert_eq(a->hairpin, b->hairpin);
 	cr_assert_eq(a->udp_inbound_refresh, b->udp_inbound_refresh);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lines of the ledger of queries. */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/chain.h"
+#include "base/ledger_verify.h"
+#include "base/query_ledger.h"
+
+#define T0 1769860800LL /* 2026-01-31T12:00:00Z */
+
+static const struct query lookup = {
+	.user = "desk",
+	.uid = 7,
+	.for_whom = "lea",
+	.via = "desk",
+	.kind = "who",
+	.case_id = "17",
+	.reason = "order \"9\"",
+	.endpoint = "1.1.1.1:1276",
+	.at = "2026-01-31T10:00:00Z",
+};
+
+static char *line_of(const struct query *q)
+{
+	char *text = NULL;
+	struct error err;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	cr_assert_eq(query_write(out, q, T0, &err), 0, "%s", err.text);
+	fclose(out);
+	return text;
+}
+
+Test(query_ledger, a_line_says_who_asked_what_and_for_which_case)
+{
+	char *text = line_of(&lookup);
+
+	cr_expect_str_eq(
+		text, "\"time\":\"2026-01-31T12:00:00Z\",\"uid\":7,\"user\":\"desk\",\"for\":\"lea\",\"via\":\"desk\","
+		      "\"kind\":\"who\",\"case\":\"17\",\"reason\":\"order \\\"9\\\"\",\"endpoint\":\"1.1.1.1:1276\","
+		      "\"at\":\"2026-01-31T10:00:00Z\"\n");
+	free(text);
+}
+
+Test(query_ledger, words_of_strangers_are_escaped_and_stay_one_line)
+{
+	struct query q = { .user = "a\nb",
+			   .question = "\x1b[2J\x7f\xff",
+			   .reason = "\xe2\x80\xae"
+				     "x" };
+	char *text = line_of(&q);
+
+	cr_expect_str_eq(text,
+			 "\"time\":\"2026-01-31T12:00:00Z\",\"uid\":0,\"user\":\"a\\u000ab\",\"reason\":\"\\u202ex\","
+			 "\"question\":\"\\u001b[2J\\u007f\\\\xff\"\n");
+	free(text);
+}
+
+Test(query_ledger, a_text_that_is_too_long_is_refused_and_leaves_the_ledger_as_it_was)
+{
+	char dir[] = "/tmp/detnat-queries.XXXXXX", command[64], text[QUERY_TEXT_MAX + 2];
+	struct ledger_state state;
+	struct query q = lookup;
+	struct error err = { 0 };
+
+	cr_assert(mkdtemp(dir));
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	q.reason = text;
+	cr_expect_eq(query_note(dir, &q, T0, &err), -E2BIG);
+	cr_expect_str_eq(err.text, "reason: has more than 1024 octets; shorten it");
+	text[QUERY_TEXT_MAX] = '\0';
+	memset(text, '\x01', QUERY_TEXT_MAX);
+	q = (struct query){ text, 0, text, text, text, text, text, text, text, text, text, text, text };
+	cr_expect_eq(query_note(dir, &q, T0, &err), -E2BIG);
+	/* Another line can be appended to the longest. */
+	q = (struct query){ .user = text };
+	for (unsigned i = 0; i < 2; i++)
+		cr_expect_eq(query_note(dir, &q, T0, &err), 0, "%s", err.text);
+	cr_assert_eq(ledger_verify(dir, NULL, NULL, &state, &err), 0);
+	cr_expect_eq(state.lines, 2);
+	cr_expect_eq(state.wrong, 0);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	cr_assert_eq(system(command), 0);
+}
+
+Test(query_ledger, what_refreshes_itself_is_known_within_its_hour)
+{
+	static struct query_hour h;
+	char text[16];
+
+	cr_expect_not(query_seen(&h, "lea 10.0.0.2", T0));
+	cr_expect(query_remember(&h, "lea 10.0.0.2", T0));
+	cr_expect(query_seen(&h, "lea 10.0.0.2", T0 + 3599));
+	cr_expect_not(query_seen(&h, "lea 10.0.0.3", T0 + 3599));
+	cr_expect_not(query_seen(&h, "lea 10.0.0.2", T0 + 3600));
+	for (unsigned i = 0; i < QUERY_SEEN_MAX; i++) {
+		snprintf(text, sizeof(text), "%u", i);
+		cr_assert(query_remember(&h, text, T0 + 3600));
+	}
+	cr_expect(query_remember(&h, "0", T0 + 3600));
+	cr_expect_not(query_remember(&h, "another", T0 + 3600));
+	cr_expect(query_remember(&h, "another", T0 + 7200));
+}

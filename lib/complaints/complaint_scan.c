@@ -159,6 +159,9 @@ static const char *take_address(struct scan *c, const char *at)
 		return scan_signs(end + 1, stop, "0123456789.");
 	x->seen = true;
 	role = addr_role(c, at, end);
+	/* Of a URL, if it is not of a pool: a server that was asked for something. */
+	if (at - c->s->begin > 2 && at[-1] == '/' && at[-2] == '/' && !(x->reader->ours && candidate(x, addr, role)))
+		role = WORD_TARGET;
 	i = item_add(x, ITEM_ADDR, c->s->scope, at, end);
 	if (i == NONE)
 		return end;

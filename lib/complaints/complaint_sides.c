@@ -110,7 +110,6 @@ void complaint_sides(struct reading *x)
 		end = line_end(x, i);
 		if (x->reader->ours)
 			take_answer(x, i, end);
-		else
-			doubt_all(x, i, end);
+		doubt_all(x, i, end);
 	}
 }

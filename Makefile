@@ -60,8 +60,10 @@ WERROR   ?= $(if $(filter true 1,$(CI)),1)
 FATAL    := $(if $(filter 1,$(WERROR)),-Werror)
 WARNINGS := -Wall -Wextra $(FATAL) -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter \
 	-Wno-missing-field-initializers
-# gcc's own manual: the instructions that a sanitizer adds make variables look uninitialised that are not. The plain build warns of them.
-WARNINGS += $(if $(SANITIZER),-Wno-maybe-uninitialized)
+# gcc's own manual: the instructions that a sanitizer adds make variables look uninitialised that are not. The plain build warns of them. clang
+# does not have that warning, gcc not the one about unknown ones.
+MAYBE_UNINITIALIZED := -Wno-unknown-warning-option -Wno-maybe-uninitialized
+WARNINGS += $(if $(SANITIZER),$(MAYBE_UNINITIALIZED))
 CFLAGS   ?= $(if $(SANITIZER),-O1 -g1,-O2 -g)
 # Two builds in two directories are the same: the compilers note the working directory by the name that it has in PWD.
 HERE     := PWD=/proc/self/cwd
@@ -187,7 +189,7 @@ $(BUILD)/xdp/%.o: xdp/%.c | $(SKELETONS)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
 # In half the time; what they test is optimised.
-$(BUILD)/tests/unit/%.o $(BUILD)/tests/bpf/%.o: TEST_CFLAGS := $(if $(filter -O2,$(CFLAGS)),-O1 -g1 -Wno-maybe-uninitialized)
+$(BUILD)/tests/unit/%.o $(BUILD)/tests/bpf/%.o: TEST_CFLAGS := $(if $(filter -O2,$(CFLAGS)),-O1 -g1 $(MAYBE_UNINITIALIZED))
 $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<

@@ -4,10 +4,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "json_get.h"
+#include "leases/lease_evidence.h"
 #include "leases/lease_files.h"
 #include "message.h"
 
@@ -23,14 +25,16 @@ void customers_set_margin(struct customers *c, struct clock_state clock)
 	c->margin = c->asked + (clock.error_ms + MS_PER_S - 1) / MS_PER_S;
 }
 
-/* Whether a directory has files of leases. */
+/* Whether a directory has files of leases, or is evidence that has lines of them. */
 static bool has_leases(const char *dir)
 {
 	struct ledger_names names = { 0 };
+	char path[PATH_MAX];
 	bool has = !ledger_files_list(dir, LEDGER_LEASES, &names, NULL) && names.n;
 
 	free(names.name);
-	return has;
+	return has || (snprintf(path, sizeof(path), "%s/" LEASE_EVIDENCE_FILE, dir) < (int)sizeof(path) &&
+		       !access(path, F_OK));
 }
 
 int customers_open(const cJSON *args, const char *state_dir, struct customers *ret, struct error *err)

@@ -14,6 +14,7 @@
 #include "base/json_scan.h"
 #include "base/text.h"
 #include "customer.h"
+#include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "leases/lease_erase.h"
@@ -302,9 +303,10 @@ int customer_list(const char *socket, const cJSON *args, struct writer *w, struc
 		return status;
 	mac_text(x.customer, x.mac);
 	x.history = &f.index;
+	status = evidence_answers(own, &f, NULL, 0, args, err);
 	looks_begin(&looks, "customer", args, &f, own);
 	looks_add_text(&looks, x.customer);
-	status = looks_write(&looks, err);
+	status = status ? status : looks_write(&looks, err);
 	status = status ? status : list(&x, json_text(args, "leases", lease_directory(own, at)), err);
 	history_files_free(&f);
 	free(x.had);

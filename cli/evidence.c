@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* evidence: the answer to a question, what proves it, and checksums, in a directory of its own. */
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,28 +8,28 @@
 #include <detnat/version.h>
 
 #include "base/json_scan.h"
-#include "base/whole_file.h"
+#include "base/query_ledger.h"
 #include "base/text.h"
 #include "customer.h"
+#include "evidence_decides.h"
 #include "evidence_files.h"
+#include "evidence_guard.h"
+#include "evidence_receipt.h"
 #include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
+#include "message.h"
 #include "leases/lease_files.h"
 #include "looks.h"
 #include "who_rows.h"
-
-#define HEAD_MAX 4096U
 
 /* A question, and its answer. */
 struct asked {
 	const char *name, *endpoint;
 	struct looks looks;
-	int64_t t, now, margin;
+	int64_t t, now;
 	char *json, *text; /* the answer */
-	char in_addr[ADDR_TEXT];
-	char tenant[LABEL_TEXT]; /* "": none */
-	const char *leases;	 /* the directory of leases, NULL: none were asked */
+	struct evidence_question question;
 	char own_leases[PATH_MAX];
 };
 
@@ -47,47 +46,23 @@ static bool good_name(const char *name)
 	       name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] == '\0';
 }
 
-/* The answer as detnatctl prints it, without an answer why there is none. 0 or -ENOMEM. */
-static int answer_as(const struct history_files *f, const char *dir, const struct asked *q, const cJSON *args,
-		     bool json, char **ret)
-{
-	struct error err = { 0 };
-	size_t size;
-	FILE *out = open_memstream(ret, &size);
-	struct writer w = { .out = out, .json = json, .points = true };
-	cJSON *none;
-	char *text;
-
-	if (!out)
-		return -ENOMEM;
-	who_answer(f, dir, q->endpoint, q->t, args, NULL, &w, &err);
-	fflush(out);
-	if (!json && *err.text)
-		fprintf(out, "%s\n", err.text);
-	if (json && !size) {
-		none = cJSON_CreateObject();
-		cJSON_AddNullToObject(none, "in_addr");
-		cJSON_AddStringToObject(none, "error", err.text);
-		text = cJSON_PrintUnformatted(none);
-		fprintf(out, "%s\n", text ? text : "{}");
-		cJSON_free(text);
-		cJSON_Delete(none);
-	}
-	return fclose(out) ? -ENOMEM : 0;
-}
-
 static int ask(const struct history_files *f, const char *dir, const cJSON *args, struct asked *a)
 {
 	_cleanup_json_ cJSON *json = NULL;
+	struct evidence_question *q = &a->question;
 
-	if (answer_as(f, dir, a, args, true, &a->json) || answer_as(f, dir, a, args, false, &a->text))
+	*q = (struct evidence_question){ .files = f, .dir = dir, .endpoint = a->endpoint, .t = a->t, .args = args };
+	if (evidence_answer(q, true, &a->json))
 		return -ENOMEM;
+	message_mute(true);
+	if (evidence_answer(q, false, &a->text))
+		return -ENOMEM;
+	message_mute(false);
+	q->answer = a->json;
+	q->text = a->text;
 	json = cJSON_Parse(a->json);
-	snprintf(a->in_addr, sizeof(a->in_addr), "%s", json_text(json, "in_addr", ""));
-	snprintf(a->tenant, sizeof(a->tenant), "%s", json_text(json, "tenant", ""));
-	a->margin = customers_margin(args);
 	if (cJSON_HasObjectItem(json, "customer"))
-		a->leases = json_text(args, "leases", lease_directory(dir, a->own_leases));
+		q->leases = json_text(args, "leases", lease_directory(dir, a->own_leases));
 	return 0;
 }
 
@@ -125,6 +100,8 @@ static char *question_text(const struct asked *a)
 		cJSON_AddStringToObject(json, "reason", q->reason);
 	cJSON_AddStringToObject(json, "endpoint", a->endpoint);
 	cJSON_AddStringToObject(json, "at", time_format(a->t, when));
+	cJSON_AddNumberToObject(json, "margin", (double)customers_margin(a->question.args));
+	cJSON_AddNumberToObject(json, "evidence", EVIDENCE_FORM);
 	return print_json(json);
 }
 
@@ -164,16 +141,10 @@ static int write_page(struct evidence *e, const char *name, const char *text, st
 	return evidence_write(e, "README.html", page, size, err);
 }
 
-static bool has_leases(const struct asked *a)
-{
-	return a->leases && *a->in_addr;
-}
-
 static int write_readme(struct evidence *e, const struct asked *a, struct error *err)
 {
-	static const char leases[] =
-		"  leases.jsonl    the lines of leases about the inside address and its tenant, of the days "
-		"on which the answer rests, each with the checksum of the one before\n";
+	static const char leases[] = "  leases.jsonl    the lines of leases that decide the answer, each with the "
+				     "checksum of the one before\n";
 	_cleanup_free_ char *text = NULL;
 	char when[TIME_TEXT], now[TIME_TEXT];
 	int n = asprintf(
@@ -186,18 +157,22 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 		"  question.json   the question, and who asked\n"
 		"  answer.json     the answer, for programs\n"
 		"  version.txt     the version of detnatctl that answered\n"
-		"  history.jsonl   the mapping history; history.head says where it ends\n"
+		"  history.jsonl   the lines of the mapping history that decide; history.head says where it ends\n"
 		"  claims.jsonl    claims from imported configurations about the time before it, if there are any\n"
 		"%s"
 		"  README.html     this text, to be read in a browser or printed\n"
 		"  SHA256SUMS      checksums of all these files; SHA256SUMS.sig signs them, if a key was given\n\n"
+		"Without any of these lines the answer would be another one. All others are withheld, as they concern\n"
+		"others: for a run of them stands its length, its times and the checksum of its last line, by which "
+		"the\n"
+		"next one follows; for the line of somebody who is none of the case, what it says without his names.\n"
+		"Whoever must may have withheld lines shown, and check that they have these checksums.\n\n"
 		"To check\n"
 		"  sha256sum -c SHA256SUMS\n"
 		"  ssh-keygen -Y verify -f ALLOWED_SIGNERS -I SIGNER -n detnat-evidence -s SHA256SUMS.sig <SHA256SUMS\n"
-		"  detnatctl history verify --state-dir .\n"
-		"  detnatctl who %s --at %s --state-dir .\n",
+		"  detnatctl verify .\n",
 		a->name, a->endpoint, time_format(a->t, when), time_format(a->now, now), a->text,
-		has_leases(a) ? leases : "", a->endpoint, when);
+		a->question.leases ? leases : "");
 	int r;
 
 	if (n < 0) {
@@ -208,27 +183,43 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 	return r ? r : write_page(e, a->name, text, err);
 }
 
-/* Whoever is handed the evidence owes nobody a line about his looks at it. */
-static int write_head(struct evidence *e, const char *dir, struct error *err)
+/* The head without what asks for lines about looks, which whoever is handed the evidence does not owe. */
+static int write_head(struct evidence *e, const char *head, struct error *err)
 {
-	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd = openat(at, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const char *audit = strstr(head, QUERY_AUDIT);
 	_cleanup_free_ char *text = NULL;
-	size_t size, n = strlen(HISTORY_HEAD_AUDIT);
-	char *audit;
-	int r = fd < 0 ? -errno : file_read(fd, HEAD_MAX, &text, &size);
+	int n = audit ? asprintf(&text, "%.*s%s", (int)(audit - head), head, audit + strlen(QUERY_AUDIT))
+		      : asprintf(&text, "%s", head);
 
-	if (r)
-		return r == -ENOENT ? 0 : error_set(err, r, "%.200s/" HISTORY_HEAD_FILE ": %s", dir, strerror(-r));
-	audit = memmem(text, size, HISTORY_HEAD_AUDIT, n);
-	if (audit) {
-		size -= n;
-		memmove(audit, audit + n, size - (size_t)(audit - text));
+	if (n < 0) {
+		text = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
 	}
-	return evidence_write(e, HISTORY_HEAD_FILE, text, size, err);
+	return evidence_write(e, HISTORY_HEAD_FILE, text, (size_t)n, err);
 }
 
-/* The head goes first, so that the copy of a growing history has the lines that it names. */
+static int write_history(struct evidence *e, const struct asked *a, struct error *err)
+{
+	const char *head = a->question.files->head_text;
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = evidence_history(&a->question, &text, &size);
+
+	if (r)
+		return error_set(err, r, "out of memory");
+	r = head ? write_head(e, head, err) : 0;
+	return r ? r : evidence_write(e, HISTORY_FILE, text, size, err);
+}
+
+static int write_leases(struct evidence *e, const struct asked *a, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = evidence_leases(&a->question, &text, &size, err);
+
+	return r ? r : evidence_write(e, LEASE_EVIDENCE_FILE, text, size, err);
+}
+
 static int write_all(struct evidence *e, const struct asked *a, const char *dir, const char *key, struct error *err)
 {
 	static const char version[] = DETNAT_VERSION "\n";
@@ -236,13 +227,16 @@ static int write_all(struct evidence *e, const struct asked *a, const char *dir,
 
 	r = r ? r : evidence_write(e, "answer.json", a->json, strlen(a->json), err);
 	r = r ? r : evidence_write(e, "version.txt", version, strlen(version), err);
-	r = r ? r : write_head(e, dir, err);
-	r = r ? r : evidence_copy(e, dir, "history.jsonl", err);
+	r = r ? r : write_history(e, a, err);
 	r = r ? r : evidence_copy(e, dir, CLAIMS_FILE, err);
-	if (!r && has_leases(a))
-		r = evidence_leases(e, a->leases, a->in_addr, a->tenant, a->t, a->margin, err);
+	r = r || !a->question.leases ? r : write_leases(e, a, err);
 	r = r ? r : write_readme(e, a, err);
 	return r ? r : evidence_sign(e, key, err);
+}
+
+static struct receipt receipt_of(const struct asked *a)
+{
+	return (struct receipt){ .name = a->name, .endpoint = a->endpoint, .t = a->t, .now = a->now };
 }
 
 static int begin(struct evidence *e, const struct asked *a, const cJSON *args, bool tar, struct error *err)
@@ -254,15 +248,22 @@ static int begin(struct evidence *e, const struct asked *a, const cJSON *args, b
 static int make(struct asked *a, const char *dir, const cJSON *args, struct writer *w, struct error *err)
 {
 	bool tar = cJSON_IsTrue(json_get(args, "tar"));
+	struct receipt receipt = receipt_of(a);
 	struct evidence e = { 0 };
 	int r = begin(&e, a, args, tar, err);
 
 	r = r ? r : write_all(&e, a, dir, json_text(args, "key", NULL), err);
 	r = r ? r : note_query(a, err);
 	r = r ? r : tar ? evidence_tar(&e, a->name, w->out, err) : evidence_finish(&e, err);
+	r = r ? r : evidence_sums_digest(&e, receipt.sums, err);
 	evidence_close(&e);
 	if (r || tar)
 		return r ? EXIT_REFUSED : EXIT_DONE;
+	if (cJSON_IsTrue(json_get(args, "receipt"))) {
+		receipt.result = receipt_result_of(a->json);
+		receipt_print(w, &receipt);
+		return EXIT_DONE;
+	}
 	if (w->json) {
 		writer_json(w, a->json, strcspn(a->json, "\n"));
 		return EXIT_DONE;
@@ -270,6 +271,66 @@ static int make(struct asked *a, const char *dir, const cJSON *args, struct writ
 	fputs(a->text, w->out);
 	writer_line(w, "%s", e.place);
 	return EXIT_DONE;
+}
+
+/* Without a port there is no answer that evidence could prove; that it was asked for is a line all the same. */
+static int make_without_port(struct asked *a, const cJSON *args, struct writer *w, struct error *err)
+{
+	struct receipt receipt = receipt_of(a);
+	char *json;
+	int r;
+
+	receipt.result = RECEIPT_NO_PORT;
+	json = receipt_json(&receipt);
+	a->json = json ? strdup(json) : NULL;
+	cJSON_free(json);
+	if (!a->json)
+		return error_set(err, EXIT_REFUSED, "out of memory");
+	a->question.args = args;
+	r = note_query(a, err);
+	if (r)
+		return EXIT_REFUSED;
+	receipt_print(w, &receipt);
+	return EXIT_DONE;
+}
+
+static int check_args(const struct asked *a, const cJSON *args, struct writer *w, struct error *err)
+{
+	bool tar = cJSON_IsTrue(json_get(args, "tar")), receipt = cJSON_IsTrue(json_get(args, "receipt"));
+	struct endpoint out;
+
+	if (!good_name(a->name))
+		return error_set(err, EXIT_USAGE,
+				 "a case has letters, digits, dots, underscores and hyphens, and no dot first, unlike "
+				 "%s",
+				 QUOTED(a->name));
+	if (endpoint_parse(a->endpoint, &out) && !receipt)
+		return error_set(
+			err, EXIT_USAGE,
+			"evidence: %.60s has no port: who lists all who may have had one, and --receipt says so to "
+			"whoever complained",
+			a->endpoint);
+	if (tar && json_text(args, "directory", NULL))
+		return error_set(err, EXIT_USAGE, "evidence: --tar prints the archive, so --directory is not taken");
+	if (tar && receipt)
+		return error_set(err, EXIT_USAGE, "evidence: --tar prints the archive, so --receipt is not taken");
+	if (tar && isatty(fileno(w->out)))
+		return error_set(err, EXIT_USAGE, "evidence: --tar prints an archive: send it to a file, >%s.tar",
+				 a->name);
+	return EXIT_DONE;
+}
+
+static int run(struct asked *a, const struct history_files *f, const char *dir, const cJSON *args, struct writer *w,
+	       struct error *err)
+{
+	struct endpoint out;
+
+	history_warn(f);
+	if (f->index.evidence)
+		return error_set(err, EXIT_REFUSED, "%.200s is evidence itself: hand that over", dir);
+	if (endpoint_parse(a->endpoint, &out))
+		return make_without_port(a, args, w, err);
+	return ask(f, dir, args, a) ? error_set(err, EXIT_REFUSED, "out of memory") : make(a, dir, args, w, err);
 }
 
 static int evidence_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
@@ -284,25 +345,15 @@ static int evidence_run(const char *socket, const cJSON *args, struct writer *w,
 
 	if (!at || time_parse(at, &a.t))
 		return error_set(err, EXIT_USAGE, "evidence: --at TIME says of when");
-	if (!good_name(a.name))
-		return error_set(err, EXIT_USAGE,
-				 "a case has letters, digits, dots, underscores and hyphens, and no dot first, unlike "
-				 "%s",
-				 QUOTED(a.name));
-	if (cJSON_IsTrue(json_get(args, "tar")) && json_text(args, "directory", NULL))
-		return error_set(err, EXIT_USAGE, "evidence: --tar prints the archive, so --directory is not taken");
-	if (cJSON_IsTrue(json_get(args, "tar")) && isatty(fileno(w->out)))
-		return error_set(err, EXIT_USAGE, "evidence: --tar prints an archive: send it to a file, >%s.tar",
-				 a.name);
-	status = history_read_named(socket, args, false, &f, &dir, err);
+	status = check_args(&a, args, w, err);
+	status = status ? status : history_read_named(socket, args, false, &f, &dir, err);
 	if (status)
 		return status;
-	history_warn(&f);
 	looks_init(&a.looks, "evidence", args, dir);
 	a.looks.wanted = true;
 	if (!a.looks.query.case_id)
 		a.looks.query.case_id = a.name;
-	status = ask(&f, dir, args, &a) ? error_set(err, EXIT_REFUSED, "out of memory") : make(&a, dir, args, w, err);
+	status = run(&a, &f, dir, args, w, err);
 	history_files_free(&f);
 	free_asked(&a);
 	return status;

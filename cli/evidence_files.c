@@ -15,7 +15,6 @@
 
 #include "base/cleanup.h"
 #include "base/rights.h"
-#include "leases/lease_days.h"
 
 #define SUMS	  "SHA256SUMS"
 #define NAMESPACE "detnat-evidence"
@@ -147,60 +146,6 @@ int evidence_copy(struct evidence *e, const char *from, const char *file, struct
 	return r;
 }
 
-struct lines {
-	FILE *out;
-	char tenant[LABEL_TEXT + 16]; /* "": of any */
-};
-
-/* Customers of other tenants who had the same address are none of the case. */
-static bool is_of_others(const struct lines *l, const char *line, size_t size)
-{
-	return *l->tenant && memmem(line, size, "\"tenant\":", 9) && !memmem(line, size, l->tenant, strlen(l->tenant));
-}
-
-/* Lines without an address tell when recording began, events were lost and servers were restarted. */
-static int take_line(void *arg, const char *file, const struct lease_text *text)
-{
-	struct lines *l = arg;
-
-	if (!is_of_others(l, text->line, text->size))
-		fprintf(l->out, "{\"file\":\"%s\",\"previous\":\"%s\",\"line\":%.*s}\n", file, text->previous,
-			(int)text->size, text->line);
-	return 0;
-}
-
-static int write_lines(struct lines *l, const char *from, const char *in_addr, const char *tenant, int64_t t,
-		       int64_t margin, struct error *err)
-{
-	struct lease_days *d = NULL;
-	struct statements *x = NULL;
-	struct lease_addr addr;
-	int r = lease_addr_parse(in_addr, &addr) ? -EINVAL : lease_days_open(from, &d, err);
-
-	r = r ? r : lease_days_about(d, &addr, *tenant ? tenant : NULL, t - margin, t + margin, &x, err);
-	r = r ? r : lease_days_texts(d, &addr, take_line, l, err);
-	statements_free(x);
-	lease_days_free(d);
-	return r;
-}
-
-int evidence_leases(struct evidence *e, const char *from, const char *in_addr, const char *tenant, int64_t t,
-		    int64_t margin, struct error *err)
-{
-	struct lines l = { .out = new_file(e, "leases.jsonl") };
-	int r;
-
-	if (!l.out)
-		return fail(err, errno_or(ENOMEM), from);
-	if (*tenant)
-		snprintf(l.tenant, sizeof(l.tenant), "\"tenant\":\"%.63s\"", tenant);
-	r = write_lines(&l, from, in_addr, tenant, t, margin, err);
-	if (!r)
-		return close_written(l.out, "leases.jsonl", err);
-	fclose(l.out);
-	return r;
-}
-
 void evidence_digest(const char *text, size_t size, char ret[static SHA256_TEXT])
 {
 	uint8_t digest[SHA256_DIGEST_SIZE];
@@ -254,6 +199,13 @@ static int sums_of(const struct evidence *e)
 		if (!strcmp(e->file[i].name, SUMS))
 			return e->file[i].fd;
 	return -1;
+}
+
+int evidence_sums_digest(const struct evidence *e, char ret[static HASH_TEXT], struct error *err)
+{
+	int sums = sums_of(e), r = sums < 0 ? -ENOENT : digest_file(sums, ret);
+
+	return r ? fail(err, r, SUMS) : 0;
 }
 
 /* Reads standard input, and writes the signature to standard output. */

@@ -38,15 +38,11 @@ int evidence_write(struct evidence *e, const char *file, const char *text, size_
 /* Copies a file of another directory, if it is there. 0 or -errno with err. */
 int evidence_copy(struct evidence *e, const char *from, const char *file, struct error *err);
 
-/*
- * Writes the lines of leases in a directory that concern an inside address, each with the hash of the line before it,
- * so that its own can be checked: {"file":...,"previous":...,"line":{...}}. 0 or -errno with err.
- */
-int evidence_leases(struct evidence *e, const char *from, const char *in_addr, const char *tenant, int64_t t,
-		    int64_t margin, struct error *err);
-
 /* Writes SHA256SUMS of all files and, with a key, SHA256SUMS.sig by ssh-keygen. 0 or -errno with err. */
 int evidence_sign(struct evidence *e, const char *key, struct error *err);
+
+/* The SHA-256 of SHA256SUMS, once that is written. 0 or -errno with err. */
+int evidence_sums_digest(const struct evidence *e, char ret[static HASH_TEXT], struct error *err);
 
 /* Puts the directory with all files in its place. 0 or -errno with err. */
 int evidence_finish(const struct evidence *e, struct error *err);

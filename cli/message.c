@@ -6,6 +6,13 @@
 
 #include "base/cleanup.h"
 
+static bool muted;
+
+void message_mute(bool mute)
+{
+	muted = mute;
+}
+
 void message_show(const char *text)
 {
 	text_line(stderr, "detnatctl: ", text);
@@ -24,6 +31,8 @@ void message_warn(const char *format, ...)
 {
 	va_list ap;
 
+	if (muted)
+		return;
 	va_start(ap, format);
 	print_formatted("detnatctl: warning: ", format, ap);
 	va_end(ap);

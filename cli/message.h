@@ -3,6 +3,8 @@
 #ifndef DETNATCTL_MESSAGE_H
 #define DETNATCTL_MESSAGE_H
 
+#include <stdbool.h>
+
 #include "base/text.h"
 
 /*
@@ -15,6 +17,9 @@ void message_show(const char *text);
 
 /* Prints "detnatctl: warning: TEXT" to stderr. */
 void message_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether warnings are left out: what is asked again was warned of. */
+void message_mute(bool mute);
 
 /* Prints a line to stderr. */
 void message_line(const char *format, ...) __attribute__((format(printf, 1, 2)));

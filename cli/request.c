@@ -6,6 +6,7 @@
 
 #include "base/json_scan.h"
 #include "base/text.h"
+#include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "outside_ranges.h"
@@ -19,6 +20,9 @@ struct request {
 	uint64_t questions, refused, unanswered;
 	struct error first; /* why the first that is refused is no question */
 	const struct outside_ranges *ours;
+	FILE *memory; /* prints to `fields`; NULL: nothing was printed */
+	char *fields;
+	size_t fields_size;
 	bool failed; /* out of memory */
 };
 
@@ -30,14 +34,27 @@ static void answer_good(struct request *r, const struct who_question *q)
 		who_row_question(q, r->w);
 }
 
+/* Into `fields`, over those of the question before. 0 or -ENOMEM. */
+static int print_fields(struct request *r, const struct complaint *c)
+{
+	if (!r->memory)
+		r->memory = open_memstream(&r->fields, &r->fields_size);
+	if (!r->memory)
+		return -ENOMEM;
+	rewind(r->memory);
+	request_fields(r->memory, c);
+	fputc('\0', r->memory);
+	return fflush(r->memory) ? -ENOMEM : 0;
+}
+
 static int answer_complaint(void *arg, const struct complaint *c)
 {
 	struct request *r = arg;
-	_cleanup_free_ char *fields = r->w->json ? request_fields(c) : NULL;
-	struct who_question q = { .line = c->line, .t = c->t, .out = c->out, .fields = fields };
+	struct who_question q = { .line = c->line, .t = c->t, .out = c->out };
 
-	if (r->w->json && !fields)
+	if (r->w->json && print_fields(r, c))
 		return -ENOMEM;
+	q.fields = r->w->json ? r->fields : NULL;
 	r->questions++;
 	if (c->good) {
 		answer_good(r, &q);
@@ -170,6 +187,9 @@ static int answer_all(struct who_source *source, const struct outside_ranges *ou
 	}
 	failed = failed ? failed : show_verdict(w, &r, verdict, rows, room);
 	verdict_free(&r.verdict);
+	if (r.memory)
+		fclose(r.memory);
+	free(r.fields);
 	if (failed)
 		return error_set(err, EXIT_REFUSED, "out of memory");
 	if (!r.questions)
@@ -253,7 +273,8 @@ static int request_run(const char *socket, const cJSON *args, struct writer *w, 
 	if (status)
 		return status;
 	history_warn(&f);
-	status = answer_from(&f, dir, args, text, size, &zone, w, err);
+	status = evidence_answers(dir, &f, NULL, 0, args, err);
+	status = status ? status : answer_from(&f, dir, args, text, size, &zone, w, err);
 	history_files_free(&f);
 	return status;
 }

@@ -40,24 +40,8 @@ static void print_candidate(FILE *out, const struct complaint_candidate *c)
 	fputc('}', out);
 }
 
-/* Of what fclose() completes; NULL: it could not. */
-static char *done(FILE *out, char **text)
+void request_fields(FILE *out, const struct complaint *c)
 {
-	if (fclose(out)) {
-		free(*text);
-		return NULL;
-	}
-	return *text;
-}
-
-char *request_fields(const struct complaint *c)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		return NULL;
 	if (c->proto)
 		fprintf(out, ",\"proto\":\"%s\"", c->proto == IPPROTO_UDP ? "udp" : "tcp");
 	if (c->addr.line || c->port.line || c->time.line)
@@ -68,7 +52,6 @@ char *request_fields(const struct complaint *c)
 	}
 	if (c->n_candidates)
 		fputc(']', out);
-	return done(out, &text);
 }
 
 char *request_notice(const struct complaint_notice *n)
@@ -86,5 +69,8 @@ char *request_notice(const struct complaint_notice *n)
 	fputs(",\"error\":", out);
 	text_json_string(out, n->text);
 	fputc('}', out);
-	return done(out, &text);
+	if (!fclose(out))
+		return text;
+	free(text);
+	return NULL;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/json_scan.h"
+#include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "who_candidates.h"
@@ -237,8 +238,9 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 	if (status)
 		return status;
 	history_warn(&f);
+	status = evidence_answers(dir, &f, many ? NULL : endpoint, t, args, err);
 	looks_begin(&looks, "who", args, &f, dir);
-	status = many ? EXIT_DONE : looks_note(&looks, endpoint, t, err);
+	status = status || many ? status : looks_note(&looks, endpoint, t, err);
 	status = status ? status : who_answer(&f, dir, many ? NULL : endpoint, t, args, &looks, w, err);
 	history_files_free(&f);
 	return status;

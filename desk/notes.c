@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/query_ledger.h"
 #include "base/user_groups.h"
-#include "history/history_read.h"
 #include "pages.h"
 #include "state_dir.h"
 
@@ -68,7 +67,7 @@ void note_refused_page(struct call *call, const char *path, unsigned status, con
 	struct note n = { .kind = "page", .question = path, .status = status, .refused = why };
 	struct error err;
 
-	if (!dir || !history_audits_queries(dir))
+	if (!dir || !query_audited(dir, "history.head"))
 		return;
 	/* Whoever was refused may ask for anything. */
 	if (!route_find(path, &rest))

@@ -453,9 +453,9 @@ struct accounting_servers *radius_server_senders(struct radius_server *s)
 	return &s->senders;
 }
 
-void radius_server_forget_clocks(struct radius_server *s)
+void radius_server_clock_set(struct radius_server *s, struct clock_step step)
 {
-	accounting_servers_forget_clocks(&s->senders);
+	accounting_servers_clock_set(&s->senders, step);
 }
 
 uint64_t radius_server_due(const struct radius_server *s)

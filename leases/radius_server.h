@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "identity/identity.h"
 #include "identity/radius_clients.h"
+#include "leases/accounting_servers.h"
 #include "lease_writer.h"
 #include "radius.h"
 #include "seen_records.h"
@@ -61,8 +62,8 @@ void radius_server_work(struct radius_server *s, uint64_t now_us);
 /* The access servers that it has heard of. */
 struct accounting_servers *radius_server_senders(struct radius_server *s);
 
-/* The clock was set, and what was known of those of access servers is void. */
-void radius_server_forget_clocks(struct radius_server *s);
+/* The clock was set: what was known of those of access servers is void. */
+void radius_server_clock_set(struct radius_server *s, struct clock_step step);
 
 /* When radius_server_work() is due, and whether the further server is silent. */
 uint64_t radius_server_due(const struct radius_server *s);

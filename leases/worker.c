@@ -307,9 +307,9 @@ static void look_at_clock(struct worker *k, int64_t now, uint64_t now_us)
 {
 	int64_t offset = now - (int64_t)(now_us / SECOND_US);
 
-	for (uint32_t i = 0; llabs(offset - k->offset) > CLOCK_STEP_S && i < CONFIG_MAX_LEASE_SOURCES; i++)
+	for (uint32_t i = 0; k->wall && llabs(offset - k->offset) > CLOCK_STEP_S && i < CONFIG_MAX_LEASE_SOURCES; i++)
 		if (k->server[i])
-			radius_server_forget_clocks(k->server[i]);
+			radius_server_clock_set(k->server[i], (struct clock_step){ now, offset - k->offset });
 	if (k->wall && offset - k->offset > CLOCK_STEP_S)
 		lease_writer_lose(&k->writer, k->wall);
 	else if (k->wall && k->means->rules.n && k->offset - offset > CLOCK_STEP_S &&

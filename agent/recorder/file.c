@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 
+#include "base/query_ledger.h"
 #include "base/whole_file.h"
 #include "base/log.h"
 #include "history/history_read.h"
@@ -300,7 +301,7 @@ int history_file_mark(struct history_file *f, int64_t time, struct clock_reading
 	clock_state_write(memory, state);
 	if (unrecorded)
 		fputs(",\"unrecorded\":true", memory);
-	fputs(f->audit_queries ? HISTORY_HEAD_AUDIT "}\n" : "}\n", memory);
+	fputs(f->audit_queries ? QUERY_AUDIT "}\n" : "}\n", memory);
 	if (fclose(memory))
 		return -ENOMEM;
 	r = file_write(f->head, text, size, 0);

@@ -21,8 +21,9 @@
 #include "slow/in2out.h"
 #include "answer/icmp_limit.h"
 
-#define ICMP_ERROR_HEADERS (sizeof(struct iphdr) + sizeof(struct icmphdr))
-#define ICMP_ERROR_QUOTE   (576U - ICMP_ERROR_HEADERS)
+#define ICMP_ERROR_HEADERS    (sizeof(struct iphdr) + sizeof(struct icmphdr))
+#define ICMP_ERROR_QUOTE      (576U - ICMP_ERROR_HEADERS)
+#define ICMP_ERROR_QUOTE_MASK 1023U
 
 /*
  * Writes both headers of an ICMP error from an interface's address to p->src. quote: length of the quote in octets;
@@ -129,10 +130,10 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 
 	if (quote > length)
 		quote = length;
-	/* 64 bits: of 32 that were extended, the 6.1 verifier forgets the lower bound. */
-	barrier_var(quote);
-	if (!t || OUTSIDE(quote, sizeof(struct iphdr), ICMP_ERROR_QUOTE) ||
-	    ctx_load(ctx, L3_OFFSET, t->frame + ICMP_ERROR_HEADERS, (__u32)quote))
+	if (!t || quote < sizeof(struct iphdr) || quote > ICMP_ERROR_QUOTE)
+		return drop(n->reason);
+	quote = KNOWN_LENGTH(quote, ICMP_ERROR_QUOTE_MASK);
+	if (ctx_load(ctx, L3_OFFSET, t->frame + ICMP_ERROR_HEADERS, (__u32)quote))
 		return drop(n->reason);
 	/* Zero the word in which the quote may end. */
 	__builtin_memset(t->frame + ICMP_ERROR_HEADERS + quote, 0, sizeof(__u32));

@@ -18,7 +18,7 @@ static inline void close_fd(const int *fd)
 }
 
 /* Frees or closes the variable when it goes out of scope. */
-#define _cleanup_free_	__attribute__((cleanup(free_pointer)))
+#define _cleanup_free_	__attribute__((unused, cleanup(free_pointer)))
 #define _cleanup_close_ __attribute__((cleanup(close_fd)))
 
 /* Evaluates to the pointer and sets the variable to NULL, so that the cleanup attribute frees nothing. */

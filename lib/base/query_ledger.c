@@ -2,6 +2,7 @@
 #include "base/query_ledger.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,9 +11,12 @@
 #include "base/ledger.h"
 #include "base/text.h"
 #include "base/timestamp.h"
+#include "base/whole_file.h"
 
 /* The end of a file is found in its last octets, which must have a whole line (base/chain.c). */
 #define QUERY_LINE_MAX 8192U
+
+#define HEAD_MAX 4096U
 
 static void write_text(FILE *out, const char *key, const char *text)
 {
@@ -60,6 +64,17 @@ int query_write(FILE *out, const struct query *q, int64_t now, struct error *err
 				 QUERY_LINE_MAX);
 	fprintf(out, "%s\n", shown);
 	return 0;
+}
+
+bool query_audited(const char *dir, const char *head)
+{
+	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = at < 0 ? -1 : openat(at, head, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+
+	return fd >= 0 && !file_read(fd, HEAD_MAX, &text, &size) &&
+	       memmem(text, size, QUERY_AUDIT, strlen(QUERY_AUDIT));
 }
 
 static bool has_digest(struct query_hour *h, const char *digest, int64_t now)

@@ -40,6 +40,12 @@ struct query {
  */
 int query_write(FILE *out, const struct query *q, int64_t now, struct error *err);
 
+/* In the head of a directory where each look at a person must leave a line. */
+#define QUERY_AUDIT ",\"audit_queries\":true"
+
+/* Whether the head, a file of a directory, has it. False also where there is none. */
+bool query_audited(const char *dir, const char *head);
+
 /* What has left a line in this hour: whatever refreshes itself leaves one. Zero-initialised. */
 #define QUERY_SEEN_MAX 4096U
 struct query_hour {

@@ -38,6 +38,6 @@ struct rights rights_full(void);
 void rights_restore(struct rights *r);
 
 /* Until the end of the block. */
-#define _cleanup_rights_ __attribute__((cleanup(rights_restore)))
+#define _cleanup_rights_ __attribute__((unused, cleanup(rights_restore)))
 
 #endif

@@ -37,11 +37,12 @@ static enum day_order order_in_words(const char *text)
 		const char *text;
 		enum day_order is;
 	} words[] = {
-		{ "dd/mm", ORDER_DAY_FIRST },	    { "tt/mm", ORDER_DAY_FIRST },     { "jj/mm", ORDER_DAY_FIRST },
-		{ "gg/mm", ORDER_DAY_FIRST },	    { "dd-mm", ORDER_DAY_FIRST },     { "dd.mm", ORDER_DAY_FIRST },
-		{ "day/month", ORDER_DAY_FIRST },   { "day first", ORDER_DAY_FIRST }, { "mm/dd", ORDER_MONTH_FIRST },
-		{ "mm-dd", ORDER_MONTH_FIRST },	    { "month/day", ORDER_MONTH_FIRST },
-		{ "month first", ORDER_MONTH_FIRST },
+		{ "dd/mm", ORDER_DAY_FIRST },	    { "tt/mm", ORDER_DAY_FIRST },
+		{ "jj/mm", ORDER_DAY_FIRST },	    { "gg/mm", ORDER_DAY_FIRST },
+		{ "dd-mm", ORDER_DAY_FIRST },	    { "dd.mm", ORDER_DAY_FIRST },
+		{ "day/month", ORDER_DAY_FIRST },   { "day first", ORDER_DAY_FIRST },
+		{ "mm/dd", ORDER_MONTH_FIRST },	    { "mm-dd", ORDER_MONTH_FIRST },
+		{ "month/day", ORDER_MONTH_FIRST }, { "month first", ORDER_MONTH_FIRST },
 	};
 	unsigned order = ORDER_UNKNOWN;
 
@@ -91,7 +92,8 @@ static int by_wall(const void *a, const void *b)
 {
 	const struct wall_zone *one = a, *two = b;
 
-	return one->wall != two->wall ? (one->wall < two->wall ? -1 : 1) : (one->stamp > two->stamp) - (one->stamp < two->stamp);
+	return one->wall != two->wall ? (one->wall < two->wall ? -1 : 1)
+				      : (one->stamp > two->stamp) - (one->stamp < two->stamp);
 }
 
 int elsewhere_survey(struct elsewhere *e, const struct reading *x)

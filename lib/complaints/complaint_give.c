@@ -33,7 +33,8 @@ struct giving {
 	unsigned questions;
 	bool ported;   /* an address has a port */
 	uint8_t proto; /* the only one that is named in the text, or 0 */
-	int order; /* of days and months that could be exchanged, for candidates: 1 as read, 2 the other; 0: the text says it */
+	int order; /* of days and months that could be exchanged, for candidates: 1 as read, 2 the other; 0: the text
+		      says it */
 };
 
 /* Whether something is in the table, and with add, puts it there. */
@@ -106,8 +107,9 @@ static enum complaint_fault second_of(const struct giving *g, uint32_t item, int
 	if (!s.year)
 		return error_set(why, FAULT_NO_YEAR, "its time has no year, and nothing in the text says it");
 	if (s.either && !settle(g, &s))
-		return error_set(why, FAULT_AMBIGUOUS_DATE, "%02d/%02d/%04d: the day or the month may be first; write YYYY-MM-DD",
-				 s.day, s.month, s.year);
+		return error_set(why, FAULT_AMBIGUOUS_DATE,
+				 "%02d/%02d/%04d: the day or the month may be first; write YYYY-MM-DD", s.day, s.month,
+				 s.year);
 	if (!claim_given(&s.zone))
 		zone = elsewhere_zone(&g->elsewhere, &s, g->x->items[item].scope);
 	if (!claim_given(&s.zone) && !claim_given(&zone))
@@ -130,7 +132,8 @@ static void candidate(const struct giving *g, const struct item *a, uint32_t por
 
 static void text_of(const struct reading *x, uint32_t item, char ret[static 60])
 {
-	snprintf(ret, 60, "%.*s", (int)(x->items[item].size < 59 ? x->items[item].size : 59), x->text + x->items[item].at);
+	snprintf(ret, 60, "%.*s", (int)(x->items[item].size < 59 ? x->items[item].size : 59),
+		 x->text + x->items[item].at);
 	for (char *p = ret; *p; p++)
 		if (*p == '\n')
 			*p = ' ';
@@ -140,14 +143,16 @@ static void text_of(const struct reading *x, uint32_t item, char ret[static 60])
 static void several(const struct giving *g, const struct item *a, struct complaint *q)
 {
 	const struct item *b = a->fault == FAULT_SEVERAL_ADDRESSES ? &g->x->items[a->other] : a;
-	uint32_t one = a->fault == FAULT_SEVERAL_PORTS ? a->port_item : b == a ? a->time_item : (uint32_t)(a - g->x->items);
+	uint32_t one = a->fault == FAULT_SEVERAL_PORTS ? a->port_item
+		       : b == a			       ? a->time_item
+						       : (uint32_t)(a - g->x->items);
 	char first[60], second[60];
 
 	text_of(g->x, one, first);
 	text_of(g->x, a->other, second);
 	q->fault = a->fault;
-	error_set(&q->why, 0, "%s (line %u) or %s (line %u): the text does not say which", first, place(g, one).line, second,
-		  place(g, a->other).line);
+	error_set(&q->why, 0, "%s (line %u) or %s (line %u): the text does not say which", first, place(g, one).line,
+		  second, place(g, a->other).line);
 	candidate(g, a, a->port_item, a->time_item, q);
 	candidate(g, b, a->fault == FAULT_SEVERAL_PORTS ? a->other : b->port_item,
 		  a->fault == FAULT_SEVERAL_TIMES ? a->other : a->time_item, q);
@@ -203,7 +208,8 @@ static int give_one(struct giving *g, uint32_t number)
 	q.time = place(g, a->time_item);
 	q.proto = a->proto_item != NONE ? x->items[a->proto_item].proto : g->proto;
 	if (x->items[a->port_item].cut)
-		q.fault = error_set(&q.why, FAULT_CUT_OFF, "the record ends behind its source port, which may be cut off");
+		q.fault = error_set(&q.why, FAULT_CUT_OFF,
+				    "the record ends behind its source port, which may be cut off");
 	else if (a->fault && a->other != NONE)
 		several(g, a, &q);
 	else if (!q.out.port)
@@ -272,10 +278,13 @@ static int give_all(struct giving *g)
 int complaint_give(struct reading *x)
 {
 	struct giving g = { .x = x, .slots = 64 };
+	size_t addresses = 0;
 	int r;
 
-	/* At most three entries for each item. */
-	while (g.slots < x->n_items * 4)
+	for (size_t i = 0; i < x->n_items; i++)
+		addresses += x->items[i].kind == ITEM_ADDR;
+	/* At most three entries for each address. */
+	while (g.slots < addresses * 4)
 		g.slots *= 2;
 	r = elsewhere_survey(&g.elsewhere, x);
 	g.known = r ? NULL : malloc(g.slots * sizeof(*g.known));

@@ -9,8 +9,12 @@
 
 static bool begins(const char *at, const char *end, const char *word)
 {
-	size_t n = strlen(word);
+	size_t n;
 
+	/* Most differ at once. */
+	if (at >= end || tolower((unsigned char)*at) != *word)
+		return false;
+	n = strlen(word);
 	return (size_t)(end - at) >= n && !strncasecmp(at, word, n);
 }
 

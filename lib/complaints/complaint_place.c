@@ -8,7 +8,7 @@
 #include "complaints/complaint_private.h"
 
 /* Octets from one landmark to the next. */
-#define STRIDE	    128U
+#define STRIDE	    64U
 #define MAX_NOTICES 100U
 
 /* Octets that do not begin a character. */

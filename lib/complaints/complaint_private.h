@@ -15,22 +15,22 @@ enum item_kind { ITEM_ADDR, ITEM_PORT, ITEM_TIME, ITEM_ZONE, ITEM_PROTO };
 /* An address, a port, … that was found in the text. */
 struct item {
 	uint8_t kind;
-	uint8_t rank;	  /* of a time: see enum rank */
-	uint16_t role;	  /* WORD_SOURCE, WORD_TARGET or 0 */
-	bool keyed;	  /* of a zone: the value of a key or of a column */
-	bool cut;	  /* the text ends within its record */
-	bool done;	  /* tied to a question */
-	bool stamped;	  /* of a time: it begins a line of a log */
-	uint16_t port;	  /* of a port */
-	uint8_t proto;	  /* of a protocol: 6 or 17 */
-	uint32_t addr;	  /* of an address */
+	uint8_t rank;  /* of a time: see enum rank */
+	uint16_t role; /* WORD_SOURCE, WORD_TARGET or 0 */
+	bool keyed;    /* of a zone: the value of a key or of a column */
+	bool cut;      /* the text ends within its record */
+	bool done;     /* tied to a question */
+	bool stamped;  /* of a time: it begins a line of a log */
+	uint16_t port; /* of a port */
+	uint8_t proto; /* of a protocol: 6 or 17 */
+	uint32_t addr; /* of an address */
 	uint32_t scope;
-	uint32_t at, size; /* octets in the text */
+	uint32_t at, size;			   /* octets in the text */
 	uint32_t port_item, time_item, proto_item; /* of an address, what is tied to it, or NONE */
-	uint32_t other;	  /* of an address: another candidate, which makes it ambiguous, or NONE */
-	uint32_t fault;	  /* and of what kind */
-	uint32_t next;	  /* in a list of its scope */
-	uint32_t stamp;	  /* of a time or a zone: in `stamps` */
+	uint32_t other; /* of an address: another candidate, which makes it ambiguous, or NONE */
+	uint32_t fault; /* and of what kind */
+	uint32_t next;	/* in a list of its scope */
+	uint32_t stamp; /* of a time or a zone: in `stamps` */
 };
 
 /* Which of several times is meant: the lowest. */
@@ -41,12 +41,12 @@ enum rank { RANK_SCHEMA, RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_E
 /* A line, a row, an object, a block, a part: what is in it belongs together more than with what is outside. */
 struct scope {
 	uint32_t parent;
-	bool closed;	 /* its addresses take nothing from outside, and it gives nothing to it */
-	bool sourced;	 /* of a record: an address in it is named as the source */
+	bool closed;		    /* its addresses take nothing from outside, and it gives nothing to it */
+	bool sourced;		    /* of a record: an address in it is named as the source */
 	bool source_port, portless; /* a port is so, and stands apart; an address has no port */
-	bool block;	 /* of lines without an empty one between */
-	bool line;	 /* of such a block, and no "Key: value" */
-	uint32_t first;	 /* of the addresses that are open, a list */
+	bool block;		    /* of lines without an empty one between */
+	bool line;		    /* of such a block, and no "Key: value" */
+	uint32_t first;		    /* of the addresses that are open, a list */
 	uint32_t last;
 	uint8_t n_ports, n_times, n_zones; /* distinct ones; SCOPE_ITEMS may mean more */
 	uint8_t protos;			   /* 1: TCP, 2: UDP */
@@ -120,7 +120,8 @@ const char *complaint_scan(struct reading *x, const struct stretch *s);
 #define KEY_PART '\n'
 
 /* Finds the items of the value of a key. A text in which an address is, such as a line of a log, is a record within. */
-void complaint_value(struct reading *x, uint32_t scope, const char *key, const char *key_end, const char *at, const char *end);
+void complaint_value(struct reading *x, uint32_t scope, const char *key, const char *key_end, const char *at,
+		     const char *end);
 
 /* An address at a place: its end, or NULL. */
 const char *addr_at(const char *at, const char *end, uint32_t *ret);
@@ -156,8 +157,9 @@ void __attribute__((format(printf, 4, 5)))
 complaint_tell(struct reading *x, const char *at, enum complaint_notice_code code, const char *format, ...);
 
 /* The same at a place of what was handed over; name: of the file, or "". */
-void __attribute__((format(printf, 5, 6))) complaint_tell_part(struct reading *x, uint32_t at, const char *name,
-							       enum complaint_notice_code code, const char *format, ...);
+void __attribute__((format(printf, 5, 6)))
+complaint_tell_part(struct reading *x, uint32_t at, const char *name, enum complaint_notice_code code,
+		    const char *format, ...);
 
 /* Makes the landmarks of what was handed over. 0 or -ENOMEM. */
 int complaint_survey(struct reading *x);

@@ -78,7 +78,8 @@ int stamp_second(const struct stamp *s, const struct claim *zone, int64_t *ret, 
 		return *ret = s->t, 0;
 	claim_add(&all, zone);
 	if (all.clash)
-		return error_set(err, -EINVAL, "the zone contradicts itself or is not known; ask for the offset to UTC");
+		return error_set(err, -EINVAL,
+				 "the zone contradicts itself or is not known; ask for the offset to UTC");
 	if (*all.name)
 		return in_database(s, all.name, ret, err);
 	if (all.n != 1)
@@ -86,9 +87,10 @@ int stamp_second(const struct stamp *s, const struct claim *zone, int64_t *ret, 
 	*ret = wall_seconds(s) - all.minutes[0] * 60;
 	for (unsigned i = SEASON_EU_WINTER; i <= SEASON_US_SUMMER; i++)
 		if (all.seasons & 1U << i && !in_season(i, *ret, s->year))
-			return error_set(err, -EINVAL,
-					 "the zone does not fit the season of %04d-%02d-%02d; ask for the offset to UTC",
-					 s->year, s->month, s->day);
+			return error_set(
+				err, -EINVAL,
+				"the zone does not fit the season of %04d-%02d-%02d; ask for the offset to UTC",
+				s->year, s->month, s->day);
 	return 0;
 }
 
@@ -149,7 +151,8 @@ bool stamp_agree(const struct stamp *a, const struct stamp *b)
 		return a->exact != b->exact && (a->exact ? clock_agrees(b, a->t) : clock_agrees(a, b->t));
 	if (a->minute % 15 != b->minute % 15 || (a->seconds && b->seconds && a->second != b->second))
 		return false;
-	/* Without a zone the hours may differ, and the day at midnight; with the same one, or without any, nothing may. */
+	/* Without a zone the hours may differ, and the day at midnight; with the same one, or without any, nothing may.
+	 */
 	if (a_known == b_known)
 		return same_day(a, b) && a->hour == b->hour && a->minute == b->minute;
 	if (!a->year || !b->year || a->either || b->either)

@@ -3,8 +3,9 @@
  * Which side of a connection a complaint is about.
  *
  * An address of a pool is, unless a word says that it is the target's; it is even then if it is joined to its port and
- * stands in a line with another's source: a log may show an answer. If the pools are not known, the address that is named as
- * the source is, and no other of its record. Two endpoints of a line of which nothing is said are an ambiguity.
+ * stands in a line with another's source: a log may show an answer. If the pools are not known, the address that is
+ * named as the source is, and no other of its record. Two endpoints of a line of which nothing is said are an
+ * ambiguity.
  */
 #include "complaints/complaint_private.h"
 
@@ -47,7 +48,8 @@ static void take_answer(struct reading *x, size_t first, size_t end)
 
 uint32_t complaint_record(const struct reading *x, uint32_t scope)
 {
-	while (!x->scopes[scope].closed && !x->scopes[scope].block && !x->scopes[scope].line && x->scopes[scope].parent != NONE)
+	while (!x->scopes[scope].closed && !x->scopes[scope].block && !x->scopes[scope].line &&
+	       x->scopes[scope].parent != NONE)
 		scope = x->scopes[scope].parent;
 	return scope;
 }
@@ -88,7 +90,8 @@ static void drop_others(struct reading *x)
 	}
 	for (size_t i = 0; i < x->n_items; i++) {
 		struct item *a = &x->items[i];
-		const struct scope *s = a->kind == ITEM_ADDR && !a->role ? &x->scopes[complaint_record(x, a->scope)] : NULL;
+		const struct scope *s =
+			a->kind == ITEM_ADDR && !a->role ? &x->scopes[complaint_record(x, a->scope)] : NULL;
 
 		if (s && (s->sourced || (s->source_port && s->portless && a->port_item != NONE)))
 			a->role = WORD_TARGET;

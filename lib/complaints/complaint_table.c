@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Tables by their header, wherever it stands: CSV, columns between blanks, tabs or bars, and the logs that name fields. */
+/* Tables by their header, wherever it stands: CSV, columns between blanks, tabs or bars, and the logs that name fields.
+ */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -10,6 +11,8 @@
 /* More columns are not read. */
 #define COLUMNS	    512U
 #define HEADER_TEXT 16384U
+/* Rows without an address that end no table. */
+#define MOST_EMPTY 32U
 
 /* Separators of columns; two blanks, and any blanks. */
 #define TWO_BLANKS '2'
@@ -77,8 +80,9 @@ static unsigned split(struct cell *cells, const char *at, const char *end, char 
 static bool has_digits(const struct cell *c)
 {
 	for (const char *p = c->begin; p < c->end; p++)
-		if (isdigit((unsigned char)*p) && (p == c->begin || (!isalpha((unsigned char)p[-1]) && !strchr("+-:", p[-1]))) &&
-		    p + 1 < c->end && isdigit((unsigned char)p[1]))
+		if (isdigit((unsigned char)*p) &&
+		    (p == c->begin || (!isalpha((unsigned char)p[-1]) && !strchr("+-:", p[-1]))) && p + 1 < c->end &&
+		    isdigit((unsigned char)p[1]))
 			return true;
 	return false;
 }
@@ -98,7 +102,8 @@ static bool names_questions(struct table *t)
 		if (l.any & WORD_PORT && !(l.any & WORD_TIME)) {
 			ports++;
 			t->role[i] = (uint8_t)(l.role ? l.role : before);
-		} else if (l.any & WORD_TIME || (l.any & (WORD_EVENT | WORD_END | WORD_OTHER) && !(l.any & (WORD_ADDR | WORD_SOURCE)))) {
+		} else if (l.any & WORD_TIME ||
+			   (l.any & (WORD_EVENT | WORD_END | WORD_OTHER) && !(l.any & (WORD_ADDR | WORD_SOURCE)))) {
 			times += (l.any & WORD_TIME) != 0;
 		} else if (l.any & WORD_ADDR || (l.any & (WORD_SOURCE | WORD_TARGET) && l.words <= 3)) {
 			addrs++;
@@ -221,8 +226,10 @@ static bool is_shadowserver(const struct table *t)
 	for (unsigned i = 0; i < t->n; i++) {
 		size_t size = (size_t)(t->names[i].end - t->names[i].begin);
 
-		n += (size == 9 && !memcmp(t->names[i].begin, "timestamp", 9)) || (size >= 5 && !memcmp(t->names[i].end - 5, "naics", 5)) ||
-		     (size >= 3 && !memcmp(t->names[i].end - 3, "asn", 3)) || (size >= 3 && !memcmp(t->names[i].end - 3, "geo", 3));
+		n += (size == 9 && !memcmp(t->names[i].begin, "timestamp", 9)) ||
+		     (size >= 5 && !memcmp(t->names[i].end - 5, "naics", 5)) ||
+		     (size >= 3 && !memcmp(t->names[i].end - 3, "asn", 3)) ||
+		     (size >= 3 && !memcmp(t->names[i].end - 3, "geo", 3));
 	}
 	return n >= 3;
 }
@@ -234,7 +241,8 @@ static void take_zones(struct reading *x, const struct table *t, uint32_t table)
 
 	for (unsigned i = 0; i < t->n; i++)
 		for (const char *p = t->names[i].begin; p < t->names[i].end; p++)
-			if ((p == t->names[i].begin || !word_octet(p[-1])) && claim_read(p, t->names[i].end, false, &zone))
+			if ((p == t->names[i].begin || !word_octet(p[-1])) &&
+			    claim_read(p, t->names[i].end, false, &zone))
 				item_zone(x, table, p, p + 1, &zone);
 	if (is_shadowserver(t))
 		item_zone(x, table, t->names[0].begin, t->names[0].end, &(struct claim){ .n = 1 });
@@ -245,6 +253,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 	struct table t;
 	const char *p = end_of_line(at, end), *last = NULL;
 	uint32_t own = NONE;
+	unsigned empty = 0;
 	char separator;
 
 	if (!read_header(&t, at, p, &separator))
@@ -252,7 +261,8 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 	while (p < end) {
 		const char *stop = end_of_line(p + 1, end), *c = p + 1;
 
-		while (c < stop && (strchr(" \t-=+|", *c) || !isalnum((unsigned char)*c)) && (unsigned char)*c < 0x80 && *c != '"')
+		while (c < stop && (strchr(" \t-=+|", *c) || !isalnum((unsigned char)*c)) && (unsigned char)*c < 0x80 &&
+		       *c != '"')
 			c++;
 		/* Rules, comments and empty lines. */
 		if (c == stop || p[1] == '#') {
@@ -261,7 +271,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 		}
 		split_row(&t, p + 1, stop, separator);
 		if (!is_row(&t)) {
-			if (t.n_cells + 1 < t.n || t.n_cells > t.n + 1)
+			if (t.n_cells + 1 < t.n || t.n_cells > t.n + 1 || ++empty > MOST_EMPTY)
 				break;
 			p = stop;
 			continue;
@@ -271,6 +281,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 			take_zones(x, &t, own);
 		}
 		take_row(x, &t, own);
+		empty = 0;
 		last = p = stop;
 	}
 	return own == NONE ? NULL : last;

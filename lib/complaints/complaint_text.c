@@ -95,11 +95,12 @@ static const char *inner_begin(const char *at, const char *end)
 /* Names of fields of a mail's header, as programs show them in a mail that is quoted; folded. */
 static bool header_name(const char *at, const char *end)
 {
-	static const char *const names[] = { "from",	 "to",	    "subject", "date",	  "sent",   "cc",     "reply",	 "message",
-					     "received", "return",  "delivered", "von",	  "an",	    "betreff", "gesendet", "datum",
-					     "absender", "de",	    "para",    "asunto",  "assunto", "objet",  "fecha",	 "data",
-					     "enviado",	 "envoye",  "oggetto", "inviato", "от",	    "кому",   "тема",	 "дата",
-					     "od",	 "do",	    "temat",   "recebido" };
+	static const char *const names[] = { "from",	"to",	   "subject",  "date",	  "sent",      "cc",
+					     "reply",	"message", "received", "return",  "delivered", "von",
+					     "an",	"betreff", "gesendet", "datum",	  "absender",  "de",
+					     "para",	"asunto",  "assunto",  "objet",	  "fecha",     "data",
+					     "enviado", "envoye",  "oggetto",  "inviato", "от",	       "кому",
+					     "тема",	"дата",	   "od",       "do",	  "temat",     "recebido" };
 	char folded[WORD_TEXT];
 
 	word_fold(at, end, folded);
@@ -123,8 +124,8 @@ static bool is_field(const char *at, const char *end)
 /* Whether a mail's header begins here: fields, some of which a mail has; and its end. RFC 5322 section 2.2. */
 static const char *mail_header(const char *at, const char *end)
 {
-	static const char *const marks[] = { "from:", "to:", "subject:", "received:", "return-path:", "delivered-to:",
-					     "message-id:", "dkim-signature:" };
+	static const char *const marks[] = { "from:",	     "to:",	      "subject:",    "received:",
+					     "return-path:", "delivered-to:", "message-id:", "dkim-signature:" };
 	const char *p = at;
 	unsigned fields = 0, known = 0;
 
@@ -180,12 +181,12 @@ static void note_sent(struct reading *x, const char *at, const char *end)
 	}
 }
 
-/* What a block says about its form: X-ARF's own schema has the port of the service. Blocks of one stretch of lines share
- * the look at it. */
+/* What a block says about its form: X-ARF's own schema has the port of the service. Blocks of one stretch of lines
+ * share the look at it. */
 static void look_ahead(struct walk *w, const char *at)
 {
-	static const char *const marks[] = { "reported-from:", "report-type:", "report-id:", "schema-url:", "service:",
-					     "service ", "dienst:" };
+	static const char *const marks[] = { "reported-from:", "report-type:", "report-id:", "schema-url:",
+					     "service:",       "service ",     "dienst:" };
 	const char *p = at;
 
 	for (; at >= w->looked && p < w->end && !is_rule(p, line_end(p, w->end)); p = next_line(p, w->end))
@@ -248,7 +249,8 @@ static bool is_entry(const char *at, const char *end)
 
 	while (p < end && isalnum((unsigned char)*p) && p - at < 3)
 		p++;
-	return p > at && p < end && (*p == ')' || (*p == '.' && isdigit((unsigned char)*at))) && p + 1 < end && p[1] == ' ';
+	return p > at && p < end && (*p == ')' || (*p == '.' && isdigit((unsigned char)*at))) && p + 1 < end &&
+	       p[1] == ' ';
 }
 
 static bool has_address(const char *at, const char *end)

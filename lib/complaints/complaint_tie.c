@@ -2,10 +2,10 @@
 /*
  * Ties ports and times to addresses, scope by scope from the innermost out.
  *
- * Ports. An address that has none gets the port of its scope which a word says is the source's, or the only one of which
- * nothing is said. Two such ports are an ambiguity, and so are two addresses without one, which get none.
- * Times. An address gets the time of the innermost scope that has one: of the lowest rank, and whole rather than a day or
- * an hour alone. Two are an ambiguity. A day alone or an hour alone is completed by the only other half around, or by a
+ * Ports. An address that has none gets the port of its scope which a word says is the source's, or the only one of
+ * which nothing is said. Two such ports are an ambiguity, and so are two addresses without one, which get none. Times.
+ * An address gets the time of the innermost scope that has one: of the lowest rank, and whole rather than a day or an
+ * hour alone. Two are an ambiguity. A day alone or an hour alone is completed by the only other half around, or by a
  * whole time that says the same, and by nothing else: a record that has an incomplete time borrows none.
  * What a scope has and no address of it needs is for the scope around, unless it is closed.
  */
@@ -161,7 +161,8 @@ static void tie_ports(struct reading *x, struct scope *s)
 	s->n_ports = 0;
 }
 
-/* Moves the times that could be meant to the front: whole ones if there are any, of the lowest rank. Returns how many. */
+/* Moves the times that could be meant to the front: whole ones if there are any, of the lowest rank. Returns how many.
+ */
 static unsigned best_times(struct reading *x, struct scope *s)
 {
 	unsigned n = 0;

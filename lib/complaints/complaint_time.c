@@ -16,19 +16,20 @@ struct spot {
 
 /* Months in English, German, French, Spanish, Portuguese, Italian, Polish, Dutch and Russian, folded. */
 static const struct word months[] = {
-	{ "abr*", 4 }, { "ago", 8 }, { "agosto", 8 }, { "aout", 8 }, { "apr*", 4 }, { "aug*", 8 }, { "avr*", 4 },
-	{ "czerw*", 6 }, { "dec*", 12 }, { "dez*", 12 }, { "dic*", 12 }, { "ene", 1 }, { "enero", 1 }, { "feb*", 2 },
-	{ "fev*", 2 }, { "gen", 1 }, { "gennaio", 1 }, { "giu", 6 }, { "giugno", 6 }, { "gru", 12 }, { "grud*", 12 },
-	{ "jan*", 1 }, { "juil*", 7 }, { "juin", 6 }, { "jul*", 7 }, { "jun*", 6 }, { "kwie*", 4 }, { "lip", 7 },
-	{ "lipca", 7 }, { "lipiec", 7 }, { "lis", 11 }, { "listop*", 11 }, { "lug", 7 }, { "luglio", 7 },
-	{ "lut", 2 }, { "lutego", 2 }, { "luty", 2 }, { "maart", 3 }, { "maerz", 3 }, { "mag", 5 }, { "maggio", 5 },
-	{ "mai", 5 }, { "maio", 5 }, { "maj", 5 }, { "maja", 5 }, { "mar", 3 }, { "marca", 3 }, { "march", 3 },
-	{ "marco", 3 }, { "mars", 3 }, { "mart*", 3 }, { "marz*", 3 }, { "may", 5 }, { "mayo", 5 }, { "mei", 5 },
-	{ "mrz", 3 }, { "nov*", 11 }, { "oct*", 10 }, { "okt*", 10 }, { "ott", 10 }, { "ottobre", 10 },
-	{ "out", 10 }, { "outubro", 10 }, { "paz*", 10 }, { "sep", 9 }, { "sept*", 9 }, { "set*", 9 }, { "sie", 8 },
-	{ "sierp*", 8 }, { "stycz*", 1 }, { "wrz*", 9 }, { "авг*", 8 }, { "апр*", 4 }, { "дек*", 12 }, { "июл*", 7 },
-	{ "июн*", 6 }, { "май", 5 }, { "мар*", 3 }, { "мая", 5 }, { "ноя*", 11 }, { "окт*", 10 }, { "сен*", 9 },
-	{ "фев*", 2 }, { "янв*", 1 },
+	{ "abr*", 4 },	   { "ago", 8 },      { "agosto", 8 },	 { "aout", 8 },	  { "apr*", 4 },    { "aug*", 8 },
+	{ "avr*", 4 },	   { "czerw*", 6 },   { "dec*", 12 },	 { "dez*", 12 },  { "dic*", 12 },   { "ene", 1 },
+	{ "enero", 1 },	   { "feb*", 2 },     { "fev*", 2 },	 { "gen", 1 },	  { "gennaio", 1 }, { "giu", 6 },
+	{ "giugno", 6 },   { "gru", 12 },     { "grud*", 12 },	 { "jan*", 1 },	  { "juil*", 7 },   { "juin", 6 },
+	{ "jul*", 7 },	   { "jun*", 6 },     { "kwie*", 4 },	 { "lip", 7 },	  { "lipca", 7 },   { "lipiec", 7 },
+	{ "lis", 11 },	   { "listop*", 11 }, { "lug", 7 },	 { "luglio", 7 }, { "lut", 2 },	    { "lutego", 2 },
+	{ "luty", 2 },	   { "maart", 3 },    { "maerz", 3 },	 { "mag", 5 },	  { "maggio", 5 },  { "mai", 5 },
+	{ "maio", 5 },	   { "maj", 5 },      { "maja", 5 },	 { "mar", 3 },	  { "marca", 3 },   { "march", 3 },
+	{ "marco", 3 },	   { "mars", 3 },     { "mart*", 3 },	 { "marz*", 3 },  { "may", 5 },	    { "mayo", 5 },
+	{ "mei", 5 },	   { "mrz", 3 },      { "nov*", 11 },	 { "oct*", 10 },  { "okt*", 10 },   { "ott", 10 },
+	{ "ottobre", 10 }, { "out", 10 },     { "outubro", 10 }, { "paz*", 10 },  { "sep", 9 },	    { "sept*", 9 },
+	{ "set*", 9 },	   { "sie", 8 },      { "sierp*", 8 },	 { "stycz*", 1 }, { "wrz*", 9 },    { "авг*", 8 },
+	{ "апр*", 4 },	   { "дек*", 12 },    { "июл*", 7 },	 { "июн*", 6 },	  { "май", 5 },	    { "мар*", 3 },
+	{ "мая", 5 },	   { "ноя*", 11 },    { "окт*", 10 },	 { "сен*", 9 },	  { "фев*", 2 },    { "янв*", 1 },
 };
 
 static bool in_list(const char *list, const char *word)
@@ -445,7 +446,9 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 		if (clock.at < clock.end && strchr("Tt:-_", *clock.at) && digit_at(&clock, 1))
 			clock.at++;
 		else
-			joiners(&clock, "at um a à as las les pelas alle ore godz o r g г года в около kl klo heure hora the ora",
+			joiners(&clock,
+				"at um a à as las les pelas alle ore godz o r g г года в около kl klo heure hora the "
+				"ora",
 				",;.|@");
 		zones_behind(&clock, ret);
 		joiners(&clock, "at", "-");
@@ -478,7 +481,9 @@ bool stamp_epoch(const char *at, const char *end, struct stamp *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
 		if (forms[i].digits != n || (at + n < end && isalnum((unsigned char)at[n])))
 			continue;
-		*ret = (struct stamp){ .date = true, .clock = true, .seconds = true, .exact = true, .t = value / forms[i].parts };
+		*ret = (struct stamp){
+			.date = true, .clock = true, .seconds = true, .exact = true, .t = value / forms[i].parts
+		};
 		return ret->t >= 946684800;
 	}
 	return false;

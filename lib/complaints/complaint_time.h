@@ -24,7 +24,8 @@ struct claim {
 
 bool claim_given(const struct claim *c);
 
-/* Reads a zone at a place; loose: right behind a time, where "+02" and any abbreviation is one. Returns its end or NULL. */
+/* Reads a zone at a place; loose: right behind a time, where "+02" and any abbreviation is one. Returns its end or
+ * NULL. */
 const char *claim_read(const char *at, const char *end, bool loose, struct claim *ret);
 
 /* Adds what another says: what both have in common, or a clash. */

@@ -24,19 +24,26 @@ static const struct {
 	uint8_t n;
 	int16_t minutes[3];
 } abbreviations[] = {
-	{ "WET", EW, BEHIND, 1, { 0 } },	{ "WEST", ES, BEHIND, 1, { 60 } },   { "CET", EW, false, 1, { 60 } },
-	{ "MEZ", EW, false, 1, { 60 } },	{ "CEST", ES, false, 1, { 120 } },   { "MESZ", ES, false, 1, { 120 } },
-	{ "EET", EW, false, 1, { 120 } },	{ "EEST", ES, false, 1, { 180 } },   { "BST", ES, false, 2, { 60, 360 } },
-	{ "IST", ANY, false, 3, { 330, 60, 120 } }, { "MSK", ANY, false, 1, { 180 } }, { "EST", UW, false, 1, { -300 } },
-	{ "EDT", US, false, 1, { -240 } },	{ "CST", ANY, false, 2, { -360, 480 } }, { "CDT", US, false, 1, { -300 } },
-	{ "MST", ANY, BEHIND, 1, { -420 } },	{ "MDT", US, BEHIND, 1, { -360 } },  { "PST", UW, false, 1, { -480 } },
-	{ "PDT", US, false, 1, { -420 } },	{ "JST", ANY, false, 1, { 540 } },   { "KST", ANY, BEHIND, 1, { 540 } },
-	{ "BRT", ANY, BEHIND, 1, { -180 } },	{ "ART", ANY, BEHIND, 1, { -180 } }, { "AEST", ANY, false, 1, { 600 } },
-	{ "AEDT", ANY, false, 1, { 660 } },	{ "ACST", ANY, false, 1, { 570 } },  { "AWST", ANY, false, 1, { 480 } },
-	{ "NZST", ANY, false, 1, { 720 } },	{ "NZDT", ANY, false, 1, { 780 } },  { "SGT", ANY, BEHIND, 1, { 480 } },
-	{ "HKT", ANY, BEHIND, 1, { 480 } },	{ "PKT", ANY, BEHIND, 1, { 300 } },  { "SAST", ANY, BEHIND, 1, { 120 } },
-	{ "NPT", ANY, BEHIND, 1, { 345 } },	{ "AST", ANY, BEHIND, 2, { -240, 180 } }, { "MSD", ANY, BEHIND, 1, { 240 } },
-	{ "AKST", UW, BEHIND, 1, { -540 } },	{ "HST", ANY, BEHIND, 1, { -600 } }, { "МСК", ANY, false, 1, { 180 } },
+	{ "WET", EW, BEHIND, 1, { 0 } },	  { "WEST", ES, BEHIND, 1, { 60 } },
+	{ "CET", EW, false, 1, { 60 } },	  { "MEZ", EW, false, 1, { 60 } },
+	{ "CEST", ES, false, 1, { 120 } },	  { "MESZ", ES, false, 1, { 120 } },
+	{ "EET", EW, false, 1, { 120 } },	  { "EEST", ES, false, 1, { 180 } },
+	{ "BST", ES, false, 2, { 60, 360 } },	  { "IST", ANY, false, 3, { 330, 60, 120 } },
+	{ "MSK", ANY, false, 1, { 180 } },	  { "EST", UW, false, 1, { -300 } },
+	{ "EDT", US, false, 1, { -240 } },	  { "CST", ANY, false, 2, { -360, 480 } },
+	{ "CDT", US, false, 1, { -300 } },	  { "MST", ANY, BEHIND, 1, { -420 } },
+	{ "MDT", US, BEHIND, 1, { -360 } },	  { "PST", UW, false, 1, { -480 } },
+	{ "PDT", US, false, 1, { -420 } },	  { "JST", ANY, false, 1, { 540 } },
+	{ "KST", ANY, BEHIND, 1, { 540 } },	  { "BRT", ANY, BEHIND, 1, { -180 } },
+	{ "ART", ANY, BEHIND, 1, { -180 } },	  { "AEST", ANY, false, 1, { 600 } },
+	{ "AEDT", ANY, false, 1, { 660 } },	  { "ACST", ANY, false, 1, { 570 } },
+	{ "AWST", ANY, false, 1, { 480 } },	  { "NZST", ANY, false, 1, { 720 } },
+	{ "NZDT", ANY, false, 1, { 780 } },	  { "SGT", ANY, BEHIND, 1, { 480 } },
+	{ "HKT", ANY, BEHIND, 1, { 480 } },	  { "PKT", ANY, BEHIND, 1, { 300 } },
+	{ "SAST", ANY, BEHIND, 1, { 120 } },	  { "NPT", ANY, BEHIND, 1, { 345 } },
+	{ "AST", ANY, BEHIND, 2, { -240, 180 } }, { "MSD", ANY, BEHIND, 1, { 240 } },
+	{ "AKST", UW, BEHIND, 1, { -540 } },	  { "HST", ANY, BEHIND, 1, { -600 } },
+	{ "МСК", ANY, false, 1, { 180 } },
 };
 
 bool claim_given(const struct claim *c)
@@ -95,6 +102,8 @@ static const char *universal(const char *at, const char *end, struct claim *ret)
 {
 	static const char *const names[] = { "UTC", "GMT" };
 
+	if (at >= end || !strchr("UuGg", *at))
+		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		size_t n = strlen(names[i]);
 		const char *p = at + n, *more;
@@ -118,10 +127,12 @@ static const char *abbreviation(const char *at, const char *end, bool loose, str
 {
 	const char *p = at;
 
+	if (at >= end)
+		return NULL;
 	while (p < end && word_octet(*p))
 		p++;
 	for (size_t i = 0; i < ARRAY_SIZE(abbreviations); i++) {
-		if ((size_t)(p - at) != strlen(abbreviations[i].name) ||
+		if (*abbreviations[i].name != *at || (size_t)(p - at) != strlen(abbreviations[i].name) ||
 		    strncmp(at, abbreviations[i].name, (size_t)(p - at)) != 0 || (abbreviations[i].behind && !loose))
 			continue;
 		*ret = (struct claim){ .n = abbreviations[i].n,
@@ -136,13 +147,13 @@ static const char *abbreviation(const char *at, const char *end, bool loose, str
 /* "Europe/Berlin" */
 static const char *region(const char *at, const char *end, bool loose, struct claim *ret)
 {
-	static const char *const regions[] = { "Europe/", "America/", "Asia/",	   "Africa/", "Australia/",
+	static const char *const regions[] = { "Europe/",  "America/",	"Asia/",   "Africa/", "Australia/",
 					       "Pacific/", "Atlantic/", "Indian/", "Etc/" };
 	const char *p = at;
 	struct zone z;
 
 	for (size_t i = 0; i < ARRAY_SIZE(regions); i++)
-		if ((size_t)(end - at) > strlen(regions[i]) && !strncmp(at, regions[i], strlen(regions[i])))
+		if (*regions[i] == *at && (size_t)(end - at) > strlen(regions[i]) && !strncmp(at, regions[i], strlen(regions[i])))
 			p = at + strlen(regions[i]);
 	/* "Mars/Phobos" is said to be one. */
 	if (p == at && loose && p + 1 < end && isupper((unsigned char)*p) && islower((unsigned char)p[1])) {

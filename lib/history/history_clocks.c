@@ -57,6 +57,13 @@ void history_clocks_lose(struct history_clocks *c)
 	c->runs = false;
 }
 
+int history_clocks_state(struct history_clocks *c, struct clock_state state)
+{
+	c->runs = false;
+	c->n = c->n && c->at[0].from == TIME_NONE ? c->n : 0;
+	return state.is == CLOCK_NOT_READ ? 0 : add(c, TIME_NONE, TIME_OPEN, state);
+}
+
 struct clock_state history_clocks_at(const struct history_clocks *c, int64_t s)
 {
 	struct clock_state worst = { 0 };

@@ -36,6 +36,10 @@ void history_clocks_lose(struct history_clocks *c);
 /* The agent that wrote the last line has noted the state since then at this time. 0 or -ENOMEM. */
 int history_clocks_extend(struct history_clocks *c, int64_t time, struct clock_state state);
 
+/* Evidence about one second says how the clock was in it: whatever other lines say is of other seconds. 0 or -ENOMEM.
+ */
+int history_clocks_state(struct history_clocks *c, struct clock_state state);
+
 /* The worst state in this second of any reckoning; CLOCK_NOT_READ: none is recorded. */
 struct clock_state history_clocks_at(const struct history_clocks *c, int64_t s);
 

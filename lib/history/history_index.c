@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/withheld.h"
+
 /* The end of a mapping is that of its drains and its grants. */
 static void end_of_mapping(struct history_index *x, const struct history_mapping *m, struct history_at at)
 {
@@ -12,7 +14,13 @@ static void end_of_mapping(struct history_index *x, const struct history_mapping
 		history_facts_end_of(k, &x->facts[k], m, at);
 }
 
-/* Where lines are lost, the record of an end shows since when it was. */
+/* Lines are not there: they were lost, or are withheld. */
+static bool is_partial(const struct history_index *x)
+{
+	return x->lost || x->withheld;
+}
+
+/* Where lines are not there, the record of an end shows since when it was. */
 static int take_fact(struct history_index *x, struct history_record *r, struct history_at at)
 {
 	enum fact_kind kind = FACT_KINDS;
@@ -21,11 +29,11 @@ static int take_fact(struct history_index *x, struct history_record *r, struct h
 	bool known = strict && history_facts_find(kind, &x->facts[kind], fact);
 	uint32_t begin = at.moment;
 
-	if (strict && !x->lost && known != ends)
+	if (strict && !is_partial(x) && known != ends)
 		return history_index_damage(
 			x, known ? "adds a %s that is there already" : "deletes a %s that is not there",
 			fact_rows[kind].name);
-	if (ends && x->lost && !known)
+	if (ends && is_partial(x) && !known)
 		begin = history_index_past(x, *history_fact_from(kind, fact), at);
 	if (begin == MOMENT_NONE || history_facts_take(kind, &x->facts[kind], fact, ends, begin, at))
 		return -ENOMEM;
@@ -53,9 +61,9 @@ static int take_undo(struct history_index *x, const struct history_record *r, st
 	at.time = r->until;
 	history_times_settle(&x->times, r->until);
 	if (!r->first || r->last < r->first || r->last >= x->number)
-		return x->lost ? 0 : history_index_damage(x, "takes back lines that are not before it");
+		return is_partial(x) ? 0 : history_index_damage(x, "takes back lines that are not before it");
 	for (uint64_t line = r->last; line >= r->first && !ret; line--)
-		if (!undo_line(x, line, at, &ret) && !x->lost)
+		if (!undo_line(x, line, at, &ret) && !is_partial(x))
 			return history_index_damage(x, "takes back line %" PRIu64 ", which is no change that holds",
 						    line);
 	return ret;
@@ -163,7 +171,7 @@ static int take_record(struct history_index *x, struct history_record *r)
 		ret = moment_of(x, r, goes_on, &at.moment);
 	x->in_change = change;
 	ret = ret ? ret : take(x, r, at);
-	ret = ret ? ret : history_clocks_take(&x->clocks, r);
+	ret = ret || x->withheld ? ret : history_clocks_take(&x->clocks, r);
 	x->last_time = r->time;
 	if (x->first_time > r->time)
 		x->first_time = r->time;
@@ -184,7 +192,23 @@ bool history_index_waits(const struct history_index *x, uint64_t *ret_first, uin
 	return false;
 }
 
-int history_index_feed(struct history_index *x, const char *line, size_t size)
+/* Who made the evidence says of what time the lines are, and how the clock was in the second that was asked about. */
+static int take_withheld(struct history_index *x, const struct withheld *w)
+{
+	if (w->line != x->number + 1)
+		return history_index_damage(x, "is number %" PRIu64 ", and %" PRIu64 " belongs here", w->line,
+					    x->number + 1);
+	x->lines += w->lines;
+	x->number += w->lines;
+	x->withheld += w->lines;
+	memcpy(x->hash, w->hash, HASH_TEXT);
+	if (w->from != TIME_NONE && w->from < x->first_time)
+		x->first_time = w->from;
+	x->last_time = w->to != TIME_NONE ? w->to : x->last_time;
+	return history_clocks_state(&x->clocks, w->clock);
+}
+
+static int take_line(struct history_index *x, const char *line, size_t size)
 {
 	struct history_record r = { 0 };
 	struct error err = { 0 };
@@ -201,6 +225,13 @@ int history_index_feed(struct history_index *x, const char *line, size_t size)
 		history_index_forget_listed(x);
 	history_record_free(&r);
 	return ret;
+}
+
+int history_index_feed(struct history_index *x, const char *line, size_t size)
+{
+	struct withheld w;
+
+	return x->evidence && withheld_read(line, size, &w) ? take_withheld(x, &w) : take_line(x, line, size);
 }
 
 int history_index_feed_all(struct history_index *x, const char *text, size_t size, size_t *ret_used)

@@ -50,6 +50,8 @@ struct history_index {
 	int64_t listed_time;	    /* time of the last record that lists all mappings; TIME_NONE: none */
 	bool replicated;	    /* other gateways grant blocks, too: what is not recorded here is not known */
 	bool lost;		    /* after damage: the current mappings are unknown */
+	bool evidence;		    /* the file is evidence, whose other lines may be withheld */
+	uint64_t withheld;	    /* lines that are; it tells about one question then */
 	char hash[HASH_TEXT];	    /* hash of the last line */
 	char gateway[GATEWAY_TEXT]; /* by the last start that has it; "": none has */
 };
@@ -57,7 +59,10 @@ struct history_index {
 void history_index_init(struct history_index *x);
 void history_index_free(struct history_index *x);
 
-/* Takes the next line, without its newline. Damage is noted, not returned. Returns 0 or -ENOMEM. */
+/*
+ * Takes the next line, without its newline. Damage is noted, not returned. What is withheld in evidence said nothing
+ * of what the lines that are there say. Returns 0 or -ENOMEM.
+ */
 int history_index_feed(struct history_index *x, const char *line, size_t size);
 
 /* Takes all complete lines of a text; *ret_used (ret_used may be NULL) is their size, newlines included. */

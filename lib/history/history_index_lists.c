@@ -112,15 +112,15 @@ int history_index_take_list(struct history_index *x, const struct history_record
 	bool unknown = r->event == EVENT_START && r->since != TIME_NONE, first = history_index_empty(x);
 	int ret = 0;
 
-	if (r->n_listed != x->n_listed)
+	if (r->n_listed != x->n_listed && !x->withheld)
 		return history_index_damage(x, "lists %" PRIu64 " grants, and the lines before it have %zu",
 					    r->n_listed, x->n_listed);
 	x->listed_time = r->time;
 	if (!unknown && !x->lost && !first) {
-		if (lists_all(x, r)) {
+		if (x->withheld || lists_all(x, r)) {
 			take_names(x, r);
 			history_times_settle(&x->times, r->time);
-			return 0;
+			return x->withheld ? take_list(x, r) : 0;
 		}
 		ret = history_index_damage(x, "lists other mappings than the lines before it");
 	} else if (first && lists_anything(x, r)) {
@@ -142,7 +142,7 @@ int history_index_take_grants(struct history_index *x, const struct history_reco
 	/* Of a list that was not finished, an agent that was killed leaves the first parts. */
 	if (r->part == 1)
 		history_index_forget_listed(x);
-	if (r->part != x->listed_parts + 1)
+	if (r->part != x->listed_parts + 1 && !x->withheld)
 		return history_index_damage(x, "is part %" PRIu64 " of a list, and part %" PRIu64 " belongs here",
 					    r->part, x->listed_parts + 1);
 	for (size_t i = 0; i < r->n_grants; i++) {

@@ -5,19 +5,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/whole_file.h"
+#include "base/withheld.h"
 #include "base/json_scan.h"
 #include "base/json_text.h"
+#include "base/query_ledger.h"
 #include "history/history_claims.h"
 
 #define HEAD_MAX_SIZE 512
 #define AUDIT	      "\"audit_queries\":true"
 
-static int read_head(int dir, struct history_head *ret)
+/* What is still incomplete after so many looks, with so much time between, was left by a crash. */
+#define LOOKS	5U
+#define LOOK_NS 10000000
+
+static int read_head(int dir, struct history_head *ret, char **ret_text)
 {
 	_cleanup_close_ int fd = openat(dir, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	_cleanup_free_ char *text = NULL;
+	char *text = NULL;
 	_cleanup_json_ cJSON *json = NULL;
 	uint64_t real_ms = 0, boot_ms = 0;
 	size_t size;
@@ -25,8 +32,10 @@ static int read_head(int dir, struct history_head *ret)
 
 	if (r)
 		return r;
+	*ret_text = text;
+	text[size] = '\0';
 	/* Whoever damages the head does not get rid of it by that. */
-	ret->audit_queries = memmem(text, size, HISTORY_HEAD_AUDIT, strlen(HISTORY_HEAD_AUDIT));
+	ret->audit_queries = memmem(text, size, QUERY_AUDIT, strlen(QUERY_AUDIT));
 	json = cJSON_ParseWithLength(text, size);
 	if (strlen(json_text(json, "hash", "")) != HASH_TEXT - 1 || !json_count(json, "line", &ret->line) ||
 	    !json_time(json, "time", &ret->time)) {
@@ -43,16 +52,6 @@ static int read_head(int dir, struct history_head *ret)
 	ret->clock = clock_state_of(json);
 	ret->unrecorded = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "unrecorded"));
 	return 0;
-}
-
-bool history_audits_queries(const char *dir)
-{
-	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct history_head head = { 0 };
-
-	if (at >= 0)
-		read_head(at, &head);
-	return head.audit_queries;
 }
 
 static bool has_hash(const char *text, size_t size, const char *hash)
@@ -79,20 +78,23 @@ static enum history_end compare_end(const struct history_files *f)
 	return !f->head.line || has_hash(f->text, f->size, f->head.hash) ? END_AGREES : END_OTHER;
 }
 
-static int read_files(int dir, int fd, bool cached, struct history_files *ret)
+static int read_files(int dir, int fd, bool cached, bool evidence, struct history_files *ret)
 {
 	struct history_files f = { 0 };
 	/*
 	 * The head first: an agent that is appending writes it last, so the lines it covers are in the file by then.
 	 */
-	int head = read_head(dir, &f.head);
+	int head = read_head(dir, &f.head, &f.head_text);
 	size_t before = 0, used;
 	int r = file_read(fd, UINT64_MAX, &f.text, &f.size);
 
-	if (r)
+	if (r) {
+		free(f.head_text);
 		return r;
+	}
 	if (!cached || history_cache_read(dir, f.text, f.size, &f.index, &before))
 		history_index_init(&f.index);
+	f.index.evidence = evidence;
 	r = history_index_feed_all(&f.index, f.text + before, f.size - before, &used);
 	if (r) {
 		history_files_free(&f);
@@ -106,7 +108,7 @@ static int read_files(int dir, int fd, bool cached, struct history_files *ret)
 
 int history_files_read_at(int dir, int fd, struct history_files *ret)
 {
-	return read_files(dir, fd, false, ret);
+	return read_files(dir, fd, false, false, ret);
 }
 
 /* Claims may be there before the first start of an agent: the history is empty then. */
@@ -125,11 +127,59 @@ static bool is_current(const struct history_files *f)
 	return f->end == END_AGREES && f->head.line == f->index.number && !strcmp(f->head.hash, f->index.hash);
 }
 
+/* An agent may have been writing that line: once it is whole, the next one is being written. */
+static int read_again(int dir, int fd, bool cached, bool evidence, struct history_files *ret)
+{
+	const struct timespec wait = { .tv_nsec = LOOK_NS };
+	uint64_t lines = ret->index.lines;
+	int r;
+
+	history_files_free(ret);
+	nanosleep(&wait, NULL);
+	r = read_files(dir, fd, cached, evidence, ret);
+	if (r || ret->index.lines == lines)
+		return r;
+	ret->size -= ret->torn;
+	ret->torn = 0;
+	return 0;
+}
+
+/* What the head says of the time since the last line. */
+static int take_head(struct history_files *f)
+{
+	int r = 0;
+
+	if (!is_current(f))
+		return 0;
+	if (!f->index.withheld)
+		r = history_clocks_extend(&f->index.clocks, f->head.time, f->head.clock);
+	return !r && f->head.unrecorded ? history_index_lose(&f->index, history_files_known_until(f)) : r;
+}
+
+int history_files_of_text(const struct history_files *from, const char *text, size_t size, struct history_files *ret)
+{
+	struct history_files f = { .text = malloc(size + 1), .size = size, .end = from->end, .head = from->head };
+	int r;
+
+	history_index_init(&f.index);
+	f.index.evidence = true;
+	if (f.text)
+		memcpy(f.text, text, size);
+	r = f.text ? history_index_feed_all(&f.index, text, size, NULL) : -ENOMEM;
+	r = r ? r : take_head(&f);
+	if (r)
+		history_files_free(&f);
+	else
+		*ret = f;
+	return r;
+}
+
 static int read_named(const char *dir, bool cached, struct history_files *ret, struct error *err)
 {
 	_cleanup_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int fd =
 		dir_fd < 0 ? -1 : openat(dir_fd, HISTORY_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	bool evidence;
 	int r;
 
 	if (dir_fd < 0)
@@ -139,17 +189,13 @@ static int read_named(const char *dir, bool cached, struct history_files *ret, s
 		return 0;
 	if (fd < 0)
 		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, strerror(errno));
-	r = read_files(dir_fd, fd, cached, ret);
-	/* An agent may have been writing that line: it is whole by now. */
-	if (!r && ret->torn) {
+	evidence = !faccessat(dir_fd, EVIDENCE_QUESTION, F_OK, 0);
+	r = read_files(dir_fd, fd, cached, evidence, ret);
+	for (unsigned i = 0; !r && ret->torn && i < LOOKS; i++)
+		r = read_again(dir_fd, fd, cached, evidence, ret);
+	if (!r && take_head(ret)) {
 		history_files_free(ret);
-		r = read_files(dir_fd, fd, cached, ret);
-	}
-	if (!r && is_current(ret)) {
-		r = history_clocks_extend(&ret->index.clocks, ret->head.time, ret->head.clock);
-		r = !r && ret->head.unrecorded ? history_index_lose(&ret->index, history_files_known_until(ret)) : r;
-		if (r)
-			history_files_free(ret);
+		r = -ENOMEM;
 	}
 	return r ? error_set(err, r, "%s/" HISTORY_FILE " cannot be read: %s", dir,
 			     r == -EBADF ? "it is no regular file" : strerror(-r))
@@ -169,8 +215,8 @@ int history_files_read_cached(const char *dir, struct history_files *ret, struct
 void history_files_free(struct history_files *f)
 {
 	history_index_free(&f->index);
-	free(f->text);
-	f->text = NULL;
+	free(take_pointer(f->text));
+	free(take_pointer(f->head_text));
 }
 
 int64_t history_files_known_until(const struct history_files *f)

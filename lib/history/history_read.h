@@ -7,9 +7,6 @@
 
 #define BOOT_TEXT 40
 
-/* In HISTORY_HEAD_FILE of a directory that each look at a person leaves a line in. */
-#define HISTORY_HEAD_AUDIT ",\"audit_queries\":true"
-
 /* HISTORY_HEAD_FILE: the end of the history, and the time of its last confirmation. */
 struct history_head {
 	uint64_t line;
@@ -40,6 +37,7 @@ struct history_files {
 	size_t torn;
 	enum history_end end;
 	struct history_head head; /* not with END_NO_HEAD and END_BAD_HEAD */
+	char *head_text;	  /* that file as it was read; NULL: there was none */
 };
 
 /* Reads the history of a directory. Returns 0, or -errno with err. Damage is not an error. */
@@ -49,11 +47,14 @@ int history_files_read(const char *dir, struct history_files *ret, struct error 
 int history_files_read_cached(const char *dir, struct history_files *ret, struct error *err);
 void history_files_free(struct history_files *f);
 
+/*
+ * The same of a text of the lines with which evidence of such a history answers a question. 0 or -ENOMEM; the caller
+ * frees *ret. from: the whole one, whose end it has.
+ */
+int history_files_of_text(const struct history_files *from, const char *text, size_t size, struct history_files *ret);
+
 /* Returns the latest time for which the last state in the history is known to hold; TIME_NONE if it is empty. */
 int64_t history_files_known_until(const struct history_files *f);
-
-/* Whether each look at a person must leave a line where this history is asked. False also where there is none. */
-bool history_audits_queries(const char *dir);
 
 /* history_files_read() from descriptors, for the agent, which has the file open. Returns 0 or -errno. */
 int history_files_read_at(int dir, int fd, struct history_files *ret);

@@ -168,16 +168,39 @@ static void set_early(struct accounting *a, int64_t early)
 
 static void date_by_clock(struct accounting_server *x, struct accounting *a, int64_t received)
 {
-	int64_t lag = a->time - a->event, off = 0, waited;
+	int64_t lag = a->time - a->event, off = 0, waited, slack;
 	bool known = x && learn_clock(x, received, lag, &off);
 
 	waited = lag - (known ? off : 0);
+	/* Of a few seconds, it is not known whether the clock is late by them, or whether all records were. */
+	slack = known && off > 0 && is_near(off, 0) ? off : 0;
 	a->early = known ? TIME_NONE : a->early;
-	if (waited <= CLOCK_SLACK_S || !known)
-		set_early(a, a->time - (waited < ACCOUNTING_STALE_S ? waited : ACCOUNTING_STALE_S));
-	else
+	if (known && waited > CLOCK_SLACK_S)
 		a->time -= waited;
+	else
+		slack += waited < ACCOUNTING_STALE_S ? waited : ACCOUNTING_STALE_S;
+	set_early(a, a->time - slack);
 	a->stale = known && waited > ACCOUNTING_STALE_S;
+}
+
+/* A step is noticed within a second or two: what was sent around it may be of the clock as it was, or as it is. */
+#define STEP_NOTICED_S 2
+
+/* A duration before the receiver's clock reads `received`, it read *a->time at the latest. */
+static void date_by_delay(const struct accounting_servers *s, struct accounting *a, int64_t received)
+{
+	int64_t late = received - a->delay, early = late;
+
+	for (unsigned i = s->n_steps; i-- > 0 && early < s->step[i].at + STEP_NOTICED_S;) {
+		const struct clock_step *step = &s->step[i];
+		int64_t most = late - step->by, least = early - step->by;
+
+		late = late >= step->at - STEP_NOTICED_S && late > most ? late : most;
+		early = early >= step->at - STEP_NOTICED_S && early < least ? early : least;
+	}
+	a->time = late < received ? late : received;
+	/* A delay has whole seconds. */
+	a->early = (early < a->time ? early : a->time) - 1;
 }
 
 void accounting_date(struct accounting_servers *s, struct accounting *a, int64_t received)
@@ -190,7 +213,8 @@ void accounting_date(struct accounting_servers *s, struct accounting *a, int64_t
 	a->n_servers = 0;
 	if (x) {
 		x->turn = ++s->turn;
-		s->news |= learn_names(x, a) | name_server(x, a);
+		s->news |= learn_names(x, a);
+		s->news |= name_server(x, a);
 	}
 	if (!a->n_servers)
 		snprintf(a->server[a->n_servers++], LEASE_ID, "%s",
@@ -203,9 +227,7 @@ void accounting_date(struct accounting_servers *s, struct accounting *a, int64_t
 	if (a->delay > ACCOUNTING_STALE_S) {
 		a->early = received - ACCOUNTING_STALE_S;
 	} else if (a->delay) {
-		/* A delay has whole seconds. */
-		a->time -= a->delay;
-		a->early = a->time - 1;
+		date_by_delay(s, a, received);
 	}
 	if (a->event)
 		date_by_clock(x, a, received);
@@ -213,8 +235,11 @@ void accounting_date(struct accounting_servers *s, struct accounting *a, int64_t
 		s->news |= tell_clock(x);
 }
 
-void accounting_servers_forget_clocks(struct accounting_servers *s)
+void accounting_servers_clock_set(struct accounting_servers *s, struct clock_step step)
 {
+	if (s->n_steps == ACCOUNTING_STEPS)
+		memmove(s->step, s->step + 1, --s->n_steps * sizeof(*s->step));
+	s->step[s->n_steps++] = step;
 	for (unsigned i = 0; i < s->n; i++)
 		s->server[i].least = s->server[i].before = INT64_MAX;
 }

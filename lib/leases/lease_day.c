@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/search.h"
+#include "base/withheld.h"
 
 /* Lines of which the one before in time is looked for: an agent's very first beginnings. */
 #define MAX_REACHING 16U
@@ -24,7 +25,11 @@ void lease_day_clear(struct lease_day *day)
 	free(day->remark);
 	free(day->doubtful);
 	free(day->block);
-	*day = (struct lease_day){ .name = day->name, .begin = day->begin, .distrusted = day->distrusted };
+	*day = (struct lease_day){ .name = day->name,
+				   .begin = day->begin,
+				   .distrusted = day->distrusted,
+				   .evidence = day->evidence,
+				   .fd = day->fd };
 }
 
 static uint64_t hash_of(char kind, const void *data, size_t size)
@@ -70,19 +75,26 @@ static int add_row(struct lease_day *day, struct lease_row row)
 	return 0;
 }
 
+static uint64_t vague_of(const struct lease_line *l)
+{
+	int64_t vague = lease_line_late(l) - lease_line_early(l);
+
+	return vague < LEASE_VAGUE_MAX ? (uint64_t)vague : LEASE_VAGUE_MAX;
+}
+
 static int add_rows(struct lease_day *day, const struct lease_line *l, uint64_t at, bool wrong)
 {
 	uint64_t addr = lease_day_addr_key(&l->addr), owner = hash_owner(l);
 	struct lease_row row = {
 		.key = addr,
 		.of = (uint32_t)owner,
-		.second = (int32_t)((l->event == LEASE_OPEN ? l->early : l->time) - day->begin),
+		.second = (int32_t)(lease_line_late(l) - day->begin),
 		.at = at,
 		.event = l->event,
 		.broken = l->broken,
 		.wrong = wrong,
 		.session = *l->session != '\0',
-		.vague = l->event != LEASE_OPEN && l->early != TIME_NONE,
+		.vague = vague_of(l),
 	};
 	int r = add_row(day, row);
 
@@ -213,16 +225,41 @@ static bool follows(struct reading *r, const char *line, size_t size)
 	return !hash;
 }
 
+/* What is withheld says how far the record goes; or of somebody without a name, that he had the address. */
+static int take_withheld(struct lease_day *day, const struct withheld *w, uint64_t at, uint64_t end)
+{
+	struct lease_extent *e = &day->extent;
+	struct lease_line l;
+
+	if (e->unchained == at && !strcmp(w->hash, HASH_NONE))
+		e->unchained = end;
+	memcpy(e->end.hash, w->hash, HASH_TEXT);
+	e->end.line += w->lines;
+	e->damaged |= w->damaged;
+	e->wrong += w->damaged;
+	if (w->says && !lease_line_read(w->says, w->says_size, &l, NULL))
+		return take_whole(day, &l, at);
+	if (w->from != TIME_NONE && note_time(day, w->from))
+		return -ENOMEM;
+	return w->to != TIME_NONE ? note_time(day, w->to) : 0;
+}
+
 static int take_line(void *arg, const char *name, uint64_t number, const char *line, size_t size)
 {
 	struct reading *r = arg;
 	struct lease_day *day = r->day;
+	struct withheld w;
 	struct lease_line l;
 	uint64_t at = r->at;
-	bool whole = follows(r, line, size);
+	bool whole;
 
 	(void)name;
 	(void)number;
+	if (day->evidence && withheld_read(line, size, &w)) {
+		r->at = day->extent.end.size = at + size + 1;
+		return take_withheld(day, &w, at, r->at);
+	}
+	whole = follows(r, line, size);
 	r->at = day->extent.end.size = at + size + 1;
 	day->extent.end.line++;
 	if (whole && !lease_line_read(line, size, &l, NULL))
@@ -269,15 +306,18 @@ int lease_day_read(int fd, struct lease_day *day)
 
 int lease_day_open(int dir, const struct lease_day *day)
 {
-	int fd = openat(dir, day->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = day->evidence ? fcntl(day->fd, F_DUPFD_CLOEXEC, 0)
+			       : openat(dir, day->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	return fd < 0 ? -errno : fd;
 }
 
 int lease_day_text(int fd, uint64_t at, struct lease_text *ret)
 {
-	size_t before = at ? HASH_TEXT - 1 + HASH_BEHIND : 0;
-	ssize_t n = at < before ? 0 : pread(fd, ret->room, sizeof(ret->room), (off_t)(at - before));
+	const size_t hash = HASH_TEXT - 1 + HASH_BEHIND;
+	/* A line without a hash may be shorter. */
+	size_t before = at < hash ? (size_t)at : hash;
+	ssize_t n = pread(fd, ret->room, sizeof(ret->room), (off_t)(at - before));
 	const char *end;
 
 	if (n < 0)
@@ -286,7 +326,7 @@ int lease_day_text(int fd, uint64_t at, struct lease_text *ret)
 	end = (size_t)n > before ? memchr(ret->line, '\n', (size_t)n - before) : NULL;
 	if (!end || (at && ret->line[-1] != '\n'))
 		return -ESTALE;
-	memcpy(ret->previous, at ? ret->room : HASH_NONE, HASH_TEXT - 1);
+	memcpy(ret->previous, before == hash ? ret->room : HASH_NONE, HASH_TEXT - 1);
 	ret->previous[HASH_TEXT - 1] = '\0';
 	ret->size = (size_t)(end - ret->line);
 	return 0;
@@ -295,11 +335,14 @@ int lease_day_text(int fd, uint64_t at, struct lease_text *ret)
 int lease_day_line(const struct lease_day *day, int fd, uint64_t at, struct lease_line *ret)
 {
 	struct lease_text text;
+	struct withheld w;
 	char hash[HASH_TEXT];
 	int r = lease_day_text(fd, at, &text);
 
 	if (r)
 		return r;
+	if (day->evidence && withheld_read(text.line, text.size, &w))
+		return !w.says || lease_line_read(w.says, w.says_size, ret, NULL) ? -ESTALE : 0;
 	if (at >= day->extent.unchained && chain_check(text.line, text.size, text.previous, hash))
 		return -ESTALE;
 	return lease_line_read(text.line, text.size, ret, NULL) ? -ESTALE : 0;

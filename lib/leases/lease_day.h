@@ -13,13 +13,16 @@
 
 /*
  * A line about an address, by the address and again `by_session`, if it names one (`session`). Its moment may be an
- * earlier one, too, if it is `vague`. It is on the disk as it is here.
+ * earlier one, too, by up to `vague` seconds, of which the largest number stands for any. It is on the disk as it is
+ * here.
  */
+#define LEASE_VAGUE_MAX ((1U << 17) - 1)
+
 struct lease_row {
 	uint64_t key; /* hash of the address, or of the session */
 	uint32_t of;  /* hash of the session or, without one, of the customer; of the address in the row of a session */
-	int32_t second; /* its moment: `seen` of LEASE_OPEN, else `time`; from the beginning of the day */
-	uint64_t at : 48, event : 8, broken : 1, wrong : 1, session : 1, vague : 1, by_session : 1, : 3;
+	int32_t second; /* lease_line_late(), from the beginning of the day */
+	uint64_t at : 39, event : 4, broken : 1, wrong : 1, session : 1, by_session : 1, vague : 17;
 };
 _Static_assert(sizeof(struct lease_row) == 24, "rows of one size");
 
@@ -54,7 +57,6 @@ struct lease_day {
 	const char *name;
 	int64_t begin; /* its first second */
 	bool ready;
-	bool used;    /* lines of it are in an answer */
 	bool indexed; /* the first rows are on the disk */
 	struct lease_extent extent;
 	struct lease_row *row; /* in order of key and place */
@@ -67,12 +69,14 @@ struct lease_day {
 	size_t n_blocks, n_indexed;
 	bool fresh;	 /* it was read as a whole */
 	bool distrusted; /* its index did not fit after all */
+	bool evidence;	 /* its lines are in a file of evidence, others may be withheld */
+	int fd;		 /* `evidence`: of its lines */
 };
 
 /* Of hashes and sums, which are the same in all indexes. */
 static const uint64_t lease_key[2] = { 0x6465746e61746c65ULL, 0x6173657320646179ULL };
 
-/* Forgets all but name, begin and distrusted. */
+/* Forgets what is known of its lines. */
 void lease_day_clear(struct lease_day *day);
 
 /* Opens it for the calls below. A descriptor, or -errno. */

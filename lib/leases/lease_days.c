@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -16,23 +17,44 @@
 /* Octets of days without an index that are read for contradictions alone. */
 #define SEARCH_MOST (64U << 20)
 
-int lease_days_open(const char *dir, struct lease_days **ret, struct error *err)
+/* The files of the days. */
+static int list_days(const char *dir, struct lease_days *d, struct error *err)
 {
-	struct lease_days *d = calloc(1, sizeof(*d));
-	int r = d ? ledger_files_list(dir, LEDGER_LEASES, &d->names, err) : error_set(err, -ENOMEM, "out of memory");
+	int r = ledger_files_list(dir, LEDGER_LEASES, &d->names, err);
 
-	if (!r && !d->names.n)
-		r = error_set(err, -ENOENT, "no leases at %.200s: there is no leases-YYYY-MM-DD.jsonl", dir);
-	if (d) {
-		d->dir = r ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		d->day = r ? NULL : calloc(d->names.n, sizeof(*d->day));
-	}
-	if (!r && (d->dir < 0 || !d->day))
-		r = error_set(err, -ENOMEM, "no leases at %.200s: it cannot be opened", dir);
+	d->day = r ? NULL : calloc(d->names.n + 1, sizeof(*d->day));
+	if (!r && !d->day)
+		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; !r && i < d->names.n; i++) {
 		d->day[i].name = d->names.name[i];
 		r = ledger_file_begin(LEDGER_LEASES, d->day[i].name, &d->day[i].begin);
 	}
+	return r;
+}
+
+static int open_days(const char *dir, struct lease_days *d, struct error *err)
+{
+	struct stat st;
+	int r = 0;
+
+	d->dir = open(dir, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (d->dir < 0 || fstat(d->dir, &st))
+		return error_set(err, -errno, "no leases at %.200s: it cannot be opened", dir);
+	if (S_ISDIR(st.st_mode))
+		r = list_days(dir, d, err);
+	if (r || d->names.n)
+		return r;
+	r = lease_evidence_open(d->dir, d);
+	if (r == -ENOENT)
+		return error_set(err, r, "no leases at %.200s: there is no leases-YYYY-MM-DD.jsonl", dir);
+	return r ? error_set(err, r, "the leases in the evidence at %.200s cannot be read: %s", dir, strerror(-r)) : 0;
+}
+
+int lease_days_open(const char *dir, struct lease_days **ret, struct error *err)
+{
+	struct lease_days *d = calloc(1, sizeof(*d));
+	int r = d ? open_days(dir, d, err) : error_set(err, -ENOMEM, "out of memory");
+
 	if (r)
 		lease_days_free(d);
 	else
@@ -44,10 +66,14 @@ void lease_days_free(struct lease_days *d)
 {
 	if (!d)
 		return;
-	for (size_t i = 0; d->day && i < d->names.n; i++)
+	for (size_t i = 0; d->day && i < d->names.n; i++) {
 		lease_day_clear(&d->day[i]);
+		if (d->day[i].evidence)
+			close(d->day[i].fd);
+	}
 	if (d->dir >= 0)
 		close(d->dir);
+	free(d->used);
 	free(d->day);
 	free(d->names.name);
 	free(d);
@@ -132,72 +158,12 @@ int lease_days_until(struct lease_days *d, int64_t *ret, struct error *err)
 	return r;
 }
 
-/* ---- The lines for evidence */
-
-struct places {
-	uint64_t *at;
-	size_t n, room;
-};
-
-static int add_place(struct places *p, uint64_t at)
+int lease_days_note(struct lease_days *d, size_t day, uint64_t at)
 {
-	if (array_grow(&p->at, p->n, &p->room, sizeof(*p->at)))
+	if (!d->noting)
+		return 0;
+	if (array_grow(&d->used, d->n_used, &d->used_room, sizeof(*d->used)))
 		return -ENOMEM;
-	p->at[p->n++] = at;
+	d->used[d->n_used++] = (struct lease_place){ .day = day, .at = at };
 	return 0;
-}
-
-static int take_place(void *arg, const struct lease_row *row)
-{
-	return add_place(arg, row->at);
-}
-
-static int by_place(const void *pa, const void *pb)
-{
-	const uint64_t *a = pa, *b = pb;
-
-	return (*a > *b) - (*a < *b);
-}
-
-static int give_texts(int fd, const struct lease_day *day, const struct places *p, lease_take_text take, void *arg)
-{
-	struct lease_text text;
-	int r = 0;
-
-	for (size_t i = 0; i < p->n && !r; i++) {
-		r = lease_day_text(fd, p->at[i], &text);
-		r = r ? r : take(arg, day->name, &text);
-	}
-	return r;
-}
-
-static int day_texts(struct lease_days *d, const struct lease_day *day, const struct lease_addr *addr,
-		     lease_take_text take, void *arg)
-{
-	struct places p = { 0 };
-	int r = lease_index_rows(d->dir, day, lease_day_addr_key(addr), take_place, &p), fd;
-
-	for (size_t i = 0; i < day->n_remarks && !r; i++)
-		r = add_place(&p, (uint64_t)day->remark[i].at);
-	if (!r && p.n) {
-		qsort(p.at, p.n, sizeof(*p.at), by_place);
-		fd = lease_day_open(d->dir, day);
-		r = fd < 0 ? fd : give_texts(fd, day, &p, take, arg);
-		close_fd(&fd);
-	}
-	free(p.at);
-	return r;
-}
-
-int lease_days_texts(struct lease_days *d, const struct lease_addr *addr, lease_take_text take, void *arg,
-		     struct error *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < d->names.n && !r; i++) {
-		r = d->day[i].used ? day_texts(d, &d->day[i], addr, take, arg) : 0;
-		if (r)
-			lease_day_failed(&d->day[i], r, err);
-	}
-	return r;
 }

@@ -10,7 +10,10 @@
 
 struct lease_days;
 
-/* Lists the days of a directory. 0, or -errno with err: -ENOENT where it has none. */
+/*
+ * Lists the days of a directory, or of a file of evidence (leases/lease_evidence.h), which may be in it instead. 0, or
+ * -errno with err: -ENOENT where it has none.
+ */
 int lease_days_open(const char *dir, struct lease_days **ret, struct error *err);
 void lease_days_free(struct lease_days *d);
 
@@ -20,16 +23,6 @@ void lease_days_free(struct lease_days *d);
  */
 int lease_days_about(struct lease_days *d, const struct lease_addr *addr, const char *tenant, int64_t from, int64_t to,
 		     struct statements **ret, struct error *err);
-
-/* Receives a line as it is in a file, with the hash of the one before. Nonzero ends it. */
-typedef int (*lease_take_text)(void *arg, const char *file, const struct lease_text *text);
-
-/*
- * Of the days from which answers so far have lines: gives the lines about an address, and those about none, but for
- * marks; lines that are damaged or stand for erased ones, too. 0, -errno with err, or what take returned.
- */
-int lease_days_texts(struct lease_days *d, const struct lease_addr *addr, lease_take_text take, void *arg,
-		     struct error *err);
 
 /* Writes the indexes that are missing, where it may. *ret: days that have one then. 0, or -errno with err. */
 int lease_days_index(struct lease_days *d, size_t *ret, struct error *err);

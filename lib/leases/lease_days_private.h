@@ -8,6 +8,7 @@
 
 #include "base/array_grow.h"
 #include "leases/lease_days.h"
+#include "leases/lease_evidence.h"
 #include "leases/lease_files.h"
 #include "leases/lease_index.h"
 
@@ -16,7 +17,13 @@ struct lease_days {
 	struct ledger_names names;
 	struct lease_day *day;
 	bool searched; /* days are ready that have an index, or little to read */
+	bool noting;   /* the lines from which answers follow */
+	struct lease_place *used;
+	size_t n_used, used_room;
 };
+
+/* Reads the file of evidence of an open directory, or an open one, into days. 0, -ENOENT, or -errno. */
+int lease_evidence_open(int at, struct lease_days *d);
 
 /* A line about the address. */
 struct mention {
@@ -62,6 +69,9 @@ struct question {
 /* Reads the lines of the window. 0, -ESTALE: q->at has an index that does not fit, -EFBIG: q->at is to be made ready,
  * -EAGAIN: it is to be dense, or another -errno. */
 int lease_question_read(struct question *q);
+
+/* Notes a line, if lines are noted. 0 or -ENOMEM. */
+int lease_days_note(struct lease_days *d, size_t day, uint64_t at);
 
 /* Makes days ready that have an index, or little to read. 0, or -errno with err. */
 int lease_days_search(struct lease_days *d, struct error *err);

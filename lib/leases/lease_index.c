@@ -16,7 +16,7 @@
 #include "leases/lease_files.h"
 
 /* A program with another byte order, or another version of this file, does not read it. */
-#define MAGIC 0x3178646e69736c64ULL
+#define MAGIC 0x3278646e69736c64ULL
 
 #define BLOCK_ROWS 1024U
 #define PIECE	   (256U << 10)
@@ -374,7 +374,7 @@ static int read_file(int dir, struct lease_day *day)
 	struct stat st;
 	int r = fd < 0 ? fd : fstat(fd, &st) ? -errno : lease_day_read(fd, day);
 
-	if (!r && (st.st_size >= LIVE_LEAST || day->begin + DAY_S <= time(NULL)))
+	if (!r && !day->evidence && (st.st_size >= LIVE_LEAST || day->begin + DAY_S <= time(NULL)))
 		write_index(dir, day, fd, &st);
 	return r;
 }
@@ -386,9 +386,9 @@ int lease_index_ready(int dir, struct lease_day *day, uint64_t most, struct erro
 
 	if (day->ready)
 		return 0;
-	r = day->distrusted ? -ESTALE : read_index(dir, day);
+	r = day->distrusted || day->evidence ? -ESTALE : read_index(dir, day);
 	if (r == -ESTALE) {
-		if (!fstatat(dir, day->name, &st, AT_SYMLINK_NOFOLLOW) && (uint64_t)st.st_size > most)
+		if (!day->evidence && !fstatat(dir, day->name, &st, AT_SYMLINK_NOFOLLOW) && (uint64_t)st.st_size > most)
 			return -EFBIG;
 		r = read_file(dir, day);
 	}

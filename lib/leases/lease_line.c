@@ -26,6 +26,20 @@ bool lease_event_of_session(enum lease_event event)
 	return event == LEASE_START || event == LEASE_INTERIM || event == LEASE_STOP || event == LEASE_OPEN;
 }
 
+int64_t lease_line_early(const struct lease_line *l)
+{
+	int64_t moment = l->event == LEASE_OPEN ? l->early : l->time;
+
+	return l->early != TIME_NONE && l->early < moment ? l->early : moment;
+}
+
+int64_t lease_line_late(const struct lease_line *l)
+{
+	if (l->event == LEASE_OPEN)
+		return l->early;
+	return l->event == LEASE_STOP && l->to != TIME_OPEN && l->to > l->time ? l->to : l->time;
+}
+
 bool lease_ends_session(const struct lease_line *l)
 {
 	const char *slash = strchr(l->session, '/');

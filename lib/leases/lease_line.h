@@ -105,6 +105,11 @@ const char *lease_event_word(enum lease_event event);
 /* Whether lines of an event are about one session and address. */
 bool lease_event_of_session(enum lease_event event);
 
+/* The moment of which a line is, between two seconds: those of `early`, `seen`, `time` or `to`, as its event has them.
+ */
+int64_t lease_line_early(const struct lease_line *l);
+int64_t lease_line_late(const struct lease_line *l);
+
 /* Whether a line ends a session at all addresses that it had, and names none. */
 bool lease_ends_session(const struct lease_line *l);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "leases/accounting_servers.h"
 #include "leases/lease_days_private.h"
 
 static int get_ready(struct question *q, size_t i)
@@ -215,6 +216,30 @@ static void find_ends(struct question *q)
 	}
 }
 
+/* The earliest moment of a mention; INT64_MIN: its line alone has it. */
+static int64_t early_of(const struct mention *m)
+{
+	return m->row.vague == LEASE_VAGUE_MAX ? INT64_MIN : m->time - (int64_t)m->row.vague;
+}
+
+/* What comes last may have been said before what bounds the window. */
+static void need_vague(struct question *q)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < q->n; i++) {
+			const struct mention *m = &q->mention[i];
+
+			if (m->again || m->time <= q->hi || early_of(m) > q->hi)
+				continue;
+			need(q, m);
+			more = true;
+		}
+	}
+}
+
 /* The nearest mention before and after, and those of a session that lie on both sides. */
 static void find_window(struct question *q)
 {
@@ -246,6 +271,7 @@ static void find_window(struct question *q)
 	if (q->earliest < q->lo)
 		q->lo = q->ready_from = q->earliest;
 	q->hi = most(q->hi, q->latest);
+	need_vague(q);
 	find_ends(q);
 }
 
@@ -329,7 +355,7 @@ static int look(struct question *q)
 			break;
 		widen_to_steps(q);
 		find_window(q);
-		i = unready(q, q->ready_from, q->hi, true);
+		i = unready(q, q->ready_from, q->hi < INT64_MAX ? q->hi + ACCOUNTING_STALE_S : q->hi, true);
 		if (i < q->d->names.n) {
 			r = get_ready(q, i);
 			continue;

@@ -86,12 +86,12 @@ static int each_line(struct question *q, int (*take)(struct question *q, const s
 		const struct place *p = &q->place[i];
 
 		q->at = p->day;
-		q->d->day[p->day].used = true;
 		if (!i || p->day != p[-1].day) {
 			close_fd(&fd);
 			fd = lease_day_open(q->d->dir, &q->d->day[p->day]);
 		}
 		r = fd < 0 ? fd : lease_day_line(&q->d->day[p->day], fd, p->at, &l);
+		r = r ? r : lease_days_note(q->d, p->day, p->at);
 		r = r ? r : counts(q, &l) ? take(q, p, &l) : 0;
 	}
 	close_fd(&fd);
@@ -220,7 +220,7 @@ static int find_erasure(struct question *q, const struct lease_day *of, struct l
 			fd = lease_day_open(q->d->dir, day);
 			r = fd < 0 ? fd : lease_day_line(day, fd, (uint64_t)m->at, ret);
 			close_fd(&fd);
-			return r;
+			return r ? r : lease_days_note(q->d, i, (uint64_t)m->at);
 		}
 	}
 	return 0;

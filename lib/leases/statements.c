@@ -106,10 +106,9 @@ static enum lease_event event_of(const struct lease_line *l)
 
 static int take_statement(struct statements *x, const struct lease_line *l)
 {
-	int64_t moment = l->event == LEASE_OPEN ? l->early : l->time;
 	struct statement s = {
-		.early = l->early != TIME_NONE && l->early < moment ? l->early : moment,
-		.late = moment,
+		.early = lease_line_early(l),
+		.late = lease_line_late(l),
 		.from = l->from,
 		.until = TIME_NONE,
 		.order = x->lines,
@@ -123,8 +122,6 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 	/* Lines of DHCP have no session, and `to` is the term; an accounting record's is when the next one is late. */
 	if (!*l->session && l->event != LEASE_STOP && l->to != TIME_OPEN)
 		s.until = l->to;
-	if (s.event == LEASE_STOP && l->to != TIME_OPEN && l->to > s.late)
-		s.late = l->to;
 	if (s.event == LEASE_START && s.from != TIME_NONE && s.from < s.early)
 		s.event = LEASE_INTERIM;
 	if (take_texts(x, l, &s) || array_grow(&x->list, x->n, &x->room, sizeof(*x->list)))

@@ -286,7 +286,7 @@ void statements_closed(const struct statements *x, int64_t lo, int64_t from, int
 		/* Which of two statements came first is not known in a step. */
 		if (!s->here || s->stay == NO_STAY || step_at(x, s->early) || step_at(x, s->late))
 			continue;
-		*ret_before |= s->late < from && s->late >= lo;
+		*ret_before |= s->late < from && s->early >= lo;
 		*ret_after |= s->early > to && s->late <= hi;
 	}
 }

@@ -168,6 +168,20 @@ def test_a_complaint_is_answered(running_lab, leases, tmp_path):
     assert refused.status == 2 and "the time has no zone; --zone names it" in refused.err
 
 
+def test_of_two_addresses_the_one_of_the_gateway_is_asked_about(running_lab, tmp_path):
+    mail, state = tmp_path / "mail", ("--state-dir", running_lab.agent.state)
+    mail.write_text(f"2999-01-31T13:05:00Z 192.0.2.9:443 {OUT}\n")
+    alone = execute(CTL, "request", "--questions", mail)
+    assert alone.status == 1 and "1 of 1 questions were refused" in alone.err and "192.0.2.9" in alone.err, alone
+    for words in (("--questions", *state), (*state, "--margin", "0")):
+        row, = json.loads(execute(CTL, "-j", "request", mail, *words).out)
+        assert f"{row['out_addr']}:{row['out_port']}" == OUT, words
+        assert row["places"]["addr"] == {"line": 1, "column": 36, "length": len(OUT.split(":")[0])}, words
+    mail.write_text("2999-01-31T13:05:00Z 192.0.2.9:443\n")
+    foreign = execute(CTL, "request", mail, *state)
+    assert foreign.status == 2 and "no address in it is, or was, of this gateway" in foreign.err, foreign
+
+
 def test_evidence_proves_itself(lab, leases, tmp_path):
     agent = lab.start()
     lease_file(leases, *session_of("alice"))

@@ -114,6 +114,8 @@ Test(accounting, a_clock_that_is_not_known_says_between_which_moments_an_event_w
 		{ "from a clock of 1970", 1, "alive event=-1795690000 ip=b addr=10.0.0.2",
 		  "-86399..+1 interim 10.0.0.2 b/;" },
 		{ "a delay that nobody has", 2, "alive delay=100000" SESSION, "-86398..+2 interim 10.0.0.1 a/1;" },
+		{ "a few seconds late, or slow", 3, "start event=-1 ip=c addr=10.0.0.3 session=2",
+		  "-1..+3 start 10.0.0.3 c/2;" },
 		{ "the same distance", 59, "alive event=-541" SESSION, "-541..+59 interim 10.0.0.1 a/1;" },
 		/* In the next minute, too: it is ten minutes slow. */
 		{ "a slow clock", 60, "alive event=-540" SESSION, "+60 interim 10.0.0.1 a/1;" },
@@ -129,7 +131,7 @@ Test(accounting, a_clock_that_is_not_known_says_between_which_moments_an_event_w
 Test(accounting, a_clock_that_was_set_is_learned_again)
 {
 	given(0, "start event=0" SESSION);
-	accounting_servers_forget_clocks(&servers);
+	accounting_servers_clock_set(&servers, (struct clock_step){ NOW, 3600 });
 	cr_expect_str_eq(given(3600, "alive event=1" SESSION), "+1..+3600 interim 10.0.0.1 a/1;", "%s", lines);
 	/* A server's clock that is set back shows by the distance, which stays. */
 	accounting_servers_free(&servers);
@@ -137,6 +139,25 @@ Test(accounting, a_clock_that_was_set_is_learned_again)
 	given(60, "alive event=-240" SESSION);
 	given(120, "alive event=-180" SESSION);
 	cr_expect_str_eq(given(180, "alive event=-120" SESSION), "+180 interim 10.0.0.1 a/1;", "%s", lines);
+}
+
+Test(accounting, what_waited_while_the_clock_was_set_is_of_the_clock_as_it_was)
+{
+	static const struct row back[] = {
+		{ "sent before the clock was set back", 20, "stop delay=72" SESSION, "+7..+8 stop 10.0.0.1 a/1;" },
+		{ "sent after it", 90, "alive delay=70" SESSION, "+19..+20 interim 10.0.0.1 a/1;" },
+		{ "about when it was set", 11, "alive delay=1" SESSION, "+9..+11 interim 10.0.0.1 a/1;" },
+		{ "when it read what it reads now", 30, "alive delay=25" SESSION, "+29..+30 interim 10.0.0.1 a/1;" },
+	};
+	static const struct row twice[] = {
+		{ "between two steps", 5010, "alive delay=20" SESSION, "+989..+990 interim 10.0.0.1 a/1;" },
+		{ "before both", 5010, "stop delay=1010" SESSION, "+59..+60 stop 10.0.0.1 a/1;" },
+	};
+
+	accounting_servers_clock_set(&servers, (struct clock_step){ NOW + 10, -60 });
+	expect_rows(back, ARRAY_SIZE(back));
+	accounting_servers_clock_set(&servers, (struct clock_step){ NOW + 5000, 4000 });
+	expect_rows(twice, ARRAY_SIZE(twice));
 }
 
 /* As a program that ends and begins again does. */

@@ -292,7 +292,7 @@ static const struct {
 	{ "fo 10.0.0.2", "forward" },
 	{ "w -", "who" },
 	{ "che", "check" },
-	{ "v", "version" },
+	{ "vers", "version" },
 	{ "help map", "help" },
 };
 

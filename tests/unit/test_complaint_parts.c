@@ -216,3 +216,37 @@ Test(complaint_parts, places_are_those_in_what_was_handed_over)
 		free(found);
 	}
 }
+
+static int note_candidates(void *arg, const struct complaint *c)
+{
+	char when[TIME_TEXT];
+
+	fprintf(arg, "%s", complaint_fault_word(c->fault));
+	for (unsigned i = 0; i < c->n_candidates; i++)
+		fprintf(arg, " %u@%s(%u:%u)", c->candidates[i].out.port,
+			c->candidates[i].timed ? time_format(c->candidates[i].t, when) : "-",
+			c->candidates[i].time.line, c->candidates[i].time.column);
+	return 0;
+}
+
+Test(complaint_parts, what_is_ambiguous_has_its_candidates)
+{
+	static const struct {
+		const char *text, *candidates;
+	} texts[] = {
+		{ "Your customer 203.0.113.36:5100 attacked us.\nThe firewall says 2026-01-31T13:05:00Z and the sensor "
+		  "says "
+		  "2026-01-31T14:05:00Z.\n",
+		  "several-times 5100@2026-01-31T13:05:00Z(2:19) 5100@2026-01-31T14:05:00Z(2:60)" },
+		{ "203.0.113.36:5100 02/03/2026 10:00:00 UTC\n",
+		  "ambiguous-date 5100@2026-03-02T10:00:00Z(1:19) 5100@2026-02-03T10:00:00Z(1:19)" },
+		{ "203.0.113.36:5100 2026-03-02 10:00:00\n", "no-zone" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		char *found = read_all(texts[i].text, strlen(texts[i].text), note_candidates);
+
+		cr_expect_str_eq(found, texts[i].candidates, "%s", found);
+		free(found);
+	}
+}

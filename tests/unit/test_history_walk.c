@@ -18,11 +18,15 @@
 #include "recorder/history_private.h"
 #include "history_fixture.h"
 #include "history_walk_tables.h"
+#include "evidence_decides.h"
 #include "history/history_who.h"
 #include "rounds.h"
 
 #define WALKS  150
 #define EVENTS 90
+/* Questions of a walk for which evidence is made, and lines of the history in it. */
+#define EVIDENCE   2U
+#define MOST_SHOWN 8U
 
 /* A reading of the clock, and its reckoning. */
 struct reading {
@@ -434,6 +438,31 @@ static void compare_at(struct who *w, int64_t t)
 	}
 }
 
+/* The lines that decide an answer give the same one, and are few. */
+static void compare_evidence(const struct history_files *f, int64_t ms)
+{
+	static const uint16_t ports[] = { 80, 1100, 1600, 3000, 65000 };
+	_cleanup_free_ char *answer = NULL, *words = NULL, *text = NULL;
+	struct evidence_question q = { .files = f, .dir = lab.state, .t = second(ms) + walk_below(3) - 1 };
+	char endpoint[ADDR_TEXT + 8];
+	struct history_files part;
+	size_t size;
+
+	snprintf(endpoint, sizeof(endpoint), "1.1.%u.0:%u", 1 + walk_below(9), ports[walk_below(ARRAY_SIZE(ports))]);
+	q.endpoint = endpoint;
+	cr_assert_eq(evidence_answer(&q, true, &answer) || evidence_answer(&q, false, &words), 0);
+	q.answer = answer;
+	q.text = words;
+	cr_assert_eq(evidence_history(&q, &text, &size), 0);
+	cr_assert_eq(history_files_of_text(f, text, size, &part), 0);
+	cr_expect(evidence_same_history(&q, text, size), "%s at %ld", endpoint, (long)q.t);
+	cr_expect_eq(part.index.lines, f->index.lines);
+	cr_expect_str_eq(part.index.hash, f->index.hash);
+	cr_expect_leq(part.index.lines - part.index.withheld, MOST_SHOWN, "%s at %ld: %lu %s", endpoint, (long)q.t,
+		      (unsigned long)(part.index.lines - part.index.withheld), answer);
+	history_files_free(&part);
+}
+
 static void compare_all(void)
 {
 	struct history_files f;
@@ -457,6 +486,8 @@ static void compare_all(void)
 			compare_at(w, epochs[k - 1].end + d);
 		}
 	who_free(w);
+	for (unsigned i = 0; i < EVIDENCE; i++)
+		compare_evidence(&f, states[walk_below(n_states)].early.ms);
 	history_files_free(&f);
 }
 

@@ -103,8 +103,8 @@ static void tell(enum lease_event event, int64_t t, uint32_t addr, const char *i
 	l.from = from;
 	if (event == LEASE_STOP && !below(8))
 		l.to = t + below(100);
-	if (!below(20) && addr)
-		l.early = t - below(500);
+	if (!below(8) && addr)
+		l.early = t - (below(3) ? below(500) : below(40000));
 	if (!*session && event != LEASE_STOP)
 		l.to = t + below(50000);
 	add(&l);
@@ -135,7 +135,7 @@ static void make_sessions(uint32_t addr)
 			     below(3) ? t : TIME_NONE);
 		if (below(3))
 			tell(LEASE_STOP, end, addr, id, session, t);
-		t = end + below(9000);
+		t = end + below(below(2) ? 9000 : 300);
 	}
 }
 

@@ -252,6 +252,14 @@ class Recorder:
         elif not self.old:
             self.line(self.clock(), "step", format=2, **{"from": stamp(before), "to": stamp(self.clock())})
 
+    def undone(self, second):
+        """What its clock read then: steps since are undone."""
+        for n in range(len(self.shifts) - 1, 0, -1):
+            (at, shift), (_, former) = self.shifts[n], self.shifts[n - 1]
+            if second < at // SECOND + shift:
+                second -= shift - former
+        return min(second, self.clock())
+
     def take(self, server, record):
         """A request arrives: what is not written is asked again once, and then given up."""
         kind, tenure, host = record["kind"], record["tenure"], record["host"]
@@ -264,6 +272,8 @@ class Recorder:
             return
         self.told.add(key)
         second = self.clock() - (self.days.now - record["at"]) // SECOND
+        if not self.old:
+            second = self.undone(second)
         # A delay is told in whole seconds.
         early = {"early": stamp(second - 1)} if (self.days.now - record["at"]) // SECOND and not self.old else {}
         if not tenure:

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "evidence_decides.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/json_scan.h"
+#include "message.h"
+#include "who_rows.h"
+
+/* Answers that are asked for at most, each of which takes some ms. */
+#define MOST_ANSWERS 1000U
+
+/* A question may have no answer; JSON then says so, as it has nothing else. */
+static int print_none(FILE *out, const char *why)
+{
+	_cleanup_json_ cJSON *none = cJSON_CreateObject();
+	char *text;
+
+	cJSON_AddNullToObject(none, "in_addr");
+	cJSON_AddStringToObject(none, "error", why);
+	text = cJSON_PrintUnformatted(none);
+	if (text)
+		fprintf(out, "%s\n", text);
+	cJSON_free(text);
+	return text ? 0 : -ENOMEM;
+}
+
+int evidence_answer(const struct evidence_question *q, bool json, char **ret)
+{
+	struct error err = { 0 };
+	size_t size = 0;
+	FILE *out = open_memstream(ret, &size);
+	struct writer w = { .out = out, .json = json, .points = true };
+	int r = 0;
+
+	if (!out)
+		return -ENOMEM;
+	who_answer(q->files, q->dir, q->endpoint, q->t, q->args, NULL, &w, &err);
+	fflush(out);
+	if (!json && *err.text)
+		fprintf(out, "%s\n", err.text);
+	if (json && !size)
+		r = print_none(out, err.text);
+	return fclose(out) || r ? -ENOMEM : 0;
+}
+
+static bool gives_the_answer(const struct evidence_question *q, const struct evidence_question *other)
+{
+	_cleanup_free_ char *json = NULL, *text = NULL;
+	bool same;
+
+	message_mute(true);
+	same = !evidence_answer(other, true, &json) && !strcmp(json, q->answer) &&
+	       !evidence_answer(other, false, &text) && !strcmp(text, q->text);
+	message_mute(false);
+	return same;
+}
+
+bool evidence_same_history(const struct evidence_question *q, const char *text, size_t size)
+{
+	struct evidence_question other = *q;
+	struct history_files f;
+	bool same;
+
+	if (history_files_of_text(q->files, text, size, &f))
+		return false;
+	other.files = &f;
+	same = !f.index.n_damages && gives_the_answer(q, &other);
+	history_files_free(&f);
+	return same;
+}
+
+bool evidence_same_leases(const struct evidence_question *q, int fd)
+{
+	_cleanup_json_ cJSON *args = cJSON_Duplicate(q->args, true);
+	struct evidence_question other = *q;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	cJSON_DeleteItemFromObjectCaseSensitive(args, "leases");
+	cJSON_AddStringToObject(args, "leases", path);
+	other.args = args;
+	return gives_the_answer(q, &other);
+}
+
+/* Leaves out those of a part of the order, unless they are needed. Whether any went. */
+static bool leave_out(const size_t *order, size_t n, bool *keep, bool (*same)(void *arg), void *arg)
+{
+	_cleanup_free_ bool *before = calloc(n + 1, sizeof(*before));
+	bool any = false;
+
+	for (size_t i = 0; before && i < n; i++) {
+		before[i] = keep[order[i]];
+		any |= before[i];
+		keep[order[i]] = false;
+	}
+	if (!before || !any || same(arg))
+		return before && any;
+	for (size_t i = 0; i < n; i++)
+		keep[order[i]] = before[i];
+	return false;
+}
+
+/* Halves, then smaller parts, then each by itself until none can go. */
+void evidence_reduce(const size_t *order, size_t n, bool *keep, bool (*same)(void *arg), void *arg)
+{
+	unsigned left = MOST_ANSWERS;
+	bool again = true;
+
+	for (size_t part = n; part && again; part = part > 1 ? (part + 1) / 2 : 1) {
+		again = part > 1;
+		for (size_t i = 0; i < n && left; i += part, left--)
+			again |= leave_out(order + i, n - i < part ? n - i : part, keep, same, arg) && left > 1;
+	}
+}

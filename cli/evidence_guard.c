@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "evidence_guard.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/json_scan.h"
+#include "base/whole_file.h"
+#include "base/withheld.h"
+#include "command.h"
+#include "customer.h"
+#include "json_get.h"
+
+#define QUESTION_MAX 65536U
+
+cJSON *evidence_read_question(const char *dir)
+{
+	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd =
+		at < 0 ? -1 : openat(at, EVIDENCE_QUESTION, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+
+	if (fd < 0 || file_read(fd, QUESTION_MAX, &text, &size))
+		return NULL;
+	return cJSON_ParseWithLength(text, size);
+}
+
+static double margin_of(const cJSON *json)
+{
+	return cJSON_HasObjectItem(json, "margin") ? json_number(json, "margin") : DEFAULT_MARGIN;
+}
+
+int evidence_answers(const char *dir, const struct history_files *f, const char *endpoint, int64_t t, const cJSON *args,
+		     struct error *err)
+{
+	_cleanup_json_ cJSON *question = f->index.evidence ? evidence_read_question(dir) : NULL;
+	const char *own = json_text(question, "endpoint", "");
+	char when[TIME_TEXT];
+	int64_t at = TIME_NONE;
+
+	if (json_number(question, "evidence") < EVIDENCE_FORM)
+		return EXIT_DONE;
+	json_time(question, "at", &at);
+	if (endpoint && !strcmp(endpoint, own) && t == at && margin_of(args) == margin_of(question))
+		return EXIT_DONE;
+	return error_set(
+		err, EXIT_REFUSED,
+		"%.200s is evidence about %.24s at %s, with --margin %.0f: other questions may need what it withholds",
+		dir, own, time_format(at, when), margin_of(question));
+}

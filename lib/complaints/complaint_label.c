@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The words before and behind a value, and the arrows between two. */
+#include <string.h>
+
+#include "base/base.h"
+#include "complaints/complaint_scan.h"
+
+/* Skips blanks and signs that do not separate. */
+const char *scan_signs(const char *at, const char *end, const char *any)
+{
+	while (at < end && *at && strchr(any, *at))
+		at++;
+	return at;
+}
+
+/* The begin of the line of a place. Places are asked for in their order. */
+const char *scan_line(struct scan *c, const char *at)
+{
+	for (const char *p; at > c->looked && (p = memchr(c->looked, '\n', (size_t)(at - c->looked)));
+	     c->looked = p + 1)
+		c->line = p + 1;
+	c->looked = at;
+	return c->line;
+}
+
+/* The text before a place that is its label: from the item before, in this line, or in the one before at its begin. */
+const char *scan_label_begin(const struct scan *c, const char *at)
+{
+	const char *begin = c->after, *p = at;
+	bool letters = false;
+
+	if (at - begin > LABEL_TEXT)
+		begin = at - LABEL_TEXT;
+	while (p > begin && (p[-1] != '\n' || !letters)) {
+		letters |= word_octet(p[-1]);
+		p--;
+		if (p > begin + 1 && p[-1] == '\n' && p[-2] == '\n')
+			break;
+	}
+	return p;
+}
+
+struct label scan_label(const struct scan *c, const char *at)
+{
+	struct label l = label_read(scan_label_begin(c, at), at), key;
+
+	if (!c->s->key || l.words)
+		return l;
+	key = label_read(c->s->key, c->s->key_end);
+	return key;
+}
+
+/* "(client)", "(ours)" behind a value. */
+unsigned scan_role_behind(const struct scan *c, const char *at)
+{
+	const char *open = scan_signs(at, c->s->end, " \t*_"), *close;
+
+	if (open >= c->s->end || *open != '(')
+		return 0;
+	close = memchr(open, ')', c->s->end - open < 40 ? (size_t)(c->s->end - open) : 40);
+	return close ? label_read(open, close).role : 0;
+}
+
+/* What is between an item and the next one if nothing but an arrow: 1 to the right, -1 to the left. */
+int scan_arrow(const char *at, const char *end)
+{
+	static const struct {
+		const char *text;
+		int way;
+	} arrows[] = { { "-->", 1 }, { "->", 1 },   { "=>", 1 },  { "\342\206\222", 1 }, { "\342\207\222", 1 },
+		       { ">", 1 },   { "<--", -1 }, { "<-", -1 }, { "<=", -1 },		 { "\342\206\220", -1 },
+		       { "<", -1 } };
+
+	for (const char *p = at; p < end; p++) {
+		if (*p == '\n')
+			return 0;
+		if (!strchr("-=<>\342", *p) || !*p)
+			continue;
+		for (size_t i = 0; i < ARRAY_SIZE(arrows); i++) {
+			size_t n = strlen(arrows[i].text);
+
+			if ((size_t)(end - p) < n || memcmp(p, arrows[i].text, n) != 0)
+				continue;
+			/* A sign alone stands between blanks, or it is a tag. */
+			if (n == 1 && ((p > at && p[-1] != ' ') || p + 1 >= end || p[1] != ' '))
+				continue;
+			return arrows[i].way;
+		}
+	}
+	return 0;
+}
+
+void scan_after(struct scan *c, const char *after)
+{
+	c->after = after;
+	c->number = false;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A scan of a stretch of text, which finds its items from left to right. */
+#ifndef DETNAT_COMPLAINT_SCAN_H
+#define DETNAT_COMPLAINT_SCAN_H
+
+#include "complaints/complaint_private.h"
+
+/* As much of the text before a value is its label. */
+#define LABEL_TEXT 160
+
+/* A scan under way. */
+struct scan {
+	struct reading *x;
+	const struct stretch *s;
+	const char *after; /* where the item or number before ends */
+	uint32_t addr;	   /* the address before in this stretch, or NONE */
+	uint32_t last;	   /* the item before, of any kind */
+	bool number;	   /* a number that is no item came after it */
+	size_t first;	   /* item of this stretch */
+	const char *line;  /* begin of the line of `looked` */
+	const char *looked;
+};
+
+/* Skips octets that are one of any. */
+const char *scan_signs(const char *at, const char *end, const char *any);
+
+/* The begin of the line of a place. Places are asked for in their order. */
+const char *scan_line(struct scan *c, const char *at);
+
+/* Where the text before a value begins that is its label: the item before, this line, or the one before at its begin.
+ */
+const char *scan_label_begin(const struct scan *c, const char *at);
+
+/* What the words before a value say, or if there are none, those of its key. */
+struct label scan_label(const struct scan *c, const char *at);
+
+/* What is said in parentheses behind a value: "(client)", "(ours)". WORD_SOURCE, WORD_TARGET or 0. */
+unsigned scan_role_behind(const struct scan *c, const char *at);
+
+/* Which way an arrow between two places points: 1 to the right, -1 to the left, 0: there is none. */
+int scan_arrow(const char *at, const char *end);
+
+/* Sets where the item before ends. */
+void scan_after(struct scan *c, const char *after);
+
+/* What the words around a number say that is a time: an enum rank. */
+uint8_t scan_rank(struct scan *c, const char *at);
+
+/* Takes a time at a place. Returns its end, or NULL if there is none. */
+const char *scan_take_time(struct scan *c, const char *at);
+
+/* Takes a zone that stands alone. */
+void scan_take_zone(struct scan *c, const char *at, const char *end, const struct claim *zone);
+
+#endif

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Times and zones in a stretch of text, and which of several times the words around mean. */
+#include <string.h>
+
+#include "base/base.h"
+#include "complaints/complaint_scan.h"
+
+uint8_t scan_rank(struct scan *c, const char *at)
+{
+	struct label l = scan_label(c, at);
+
+	if (c->s->key) {
+		const char *name = memrchr(c->s->key, KEY_PART, (size_t)(c->s->key_end - c->s->key));
+		struct label key = label_read(name ? name : c->s->key, c->s->key_end);
+
+		/* What Windows calls so is the time of the event. */
+		if (c->s->key_end - c->s->key >= 11 && !memcmp(c->s->key, "TimeCreated", 11))
+			key.any = WORD_EVENT;
+		if (c->x->xarf && c->s->key_end - c->s->key >= 9 && !memcmp(c->s->key_end - 9, "timestamp", 9))
+			return RANK_SCHEMA;
+		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE)))
+			return RANK_STRAY;
+		if (name && !(key.any & (WORD_OTHER | WORD_END | WORD_LATE)))
+			key.any |= label_read(c->s->key, name).any & WORD_EVENT;
+		if (c->s->cells)
+			l = key;
+	} else if (at - scan_line(c, at) > 12 && !memcmp(c->line, "TimeCreated:", 12)) {
+		return RANK_EVENT;
+	}
+	/* "The attack that was reported began at" */
+	if (!c->s->key && (l.when & (WORD_EVENT | WORD_TIME)) == (WORD_EVENT | WORD_TIME))
+		return RANK_EVENT;
+	return l.any & WORD_OTHER   ? RANK_OTHER
+	       : l.any & WORD_END   ? RANK_END
+	       : l.any & WORD_LATE  ? RANK_LATE
+	       : l.any & WORD_EVENT ? RANK_EVENT
+				    : RANK_NEUTRAL;
+}
+
+static void zones_in(const char *begin, const char *end, struct stamp *t)
+{
+	struct claim one;
+
+	for (const char *p = begin; p < end; p++) {
+		const char *after = p > begin && word_octet(p[-1]) ? NULL : claim_read(p, end, false, &one);
+
+		if (!after)
+			continue;
+		claim_add(&t->zone, &one);
+		p = after - 1;
+	}
+}
+
+/* A zone that is named before a time: "Time (UTC): ". */
+static void zone_before(const struct scan *c, const char *at, struct stamp *t)
+{
+	const char *p = scan_label_begin(c, at), *line = at;
+
+	while (line > p && line[-1] != '\n')
+		line--;
+	zones_in(line > p ? line : p, at, t);
+	if (c->s->key && !claim_given(&t->zone))
+		zones_in(c->s->key, c->s->key_end, t);
+}
+
+/* A time, which may go on in the line below if it is prose: "on 3 May", "2026 at 10:00". */
+static const char *read_time(const struct scan *c, const char *at, struct stamp *ret)
+{
+	const char *end = stamp_read(at, c->s->end, ret), *further;
+	struct stamp more;
+
+	if (!end || !ret->date || ret->clock || !c->s->beyond || c->s->end - end > 12)
+		return end;
+	further = stamp_read(at, c->s->beyond, &more);
+	if (further <= c->s->end || !more.date || (more.year == ret->year && !more.clock))
+		return end;
+	*ret = more;
+	return further;
+}
+
+/* Makes a day and an hour that follow each other, with nothing but words between, one time. */
+static bool join_day(struct scan *c, const char *at, const char *end, const struct stamp *hour)
+{
+	struct reading *x = c->x;
+	struct item *day = x->n_items > x->first_item ? &x->items[x->n_items - 1] : NULL;
+	struct stamp *t = day && day->kind == ITEM_TIME ? &x->stamps[day->stamp] : NULL;
+
+	if (!t || !t->date || t->clock || day->rank == RANK_OTHER || at - (x->text + day->at) > LABEL_TEXT)
+		return false;
+	stamp_add_clock(t, hour);
+	day->size = (uint32_t)(end - (x->text + day->at));
+	if (!c->s->key && scan_rank(c, at) < day->rank)
+		day->rank = scan_rank(c, at);
+	return true;
+}
+
+/* A time at a place. Returns its end, or NULL. */
+const char *scan_take_time(struct scan *c, const char *at)
+{
+	struct stamp t;
+	const char *end = read_time(c, at, &t), *line;
+	uint32_t i;
+
+	if (!end)
+		return NULL;
+	line = scan_signs(scan_line(c, at), at, " \t[(");
+	/* A day that breaks off is none, and is no other number either. */
+	if (!t.date && !t.clock)
+		return scan_after(c, end), end;
+	/* An hour alone is of a day that is named elsewhere, if a word says what it is, or of a line of a log. */
+	if (!t.date && line != at && !c->s->cells && !(scan_label(c, at).any & WORD_TIME))
+		return scan_after(c, end), end;
+	if (!claim_given(&t.zone))
+		zone_before(c, at, &t);
+	if (!t.date && (line != at || c->s->key) && join_day(c, at, end, &t))
+		return scan_after(c, end), end;
+	i = item_time(c->x, c->s->scope, at, end, &t);
+	if (i != NONE) {
+		c->x->items[i].rank = scan_rank(c, at);
+		c->x->items[i].stamped = line == at && !c->s->key;
+		c->last = i;
+	}
+	scan_after(c, end);
+	return end;
+}
+
+void scan_take_zone(struct scan *c, const char *at, const char *end, const struct claim *zone)
+{
+	const char *before = at;
+	uint32_t i;
+
+	while (before > c->s->begin && at - before < 24 && !strchr(",;.(", before[-1]))
+		before--;
+
+	/* "five hours less than UTC", "not UTC" */
+	if (label_read(before, at).any & WORD_UNLESS)
+		return;
+	i = item_zone(c->x, c->s->scope, at, end, zone);
+	if (i != NONE)
+		c->x->items[i].keyed = c->s->cells || c->s->keyed;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads the file of evidence: its lines are put where lines of their days are, each day's in a file in memory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/array_grow.h"
+#include "base/whole_file.h"
+#include "base/withheld.h"
+#include "leases/lease_days_private.h"
+#include "leases/lease_evidence.h"
+
+#define FILE_BEGIN     "{\"file\":\""
+#define PREVIOUS_BEGIN "\",\"previous\":\""
+#define LINE_BEGIN     "\",\"line\":"
+#define FILE_SIZE      strlen("leases-2026-01-31.jsonl")
+
+/* Moves over a text; false: it is not there. */
+static bool skip(const char **at, const char *end, const char *text)
+{
+	size_t n = strlen(text);
+
+	if ((size_t)(end - *at) < n || memcmp(*at, text, n) != 0)
+		return false;
+	*at += n;
+	return true;
+}
+
+/* The octets from here on. false: there are less. */
+static bool take_octets(const char **at, const char *end, char *ret, size_t n)
+{
+	if ((size_t)(end - *at) < n)
+		return false;
+	memcpy(ret, *at, n);
+	ret[n] = '\0';
+	*at += n;
+	return true;
+}
+
+static int read_entry(const char *at, const char *end, lease_evidence_take take, void *arg)
+{
+	char file[LEDGER_NAME], previous[HASH_TEXT];
+	int64_t begin;
+
+	if (!skip(&at, end, FILE_BEGIN) || !take_octets(&at, end, file, FILE_SIZE) || !skip(&at, end, PREVIOUS_BEGIN) ||
+	    !take_octets(&at, end, previous, HASH_TEXT - 1) || !skip(&at, end, LINE_BEGIN) || at >= end ||
+	    end[-1] != '}' || ledger_file_begin(LEDGER_LEASES, file, &begin))
+		return -EBADMSG;
+	/* Lines without hashes have none before them, and 1.0.0 wrote what octets there were. */
+	if (strspn(previous, "0123456789abcdef") != HASH_TEXT - 1)
+		memcpy(previous, HASH_NONE, HASH_TEXT);
+	return take(arg, file, previous, at, (size_t)(end - 1 - at));
+}
+
+int lease_evidence_read(const char *text, size_t size, lease_evidence_take take, void *arg, uint64_t *ret_line)
+{
+	const char *end = text + size, *newline;
+	uint64_t line = 0;
+	int r = 0;
+
+	for (; !r && text < end; text = newline + 1) {
+		line++;
+		newline = memchr(text, '\n', (size_t)(end - text));
+		if (!newline)
+			newline = end;
+		r = newline == end ? -EBADMSG : read_entry(text, newline, take, arg);
+		if (newline == end)
+			break;
+	}
+	if (ret_line)
+		*ret_line = line;
+	return r;
+}
+
+struct unpacking {
+	struct lease_days *d;
+	size_t room, names_room;
+	char hash[HASH_TEXT]; /* of the last line of the last day */
+};
+
+static int begin_day(struct unpacking *u, const char *file)
+{
+	struct lease_days *d = u->d;
+	struct lease_day *day;
+
+	if (array_grow(&d->names.name, d->names.n, &u->names_room, sizeof(*d->names.name)) ||
+	    array_grow(&d->day, d->names.n, &u->room, sizeof(*d->day)))
+		return -ENOMEM;
+	memset(d->names.name[d->names.n], 0, LEDGER_NAME);
+	strcpy(d->names.name[d->names.n], file);
+	day = &d->day[d->names.n];
+	*day = (struct lease_day){ .evidence = true, .fd = memfd_create(file, MFD_CLOEXEC) };
+	if (day->fd < 0)
+		return -errno;
+	d->names.n++;
+	memcpy(u->hash, HASH_NONE, HASH_TEXT);
+	return ledger_file_begin(LEDGER_LEASES, file, &day->begin);
+}
+
+static int append(const struct lease_days *d, const char *line, size_t size)
+{
+	int fd = d->day[d->names.n - 1].fd;
+	struct stat st;
+	int r = fstat(fd, &st) ? -errno : file_write(fd, line, size, (uint64_t)st.st_size);
+
+	return r ? r : file_write(fd, "\n", 1, (uint64_t)st.st_size + size);
+}
+
+/* 1.0.0 does not say what it left out. */
+static int append_gap(const struct lease_days *d, const char *hash)
+{
+	struct withheld w = { .from = TIME_NONE, .to = TIME_NONE };
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	int r;
+
+	if (!out)
+		return -ENOMEM;
+	memcpy(w.hash, hash, HASH_TEXT);
+	withheld_write(out, &w);
+	r = fclose(out) ? -ENOMEM : append(d, text, size);
+	free(text);
+	return r;
+}
+
+static int unpack(void *arg, const char *file, const char *previous, const char *line, size_t size)
+{
+	struct unpacking *u = arg;
+	struct lease_days *d = u->d;
+	int order = d->names.n ? strcmp(file, d->names.name[d->names.n - 1]) : 1;
+	struct withheld w;
+	char hash[HASH_TEXT];
+	int r = order < 0 ? -EBADMSG : order ? begin_day(u, file) : 0;
+
+	if (!r && strcmp(previous, u->hash) != 0)
+		r = append_gap(d, previous);
+	r = r ? r : append(d, line, size);
+	if (withheld_read(line, size, &w))
+		memcpy(u->hash, w.hash, HASH_TEXT);
+	else if (chain_check(line, size, previous, hash) != -EINVAL)
+		memcpy(u->hash, hash, HASH_TEXT);
+	return r;
+}
+
+int lease_evidence_open(int at, struct lease_days *d)
+{
+	struct unpacking u = { .d = d };
+	struct stat st;
+	char *text = NULL;
+	size_t size = 0;
+	int fd, r;
+
+	if (fstat(at, &st))
+		return -errno;
+	fd = S_ISDIR(st.st_mode) ? openat(at, LEASE_EVIDENCE_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+				 : fcntl(at, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* Neither array has room yet. */
+	free(take_pointer(d->day));
+	free(take_pointer(d->names.name));
+	r = file_read(fd, UINT32_MAX, &text, &size);
+	close(fd);
+	r = r ? r : lease_evidence_read(text, size, unpack, &u, NULL);
+	free(text);
+	for (size_t i = 0; i < d->names.n; i++)
+		d->day[i].name = d->names.name[i];
+	return r ? r : d->names.n ? 0 : -ENOENT;
+}

@@ -16,8 +16,8 @@ struct evidence_question {
 	const struct history_files *files;
 	const char *dir, *endpoint;
 	int64_t t;
-	const cJSON *args;	   /* of the command */
-	const char *leases;	   /* the directory of leases, NULL: none were asked */
+	const cJSON *args;  /* of the command */
+	const char *leases; /* the directory of leases, NULL: none were asked */
 	const char *answer; /* as JSON, from all that there is */
 };
 

@@ -150,7 +150,8 @@ static int find_origins(struct choice *c, const cJSON *answer)
 		if (!lease_event_of_session(l.event))
 			continue;
 		o->owner = HASH_OF(hash_octets(customer_in(&l), strlen(customer_in(&l))),
-				   hash_octets(l.session, strlen(l.session))) | 1;
+				   hash_octets(l.session, strlen(l.session))) |
+			   1;
 		o->other = !has_text(answer, customer_in(&l));
 	}
 	return 0;

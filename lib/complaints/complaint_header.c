@@ -42,7 +42,7 @@ static const char *unfold(const char *at, const char *end, char ret[static FIELD
 			break;
 		}
 		if (*at != '\n' && n + 1 < FIELD_TEXT)
-			ret[n++] = *at ? *at : ' ';
+			ret[n++] = (char)(*at ? *at : ' ');
 	}
 	ret[n] = '\0';
 	return at;

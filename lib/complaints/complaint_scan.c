@@ -245,6 +245,9 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	unsigned of = addr != NONE ? x->items[addr].role : 0;
 	bool free = addr != NONE && of != WORD_TARGET && x->items[addr].port_item == NONE;
 
+	/* "to port 443, from port 5100" */
+	if (!role && l->before_port & WORD_FROM)
+		role = WORD_SOURCE;
 	if (!role && (x->served || (!c->s->cells && (l->strange || !(tight || c->s->keyed)))))
 		role = WORD_TARGET;
 	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))

@@ -8,8 +8,8 @@
 #include "complaints/complaint.h"
 
 /*
- * Prints members of an object, each with a comma before it: the protocol, the places of address, port and time, and what
- * else may be meant, as far as the text says.
+ * Prints members of an object, each with a comma before it: the protocol, the places of address, port and time, and
+ * what else may be meant, as far as the text says.
  */
 void request_fields(FILE *out, const struct complaint *c);
 

@@ -39,9 +39,12 @@ const char *complaint_fault_word(enum complaint_fault fault);
 #define COMPLAINT_NOTICES(X)                                                                  \
 	X(NOTICE_ATTACHMENT, "attachment") /* its type has no text, or not the complaint's */ \
 	X(NOTICE_CHARSET, "charset")                                                          \
-	X(NOTICE_BINARY, "binary") /* it is said to be text, and is none */                   \
-	X(NOTICE_NESTED, "nested") /* it is within too many others */                         \
-	X(NOTICE_DAMAGED, "damaged")
+	X(NOTICE_ENCODING, "encoding") /* for the transfer */                                 \
+	X(NOTICE_BINARY, "binary")     /* it is said to be text, and is none */               \
+	X(NOTICE_NESTED, "nested")     /* it is within too many others */                     \
+	X(NOTICE_DAMAGED, "damaged")                                                          \
+	X(NOTICE_NO_PORT, "no-port")                                                          \
+	X(NOTICE_NO_ZONE, "no-zone") /* of what is asked about at another second */
 
 enum complaint_notice_code {
 #define X(constant, word) constant,

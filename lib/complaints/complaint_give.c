@@ -2,9 +2,11 @@
 /*
  * Questions from what was tied, in the order of the text.
  *
- * The same address, port and second in two places is one question. An address without a port is refused, and so is one
- * without a time, unless the address with its port, or both with their time, stand in another place of the text. A
- * record, which has a time of its own, is refused then, too: it is another event.
+ * A line of a log without a zone, of an endpoint that is asked about, is named and passed over, and so is a line
+ * without a port. If it may show the second that is asked about, it is no other event. The same address, port and
+ * second in two places is one question. An address without a port is refused, and so is one without a time, unless the
+ * address with its port, or both with their time, stand in another place of the text. A record, which has a time of its
+ * own, is refused then, too: it is another event.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +20,8 @@
 #define WITH_PORT (INT64_MAX - 1)
 #define PORTLESS  (INT64_MAX - 2)
 #define FREE	  INT64_MIN
+/* Added to a second at which an endpoint is definite somewhere in the text. */
+#define DEFINITE (INT64_C(1) << 48)
 
 struct given {
 	uint32_t addr;
@@ -179,12 +183,23 @@ static bool in_record(const struct reading *x, uint32_t scope)
 	return x->scopes[complaint_record(x, scope)].closed;
 }
 
+/* Names a line that is passed over. */
+static int pass_over(struct giving *g, const struct item *a, enum complaint_notice_code code, const char *text)
+{
+	complaint_tell(g->x, g->x->text + a->at, code, "%s", text);
+	return 0;
+}
+
 static int give_portless(struct giving *g, const struct item *a, struct complaint *q)
 {
 	const struct reading *x = g->x;
 	bool record = a->time_item != NONE && in_record(x, a->scope);
 
-	if (!record && (known(g, a->addr, 0, WITH_PORT, false) || known(g, a->addr, 0, PORTLESS, true)))
+	bool own_time = a->time_item != NONE && x->items[a->time_item].scope == a->scope;
+
+	if (!record && known(g, a->addr, 0, WITH_PORT, false))
+		return own_time ? pass_over(g, a, NOTICE_NO_PORT, "a line with a time of its own has no port") : 0;
+	if (!record && known(g, a->addr, 0, PORTLESS, true))
 		return 0;
 	/* Which addresses are meant is not known then: those that are said to be, or all if none has a port. */
 	if (!record && !x->reader->ours && a->role != WORD_SOURCE && g->ported)
@@ -192,6 +207,30 @@ static int give_portless(struct giving *g, const struct item *a, struct complain
 	q->fault = FAULT_NO_PORT;
 	error_set(&q->why, 0, "there is no source port; without it every subscriber of the address is possible");
 	return take(g, q);
+}
+
+/* Whether an endpoint is definite at a second that a clock of some zone shows so. */
+static bool is_told(struct giving *g, const struct item *a)
+{
+	struct stamp s = g->x->stamps[g->x->items[a->time_item].stamp];
+	struct claim utc = { .n = 1 };
+	int64_t t;
+
+	if (!s.year)
+		s.year = (int16_t)elsewhere_year(&g->elsewhere, &s);
+	if (!s.year || (s.either && !elsewhere_settle(&g->elsewhere, &s)) || stamp_second(&s, &utc, &t, NULL))
+		return false;
+	for (int quarter = -14 * 4; quarter <= 14 * 4; quarter++)
+		if (known(g, a->addr, g->x->items[a->port_item].port, t + quarter * 900 + DEFINITE, false))
+			return true;
+	return false;
+}
+
+/* A line of a log whose clock says no zone or no year, of an endpoint that is definite elsewhere. */
+static bool is_of_log(struct giving *g, const struct item *a, const struct complaint *q)
+{
+	return (q->fault == FAULT_NO_ZONE || q->fault == FAULT_NO_YEAR) && !in_record(g->x, a->scope) &&
+	       known(g, a->addr, q->out.port, DEFINITE, false);
 }
 
 static int give_one(struct giving *g, uint32_t number)
@@ -222,6 +261,10 @@ static int give_one(struct giving *g, uint32_t number)
 		return 0;
 	if (!q.fault && known(g, a->addr, q.out.port, q.t, true))
 		return 0;
+	if (is_of_log(g, a, &q))
+		return is_told(g, a) ? 0
+				     : pass_over(g, a, NOTICE_NO_ZONE,
+						 "a time of an endpoint that is asked about has no zone or no year");
 	return take(g, &q);
 }
 
@@ -248,6 +291,7 @@ static uint8_t only_proto(const struct reading *x)
 static int give_all(struct giving *g)
 {
 	const struct reading *x = g->x;
+	int64_t t;
 	int r = 0;
 
 	g->proto = only_proto(x);
@@ -262,6 +306,10 @@ static int give_all(struct giving *g)
 		known(g, a->addr, 0, WITH_PORT, true);
 		if (a->time_item != NONE)
 			known(g, a->addr, x->items[a->port_item].port, ANY_TIME, true);
+		if (!a->fault && !second_of(g, a->time_item, &t, NULL)) {
+			known(g, a->addr, x->items[a->port_item].port, DEFINITE, true);
+			known(g, a->addr, x->items[a->port_item].port, t + DEFINITE, true);
+		}
 	}
 	for (uint32_t i = 0; i < x->n_items && !r; i++)
 		if (is_asked(x, &x->items[i]))
@@ -283,8 +331,8 @@ int complaint_give(struct reading *x)
 
 	for (size_t i = 0; i < x->n_items; i++)
 		addresses += x->items[i].kind == ITEM_ADDR;
-	/* At most three entries for each address. */
-	while (g.slots < addresses * 4)
+	/* At most six entries for each address. */
+	while (g.slots < addresses * 8)
 		g.slots *= 2;
 	r = elsewhere_survey(&g.elsewhere, x);
 	g.known = r ? NULL : malloc(g.slots * sizeof(*g.known));

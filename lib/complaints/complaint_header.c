@@ -24,6 +24,8 @@ bool header_begins(const char *at, const char *end)
 
 	if (end - at > 5 && !memcmp(at, "From ", 5))
 		at = next_line(at, end);
+	if (at >= end || !isalpha((unsigned char)*at))
+		return false;
 	for (p = at; p < end && (isalnum((unsigned char)*p) || *p == '-' || *p == '_');)
 		p++;
 	return p > at && p < end && *p == ':';
@@ -40,7 +42,7 @@ static const char *unfold(const char *at, const char *end, char ret[static FIELD
 			break;
 		}
 		if (*at != '\n' && n + 1 < FIELD_TEXT)
-			ret[n++] = *at ? *at : ' ';
+			ret[n++] = (char)(*at ? *at : ' ');
 	}
 	ret[n] = '\0';
 	return at;
@@ -112,12 +114,27 @@ static void lower(char *text)
 		*text = (char)tolower((unsigned char)*text);
 }
 
+/* Whether a field is one of mails, and not of a text that begins with fields of its own. */
+static bool is_mail_field(const char *field)
+{
+	static const char *const names[] = { "From:",	      "To:",	      "Subject:",      "Date:",
+					     "Received:",     "Return-Path:", "Delivered-To:", "Message-ID:",
+					     "MIME-Version:", "Reply-To:",    "Sender:",       "X-",
+					     "DKIM-",	      "ARC-",	      "Envelope-To:" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strncasecmp(field, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
 static void take_field(struct content *c, const char *field)
 {
 	const char *value;
 	char word[16] = "";
 
 	c->any |= !strncasecmp(field, "Content-", 8);
+	c->mail |= c->any || is_mail_field(field);
 	if ((value = value_of(field, "Content-Transfer-Encoding:"))) {
 		copy_value(value, c->encoding, sizeof(c->encoding));
 		lower(c->encoding);

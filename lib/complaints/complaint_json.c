@@ -93,6 +93,14 @@ static const char *members(struct json *j, uint32_t scope, const char *at, unsig
 	return at < j->end && *at == '}' ? at + 1 : NULL;
 }
 
+/* An object that names a service has its port, if a word does not say that it is the source's. */
+static void note_service(struct json *j, const char *at)
+{
+	const char *end = *at == '{' ? json_end(at, j->end) : NULL;
+
+	j->x->served = end && memmem(at, (size_t)(end - at), "\"service\"", 9);
+}
+
 /* If one record of an array has a time of its own, none borrows that of what is around. */
 static void close_records(struct reading *x, uint32_t scope, size_t first_item)
 {
@@ -111,6 +119,7 @@ static const char *elements(struct json *j, uint32_t scope, const char *at, unsi
 	scope = scope_add(j->x, scope);
 	for (at = skip(at + 1, j->end); at < j->end && *at != ']';) {
 		j->x->first_item = j->x->n_items;
+		note_service(j, at);
 		at = value(j, scope, at, depth + 1);
 		if (!at)
 			return NULL;
@@ -170,6 +179,7 @@ const char *complaint_json(struct reading *x, uint32_t scope, const char *at, co
 	}
 	own = scope_add(x, scope);
 	x->first_item = x->n_items;
+	note_service(&j, at);
 	x->xarf = memmem(at, (size_t)(j.end - at), "\"xarf_version\"", 14) != NULL;
 	x->scopes[own].closed = true;
 	if (!value(&j, own, at, 0))

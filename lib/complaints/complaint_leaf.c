@@ -165,6 +165,36 @@ static void choose(struct mime *m, size_t begin, bool html, uint32_t n)
 	*a = (struct alternatives){ html, n, begin, m->out.size };
 }
 
+/* The begin of a line behind a place, or the end. */
+static const char *line_behind(const char *at, const char *end)
+{
+	const char *newline = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
+
+	return newline ? newline + 1 : end;
+}
+
+/* Files within a text, as programs wrote them before MIME: "begin 644 NAME", lines, "end". They become blank. */
+static void drop_uuencoded(struct mime *m, const struct content *c, size_t begin)
+{
+	char *at = m->out.text + begin, *end = m->out.text + m->out.size;
+
+	for (char *next; at < end; at = next) {
+		char *stop;
+
+		next = (char *)line_behind(at, end);
+		if (next - at < 12 || memcmp(at, "begin ", 6) != 0 || strspn(at + 6, "01234567") != 3 || at[9] != ' ' ||
+		    next == end || *next < ' ' || *next > 'M')
+			continue;
+		mime_not_read(m, c, NOTICE_ENCODING, "%.*s was not read: it is encoded by uuencode",
+			      (int)(next - at - 11 < 80 ? next - at - 11 : 80), at + 10);
+		for (stop = next; stop < end && (end - stop < 4 || memcmp(stop, "end\n", 4) != 0);)
+			stop = (char *)line_behind(stop, end);
+		for (; at < stop; at++)
+			*at = (char)(*at == '\n' ? '\n' : ' ');
+		next = stop;
+	}
+}
+
 /* A text that is decoded but for its character set. */
 static void take_text(struct mime *m, const struct content *c, const struct span *s, const struct charset *set)
 {
@@ -194,6 +224,7 @@ static void take_text(struct mime *m, const struct content *c, const struct span
 		octet_put(&m->out, '\n', m->out.from[m->out.size - 1]);
 	if (m->out.size == begin)
 		return;
+	drop_uuencoded(m, c, begin);
 	n = count_addresses(m->out.text + begin, m->out.text + m->out.size);
 	m->addressed |= n > 0;
 	if (m->alternatives && (html || plain) && !c->attachment && !*c->name)

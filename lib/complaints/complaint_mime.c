@@ -125,6 +125,10 @@ static void take_body(struct mime *m, const struct content *c, const struct span
 	bool base64 = !strcmp(c->encoding, "base64"), is_quoted = !strcmp(c->encoding, "quoted-printable");
 	struct span own = *body;
 
+	if (strstr(c->encoding, "uu") || strstr(c->encoding, "yenc") || strstr(c->encoding, "binhex")) {
+		mime_not_read(m, c, NOTICE_ENCODING, "what is encoded by %s was not read", c->encoding);
+		return;
+	}
 	if (base64 && !octets_base64(body, &decoded))
 		mime_not_read(m, c, NOTICE_DAMAGED, "the last line was not read: its base64 is cut off");
 	if (is_quoted)
@@ -202,16 +206,25 @@ static const char *next_mail(const char *at, const char *end)
 	return end;
 }
 
+static bool begins_mail(const char *at, const char *end)
+{
+	struct content c = { 0 };
+
+	if (header_begins(at, end))
+		header_read(at, end, &c);
+	return c.mail;
+}
+
 static void take_whole(struct mime *m, const struct span *s)
 {
 	struct content c = { .type = "multipart/alternative" };
 	const char *at = s->text, *next;
 
-	if (!header_begins(at, s->end)) {
+	if (!begins_mail(at, s->end)) {
 		if (guess_boundary(s, c.boundary))
 			take_multipart(m, &c, s);
 		else
-			take_entity(m, s, NULL);
+			mime_take_leaf(m, &(struct content){ 0 }, s, false);
 		return;
 	}
 	for (bool mailbox = s->end - at > 5 && !memcmp(at, "From ", 5); at < s->end; at = next) {
@@ -221,6 +234,12 @@ static void take_whole(struct mime *m, const struct span *s)
 		mail = span_of(s, at, next);
 		take_mail(m, &mail);
 	}
+}
+
+/* Whether a text begins with the mark of UTF-32, which nobody sends. */
+static bool is_utf32(const char *text, size_t size)
+{
+	return size >= 4 && (!memcmp(text, "\xff\xfe\0\0", 4) || !memcmp(text, "\0\0\xfe\xff", 4));
 }
 
 /* What was handed over, with line feeds, and in UTF-8 if it was of 16 bits. 0 or -ENOMEM. */
@@ -252,13 +271,16 @@ int complaint_decode(struct reading *x, const char *text, size_t size)
 {
 	struct mime m = { .x = x };
 	struct span s;
-	int r = take_over(x, text, size);
+	bool utf32 = is_utf32(text, size);
+	int r = take_over(x, text, utf32 ? 0 : size);
 
 	if (r)
 		return r;
 	s = (struct span){ x->whole.text, x->whole.text + x->whole.size, NULL, 0 };
 	mime_charset(&m, "");
 	mime_charset(&m, "utf-16");
+	if (utf32)
+		mime_not_read(&m, &(struct content){ 0 }, NOTICE_CHARSET, "UTF-32 was not read; save it in UTF-8");
 	take_whole(&m, &s);
 	/* Room for those who look some octets ahead. */
 	x->size = m.out.size;

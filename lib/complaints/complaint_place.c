@@ -9,6 +9,7 @@
 
 /* Octets from one landmark to the next. */
 #define STRIDE	    64U
+#define LINE_MARKED 80U
 #define MAX_NOTICES 100U
 
 /* Octets that do not begin a character. */
@@ -43,27 +44,41 @@ int complaint_survey(struct reading *x)
 	return 0;
 }
 
+/* From the landmark of one place to that of another behind it. */
+static struct landmark walk(const struct reading *x, struct landmark m, uint32_t from, uint32_t to)
+{
+	for (; from < to; from++)
+		step(&m, x->whole.text[from], x->whole.text[from + 1]);
+	return m;
+}
+
 static struct landmark landmark_of(const struct reading *x, uint32_t at)
 {
-	struct landmark m = x->landmarks[at / STRIDE];
+	return walk(x, x->landmarks[at / STRIDE], at - at % STRIDE, at);
+}
 
-	for (uint32_t i = at - at % STRIDE; i < at; i++)
-		step(&m, x->whole.text[i], x->whole.text[i + 1]);
-	return m;
+/* The end of what a line of base64 has, or of what goes on in another line: that of the line. */
+static uint32_t line_end(const struct reading *x, uint32_t at)
+{
+	const char *text = x->whole.text;
+	uint32_t end = at;
+
+	while (end - at < LINE_MARKED && text[end + 1] && text[end + 1] != '\n')
+		end++;
+	return end;
 }
 
 struct complaint_place complaint_place(const struct reading *x, uint32_t at, uint32_t size)
 {
 	uint32_t begin = x->from[at], end = size > 1 ? x->from[at + size - 1] : begin;
-	bool encoded = size > 1 && end == begin;
-	struct landmark first = landmark_of(x, begin), last;
+	struct landmark first = landmark_of(x, begin), last = first;
 
-	/* What goes on in another line ends with this one. */
-	last = landmark_of(x, end);
-	if (encoded || last.line != first.line)
-		for (end = begin; end - begin < STRIDE && x->whole.text[end + 1] && x->whole.text[end + 1] != '\n';)
-			end++;
-	last = landmark_of(x, end);
+	/* What was encoded by base64 has one place. */
+	if (end < begin || end - begin > STRIDE || (size > 1 && end == begin))
+		end = line_end(x, begin);
+	last = walk(x, first, begin, end);
+	if (last.line != first.line)
+		last = walk(x, first, begin, line_end(x, begin));
 	return (struct complaint_place){ first.line, first.column, last.column - first.column + 1 };
 }
 

@@ -159,6 +159,9 @@ static const char *take_address(struct scan *c, const char *at)
 		return scan_signs(end + 1, stop, "0123456789.");
 	x->seen = true;
 	role = addr_role(c, at, end);
+	/* Of a URL, if it is not of a pool: a server that was asked for something. */
+	if (at - c->s->begin > 2 && at[-1] == '/' && at[-2] == '/' && !(x->reader->ours && candidate(x, addr, role)))
+		role = WORD_TARGET;
 	i = item_add(x, ITEM_ADDR, c->s->scope, at, end);
 	if (i == NONE)
 		return end;
@@ -215,7 +218,7 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	unsigned of = addr != NONE ? x->items[addr].role : 0;
 	bool free = addr != NONE && of != WORD_TARGET && x->items[addr].port_item == NONE;
 
-	if (!role && !c->s->cells && (l->strange || x->served || !(tight || c->s->keyed)))
+	if (!role && (x->served || (!c->s->cells && (l->strange || !(tight || c->s->keyed)))))
 		role = WORD_TARGET;
 	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))
 		role = WORD_TARGET;
@@ -245,6 +248,36 @@ static void take_proto(struct scan *c, const char *at, const char *end, uint8_t 
 		c->x->items[i].proto = proto;
 }
 
+/* Whether a number is another port of a list: "5100 and 5200", "5100, 5200", "5100/5200". */
+static bool is_another_port(const struct scan *c, const struct label *l, const char *at, const char *end)
+{
+	const char *before = scan_signs(c->after, at, " \t,/"), *behind = scan_signs(end, c->s->end, " \t");
+
+	if (c->last == NONE || c->x->items[c->last].kind != ITEM_PORT || c->number || at - c->after > 12)
+		return false;
+	if (before == at)
+		return memchr(c->after, '/', (size_t)(at - c->after)) ||
+		       (memchr(c->after, ',', (size_t)(at - c->after)) &&
+			(behind >= c->s->end || !word_octet(*behind)));
+	return l->words == 1 && l->any & WORD_LINK;
+}
+
+/* It is of what the one before is of, which has several then. */
+static void place_another(struct scan *c, const char *at, const char *end, unsigned number)
+{
+	struct reading *x = c->x;
+	uint32_t before = c->last, i = item_add(x, ITEM_PORT, NONE, at, end);
+
+	if (i == NONE)
+		return;
+	x->items[i].port = (uint16_t)number;
+	x->items[i].role = x->items[before].role;
+	x->items[i].scope = x->items[before].scope;
+	c->last = i;
+	if (c->addr != NONE && x->items[c->addr].port_item == before)
+		port_to(x, c->addr, i);
+}
+
 /* A number that is no time and no address. */
 static const char *take_number(struct scan *c, const char *at)
 {
@@ -253,10 +286,10 @@ static const char *take_number(struct scan *c, const char *at)
 	struct label l = scan_label(c, at);
 	struct stamp t;
 	unsigned port;
+	/* "-1", "5100-5200", "5x", "5.1" */
+	bool odd = (at > c->s->begin && strchr("-.", at[-1])) ||
+		   (end + 1 < stop && *end == '-' && isdigit((unsigned char)end[1]));
 
-	bool odd = at > c->s->begin && strchr("-.", at[-1]);
-
-	/* "-1", "5x", "5.1" */
 	if (odd || (end < stop &&
 		    (isalpha((unsigned char)*end) ||
 		     (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME))))) {
@@ -270,6 +303,8 @@ static const char *take_number(struct scan *c, const char *at)
 		take_proto(c, at, end, *at == '6' ? IPPROTO_TCP : IPPROTO_UDP);
 	} else if (l.any & WORD_PORT && !l.loose && port_at(at, stop, &port)) {
 		place_port(c, &l, at, end, port);
+	} else if (is_another_port(c, &l, at, end) && port_at(at, stop, &port)) {
+		place_another(c, at, end, port);
 	} else {
 		c->number = true;
 	}

@@ -54,24 +54,28 @@ uint32_t complaint_record(const struct reading *x, uint32_t scope)
 	return scope;
 }
 
-/* Two endpoints of a line of which nothing is said. */
-static void doubt_both(struct reading *x, size_t first, size_t end)
+/* Of several endpoints of a line of which nothing is said the first is given, as an ambiguity. */
+static void doubt_all(struct reading *x, size_t first, size_t end)
 {
-	uint32_t one = NONE;
+	struct item *one = NULL;
 
 	for (uint32_t i = (uint32_t)first; i < end; i++) {
 		struct item *a = &x->items[i];
 
 		if (a->kind != ITEM_ADDR || a->done || a->role == WORD_TARGET || a->port_item == NONE)
 			continue;
-		if (one != NONE && x->items[one].addr != a->addr && x->items[one].role == a->role) {
-			x->items[one].fault = FAULT_SEVERAL_ADDRESSES;
-			x->items[one].other = i;
-			a->done = true;
-			a->role = WORD_TARGET;
-			return;
+		if (!one) {
+			one = a;
+			continue;
 		}
-		one = i;
+		if (one->role != a->role)
+			continue;
+		if (one->addr != a->addr && !one->fault) {
+			one->fault = FAULT_SEVERAL_ADDRESSES;
+			one->other = i;
+		}
+		if (one->addr != a->addr || one->fault)
+			a->role = WORD_TARGET;
 	}
 }
 
@@ -106,7 +110,6 @@ void complaint_sides(struct reading *x)
 		end = line_end(x, i);
 		if (x->reader->ours)
 			take_answer(x, i, end);
-		else
-			doubt_both(x, i, end);
+		doubt_all(x, i, end);
 	}
 }

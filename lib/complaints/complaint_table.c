@@ -199,6 +199,7 @@ static void take_row(struct reading *x, const struct table *t, uint32_t table)
 	int way = 0;
 
 	x->first_item = x->n_items;
+	x->served = false;
 	x->scopes[row].closed = t->has_time;
 	for (unsigned i = 0; i < t->n_cells && i < t->n; i++) {
 		size_t first = x->n_items;

@@ -139,7 +139,9 @@ struct label label_read(const char *at, const char *end)
 			continue;
 		}
 		at = word_fold(at, end, folded);
-		is = word_find(words, sizeof(words) / sizeof(*words), folded);
+		/* "d'identifier" */
+		is = at < end && *at == '\'' && !folded[1] ? WORD_LINK
+							   : word_find(words, sizeof(words) / sizeof(*words), folded);
 		l.words++;
 		l.any |= is;
 		l.before_port = is & WORD_PORT ? l.last : l.before_port;

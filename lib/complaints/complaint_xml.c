@@ -89,6 +89,7 @@ const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, con
 		return NULL;
 	m.all = m.scope = scope_add(x, scope);
 	x->first_item = x->n_items;
+	x->served = false;
 	x->scopes[m.all].closed = true;
 	while ((at = memchr(at, '<', (size_t)(m.end - at)))) {
 		const char *close = memchr(at, '>', (size_t)(m.end - at)), *next;

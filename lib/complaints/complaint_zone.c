@@ -153,7 +153,8 @@ static const char *region(const char *at, const char *end, bool loose, struct cl
 	struct zone z;
 
 	for (size_t i = 0; i < ARRAY_SIZE(regions); i++)
-		if (*regions[i] == *at && (size_t)(end - at) > strlen(regions[i]) && !strncmp(at, regions[i], strlen(regions[i])))
+		if (*regions[i] == *at && (size_t)(end - at) > strlen(regions[i]) &&
+		    !strncmp(at, regions[i], strlen(regions[i])))
 			p = at + strlen(regions[i]);
 	/* "Mars/Phobos" is said to be one. */
 	if (p == at && loose && p + 1 < end && isupper((unsigned char)*p) && islower((unsigned char)p[1])) {

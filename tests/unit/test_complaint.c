@@ -22,19 +22,24 @@ static int note(void *arg, const struct complaint *c)
 }
 
 /* In octets, as a program of mail may store a text. */
-static char *questions_of(const void *octets, size_t size, const char *zone_text)
+static char *questions_of_ours(const void *octets, size_t size, const char *zone_text, bool (*ours)(void *, uint32_t))
 {
 	struct zone zone = { 0 };
 	char *found = NULL;
 	size_t found_size;
 	FILE *out = open_memstream(&found, &found_size);
-	const struct complaint_reader reader = { .zone = &zone, .take = note, .arg = out };
+	const struct complaint_reader reader = { .zone = &zone, .ours = ours, .take = note, .arg = out };
 
 	if (zone_text)
 		cr_assert_eq(zone_parse(zone_text, &zone, NULL), 0);
 	cr_expect_eq(complaint_read(octets, size, &reader), 0);
 	fclose(out);
 	return found;
+}
+
+static char *questions_of(const void *octets, size_t size, const char *zone_text)
+{
+	return questions_of_ours(octets, size, zone_text, NULL);
 }
 
 static char *questions(const char *text, const char *zone_text)
@@ -205,6 +210,79 @@ static const struct {
 	{ "nothing", "Hello\n", NULL, "" },
 	{ "no time at all", "203.0.113.36:5100\n", "UTC", "refused;" },
 };
+
+#define OURS_ONE "2026-05-04T19:10:11Z 198.51.100.23:51222;"
+
+/* What a text ties together, and what it does not; 198.51.100.0/24 are the pools. */
+static const struct {
+	const char *what, *text, *questions;
+} tied[] = {
+	{ "two ports that the text names together are refused",
+	  "On 2026-05-04 at 19:10:11 UTC 198.51.100.23 came from source ports 51222 and 51333.\n", "refused;" },
+	{ "a range of ports is refused", "2026-05-04T19:10:11Z 198.51.100.23 source ports 51222-51230\n", "refused;" },
+	{ "a port with its service behind it is the service's",
+	  "IP: 198.51.100.23\nPort: 443 (https)\nTimestamp: 2026-05-04 19:10:11 UTC\n", "refused;" },
+	{ "an object that names a service has its port",
+	  "{\"timestamp\":\"2026-05-04T19:10:11Z\",\"ip\":\"198.51.100.23\",\"port\":443,\"service\":\"https\"}\n",
+	  "refused;" },
+	{ "lines of a log without a zone, of what is asked about, are no other events",
+	  "Reported-From: a@example.net\nDate: 2026-05-04T19:10:11Z\nSource: 198.51.100.23\nSource-Port: 51222\n\n"
+	  "May  4 21:10:11 a sshd[1]: from 198.51.100.23 port 51222\nMay  4 21:10:15 a sshd[1]: from 198.51.100.23 "
+	  "port 51222\n",
+	  OURS_ONE },
+	{ "columns that one blank separates in a row are those of the header",
+	  "All times are UTC.\n\nDATE        TIME     PROTO  SOURCE               TARGET\n"
+	  "2026-05-04  19:10:11 TCP    198.51.100.23:51222  192.0.2.4:443\n",
+	  OURS_ONE },
+	{ "a row that lacks a cell is read by none of its columns",
+	  "All times are UTC.\n\nDATE        TIME      IP             PORT   HITS\n2026-05-04  19:10:11  198.51.100.23 "
+	  "        443\n",
+	  "refused;" },
+	{ "an answer in a log is of the same side",
+	  "2026-05-04T19:10:11Z IP 192.0.2.4.443 > 198.51.100.23.51222: Flags [S.]\n", OURS_ONE },
+	{ "two of the pools in a line of which nothing is said are refused",
+	  "2026-05-04T19:10:11Z flow between 198.51.100.23:51222 and 198.51.100.24:51223\n", "refused;" },
+	{ "addresses of no pool are those of others", "2026-05-04T19:10:11Z 203.0.113.5:5100\n", "refused;" },
+	{ "what conntrack says of the answers is no other flow",
+	  "2026-05-04T19:10:11Z src=198.51.100.23 dst=192.0.2.4 sport=51222 dport=443 src=10.1.0.5 dst=198.51.100.23 "
+	  "sport=8443 "
+	  "dport=51222\n",
+	  OURS_ONE },
+	{ "a port at which JSON breaks off is refused",
+	  "{\"time\":\"2026-05-04T19:10:11Z\",\"src_ip\":\"198.51.100.23\",\"src_port\":512", "refused;" },
+	{ "the time of a discovery gives way to that of what happened",
+	  "The attack began on 2026-05-04 at 19:10:11 UTC.\n\nIP: 198.51.100.23\nSource port: 51222\nDetected: "
+	  "2026-05-05 "
+	  "08:00:00 UTC\n",
+	  OURS_ONE },
+	{ "a time of a discovery that stands alone is meant",
+	  "IP: 198.51.100.23\nSource port: 51222\nDetected: 2026-05-04 19:10:11 UTC\n", OURS_ONE },
+	{ "a zone of one record is not that of another",
+	  "IP: 198.51.100.23\nPort: 51222\nTime: 2026-05-04 19:10:11\nZone: UTC\n\nIP: 198.51.100.24\nPort: "
+	  "51223\nTime: "
+	  "2026-05-04 21:10:11\n",
+	  OURS_ONE "refused;" },
+	{ "a zone that is said not to be meant is none",
+	  "The times are not UTC.\n\n2026-05-04 19:10:11 198.51.100.23:51222\n", "refused;" },
+	{ "\"p. m.\" is the afternoon", "El 4 de mayo de 2026 a las 7:10:11 p. m. (UTC), 198.51.100.23:51222\n",
+	  OURS_ONE },
+};
+
+static bool is_tied_pool(void *arg, uint32_t addr)
+{
+	(void)arg;
+	return addr >> 8 == 0xc63364;
+}
+
+Test(complaint, what_a_text_does_not_tie_is_refused)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tied); i++) {
+		char *found = questions_of_ours(tied[i].text, strlen(tied[i].text), NULL, is_tied_pool);
+
+		cr_expect_str_eq(found, tied[i].questions, "%s: %s", tied[i].what, found);
+		free(found);
+	}
+}
 
 Test(complaint, each_form_gives_its_questions)
 {

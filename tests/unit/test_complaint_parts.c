@@ -128,6 +128,10 @@ static const struct {
 	  HEAD "Content-Type: text/plain; charset=koi8-r\n\n\xe1\xc4\xd2\xc5\xd3: 203.0.113.36\n\xf0\xcf\xd2\xd4 "
 	       "\xc9\xd3\xd4\xcf\xde\xce\xc9\xcb\xc1: 5100\n\xf7\xd2\xc5\xcd\xd1: 2026-01-31T13:05:00Z\n",
 	  ONE },
+	{ "what programs encoded before MIME is told",
+	  EVENT "begin 644 a.zip\nM2026-01-31T13:05:00Z 192.0.2.1:80\n`\nend\n", "[encoding 1]" ONE },
+	{ "and other encodings are",
+	  MIXED "--x\n\n" EVENT "--x\nContent-Transfer-Encoding: x-uuencode\n\nbegin\n--x--\n", "[encoding 10]" ONE },
 	{ "lines that flow are joined",
 	  HEAD "Content-Type: text/plain; format=flowed\n\n2026-01-31T13:05:00Z \n203.0.113.36:5100\n", ONE },
 	{ "dots that must not be clicked, in full width, and with what is invisible within",
@@ -169,6 +173,15 @@ Test(complaint_parts, a_file_that_is_no_text_is_told)
 	char *found = read_all(octets, sizeof(octets), note);
 
 	cr_expect_str_eq(found, "[binary 1]");
+	free(found);
+}
+
+Test(complaint_parts, texts_of_thirty_two_bits_are_told)
+{
+	static const char octets[] = "\xff\xfe\0\0001\0\0\0";
+	char *found = read_all(octets, sizeof(octets) - 1, note);
+
+	cr_expect_str_eq(found, "[charset 1]");
 	free(found);
 }
 

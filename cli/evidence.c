@@ -158,7 +158,7 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 		"  answer.json     the answer, for programs\n"
 		"  version.txt     the version of detnatctl that answered\n"
 		"  history.jsonl   the lines of the mapping history that decide; history.head says where it ends\n"
-		"  claims.jsonl    claims from imported configurations about the time before it, if there are any\n"
+		"  claims.jsonl    claims from imported configurations about the time before it, if they matter\n"
 		"%s"
 		"  README.html     this text, to be read in a browser or printed\n"
 		"  SHA256SUMS      checksums of all these files; SHA256SUMS.sig signs them, if a key was given\n\n"
@@ -183,7 +183,7 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 	return r ? r : write_page(e, a->name, text, err);
 }
 
-/* The head without what asks for lines about looks, which whoever is handed the evidence does not owe. */
+/* Whoever is handed the evidence owes nobody a line about his looks at it. */
 static int write_head(struct evidence *e, const char *head, struct error *err)
 {
 	const char *audit = strstr(head, QUERY_AUDIT);
@@ -228,7 +228,8 @@ static int write_all(struct evidence *e, const struct asked *a, const char *dir,
 	r = r ? r : evidence_write(e, "answer.json", a->json, strlen(a->json), err);
 	r = r ? r : evidence_write(e, "version.txt", version, strlen(version), err);
 	r = r ? r : write_history(e, a, err);
-	r = r ? r : evidence_copy(e, dir, CLAIMS_FILE, err);
+	if (!r && evidence_needs_claims(&a->question))
+		r = evidence_copy(e, dir, CLAIMS_FILE, err);
 	r = r || !a->question.leases ? r : write_leases(e, a, err);
 	r = r ? r : write_readme(e, a, err);
 	return r ? r : evidence_sign(e, key, err);
@@ -274,11 +275,10 @@ static int make(struct asked *a, const char *dir, const cJSON *args, struct writ
 }
 
 /* Without a port there is no answer that evidence could prove; that it was asked for is a line all the same. */
-static int make_without_port(struct asked *a, const cJSON *args, struct writer *w, struct error *err)
+static int make_without_port(struct asked *a, struct writer *w, struct error *err)
 {
 	struct receipt receipt = receipt_of(a);
 	char *json;
-	int r;
 
 	receipt.result = RECEIPT_NO_PORT;
 	json = receipt_json(&receipt);
@@ -286,9 +286,7 @@ static int make_without_port(struct asked *a, const cJSON *args, struct writer *
 	cJSON_free(json);
 	if (!a->json)
 		return error_set(err, EXIT_REFUSED, "out of memory");
-	a->question.args = args;
-	r = note_query(a, err);
-	if (r)
+	if (note_query(a, err))
 		return EXIT_REFUSED;
 	receipt_print(w, &receipt);
 	return EXIT_DONE;
@@ -326,10 +324,14 @@ static int run(struct asked *a, const struct history_files *f, const char *dir, 
 	struct endpoint out;
 
 	history_warn(f);
+	looks_init(&a->looks, "evidence", args, dir);
+	a->looks.wanted = true;
+	if (!a->looks.query.case_id)
+		a->looks.query.case_id = a->name;
 	if (f->index.evidence)
 		return error_set(err, EXIT_REFUSED, "%.200s is evidence itself: hand that over", dir);
 	if (endpoint_parse(a->endpoint, &out))
-		return make_without_port(a, args, w, err);
+		return make_without_port(a, w, err);
 	return ask(f, dir, args, a) ? error_set(err, EXIT_REFUSED, "out of memory") : make(a, dir, args, w, err);
 }
 
@@ -349,10 +351,6 @@ static int evidence_run(const char *socket, const cJSON *args, struct writer *w,
 	status = status ? status : history_read_named(socket, args, false, &f, &dir, err);
 	if (status)
 		return status;
-	looks_init(&a.looks, "evidence", args, dir);
-	a.looks.wanted = true;
-	if (!a.looks.query.case_id)
-		a.looks.query.case_id = a.name;
 	status = run(&a, &f, dir, args, w, err);
 	history_files_free(&f);
 	free_asked(&a);

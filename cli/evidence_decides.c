@@ -85,6 +85,28 @@ bool evidence_same_leases(const struct evidence_question *q, int fd)
 	return gives_the_answer(q, &other);
 }
 
+/* A directory in which nobody claims anything. */
+#define WITHOUT_CLAIMS "/proc/self"
+
+bool evidence_needs_claims(const struct evidence_question *q)
+{
+	_cleanup_json_ cJSON *args = cJSON_Duplicate(q->args, true), *answer = cJSON_Parse(q->answer), *without = NULL;
+	struct evidence_question other = *q;
+	_cleanup_free_ char *text = NULL;
+
+	other.dir = WITHOUT_CLAIMS;
+	other.args = args;
+	if (q->leases && !cJSON_HasObjectItem(args, "leases"))
+		cJSON_AddStringToObject(args, "leases", q->leases);
+	message_mute(true);
+	if (!evidence_answer(&other, true, &text))
+		without = cJSON_Parse(text);
+	message_mute(false);
+	cJSON_DeleteItemFromObjectCaseSensitive(answer, "state_dir");
+	cJSON_DeleteItemFromObjectCaseSensitive(without, "state_dir");
+	return !cJSON_Compare(answer, without, true);
+}
+
 /* Leaves out those of a part of the order, unless they are needed. Whether any went. */
 static bool leave_out(const size_t *order, size_t n, bool *keep, bool (*same)(void *arg), void *arg)
 {

@@ -28,6 +28,9 @@ int evidence_answer(const struct evidence_question *q, bool json, char **ret);
 bool evidence_same_history(const struct evidence_question *q, const char *text, size_t size);
 bool evidence_same_leases(const struct evidence_question *q, int fd);
 
+/* Whether the answer follows from claims, too. */
+bool evidence_needs_claims(const struct evidence_question *q);
+
 /*
  * Leaves out what may be left out. order: numbers of what is there, what should go first; keep: of each number, whether
  * it stays. same: whether what `keep` has is enough.

@@ -238,9 +238,10 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 	if (status)
 		return status;
 	history_warn(&f);
-	status = evidence_answers(dir, &f, many ? NULL : endpoint, t, args, err);
 	looks_begin(&looks, "who", args, &f, dir);
-	status = status || many ? status : looks_note(&looks, endpoint, t, err);
+	status = evidence_answers(dir, &f, many ? NULL : endpoint, t, args, err);
+	if (!status && !many)
+		status = looks_note(&looks, endpoint, t, err);
 	status = status ? status : who_answer(&f, dir, many ? NULL : endpoint, t, args, &looks, w, err);
 	history_files_free(&f);
 	return status;

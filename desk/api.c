@@ -155,6 +155,11 @@ static unsigned answer(struct api_request *q, const char *asked, struct call *ca
 
 	if (!n)
 		return 400;
+	if (n > q->pass.token.rate.n) {
+		error_set(&call->err, 0, "the list has more questions than this token's rate; send parts of at most %u",
+			  q->pass.token.rate.n);
+		return 413;
+	}
 	q->pass.retry_s = token_guard_spend(&q->pass.token, n);
 	if (q->pass.retry_s) {
 		error_set(&call->err, 0, "this token has no questions left at this time");

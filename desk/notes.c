@@ -2,10 +2,13 @@
 #include "notes.h"
 
 #include <pthread.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/limiter.h"
 #include "base/log.h"
 #include "base/query_ledger.h"
 #include "base/user_groups.h"
@@ -13,6 +16,9 @@
 #include "state_dir.h"
 
 #define WHOM_UNKNOWN "a program without a valid token"
+/* Refusals of persons that are noted in an hour. */
+#define REFUSALS  256U
+#define PERIOD_NS (3600 * UINT64_C(1000000000))
 
 void note_in_journal(const struct call *call, const struct note *n)
 {
@@ -72,4 +78,32 @@ void note_refused_page(struct call *call, const char *path, unsigned status, con
 	note_in_journal(call, &n);
 	if (note_in_ledger(call, &n, &err))
 		log_error("%s", err.text);
+}
+
+static bool is_due(const struct call *call, const char *path, unsigned status)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static struct limiter_place places[REFUSALS];
+	struct timespec now;
+	bool due;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&mutex);
+	due = limiter_ask(places, REFUSALS,
+			  HASH_OF(hash_octets(call->whom, strlen(call->whom)), hash_octets(path, strlen(path)), status),
+			  (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec, PERIOD_NS) == LIMITER_GO;
+	pthread_mutex_unlock(&mutex);
+	return due;
+}
+
+void note_refused_person(struct call *call, const char *path, unsigned status, const char *why)
+{
+	struct note n = { .kind = path, .status = status, .refused = why };
+	struct error err;
+
+	if (!is_due(call, path, status))
+		return;
+	note_in_journal(call, &n);
+	if (call->at->queries && note_in_ledger(call, &n, &err))
+		log_warning("a refusal left no line in the ledger: %s", err.text);
 }

@@ -19,6 +19,12 @@ struct note {
 /* A line in the journal, for call->whom. Its texts may have any octets. */
 void note_in_journal(const struct call *call, const struct note *n);
 
+/*
+ * A person was refused a look at persons, a path of /api: a line in the journal, and in a ledger that the options name.
+ * One a user, path and hour, and few of those that name nobody.
+ */
+void note_refused_person(struct call *call, const char *path, unsigned status, const char *why);
+
 /* A line in the ledger. 0, or -errno with err; then there must be no answer. */
 int note_in_ledger(struct call *call, const struct note *n, struct error *err);
 

@@ -12,6 +12,9 @@
 #include "samples.h"
 #include "state_dir.h"
 
+/* Of so many, the journal has each. */
+#define QUESTIONS_NOTED 10U
+
 static unsigned memory(struct call *call)
 {
 	error_set(&call->err, 0, "out of memory; try again in some seconds");
@@ -60,7 +63,8 @@ static unsigned answer_who(struct call *call)
 
 	if (!n || n > FORM_LINES_MAX)
 		return malformed(call, "a body of 1 to 100000 lines is needed, each TIME ADDR:PORT with a time zone");
-	log_audit("%s asks who it was: %zu questions", call->whom, n);
+	log_audit("%s asks who it was: %zu questions%s%.*s", call->whom, n, n > QUESTIONS_NOTED ? "" : ": ",
+		  n > QUESTIONS_NOTED ? 0 : (int)call->body.size, call->body.data);
 	return lookup_who(&(struct lookup){ .list = true }, call);
 }
 

@@ -10,6 +10,7 @@
 #include "api.h"
 #include "connections.h"
 #include "notes.h"
+#include "notes.h"
 #include "respond.h"
 
 #define IDLE_S	     10U
@@ -115,7 +116,7 @@ static unsigned identify(struct MHD_Connection *c, struct request *q, const char
 	const char *user;
 
 	snprintf(q->call.who.name, ASKER_NAME, "nobody");
-	q->call.whom = "a user of this machine";
+	q->call.whom = proxied ? "nobody" : "a user of this machine";
 	if (!proxied) {
 		*ret_text = "this is not the name of a loopback address; open the page as http://127.0.0.1 or "
 			    "http://localhost";
@@ -205,6 +206,24 @@ static unsigned refuse_program(struct MHD_Connection *c, const char *path, const
 	return status;
 }
 
+/* Whether a path asks about persons. */
+static bool is_about_persons(const char *path)
+{
+	static const char *const about[] = { "/api/who", "/api/evidence", "/api/customer", "/api/subscriber/",
+					     "/api/explain/" };
+
+	for (unsigned i = 0; i < sizeof(about) / sizeof(*about); i++)
+		if (!strncmp(path, about[i], strlen(about[i])))
+			return true;
+	return false;
+}
+
+static void note_refusal(struct request *q, const char *path, unsigned status, const char *why)
+{
+	if ((status == MHD_HTTP_UNAUTHORIZED || status == MHD_HTTP_FORBIDDEN) && is_about_persons(path))
+		note_refused_person(&q->call, path, status, why);
+}
+
 /* The request takes its share, so that those of one asker, or all of programs, leave room for others. */
 static void count(struct request *q)
 {
@@ -232,8 +251,12 @@ static enum MHD_Result begin(struct MHD_Connection *c, const char *path, const c
 	q->call.zone = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "zone");
 	q->call.known = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_IF_NONE_MATCH);
 	q->call.client = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	q->status = api_owns(path) ? refuse_program(c, path, method, q, &q->refusal.text)
-				   : refuse(c, path, method, q, &q->refusal.text);
+	if (api_owns(path)) {
+		q->status = refuse_program(c, path, method, q, &q->refusal.text);
+	} else {
+		q->status = refuse(c, path, method, q, &q->refusal.text);
+		note_refusal(q, path, q->status, q->refusal.text);
+	}
 	if ((q->status == MHD_HTTP_UNAUTHORIZED || q->status == MHD_HTTP_FORBIDDEN) && !api_owns(path))
 		note_refused_page(&q->call, path, q->status, q->refusal.text);
 	count(q);
@@ -348,6 +371,7 @@ static enum MHD_Result answer(struct MHD_Connection *c, const char *path, struct
 	if (q->route->page)
 		return respond_page(c);
 	status = route_answer(q->route, q->rest, &q->call);
+	note_refusal(q, path, status, q->call.err.text);
 	q->refusal.text = q->call.err.text;
 	return status == MHD_HTTP_OK ? respond_answer(c, status, &q->call)
 				     : respond_error(c, path, status, &q->refusal);

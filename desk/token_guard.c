@@ -35,11 +35,12 @@ static uint64_t now_ns(void)
 
 unsigned rate_spend(struct spent *s, struct token_rate rate, unsigned n, uint64_t now)
 {
-	uint64_t whole = rate.seconds * NS_PER_S, price = whole / rate.n * n;
+	uint64_t whole = rate.seconds * NS_PER_S, price;
 	uint64_t then = s->whole_ns > now ? s->whole_ns : now;
 
-	if (n > rate.n)
-		return rate.seconds;
+	if (!n || n > rate.n)
+		return n ? rate.seconds : 0;
+	price = whole / rate.n * n;
 	if (then - now + price > whole)
 		return (unsigned)((then - now + price - whole + NS_PER_S - 1) / NS_PER_S);
 	s->whole_ns = then + price;

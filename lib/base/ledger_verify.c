@@ -173,6 +173,9 @@ static void check_head(struct verification *v)
 	_cleanup_json_ cJSON *json = v->head ? cJSON_Parse(v->head) : NULL;
 	const cJSON *line = cJSON_GetObjectItemCaseSensitive(json, "line");
 
+	/* The first writer has made the ledger, and no line of it yet. */
+	if (!v->head && !v->line)
+		return;
 	if (!cJSON_IsNumber(line))
 		find(v, LEDGER_HEAD_FILE, 0, "is missing or damaged: whether the ledger's end was cut cannot be seen");
 	else if (line->valuedouble > (double)v->line)

@@ -15,7 +15,6 @@
 #include "history/history_claims.h"
 
 #define HEAD_MAX_SIZE 512
-#define AUDIT	      "\"audit_queries\":true"
 
 /* What is still incomplete after so many looks, with so much time between, was left by a crash. */
 #define LOOKS	5U
@@ -32,10 +31,10 @@ static int read_head(int dir, struct history_head *ret, char **ret_text)
 
 	if (r)
 		return r;
-	*ret_text = text;
-	text[size] = '\0';
 	/* Whoever damages the head does not get rid of it by that. */
 	ret->audit_queries = memmem(text, size, QUERY_AUDIT, strlen(QUERY_AUDIT));
+	*ret_text = text;
+	text[size] = '\0';
 	json = cJSON_ParseWithLength(text, size);
 	if (strlen(json_text(json, "hash", "")) != HASH_TEXT - 1 || !json_count(json, "line", &ret->line) ||
 	    !json_time(json, "time", &ret->time)) {

@@ -202,7 +202,21 @@ def test_questions_are_answered_in_their_order(desk):
     rows = desk.post("/api/who", "2999-01-31T13:05:00Z 1.1.1.1:1276\n2001-01-01T00:00:00Z 1.1.1.1:1276\n", user="lea").json()
     assert [row["in_addr"] for row in rows] == ["10.0.16.16", None] and rows[1]["reason"] == "no-record"
     assert "customer" not in rows[0]
-    assert "lea asks who it was: 2 questions" in desk.log.read_text()
+    assert "lea asks who it was: 2 questions: 2999-01-31T13:05:00Z 1.1.1.1:1276" in desk.log.read_text()
+
+
+def test_a_look_that_is_refused_leaves_a_line(leasing):
+    desk, _, queries = leasing
+    for _ in range(3):
+        assert desk.post("/api/who", "x", user="watch").status == 403
+        assert desk.ask("/api/subscriber/10.0.0.2", "lea").status == 403
+        assert desk.ask("/api/explain/10.0.0.2", user=None).status == 401
+        assert desk.ask("/api/pools", "lea").status == 403
+    lines = [json.loads(line) for line in next(queries.glob("queries-*.jsonl")).read_text().splitlines()]
+    assert [(line["for"], line["kind"], line["via"]) for line in lines] == [
+        ("watch", "/api/who", "desk"), ("lea", "/api/subscriber/10.0.0.2", "desk"), ("nobody", "/api/explain/10.0.0.2", "desk")]
+    assert all("groups" in line["refused"] for line in lines[:2]) and "nobody is named" in lines[2]["refused"]
+    assert desk.log.read_text().count("watch asks /api/who") == 1
 
 
 def test_questions_that_are_none_are_refused(desk):

@@ -192,7 +192,7 @@ def test_a_rate_is_kept_and_lists_count_by_their_lines(desk, place, program):
     answer = it.ask("who", lines * 2, TEXT, reason="x")
     assert_problem(answer, 429, "no questions left")
     assert 0 < int(answer.headers["Retry-After"]) <= 900
-    assert_problem(it.ask("who", lines * 5, TEXT, reason="x"), 429, "no questions left")
+    assert_problem(it.ask("who", lines * 5, TEXT, reason="x"), 413, "parts of at most 4")
     assert it.ask("who", endpoint=OUT, reason="x").status == 200
     assert it.ask("who", endpoint=OUT, reason="x").status == 429
     assert "rated asks who 2 lines, case none, reason x: 429" in desk.log.read_text()

@@ -136,8 +136,9 @@ def session_of_alice(state):
     rows = [(BEGIN + 3600, "start"), *((s, "interim") for s in range(BEGIN + 5400, BEGIN + 2 * DAY, 1800)), (BEGIN + 2 * DAY + 60, "stop")]
     days = {}
     for at, event in rows:
-        days.setdefault(stamp(at)[:10], []).append(
-            {"time": stamp(at), "event": event, "in_addr": "10.0.16.30", "id": "alice", "session": "nas/1", "from": stamp(at) if event == "start" else None, "to": stamp(at) if event == "stop" else None})
+        who = {"in_addr": "10.0.16.30", "id": "alice", "session": "nas/1"}
+        times = {"from": stamp(at) if event == "start" else None, "to": stamp(at) if event == "stop" else None}
+        days.setdefault(stamp(at)[:10], []).append({"time": stamp(at), "event": event, **who, **times})
     shutil.rmtree(state / "leases")
     (state / "leases").mkdir()
     for day, lines in days.items():

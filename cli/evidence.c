@@ -59,7 +59,6 @@ static int ask(const struct history_files *f, const char *dir, const cJSON *args
 		return -ENOMEM;
 	message_mute(false);
 	q->answer = a->json;
-	q->text = a->text;
 	json = cJSON_Parse(a->json);
 	if (cJSON_HasObjectItem(json, "customer"))
 		q->leases = json_text(args, "leases", lease_directory(dir, a->own_leases));

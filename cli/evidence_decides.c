@@ -48,12 +48,11 @@ int evidence_answer(const struct evidence_question *q, bool json, char **ret)
 
 static bool gives_the_answer(const struct evidence_question *q, const struct evidence_question *other)
 {
-	_cleanup_free_ char *json = NULL, *text = NULL;
+	_cleanup_free_ char *json = NULL;
 	bool same;
 
 	message_mute(true);
-	same = !evidence_answer(other, true, &json) && !strcmp(json, q->answer) &&
-	       !evidence_answer(other, false, &text) && !strcmp(text, q->text);
+	same = !evidence_answer(other, true, &json) && !strcmp(json, q->answer);
 	message_mute(false);
 	return same;
 }
@@ -107,33 +106,53 @@ bool evidence_needs_claims(const struct evidence_question *q)
 	return !cJSON_Compare(answer, without, true);
 }
 
-/* Leaves out those of a part of the order, unless they are needed. Whether any went. */
-static bool leave_out(const size_t *order, size_t n, bool *keep, bool (*same)(void *arg), void *arg)
+/* Leaves out some, unless they are needed. Whether they went. */
+static bool leave_out(const size_t *some, size_t n, bool *keep, bool (*same)(void *arg), void *arg)
 {
-	_cleanup_free_ bool *before = calloc(n + 1, sizeof(*before));
-	bool any = false;
+	bool gone;
 
-	for (size_t i = 0; before && i < n; i++) {
-		before[i] = keep[order[i]];
-		any |= before[i];
-		keep[order[i]] = false;
-	}
-	if (!before || !any || same(arg))
-		return before && any;
 	for (size_t i = 0; i < n; i++)
-		keep[order[i]] = before[i];
-	return false;
+		keep[some[i]] = false;
+	gone = same(arg);
+	for (size_t i = 0; i < n && !gone; i++)
+		keep[some[i]] = true;
+	return gone;
 }
 
-/* Halves, then smaller parts, then each by itself until none can go. */
+/* Tries each part of those that are left, which are moved to the front; returns their number. */
+static size_t leave_out_parts(size_t *left, size_t n, size_t part, bool *keep, bool (*same)(void *arg), void *arg,
+			      unsigned *answers)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i += part) {
+		size_t size = n - i < part ? n - i : part;
+
+		if (*answers && (*answers)-- && leave_out(left + i, size, keep, same, arg))
+			continue;
+		memmove(left + kept, left + i, size * sizeof(*left));
+		kept += size;
+	}
+	return kept;
+}
+
+/* All, halves, then smaller parts, then each by itself until none can go. */
 void evidence_reduce(const size_t *order, size_t n, bool *keep, bool (*same)(void *arg), void *arg)
 {
-	unsigned left = MOST_ANSWERS;
-	bool again = true;
+	_cleanup_free_ size_t *left = calloc(n + 1, sizeof(*left));
+	unsigned answers = MOST_ANSWERS;
+	size_t kept = 0, part, before;
 
-	for (size_t part = n; part && again; part = part > 1 ? (part + 1) / 2 : 1) {
-		again = part > 1;
-		for (size_t i = 0; i < n && left; i += part, left--)
-			again |= leave_out(order + i, n - i < part ? n - i : part, keep, same, arg) && left > 1;
+	for (size_t i = 0; left && i < n; i++)
+		if (keep[order[i]])
+			left[kept++] = order[i];
+	part = kept;
+	while (kept && answers) {
+		before = kept;
+		kept = leave_out_parts(left, kept, part, keep, same, arg, &answers);
+		if (part == 1 && kept == before)
+			break;
+		part = part < kept ? part : kept;
+		part = part > 1 ? (part + 1) / 2 : 1;
 	}
 }

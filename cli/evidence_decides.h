@@ -16,9 +16,9 @@ struct evidence_question {
 	const struct history_files *files;
 	const char *dir, *endpoint;
 	int64_t t;
-	const cJSON *args;	   /* of the command */
-	const char *leases;	   /* the directory of leases, NULL: none were asked */
-	const char *answer, *text; /* as JSON and as text, from all that there is */
+	const cJSON *args;  /* of the command */
+	const char *leases; /* the directory of leases, NULL: none were asked */
+	const char *answer; /* as JSON, from all that there is */
 };
 
 /* The answer as detnatctl prints it, or why there is none. The caller frees *ret. 0 or -ENOMEM. */

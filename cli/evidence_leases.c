@@ -7,11 +7,19 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/json_scan.h"
 #include "base/whole_file.h"
 #include "customer.h"
 #include "evidence_decides.h"
 #include "json_get.h"
+
+/* Of whom a line is, and of when. */
+struct origin {
+	uint64_t owner; /* hash of the customer and the session; 0: it is of nobody */
+	int64_t time;
+	bool other; /* the answer does not name him */
+};
 
 struct choice {
 	const struct evidence_question *q;
@@ -20,7 +28,8 @@ struct choice {
 	struct lease_place *place;
 	size_t n;
 	bool *keep;
-	bool all; /* all days are named */
+	struct origin *origin; /* of each line */
+	bool all;	       /* all days are named */
 	struct error *err;
 };
 
@@ -125,8 +134,41 @@ static uint32_t number_of(struct names *n, const char *text)
 	return n->text[n->n] ? (uint32_t)++n->n : 0;
 }
 
-/* Lines about customers whom the answer does not name are shown without names. */
-static int mask(struct choice *c, const cJSON *answer)
+static int find_origins(struct choice *c, const cJSON *answer)
+{
+	c->origin = calloc(c->n + 1, sizeof(*c->origin));
+	if (!c->origin)
+		return error_set(c->err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < c->n; i++) {
+		struct origin *o = &c->origin[i];
+		struct lease_line l;
+
+		o->time = TIME_NONE;
+		if (lease_evidence_line(c->d, &c->place[i], &l))
+			continue;
+		o->time = l.time;
+		if (!lease_event_of_session(l.event))
+			continue;
+		o->owner = HASH_OF(hash_octets(customer_in(&l), strlen(customer_in(&l))),
+				   hash_octets(l.session, strlen(l.session))) |
+			   1;
+		o->other = !has_text(answer, customer_in(&l));
+	}
+	return 0;
+}
+
+/* Of lines of one customer after each other: the first, the last, and those around the seconds that are asked about. */
+static bool is_edge(const struct choice *c, size_t i)
+{
+	const struct origin *o = &c->origin[i];
+
+	if (!i || i + 1 == c->n || !o->owner || o[-1].owner != o->owner || o[1].owner != o->owner)
+		return true;
+	return (o->time < c->from && o[1].time >= c->from) || (o->time > c->to && o[-1].time <= c->to);
+}
+
+/* Lines of customers whom the answer does not name are shown without names. */
+static int mask(struct choice *c)
 {
 	struct names customers = { 0 }, sessions = { 0 };
 	int r = 0;
@@ -135,8 +177,7 @@ static int mask(struct choice *c, const cJSON *answer)
 		struct lease_place *p = &c->place[i];
 		struct lease_line l;
 
-		if (lease_evidence_line(c->d, p, &l) || !lease_event_of_session(l.event) ||
-		    has_text(answer, customer_in(&l)))
+		if (!c->keep[i] || !c->origin[i].other || lease_evidence_line(c->d, p, &l))
 			continue;
 		p->customer = number_of(&customers, customer_in(&l));
 		p->session = number_of(&sessions, l.session);
@@ -156,11 +197,11 @@ static int reduce(struct choice *c)
 	if (!order)
 		return error_set(c->err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < c->n; i++)
-		if (c->place[i].customer)
+		if (c->origin[i].other)
 			order[n++] = i;
 	evidence_reduce(order, n, c->keep, is_enough, c);
 	for (size_t i = 0; i < c->n; i++)
-		if (!c->place[i].customer)
+		if (!c->origin[i].other)
 			order[n++] = i;
 	evidence_reduce(order, n, c->keep, is_enough, c);
 	return 0;
@@ -174,15 +215,37 @@ static int list(struct choice *c, const cJSON *answer, bool all)
 
 	free(take_pointer(c->place));
 	free(take_pointer(c->keep));
+	free(take_pointer(c->origin));
 	r = ask_about(c, answer, all);
 	r = r ? r : lease_evidence_lines(c->d, &c->place, &c->n, c->err);
 	c->keep = r ? NULL : malloc(c->n + 1);
 	if (!r && !c->keep)
 		return error_set(c->err, -ENOMEM, "out of memory");
-	if (r)
+	return r ? r : find_origins(c, answer);
+}
+
+/* A few lines are enough as a rule, however many a session has. */
+static bool keep_enough(struct choice *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		c->keep[i] = is_edge(c, i);
+	if (is_enough(c))
+		return true;
+	memset(c->keep, true, c->n);
+	return is_enough(c);
+}
+
+/* Names go last, from the few lines that are left; where that is another answer, from all lines before. */
+static int take_names(struct choice *c)
+{
+	int r = reduce(c);
+
+	r = r ? r : mask(c);
+	if (r || is_enough(c))
 		return r;
 	memset(c->keep, true, c->n);
-	return mask(c, answer);
+	r = mask(c);
+	return r ? r : reduce(c);
 }
 
 /* First what the question reads; then of all days; then all about the address, from which more may follow. */
@@ -194,9 +257,11 @@ static int choose(struct choice *c, const cJSON *answer)
 	for (unsigned step = 0; step < 3 && !r && !enough; step++) {
 		c->all = step > 0;
 		r = list(c, answer, step > 1);
-		enough = !r && is_enough(c);
+		enough = !r && keep_enough(c);
 	}
-	return r || !enough ? r : reduce(c);
+	if (r || enough)
+		return r ? r : take_names(c);
+	return mask(c);
 }
 
 int evidence_leases(const struct evidence_question *q, char **ret, size_t *ret_size, struct error *err)
@@ -214,5 +279,6 @@ int evidence_leases(const struct evidence_question *q, char **ret, size_t *ret_s
 	lease_days_free(c.d);
 	free(c.place);
 	free(c.keep);
+	free(c.origin);
 	return r;
 }

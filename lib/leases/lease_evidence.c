@@ -93,8 +93,6 @@ static void unmap_day(struct lines *l)
 		munmap((void *)(uintptr_t)l->text, l->size);
 }
 
-#define _cleanup_lines_ __attribute__((cleanup(unmap_day)))
-
 /* The end of the line at a place. */
 static size_t end_of(const struct lines *l, size_t at)
 {
@@ -106,7 +104,7 @@ static size_t end_of(const struct lines *l, size_t at)
 /* Lines that are damaged, or stand for erased ones, leave what is around them in doubt. */
 static int note_damage(struct lease_days *d, size_t i)
 {
-	_cleanup_lines_ struct lines l;
+	struct lines l __attribute__((cleanup(unmap_day)));
 	char hash[HASH_TEXT] = HASH_NONE;
 	int r = map_day(d, i, &l);
 
@@ -124,7 +122,7 @@ static int note_damage(struct lease_days *d, size_t i)
 /* A line that only an agent writes: `mark`, which names nobody, or `begin`. */
 static int note_live(struct lease_days *d, size_t i)
 {
-	_cleanup_lines_ struct lines l;
+	struct lines l __attribute__((cleanup(unmap_day)));
 	int r = map_day(d, i, &l);
 	const char *found = r || !l.size ? NULL : memmem(l.text, l.size, "\"event\":\"mark\"", 14);
 	const char *before;

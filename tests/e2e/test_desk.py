@@ -308,17 +308,14 @@ def test_evidence_of_no_question_is_refused(leasing, body):
 
 
 def test_an_archive_may_be_longer_than_what_is_kept_in_memory(running_lab, place, run_directory):
-    """More than 64 MiB of lines about the address: the desk's own memory stays small."""
-    leases, queries = run_directory / "long-leases", run_directory / "long-queries"
-    leases.mkdir()
+    """More than 64 MiB of a history that is damaged, and therefore given as a whole: the desk's own memory stays small."""
+    state, queries = run_directory / "long-history", run_directory / "long-queries"
+    state.mkdir()
     queries.mkdir()
-    now = datetime.datetime.now(datetime.timezone.utc)
-    line = {"time": f"{now - datetime.timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}", "event": "start", "in_addr": "10.0.16.16", "id": "x" * 200}
-    text = json.dumps(line, separators=(",", ":")) + "\n"
-    with open(leases / f"leases-{now:%Y-%m-%d}.jsonl", "w") as out:
-        for _ in range((70 << 20) // len(text)):
-            out.write(text)
-    desk = Desk(place / "desk", "--control", running_lab.agent.socket, "--leases", leases, "--queries", queries)
+    with open(state / "history.jsonl", "w") as out:
+        for _ in range((71 << 20) // 8000):
+            out.write("x" * 7999 + "\n")
+    desk = Desk(place / "desk", "--control", running_lab.agent.socket, "--state-dir", state, "--queries", queries)
     try:
         answer = desk.post("/api/evidence", f"long {stamp()} 1.1.1.1:1276", user="lea")
         peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{desk.process.pid}/status").read_text())[1])
@@ -327,7 +324,7 @@ def test_an_archive_may_be_longer_than_what_is_kept_in_memory(running_lab, place
     assert answer.status == 200 and len(answer.body) > 70 << 20 and int(answer.headers["Content-Length"]) == len(answer.body), answer
     with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
         sums = archive.extractfile("long/SHA256SUMS").read().decode()
-        assert hashlib.sha256(archive.extractfile("long/leases.jsonl").read()).hexdigest() in sums
+        assert hashlib.sha256(archive.extractfile("long/history.jsonl").read()).hexdigest() in sums
     assert peak < 40000, peak
 
 

@@ -5,6 +5,7 @@
 
 #include "history_files.h"
 #include "json_get.h"
+#include "looks.h"
 #include "message.h"
 #include "proto/words.h"
 
@@ -214,9 +215,18 @@ static void list_line(struct listing *l, const char *line, size_t size, uint64_t
 	history_record_free(&r);
 }
 
+/* Grants name subscribers, unlike mappings. */
+static bool has_grants(const struct history_files *f)
+{
+	static const char grant[] = "\"event\":\"grant";
+
+	return memmem(f->text, f->size, grant, sizeof(grant) - 1);
+}
+
 static int list_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	_cleanup_free_ char *dir = NULL;
+	_cleanup_looks_ struct looks looks = { 0 };
 	struct history_files f;
 	int status = history_read_named(socket, args, false, &f, &dir, err);
 	const char *at, *newline;
@@ -225,6 +235,13 @@ static int list_run(const char *socket, const cJSON *args, struct writer *w, str
 
 	if (status)
 		return status;
+	looks_begin(&looks, "history list", args, &f, dir);
+	if (l.grants && has_grants(&f))
+		looks_add_text(&looks, "all grants");
+	if (looks_write(&looks, err)) {
+		history_files_free(&f);
+		return EXIT_REFUSED;
+	}
 	if (!w->json)
 		l.width = widths_of(&f, l.grants);
 	if (w->json)

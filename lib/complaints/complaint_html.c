@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "complaints/complaint_octets.h"
+#include "complaints/complaint_words.h"
 
 static bool begins(const char *at, const char *end, const char *word)
 {
@@ -84,6 +85,17 @@ static char sign_of(const char *tag, const char *end)
 	return is_tag(tag, end, "</td") || is_tag(tag, end, "</th") ? '\t' : ' ';
 }
 
+/* "&auml;" is read as the letter without its mark, as words are. */
+static char letter(const char *at, const char *end, const char **ret_end)
+{
+	static const char *const marks[] = { "uml;", "acute;", "grave;", "circ;", "tilde;", "cedil;", "ring;" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(marks) && end - at > 2 && isalpha((unsigned char)at[1]); i++)
+		if (begins(at + 2, end, marks[i]))
+			return *ret_end = at + 2 + strlen(marks[i]), at[1];
+	return 0;
+}
+
 /* The character of a reference "&amp;", which ends at *ret_end; 0: it is none. */
 static char entity(const char *at, const char *end, const char **ret_end)
 {
@@ -101,7 +113,7 @@ static char entity(const char *at, const char *end, const char **ret_end)
 		if (begins(at + 1, end, names[i].name))
 			return *ret_end = at + 1 + strlen(names[i].name), names[i].is;
 	if (end - at < 3 || at[1] != '#')
-		return 0;
+		return letter(at, end, ret_end);
 	is_hex = at[2] == 'x' || at[2] == 'X';
 	for (at += 2 + is_hex;
 	     at < end && digits < 7 && (is_hex ? isxdigit((unsigned char)*at) : isdigit((unsigned char)*at));
@@ -111,7 +123,9 @@ static char entity(const char *at, const char *end, const char **ret_end)
 	if (!digits)
 		return 0;
 	*ret_end = at + (at < end && *at == ';');
-	return (char)(code >= ' ' && code < 0x7f ? code : code == 0x2192 ? '>' : ' ');
+	if (code == 0x2192)
+		return '>';
+	return code >= ' ' && code < 0x7f ? (char)code : word_plain((unsigned)code);
 }
 
 /* A tag at '<'; NULL: it is none. last: the last '>' of the text, or NULL. */

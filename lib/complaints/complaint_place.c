@@ -10,7 +10,6 @@
 /* Octets from one landmark to the next. */
 #define STRIDE	    64U
 #define LINE_MARKED 80U
-#define MAX_NOTICES 100U
 
 /* Octets that do not begin a character. */
 static bool continues(char c)
@@ -82,6 +81,15 @@ struct complaint_place complaint_place(const struct reading *x, uint32_t at, uin
 	return (struct complaint_place){ first.line, first.column, last.column - first.column + 1 };
 }
 
+/* Whether something of the place was told: a text with quoted mails may be read twice, without and with them. */
+static bool is_told(const struct reading *x, uint32_t at)
+{
+	for (unsigned i = 0; i < x->told && i < MAX_NOTICES; i++)
+		if (x->told_at[i] == at)
+			return true;
+	return false;
+}
+
 static void tell(struct reading *x, uint32_t at, const char *name, enum complaint_notice_code code, const char *format,
 		 va_list ap)
 {
@@ -90,6 +98,8 @@ static void tell(struct reading *x, uint32_t at, const char *name, enum complain
 
 	if (!x->reader->tell || x->told > MAX_NOTICES)
 		return;
+	if (x->told < MAX_NOTICES)
+		x->told_at[x->told] = at;
 	vsnprintf(text, sizeof(text), format, ap);
 	n.text = x->told++ < MAX_NOTICES ? text : "more was not read from here on, which is not listed";
 	x->reader->tell(x->reader->arg, &n);
@@ -109,6 +119,8 @@ void complaint_tell(struct reading *x, const char *at, enum complaint_notice_cod
 {
 	va_list ap;
 
+	if (is_told(x, x->from[at - x->text]))
+		return;
 	va_start(ap, format);
 	tell(x, x->from[at - x->text], "", code, format, ap);
 	va_end(ap);

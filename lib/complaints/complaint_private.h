@@ -59,6 +59,9 @@ struct part {
 	bool header; /* it begins with the header of a mail */
 };
 
+/* More parts that were not read are not named. */
+#define MAX_NOTICES 100U
+
 /* The line and the column, both from 1, of an octet of the text that was handed over. */
 struct landmark {
 	uint32_t line, column;
@@ -80,16 +83,17 @@ struct reading {
 	size_t n_stamps, room_stamps;
 	struct scope *scopes;
 	size_t n_scopes, room_scopes;
-	size_t first_item;  /* of the record; a day before it is not joined with an hour in it */
-	uint32_t addr;	    /* the address before, which a port without a role belongs to; NONE */
-	bool xarf;	    /* JSON of X-ARF 4, whose "timestamp" is the incident's */
-	bool served;	    /* its scheme says that a port without a role is the service's */
-	const char *broken; /* the end of a part in which JSON or XML has no end */
-	bool seen, foreign; /* an address; one that is of no pool */
-	struct stamp sent;  /* the time of the mail's own header */
-	unsigned told;	    /* notices */
-	size_t in_vain;	    /* octets in which ends of structures were looked for that have none */
-	int error;	    /* -ENOMEM, after which nothing is added */
+	size_t first_item;	       /* of the record; a day before it is not joined with an hour in it */
+	uint32_t addr;		       /* the address before, which a port without a role belongs to; NONE */
+	bool xarf;		       /* JSON of X-ARF 4, whose "timestamp" is the incident's */
+	bool served;		       /* its scheme says that a port without a role is the service's */
+	const char *broken;	       /* the end of a part in which JSON or XML has no end */
+	bool seen, foreign;	       /* an address; one that is of no pool */
+	struct stamp sent;	       /* the time of the mail's own header */
+	unsigned told;		       /* notices */
+	uint32_t told_at[MAX_NOTICES]; /* where they begin in what was handed over */
+	size_t in_vain;		       /* octets in which ends of structures were looked for that have none */
+	int error;		       /* -ENOMEM, after which nothing is added */
 };
 
 /* What a place of a text says that stands alone, and within what. */

@@ -80,6 +80,32 @@ static bool dotted_port(struct scan *c, const char *at, const char *after)
 	       scan_arrow(at - (at - c->line < LABEL_TEXT ? at - c->line : LABEL_TEXT), line);
 }
 
+/*
+ * The port of an address of "source,target,source port,target port", as packet filters write them. Its begin, or NULL.
+ * That of the source ends where its address does, so that the target is read next.
+ */
+static const char *in_four(const struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
+{
+	const struct item *before = c->addr != NONE && c->addr == c->last ? &c->x->items[c->addr] : NULL;
+	const char *stop = c->s->end, *port, *behind;
+	unsigned other;
+	uint32_t any;
+
+	if (before && before->port_item != NONE && c->x->text + before->at + before->size + 1 == at) {
+		const struct item *first = &c->x->items[before->port_item];
+
+		port = c->x->text + first->at + first->size + 1;
+		*ret_end = port_at(port, stop, ret);
+		return c->x->text + first->at == end + 1 ? port : NULL;
+	}
+	port = addr_at(end + 1, stop, &any);
+	behind = port && port < stop && *port == ',' ? port_at(port + 1, stop, ret) : NULL;
+	if (!behind || behind >= stop || *behind != ',' || !port_at(behind + 1, stop, &other))
+		return NULL;
+	*ret_end = end;
+	return port + 1;
+}
+
 /* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
 static const char *joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
 {
@@ -151,14 +177,15 @@ static const char *take_address(struct scan *c, const char *at)
 	    (end < stop &&
 	     (isalpha((unsigned char)*end) || (*end == '-' && end + 1 < stop && isalnum((unsigned char)end[1])))))
 		return NULL;
-	port = joined(c, at, end, &number, &port_end);
+	port = end < stop && *end == ',' ? in_four(c, at, end, &number, &port_end)
+					 : joined(c, at, end, &number, &port_end);
 	if (!port && end + 1 < stop && *end == '.' && isdigit((unsigned char)end[1]))
 		return NULL;
 	/* A network is nobody's address, but for one of one address. */
 	if (!port && end + 1 < stop && *end == '/' && isdigit((unsigned char)end[1]) && strncmp(end, "/32", 3) != 0)
 		return scan_signs(end + 1, stop, "0123456789.");
 	x->seen = true;
-	role = addr_role(c, at, end);
+	role = !port || *end != ',' ? addr_role(c, at, end) : port_end == end ? WORD_SOURCE : WORD_TARGET;
 	/* Of a URL, if it is not of a pool: a server that was asked for something. */
 	if (at - c->s->begin > 2 && at[-1] == '/' && at[-2] == '/' && !(x->reader->ours && candidate(x, addr, role)))
 		role = WORD_TARGET;
@@ -218,6 +245,9 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	unsigned of = addr != NONE ? x->items[addr].role : 0;
 	bool free = addr != NONE && of != WORD_TARGET && x->items[addr].port_item == NONE;
 
+	/* "to port 443, from port 5100" */
+	if (!role && l->before_port & WORD_FROM)
+		role = WORD_SOURCE;
 	if (!role && (x->served || (!c->s->cells && (l->strange || !(tight || c->s->keyed)))))
 		role = WORD_TARGET;
 	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))

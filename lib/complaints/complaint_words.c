@@ -15,13 +15,18 @@ bool word_octet(char c)
 	return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
 }
 
+char word_plain(unsigned code)
+{
+	return code >= 0xc0 && code < 0xc0 + sizeof(plain) - 1 ? plain[code - 0xc0] : ' ';
+}
+
 /* A letter of UTF-8 of two octets, folded: its octets, at most two. */
 static unsigned fold_pair(unsigned char first, unsigned char second, char *ret)
 {
 	unsigned code = (first & 31U) << 6 | (second & 63U);
 
-	if (code >= 0xc0 && code < 0xc0 + sizeof(plain) - 1 && plain[code - 0xc0] != ' ')
-		return *ret = plain[code - 0xc0], 1;
+	if (word_plain(code) != ' ')
+		return *ret = word_plain(code), 1;
 	if (code >= 0x410 && code <= 0x42f)
 		code += 0x20;
 	if (code == 0x401 || code == 0x451)

@@ -27,6 +27,9 @@
 /* Whether an octet is of a word: letters and digits of ASCII, and all of UTF-8. */
 bool word_octet(char c);
 
+/* A Latin letter with a mark, by its number in Unicode, without it; a blank if it is none. */
+char word_plain(unsigned code);
+
 /* Copies the word at a place in small letters without accents. Returns where it ends; camelCase is several words. */
 const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT]);
 

@@ -110,6 +110,17 @@ def test_a_damaged_head_still_says_it(copy):
     assert len(looks(copy)) == 1
 
 
+def test_listing_grants_is_a_look(copy):
+    execute(CTL, "history", "list", "--state-dir", copy)
+    assert not looks(copy)
+    with open(copy / "history.jsonl", "a") as history:
+        history.write('{"line":9,"time":"2026-01-31T12:00:00Z","event":"grant","hash":""}\n')
+    execute(CTL, "history", "list", "--no-grants", "--state-dir", copy)
+    assert not looks(copy)
+    execute(CTL, "history", "list", "--state-dir", copy, "--case", "17")
+    assert [(q["kind"], q["case"]) for q in looks(copy)] == [("history list", "17")]
+
+
 def test_questions_that_come_one_by_one_are_answered_one_by_one(copy):
     child = subprocess.Popen([CTL, "who", "-", "--state-dir", copy], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     for n in (1, 2):

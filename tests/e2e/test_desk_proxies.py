@@ -12,8 +12,8 @@ import pytest
 
 import isolation
 import netns
-from agent import BUILD, wait_for
-from desk import Desk
+from agent import BUILD, execute, wait_for
+from desk import DESK, Desk
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 SITE = "desk.example.net"
@@ -89,7 +89,8 @@ def site(request, running_lab, run_directory):
     host.ip("link", "set", "lo", "up")
     isolation.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
                   f"/CN={SITE}", "-addext", f"subjectAltName=DNS:{SITE}", "-keyout", directory / "desk.key", "-out", directory / "desk.pem")
-    desk = Desk(directory / "desk", "--control", running_lab.agent.socket, "--queries", directory / "queries")
+    desk = Desk(directory / "desk", "--control", running_lab.agent.socket, "--queries", directory / "queries",
+                "--tokens", directory / "tokens")
     process = request.param().start(directory, host, desk)
     it = Site(host, directory)
     it.desk = desk
@@ -135,6 +136,19 @@ def test_a_complaint_is_asked_through_the_proxy(site):
     assert status == 200 and body.startswith(b"case-1/") and len(body) % 512 == 0
     query = json.loads(next((site.directory / "queries").glob("queries-*.jsonl")).read_text().splitlines()[0])
     assert query["for"] == "lea"
+
+
+def test_programs_pass_with_their_tokens_alone(site):
+    secret = execute(DESK, "token", "add", "tickets", "--kind", "who", "--tokens", site.directory / "tokens").out.strip()
+    path, bearer = "/api/v1/who?endpoint=1.1.1.1:1276&at=2999-01-31T13:05:00Z&reason=abuse", ("-H", f"Authorization: Bearer {secret}")
+    status, body = site.curl(path, *bearer)
+    assert status == 200 and json.loads(body)["in_addr"] == "10.0.16.16"
+    for status, options in ((401, ()), (401, ("-H", "X-Remote-User: ops")), (401, ("-u", "lea:lea-password"))):
+        told, body = site.curl(path, *options)
+        assert told == status and json.loads(body)["status"] == status, options
+    assert site.curl("/api/v1/openapi.json")[0] == 200
+    for elsewhere in ("/api/status", "/api/v1/../status", "/"):
+        assert site.curl(elsewhere, "--path-as-is", *bearer)[0] in (401, 404), elsewhere
 
 
 def test_ten_megabytes_pass_and_more_is_refused(site):

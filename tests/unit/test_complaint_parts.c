@@ -132,6 +132,8 @@ static const struct {
 	  EVENT "begin 644 a.zip\nM2026-01-31T13:05:00Z 192.0.2.1:80\n`\nend\n", "[encoding 1]" ONE },
 	{ "and other encodings are",
 	  MIXED "--x\n\n" EVENT "--x\nContent-Transfer-Encoding: x-uuencode\n\nbegin\n--x--\n", "[encoding 10]" ONE },
+	{ "what is damaged is told once, though the text is read without and with its quotes", "{\"a\": 1\n> hello\n",
+	  "[damaged 1]" },
 	{ "lines that flow are joined",
 	  HEAD "Content-Type: text/plain; format=flowed\n\n2026-01-31T13:05:00Z \n203.0.113.36:5100\n", ONE },
 	{ "dots that must not be clicked, in full width, and with what is invisible within",

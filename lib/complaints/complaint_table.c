@@ -151,8 +151,10 @@ static bool read_header(struct table *t, const char *at, const char *end, char *
 	if (has_digits(&(struct cell){ begin, end - begin < (ptrdiff_t)COLUMNS ? end : begin + COLUMNS - 1 }))
 		return false;
 	for (size_t i = 0; i < sizeof(separators); i++) {
-		char octet = separators[i] == TWO_BLANKS || separators[i] == BLANKS ? ' ' : separators[i];
+		char octet = separators[i];
 
+		if (octet == TWO_BLANKS || octet == BLANKS)
+			octet = ' ';
 		if (!memchr(begin, octet, (size_t)(end - begin)))
 			continue;
 		if (!fields && separators[i] == BLANKS && memchr(begin, ':', (size_t)(end - begin)))

@@ -12,7 +12,9 @@ static const char plain[] = "aaaaaaaceeeeiiiidnooooo ouuuuy saaaaaaaceeeeiiiidno
 
 char word_plain(unsigned code)
 {
-	return code >= 0xc0 && code < 0xc0 + sizeof(plain) - 1 ? plain[code - 0xc0] : ' ';
+	if (code < 0xc0 || code >= 0xc0 + sizeof(plain) - 1)
+		return ' ';
+	return plain[code - 0xc0];
 }
 
 /* A letter of UTF-8 of two octets, folded: its octets, at most two. */

@@ -99,16 +99,21 @@ static int by_wall(const void *a, const void *b)
 int elsewhere_survey(struct elsewhere *e, const struct reading *x)
 {
 	unsigned shown = ORDER_UNKNOWN;
+	bool either = false;
 
 	*e = (struct elsewhere){ .x = x, .zones = calloc(x->n_stamps + 1, sizeof(*e->zones)) };
 	if (!e->zones)
 		return -ENOMEM;
-	for (size_t i = 0; i < x->n_stamps; i++)
+	for (size_t i = 0; i < x->n_stamps; i++) {
 		note(e, (uint32_t)i, &x->stamps[i]);
+		either |= x->stamps[i].either;
+	}
 	for (size_t i = 0; i < x->n_items; i++)
 		if (x->items[i].kind == ITEM_TIME)
 			shown |= order_in_date(x, &x->items[i], &x->stamps[x->items[i].stamp]);
-	e->order = shown == ORDER_UNKNOWN || shown == ORDER_BOTH ? order_in_words(x->text) : shown;
+	if (shown == ORDER_UNKNOWN || shown == ORDER_BOTH)
+		shown = either ? order_in_words(x->text) : ORDER_UNKNOWN;
+	e->order = shown;
 	qsort(e->zones, e->n_zones, sizeof(*e->zones), by_wall);
 	return 0;
 }

@@ -97,7 +97,7 @@ void token_secret(const uint8_t random[static TOKEN_RANDOM], char ret[static TOK
 	base64_encode_raw(ret + n, TOKEN_RANDOM, random);
 	ret[n + BASE64_ENCODE_RAW_LENGTH(TOKEN_RANDOM) - 1] = '\0'; /* in place of a "=" */
 	for (char *at = ret + n; *at; at++)
-		*at = *at == '+' ? '-' : *at == '/' ? '_' : *at;
+		*at = (char)(*at == '+' ? '-' : *at == '/' ? '_' : *at);
 }
 
 void token_hash(const char *secret, uint8_t ret[static TOKEN_HASH])
@@ -130,9 +130,11 @@ static const struct {
 
 static int hash_parse(const char *text, uint8_t ret[static TOKEN_HASH])
 {
-	if (strlen(text) != 2 * TOKEN_HASH || strspn(text, "0123456789abcdef") != 2 * TOKEN_HASH)
+	const size_t digits = 2UL * TOKEN_HASH;
+
+	if (strlen(text) != digits || strspn(text, "0123456789abcdef") != digits)
 		return -EINVAL;
-	for (unsigned i = 0; i < TOKEN_HASH; i++)
+	for (size_t i = 0; i < TOKEN_HASH; i++)
 		sscanf(text + 2 * i, "%2hhx", &ret[i]);
 	return 0;
 }

@@ -237,6 +237,12 @@ void octets_text(const struct span *s, const struct charset *set, struct octets 
 		uint32_t code = (uint8_t)*at;
 
 		size = 1;
+		/* Most are what they are. */
+		if (code >= ' ' && code < 0x80 && code != '[' && code != '(' && code != '{') {
+			octet_put(out, *at, span_from(&own, at));
+			at++;
+			continue;
+		}
 		if (code >= 0x80)
 			code = set->kind == CHARSET_SINGLE ? set->high[code - 0x80] : utf8_code(at, own.end, &size);
 		at = put_one(&own, at, code, size, out);

@@ -84,8 +84,8 @@ static bool settle(const struct giving *g, struct stamp *s)
 	if (!g->order)
 		return elsewhere_settle(&g->elsewhere, s);
 	s->either = false;
-	s->day = g->order == 2 ? s->month : day;
-	s->month = g->order == 2 ? day : s->month;
+	s->day = (int8_t)(g->order == 2 ? s->month : day);
+	s->month = (int8_t)(g->order == 2 ? day : s->month);
 	return true;
 }
 
@@ -221,7 +221,7 @@ static bool is_told(struct giving *g, const struct item *a)
 	if (!s.year || (s.either && !elsewhere_settle(&g->elsewhere, &s)) || stamp_second(&s, &utc, &t, NULL))
 		return false;
 	for (int quarter = -14 * 4; quarter <= 14 * 4; quarter++)
-		if (known(g, a->addr, g->x->items[a->port_item].port, t + quarter * 900 + DEFINITE, false))
+		if (known(g, a->addr, g->x->items[a->port_item].port, t + quarter * 900L + DEFINITE, false))
 			return true;
 	return false;
 }

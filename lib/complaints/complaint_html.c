@@ -125,7 +125,9 @@ static char entity(const char *at, const char *end, const char **ret_end)
 	*ret_end = at + (at < end && *at == ';');
 	if (code == 0x2192)
 		return '>';
-	return code >= ' ' && code < 0x7f ? (char)code : word_plain((unsigned)code);
+	if (code >= ' ' && code < 0x7f)
+		return (char)code;
+	return word_plain((unsigned)code);
 }
 
 /* A tag at '<'; NULL: it is none. last: the last '>' of the text, or NULL. */

@@ -6,10 +6,13 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "complaints/complaint_time.h"
 #include "leases/zone.h"
 
-#define DAY 86400
+#define MINUTE 60L
+#define HOUR   3600L
+#define DAY    DAY_S
 
 static int64_t day_number(int year, int month, int day)
 {
@@ -32,10 +35,10 @@ static int64_t sunday(int year, int month, int n)
 /* Whether a clock of a season was in use at a moment. */
 static bool in_season(unsigned season, int64_t t, int year)
 {
-	bool eu = t >= sunday(year, 3, 0) * DAY + 3600 && t < sunday(year, 10, 0) * DAY + 3600;
+	bool eu = t >= sunday(year, 3, 0) * DAY + HOUR && t < sunday(year, 10, 0) * DAY + HOUR;
 	/* At 2 o'clock of the place, which is 5 to 12 hours west: the day tells, and the hour is not known better. */
-	bool us = t >= sunday(year, 3, 2) * DAY + 6 * 3600 && t < sunday(year, 11, 1) * DAY + 12 * 3600;
-	bool us_late = t >= sunday(year, 3, 2) * DAY + 12 * 3600 && t < sunday(year, 11, 1) * DAY + 6 * 3600;
+	bool us = t >= sunday(year, 3, 2) * DAY + 6 * HOUR && t < sunday(year, 11, 1) * DAY + 12 * HOUR;
+	bool us_late = t >= sunday(year, 3, 2) * DAY + 12 * HOUR && t < sunday(year, 11, 1) * DAY + 6 * HOUR;
 
 	switch (season) {
 	case SEASON_EU_WINTER:
@@ -53,7 +56,7 @@ static bool in_season(unsigned season, int64_t t, int year)
 
 static int64_t wall_seconds(const struct stamp *s)
 {
-	return day_number(s->year, s->month, s->day) * DAY + s->hour * 3600 + s->minute * 60 +
+	return day_number(s->year, s->month, s->day) * DAY + s->hour * HOUR + s->minute * MINUTE +
 	       (s->second < 60 ? s->second : 59);
 }
 
@@ -84,7 +87,7 @@ int stamp_second(const struct stamp *s, const struct claim *zone, int64_t *ret, 
 		return in_database(s, all.name, ret, err);
 	if (all.n != 1)
 		return error_set(err, -EINVAL, "the zone has several meanings; ask for the offset to UTC");
-	*ret = wall_seconds(s) - all.minutes[0] * 60;
+	*ret = wall_seconds(s) - all.minutes[0] * MINUTE;
 	for (unsigned i = SEASON_EU_WINTER; i <= SEASON_US_SUMMER; i++)
 		if (all.seasons & 1U << i && !in_season(i, *ret, s->year))
 			return error_set(
@@ -131,7 +134,7 @@ static bool clock_agrees(const struct stamp *s, int64_t t)
 		return false;
 	if (!local.year)
 		local.year = (int16_t)(tm.tm_year + 1900);
-	return llabs(wall_seconds(&local) - t) <= 14 * 3600 && local.minute % 15 == tm.tm_min % 15 &&
+	return llabs(wall_seconds(&local) - t) <= 14 * HOUR && local.minute % 15 == tm.tm_min % 15 &&
 	       (!local.seconds || local.second == tm.tm_sec);
 }
 
@@ -158,5 +161,5 @@ bool stamp_agree(const struct stamp *a, const struct stamp *b)
 	if (!a->year || !b->year || a->either || b->either)
 		return same_day(a, b);
 	apart = llabs(wall_seconds(a) - wall_seconds(b));
-	return apart <= 14 * 3600;
+	return apart <= 14 * HOUR;
 }

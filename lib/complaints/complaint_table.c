@@ -30,11 +30,19 @@ struct table {
 	bool has_time;
 };
 
+/* Whether an octet is one of a few, or NUL. */
+static bool is_one_of(char c, const char *any)
+{
+	while (*any && *any != c)
+		any++;
+	return *any || !c;
+}
+
 static struct cell trimmed(const char *at, const char *end)
 {
-	while (at < end && strchr(" \t\r\"|#'", *at))
+	while (at < end && is_one_of(*at, " \t\r\"|#'"))
 		at++;
-	while (at < end && strchr(" \t\r\"|'", end[-1]))
+	while (at < end && is_one_of(end[-1], " \t\r\"|'"))
 		end--;
 	return (struct cell){ at, end };
 }
@@ -139,7 +147,16 @@ static bool read_header(struct table *t, const char *at, const char *end, char *
 		begin += strcspn(begin, ":\n") + 1;
 	if (end - begin < 8 || end - begin > (ptrdiff_t)HEADER_TEXT || begin > end)
 		return false;
+	/* No name of a column has such digits; more columns than octets there are not. */
+	if (has_digits(&(struct cell){ begin, end - begin < (ptrdiff_t)COLUMNS ? end : begin + COLUMNS - 1 }))
+		return false;
 	for (size_t i = 0; i < sizeof(separators); i++) {
+		char octet = separators[i];
+
+		if (octet == TWO_BLANKS || octet == BLANKS)
+			octet = ' ';
+		if (!memchr(begin, octet, (size_t)(end - begin)))
+			continue;
 		if (!fields && separators[i] == BLANKS && memchr(begin, ':', (size_t)(end - begin)))
 			continue;
 		t->n = split(t->names, begin + (fields && separators[i] == '\t' && *begin == '\t'), end, separators[i]);
@@ -262,8 +279,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 	while (p < end) {
 		const char *stop = end_of_line(p + 1, end), *c = p + 1;
 
-		while (c < stop && (strchr(" \t-=+|", *c) || !isalnum((unsigned char)*c)) && (unsigned char)*c < 0x80 &&
-		       *c != '"')
+		while (c < stop && !word_octet(*c) && *c != '"')
 			c++;
 		/* Rules, comments and empty lines. */
 		if (c == stop || p[1] == '#') {

@@ -107,7 +107,7 @@ static bool header_name(const char *at, const char *end)
 	if (!strcmp(folded, "a") && (end - at) < 3)
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(names[i], folded))
+		if (*names[i] == *folded && !strcmp(names[i], folded))
 			return true;
 	return false;
 }
@@ -189,10 +189,13 @@ static void look_ahead(struct walk *w, const char *at)
 					     "service:",       "service ",     "dienst:" };
 	const char *p = at;
 
-	for (; at >= w->looked && p < w->end && !is_rule(p, line_end(p, w->end)); p = next_line(p, w->end))
+	for (; at >= w->looked && p < w->end && !is_rule(p, line_end(p, w->end)); p = next_line(p, w->end)) {
+		const char *key = inner_begin(p, w->end);
+
 		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-			if (!strncasecmp(inner_begin(p, w->end), marks[i], strlen(marks[i])))
+			if ((*key | 32) == *marks[i] && !strncasecmp(key, marks[i], strlen(marks[i])))
 				w->served = p;
+	}
 	w->looked = at >= w->looked ? p : w->looked;
 	w->x->served = w->served && w->served >= at;
 }

@@ -34,13 +34,15 @@ static const struct word months[] = {
 
 static bool in_list(const char *list, const char *word)
 {
-	size_t n, size = strlen(word);
+	for (; *list; list += *list == ' ') {
+		const char *p = word;
 
-	for (; *list; list += n + (list[n] == ' ')) {
-		n = strcspn(list, " ");
-		if (list[n - 1] == '*' ? size >= n - 1 && !strncmp(list, word, n - 1)
-				       : n == size && !strncmp(list, word, n))
+		for (; *p && *p == *list; p++)
+			list++;
+		if (!*p && (*list == ' ' || !*list))
 			return true;
+		while (*list && *list != ' ')
+			list++;
 	}
 	return false;
 }
@@ -109,8 +111,10 @@ static void joiners(struct spot *s, const char *list, const char *signs)
 			next.at++;
 		blanks(&next);
 		*s = next;
+		if (next.at >= next.end || !word_octet(*next.at) || isdigit((unsigned char)*next.at))
+			return;
 		next.at = word_fold(next.at, next.end, folded);
-		if (next.at == s->at || !in_list(list, folded))
+		if (!in_list(list, folded))
 			return;
 		*s = next;
 	}
@@ -432,8 +436,10 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 {
 	static bool (*const forms[])(struct spot *, struct stamp *) = { year_first, year_third, month_second,
 									month_first };
+	/* A number begins all but the last, and never that. */
+	bool digit = at < end && isdigit((unsigned char)*at);
 
-	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+	for (size_t i = digit ? 0 : 3; i < 3U + !digit; i++) {
 		struct spot s = { at, end }, clock;
 		bool compact;
 
@@ -464,7 +470,7 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 		zones_behind(&s, ret);
 		return s.at;
 	}
-	return at < end && isdigit((unsigned char)*at) ? clock_first(at, end, ret) : NULL;
+	return digit ? clock_first(at, end, ret) : NULL;
 }
 
 bool stamp_epoch(const char *at, const char *end, struct stamp *ret)

@@ -10,14 +10,11 @@ static const char plain[] = "aaaaaaaceeeeiiiidnooooo ouuuuy saaaaaaaceeeeiiiidno
 			    "aaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiiiiijjkkklllllllllln"
 			    "nnnnnnnnoooooooorrrrrrssssssssttttttuuuuuuuuuuuuwwyyyzzzzzzs";
 
-bool word_octet(char c)
-{
-	return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
-}
-
 char word_plain(unsigned code)
 {
-	return code >= 0xc0 && code < 0xc0 + sizeof(plain) - 1 ? plain[code - 0xc0] : ' ';
+	if (code < 0xc0 || code >= 0xc0 + sizeof(plain) - 1)
+		return ' ';
+	return plain[code - 0xc0];
 }
 
 /* A letter of UTF-8 of two octets, folded: its octets, at most two. */
@@ -43,18 +40,19 @@ const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT
 
 	for (; at < end && word_octet(*at); at++) {
 		unsigned char c = (unsigned char)*at;
+		bool upper = c >= 'A' && c <= 'Z';
 
 		/* "sourcePort" is two words, and so is "SourceIP". */
-		if (n && lower && isupper(c))
+		if (n && lower && upper)
 			break;
-		lower = islower(c) || isdigit(c);
+		lower = !upper && c < 0x80;
 		if (n + 3 >= WORD_TEXT)
 			continue;
 		if ((c & 0xe0) == 0xc0 && at + 1 < end) {
 			n += fold_pair(c, (unsigned char)at[1], ret + n);
 			at++;
 		} else {
-			ret[n++] = (char)tolower(c);
+			ret[n++] = (char)(upper ? c | 32 : c);
 		}
 	}
 	ret[n] = '\0';
@@ -97,15 +95,21 @@ static const struct word words[] = {
 #undef U
 #undef D
 
-/* The first word of those that begin with an octet, or where it would be. */
-static size_t first_word(const struct word *table, size_t n, unsigned char octet)
+/* The first two octets of a text, in its order. */
+static unsigned begin_of(const char *text)
+{
+	return (unsigned)(unsigned char)text[0] << 8 | (unsigned char)text[1];
+}
+
+/* The first word of those that begin with two octets, or where it would be. */
+static size_t first_word(const struct word *table, size_t n, unsigned begin)
 {
 	size_t low = 0, high = n;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if ((unsigned char)*table[middle].text < octet)
+		if (begin_of(table[middle].text) < begin)
 			low = middle + 1;
 		else
 			high = middle;
@@ -113,21 +117,23 @@ static size_t first_word(const struct word *table, size_t n, unsigned char octet
 	return low;
 }
 
+static bool matches(const char *text, const char *folded)
+{
+	while (*text && *text == *folded) {
+		text++;
+		folded++;
+	}
+	return *text == '*' || *text == *folded;
+}
+
 unsigned word_find(const struct word *table, size_t n, const char *folded)
 {
-	unsigned is = 0;
+	unsigned is = 0, begin = begin_of(folded);
 
-	for (size_t i = first_word(table, n, (unsigned char)*folded); i < n && *table[i].text == *folded; i++) {
-		size_t size;
-
-		/* Most differ in their second octet, and a star is never there. */
-		if (table[i].text[1] != folded[1])
-			continue;
-		size = strlen(table[i].text);
-		if (table[i].text[size - 1] == '*' ? !strncmp(table[i].text, folded, size - 1)
-						   : !strcmp(table[i].text, folded))
+	/* A star is never the second octet. */
+	for (size_t i = first_word(table, n, begin); i < n && begin_of(table[i].text) == begin; i++)
+		if (matches(table[i].text, folded))
 			is |= table[i].is;
-	}
 	return is;
 }
 

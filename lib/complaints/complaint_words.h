@@ -25,7 +25,10 @@
 #define WORD_TEXT 32U
 
 /* Whether an octet is of a word: letters and digits of ASCII, and all of UTF-8. */
-bool word_octet(char c);
+static inline bool word_octet(char c)
+{
+	return (unsigned char)((c | 32) - 'a') < 26 || (unsigned char)(c - '0') < 10 || (unsigned char)c >= 0x80;
+}
 
 /* A Latin letter with a mark, by its number in Unicode, without it; a blank if it is none. */
 char word_plain(unsigned code);
@@ -35,7 +38,7 @@ const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT
 
 /* A word, folded, or with a star behind it any that begins so. */
 struct word {
-	const char *text;
+	char text[28]; /* in the table itself, where looking for one is quick */
 	unsigned is;
 };
 

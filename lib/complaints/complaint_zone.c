@@ -177,8 +177,12 @@ static const char *region(const char *at, const char *end, bool loose, struct cl
 
 const char *claim_read(const char *at, const char *end, bool loose, struct claim *ret)
 {
-	const char *p = universal(at, end, ret);
+	const char *p;
 
+	/* Most octets begin none: a capital letter does, also a Russian one, or "utc", "gmt" or a sign. */
+	if (at >= end || !*at || ((*at < 'A' || *at > 'Z') && !strchr("ug+-\320", *at)))
+		return NULL;
+	p = universal(at, end, ret);
 	p = p ? p : abbreviation(at, end, loose, ret);
 	p = p ? p : region(at, end, loose, ret);
 	if (!p && loose && at < end && *at == 'Z' && (at + 1 == end || !word_octet(at[1]))) {

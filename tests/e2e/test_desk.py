@@ -167,7 +167,7 @@ def test_a_complaint_becomes_questions(desk):
     assert [row for row in rows if "time" in row] == [
         {"line": 2, "time": "2999-01-31T13:05:00Z", "out_addr": "1.1.1.1", "out_port": 1276, "places": places(2, 36, 7, 44, 4, 52, 25)},
         {"line": 5, "time": "2999-01-31T13:05:01Z", "out_addr": "1.1.1.0", "out_port": 1030, "places": places(5, 7, 7, 15, 4, 22, 27)}]
-    assert [(row["line"], row["reason"]) for row in rows if "time" not in row] == [(3, "malformed"), (4, "malformed"), (6, "malformed")]
+    assert [(row["line"], row["reason"]) for row in rows if "time" not in row] == [(3, "not-read"), (4, "malformed"), (6, "malformed")]
     assert "no zone" in rows[1]["error"]
 
 

@@ -261,3 +261,14 @@ def test_verify_beside_a_writer_finds_nothing(state):
     with open(path, "a") as out:
         out.write('{"line":')
     assert "is incomplete, 8 octets" in execute(CTL, "history", "verify", "--state-dir", state).out
+
+
+def test_short_lines_without_checksums_are_read(state):
+    """Of a file that others wrote: a line about all addresses is the second, and nearer to the beginning than a checksum is long."""
+    session_of_alice(state)
+    path = state / f"leases/leases-{stamp(BEGIN)[:10]}.jsonl"
+    rows = [{key: value for key, value in json.loads(line).items() if key not in ("line", "hash")} for line in path.read_text().splitlines()]
+    first = [{"time": stamp(BEGIN), "event": "mark"}, {"time": stamp(BEGIN + 1800), "event": "begin", "from": None, "to": None}]
+    path.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in first + rows))
+    told = execute(CTL, "who", "1.1.1.1:1475", "--at", stamp(BEGIN + 1800), "--state-dir", state)
+    assert "cannot be read" not in told.err, told

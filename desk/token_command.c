@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "token_command.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -100,8 +101,9 @@ static int add(const struct words *w, struct tokens *all, struct error *err)
 	if (!r && tokens_add(all, &t))
 		r = error_set(err, -ENOMEM, "out of memory");
 	r = r ? r : token_file_write(w->file, all, err);
-	if (!r)
-		puts(secret);
+	if (!r && (puts(secret) < 0 || fflush(stdout)))
+		r = error_set(err, -EIO, "the secret of %s cannot be printed: %s; revoke it and add another", t.name,
+			      strerror(errno));
 	return r;
 }
 

@@ -465,3 +465,8 @@ def test_nobody_sees_another_tenants_subscribers(tenants):
         assert desk.ask(path, "watch").status == 403, path
     assert desk.post("/api/who", line["ispA"], user="watch").status == 403
     assert desk.ask("/api/me", "figures").json() == {"user": "figures", "look_up": True, "history": False, "state": True, "subscribers": False}
+
+
+def test_a_secret_that_cannot_be_printed_is_no_success(tmp_path):
+    told = execute("sh", "-c", '"$0" token add a --kind who --tokens "$1" >/dev/full', DESK, tmp_path / "tokens")
+    assert told.status != 0 and "the secret of a cannot be printed" in told.err, told

@@ -619,7 +619,7 @@ uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-xdp $(DESTDIR)$(SBINDIR)/detnat-desk $(DESTDIR)$(SBINDIR)/detnat-leases \
 	      $(DESTDIR)$(BINDIR)/detnatctl $(DESTDIR)$(COMPLETIONDIR)/detnatctl \
 	      $(DESTDIR)$(DATADIR)/zsh/site-functions/_detnatctl $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/detnatctl.fish \
-	      $(DESTDIR)$(DOCDIR)/detnat.schema.json \
+	      $(DESTDIR)$(DOCDIR)/detnat.schema.json $(DESTDIR)$(DOCDIR)/openapi.json \
 	      $(addprefix $(DESTDIR)$(UNITDIR)/,$(SERVICES) $(SOCKETS)) \
 	      $(addsuffix /detnat.conf,$(addprefix $(DESTDIR),$(SYSUSERSDIR) $(TMPFILESDIR) $(RTPROTOSDIR))) \
 	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json $(GUIDES) $(MONITORING) $(ROUTING:deploy/%=%) $(PROXIES:deploy/%=%)) \

@@ -318,7 +318,8 @@ Test(limits_by_protocol, a_burst_and_then_the_rate, .init = set_up_rate)
 			cr_expect_eq(opened, tries + 1, "the burst");
 	}
 	end_us = monotonic_us();
-	cr_expect_geq(opened, 5 + (400000 - 20000) / 50000, "%u", opened);
+	/* A machine may be through with its tries before the time is over. */
+	cr_expect_geq(opened, 5 + (end_us - begin_us - 20000) / 50000, "%u", opened);
 	cr_expect_leq(opened, 5 + (end_us - begin_us) / 50000 + 1, "%u", opened);
 	expect_counts("all that were opened", 0, opened, 0);
 	cr_expect_eq(counted(REASON_drop_rate), tries - opened);

@@ -2,12 +2,12 @@
 #include "notes.h"
 
 #include <pthread.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/limiter.h"
 #include "base/log.h"
 #include "base/query_ledger.h"
@@ -17,8 +17,7 @@
 
 #define WHOM_UNKNOWN "a program without a valid token"
 /* Refusals of persons that are noted in an hour. */
-#define REFUSALS  256U
-#define PERIOD_NS (3600 * UINT64_C(1000000000))
+#define REFUSALS 256U
 
 void note_in_journal(const struct call *call, const struct note *n)
 {
@@ -40,11 +39,16 @@ int note_in_ledger(struct call *call, const struct note *n, struct error *err)
 			   .reason = n->reason,
 			   .question = n->question,
 			   .refused = n->refused };
+	struct error why;
+	int r;
 
 	if (account_name(q.uid, user))
 		snprintf(user, sizeof(user), "unknown");
-	return dir ? query_note(dir, &q, time(NULL), err)
-		   : error_set(err, -ENOENT, "it is not known yet where queries are noted; try again in some seconds");
+	if (!dir)
+		return error_set(err, -ENOENT,
+				 "it is not known yet where queries are noted; try again in some seconds");
+	r = query_note(dir, &q, time(NULL), &why);
+	return r ? error_set(err, r, "%.420s; mend that, or name another directory with --queries DIR", why.text) : 0;
 }
 
 static bool is_first(const char *whom, const char *page)
@@ -84,14 +88,12 @@ static bool is_due(const struct call *call, const char *path, unsigned status)
 {
 	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 	static struct limiter_place places[REFUSALS];
-	struct timespec now;
 	bool due;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	pthread_mutex_lock(&mutex);
 	due = limiter_ask(places, REFUSALS,
 			  HASH_OF(hash_octets(call->whom, strlen(call->whom)), hash_octets(path, strlen(path)), status),
-			  (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec, PERIOD_NS) == LIMITER_GO;
+			  clock_ns(CLOCK_MONOTONIC), 3600 * NS_PER_S) == LIMITER_GO;
 	pthread_mutex_unlock(&mutex);
 	return due;
 }

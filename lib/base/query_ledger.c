@@ -116,10 +116,7 @@ int query_append(const char *dir, const char *lines, size_t size, int64_t now, s
 	struct error why = { 0 };
 	int r = ledger_append(dir, ledger_file_name(LEDGER_QUERIES, now, file), lines, size, now, &why);
 
-	return r ? error_set(err, r,
-			     "each look at a person leaves a line in the ledger, and this one cannot: %.300s; mend "
-			     "that, or "
-			     "name another directory with --queries DIR",
+	return r ? error_set(err, r, "each look at a person leaves a line in the ledger, and this one cannot: %.300s",
 			     why.text)
 		 : 0;
 }

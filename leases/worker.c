@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access_servers.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "lease_follower.h"
 #include "leases/accounting_servers.h"
 #include "leases/lease_files.h"
@@ -15,7 +15,6 @@
 #include "radius_server.h"
 #include "recorded_sources.h"
 #include "retention.h"
-#include "state_file.h"
 
 #define SECOND_US 1000000ULL
 /* A socket for requests and one for forwarding of each source. */
@@ -84,47 +83,10 @@ static int take_socket(struct radius_server **servers, struct endpoint at)
 	return -1;
 }
 
-/* Names and clocks of access servers, which would else be learned anew, with customers uncertain meanwhile. */
-static void recall_servers(const struct worker *k, uint32_t n)
+static void save_servers(const struct worker *k)
 {
-	cJSON *json = state_file_read(k->dir, ACCESS_SERVERS_FILE);
-	char name[SOURCE_NAME];
-
-	accounting_servers_read(
-		radius_server_senders(k->server[n]),
-		cJSON_GetObjectItemCaseSensitive(json, lease_source_name(&k->means->rules.source[n], name)));
-	cJSON_Delete(json);
-}
-
-static void save_servers(struct worker *k)
-{
-	_cleanup_free_ char *text = NULL;
-	char name[SOURCE_NAME], comma = '{';
-	bool news = false;
-	size_t size;
-	FILE *out;
-
-	for (uint32_t i = 0; k->means && i < k->means->rules.n; i++)
-		news |= k->server[i] && radius_server_senders(k->server[i])->news;
-	out = news ? open_memstream(&text, &size) : NULL;
-	for (uint32_t i = 0; out && i < k->means->rules.n; i++) {
-		if (!k->server[i])
-			continue;
-		fputc(comma, out);
-		comma = ',';
-		text_json_string(out, lease_source_name(&k->means->rules.source[i], name));
-		fputc(':', out);
-		accounting_servers_write(radius_server_senders(k->server[i]), out);
-	}
-	if (!out)
-		return;
-	fputs("}\n", out);
-	/* What the disk does not take is tried again. */
-	if (fclose(out) || state_file_write(k->dir, ACCESS_SERVERS_FILE, text))
-		return;
-	for (uint32_t i = 0; i < k->means->rules.n; i++)
-		if (k->server[i])
-			radius_server_senders(k->server[i])->news = false;
+	if (k->means)
+		access_servers_save(k->dir, &k->means->rules, k->server);
 }
 
 static int begin_server(struct worker *k, struct radius_server **former, uint32_t n)
@@ -140,7 +102,7 @@ static int begin_server(struct worker *k, struct radius_server **former, uint32_
 	else
 		r = radius_server_new(s, &k->seen, &k->server[n]);
 	if (!r && !kept)
-		recall_servers(k, n);
+		access_servers_recall(k->dir, s, radius_server_senders(k->server[n]));
 	if (!r && k->means->fd[n] < 0 && !radius_server_ready(k->server[n]))
 		k->means->fd[n] = take_socket(former, s->listen);
 	return r;
@@ -306,14 +268,14 @@ static void look_at_day(struct worker *k)
 static void look_at_clock(struct worker *k, int64_t now, uint64_t now_us)
 {
 	int64_t offset = now - (int64_t)(now_us / SECOND_US);
+	struct clock_step step = { now, k->wall ? offset - k->offset : 0 };
 
-	for (uint32_t i = 0; k->wall && llabs(offset - k->offset) > CLOCK_STEP_S && i < CONFIG_MAX_LEASE_SOURCES; i++)
+	for (uint32_t i = 0; llabs(step.by) > CLOCK_STEP_S && i < CONFIG_MAX_LEASE_SOURCES; i++)
 		if (k->server[i])
-			radius_server_clock_set(k->server[i], (struct clock_step){ now, offset - k->offset });
-	if (k->wall && offset - k->offset > CLOCK_STEP_S)
+			radius_server_clock_set(k->server[i], step);
+	if (step.by > CLOCK_STEP_S)
 		lease_writer_lose(&k->writer, k->wall);
-	else if (k->wall && k->means->rules.n && k->offset - offset > CLOCK_STEP_S &&
-		 lease_writer_step(&k->writer, now + k->offset - offset, now))
+	else if (k->means->rules.n && step.by < -CLOCK_STEP_S && lease_writer_step(&k->writer, now - step.by, now))
 		log_error("leases: no memory to record that the clock was set back");
 	k->offset = offset;
 	k->wall = now;

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -14,12 +13,12 @@
 #include "base/json_scan.h"
 #include "base/ledger_files.h"
 #include "base/text.h"
-#include "base/whole_file.h"
 #include "base/withheld.h"
 #include "customer.h"
 #include "evidence_decides.h"
 #include "evidence_files.h"
 #include "evidence_guard.h"
+#include "faults.h"
 #include "json_get.h"
 #include "message.h"
 
@@ -34,19 +33,7 @@
 /* A file of the directory as text. NULL with errno. */
 static char *read_text(const char *dir, const char *name, size_t *ret_size)
 {
-	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd = at < 0 ? -1 : openat(at, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	char *text = NULL;
-	size_t size;
-	int r = fd < 0 ? -errno : file_read(fd, FILE_MAX, &text, &size);
-
-	if (r) {
-		errno = -r;
-		return NULL;
-	}
-	text[size] = '\0';
-	*ret_size = size;
-	return text;
+	return evidence_read_text(dir, name, FILE_MAX, ret_size);
 }
 
 static cJSON *read_json(const char *dir, const char *name)
@@ -79,20 +66,13 @@ enum evidence_kind evidence_kind(const char *dir)
 static void __attribute__((format(printf, 4, 5)))
 fault(struct evidence_check *c, const char *file, uint64_t line, const char *format, ...)
 {
-	cJSON *item = cJSON_CreateObject();
 	char text[512];
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	cJSON_AddStringToObject(item, "file", file);
-	if (line)
-		cJSON_AddNumberToObject(item, "line", (double)line);
-	else
-		cJSON_AddNullToObject(item, "line");
-	cJSON_AddStringToObject(item, "text", text);
-	cJSON_AddItemToArray(c->faults, item);
+	fault_add(c->faults, file, line, text);
 }
 
 /* ---- The checksums of its files */
@@ -350,16 +330,9 @@ static const char *const kind_texts[] = {
 
 void evidence_check_text(struct writer *w, const struct evidence_check *c, bool state)
 {
-	const cJSON *item;
-
 	if (c->kind || state)
 		writer_line(w, "This is %s", kind_texts[c->kind]);
-	cJSON_ArrayForEach (item, c->faults)
-		if (cJSON_IsNumber(json_get(item, "line")))
-			writer_line(w, "%s: line %.0f %s", json_text(item, "file", ""), json_number(item, "line"),
-				    json_text(item, "text", ""));
-		else
-			writer_line(w, "%s %s", json_text(item, "file", ""), json_text(item, "text", ""));
+	faults_print(w, "", c->faults);
 	if (c->answer)
 		fputs(c->answer, w->out);
 	if (c->lines || c->withheld)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "evidence_guard.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -14,17 +15,29 @@
 
 #define QUESTION_MAX 65536U
 
-cJSON *evidence_read_question(const char *dir)
+char *evidence_read_text(const char *dir, const char *name, uint64_t most, size_t *ret_size)
 {
 	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd =
-		at < 0 ? -1 : openat(at, EVIDENCE_QUESTION, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int fd = at < 0 ? -1 : openat(at, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char *text = NULL;
 	size_t size;
+	int r = fd < 0 ? -errno : file_read(fd, most, &text, &size);
 
-	if (fd < 0 || file_read(fd, QUESTION_MAX, &text, &size))
+	if (r) {
+		errno = -r;
 		return NULL;
-	return cJSON_ParseWithLength(text, size);
+	}
+	text[size] = '\0';
+	*ret_size = size;
+	return text;
+}
+
+cJSON *evidence_read_question(const char *dir)
+{
+	size_t size;
+	_cleanup_free_ char *text = evidence_read_text(dir, EVIDENCE_QUESTION, QUESTION_MAX, &size);
+
+	return text ? cJSON_ParseWithLength(text, size) : NULL;
 }
 
 static double margin_of(const cJSON *json)

@@ -10,6 +10,10 @@
 /* In question.json: the form of the directory. 1.0.0 says none, and has whole files. */
 #define EVIDENCE_FORM 2U
 
+/* A file of a directory of evidence, of at most so many octets, with a NUL behind it. The caller frees it. NULL with
+ * errno. */
+char *evidence_read_text(const char *dir, const char *name, uint64_t most, size_t *ret_size);
+
 /* Its question.json. The caller deletes it. NULL: there is none, or it is damaged. */
 cJSON *evidence_read_question(const char *dir);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/array_grow.h"
+#include "base/search.h"
 
 static int add(struct outside_ranges *r, size_t *room, uint32_t first, uint32_t last)
 {
@@ -12,7 +13,7 @@ static int add(struct outside_ranges *r, size_t *room, uint32_t first, uint32_t 
 		return 0;
 	if (array_grow(&r->range, r->n, room, sizeof(*r->range)))
 		return -ENOMEM;
-	r->range[r->n++] = (struct outside_range){ first, last };
+	r->range[r->n++] = (struct address_range){ first, last };
 	return 0;
 }
 
@@ -29,31 +30,6 @@ static int add_claim(struct outside_ranges *r, size_t *room, const struct histor
 	for (size_t i = 0; i < c->n_blocks && !e; i++)
 		e = add(r, room, c->block[i].out, c->block[i].out);
 	return e;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const struct outside_range *x = a, *y = b;
-
-	return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* In order, and those that overlap or follow each other become one. */
-static void join(struct outside_ranges *r)
-{
-	size_t n = 0;
-
-	if (r->n)
-		qsort(r->range, r->n, sizeof(*r->range), compare);
-	for (size_t i = 0; i < r->n; i++) {
-		struct outside_range *before = n ? &r->range[n - 1] : NULL;
-
-		if (!before || r->range[i].first > (uint64_t)before->last + 1)
-			r->range[n++] = r->range[i];
-		else if (r->range[i].last > before->last)
-			before->last = r->range[i].last;
-	}
-	r->n = n;
 }
 
 int outside_ranges_read(const struct history_index *x, const struct history_claims *claims, struct outside_ranges *ret)
@@ -74,7 +50,7 @@ int outside_ranges_read(const struct history_index *x, const struct history_clai
 		outside_ranges_free(&r);
 		return e;
 	}
-	join(&r);
+	r.n = address_ranges_merge(r.range, r.n);
 	r.known = r.n && !x->n_damages && !claims->damaged;
 	*ret = r;
 	return 0;
@@ -88,15 +64,7 @@ void outside_ranges_free(struct outside_ranges *r)
 
 bool outside_ranges_hold(const struct outside_ranges *r, uint32_t addr)
 {
-	size_t low = 0, high = r->n;
+	size_t low = count_while(i, r->n, r->range[i].last < addr);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (r->range[middle].last < addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	return low < r->n && r->range[low].first <= addr;
 }

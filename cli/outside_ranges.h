@@ -3,16 +3,13 @@
 #ifndef DETNATCTL_OUTSIDE_RANGES_H
 #define DETNATCTL_OUTSIDE_RANGES_H
 
+#include "base/address_ranges.h"
 #include "history/history_claims.h"
 #include "history/history_index.h"
 
-struct outside_range {
-	uint32_t first, last;
-};
-
 /* Initialised with zeros. Ranges are in order, and apart. */
 struct outside_ranges {
-	struct outside_range *range;
+	struct address_range *range;
 	size_t n;
 	bool known; /* false: some may be missing, as records are, or there are none */
 };

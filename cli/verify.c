@@ -9,6 +9,7 @@
 #include "base/ledger.h"
 #include "base/ledger_verify.h"
 #include "evidence_check.h"
+#include "faults.h"
 #include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
@@ -39,15 +40,8 @@ struct chain_check {
 static void chain_fault(void *arg, const char *file, uint64_t line, bool erased, const char *text)
 {
 	struct chain_check *c = arg;
-	cJSON *item = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(item, "file", file);
-	if (line)
-		cJSON_AddNumberToObject(item, "line", (double)line);
-	else
-		cJSON_AddNullToObject(item, "line");
-	cJSON_AddStringToObject(item, "text", text);
-	cJSON_AddItemToArray(erased ? c->erased : c->faults, item);
+	fault_add(erased ? c->erased : c->faults, file, line, text);
 }
 
 static bool chain_there(const struct chain_check *c)
@@ -75,25 +69,13 @@ static void free_check(struct chain_check *c)
 	cJSON_Delete(c->erased);
 }
 
-static void list_places(struct writer *w, const char *prefix, const cJSON *list)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach (item, list)
-		if (cJSON_IsNumber(json_get(item, "line")))
-			writer_line(w, "%s%s: line %.0f %s", prefix, json_text(item, "file", ""),
-				    json_number(item, "line"), json_text(item, "text", ""));
-		else
-			writer_line(w, "%s%s %s", prefix, json_text(item, "file", ""), json_text(item, "text", ""));
-}
-
 /* prefix: of names of files */
 static void chain_text(struct writer *w, const char *prefix, const struct chain_check *c)
 {
 	if (!chain_there(c))
 		return;
-	list_places(w, prefix, c->faults);
-	list_places(w, prefix, c->erased);
+	faults_print(w, prefix, c->faults);
+	faults_print(w, prefix, c->erased);
 	if (c->state.erased)
 		writer_line(w, "%" PRIu64 " lines were erased, and the ledger says so", c->state.erased);
 	writer_line(w,

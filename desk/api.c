@@ -50,9 +50,9 @@ const char *api_methods(const struct api_route *r)
 	return !r->get ? "POST" : r->post ? "GET, HEAD, POST" : "GET, HEAD";
 }
 
-bool api_method_fits(const struct api_route *r, const char *method)
+bool method_fits(const char *method, bool get, bool post)
 {
-	return (r->get && (!strcmp(method, "GET") || !strcmp(method, "HEAD"))) || (r->post && !strcmp(method, "POST"));
+	return (get && (!strcmp(method, "GET") || !strcmp(method, "HEAD"))) || (post && !strcmp(method, "POST"));
 }
 
 unsigned api_identify(struct api_request *q, const char *authorization, struct call *call)

@@ -43,7 +43,9 @@ const struct api_route *api_find(const char *path);
 
 /* For Allow. */
 const char *api_methods(const struct api_route *r);
-bool api_method_fits(const struct api_route *r, const char *method);
+
+/* Whether a method goes with a path that is for GET and HEAD, for POST, or for all. */
+bool method_fits(const char *method, bool get, bool post);
 
 /* Whether parameters may be in the body, too. */
 static inline bool api_takes_form(const struct api_route *r)

@@ -10,7 +10,6 @@
 #include "api.h"
 #include "connections.h"
 #include "notes.h"
-#include "notes.h"
 #include "respond.h"
 
 #define IDLE_S	     10U
@@ -139,19 +138,13 @@ static unsigned identify(struct MHD_Connection *c, struct request *q, const char
 	return q->call.rights.may ? 0 : MHD_HTTP_FORBIDDEN;
 }
 
-/* Whether the method goes with the route. */
-static bool method_fits(const char *method, bool post)
-{
-	return post ? !strcmp(method, MHD_HTTP_METHOD_POST)
-		    : !strcmp(method, MHD_HTTP_METHOD_GET) || !strcmp(method, MHD_HTTP_METHOD_HEAD);
-}
-
 /* What speaks against a person's request, as its headers have it: 0, or the status and a text. */
 static unsigned refuse(struct MHD_Connection *c, const char *path, const char *method, struct request *q,
 		       const char **ret_text)
 {
 	unsigned status = identify(c, q, ret_text);
 	const struct asset *asset = asset_find(path);
+	bool post;
 
 	if (status)
 		return status;
@@ -159,8 +152,9 @@ static unsigned refuse(struct MHD_Connection *c, const char *path, const char *m
 	*ret_text = "there is no such page; the first one is /";
 	if (!asset && !q->route)
 		return MHD_HTTP_NOT_FOUND;
+	post = q->route && q->route->post;
 	*ret_text = "this path is not for this method";
-	if (!method_fits(method, q->route && q->route->post))
+	if (!method_fits(method, !post, post))
 		return MHD_HTTP_METHOD_NOT_ALLOWED;
 	*ret_text = "a page of elsewhere may not ask here";
 	if (q->route && !q->route->page && is_from_elsewhere(c, method))
@@ -192,7 +186,7 @@ static unsigned refuse_program(struct MHD_Connection *c, const char *path, const
 		return MHD_HTTP_NOT_FOUND;
 	*ret_text = "this path is not for this method";
 	q->refusal.methods = api_methods(q->api.route);
-	if (!api_method_fits(q->api.route, method))
+	if (!method_fits(method, q->api.route->get, q->api.route->post))
 		return MHD_HTTP_METHOD_NOT_ALLOWED;
 	if (!q->api.route->ask)
 		return 0;

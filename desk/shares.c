@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "connections.h"
 
 #define MIB (1ULL << 20)
@@ -112,20 +113,12 @@ static void rest(void)
 	pthread_cond_timedwait(&given, &mutex, &until);
 }
 
-static time_t now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
-static bool wait_for(enum share what, const struct asker *who, uint64_t n, time_t until, bool (*wanted)(void *arg),
+static bool wait_for(enum share what, const struct asker *who, uint64_t n, uint64_t until_us, bool (*wanted)(void *arg),
 		     void *arg)
 {
 	bool taken = take(what, who, n);
 
-	while (!taken && now_s() < until && wanted(arg)) {
+	while (!taken && monotonic_us() < until_us && wanted(arg)) {
 		rest();
 		taken = take(what, who, n);
 	}
@@ -143,7 +136,7 @@ bool share_wait(enum share what, const struct asker *who, uint64_t n, unsigned s
 	if (u && u->waiting < WAITING_MAX) {
 		u->who = *who;
 		u->waiting++;
-		taken = wait_for(what, who, n, now_s() + seconds, wanted, arg);
+		taken = wait_for(what, who, n, monotonic_us() + seconds * UINT64_C(1000000), wanted, arg);
 		u->waiting--;
 		forget_unused(u);
 	}

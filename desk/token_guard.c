@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "token_file.h"
 
-#define NS_PER_S 1000000000ULL
-#define SCHEME	 "Bearer "
+#define SCHEME "Bearer "
 /* Seconds after which a file that cannot be used may be mended. */
 #define MENDED_S 60U
 
@@ -24,14 +24,6 @@ static struct spent *spent; /* of each token */
 static bool unusable;
 static struct spent guesses;
 static uint64_t n_quiet;
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 unsigned rate_spend(struct spent *s, struct token_rate rate, unsigned n, uint64_t now)
 {
@@ -106,7 +98,7 @@ int token_guard_open(const char *path, struct error *err)
 /* Counts a request that has no valid token. */
 static unsigned refuse_guess(const char *why, struct token_pass *ret)
 {
-	unsigned retry_s = rate_spend(&guesses, GUESS_RATE, 1, now_ns());
+	unsigned retry_s = rate_spend(&guesses, GUESS_RATE, 1, clock_ns(CLOCK_MONOTONIC));
 
 	ret->why = why;
 	if (retry_s) {
@@ -169,7 +161,7 @@ unsigned token_guard_spend(const struct token *t, unsigned n)
 	pthread_mutex_lock(&mutex);
 	for (size_t i = 0; i < tokens.n; i++)
 		if (!memcmp(tokens.list[i].hash, t->hash, TOKEN_HASH))
-			retry_s = rate_spend(&spent[i], t->rate, n, now_ns());
+			retry_s = rate_spend(&spent[i], t->rate, n, clock_ns(CLOCK_MONOTONIC));
 	pthread_mutex_unlock(&mutex);
 	return retry_s;
 }

@@ -10,6 +10,10 @@
 /* Enough for "2026-01-31T10:00:00.123456Z". */
 #define TIME_US_TEXT 32
 
+/* No time, and a time that has not come yet. */
+#define TIME_NONE INT64_MIN
+#define TIME_OPEN INT64_MAX
+
 /* The times that can be written as text: years 0000 to 9999. */
 #define TIME_MIN (-62167219200LL)
 #define TIME_MAX 253402300799LL

@@ -12,8 +12,6 @@
 /* No such line is longer. */
 #define MOST_OCTETS 9216U
 
-#define TIME_UNKNOWN INT64_MIN
-
 #define SAYS_BEGIN ",\"says\":"
 #define SAYS_END   ",\"hash\":\""
 
@@ -21,7 +19,7 @@ static void write_time(FILE *out, const char *key, int64_t t)
 {
 	char text[TIME_TEXT];
 
-	if (t != TIME_UNKNOWN)
+	if (t != TIME_NONE)
 		fprintf(out, ",\"%s\":\"%s\"", key, time_format(t, text));
 }
 
@@ -41,7 +39,7 @@ void withheld_write(FILE *out, const struct withheld *w)
 bool withheld_read(const char *line, size_t size, struct withheld *ret)
 {
 	_cleanup_json_ cJSON *json = NULL;
-	struct withheld w = { .from = TIME_UNKNOWN, .to = TIME_UNKNOWN };
+	struct withheld w = { .from = TIME_NONE, .to = TIME_NONE };
 
 	if (size > MOST_OCTETS || !memmem(line, size, "\"event\":\"withheld\"", 18))
 		return false;

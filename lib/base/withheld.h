@@ -26,7 +26,7 @@
 struct withheld {
 	uint64_t line;	  /* 0: not known */
 	uint64_t lines;	  /* 0: not known, perhaps none */
-	int64_t from, to; /* INT64_MIN: not known */
+	int64_t from, to; /* TIME_NONE: not known */
 	struct clock_state clock;
 	bool damaged;
 	const char *says; /* an object; NULL: nothing is said */

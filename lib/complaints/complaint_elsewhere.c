@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/search.h"
 
 /* A time as a clock shows it, and the zone it is said to be of. */
 struct wall_zone {
@@ -141,7 +142,6 @@ bool elsewhere_settle(const struct elsewhere *e, struct stamp *s)
 	bool as_read = e->plain[s->month - 1][s->day - 1], exchanged = e->plain[s->day - 1][s->month - 1];
 	const struct stamp *sent = &e->x->sent;
 	enum day_order order = e->order == ORDER_BOTH ? ORDER_UNKNOWN : e->order;
-	int8_t day = s->day;
 
 	if (!order && as_read != exchanged)
 		order = as_read ? ORDER_DAY_FIRST : ORDER_MONTH_FIRST;
@@ -151,10 +151,8 @@ bool elsewhere_settle(const struct elsewhere *e, struct stamp *s)
 		if (as_read != exchanged)
 			order = as_read ? ORDER_DAY_FIRST : ORDER_MONTH_FIRST;
 	}
-	if (order == ORDER_MONTH_FIRST) {
-		s->day = s->month;
-		s->month = day;
-	}
+	if (order == ORDER_MONTH_FIRST)
+		stamp_exchange(s);
 	s->either = !order;
 	return order != ORDER_UNKNOWN;
 }
@@ -162,17 +160,7 @@ bool elsewhere_settle(const struct elsewhere *e, struct stamp *s)
 /* The first of the times that a clock shows so. */
 static size_t first_of(const struct elsewhere *e, int64_t wall)
 {
-	size_t low = 0, high = e->n_zones;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (e->zones[middle].wall < wall)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return count_while(i, e->n_zones, e->zones[i].wall < wall);
 }
 
 struct claim elsewhere_zone(const struct elsewhere *e, const struct stamp *s, uint32_t scope)

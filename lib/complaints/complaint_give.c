@@ -79,13 +79,11 @@ static struct claim claim_of(const struct zone *zone)
 
 static bool settle(const struct giving *g, struct stamp *s)
 {
-	int8_t day = s->day;
-
 	if (!g->order)
 		return elsewhere_settle(&g->elsewhere, s);
 	s->either = false;
-	s->day = (int8_t)(g->order == 2 ? s->month : day);
-	s->month = (int8_t)(g->order == 2 ? day : s->month);
+	if (g->order == 2)
+		stamp_exchange(s);
 	return true;
 }
 

@@ -105,6 +105,14 @@ static bool same_day(const struct stamp *a, const struct stamp *b)
 	       ((a->month == b->month && a->day == b->day) || exchanged);
 }
 
+void stamp_exchange(struct stamp *s)
+{
+	int8_t day = s->day;
+
+	s->day = s->month;
+	s->month = day;
+}
+
 void stamp_add_clock(struct stamp *day, const struct stamp *hour)
 {
 	day->clock = true;

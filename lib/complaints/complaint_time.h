@@ -56,6 +56,9 @@ bool stamp_epoch(const char *at, const char *end, struct stamp *ret);
 /* The second of a time that has all; 0, or -EINVAL with err: no such day, hour or zone. */
 int stamp_second(const struct stamp *s, const struct claim *zone, int64_t *ret, struct error *err);
 
+/* Reads its day as the month, and its month as the day. */
+void stamp_exchange(struct stamp *s);
+
 /* Adds an hour, and its zone, to a day. */
 void stamp_add_clock(struct stamp *day, const struct stamp *hour);
 

@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/search.h"
+
 /* Latin letters with marks, U+00C0 to U+017F, without them; blank: two letters or none. */
 static const char plain[] = "aaaaaaaceeeeiiiidnooooo ouuuuy saaaaaaaceeeeiiiidnooooo ouuuuy y"
 			    "aaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiiiiijjkkklllllllllln"
@@ -104,17 +106,7 @@ static unsigned begin_of(const char *text)
 /* The first word of those that begin with two octets, or where it would be. */
 static size_t first_word(const struct word *table, size_t n, unsigned begin)
 {
-	size_t low = 0, high = n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (begin_of(table[middle].text) < begin)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return count_while(i, n, begin_of(table[i].text) < begin);
 }
 
 static bool matches(const char *text, const char *folded)

@@ -14,9 +14,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
-
-#define TIME_NONE INT64_MIN
-#define TIME_OPEN INT64_MAX
+#include "base/timestamp.h"
 
 /* The end of an interval that lasts. */
 #define MOMENT_NONE UINT32_MAX

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/search.h"
 #include "import/import_build.h"
 
 #define DIGITS 65536U
@@ -258,17 +259,7 @@ int import_rows_order(struct import *m, struct error *err)
 
 const struct import_row *import_first(const struct import *m, uint32_t in)
 {
-	size_t lo = 0, hi = m->n_rows;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->row[mid].in < in)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return m->row + lo;
+	return m->row + count_while(i, m->n_rows, m->row[i].in < in);
 }
 
 const struct import_row *import_find(const struct import *m, uint32_t in)

@@ -3,20 +3,12 @@
 
 #include <string.h>
 
+#include "base/search.h"
+
 /* Index of the first range that ends at or above an address. */
 static size_t at_or_above(const struct import_set *s, uint32_t addr)
 {
-	size_t lo = 0, hi = s->list.n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (s->list.range[mid].last < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return count_while(i, s->list.n, s->list.range[i].last < addr);
 }
 
 /* Puts n ranges in place of the ranges from..to-1. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "leases/statements_private.h"
 
 /* Lines of one customer are missing: others whose own statements are there are as certain without them. */
@@ -64,16 +65,8 @@ static bool counts(const struct statements *x, uint32_t of, const char *wanted)
 /* The statements of a stay by second t, and from it on. */
 static void find_around(const struct statements *x, const struct stay *y, int64_t t, struct hold *ret)
 {
-	size_t low = 0, high = y->n;
+	size_t low = count_while(i, y->n, at(x, y, i)->late <= t);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (at(x, y, middle)->late <= t)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	ret->before = low ? at(x, y, low - 1) : NULL;
 	/* What was said in second t counts as either; what may have been said before or after it, as neither. */
 	if (ret->before && ret->before->early == t)

@@ -13,6 +13,7 @@
 #include "base/option.h"
 #include "base/text.h"
 #include "listening.h"
+#include "notes.h"
 #include "proto/defaults.h"
 #include "samples.h"
 #include "server.h"
@@ -192,6 +193,7 @@ static int serve(const struct options *o, struct error *err)
 		return r;
 	log_say("detnat-desk " DETNAT_VERSION " ready\n");
 	sigwait(&signals, &number);
+	notes_count(&o->at, true);
 	if (o->socket)
 		unlink(o->socket);
 	return 0;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,8 @@ int query_write(FILE *out, const struct query *q, int64_t now, struct error *err
 	fprintf(memory, "\"time\":\"%s\",\"uid\":%lu", time_format(now, time), (unsigned long)q->uid);
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		write_text(memory, texts[i].key, texts[i].text);
+	if (q->times)
+		fprintf(memory, ",\"times\":%" PRIu64, q->times);
 	if (fclose(memory))
 		return error_set(err, -ENOMEM, "out of memory");
 	memory = open_memstream(&shown, &n);

@@ -32,6 +32,7 @@ struct query {
 	const char *at;
 	const char *answer;  /* the SHA-256 of the answer, in hexadecimal digits */
 	const char *refused; /* why there was no answer */
+	uint64_t times;	     /* how often more than the line before says, in that hour; 0: not said */
 };
 
 /*

@@ -246,17 +246,38 @@ def test_other_methods_and_paths_are_refused(program):
     assert program.desk.ask("/api/status", user=None, headers=[("Authorization", f"Bearer {program.secret}")]).status == 401
 
 
-def test_guesses_are_limited_and_lock_nobody_out(running_lab, place, run_directory):
-    desk = Desk(run_directory / "guessed", "--control", running_lab.agent.socket, "--tokens", place / "guessed-tokens")
+def test_a_flood_of_refusals_makes_few_lines_and_hides_no_look(running_lab, place, run_directory):
+    """Guesses, malformed questions, other kinds and questions beyond the rate: one line an asker, kind and hour, and the number."""
+    queries = run_directory / "flooded-queries"
+    queries.mkdir()
+    desk = Desk(run_directory / "flooded", "--control", running_lab.agent.socket, "--tokens", place / "flooded-tokens", "--queries", queries)
+    n = 200
     try:
-        it = Program(desk, place / "guessed-tokens", "valid")
+        it, poor = (Program(desk, place / "flooded-tokens", name, *more, kinds="who") for name, more in (("valid", ()), ("poor", ("--rate", "1/d"))))
+
+        def guess(k):
+            statuses.append(it.ask("who", secret=f"detnat_{k}", headers=[("X-Forwarded-For", f"10.9.9.{k}, 192.0.2.{k % 2}")]).status)
+            return (it.ask("who", frob=k), it.ask("customer", customer=k), poor.ask("who", endpoint=OUT, reason=k))
+        statuses = []
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            statuses = list(pool.map(lambda n: it.ask("who", secret=f"detnat_{n}", endpoint=OUT, reason="x").status, range(200)))
-        assert set(statuses) == {401, 429} and statuses.count(401) < 90
-        assert it.ask("who", endpoint=OUT, reason="x").status == 200 and desk.ask("/api/me").status == 200
-        assert desk.log.read_text().count("this token is not known") == statuses.count(401)
+            answers = list(pool.map(guess, range(n)))
+        assert {a.status for a, _, _ in answers} == {400} and {b.status for _, b, _ in answers} == {403} and {c.status for _, _, c in answers} == {200, 429}
+        # Two clients, each with a rate of its own.
+        assert set(statuses) == {401, 429} and 120 <= statuses.count(401) < 180
+        assert it.ask("who", endpoint=OUT, reason="at last").status == 200 and desk.ask("/api/me").status == 200
     finally:
         desk.end()
+    lines = [json.loads(line) for line in next(queries.glob("queries-*.jsonl")).read_text().splitlines()]
+    assert [q for q in lines if q.get("reason") == "at last" and "refused" not in q], lines
+    refused = [q for q in lines if "refused" in q]
+    hours = len({q["time"][:13] for q in lines})
+    # Of each client those that were told why, and those that were too many.
+    assert len([q for q in refused if "times" not in q]) <= 7 * hours, lines
+    total = sum(q.get("times", 1) for q in refused)
+    assert total == 4 * n - 1, (total, refused)
+    assert {q["for"] for q in refused} == {"token valid", "token poor", *(f"a program without a valid token at 192.0.2.{k}" for k in (0, 1))}
+    assert len(desk.log.read_text().splitlines()) < 40 * hours
+    assert "was changed" not in execute(CTL, "history", "verify", "--state-dir", queries).out
 
 
 def test_tokens_that_others_may_read_are_refused(running_lab, run_directory, place):

@@ -3,10 +3,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 void lease_means_free(struct lease_means *m)
 {
@@ -27,6 +29,17 @@ static bool listens(const struct config_leases *running, struct endpoint at)
 	return false;
 }
 
+#define FIRST_PORT "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+
+/* Whether a port needs a right that detnat-leases gives up, though whoever asks, as root, may have it. */
+static bool needs_right(uint16_t port)
+{
+	_cleanup_close_ int fd = open(FIRST_PORT, O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && port < strtoul(text, NULL, 10);
+}
+
 /* With times of receipt, and a count of what there was no room for. A descriptor or -errno. */
 static int radius_socket(struct endpoint listen)
 {
@@ -36,6 +49,8 @@ static int radius_socket(struct endpoint listen)
 					.sin_addr.s_addr = htonl(listen.addr) };
 	const int on = 1;
 
+	if (needs_right(listen.port))
+		return -EACCES;
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on)) ||
 	    bind(fd, (const struct sockaddr *)&at, sizeof(at)))
@@ -56,7 +71,7 @@ static int open_socket(struct lease_means *m, uint32_t n, struct error *err)
 	return error_set(err, r, "cannot listen on %s:%u: %s%s", addr_format(at.addr, text), at.port, strerror(-r),
 			 r == -EADDRNOTAVAIL ? "; it must be an address of this machine"
 			 : r == -EADDRINUSE  ? "; another server is there, such as FreeRADIUS"
-			 : r == -EACCES	     ? "; choose a port from 1024 up"
+			 : r == -EACCES	     ? "; detnat-leases has no right to ports below 1024: choose another one"
 					     : "");
 }
 

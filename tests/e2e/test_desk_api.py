@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from agent import CTL, execute, wait_for
+from agent import BUILD, CTL, execute, wait_for
 from desk import DESK, Desk
 from test_leases import lease_file, session_of
 from test_tenants import CONFIG, two  # noqa: F401
@@ -309,7 +309,8 @@ def test_tokens_that_others_may_read_are_refused(running_lab, run_directory, pla
     (("add", "a", "--kind", "who", "--expires", "-1d"), "is in the past"), (("add", "a", "--kind", "who", "--expires", "soon"), "--expires takes"),
     (("add", "a", "--kind", "who", "--tenant", "1.1.1.1"), "--tenant takes"), (("list", "--rate", "1/h"), "takes no option but"),
     (("revoke",), "needs the name"), (("revoke", "nobody"), "there is no token"), (("frob",), "token revoke"), ((), "token revoke"),
-    (("add", "a", "b", "--kind", "who"), "one word too many"),
+    (("add", "a", "b", "--kind", "who"), "one word too many"), (("add", "a", "--kind", "who", "--kind", "evidence"), "--kind is given twice; its values"),
+    (("add", "a", "--kind", "who", "--rate", "1/s", "--rate", "9/s"), "--rate is given twice"),
 ])
 def test_wrong_words_make_no_token(tmp_path, words, told):
     result = execute(DESK, "token", *words, "--tokens", tmp_path / "tokens")
@@ -488,6 +489,43 @@ def test_nobody_sees_another_tenants_subscribers(tenants):
     assert desk.ask("/api/me", "figures").json() == {"user": "figures", "look_up": True, "history": False, "state": True, "subscribers": False}
 
 
+def test_two_lines_of_one_secret_are_refused(running_lab, place, run_directory):
+    """At the start, and later: which one would be asked, and which one revoked?"""
+    tokens = place / "double-tokens"
+    desk = Desk(run_directory / "doubled", "--control", running_lab.agent.socket, "--tokens", tokens)
+    try:
+        it = Program(desk, tokens, "first")
+        assert it.ask("who", endpoint=OUT, reason="x").status == 200
+        right = tokens.read_text()
+        for wrong, told in ((right + right.replace('"first"', '"second"'), "line 2: sha256: second has the same secret as first"),
+                            (right + right, "line 2: a token first is there already"), (right.replace("{", '{"rate":"1/s",'), "line 1: rate is there twice")):
+            tokens.write_text(wrong)
+            assert_problem(it.ask("who", endpoint=OUT, reason="x"), 503, "journal")
+            assert f"{tokens}: {told}" in desk.log.read_text()
+            for words in (("--listen", "127.0.0.1:1"), ("token", "list")):
+                refused = execute(DESK, *words, "--tokens", tokens)
+                assert refused.status == 1 and f"{tokens}: {told}" in refused.err, refused
+        tokens.write_text(right)
+        assert it.ask("who", endpoint=OUT, reason="x").status == 200
+    finally:
+        desk.end()
+
+
 def test_a_secret_that_cannot_be_printed_is_no_success(tmp_path):
     told = execute("sh", "-c", '"$0" token add a --kind who --tokens "$1" >/dev/full', DESK, tmp_path / "tokens")
     assert told.status != 0 and "the secret of a cannot be printed" in told.err, told
+    for words in ("token list --tokens \"$1\"", "--help", "--version"):
+        told = execute("sh", "-c", f'"$0" {words} >/dev/full', DESK, tmp_path / "tokens")
+        assert told.status == 1 and "standard output cannot be written: No space left" in told.err, told
+
+
+@pytest.mark.parametrize("words", [
+    ("detnatctl", "help"), ("detnatctl", "--version"), ("detnatctl", "-j", "version"), ("detnatctl", "import", "--help"), ("detnat-leases", "--help"),
+    ("detnat-leases", "--version"), ("detnat-agent", "--help"), ("detnat-agent", "--version"), ("detnat-agent", "--schema"), ("detnat-xdp", "--help"),
+    ("detnat-xdp", "--version"), ("detnatctl", "plan", "--in", "10.0.0.0/24", "--out", "192.0.2.0/30"), ("detnat-desk", "--help"),
+    ("detnat-desk", "--sample", "5", "-h"),
+], ids=" ".join)
+def test_what_cannot_be_printed_is_no_success(words):
+    assert execute("sh", "-c", '"$@" >/dev/null', "sh", BUILD / words[0], *words[1:]).status == 0
+    told = execute("sh", "-c", '"$@" >/dev/full', "sh", BUILD / words[0], *words[1:])
+    assert told.status == 1 and "written" in told.err or "write" in told.err, told

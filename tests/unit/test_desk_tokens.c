@@ -70,14 +70,18 @@ Test(desk_tokens, a_secret_has_all_its_octets_in_letters_of_a_header)
 }
 
 #define HASH_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HASH_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define LINE                                   \
 	"{\"name\":\"a\",\"sha256\":\"" HASH_A \
+	"\",\"kinds\":\"who\",\"rate\":\"1/h\",\"created\":\"2026-01-01T00:00:00Z\"}"
+#define OTHER                                  \
+	"{\"name\":\"b\",\"sha256\":\"" HASH_A \
 	"\",\"kinds\":\"who\",\"rate\":\"1/h\",\"created\":\"2026-01-01T00:00:00Z\"}"
 
 Test(desk_tokens, what_a_file_says_is_written_as_it_was)
 {
 	static const char text[] =
-		LINE "\n{\"name\":\"b\",\"sha256\":\"" HASH_A "\",\"kinds\":\"who,customer\",\"tenant\":\"ispA\","
+		LINE "\n{\"name\":\"b\",\"sha256\":\"" HASH_B "\",\"kinds\":\"who,customer\",\"tenant\":\"ispA\","
 		     "\"rate\":\"800/d\",\"created\":\"2026-01-01T00:00:00Z\",\"expires\":\"2027-01-01T00:00:00Z\","
 		     "\"revoked\":\"2026-02-01T00:00:00Z\"}\n";
 	_cleanup_tokens_ struct tokens all = {};
@@ -103,6 +107,8 @@ Test(desk_tokens, a_fault_of_the_file_is_told_with_its_line_and_key)
 	} rows[] = {
 		{ LINE "\n\n{", "f: line 3: " },
 		{ LINE "\n" LINE "\n", "f: line 2: a token a is there already" },
+		{ OTHER "\n" LINE "\n", "f: line 2: sha256: a has the same secret as b" },
+		{ "{\"name\":\"a\",\"name\":\"a\"}", "f: line 1: name is there twice" },
 		{ "[]\n", "f: line 1: expected an object" },
 		{ "{}\n", "f: line 1: name is missing" },
 		{ "{\"name\":\"a\",\"frob\":\"b\"}", "f: line 1: \"frob\" is no key of a token" },

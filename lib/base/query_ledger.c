@@ -80,39 +80,6 @@ bool query_audited(const char *dir, const char *head)
 	       memmem(text, size, QUERY_AUDIT, strlen(QUERY_AUDIT));
 }
 
-static bool has_digest(struct query_hour *h, const char *digest, int64_t now)
-{
-	int64_t hour = now / 3600;
-
-	h->n = h->hour == hour ? h->n : 0;
-	h->hour = hour;
-	for (unsigned i = 0; i < h->n; i++)
-		if (!memcmp(h->seen[i], digest, HASH_TEXT))
-			return true;
-	return false;
-}
-
-bool query_seen(struct query_hour *h, const char *text, int64_t now)
-{
-	char digest[HASH_TEXT];
-
-	chain_digest(text, strlen(text), digest);
-	return has_digest(h, digest, now);
-}
-
-bool query_remember(struct query_hour *h, const char *text, int64_t now)
-{
-	char digest[HASH_TEXT];
-
-	chain_digest(text, strlen(text), digest);
-	if (has_digest(h, digest, now))
-		return true;
-	if (h->n == QUERY_SEEN_MAX)
-		return false;
-	memcpy(h->seen[h->n++], digest, HASH_TEXT);
-	return true;
-}
-
 int query_append(const char *dir, const char *lines, size_t size, int64_t now, struct error *err)
 {
 	char file[LEDGER_NAME];

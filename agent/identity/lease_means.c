@@ -3,12 +3,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "base/rights.h"
 
 void lease_means_free(struct lease_means *m)
 {
@@ -29,17 +29,6 @@ static bool listens(const struct config_leases *running, struct endpoint at)
 	return false;
 }
 
-#define FIRST_PORT "/proc/sys/net/ipv4/ip_unprivileged_port_start"
-
-/* Whether a port needs a right that detnat-leases gives up, though whoever asks, as root, may have it. */
-static bool needs_right(uint16_t port)
-{
-	_cleanup_close_ int fd = open(FIRST_PORT, O_RDONLY | O_CLOEXEC);
-	char text[16] = "";
-
-	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && port < strtoul(text, NULL, 10);
-}
-
 /* With times of receipt, and a count of what there was no room for. A descriptor or -errno. */
 static int radius_socket(struct endpoint listen)
 {
@@ -49,7 +38,8 @@ static int radius_socket(struct endpoint listen)
 					.sin_addr.s_addr = htonl(listen.addr) };
 	const int on = 1;
 
-	if (needs_right(listen.port))
+	/* Root may; but detnat-leases gives that right up, whoever starts it. */
+	if (port_needs_right(listen.port))
 		return -EACCES;
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on)) ||

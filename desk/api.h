@@ -56,8 +56,8 @@ static inline bool api_takes_form(const struct api_route *r)
 }
 
 /*
- * Finds who asks, and what he may see. client: the address that asks the proxy, "" if it is not known. 0, or the status to answer with and a text in
- * q->pass.why.
+ * Finds who asks, and what he may see. client: the address that asks the proxy, "" if it is not known. 0, or the status
+ * to answer with and a text in q->pass.why.
  */
 unsigned api_identify(struct api_request *q, const char *authorization, const char *client, struct call *call);
 

@@ -11,15 +11,14 @@
 #include "base/log.h"
 #include "base/query_ledger.h"
 #include "base/user_groups.h"
-#include "pages.h"
 #include "refusals.h"
 #include "state_dir.h"
 
 void note_in_journal(const struct call *call, const struct note *n)
 {
-	log_audit("%s asks %s%s%s, case %s, reason %s: %u%s%s", call->whom, n->kind,
-		  n->question ? " " : "", n->question ? n->question : "", n->case_id ? n->case_id : "none",
-		  n->reason ? n->reason : "none", n->status, n->refused ? ", " : "", n->refused ? n->refused : "");
+	log_audit("%s asks %s%s%s, case %s, reason %s: %u%s%s", call->whom, n->kind, n->question ? " " : "",
+		  n->question ? n->question : "", n->case_id ? n->case_id : "none", n->reason ? n->reason : "none",
+		  n->status, n->refused ? ", " : "", n->refused ? n->refused : "");
 }
 
 /* The user that the desk runs as, and where lines are kept; NULL with err while that is not known. */
@@ -99,8 +98,12 @@ void notes_count(const struct ask_at *at, bool all)
 
 void note_refused(struct call *call, const struct note *n, const char *what, bool ledger)
 {
-	struct refusal_of r = { .whom = call->whom, .known = call->named,
-				.kind = n->kind, .what = what, .why = n->refused, .ledger = ledger };
+	struct refusal_of r = { .whom = call->whom,
+				.known = call->named,
+				.kind = n->kind,
+				.what = what,
+				.why = n->refused,
+				.ledger = ledger };
 	struct error err;
 
 	if (!refusals_first(&r, time(NULL)))
@@ -123,10 +126,9 @@ static bool is_about_persons(const char *path)
 	return false;
 }
 
-void note_refused_page(struct call *call, const char *path, unsigned status, const char *why)
+void note_refused_page(struct call *call, const char *place, const char *path, unsigned status, const char *why)
 {
-	const char *dir = state_dir_known(call->at, call->dir), *rest;
-	const struct route *route = route_find(path, &rest);
+	const char *dir = state_dir_known(call->at, call->dir);
 	struct note n = { .kind = "page", .question = path, .status = status, .refused = why };
 	bool audited = dir && query_audited(dir, "history.head"), persons = is_about_persons(path);
 	char what[REFUSAL_TEXT];
@@ -134,10 +136,10 @@ void note_refused_page(struct call *call, const char *path, unsigned status, con
 	if (!audited && !persons)
 		return;
 	/* Whoever was refused may ask for anything. */
-	if (!route)
+	if (!place)
 		n.question = "a page that is not there";
 	if (!*call->user)
 		call->whom = "nobody who is named";
-	snprintf(what, sizeof(what), "%s %u", route ? route->path : "", status);
+	snprintf(what, sizeof(what), "%s %u", place ? place : "", status);
 	note_refused(call, &n, what, audited || call->at->queries);
 }

@@ -33,9 +33,10 @@ void note_refused(struct call *call, const struct note *n, const char *what, boo
 
 /*
  * The same of a path that a person was refused with 401 or 403: any where the history has audit_queries; else those
- * that ask about persons, in the journal, and in a ledger that the options name.
+ * that ask about persons, in the journal, and in a ledger that the options name. place: that of the
+ * route, NULL: there is none; what follows it is not told apart.
  */
-void note_refused_page(struct call *call, const char *path, unsigned status, const char *why);
+void note_refused_page(struct call *call, const char *place, const char *path, unsigned status, const char *why);
 
 /* Lines of the numbers of refusals of the hours that are over, and of this one with `all`. */
 void notes_count(const struct ask_at *at, bool all);

@@ -61,8 +61,9 @@ static struct place *place_of(const struct table *t, uint64_t key, int64_t hour)
 
 static bool count(const struct table *t, const struct refusal_of *r, int64_t hour)
 {
-	static const struct refusal_of others = { .whom = OTHERS, .kind = OTHERS, .why = "too many were refused",
-						  .ledger = true };
+	static const struct refusal_of others = {
+		.whom = OTHERS, .kind = OTHERS, .why = "too many were refused", .ledger = true
+	};
 	uint64_t key = key_of(r);
 	struct place *p = place_of(t, key, hour);
 	bool crowded = p == t->places, is_there = p->used && p->hour == hour;

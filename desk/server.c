@@ -209,8 +209,11 @@ static unsigned refuse_program(struct MHD_Connection *c, const char *path, const
 
 static void note_refusal(struct request *q, const char *path, unsigned status, const char *why)
 {
+	const char *rest;
+	const struct route *route = route_find(path, &rest);
+
 	if (status == MHD_HTTP_UNAUTHORIZED || status == MHD_HTTP_FORBIDDEN)
-		note_refused_page(&q->call, path, status, why);
+		note_refused_page(&q->call, route ? route->path : NULL, path, status, why);
 }
 
 /* The request takes its share, so that those of one asker, or all of programs, leave room for others. */

@@ -214,7 +214,8 @@ static int line_parse(const char *line, size_t size, struct token *ret, struct e
 	return cJSON_IsObject(object) ? members_parse(object, ret, err) : error_set(err, -EINVAL, "expected an object");
 }
 
-/* A token that two lines have would be the one or the other, and one that is revoked would live on in the other line. */
+/* A token that two lines have would be the one or the other, and one that is revoked would live on in the other line.
+ */
 static int check_other(const struct tokens *all, const struct token *t, struct error *err)
 {
 	if (tokens_named(all, t->name))

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "token_file.h"
 
-#define SCHEME "Bearer "
+#define SCHEME	 "Bearer "
 #define GUESSERS 256U
 /* Seconds after which a file that cannot be used may be mended. */
 #define MENDED_S 60U
@@ -133,7 +133,8 @@ static unsigned identify(const char *secret, enum token_kind kind, const char *c
 	}
 }
 
-unsigned token_guard_identify(const char *authorization, enum token_kind kind, const char *client, struct token_pass *ret)
+unsigned token_guard_identify(const char *authorization, enum token_kind kind, const char *client,
+			      struct token_pass *ret)
 {
 	size_t n = strlen(SCHEME);
 	const char *secret = authorization && !strncasecmp(authorization, SCHEME, n) ? authorization + n : NULL;

@@ -158,7 +158,8 @@ static bool look_of(const struct request *r, struct look *ret)
 			      .refreshes = for_whom || r->spec == &verb_specs[VERB_top] };
 	snprintf(ret->for_whom, sizeof(ret->for_whom), "%s", for_whom ? for_whom : "");
 	ret->asker = HASH_OF(r->peer.uid, hash_octets(ret->for_whom, strlen(ret->for_whom)));
-	ret->question = HASH_OF(ret->asker, (uint64_t)(r->spec - verb_specs), args ? hash_octets(args, strlen(args)) : 0);
+	ret->question =
+		HASH_OF(ret->asker, (uint64_t)(r->spec - verb_specs), args ? hash_octets(args, strlen(args)) : 0);
 	return args || !cJSON_HasObjectItem(r->document, "args");
 }
 

@@ -281,7 +281,7 @@ def test_a_reload_with_a_source_that_cannot_work_is_refused(radius_lab, nas):
     wrong = [
         (source(agent, listen="192.0.2.77:1813"), "leases[0].listen: cannot listen on 192.0.2.77:1813"),
         # Root may, but the program that will listen may not.
-        (source(agent, listen="127.0.0.1:813"), "leases[0].listen: cannot listen on 127.0.0.1:813: Permission denied; detnat-leases has no right to ports below"),
+        (source(agent, listen="127.0.0.1:813"), "127.0.0.1:813: Permission denied; detnat-leases has no right to ports below"),
         ({**source(agent), "secret_file": "/nonexistent/secret"}, "leases[0].secret_file: /nonexistent/secret does not exist"),
         ({**source(agent), "secret_file": secret_file(agent, mode=0o644, name="open")}, "so others may read or change it; `chmod 0600"),
         ({**source(agent), "secret_file": secret_file(agent, "a\nb", name="two")}, "must have one line with the secret"),

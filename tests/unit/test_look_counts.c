@@ -8,12 +8,13 @@
 
 /* All others look at a person, or act on one: a new verb does, or is added here. */
 static const char *const about_nobody[] = {
-	"mapping add",	"mapping del",	 "mapping set",	   "mapping list",  "pool list",    "pool drain",     "pool restore",
-	"config show",	"config diff",	 "config save",	   "plan",	    "plan check",   "plan diff",      "history verify",
-	"verify",	"leases import", "leases index",   "leases expire", "interface add", "interface del", "interface list",
-	"timeouts show", "timeouts set", "timeouts reset", "ipfix show",    "ipfix set",    "ipfix disable",  "ipfix flush",
-	"trace stop",	"peer list",	 "peer resync",	   "check",	    "stats",	    "status",	      "reload",
-	"import",	"help",		 "version",
+	"mapping add",	 "mapping del",	   "mapping set",    "mapping list",  "pool list",    "pool drain",
+	"pool restore",	 "config show",	   "config diff",    "config save",   "plan",	      "plan check",
+	"plan diff",	 "history verify", "verify",	     "leases import", "leases index", "leases expire",
+	"interface add", "interface del",  "interface list", "timeouts show", "timeouts set", "timeouts reset",
+	"ipfix show",	 "ipfix set",	   "ipfix disable",  "ipfix flush",   "trace stop",   "peer list",
+	"peer resync",	 "check",	   "stats",	     "status",	      "reload",	      "import",
+	"help",		 "version",
 };
 
 static bool is_about_nobody(const char *name)
@@ -33,8 +34,7 @@ Test(looks, each_verb_is_about_nobody_or_leaves_lines)
 
 		free += nobody;
 		cr_expect_neq(verb_specs[v].looks, nobody,
-			      "%s: one that shows a person or acts on one has .looks in verbs.def",
-			      verb_specs[v].name);
+			      "%s: one that shows a person or acts on one has .looks in verbs.def", verb_specs[v].name);
 	}
 	cr_expect_eq(free, ARRAY_SIZE(about_nobody), "each name is one of a verb");
 }

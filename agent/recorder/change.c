@@ -55,7 +55,7 @@ static const void *at(enum fact_kind kind, const struct fact_list *list, size_t 
 bool history_list_has(enum fact_kind kind, const struct fact_list *list, size_t n, const void *fact)
 {
 	for (size_t i = 0; i < n; i++)
-		if (fact_rows[kind].meets(at(kind, list, i), fact) && fact_rows[kind].same(at(kind, list, i), fact))
+		if (history_facts_same(kind, at(kind, list, i), fact))
 			return true;
 	return false;
 }

@@ -124,7 +124,7 @@ static int list_late(const struct history_index *x, enum fact_kind kind, struct 
 			continue;
 		if (array_grow(ret, *ret_n, &room, sizeof(**ret)))
 			return -ENOMEM;
-		(*ret)[(*ret_n)++] = (struct late){ v, fact_rows[kind].hash(history_fact_of(v)) };
+		(*ret)[(*ret_n)++] = (struct late){ v, history_fact_hash(kind, history_fact_of(v)) };
 	}
 	if (*ret_n)
 		qsort(*ret, *ret_n, sizeof(**ret), by_place);
@@ -133,9 +133,7 @@ static int list_late(const struct history_index *x, enum fact_kind kind, struct 
 
 static bool is_same(enum fact_kind kind, const struct late *a, const struct late *b)
 {
-	const void *of_a = history_fact_of(a->v), *of_b = history_fact_of(b->v);
-
-	return a->hash == b->hash && fact_rows[kind].meets(of_a, of_b) && fact_rows[kind].same(of_a, of_b);
+	return a->hash == b->hash && history_facts_same(kind, history_fact_of(a->v), history_fact_of(b->v));
 }
 
 /* Whether a fact has a later interval than this one. */

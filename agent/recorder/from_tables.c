@@ -66,7 +66,7 @@ static void *list_portmaps(const struct history_tables *t, size_t *ret_n)
 	for (const struct portmap *m = portmaps_next(t->portmaps, NULL); list && m; m = portmaps_next(t->portmaps, m))
 		if (m->origin == PORTMAP_STATIC)
 			list[n++] = history_portmap_of(t->mappings, m);
-	*ret_n = list ? history_portmaps_merge(list, n) : 0;
+	*ret_n = list ? history_facts_sort(FACT_PORTMAP, list, n) : 0;
 	return list;
 }
 

@@ -22,10 +22,9 @@ struct history_damage {
 struct history_index {
 	union {
 		struct {
-			struct history_mappings mappings;
-			struct history_portmaps portmaps;
-			struct history_drains drains;
-			struct history_grants grants;
+#define X(constant, fact, interval, one, many) struct history_##many many;
+			FACTS(X)
+#undef X
 		};
 		struct history_facts facts[FACT_KINDS];
 	};

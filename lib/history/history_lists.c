@@ -57,7 +57,7 @@ static void write_one(FILE *out, enum fact_kind kind, const void *fact)
 	const struct history_mapping *m = fact;
 
 	fputc('{', out);
-	fact_rows[kind].write(out, fact);
+	history_fact_write(out, kind, fact);
 	if (kind == FACT_MAPPING && !plan_blocks_default(&m->blocks))
 		history_blocks_write(out, &m->blocks);
 	fputc('}', out);
@@ -114,7 +114,7 @@ static int read_facts(const cJSON *json, enum fact_kind kind, struct history_rec
 	if (!r->facts[kind])
 		return -ENOMEM;
 	cJSON_ArrayForEach (item, list)
-		if (!row->read(item, (char *)r->facts[kind] + r->n_facts[kind]++ * row->size))
+		if (!history_fact_read(item, kind, (char *)r->facts[kind] + r->n_facts[kind]++ * row->size))
 			return -EINVAL;
 	return 0;
 }

@@ -540,7 +540,7 @@ comma := ,
 $(BUILD)/fuzz/fuzz_replies: private FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=,netlink_call netlink_dump)
 # The desk's forms and what reads RADIUS are programs', not the library's.
 $(BUILD)/fuzz/tests/fuzz/fuzz_radius.o $(BUILD)/fuzz/tests/fuzz/fuzz_spool.o: FUZZ_CFLAGS += -Ileases
-$(BUILD)/fuzz/fuzz_radius: $(BUILD)/fuzz/leases/radius.o $(BUILD)/fuzz/leases/radius_read.o
+$(BUILD)/fuzz/fuzz_radius: $(BUILD)/fuzz/leases/radius.o
 $(BUILD)/fuzz/fuzz_spool: $(BUILD)/fuzz/leases/request_spool.o
 $(BUILD)/fuzz/tests/fuzz/fuzz_desk.o: FUZZ_CFLAGS += -Idesk
 $(BUILD)/fuzz/fuzz_desk: $(BUILD)/fuzz/desk/forms.o

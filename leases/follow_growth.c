@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "follower_private.h"
+#include "lease_follower.h"
 
 /* Begins at the front of the open file. */
 static void rewind_to_front(struct lease_follower *f)

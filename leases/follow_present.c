@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "follower_private.h"
+#include "lease_follower.h"
 
 static bool same_file(const struct stat *a, const struct stat *b)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "follower_private.h"
+#include "lease_follower.h"
 
 /* Lines that cannot be read are logged so often. */
 #define WARN_US 60000000ULL

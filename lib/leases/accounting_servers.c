@@ -120,11 +120,6 @@ static bool name_server(struct accounting_server *x, struct accounting *a)
 	return news;
 }
 
-static int64_t distance(int64_t a, int64_t b)
-{
-	return a < b ? b - a : a - b;
-}
-
 static bool is_near(int64_t a, int64_t b)
 {
 	return a != INT64_MAX && b != INT64_MAX && distance(a, b) <= CLOCK_SLACK_S;

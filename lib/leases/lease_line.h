@@ -113,4 +113,20 @@ int64_t lease_line_late(const struct lease_line *l);
 /* Whether a line ends a session at all addresses that it had, and names none. */
 bool lease_ends_session(const struct lease_line *l);
 
+/* Of two times. */
+static inline int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline int64_t distance(int64_t a, int64_t b)
+{
+	return a < b ? b - a : a - b;
+}
+
 #endif

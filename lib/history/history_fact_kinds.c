@@ -11,7 +11,7 @@
 #include "base/base.h"
 #include "base/json_text.h"
 #include "base/timestamp.h"
-#include "history/history_blocks.h"
+#include "history/history_lists.h"
 #include "proto/words.h"
 
 static bool check_mapping(const cJSON *json, void *fact)
@@ -119,8 +119,11 @@ enum type {
 	LAST_PORT, /* of ports whose number is here, and the first before it */
 };
 
-#define AT(of, member)	   offsetof(struct history_##of, member)
-#define NUMBER(of, member) { AT(of, member), sizeof(((struct history_##of *)NULL)->member) }
+#define AT(of, member) offsetof(struct history_##of, member)
+#define NUMBER(of, member)                                                    \
+	{                                                                     \
+		AT(of, member), sizeof(((struct history_##of *)NULL)->member) \
+	}
 #define PREFIX(of, member) NUMBER(of, member.base), NUMBER(of, member.last), NUMBER(of, member.plen)
 
 _Static_assert(AT(grant, ports) == AT(grant, port_lo) + sizeof(uint16_t), "see LAST_PORT");
@@ -230,6 +233,11 @@ uint64_t history_fact_hash(enum fact_kind kind, const void *fact)
 	for (const struct fact_number *n = fact_rows[kind].place; n->size; n++)
 		hash = HASH_OF(hash, number_of(fact, *n));
 	return hash;
+}
+
+int history_facts_order(enum fact_kind kind, const void *a, const void *b)
+{
+	return order(fact_rows[kind].place, a, b);
 }
 
 static const char *tenant_of(enum fact_kind kind, const void *fact)

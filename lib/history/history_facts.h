@@ -20,6 +20,13 @@
 #include "plan/blocks.h"
 #include "proto/label.h"
 
+/* A test has a kind of its own. */
+#ifndef FURTHER_FACTS
+#define FURTHER_EVENTS(X)
+#define FURTHER_FACTS(X)
+#define FURTHER_ROWS
+#endif
+
 /* X(constant, word) */
 #define HISTORY_EVENTS(X)                                                       \
 	X(EVENT_START, "start")	    /* an agent starts: lists all mappings */   \
@@ -35,7 +42,8 @@
 	X(EVENT_CONFIRM, "confirm") /* recorded changes have taken effect */    \
 	X(EVENT_CLOCK, "clock")	    /* the clock was set */                     \
 	X(EVENT_STOP, "stop")	    /* the agent ends, the datapath stays */    \
-	X(EVENT_DETACH, "detach")   /* the datapath was removed: no mappings */
+	X(EVENT_DETACH, "detach")   /* the datapath was removed: no mappings */ \
+	FURTHER_EVENTS(X)
 
 enum history_event {
 #define X(constant, word) constant,
@@ -136,18 +144,12 @@ struct history_grant {
 #define GRANTS_OF_LINE 256U
 
 /* X(constant, struct, struct of an interval, name of one, name of many) */
-#define FACTS(X)                                                                     \
-	X(FACT_MAPPING, history_mapping, history_interval, mapping, mappings)        \
-	X(FACT_PORTMAP, history_portmap, portmap_interval, portmap, portmaps)        \
-	X(FACT_DRAIN, history_drain, drain_interval, drain, drains)                  \
-	X(FACT_GRANT, history_grant, grant_interval, grant, grants)                  \
+#define FACTS(X)                                                              \
+	X(FACT_MAPPING, history_mapping, history_interval, mapping, mappings) \
+	X(FACT_PORTMAP, history_portmap, portmap_interval, portmap, portmaps) \
+	X(FACT_DRAIN, history_drain, drain_interval, drain, drains)           \
+	X(FACT_GRANT, history_grant, grant_interval, grant, grants)           \
 	FURTHER_FACTS(X)
-
-/* A test adds a kind here. */
-#ifndef FURTHER_FACTS
-#define FURTHER_FACTS(X)
-#define FURTHER_ROWS
-#endif
 
 enum fact_kind {
 #define X(constant, fact, interval, one, many) constant,
@@ -157,12 +159,12 @@ enum fact_kind {
 };
 
 /* Intervals, in which a fact held from <= t < to, and lists of them. */
-#define X(constant, fact, interval, one, many) \
-	struct interval {                      \
-		HISTORY_SPAN;                  \
-		struct fact one;               \
-	};                                     \
-	struct history_##many {                \
+#define X(constant, fact, interval, one, many)  \
+	struct interval {                       \
+		HISTORY_SPAN;                   \
+		struct fact one;                \
+	};                                      \
+	struct history_##many {                 \
 		HISTORY_FACTS(struct interval); \
 	};
 FACTS(X)
@@ -208,7 +210,7 @@ struct fact_row {
 	bool (*covers)(const void *a, const void *b); /* b goes on as a, where a begins; NULL: never */
 	bool (*within)(const void *fact, const struct history_mapping *m); /* ends with it; NULL: never */
 	bool (*part)(const void *fact, uint32_t i, void *ret);		   /* a single one; NULL: it has no parts */
-	bool (*join)(void *fact, const void *next); /* what comes next becomes a part of it; NULL: never */
+	bool (*join)(void *fact, const void *next);   /* what comes next becomes a part of it; NULL: never */
 	bool (*check)(const cJSON *json, void *fact); /* what was read, and reads the rest; NULL: nothing */
 };
 
@@ -230,6 +232,9 @@ static inline struct history_span *history_facts_number(enum fact_kind kind, con
 {
 	return (struct history_span *)((char *)f->interval + i * (sizeof(struct history_span) + fact_rows[kind].size));
 }
+
+/* Orders facts by place. */
+int history_facts_order(enum fact_kind kind, const void *a, const void *b);
 
 /* A hash of its place, whether two have the same place, and whether they are the same. */
 uint64_t history_fact_hash(enum fact_kind kind, const void *fact);

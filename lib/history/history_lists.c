@@ -9,7 +9,6 @@
 #include <detnat/tables.h>
 
 #include "base/json_text.h"
-#include "history/history_blocks.h"
 
 #define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
 
@@ -18,38 +17,31 @@ void history_algorithm_write(FILE *out, const char *algorithm, unsigned port_lo,
 	fprintf(out, ",\"algorithm\":\"%s\",\"port_lo\":%u,\"port_hi\":%u", algorithm, port_lo, port_hi);
 }
 
-static bool has_blocks(const struct history_record *r)
-{
-	for (size_t i = 0; i < r->n_mappings; i++)
-		if (!plan_blocks_default(&r->mappings[i].blocks) || prefix_is_range(r->mappings[i].in))
-			return true;
-	return false;
-}
+/* What a list needs of its reader. */
+struct need {
+	uint64_t format;
+	const char *algorithm;
+};
 
-static bool has_tenants(const struct history_record *r)
+static struct need need_of(const struct history_record *r)
 {
-	for (size_t i = 0; i < r->n_mappings; i++)
-		if (*r->mappings[i].tenant)
-			return true;
-	return false;
+	bool blocks = false, tenants = false;
+
+	for (size_t i = 0; i < r->n_mappings; i++) {
+		blocks |= !plan_blocks_default(&r->mappings[i].blocks) || prefix_is_range(r->mappings[i].in);
+		tenants |= *r->mappings[i].tenant;
+	}
+	if (tenants)
+		return (struct need){ HISTORY_FORMAT_TENANTS, ALGORITHM_TENANTS };
+	if (r->n_listed)
+		return (struct need){ HISTORY_FORMAT_GRANTS, ALGORITHM_GRANTS };
+	return blocks ? (struct need){ HISTORY_FORMAT_BLOCKS, ALGORITHM_BLOCKS }
+		      : (struct need){ HISTORY_FORMAT_CONFIRMS, ALGORITHM };
 }
 
 uint64_t history_format_needed(const struct history_record *r)
 {
-	if (has_tenants(r))
-		return HISTORY_FORMAT_TENANTS;
-	if (r->n_listed)
-		return HISTORY_FORMAT_GRANTS;
-	return has_blocks(r) ? HISTORY_FORMAT_BLOCKS : HISTORY_FORMAT_CONFIRMS;
-}
-
-static const char *algorithm_of(const struct history_record *r)
-{
-	if (has_tenants(r))
-		return ALGORITHM_TENANTS;
-	if (r->n_listed)
-		return ALGORITHM_GRANTS;
-	return has_blocks(r) ? ALGORITHM_BLOCKS : ALGORITHM;
+	return need_of(r).format;
 }
 
 static void write_one(FILE *out, enum fact_kind kind, const void *fact)
@@ -76,7 +68,7 @@ static void write_facts(FILE *out, enum fact_kind kind, const struct history_rec
 
 void history_lists_write(FILE *out, const struct history_record *r)
 {
-	history_algorithm_write(out, algorithm_of(r), MAPPING_FIRST_PORT, LAST_PORT);
+	history_algorithm_write(out, need_of(r).algorithm, MAPPING_FIRST_PORT, LAST_PORT);
 	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
 		if (!fact_rows[k].apart && (fact_rows[k].listed || r->n_facts[k]))
 			write_facts(out, k, r);
@@ -134,4 +126,23 @@ int history_lists_read(const cJSON *json, struct history_record *r)
 int history_listed_grants_read(const cJSON *json, struct history_record *r)
 {
 	return json_count(json, "part", &r->part) ? read_facts(json, FACT_GRANT, r) : -EINVAL;
+}
+
+void history_blocks_write(FILE *out, const struct plan_blocks *b)
+{
+	fprintf(out,
+		",\"order\":\"%s\",\"first_port\":%u,\"sharing_ratio\":%u,\"block_pitch\":%u,\"ports_per_host\":%u",
+		b->netmap ? "netmap" : "sequential", b->first_port, b->ratio, b->pitch, b->ports_per_host);
+}
+
+bool history_blocks_read(const cJSON *json, struct prefix in, struct prefix out, struct geometry *ret)
+{
+	const char *order = json_text(json, "order", NULL);
+	struct plan_blocks b = { .netmap = order && !strcmp(order, "netmap") };
+
+	if (order && ((!b.netmap && strcmp(order, "sequential") != 0) || !json_u16(json, "first_port", &b.first_port) ||
+		      !json_u16(json, "sharing_ratio", &b.ratio) || !json_u16(json, "block_pitch", &b.pitch) ||
+		      !json_u16(json, "ports_per_host", &b.ports_per_host) || !b.ratio))
+		return false;
+	return !plan_blocks_geometry(in, out, &b, ret);
 }

@@ -11,7 +11,6 @@
 #include <detnat/tables.h>
 
 #include "base/json_text.h"
-#include "history/history_blocks.h"
 #include "history/history_lists.h"
 
 #define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)

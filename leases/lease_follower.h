@@ -63,8 +63,23 @@ bool lease_follower_look(struct lease_follower *f, struct lease_writer *w, int64
 bool follow_growth(struct lease_follower *f, struct lease_writer *w, int64_t now, struct identity_figures *figures);
 bool follow_present(struct lease_follower *f, struct lease_writer *w, int64_t now, struct identity_figures *figures);
 
-/* Imports a text that is in memory; x has take, arg, at and live. 0 or -errno, with the trouble noted. */
-int follower_import(struct lease_follower *f, struct lease_import *x, char *text, size_t size,
+/* Lines of a file on their way; those of a first reading may be on the disk already. */
+struct follower_lines {
+	struct lease_follower *follower;
+	bool first;
+	struct lease_batch batch;
+	struct lease_writer *writer;
+	int64_t since, at; /* what changed has changed between these times */
+};
+
+/* Adds a line. 0 or -errno. */
+int follower_give(struct follower_lines *lines, const struct lease_line *l);
+
+/*
+ * Imports a text that is in memory, and brings the lines of a first reading to the disk; x has take, which gets the
+ * lines, and live. 0 or -errno, with the trouble noted.
+ */
+int follower_import(struct follower_lines *lines, struct lease_import *x, char *text, size_t size, int64_t now,
 		    struct identity_figures *figures);
 
 /* Opens the file: a descriptor, or -1 with the trouble noted. */

@@ -112,7 +112,7 @@ static bool has_still(const struct history_mapping *m, const struct history_gran
 {
 	struct geometry geo;
 
-	return !prefix_is_none(m->out) && prefix_holds(m->in, g->in) && prefix_holds(m->out, g->out) &&
+	return !prefix_is_none(m->out) && fact_rows[FACT_GRANT].within(g, m) &&
 	       !plan_blocks_geometry(m->in, m->out, &m->blocks, &geo) && history_grant_fits(&geo, g);
 }
 
@@ -124,7 +124,7 @@ static bool ends_and_goes_on(const struct history_record *records, size_t n, con
 
 	for (size_t i = 0; i < n && !ended; i++) {
 		m = &records[i].mapping;
-		if (records[i].event == EVENT_DEL && prefix_holds(m->in, g->in) && prefix_holds(m->out, g->out))
+		if (records[i].event == EVENT_DEL && fact_rows[FACT_GRANT].within(g, m))
 			ended = m;
 	}
 	for (size_t i = 0; i < n && ended && !goes_on; i++) {

@@ -82,7 +82,7 @@ static unsigned parse_length(const char *text)
 	return n <= 128 ? n : 0;
 }
 
-static void clear_host_bits(struct lease_addr *a)
+void lease_addr_clear_host(struct lease_addr *a)
 {
 	for (unsigned bit = a->plen; bit < 128; bit++)
 		a->octet[bit / 8] &= (uint8_t) ~(0x80U >> bit % 8);
@@ -109,7 +109,7 @@ int lease_addr_parse(const char *text, struct lease_addr *ret)
 	a.plen = slash ? (uint8_t)parse_length(slash + 1) : 128;
 	if (!a.plen || inet_pton(AF_INET6, address, a.octet) != 1)
 		return -EINVAL;
-	clear_host_bits(&a);
+	lease_addr_clear_host(&a);
 	*ret = a;
 	return 0;
 }

@@ -47,14 +47,6 @@ static const struct history_interval *of_another_tenant(const struct history_ind
 	return history_facts_find(FACT_MAPPING, &x->mappings.facts, &any);
 }
 
-bool history_list_has(enum fact_kind kind, const struct fact_list *list, size_t n, const void *fact)
-{
-	for (size_t i = 0; i < n; i++)
-		if (history_facts_same(kind, history_fact_at(kind, list, i), fact))
-			return true;
-	return false;
-}
-
 /* Mappings in both lists of a change continue. */
 static size_t mapping_records(const struct history_index *x, const struct history_change *c, struct history_record *ret)
 {

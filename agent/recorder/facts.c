@@ -262,16 +262,43 @@ int history_align(struct history *h, enum fact_kind kind, struct error *err)
 	return n ? history_append(h, records, n, err) : 0;
 }
 
+bool history_list_has(enum fact_kind kind, const struct fact_list *list, size_t n, const void *fact)
+{
+	for (size_t i = 0; i < n; i++)
+		if (history_facts_same(kind, history_fact_at(kind, list, i), fact))
+			return true;
+	return false;
+}
+
 /* ---- `check` names the first difference */
 
 enum side { NOT_RECORDED, NOT_IN_TABLES };
 
+/* Says what a fact is, with its members in the place of their keys. */
+static void describe(enum fact_kind kind, const void *fact, struct error *ret)
+{
+	char key[16], room[SPAN_TEXT];
+	int used;
+
+	ret->text[0] = '\0';
+	for (const char *form = history_kinds[kind].text; *form; form += used) {
+		size_t n = strlen(ret->text);
+		const char *text = room;
+
+		used = snprintf(room, sizeof(room), "%c", *form);
+		if (sscanf(form, "<%15[a-z_]>%n", key, &used) == 1)
+			text = history_fact_text(kind, fact, key, room);
+		snprintf(ret->text + n, sizeof(ret->text) - n, "%s", *text ? text : "none");
+	}
+}
+
+/* why may be NULL. */
 static bool differs(struct error *why, enum side side, enum fact_kind kind, const void *fact)
 {
-	char of[KIND_TEXT], to[KIND_TEXT];
+	struct error text;
 
-	history_kinds[kind].describe(fact, of, to);
-	error_set(why, 0, "%s to %s is in the %s", of, to,
+	describe(kind, fact, &text);
+	error_set(why, 0, "%s is in the %s", text.text,
 		  side == NOT_RECORDED ? "tables, and not in the history" : "history, and not in the tables");
 	return false;
 }

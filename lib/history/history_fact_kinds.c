@@ -11,10 +11,28 @@
 #include "base/base.h"
 #include "base/json_text.h"
 #include "base/timestamp.h"
-#include "history/history_lists.h"
 #include "proto/words.h"
 
-static bool check_mapping(const cJSON *json, void *fact)
+void history_blocks_write(FILE *out, const struct plan_blocks *b)
+{
+	fprintf(out,
+		",\"order\":\"%s\",\"first_port\":%u,\"sharing_ratio\":%u,\"block_pitch\":%u,\"ports_per_host\":%u",
+		b->netmap ? "netmap" : "sequential", b->first_port, b->ratio, b->pitch, b->ports_per_host);
+}
+
+bool history_blocks_read(const cJSON *json, struct prefix in, struct prefix out, struct geometry *ret)
+{
+	const char *order = json_text(json, "order", NULL);
+	struct plan_blocks b = { .netmap = order && !strcmp(order, "netmap") };
+
+	if (order && ((!b.netmap && strcmp(order, "sequential") != 0) || !json_u16(json, "first_port", &b.first_port) ||
+		      !json_u16(json, "sharing_ratio", &b.ratio) || !json_u16(json, "block_pitch", &b.pitch) ||
+		      !json_u16(json, "ports_per_host", &b.ports_per_host) || !b.ratio))
+		return false;
+	return !plan_blocks_geometry(in, out, &b, ret);
+}
+
+static bool read_blocks(const cJSON *json, void *fact)
 {
 	struct history_mapping *m = fact;
 	bool inbound = json_text(json, "inbound", NULL);
@@ -54,7 +72,7 @@ static bool portmap_join(void *fact, const void *next)
 	return true;
 }
 
-static bool check_portmap(const cJSON *json, void *fact)
+static bool has_as_many_ports(const cJSON *json, void *fact)
 {
 	const struct history_portmap *m = fact;
 
@@ -80,7 +98,7 @@ static bool drain_within(const void *fact, const struct history_mapping *m)
 	return prefix_equal(d->in, m->in) && prefix_equal(d->out, m->out);
 }
 
-static bool check_drain(const cJSON *json, void *fact)
+static bool drains_its_own(const cJSON *json, void *fact)
 {
 	const struct history_drain *d = fact;
 
@@ -150,7 +168,7 @@ const struct fact_row fact_rows[FACT_KINDS] = {
 				    { "tenant", LABEL, AT(mapping, tenant) },
 				    { "from", TIME, AT(mapping, from) },
 				    { "inbound", INBOUND, AT(mapping, open) } },
-			   .check = check_mapping },
+			   .check = read_blocks },
 	[FACT_PORTMAP] = { .name = "portmap",
 			   .size = sizeof(struct history_portmap),
 			   .from = AT(portmap, from),
@@ -168,7 +186,7 @@ const struct fact_row fact_rows[FACT_KINDS] = {
 				    { "tenant", LABEL, AT(portmap, tenant) } },
 			   .part = portmap_part,
 			   .join = portmap_join,
-			   .check = check_portmap },
+			   .check = has_as_many_ports },
 	[FACT_DRAIN] = { .name = "drain",
 			 .size = sizeof(struct history_drain),
 			 .from = AT(drain, from),
@@ -183,7 +201,7 @@ const struct fact_row fact_rows[FACT_KINDS] = {
 				  { "from", TIME, AT(drain, from) } },
 			 .covers = drain_covers,
 			 .within = drain_within,
-			 .check = check_drain },
+			 .check = drains_its_own },
 	[FACT_GRANT] = { .name = "grant",
 			 .size = sizeof(struct history_grant),
 			 .from = AT(grant, from),
@@ -315,6 +333,8 @@ bool history_fact_valid(enum fact_kind kind, const void *fact)
 /* The text of a member; "": it has none. No character of one needs escaping. */
 static const char *text_of(const struct fact_key *k, const void *at, char ret[static SPAN_TEXT])
 {
+	const uint16_t *port = at;
+
 	switch ((enum type)k->type) {
 	case RANGE_OR_NONE:
 		if (prefix_is_none(*(const struct prefix *)at))
@@ -334,9 +354,22 @@ static const char *text_of(const struct fact_key *k, const void *at, char ret[st
 		return at;
 	case INBOUND:
 		return *(const bool *)at ? "open" : "";
+	case PORT:
+		snprintf(ret, SPAN_TEXT, "%u", *port);
+		return ret;
 	default:
-		return "";
+		snprintf(ret, SPAN_TEXT, "%u", port[-1] + *port - 1U);
+		return ret;
 	}
+}
+
+const char *history_fact_text(enum fact_kind kind, const void *fact, const char *key, char ret[static SPAN_TEXT])
+{
+	const struct fact_key *k = fact_rows[kind].key;
+
+	while (k->name && strcmp(k->name, key) != 0)
+		k++;
+	return k->name ? text_of(k, (const char *)fact + k->at, ret) : "";
 }
 
 void history_fact_write(FILE *out, enum fact_kind kind, const void *fact)
@@ -344,18 +377,14 @@ void history_fact_write(FILE *out, enum fact_kind kind, const void *fact)
 	char room[SPAN_TEXT];
 
 	for (const struct fact_key *k = fact_rows[kind].key; k->name; k++) {
-		const void *at = (const char *)fact + k->at;
-		const char *comma = k == fact_rows[kind].key ? "" : ",", *text = text_of(k, at, room);
-		const uint16_t *port = at;
+		const char *text = text_of(k, (const char *)fact + k->at, room);
+		const char *comma = k == fact_rows[kind].key ? "" : ",";
+		const char *quote = k->type == PORT || k->type == LAST_PORT ? "" : "\"";
 
 		if (*text)
-			fprintf(out, "%s\"%s\":\"%s\"", comma, k->name, text);
+			fprintf(out, "%s\"%s\":%s%s%s", comma, k->name, quote, text, quote);
 		else if (k->type == RANGE_OR_NONE)
 			fprintf(out, "%s\"%s\":null", comma, k->name);
-		else if (k->type == PORT)
-			fprintf(out, "%s\"%s\":%u", comma, k->name, *port);
-		else if (k->type == LAST_PORT)
-			fprintf(out, "%s\"%s\":%u", comma, k->name, port[-1] + *port - 1U);
 	}
 }
 

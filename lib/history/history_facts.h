@@ -244,7 +244,9 @@ bool history_facts_same(enum fact_kind kind, const void *a, const void *b);
 /* Of several that meet a fact, the one to take: a record without a tenant's name may be of any. */
 bool history_facts_exact(enum fact_kind kind, const void *a, const void *b);
 
-/* Writes the members of a record, and reads them into zeros; and whether those of a file in memory can be. */
+/* The text of a member of a record, "" if there is none; writes all, and reads them into zeros; and whether those of a
+ * file in memory can be. */
+const char *history_fact_text(enum fact_kind kind, const void *fact, const char *key, char ret[static SPAN_TEXT]);
 void history_fact_write(FILE *out, enum fact_kind kind, const void *fact);
 bool history_fact_read(const cJSON *json, enum fact_kind kind, void *ret);
 bool history_fact_valid(enum fact_kind kind, const void *fact);
@@ -303,5 +305,11 @@ bool history_drain_whole(const struct history_drain *d);
 
 /* Whether a block is of its subscriber's outside address, and of the shared range, in a mapping of this geometry. */
 bool history_grant_fits(const struct geometry *geo, const struct history_grant *g);
+
+/* Writes the blocks of a mapping where they are not the defaults: ,"order":...,"first_port":... and so on. */
+void history_blocks_write(FILE *out, const struct plan_blocks *b);
+
+/* Reads the arithmetic of a mapping, with the blocks that the record names, or the defaults. false if malformed. */
+bool history_blocks_read(const cJSON *json, struct prefix in, struct prefix out, struct geometry *ret);
 
 #endif

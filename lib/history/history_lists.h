@@ -34,10 +34,4 @@ int history_lists_read(const cJSON *json, struct history_record *r);
 void history_listed_grants_write(FILE *out, const struct history_record *r);
 int history_listed_grants_read(const cJSON *json, struct history_record *r);
 
-/* Writes the blocks of a mapping where they are not the defaults: ,"order":...,"first_port":... and so on. */
-void history_blocks_write(FILE *out, const struct plan_blocks *b);
-
-/* Reads the arithmetic of a mapping, with the blocks that the record names, or the defaults. false if malformed. */
-bool history_blocks_read(const cJSON *json, struct prefix in, struct prefix out, struct geometry *ret);
-
 #endif

@@ -5,6 +5,7 @@
  * interval that had begun; the latest end of all intervals up to each one bounds how far back the search goes.
  */
 #include "base/address.h"
+#include "base/array_grow.h"
 #include "base/base.h"
 #include "base/search.h"
 #include "history/history_pieces.h"
@@ -157,7 +158,6 @@ static bool is_better(const struct search *s, const struct who_holder *a, const 
 static void note(struct search *s, const struct held *h, uint32_t end, struct who_holder one)
 {
 	struct who *w = s->w;
-	struct who_holder *larger;
 
 	one.in = h->in;
 	one.out = h->out;
@@ -177,16 +177,9 @@ static void note(struct search *s, const struct held *h, uint32_t end, struct wh
 		w->holder[i].protos = protos;
 		return;
 	}
-	if (w->n_holders == w->room) {
-		larger = reallocarray(w->holder, w->room ? 2 * w->room : 4, sizeof(*larger));
-		if (!larger) {
-			s->r = -ENOMEM;
-			return;
-		}
-		w->holder = larger;
-		w->room = w->room ? 2 * w->room : 4;
-	}
-	w->holder[w->n_holders++] = one;
+	s->r = array_grow(&w->holder, w->n_holders, &w->room, sizeof(*w->holder));
+	if (!s->r)
+		w->holder[w->n_holders++] = one;
 }
 
 #define ALL_PROTOS 3U

@@ -155,12 +155,6 @@ static bool tell_clock(struct accounting_server *x)
 	return true;
 }
 
-static void set_early(struct accounting *a, int64_t early)
-{
-	if (early < a->time)
-		a->early = early;
-}
-
 static void date_by_clock(struct accounting_server *x, struct accounting *a, int64_t received)
 {
 	int64_t lag = a->time - a->event, off = 0, waited, slack;
@@ -174,7 +168,7 @@ static void date_by_clock(struct accounting_server *x, struct accounting *a, int
 		a->time -= waited;
 	else
 		slack += waited < ACCOUNTING_STALE_S ? waited : ACCOUNTING_STALE_S;
-	set_early(a, a->time - slack);
+	a->early = slack > 0 ? a->time - slack : a->early;
 	a->stale = known && waited > ACCOUNTING_STALE_S;
 }
 

@@ -66,11 +66,6 @@ int import_table(struct lease_import *x, FILE *in, struct import_columns *c, con
 
 /* The cell of the first of the names, separated by '|', that the table has; "": none. */
 const char *import_cell(const struct import_columns *c, const char *names);
-bool import_has(const struct import_columns *c, const char *names);
-
-/* Splits a row; the first is the header. */
-void import_header(struct import_columns *c, char *line);
-void import_row(struct import_columns *c, char *line);
 
 int import_freeradius_detail(struct lease_import *x, FILE *in);
 int import_radacct_csv(struct lease_import *x, FILE *in);

@@ -85,7 +85,8 @@ Test(history_grants, what_did_not_take_effect_is_taken_back)
 	cr_assert_str_eq(lab_events(), "start add confirm grant confirm grant grant grant undo undo", "%s",
 			 lab_events());
 	cr_assert_eq(open_grants(&list), 2);
-	cr_expect(history_facts_same(FACT_GRANT, &list[0], &group[0]) && history_facts_same(FACT_GRANT, &list[1], &group[2]));
+	cr_expect(history_facts_same(FACT_GRANT, &list[0], &group[0]) &&
+		  history_facts_same(FACT_GRANT, &list[1], &group[2]));
 	cr_expect(history_holds(lab.history, FACT_GRANT, group, 2, &err), "%s", err.text);
 	cr_expect(!history_holds(lab.history, FACT_GRANT, group, 1, &err));
 	cr_expect_str_eq(err.text, "the grant of 1.1.1.0:640-703 to 10.0.0.3 is in the history, and not in the tables",
@@ -160,7 +161,8 @@ Test(history_grants, those_that_a_mapping_with_other_blocks_still_has_go_on_in_i
 	cr_assert_str_eq(lab_events(), "start add confirm grant grant grant confirm del add grant grant confirm", "%s",
 			 lab_events());
 	cr_assert_eq(open_grants(&list), 2);
-	cr_expect(history_facts_same(FACT_GRANT, &list[0], &group[0]) && history_facts_same(FACT_GRANT, &list[1], &group[1]));
+	cr_expect(history_facts_same(FACT_GRANT, &list[0], &group[0]) &&
+		  history_facts_same(FACT_GRANT, &list[1], &group[1]));
 	free(list);
 	lab.now += 10;
 	for (int64_t t = NOON + 1; t < NOON + 20; t++)

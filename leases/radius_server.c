@@ -93,22 +93,6 @@ int radius_server_equip(struct radius_server *s, int fd, const struct radius_cli
 	return begin_forward(s, dir);
 }
 
-int radius_server_yield(struct radius_server *s)
-{
-	int fd = s->fd;
-
-	s->fd = -1;
-	return fd;
-}
-
-int radius_server_small_socket(struct radius_server *s)
-{
-	bool is_new = s->fd >= 0 && s->small;
-
-	s->small = false;
-	return is_new ? s->fd : -1;
-}
-
 bool radius_server_ready(const struct radius_server *s)
 {
 	return s->fd >= 0 && s->clients.n && (!s->rules.forward.port || s->forward);

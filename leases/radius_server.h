@@ -55,14 +55,8 @@ void radius_server_free(struct radius_server *s); /* NULL is allowed */
  */
 int radius_server_equip(struct radius_server *s, int fd, const struct radius_clients *clients, const char *dir);
 
-/* Takes the socket from a server that ends, for the next one at its address; -1: it has none. */
-int radius_server_yield(struct radius_server *s);
-
 /* Whether it has all that it needs to work. */
 bool radius_server_ready(const struct radius_server *s);
-
-/* Its socket, once, as the buffer is that of any program's socket; -1: it has none that is new. */
-int radius_server_small_socket(struct radius_server *s);
 
 /* The descriptor to wait for; -1: none. */
 int radius_server_fd(const struct radius_server *s);

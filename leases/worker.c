@@ -79,7 +79,7 @@ static int take_socket(struct radius_server **servers, struct endpoint at)
 {
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++)
 		if (servers[i] && endpoint_equal(servers[i]->rules.listen, at))
-			return radius_server_yield(servers[i]);
+			return take_fd(servers[i]->fd);
 	return -1;
 }
 
@@ -344,11 +344,13 @@ void worker_report(struct worker *k, struct lease_report *ret)
 
 int worker_small_socket(struct worker *k)
 {
-	int fd = -1;
-
-	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && fd < 0; i++)
-		fd = k->server[i] ? radius_server_small_socket(k->server[i]) : -1;
-	return fd;
+	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++) {
+		if (!k->server[i] || k->server[i]->fd < 0 || !k->server[i]->small)
+			continue;
+		k->server[i]->small = false;
+		return k->server[i]->fd;
+	}
+	return -1;
 }
 
 static unsigned add_polled(struct pollfd *list, unsigned n, int fd)

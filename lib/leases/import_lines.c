@@ -51,8 +51,10 @@ int import_skip(struct lease_import *x, const char *format, ...)
 	return 0;
 }
 
-int import_give(struct lease_import *x, const struct lease_line *l)
+int import_give(void *import, const struct lease_line *l)
 {
+	struct lease_import *x = import;
+
 	if (l->time < TIME_MIN || l->time > TIME_MAX)
 		return import_skip(x, "a time that cannot be written");
 	x->events++;
@@ -65,18 +67,13 @@ int import_give(struct lease_import *x, const struct lease_line *l)
 	return x->take(x->arg, l);
 }
 
-static int give_line(void *arg, const struct lease_line *l)
-{
-	return import_give(arg, l);
-}
-
 int import_accounting(struct lease_import *x, struct accounting *a, int64_t received)
 {
 	unsigned n;
 	int r;
 
 	accounting_date(&x->servers, a, received);
-	r = accounting_lines(a, give_line, x, &n);
+	r = accounting_lines(a, import_give, x, &n);
 	if (r || n)
 		return r;
 	return import_skip(x, a->stale ? "the record had waited for more than a day when it was received"

@@ -18,8 +18,8 @@ int import_lines(struct lease_import *x, FILE *in, import_line line, void *state
 /* Counts a record that is not taken, with the reason. Returns 0. */
 int import_skip(struct lease_import *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Gives a line of leases. 0, or what take returned. */
-int import_give(struct lease_import *x, const struct lease_line *l);
+/* Gives a line of leases. 0, or what take returned. Can be a lease_take; import: a struct lease_import. */
+int import_give(void *import, const struct lease_line *l);
 
 /* Dates an accounting record, and gives its lines. As import_give(). */
 int import_accounting(struct lease_import *x, struct accounting *a, int64_t received);

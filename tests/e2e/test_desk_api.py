@@ -511,6 +511,70 @@ def test_two_lines_of_one_secret_are_refused(running_lab, place, run_directory):
         desk.end()
 
 
+def routes():
+    """Of people and of programs, as the source and the document have them: a new one is walked, too."""
+    tree = DOCUMENTS.parent
+    found = re.findall(r'^\t\{ "(/[^"]*)"', (tree / "desk/pages.c").read_text(), re.M)
+    assert len(found) > 20 and "/api/subscriber/" in found
+    return found + list(json.loads((DOCUMENTS / "reference" / "openapi.json").read_text())["paths"]) + ["/static/desk.js", "/nowhere"]
+
+
+def spellings(path):
+    """One path in other words."""
+    at = path.rindex("/", 0, -1) + 1 if len(path) > 1 else 1
+    return [path, f"/{path}", f"{path[:at]}./{path[at:]}", f"{path[:at]}%{ord(path[at:at + 1] or '/'):02x}{path[at + 1:]}", f"/state/..{path}", path.upper(),
+            f"{path}?tenant=ispB&user=ops&X-Remote-User=ops", f"{path}%00", f"{path}?"]
+
+
+def test_no_url_shows_another_tenant_or_a_person(tenants):
+    """A user of one tenant, a token of one, the state without persons, a stranger and nobody, on all ways that there are."""
+    desk, directory = tenants
+    day = 86400
+    lease_file(directory / "leases", *session_of("alice", in_addr="10.0.0.20", tenant="ispA"),
+               *session_of("bertha-b", circuit="circuit-b", mac="02:00:00:00:00:bb", in_addr="10.1.0.20", tenant="ispB"), (-day, "mark", "", {}))
+    anybody, a = (Program(desk, directory / "tokens", name, *more) for name, more in (("walk-all", ("--rate", "1000000/s")),
+                                                                                    ("walk-a", ("--tenant", "ispA", "--rate", "1000000/s"))))
+    row = next(row for row in anybody.ask("customer", customer="bertha-b", reason="x").json() if row["out_addr"])
+    assert row["in_addr"] == "10.1.0.20"
+    out, at = f"{row['out_addr']}:{row['port_lo']}", stamp()
+    tails = ("", "10.1.0.20", "10.1.0.20/ispB", "10.1.0.20/ispA", row["out_addr"])
+    bodies = (f"{at} {out}\n", f"c-1 {at} {out}", "bertha-b", f"At {at} your customer {out} scanned us.\n")
+    forms = [urlencode(f) for f in ({"endpoint": out, "at": at, "reason": "x", "case": "c"}, {"endpoint": row["out_addr"], "at": at, "reason": "x"},
+                                    {"customer": "bertha-b", "reason": "x"}, {"customer": "10.1.0.20", "reason": "x", "tenant": "ispB"})]
+    secrets = ("bertha-b", "circuit-b", "02:00:00:00:00:bb", "10.1.0.20")
+    askers = [(user, ()) for user in ("lea-a", "watch", "figures", "stranger", None)] + [(None, (("Authorization", f"Bearer {a.secret}"),)),
+                                                                                        ("watch", (("Authorization", f"Bearer {a.secret}"),))]
+    walked = {}
+
+    def walk(user, headers, method, path, body=None, form=False):
+        answer = desk.ask(path, user, method=method, body=body, headers=(*headers, *(FORM if form else ())))
+        asked = f"{path} {body}"
+        shown = [s for s in secrets if s.encode() in answer.body and s not in asked]
+        assert not shown and b"Bertha" not in answer.body, (user, bool(headers), method, path, body, shown, answer)
+        # Of a person even what was asked about is not repeated by an answer.
+        assert answer.status != 200 or path.startswith(("/static", "/api/v1/openapi", "/api/questions", "/api/v1/questions")) or not [
+            s for s in secrets if s.encode() in answer.body], (user, method, path, body, answer)
+        walked[answer.status] = walked.get(answer.status, 0) + 1
+        return answer.status
+    for user, headers in askers:
+        for route in routes():
+            for tail in tails if route.endswith("/") and route != "/" else ("",):
+                for path in spellings(route + tail):
+                    walk(user, headers, "GET", path)
+            for query in forms:
+                walk(user, headers, "GET", f"{route}?{query}")
+                walk(user, headers, "POST", route, query.encode(), form=True)
+            for body in bodies:
+                walk(user, headers, "POST", f"{route}?reason=x&case=c", body.encode())
+                walk(user, headers, "POST", route, body.encode())
+            for method in ("HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get"):
+                walk(user, headers, method, route, None if method == "HEAD" else bodies[0].encode())
+    assert walked[403] > 100 and walked[401] > 100 and walked[200] > 20 and max(walked) < 500, walked
+    # Those who may see it do.
+    assert all(s.encode() in desk.post("/api/who", bodies[0], user="lea-b").body for s in secrets)
+    assert b"bertha-b" in anybody.ask("who", endpoint=out, at=at, reason="x").body
+
+
 def test_a_secret_that_cannot_be_printed_is_no_success(tmp_path):
     told = execute("sh", "-c", '"$0" token add a --kind who --tokens "$1" >/dev/full', DESK, tmp_path / "tokens")
     assert told.status != 0 and "the secret of a cannot be printed" in told.err, told

@@ -42,8 +42,8 @@ MORE = {"in": "10.9.0.0/24", "out": "1.1.9.0/28"}
 _CALL = re.compile(r"^(\d+) +(\w+)\(")
 
 # Of calls of these kinds, those that only ask, or make what nobody else sees before another call.
-_ONLY_ASKS = re.compile(r"^\d+ +(?:bpf\(BPF_(?:MAP_LOOKUP|MAP_GET_NEXT|MAP_CREATE|MAP_FREEZE|PROG_LOAD|PROG_QUERY|PROG_GET"
-                        r"|PROG_TEST|BTF_|OBJ_GET|LINK_GET|MAP_GET)"
+_ONLY_ASKS = re.compile(r"^\d+ +(?:bpf\(BPF_(?:MAP_LOOKUP|MAP_GET_NEXT|MAP_CREATE|MAP_FREEZE|PROG_LOAD|PROG_QUERY|PROG_GET|PROG_TEST"
+                        r"|BTF_|OBJ_GET|LINK_GET|MAP_GET)"
                         r"|send(?:to|msg)\(.*(?:RTM_GET|NFT_MSG_GET)|openat2?\((?!.*O_CREAT)|socket\((?!AF_UNIX)|connect\()")
 
 

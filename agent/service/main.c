@@ -161,7 +161,7 @@ static int detach(const char *config_path)
 	if (r)
 		return print_end(EXIT_BAD_CONFIGURATION, config_path, &err);
 	history_pin_find(c->pin_path, &recorded);
-	r = detach_pinned(c->pin_path, &found, &err);
+	r = detach_pinned(c, &found, &err);
 	if (!r && found && history_detach_at(c->state_dir, &recorded, &err))
 		log_warning("%s; the history lacks the removal of the datapath", err.text);
 	if (!r)

@@ -76,12 +76,6 @@ static int take_clock(struct history_index *x, const struct history_record *r)
 	return history_times_set(&x->times, r->since, r->after);
 }
 
-static int take_confirm(struct history_index *x, const struct history_record *r)
-{
-	history_times_confirm(&x->times, r->first, r->last, r->until);
-	return 0;
-}
-
 static int take(struct history_index *x, struct history_record *r, struct history_at at)
 {
 	switch (r->event) {
@@ -91,7 +85,8 @@ static int take(struct history_index *x, struct history_record *r, struct histor
 	case EVENT_UNDO:
 		return take_undo(x, r, at);
 	case EVENT_CONFIRM:
-		return take_confirm(x, r);
+		history_times_confirm(&x->times, r->first, r->last, r->until);
+		return 0;
 	case EVENT_CLOCK:
 		return take_clock(x, r);
 	case EVENT_DETACH:
@@ -123,7 +118,7 @@ static int misplaced(const struct history_index *x, const struct history_record 
 	return 0;
 }
 
-bool history_is_change(enum history_event e)
+static bool is_change(enum history_event e)
 {
 	enum fact_kind kind;
 	struct history_record r = { .event = e };
@@ -150,7 +145,7 @@ static int moment_of(struct history_index *x, const struct history_record *r, bo
 static int take_record(struct history_index *x, struct history_record *r)
 {
 	struct history_at at = { r->line, r->time, MOMENT_NONE };
-	bool change = history_is_change(r->event), goes_on = change && x->in_change && r->time == x->last_time;
+	bool change = is_change(r->event), goes_on = change && x->in_change && r->time == x->last_time;
 	int ret = 0;
 
 	/* A part of a list is nothing before the list is complete. */

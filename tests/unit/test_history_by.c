@@ -19,6 +19,8 @@ static char *lines_of(const char *event)
 	text[0] = '\0';
 	snprintf(word, sizeof(word), "\"event\":\"%s\"", event);
 	cr_assert_eq(history_files_read(lab.state, &f, &err), 0, "%s", err.text);
+	/* There is room for one octet more. */
+	f.text[f.size] = '\0';
 	for (char *save = NULL, *line = strtok_r(f.text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		if (strstr(line, word))
 			strncat(text, line, sizeof(text) - strlen(text) - 1);

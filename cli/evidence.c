@@ -16,6 +16,7 @@
 #include "evidence_guard.h"
 #include "evidence_receipt.h"
 #include "history/history_claims.h"
+#include "history/history_grant_days.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "message.h"
@@ -29,6 +30,7 @@ struct asked {
 	struct looks looks;
 	int64_t t, now;
 	char *json, *text; /* the answer */
+	bool grants;	   /* it rests on lines of grants.jsonl */
 	struct evidence_question question;
 	char own_leases[PATH_MAX];
 };
@@ -144,6 +146,8 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 {
 	static const char leases[] = "  leases.jsonl    the lines of leases that decide the answer, each with the "
 				     "checksum of the one before\n";
+	static const char grants[] =
+		"  grants.jsonl    what lines of history.jsonl name in the files of grants of days\n";
 	_cleanup_free_ char *text = NULL;
 	char when[TIME_TEXT], now[TIME_TEXT];
 	int n = asprintf(
@@ -157,6 +161,7 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 		"  answer.json     the answer, for programs\n"
 		"  version.txt     the version of detnatctl that answered\n"
 		"  history.jsonl   the lines of the mapping history that decide; history.head says where it ends\n"
+		"%s"
 		"  claims.jsonl    claims from imported configurations about the time before it, if they matter\n"
 		"%s"
 		"  README.html     this text, to be read in a browser or printed\n"
@@ -171,7 +176,7 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 		"  ssh-keygen -Y verify -f ALLOWED_SIGNERS -I SIGNER -n detnat-evidence -s SHA256SUMS.sig <SHA256SUMS\n"
 		"  detnatctl verify .\n",
 		a->name, a->endpoint, time_format(a->t, when), time_format(a->now, now), a->text,
-		a->question.leases ? leases : "");
+		a->grants ? grants : "", a->question.leases ? leases : "");
 	int r;
 
 	if (n < 0) {
@@ -197,16 +202,19 @@ static int write_head(struct evidence *e, const char *head, struct error *err)
 	return evidence_write(e, HISTORY_HEAD_FILE, text, (size_t)n, err);
 }
 
-static int write_history(struct evidence *e, const struct asked *a, struct error *err)
+static int write_history(struct evidence *e, struct asked *a, struct error *err)
 {
 	const char *head = a->question.files->head_text;
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
+	_cleanup_free_ char *text = NULL, *grants = NULL;
+	size_t size = 0, n = 0;
 	int r = evidence_history(&a->question, &text, &size);
 
+	r = r ? r : evidence_grants(&a->question, text, size, &grants, &n);
 	if (r)
 		return error_set(err, r, "out of memory");
+	a->grants = n;
 	r = head ? write_head(e, head, err) : 0;
+	r = r || !n ? r : evidence_write(e, GRANT_EVIDENCE_FILE, grants, n, err);
 	return r ? r : evidence_write(e, HISTORY_FILE, text, size, err);
 }
 
@@ -219,7 +227,7 @@ static int write_leases(struct evidence *e, const struct asked *a, struct error 
 	return r ? r : evidence_write(e, LEASE_EVIDENCE_FILE, text, size, err);
 }
 
-static int write_all(struct evidence *e, const struct asked *a, const char *dir, const char *key, struct error *err)
+static int write_all(struct evidence *e, struct asked *a, const char *dir, const char *key, struct error *err)
 {
 	static const char version[] = DETNAT_VERSION "\n";
 	int r = write_question(e, a, err);

@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/json_scan.h"
-#include "base/ledger_files.h"
+#include "base/ledger_lines.h"
 #include "base/text.h"
 #include "base/withheld.h"
 #include "customer.h"
@@ -194,7 +194,7 @@ static void check_leases(struct evidence_check *c, const char *dir)
 
 	if (!text && errno != ENOENT)
 		fault(c, LEASE_EVIDENCE_FILE, 0, "cannot be read: %s", strerror(errno));
-	if (text && lease_evidence_read(text, size, check_entry, &x, &line))
+	if (text && ledger_lines_read(LEDGER_LEASES, text, size, check_entry, &x, &line))
 		fault(c, LEASE_EVIDENCE_FILE, line, "is no line of leases");
 }
 

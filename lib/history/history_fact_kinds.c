@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/json_text.h"
 #include "history/history_blocks.h"
+#include "history/history_grant_days.h"
 #include "base/timestamp.h"
 #include "proto/words.h"
 
@@ -267,7 +268,7 @@ bool history_grant_fits(const struct geometry *geo, const struct history_grant *
 {
 	int number;
 
-	if (!geo->ports_per_host || !mapping_has_inside(geo, g->in) ||
+	if (history_grant_unknown(g) || !geo->ports_per_host || !mapping_has_inside(geo, g->in) ||
 	    mapping_out_addr(geo, mapping_subscriber(geo, g->in)) != g->out)
 		return false;
 	number = growth_block_of(geo, g->ports, g->port_lo);
@@ -278,13 +279,16 @@ static uint64_t grant_hash(const void *fact)
 {
 	const struct history_grant *g = fact;
 
-	return HASH_OF((uint64_t)g->out << 16 | g->port_lo);
+	return history_grant_unknown(g) ? HASH_OF((uint64_t)g->day << 32 | g->at)
+					: HASH_OF((uint64_t)g->out << 16 | g->port_lo);
 }
 
 static bool grant_meets(const void *pa, const void *pb)
 {
 	const struct history_grant *a = pa, *b = pb;
 
+	if (history_grant_unknown(a) || history_grant_unknown(b))
+		return a->ports == b->ports && a->day == b->day && a->at == b->at;
 	return a->out == b->out && a->port_lo == b->port_lo;
 }
 
@@ -299,7 +303,7 @@ static bool grant_within(const void *fact, const struct history_mapping *m)
 {
 	const struct history_grant *g = fact;
 
-	return prefix_holds(m->in, g->in) && prefix_holds(m->out, g->out);
+	return (history_grant_unknown(g) || prefix_holds(m->in, g->in)) && prefix_holds(m->out, g->out);
 }
 
 static int by_block(const void *a, const void *b)
@@ -322,6 +326,10 @@ static void grant_write(FILE *out, const void *fact)
 	const struct history_grant *g = fact;
 	char in[ADDR_TEXT], address[ADDR_TEXT], from[TIME_TEXT];
 
+	if (g->day) {
+		history_grant_place_write(out, g);
+		return;
+	}
 	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",\"port_lo\":%u,\"port_hi\":%u,\"from\":\"%s\"",
 		addr_format(g->in, in), addr_format(g->out, address), g->port_lo, g->port_lo + g->ports - 1U,
 		time_format(g->from, from));
@@ -344,6 +352,8 @@ static bool grant_read(const cJSON *json, void *fact)
 		   *from = json_text(json, "from", NULL);
 	uint16_t last;
 
+	if (cJSON_HasObjectItem(json, "day"))
+		return history_grant_place_read(json, ret);
 	if (!in || !out || !from || addr_parse(in, &ret->in) || addr_parse(out, &ret->out) ||
 	    time_parse(from, &ret->from) || !read_port(json, "port_lo", &ret->port_lo) ||
 	    !read_port(json, "port_hi", &last) || last < ret->port_lo)

@@ -150,7 +150,15 @@ struct history_grant {
 	uint16_t ports;
 	bool replicated; /* of a group that is to be recorded: another gateway began or ended it */
 	int64_t from;
+	uint32_t day; /* of its beginning since 1970, in whose file it is; 0: it is in the history itself */
+	uint32_t at;  /* the line of that file which began it */
 };
+
+/* Whether it is not known who had which block: the file of its day has gone, or is damaged. */
+static inline bool history_grant_unknown(const struct history_grant *g)
+{
+	return !g->ports;
+}
 
 /* Grants of a list that are in one line. */
 #define GRANTS_OF_LINE 256U

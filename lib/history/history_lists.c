@@ -36,6 +36,8 @@ static bool has_tenants(const struct history_record *r)
 
 uint64_t history_format_needed(const struct history_record *r)
 {
+	if (r->days)
+		return HISTORY_FORMAT_DAYS;
 	if (has_tenants(r))
 		return HISTORY_FORMAT_TENANTS;
 	if (r->n_listed)

@@ -19,6 +19,7 @@ static bool may_be_granted(const struct search *s, const struct geometry *g)
 static enum who_result nobody(const struct search *s, struct error *why)
 {
 	const struct held *h = s->covers;
+	const struct who_unknown *unknown = who_unknown_at(s->w, s->t);
 	bool usual = h ? plan_blocks_default(&h->blocks) : !s->w->low_ports;
 	struct geometry g;
 	char out[ADDR_TEXT], in[ADDR_TEXT];
@@ -34,6 +35,11 @@ static enum who_result nobody(const struct search *s, struct error *why)
 		return (enum who_result)error_set(why, WHO_NO_RECORD,
 						  "the port is in the shared range of mapping %s to %s, of which other "
 						  "gateways grant blocks, too, and none was recorded here then",
+						  in, out);
+	if (unknown && g.ports_per_host && growth_block_of(&g, 1, s->port) >= 0)
+		return (enum who_result)error_set(why, WHO_NO_RECORD,
+						  "the port is in the shared range of mapping %s to %s, and the grants "
+						  "of that time have been removed",
 						  in, out);
 	if (who_grants_had(&s->w->grants, (struct endpoint){ s->addr, (uint16_t)s->port }))
 		return (enum who_result)error_set(

@@ -88,6 +88,9 @@ int who_grants_new(const struct history_grants *from, const struct history_times
 	}
 	for (size_t i = 0; i < from->n; i++) {
 		size_t n_pauses;
+
+		if (history_grant_unknown(&from->interval[i].grant))
+			continue;
 		const struct history_pause *pause = history_pauses_of(&pauses, i, &n_pauses);
 
 		w.n += add_parts(&w.held[w.n], times, &from->interval[i], pause, n_pauses);

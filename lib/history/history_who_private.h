@@ -6,6 +6,11 @@
 #include "history/history_pieces.h"
 #include "history/history_who.h"
 
+/* Seconds from one to another, both included. */
+struct who_unknown {
+	int64_t from, to; /* TIME_OPEN: still */
+};
+
 struct who {
 	struct held *held; /* sorted by outside prefix */
 	size_t n_held;
@@ -15,6 +20,8 @@ struct who {
 	bool low_ports;		  /* some mapping gave ports below MAPPING_FIRST_PORT */
 	struct who_portmaps portmaps;
 	struct who_grants grants;
+	struct who_unknown *unknown; /* when blocks were granted of which nobody knows any more; in order, apart */
+	size_t n_unknown;
 	struct history_gaps gaps;
 	int64_t first_time;
 	bool replicated; /* other gateways grant blocks, too */
@@ -44,6 +51,12 @@ struct search {
 	const struct history_gap *gap; /* in another one that is unknown */
 	int r;
 };
+
+/* Lists the times for which grants are not known. 0 or -ENOMEM. */
+int who_unknown_new(const struct history_grants *from, const struct history_times *t, struct who *w);
+
+/* One that contains a second; NULL: none. */
+const struct who_unknown *who_unknown_at(const struct who *w, int64_t t);
 
 /* Why a question has no answer. */
 enum who_result who_explain(const struct search *s, struct error *why);

@@ -234,6 +234,7 @@ int history_file_append(struct history_file *f, struct history_record *records, 
 	r = write_records(records, n, &tip, &text, &size);
 	r = r ? r : chain_append(&f->chain, text, size, &tip, sync);
 	r = r ? r : history_index_feed_all(&f->index, text, size, NULL);
+	grant_days_trim(f->days);
 	return r ? refuse(f, r, "", err) : 0;
 }
 

@@ -131,30 +131,33 @@ static int write_lines(struct placing *p, uint32_t day, struct chain_tip *tip, c
 	return r;
 }
 
-/* The end of a day's file, which is made if need be. */
+/* The end of a day's file; nothing of one that is still to be made. */
 static int find_tip(const struct history_file *f, const char *name, struct chain_tip *ret)
 {
-	struct chain c = { .fd = -1 };
-	int r = chain_open(f->dir, name, O_RDWR | O_CREAT, &c);
+	struct chain c = { .tip.hash = HASH_NONE };
+	int r = chain_open(f->dir, name, O_RDONLY, &c);
 
-	r = r ? r : chain_find_tip(&c);
-	if (!r && !c.tip.line)
-		give_to_readers(c.fd);
-	*ret = c.tip;
-	if (c.fd >= 0)
+	if (!r) {
+		r = chain_find_tip(&c);
 		chain_close(&c);
-	return r;
+	}
+	*ret = c.tip;
+	return r == -ENOENT ? 0 : r;
 }
 
-/* Whoever may ask may see that a file was removed. */
-static void show_ledger(const struct history_file *f)
+/* Whoever may ask may read a new file, and see in the ledger that one was removed. */
+static void show_to_readers(const struct history_file *f, const char *name)
 {
-	struct chain c = { .fd = -1 };
+	const char *const shown[] = { name, LEDGER_FILE };
 
-	if (chain_open(f->dir, LEDGER_FILE, O_RDONLY, &c))
-		return;
-	give_to_readers(c.fd);
-	chain_close(&c);
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
+		struct chain c;
+
+		if (chain_open(f->dir, shown[i], O_RDONLY, &c))
+			continue;
+		give_to_readers(c.fd);
+		chain_close(&c);
+	}
 }
 
 /* The ledger takes back what a crash left of an earlier writing: the lines then have other numbers than was thought. */
@@ -179,7 +182,7 @@ static int write_day(struct placing *p, uint32_t day, struct error *err)
 		if (r)
 			return r;
 		if (!before.line)
-			show_ledger(p->f);
+			show_to_readers(p->f, name);
 		r = find_tip(p->f, name, &found);
 		if (!r && found.line == tip.line && !strcmp(found.hash, tip.hash))
 			return 0;

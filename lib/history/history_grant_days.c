@@ -115,6 +115,7 @@ struct day {
 	uint64_t size;	       /* octets that were read */
 	struct day_line *line; /* in order of their numbers */
 	size_t n, room;
+	uint64_t trimmed; /* lines before these */
 	char hash[HASH_TEXT];
 };
 
@@ -155,6 +156,17 @@ void grant_days_clear(struct grant_days *d)
 	free(take_pointer(d->removed));
 	d->n = d->room = d->n_removed = d->removed_room = 0;
 	d->read_evidence = d->read_ledger = false;
+}
+
+void grant_days_trim(struct grant_days *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		struct day *day = &d->day[i];
+
+		free(take_pointer(day->line));
+		day->trimmed += day->n;
+		day->n = day->room = 0;
+	}
 }
 
 void grant_days_free(struct grant_days *d)
@@ -207,7 +219,7 @@ static int take_line(void *arg, const char *name, uint64_t number, const char *l
 
 	(void)name;
 	(void)number;
-	r = note_line(day, day->n + 1, day->hash, line, size);
+	r = note_line(day, day->trimmed + day->n + 1, day->hash, line, size);
 	day->size += size + 1;
 	chain_check(line, size, day->hash, day->hash);
 	return r;
@@ -298,6 +310,12 @@ static int read_day(struct grant_days *d, struct day *day)
 	return r == -EFBIG ? 0 : r;
 }
 
+static void begin_again(struct day *day)
+{
+	free(day->line);
+	*day = (struct day){ .number = day->number, .removed = day->removed, .hash = HASH_NONE };
+}
+
 static int find_line(struct grant_days *d, uint32_t number, uint64_t line, struct day **ret_day, struct day_line **ret)
 {
 	struct day *day;
@@ -307,7 +325,9 @@ static int find_line(struct grant_days *d, uint32_t number, uint64_t line, struc
 	day = r ? NULL : day_of(d, number);
 	if (!day)
 		return -ENOMEM;
-	if (!d->evidence && !day->removed && (!day->n || day->line[day->n - 1].line < line))
+	if (!d->evidence && line <= day->trimmed)
+		begin_again(day);
+	if (!d->evidence && !day->removed && day->trimmed + day->n < line)
 		r = read_day(d, day);
 	if (r)
 		return r;

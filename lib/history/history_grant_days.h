@@ -45,8 +45,9 @@ struct grant_days;
 int grant_days_new(int dir, bool evidence, struct grant_days **ret);
 void grant_days_free(struct grant_days *d);
 
-/* Forgets what was read. */
+/* Forgets what was read; or only the lines, so that what a file grows by is read without those before. */
 void grant_days_clear(struct grant_days *d);
+void grant_days_trim(struct grant_days *d);
 
 /*
  * Reads what a line of a day says of a grant: who had which block. hash: of the line, "": any. 0; -ENOENT: the file was

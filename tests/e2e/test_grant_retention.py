@@ -6,6 +6,7 @@ import json
 from agent import CTL, execute
 from test_growth import GROWING, OUT, checked, fill, grants, grow, holder, lines, settled
 from test_history import verified
+from test_leases_rights import machine  # noqa: F401
 
 
 def day_files(directory):
@@ -64,3 +65,18 @@ def test_grants_are_in_files_of_their_days_and_all_commands_read_them(lab):
     told = execute(CTL, "who", *words, "--state-dir", state)
     assert told.status == 1 and "no record" in told.err, told
     assert execute(CTL, "who", f"{OUT}:1050", "--at", granted, "--state-dir", state).status == 0
+
+
+def test_the_ledger_of_grants_stays_where_they_are_when_leases_get_a_directory(machine):
+    agent = machine.prepare()
+    agent.state.mkdir(parents=True, exist_ok=True)
+    files = ["grants-2026-01-01.jsonl", "chain.jsonl", "chain.head"]
+    for name in files:
+        (agent.state / name).write_text("")
+    told = agent.once("--prepare")
+    assert told.status == 0 and (agent.state / "leases").is_dir(), told
+    assert [(agent.state / name).is_file() for name in files] == [True, True, True]
+    # Without any, what a former version wrote there goes on with the leases.
+    (agent.state / files[0]).rename(agent.state / "leases-2026-01-01.jsonl")
+    assert agent.once("--prepare").status == 0
+    assert [(agent.state / "leases" / name).is_file() for name in ("leases-2026-01-01.jsonl", *files[1:])] == [True, True, True]

@@ -6,7 +6,9 @@ import json
 from agent import CTL, execute
 from test_growth import GROWING, OUT, checked, fill, grants, grow, holder, lines, settled
 from test_history import verified
-from test_leases_rights import machine  # noqa: F401
+import test_leases_rights
+
+machine = test_leases_rights.machine
 
 
 def day_files(directory):

@@ -56,7 +56,6 @@ static char directory[] = "/dev/shm/detnat-history-XXXXXX";
 static struct history *history;
 static int pin;
 static unsigned seed = 1;
-static unsigned n_agents; /* every other one puts grants into files of their days */
 
 static unsigned below(unsigned n)
 {
@@ -216,7 +215,6 @@ static void begin(bool taken_over)
 	struct error err = { 0 };
 
 	cr_assert_eq(history_open(directory, dup(pin), &history, &err), 0, "%s", err.text);
-	history_set_grants(history, n_agents++ % 2 ? 36500 : 0);
 	tell_present();
 	cr_assert_eq(history_begin(history, taken_over, &m, taken_over), 0);
 	cr_assert_eq(history_settle(history, &err), 0, "%s", err.text);

@@ -104,6 +104,7 @@ HELPER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xdp/*.c))
 DESK_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard desk/*.c))
 LEASES_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard leases/*.c))
 UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
+FURTHER_OBJECTS := $(patsubst lib/history/%.c,$(BUILD)/tests/unit/further/%.o,$(wildcard lib/history/*.c)) $(BUILD)/tests/unit/further/test_history_further.o
 BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
 BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
@@ -111,7 +112,7 @@ SCALE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/scale/*.c))
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(SKEL)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c)) tests/bench/internet.c
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl $(BUILD)/detnat-xdp $(BUILD)/detnat-desk $(BUILD)/detnat-leases
-C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] desk/*.[ch] leases/*.[ch] xdp/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
+C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] desk/*.[ch] leases/*.[ch] xdp/*.[ch] tests/unit/*.[ch] tests/unit/further/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -194,6 +195,14 @@ $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -Idesk -Ileases -c $< -o $@
+# The room of the history once more, with a kind of fact that a test has: none of its names is seen outside.
+$(BUILD)/tests/unit/further/%.o: TEST_CFLAGS += -fvisibility=hidden -include tests/unit/further/further_kind.h
+$(BUILD)/tests/unit/further/%.o: lib/history/%.c | $(SKELETONS)
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -c $< -o $@
+$(BUILD)/tests/unit/further.o: $(FURTHER_OBJECTS)
+	$(Q)$(LD) -r $^ -o $@ && objcopy --localize-hidden $@
 
 # Appended, not replaced: files of one name stand in several rooms.
 $(BUILD)/libdetnat.a: $(LIB_OBJECTS)
@@ -217,7 +226,7 @@ $(BUILD)/detnat-leases: $(LEASES_OBJECTS) $(BUILD)/libagent.a
 $(BUILD)/detnat-desk: $(DESK_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(DESK_LIBS) -lpthread
-$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS) $(DESK_OBJECTS) $(LEASES_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
+$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(BUILD)/tests/unit/further.o $(filter-out %/main.o,$(CLI_OBJECTS) $(DESK_OBJECTS) $(LEASES_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion libmicrohttpd) -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/scale/simulate: $(SCALE_OBJECTS)
@@ -540,7 +549,7 @@ comma := ,
 $(BUILD)/fuzz/fuzz_replies: private FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=,netlink_call netlink_dump)
 # The desk's forms and what reads RADIUS are programs', not the library's.
 $(BUILD)/fuzz/tests/fuzz/fuzz_radius.o $(BUILD)/fuzz/tests/fuzz/fuzz_spool.o: FUZZ_CFLAGS += -Ileases
-$(BUILD)/fuzz/fuzz_radius: $(BUILD)/fuzz/leases/radius.o $(BUILD)/fuzz/leases/radius_read.o
+$(BUILD)/fuzz/fuzz_radius: $(BUILD)/fuzz/leases/radius.o
 $(BUILD)/fuzz/fuzz_spool: $(BUILD)/fuzz/leases/request_spool.o
 $(BUILD)/fuzz/tests/fuzz/fuzz_desk.o: FUZZ_CFLAGS += -Idesk
 $(BUILD)/fuzz/fuzz_desk: $(BUILD)/fuzz/desk/forms.o

@@ -9,12 +9,12 @@
 
 #include "base/json_scan.h"
 #include "base/query_ledger.h"
-#include "base/text.h"
+#include "base/withheld.h"
 #include "customer.h"
 #include "evidence_decides.h"
 #include "evidence_files.h"
-#include "evidence_guard.h"
 #include "evidence_receipt.h"
+#include "evidence_text.h"
 #include "history/history_claims.h"
 #include "history/history_grant_days.h"
 #include "history_files.h"
@@ -22,7 +22,6 @@
 #include "message.h"
 #include "leases/lease_files.h"
 #include "looks.h"
-#include "who_rows.h"
 
 /* A question, and its answer. */
 struct asked {
@@ -30,7 +29,6 @@ struct asked {
 	struct looks looks;
 	int64_t t, now;
 	char *json, *text; /* the answer */
-	bool grants;	   /* it rests on lines of grants.jsonl */
 	struct evidence_question question;
 	char own_leases[PATH_MAX];
 };
@@ -67,43 +65,21 @@ static int ask(const struct history_files *f, const char *dir, const cJSON *args
 	return 0;
 }
 
-/* On one line, as whatever is shown on a terminal. NULL: out of memory. */
-static char *print_json(const cJSON *json)
+static struct evidence_case case_of(const struct asked *a)
 {
-	_cleanup_free_ char *raw = cJSON_PrintUnformatted(json);
-	char *text = NULL;
-	size_t size;
-	FILE *out = raw ? open_memstream(&text, &size) : NULL;
-
-	if (!out)
-		return NULL;
-	text_print_json(out, raw, strlen(raw));
-	if (!fclose(out))
-		return text;
-	free(text);
-	return NULL;
-}
-
-static char *question_text(const struct asked *a)
-{
-	_cleanup_json_ cJSON *json = cJSON_CreateObject();
 	const struct query *q = &a->looks.query;
-	char when[TIME_TEXT];
+	const char *gateway = a->question.files->index.gateway;
 
-	cJSON_AddStringToObject(json, "asked", time_format(a->now, when));
-	cJSON_AddStringToObject(json, "user", q->user);
-	if (q->sudo_user)
-		cJSON_AddStringToObject(json, "sudo_user", q->sudo_user);
-	if (q->for_whom)
-		cJSON_AddStringToObject(json, "for", q->for_whom);
-	cJSON_AddStringToObject(json, "case", a->name);
-	if (q->reason)
-		cJSON_AddStringToObject(json, "reason", q->reason);
-	cJSON_AddStringToObject(json, "endpoint", a->endpoint);
-	cJSON_AddStringToObject(json, "at", time_format(a->t, when));
-	cJSON_AddNumberToObject(json, "margin", (double)customers_margin(a->question.args));
-	cJSON_AddNumberToObject(json, "evidence", EVIDENCE_FORM);
-	return print_json(json);
+	return (struct evidence_case){ .name = a->name,
+				       .endpoint = a->endpoint,
+				       .user = q->user,
+				       .sudo_user = q->sudo_user,
+				       .for_whom = q->for_whom,
+				       .reason = q->reason,
+				       .gateway = *gateway ? gateway : NULL,
+				       .asked = a->now,
+				       .t = a->t,
+				       .margin = (double)customers_margin(a->question.args) };
 }
 
 /* The use becomes a line, without which there is no evidence. */
@@ -116,95 +92,31 @@ static int note_query(struct asked *a, struct error *err)
 	return looks_note(&a->looks, a->endpoint, a->t, err);
 }
 
-static int write_question(struct evidence *e, const struct asked *a, struct error *err)
+/* Writes a text, and frees it. */
+static int write_text(struct evidence *e, const char *name, char *text, struct error *err)
 {
-	char *text = question_text(a);
-	int r = text ? evidence_write(e, "question.json", text, strlen(text), err)
-		     : error_set(err, -ENOMEM, "out of memory");
+	int r = text ? evidence_write(e, name, text, strlen(text), err) : error_set(err, -ENOMEM, "out of memory");
 
 	free(text);
 	return r;
 }
 
-static int write_page(struct evidence *e, const char *name, const char *text, struct error *err)
-{
-	_cleanup_free_ char *page = NULL;
-	char title[NAME_MAX + 8];
-	size_t size;
-	FILE *out = open_memstream(&page, &size);
-
-	if (!out)
-		return error_set(err, -ENOMEM, "out of memory");
-	snprintf(title, sizeof(title), "Case %s", name);
-	evidence_html(out, title, text);
-	if (fclose(out))
-		return error_set(err, -ENOMEM, "out of memory");
-	return evidence_write(e, "README.html", page, size, err);
-}
-
 static int write_readme(struct evidence *e, const struct asked *a, struct error *err)
 {
-	static const char leases[] = "  leases.jsonl    the lines of leases that decide the answer, each with the "
-				     "checksum of the one before\n";
-	static const char grants[] =
-		"  grants.jsonl    what lines of history.jsonl name in the files of grants of days\n";
-	_cleanup_free_ char *text = NULL;
-	char when[TIME_TEXT], now[TIME_TEXT];
-	int n = asprintf(
-		&text,
-		"Case %s\n\n"
-		"Question: which subscriber used %s at %s?\n"
-		"Asked at %s, answered by detnatctl " DETNAT_VERSION ".\n\n"
-		"%s\n"
-		"Files\n"
-		"  question.json   the question, and who asked\n"
-		"  answer.json     the answer, for programs\n"
-		"  version.txt     the version of detnatctl that answered\n"
-		"  history.jsonl   the lines of the mapping history that decide; history.head says where it ends\n"
-		"%s"
-		"  claims.jsonl    claims from imported configurations about the time before it, if they matter\n"
-		"%s"
-		"  README.html     this text, to be read in a browser or printed\n"
-		"  SHA256SUMS      checksums of all these files; SHA256SUMS.sig signs them, if a key was given\n\n"
-		"Without any of these lines the answer would be another one. All others are withheld, as they concern\n"
-		"others: for a run of them stands its length, its times and the checksum of its last line, by which "
-		"the\n"
-		"next one follows; for the line of somebody who is none of the case, what it says without his names.\n"
-		"Whoever must may have withheld lines shown, and check that they have these checksums.\n\n"
-		"To check\n"
-		"  sha256sum -c SHA256SUMS\n"
-		"  ssh-keygen -Y verify -f ALLOWED_SIGNERS -I SIGNER -n detnat-evidence -s SHA256SUMS.sig <SHA256SUMS\n"
-		"  detnatctl verify .\n",
-		a->name, a->endpoint, time_format(a->t, when), time_format(a->now, now), a->text,
-		a->grants ? grants : "", a->question.leases ? leases : "");
-	int r;
+	struct evidence_case c = case_of(a);
+	_cleanup_free_ char *sums = NULL, *text = NULL;
+	int r = evidence_sums(e, &sums, err);
 
-	if (n < 0) {
-		text = NULL;
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	r = evidence_write(e, "README.txt", text, (size_t)n, err);
-	return r ? r : write_page(e, a->name, text, err);
+	if (r)
+		return r;
+	text = evidence_readme(&c, DETNAT_VERSION, a->text, sums);
+	r = write_text(e, EVIDENCE_PAGE, text ? evidence_page(a->name, text) : NULL, err);
+	return r ? r : evidence_write(e, EVIDENCE_README, text, strlen(text), err);
 }
 
-/* Whoever is handed the evidence owes nobody a line about his looks at it. */
-static int write_head(struct evidence *e, const char *head, struct error *err)
+static int write_history(struct evidence *e, const struct asked *a, struct error *err)
 {
-	const char *audit = strstr(head, QUERY_AUDIT);
-	_cleanup_free_ char *text = NULL;
-	int n = audit ? asprintf(&text, "%.*s%s", (int)(audit - head), head, audit + strlen(QUERY_AUDIT))
-		      : asprintf(&text, "%s", head);
-
-	if (n < 0) {
-		text = NULL;
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	return evidence_write(e, HISTORY_HEAD_FILE, text, (size_t)n, err);
-}
-
-static int write_history(struct evidence *e, struct asked *a, struct error *err)
-{
-	const char *head = a->question.files->head_text;
+	const struct history_files *f = a->question.files;
 	_cleanup_free_ char *text = NULL, *grants = NULL;
 	size_t size = 0, n = 0;
 	int r = evidence_history(&a->question, &text, &size);
@@ -212,8 +124,9 @@ static int write_history(struct evidence *e, struct asked *a, struct error *err)
 	r = r ? r : evidence_grants(&a->question, text, size, &grants, &n);
 	if (r)
 		return error_set(err, r, "out of memory");
-	a->grants = n;
-	r = head ? write_head(e, head, err) : 0;
+	if (f->head_text)
+		r = write_text(e, HISTORY_HEAD_FILE,
+			       f->end == END_BAD_HEAD ? strdup(f->head_text) : evidence_head_text(&f->head), err);
 	r = r || !n ? r : evidence_write(e, GRANT_EVIDENCE_FILE, grants, n, err);
 	return r ? r : evidence_write(e, HISTORY_FILE, text, size, err);
 }
@@ -227,13 +140,14 @@ static int write_leases(struct evidence *e, const struct asked *a, struct error 
 	return r ? r : evidence_write(e, LEASE_EVIDENCE_FILE, text, size, err);
 }
 
-static int write_all(struct evidence *e, struct asked *a, const char *dir, const char *key, struct error *err)
+static int write_all(struct evidence *e, const struct asked *a, const char *dir, const char *key, struct error *err)
 {
 	static const char version[] = DETNAT_VERSION "\n";
-	int r = write_question(e, a, err);
+	struct evidence_case c = case_of(a);
+	int r = write_text(e, EVIDENCE_QUESTION, evidence_question_text(&c), err);
 
-	r = r ? r : evidence_write(e, "answer.json", a->json, strlen(a->json), err);
-	r = r ? r : evidence_write(e, "version.txt", version, strlen(version), err);
+	r = r ? r : evidence_write(e, EVIDENCE_ANSWER, a->json, strlen(a->json), err);
+	r = r ? r : evidence_write(e, EVIDENCE_VERSION, version, strlen(version), err);
 	r = r ? r : write_history(e, a, err);
 	if (!r && evidence_needs_claims(&a->question))
 		r = evidence_copy(e, dir, CLAIMS_FILE, err);

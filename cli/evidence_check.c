@@ -11,37 +11,22 @@
 
 #include "base/cleanup.h"
 #include "base/json_scan.h"
-#include "base/ledger_lines.h"
-#include "base/text.h"
 #include "base/withheld.h"
 #include "customer.h"
 #include "evidence_decides.h"
 #include "evidence_files.h"
 #include "evidence_guard.h"
+#include "evidence_text.h"
 #include "faults.h"
 #include "json_get.h"
 #include "message.h"
 
-#define SUMS	   "SHA256SUMS"
-#define FILE_MAX   (UINT64_C(1) << 32)
-#define ANSWER	   "answer.json"
-#define README	   "README.txt"
 #define SUM_BEHIND 2U /* blanks between a sum and its name */
-
-/* ---- What it is */
 
 /* A file of the directory as text. NULL with errno. */
 static char *read_text(const char *dir, const char *name, size_t *ret_size)
 {
-	return evidence_read_text(dir, name, FILE_MAX, ret_size);
-}
-
-static cJSON *read_json(const char *dir, const char *name)
-{
-	size_t size;
-	_cleanup_free_ char *text = read_text(dir, name, &size);
-
-	return text ? cJSON_Parse(text) : NULL;
+	return evidence_read_text(dir, name, EVIDENCE_FILE_MAX, ret_size);
 }
 
 static bool is_there(const char *dir, const char *name)
@@ -51,45 +36,73 @@ static bool is_there(const char *dir, const char *name)
 	return snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) && !access(path, F_OK);
 }
 
-enum evidence_kind evidence_kind(const char *dir)
+static bool same_octets(const char *a, size_t size, const char *b)
 {
-	_cleanup_json_ cJSON *question = NULL;
-	double form;
-
-	if (!is_there(dir, EVIDENCE_QUESTION))
-		return EVIDENCE_NONE;
-	question = evidence_read_question(dir);
-	form = json_number(question, "evidence");
-	return form > EVIDENCE_FORM ? EVIDENCE_LATER : form < EVIDENCE_FORM ? EVIDENCE_WHOLE : EVIDENCE_LINES;
+	return a && b && size == strlen(b) && !memcmp(a, b, size);
 }
 
 static void __attribute__((format(printf, 4, 5)))
 fault(struct evidence_check *c, const char *file, uint64_t line, const char *format, ...)
 {
-	char text[512];
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
+	fault_addv(c->faults, file, line, format, ap);
 	va_end(ap);
-	fault_add(c->faults, file, line, text);
+}
+
+/* ---- What it is */
+
+/* 1.0.0 does not say its form. */
+static enum evidence_kind kind_of(const char *dir, const cJSON *question)
+{
+	const cJSON *form = json_get(question, "evidence");
+
+	if (!is_there(dir, EVIDENCE_QUESTION))
+		return EVIDENCE_NONE;
+	if (!form)
+		return EVIDENCE_WHOLE;
+	return cJSON_IsNumber(form) && form->valuedouble == EVIDENCE_FORM ? EVIDENCE_LINES : EVIDENCE_LATER;
+}
+
+/* Whoever takes the form out of question.json does not get rid of what it asks for. */
+static void check_form(struct evidence_check *c, const cJSON *question, uint64_t withheld)
+{
+	static const char *const keys[] = { "asked", "user", "sudo_user", "for", "case", "endpoint", "at" };
+	const cJSON *item;
+	size_t known = 0, n = 0;
+
+	if (c->kind != EVIDENCE_WHOLE)
+		return;
+	cJSON_ArrayForEach (item, question)
+		n++;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		known += json_get(question, keys[i]) != NULL;
+	if (withheld || c->leases.withheld || known != n)
+		fault(c, EVIDENCE_QUESTION, 0,
+		      "lacks \"evidence\": what is withheld, or said there, 1.0 does not know");
 }
 
 /* ---- The checksums of its files */
 
-static void check_sum(struct evidence_check *c, const char *dir, const char *sum, const char *name)
+/* Adds the sum of a file as it is. */
+static void check_sum(struct evidence_check *c, const char *dir, const char *sum, const char *name, FILE *out)
 {
 	char digest[SHA256_TEXT];
 	size_t size;
 	_cleanup_free_ char *text = strchr(name, '/') ? NULL : read_text(dir, name, &size);
 
 	if (!text) {
-		fault(c, name, 0, "cannot be read, and is in " SUMS);
+		fault(c, name, 0, "cannot be read, and is in " EVIDENCE_SUMS);
 		return;
 	}
 	evidence_digest(text, size, digest);
 	if (strcmp(digest, sum) != 0)
-		fault(c, name, 0, "is another one than " SUMS " says");
+		fault(c, name, 0, "is another one than " EVIDENCE_SUMS " says");
+	if (c->kind == EVIDENCE_LINES && !evidence_has_file(name))
+		fault(c, name, 0, "is no file of evidence");
+	if (strcmp(name, EVIDENCE_README) != 0 && strcmp(name, EVIDENCE_PAGE) != 0)
+		fprintf(out, "%s  %s\n", digest, name);
 }
 
 /* Files of which there is no sum, but for that of the sums. */
@@ -99,115 +112,58 @@ static void check_others(struct evidence_check *c, const char *dir, const cJSON 
 	const struct dirent *entry;
 
 	while (d && (entry = readdir(d)))
-		if (*entry->d_name != '.' && strcmp(entry->d_name, SUMS) != 0 &&
-		    strcmp(entry->d_name, SUMS ".sig") != 0 && strcmp(entry->d_name, HISTORY_CACHE_FILE) != 0 &&
-		    !cJSON_HasObjectItem(named, entry->d_name))
-			fault(c, entry->d_name, 0, "is not in " SUMS ": it was added");
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    strcmp(entry->d_name, EVIDENCE_SUMS) != 0 && strcmp(entry->d_name, EVIDENCE_SUMS ".sig") != 0 &&
+		    strcmp(entry->d_name, HISTORY_CACHE_FILE) != 0 && !json_get(named, entry->d_name))
+			fault(c, entry->d_name, 0, "is not in " EVIDENCE_SUMS ": it was added");
 	if (d)
 		closedir(d);
 }
 
-static void check_sums(struct evidence_check *c, const char *dir)
+/* The sums as they are of all files but README, one by one in the order of SHA256SUMS; NULL without memory. */
+static char *check_sums(struct evidence_check *c, const char *dir)
 {
 	_cleanup_json_ cJSON *named = cJSON_CreateObject();
-	size_t size;
-	_cleanup_free_ char *text = read_text(dir, SUMS, &size);
-	char *line, *rest = text;
+	size_t size = 0, sums_size;
+	_cleanup_free_ char *text = read_text(dir, EVIDENCE_SUMS, &size);
+	char *line, *rest = text, *sums = NULL;
+	FILE *out = open_memstream(&sums, &sums_size);
 	uint64_t number = 0;
 
 	if (!text)
-		fault(c, SUMS, 0, "cannot be read: %s", strerror(errno));
-	while (text && (line = strsep(&rest, "\n")) && (*line || rest)) {
+		fault(c, EVIDENCE_SUMS, 0, "cannot be read: %s", strerror(errno));
+	if (text && (strlen(text) != size || (size && text[size - 1] != '\n')))
+		fault(c, EVIDENCE_SUMS, 0, "has octets that are no line");
+	while (out && text && (line = strsep(&rest, "\n")) && (*line || rest)) {
 		number++;
-		if (strlen(line) < HASH_TEXT + SUM_BEHIND || line[HASH_TEXT - 1] != ' ') {
-			fault(c, SUMS, number, "is no checksum of a file");
+		if (strlen(line) < HASH_TEXT + SUM_BEHIND || strncmp(line + HASH_TEXT - 1, "  ", SUM_BEHIND) != 0 ||
+		    json_get(named, line + HASH_TEXT - 1 + SUM_BEHIND)) {
+			fault(c, EVIDENCE_SUMS, number, "is no checksum of a file");
 			continue;
 		}
 		line[HASH_TEXT - 1] = '\0';
 		cJSON_AddTrueToObject(named, line + HASH_TEXT - 1 + SUM_BEHIND);
-		check_sum(c, dir, line, line + HASH_TEXT - 1 + SUM_BEHIND);
+		check_sum(c, dir, line, line + HASH_TEXT - 1 + SUM_BEHIND, out);
 	}
 	if (text)
 		check_others(c, dir, named);
-	c->signature = is_there(dir, SUMS ".sig");
+	c->signature = is_there(dir, EVIDENCE_SUMS ".sig");
+	if (!out || !fclose(out))
+		return sums;
+	free(sums);
+	return NULL;
 }
 
-/* ---- Its lines of leases */
+/* ---- What follows from its lines */
 
-struct chain_of_leases {
-	struct evidence_check *c;
-	char file[LEDGER_NAME], hash[HASH_TEXT];
-	uint64_t entry, line;
+/* What a directory says, and what is found. */
+struct found {
+	const char *dir, *sums;
+	const cJSON *question;
+	struct evidence_case says; /* question.json */
+	char *version;
+	const char *json;
 };
-
-static void check_place(const struct chain_of_leases *x, const char *previous, uint64_t number)
-{
-	if (x->c->kind == EVIDENCE_WHOLE)
-		return;
-	if (strcmp(previous, x->hash) != 0)
-		fault(x->c, LEASE_EVIDENCE_FILE, x->entry,
-		      "does not follow from the one before: something was taken out");
-	else if (number && number <= x->line)
-		fault(x->c, LEASE_EVIDENCE_FILE, x->entry, "is line %" PRIu64 " of %s, after line %" PRIu64, number,
-		      x->file, x->line);
-}
-
-static int check_entry(void *arg, const char *file, const char *previous, const char *line, size_t size)
-{
-	struct chain_of_leases *x = arg;
-	struct withheld w;
-	char hash[HASH_TEXT] = HASH_NONE;
-	uint64_t number;
-	int r;
-
-	x->entry++;
-	if (strcmp(file, x->file) != 0) {
-		snprintf(x->file, sizeof(x->file), "%s", file);
-		memcpy(x->hash, HASH_NONE, HASH_TEXT);
-		x->line = 0;
-	}
-	if (withheld_read(line, size, &w)) {
-		check_place(x, previous, w.line);
-		memcpy(x->hash, w.hash, HASH_TEXT);
-		x->line = (w.line ? w.line : x->line + 1) + w.lines - 1;
-		x->c->withheld += w.lines;
-		return 0;
-	}
-	r = chain_check(line, size, previous, hash);
-	number = chain_number(line, size);
-	check_place(x, previous, number);
-	/* What others wrote in a directory before detnat has no checksums. */
-	if (r == -EBADMSG && !chain_erased(line, size))
-		fault(x->c, LEASE_EVIDENCE_FILE, x->entry, "was changed: its checksum is wrong");
-	memcpy(x->hash, hash, HASH_TEXT);
-	x->line = number ? number : x->line + 1;
-	x->c->lines++;
-	return 0;
-}
-
-static void check_leases(struct evidence_check *c, const char *dir)
-{
-	struct chain_of_leases x = { .c = c, .hash = HASH_NONE };
-	uint64_t line;
-	size_t size;
-	_cleanup_free_ char *text = read_text(dir, LEASE_EVIDENCE_FILE, &size);
-
-	if (!text && errno != ENOENT)
-		fault(c, LEASE_EVIDENCE_FILE, 0, "cannot be read: %s", strerror(errno));
-	if (text && ledger_lines_read(LEDGER_LEASES, text, size, check_entry, &x, &line))
-		fault(c, LEASE_EVIDENCE_FILE, line, "is no line of leases");
-}
-
-/* ---- Its answer */
-
-static cJSON *args_of(const cJSON *question)
-{
-	cJSON *args = cJSON_CreateObject();
-
-	if (cJSON_HasObjectItem(question, "margin"))
-		cJSON_AddNumberToObject(args, "margin", json_number(question, "margin"));
-	return args;
-}
 
 static bool same_text(const cJSON *a, const cJSON *b, const char *key)
 {
@@ -215,92 +171,187 @@ static bool same_text(const cJSON *a, const cJSON *b, const char *key)
 }
 
 /* 1.0.0 copied the files after it had asked, so that more may have been known by then. */
-static void check_names(struct evidence_check *c, const cJSON *said, const cJSON *found)
+static void check_names(struct evidence_check *c, const struct found *x)
 {
 	static const char *const keys[] = { "id", "tenant", "mac", "circuit", "session" };
+	size_t size;
+	_cleanup_free_ char *text = read_text(x->dir, EVIDENCE_ANSWER, &size);
+	_cleanup_json_ cJSON *said = text ? cJSON_Parse(text) : NULL, *found = cJSON_Parse(x->json);
 	const cJSON *a = json_get(said, "customer"), *b = json_get(found, "customer");
 
-	if (!same_text(said, found, "in_addr") || !same_text(said, found, "tenant"))
-		fault(c, ANSWER, 0, "names another inside address than follows from the history: %s",
+	if (!said)
+		fault(c, EVIDENCE_ANSWER, 0, "cannot be read");
+	else if (!same_text(said, found, "in_addr") || !same_text(said, found, "tenant"))
+		fault(c, EVIDENCE_ANSWER, 0, "names another inside address than follows from the history: %s",
 		      json_text(found, "in_addr", "none"));
 	if (!cJSON_IsObject(a) || !json_get(found, "customer"))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (!same_text(a, b, keys[i])) {
-			fault(c, ANSWER, 0, "names another customer than follows from " LEASE_EVIDENCE_FILE);
+			fault(c, EVIDENCE_ANSWER, 0, "names another customer than follows from " LEASE_EVIDENCE_FILE);
 			return;
 		}
 }
 
-static void check_json(struct evidence_check *c, const char *dir, const char *found)
+/* The first line that differs, of a text that is to be another one. */
+static void check_lines(struct evidence_check *c, const char *file, const char *is, const char *should_be)
 {
-	_cleanup_json_ cJSON *said = read_json(dir, ANSWER), *json = cJSON_Parse(found);
+	const char *begin = should_be, *all = is;
+	_cleanup_free_ char *line = NULL;
+	uint64_t number = 1;
 
-	if (!said) {
-		fault(c, ANSWER, 0, "cannot be read");
-		return;
-	}
-	if (c->kind == EVIDENCE_WHOLE) {
-		check_names(c, said, json);
-		return;
-	}
-	cJSON_DeleteItemFromObjectCaseSensitive(said, "state_dir");
-	cJSON_DeleteItemFromObjectCaseSensitive(json, "state_dir");
-	if (!cJSON_Compare(said, json, true))
-		fault(c, ANSWER, 0, "is another answer than follows from the lines");
+	for (; *is && *is == *should_be; is++, should_be++)
+		if (*is == '\n') {
+			begin = should_be + 1;
+			number++;
+		}
+	line = strndup(begin, strcspn(begin, "\n"));
+	if (line && *line && !strstr(all, line))
+		fault(c, file, 0, "lacks what follows from the lines: %.300s", line);
+	else
+		fault(c, file, number, "is not what follows from the lines");
 }
 
-/* The page for people has each line of the answer but the one that names the directory. */
-static void check_readme(struct evidence_check *c, const char *dir, const char *found)
+/* Compares a file with what it should be, NULL if there was no memory for that. */
+static void check_file(struct evidence_check *c, const struct found *x, const char *name, const char *should_be)
 {
+	size_t size = 0;
+	_cleanup_free_ char *is = read_text(x->dir, name, &size);
+
+	if (!is)
+		fault(c, name, 0, "cannot be read: %s", strerror(errno));
+	else if (!should_be)
+		fault(c, name, 0, "cannot be checked: out of memory");
+	else if (!same_octets(is, size, should_be))
+		check_lines(c, name, is, should_be);
+}
+
+/* A line of the answer in a text of 1.0.0 is that of the answer now, if both have one that begins so. */
+static void check_named(struct evidence_check *c, const char *readme, const char *key)
+{
+	const char *is = strstr(readme, key), *found = strstr(c->answer, key);
+
+	if (is && found && strncmp(is, found, strcspn(found, "\n") + 1) != 0)
+		fault(c, EVIDENCE_README, 0, "says another thing than follows from the lines: %.*s",
+		      (int)strcspn(found, "\n"), found);
+}
+
+/* What 1.0.0 wrote around its answer, and whom that names. */
+static void check_whole_readme(struct evidence_check *c, const struct found *x)
+{
+	_cleanup_free_ char *head = NULL, *end = NULL, *page = NULL, *readme = NULL;
 	size_t size;
-	_cleanup_free_ char *readme = read_text(dir, README, &size), *text = strdup(found);
-	char *line, *rest = text;
 
-	while (readme && text && (line = strsep(&rest, "\n")))
-		if (*line && strncmp(line, "History:", 8) != 0 && !strstr(readme, line)) {
-			fault(c, README, 0, "lacks what follows from the lines: %.200s", line);
-			return;
-		}
+	readme = read_text(x->dir, EVIDENCE_README, &size);
+	if (!readme || evidence_readme_around(&x->says, x->version, &head, &end)) {
+		fault(c, EVIDENCE_README, 0, "cannot be read");
+		return;
+	}
+	if (strlen(readme) != size || size < strlen(head) + strlen(end) || strncmp(readme, head, strlen(head)) != 0 ||
+	    strcmp(readme + size - strlen(end), end) != 0)
+		fault(c, EVIDENCE_README, 0, "is not what 1.0 writes about that question");
+	check_named(c, readme, "\nInside address:");
+	check_named(c, readme, "\nCustomer:");
+	if (!is_there(x->dir, EVIDENCE_PAGE))
+		return;
+	page = evidence_page(x->says.name, readme);
+	check_file(c, x, EVIDENCE_PAGE, page);
 }
 
-static int check_answer(struct evidence_check *c, const char *dir, const struct history_files *f, struct error *err)
+static void check_texts(struct evidence_check *c, const struct history_files *f, const struct found *x)
 {
-	_cleanup_json_ cJSON *question = evidence_read_question(dir), *args = args_of(question);
+	_cleanup_free_ char *question = evidence_question_text(&x->says), *page = NULL, *readme = NULL;
+	_cleanup_free_ char *head = evidence_head_text(&f->head);
+	const char *version = x->version;
+	char *is;
+	size_t size;
+
+	if (!*version || version[strspn(version, "0123456789.~+-abcdefghijklmnopqrstuvwxyz")])
+		fault(c, EVIDENCE_VERSION, 0, "is no version");
+	check_file(c, x, EVIDENCE_QUESTION, question);
+	if (f->end != END_NO_HEAD && f->end != END_BAD_HEAD)
+		check_file(c, x, HISTORY_HEAD_FILE, head);
+	is = read_text(x->dir, EVIDENCE_ANSWER, &size);
+	if (!same_octets(is, size, x->json))
+		fault(c, EVIDENCE_ANSWER, 0, is ? "is another answer than follows from the lines" : "cannot be read");
+	free(is);
+	readme = evidence_readme(&x->says, version, c->answer, x->sums);
+	check_file(c, x, EVIDENCE_README, readme);
+	/* The page is that of the text, even if the text is another. */
+	is = read_text(x->dir, EVIDENCE_README, &size);
+	page = is ? evidence_page(x->says.name, is) : NULL;
+	free(is);
+	check_file(c, x, EVIDENCE_PAGE, page);
+}
+
+static int find_answer(struct evidence_check *c, const struct history_files *f, struct found *x, char **ret)
+{
+	_cleanup_json_ cJSON *args = cJSON_CreateObject();
 	struct evidence_question q = {
-		.files = f, .dir = dir, .endpoint = json_text(question, "endpoint", ""), .args = args
+		.files = f, .dir = x->dir, .endpoint = x->says.endpoint, .t = x->says.t, .args = args
 	};
-	_cleanup_free_ char *json = NULL;
-	struct endpoint out;
 	int r;
 
-	if (endpoint_parse(q.endpoint, &out) || !json_time(question, "at", &q.t)) {
-		fault(c, EVIDENCE_QUESTION, 0, "has no question");
-		return 0;
-	}
-	r = evidence_answer(&q, true, &json);
+	if (json_get(x->question, "margin"))
+		cJSON_AddNumberToObject(args, "margin", x->says.margin);
+	r = evidence_answer(&q, true, ret);
 	message_mute(true);
 	r = r ? r : evidence_answer(&q, false, &c->answer);
 	message_mute(false);
-	if (r)
-		return error_set(err, r, "out of memory");
-	check_json(c, dir, json);
-	if (c->kind == EVIDENCE_LINES)
-		check_readme(c, dir, c->answer);
+	return r;
+}
+
+/* The line without its newline, "" if it is none. */
+static char *read_version(const char *dir)
+{
+	size_t size;
+	char *text = read_text(dir, EVIDENCE_VERSION, &size);
+
+	if (!text || strlen(text) != size || !size || text[size - 1] != '\n') {
+		free(text);
+		return strdup("");
+	}
+	text[size - 1] = '\0';
+	return text;
+}
+
+static int check_answer(struct evidence_check *c, const char *dir, const struct history_files *f, const char *sums,
+			const cJSON *question, struct error *err)
+{
+	_cleanup_free_ char *version = read_version(dir), *json = NULL;
+	struct found x = { .dir = dir, .sums = sums, .question = question, .version = version };
+	struct endpoint out;
+
+	if (!evidence_case_read(question, &x.says) || endpoint_parse(x.says.endpoint, &out)) {
+		fault(c, EVIDENCE_QUESTION, 0, "has no question");
+		return 0;
+	}
+	if (!version || !sums || find_answer(c, f, &x, &json))
+		return error_set(err, -ENOMEM, "out of memory");
+	x.json = json;
+	if (c->kind == EVIDENCE_LINES) {
+		check_texts(c, f, &x);
+		return 0;
+	}
+	check_names(c, &x);
+	check_whole_readme(c, &x);
 	return 0;
 }
 
 int evidence_check(const char *dir, const struct history_files *f, struct evidence_check *ret, struct error *err)
 {
-	struct evidence_check c = { .kind = evidence_kind(dir), .faults = cJSON_CreateArray() };
+	_cleanup_json_ cJSON *question = evidence_read_question(dir);
+	struct evidence_check c = { .kind = kind_of(dir, question), .faults = cJSON_CreateArray() };
+	_cleanup_free_ char *sums = NULL;
 	int r = 0;
 
 	if (c.kind == EVIDENCE_LATER)
 		fault(&c, EVIDENCE_QUESTION, 0, "is of a later version of detnat: its evidence is not understood");
 	if (c.kind == EVIDENCE_WHOLE || c.kind == EVIDENCE_LINES) {
-		check_sums(&c, dir);
-		check_leases(&c, dir);
-		r = check_answer(&c, dir, f, err);
+		sums = check_sums(&c, dir);
+		c.leases = evidence_check_leases(dir, c.kind == EVIDENCE_WHOLE, c.faults);
+		check_form(&c, question, f->index.withheld);
+		r = check_answer(&c, dir, f, sums, question, err);
 	}
 	*ret = c;
 	return r;
@@ -328,6 +379,39 @@ static const char *const kind_texts[] = {
 	[EVIDENCE_LATER] = "evidence of a later version",
 };
 
+/* What evidence cannot prove by itself. */
+static const char *const word_words[] = { "question", "gateway", "withheld", "end" };
+
+static const char *const word_texts[] = {
+	"who asked, when, in which case and why, and the version that answered",
+	"which gateway it was, and that these are the lines that it recorded, with none left out",
+	"of withheld lines how many there are, of what times, what they say without names, and how the clock was",
+	"what is withheld at the end of a file, and its last checksum",
+};
+
+/* 1.0 withholds nothing that leaves a trace. */
+static size_t words_of(const struct evidence_check *c)
+{
+	return c->kind == EVIDENCE_LINES ? ARRAY_SIZE(word_texts) : 2;
+}
+
+static void print_proof(struct writer *w, const struct evidence_check *c)
+{
+	writer_line(w, c->kind == EVIDENCE_LINES
+			       ? "Made again from the lines and compared: the answer, the question's form, all of "
+				 "README.txt and README.html"
+			       : "Made again from the lines and compared: inside address and customer of the answer. "
+				 "Not compared: the rest of it, and the list of files in README.txt");
+	writer_line(w, c->signature ? EVIDENCE_SUMS ".sig is there: ssh-keygen -Y verify tells whose signature it is"
+				    : EVIDENCE_SUMS " is not signed: whoever had the directory may have made it anew");
+	writer_line(w, "%s for", c->signature ? "Whoever signed it vouches" : "Nothing but a signature vouches");
+	for (size_t i = 0; i < words_of(c); i++)
+		writer_line(w, "  %s", word_texts[i]);
+	if (c->leases.unchained)
+		writer_line(w, "  %" PRIu64 " lines of " LEASE_EVIDENCE_FILE " that have no checksums",
+			    c->leases.unchained);
+}
+
 void evidence_check_text(struct writer *w, const struct evidence_check *c, bool state)
 {
 	if (c->kind || state)
@@ -335,24 +419,28 @@ void evidence_check_text(struct writer *w, const struct evidence_check *c, bool 
 	faults_print(w, "", c->faults);
 	if (c->answer)
 		fputs(c->answer, w->out);
-	if (c->lines || c->withheld)
-		writer_line(w, LEASE_EVIDENCE_FILE ": %" PRIu64 " lines; %" PRIu64 " more are withheld", c->lines,
-			    c->withheld);
+	if (c->leases.lines || c->leases.withheld)
+		writer_line(w, LEASE_EVIDENCE_FILE ": %" PRIu64 " lines; %" PRIu64 " more are withheld",
+			    c->leases.lines, c->leases.withheld);
 	if (c->kind == EVIDENCE_WHOLE || c->kind == EVIDENCE_LINES)
-		writer_line(w, c->signature ? SUMS ".sig is there: ssh-keygen -Y verify tells whose signature it is"
-					    : SUMS " is not signed: whoever had the directory may have made it anew");
+		print_proof(w, c);
 }
 
 void evidence_check_json(cJSON *json, const struct evidence_check *c)
 {
-	cJSON *e;
+	cJSON *e, *words;
 
 	cJSON_AddStringToObject(json, "kind", kind_words[c->kind]);
 	if (c->kind == EVIDENCE_NONE)
 		return;
 	e = cJSON_AddObjectToObject(json, "evidence");
-	cJSON_AddNumberToObject(e, "lines", (double)c->lines);
-	cJSON_AddNumberToObject(e, "withheld", (double)c->withheld);
+	cJSON_AddNumberToObject(e, "lines", (double)c->leases.lines);
+	cJSON_AddNumberToObject(e, "withheld", (double)c->leases.withheld);
 	cJSON_AddBoolToObject(e, "signed", c->signature);
+	words = cJSON_AddArrayToObject(e, "unproven");
+	for (size_t i = 0; i < words_of(c); i++)
+		cJSON_AddItemToArray(words, cJSON_CreateString(word_words[i]));
+	if (c->leases.unchained)
+		cJSON_AddItemToArray(words, cJSON_CreateString("unchained"));
 	cJSON_AddItemToObject(e, "damage", cJSON_Duplicate(c->faults, true));
 }

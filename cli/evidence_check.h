@@ -6,6 +6,7 @@
 #include <cjson/cJSON.h>
 
 #include "command.h"
+#include "evidence_check_leases.h"
 #include "history/history_read.h"
 
 enum evidence_kind {
@@ -15,13 +16,10 @@ enum evidence_kind {
 	EVIDENCE_LATER, /* of a later version */
 };
 
-/* What a directory is, by its question.json. */
-enum evidence_kind evidence_kind(const char *dir);
-
 struct evidence_check {
 	enum evidence_kind kind;
-	cJSON *faults;		  /* objects of file, line and text */
-	uint64_t lines, withheld; /* of leases.jsonl: that are shown, and that are not */
+	cJSON *faults; /* objects of file, line and text */
+	struct evidence_leases leases;
 	bool signature;
 	char *answer; /* as text, from its lines; NULL: it has no question */
 };

@@ -37,7 +37,8 @@ int evidence_answer(const struct evidence_question *q, bool json, char **ret)
 
 	if (!out)
 		return -ENOMEM;
-	who_answer(q->files, q->dir, q->endpoint, q->t, q->args, NULL, &w, &err);
+	/* Whoever is handed the evidence has no use for a path on another machine. */
+	who_answer(q->files, q->dir, json ? "." : HISTORY_FILE, q->endpoint, q->t, q->args, NULL, &w, &err);
 	fflush(out);
 	if (!json && *err.text)
 		fprintf(out, "%s\n", err.text);
@@ -89,21 +90,14 @@ bool evidence_same_leases(const struct evidence_question *q, int fd)
 
 bool evidence_needs_claims(const struct evidence_question *q)
 {
-	_cleanup_json_ cJSON *args = cJSON_Duplicate(q->args, true), *answer = cJSON_Parse(q->answer), *without = NULL;
+	_cleanup_json_ cJSON *args = cJSON_Duplicate(q->args, true);
 	struct evidence_question other = *q;
-	_cleanup_free_ char *text = NULL;
 
 	other.dir = WITHOUT_CLAIMS;
 	other.args = args;
 	if (q->leases && !cJSON_HasObjectItem(args, "leases"))
 		cJSON_AddStringToObject(args, "leases", q->leases);
-	message_mute(true);
-	if (!evidence_answer(&other, true, &text))
-		without = cJSON_Parse(text);
-	message_mute(false);
-	cJSON_DeleteItemFromObjectCaseSensitive(answer, "state_dir");
-	cJSON_DeleteItemFromObjectCaseSensitive(without, "state_dir");
-	return !cJSON_Compare(answer, without, true);
+	return !gives_the_answer(q, &other);
 }
 
 /* Leaves out some, unless they are needed. Whether they went. */

@@ -15,8 +15,8 @@
 
 #include "base/cleanup.h"
 #include "base/rights.h"
+#include "evidence_text.h"
 
-#define SUMS	  "SHA256SUMS"
 #define NAMESPACE "detnat-evidence"
 
 static int fail(struct error *err, int r, const char *what)
@@ -176,10 +176,9 @@ static int digest_file(int fd, char ret[static SHA256_TEXT])
 	return n < 0 ? (int)n : 0;
 }
 
-static int write_sums(struct evidence *e, struct error *err)
+int evidence_sums(const struct evidence *e, char **ret, struct error *err)
 {
-	_cleanup_free_ char *text = NULL;
-	char digest[SHA256_TEXT];
+	char *text = NULL, digest[SHA256_TEXT];
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 	int r = out ? 0 : -ENOMEM;
@@ -190,13 +189,26 @@ static int write_sums(struct evidence *e, struct error *err)
 	}
 	if (out && fclose(out))
 		r = -ENOMEM;
-	return r ? fail(err, r, SUMS) : evidence_write(e, SUMS, text, size, err);
+	if (r) {
+		free(text);
+		return fail(err, r, EVIDENCE_SUMS);
+	}
+	*ret = text;
+	return 0;
+}
+
+static int write_sums(struct evidence *e, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = evidence_sums(e, &text, err);
+
+	return r ? r : evidence_write(e, EVIDENCE_SUMS, text, strlen(text), err);
 }
 
 static int sums_of(const struct evidence *e)
 {
 	for (unsigned i = 0; i < e->n; i++)
-		if (!strcmp(e->file[i].name, SUMS))
+		if (!strcmp(e->file[i].name, EVIDENCE_SUMS))
 			return e->file[i].fd;
 	return -1;
 }
@@ -205,7 +217,7 @@ int evidence_sums_digest(const struct evidence *e, char ret[static HASH_TEXT], s
 {
 	int sums = sums_of(e), r = sums < 0 ? -ENOENT : digest_file(sums, ret);
 
-	return r ? fail(err, r, SUMS) : 0;
+	return r ? fail(err, r, EVIDENCE_SUMS) : 0;
 }
 
 /* Reads standard input, and writes the signature to standard output. */
@@ -219,11 +231,11 @@ static void run_keygen(const char *key, int sums, int signature)
 
 static int sign_sums(struct evidence *e, const char *key, struct error *err)
 {
-	int sums = sums_of(e), signature = add_file(e, SUMS ".sig"), status = 0;
+	int sums = sums_of(e), signature = add_file(e, EVIDENCE_SUMS ".sig"), status = 0;
 	pid_t pid;
 
 	if (signature < 0)
-		return fail(err, signature, SUMS ".sig");
+		return fail(err, signature, EVIDENCE_SUMS ".sig");
 	pid = fork();
 	if (pid < 0)
 		return fail(err, -errno, "ssh-keygen");
@@ -236,7 +248,7 @@ static int sign_sums(struct evidence *e, const char *key, struct error *err)
 		return error_set(err, -ENOENT, "ssh-keygen is not installed: it signs the evidence");
 	if (status)
 		return error_set(err, -EINVAL, "ssh-keygen did not sign with %.200s", key);
-	return fsync(signature) ? fail(err, -errno, SUMS ".sig") : 0;
+	return fsync(signature) ? fail(err, -errno, EVIDENCE_SUMS ".sig") : 0;
 }
 
 int evidence_sign(struct evidence *e, const char *key, struct error *err)

@@ -38,6 +38,9 @@ int evidence_write(struct evidence *e, const char *file, const char *text, size_
 /* Copies a file of another directory, if it is there. 0 or -errno with err. */
 int evidence_copy(struct evidence *e, const char *from, const char *file, struct error *err);
 
+/* The SHA-256 of all files so far, as lines of SHA256SUMS. The caller frees *ret. 0 or -errno with err. */
+int evidence_sums(const struct evidence *e, char **ret, struct error *err);
+
 /* Writes SHA256SUMS of all files and, with a key, SHA256SUMS.sig by ssh-keygen. 0 or -errno with err. */
 int evidence_sign(struct evidence *e, const char *key, struct error *err);
 

@@ -53,7 +53,8 @@ int evidence_answers(const char *dir, const struct history_files *f, const char 
 	char when[TIME_TEXT];
 	int64_t at = TIME_NONE;
 
-	if (json_number(question, "evidence") < EVIDENCE_FORM)
+	/* 1.0 has no form, and withholds nothing of the history. */
+	if (!json_get(question, "evidence") && !f->index.withheld)
 		return EXIT_DONE;
 	json_time(question, "at", &at);
 	if (endpoint && !strcmp(endpoint, own) && t == at && margin_of(args) == margin_of(question))

@@ -10,6 +10,9 @@
 /* In question.json: the form of the directory. 1.0.0 says none, and has whole files. */
 #define EVIDENCE_FORM 2U
 
+/* No file of it has more octets. */
+#define EVIDENCE_FILE_MAX (UINT64_C(1) << 32)
+
 /* A file of a directory of evidence, of at most so many octets, with a NUL behind it. The caller frees it. NULL with
  * errno. */
 char *evidence_read_text(const char *dir, const char *name, uint64_t most, size_t *ret_size);

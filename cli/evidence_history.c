@@ -321,6 +321,12 @@ static void withhold(const struct choice *c, FILE *out, size_t first, size_t las
 	fputc('\n', out);
 }
 
+/* Of another order than the lines: the clock was set back. Evidence shows where, as all else is in order. */
+static bool steps_back(const struct choice *c, size_t i)
+{
+	return i && i < c->n && time_of(c->line[i]) < time_of(c->line[i - 1]);
+}
+
 /* The line that the head names ends what is withheld, so that it is found. */
 static int write_text(const struct choice *c, char **ret, size_t *ret_size)
 {
@@ -331,13 +337,14 @@ static int write_text(const struct choice *c, char **ret, size_t *ret_size)
 	if (!out)
 		return -ENOMEM;
 	for (size_t i = 0; i <= c->n; i++) {
-		bool ends = i == c->n || c->keep[i] || i == c->q->files->head.line;
+		bool shown = i < c->n && (c->keep[i] || steps_back(c, i));
+		bool ends = i == c->n || shown || i == c->q->files->head.line;
 
 		if (ends && begin < i)
 			withhold(c, out, begin, i - 1, &clock);
 		if (ends)
 			begin = i;
-		if (i == c->n || !c->keep[i])
+		if (!shown)
 			continue;
 		fwrite(c->line[i].text, 1, c->line[i].size + 1, out);
 		begin = i + 1;

@@ -16,6 +16,14 @@ void fault_add(cJSON *faults, const char *file, uint64_t line, const char *text)
 	cJSON_AddItemToArray(faults, item);
 }
 
+void fault_addv(cJSON *faults, const char *file, uint64_t line, const char *format, va_list ap)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof(text), format, ap);
+	fault_add(faults, file, line, text);
+}
+
 void faults_print(struct writer *w, const char *prefix, const cJSON *faults)
 {
 	const cJSON *item;

@@ -200,8 +200,8 @@ static int ask_typed(struct who_source *source, const char *text, int64_t t, con
 	return who_candidates(source, addr, t, args, w, err);
 }
 
-int who_answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, const cJSON *args,
-	       struct looks *looks, struct writer *w, struct error *err)
+int who_answer(const struct history_files *f, const char *dir, const char *shown, const char *endpoint, int64_t t,
+	       const cJSON *args, struct looks *looks, struct writer *w, struct error *err)
 {
 	_cleanup_claims_ struct history_claims claims = { 0 };
 	struct who_source source;
@@ -210,6 +210,7 @@ int who_answer(const struct history_files *f, const char *dir, const char *endpo
 	if (!status)
 		status = customers_open(args, dir, &source.customers, err);
 	source.looks = looks;
+	source.dir = shown;
 	if (!status)
 		status = endpoint ? ask_typed(&source, endpoint, t, args, w, err) : ask_many(&source, w, err);
 	who_source_close(&source);
@@ -242,7 +243,7 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 	status = evidence_answers(dir, &f, many ? NULL : endpoint, t, args, err);
 	if (!status && !many)
 		status = looks_note(&looks, endpoint, t, err);
-	status = status ? status : who_answer(&f, dir, many ? NULL : endpoint, t, args, &looks, w, err);
+	status = status ? status : who_answer(&f, dir, dir, many ? NULL : endpoint, t, args, &looks, w, err);
 	history_files_free(&f);
 	return status;
 }

@@ -34,10 +34,10 @@ int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t
 
 /*
  * Answers a question, or with endpoint NULL those on standard input, from a history of a directory and the leases that
- * the arguments name. looks: gets a line of each on standard input; may be NULL with an endpoint. Returns an exit
- * status, with err set unless it is 0.
+ * the arguments name. shown: what the answer calls the directory; looks: gets a line of each on standard input; may be
+ * NULL with an endpoint. Returns an exit status, with err set unless it is 0.
  */
-int who_answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, const cJSON *args,
-	       struct looks *looks, struct writer *w, struct error *err);
+int who_answer(const struct history_files *f, const char *dir, const char *shown, const char *endpoint, int64_t t,
+	       const cJSON *args, struct looks *looks, struct writer *w, struct error *err);
 
 #endif

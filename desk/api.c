@@ -8,6 +8,7 @@
 #include "forms.h"
 #include "lookups.h"
 #include "notes.h"
+#include "refusals.h"
 
 #define QUESTION_ROOM (2 * PARAM_ROOM + 8)
 
@@ -55,15 +56,20 @@ bool method_fits(const char *method, bool get, bool post)
 	return (get && (!strcmp(method, "GET") || !strcmp(method, "HEAD"))) || (post && !strcmp(method, "POST"));
 }
 
-unsigned api_identify(struct api_request *q, const char *authorization, struct call *call)
+unsigned api_identify(struct api_request *q, const char *authorization, const char *client, struct call *call)
 {
-	unsigned status = token_guard_identify(authorization, q->route->kind, &q->pass);
+	unsigned status = token_guard_identify(authorization, q->route->kind, client, &q->pass);
 	const struct token *t = &q->pass.token;
 
-	call->who.asking = ASKING_PROGRAM;
+	if (!status)
+		call->who.asking = ASKING_PROGRAM;
 	snprintf(call->who.name, sizeof(call->who.name), status ? "no program" : "program %s", t->name);
-	snprintf(q->whom, sizeof(q->whom), "token %s", t->name);
-	call->whom = *t->name ? q->whom : NULL;
+	call->named = *t->name;
+	if (call->named)
+		snprintf(q->whom, sizeof(q->whom), "token %s", t->name);
+	else
+		snprintf(q->whom, sizeof(q->whom), WHOM_UNKNOWN "%s%s", *client ? " at " : "", client);
+	call->whom = q->whom;
 	if (*t->tenant) {
 		strcpy(call->rights.seen.name[0], t->tenant);
 		call->rights.seen.n = 1;
@@ -173,11 +179,11 @@ static void note_refusal(const struct api_request *q, const char *asked, unsigne
 			 struct call *call)
 {
 	struct note n = note_of(q, asked, status, why);
-	struct error err;
+	char what[REFUSAL_TEXT];
 
-	note_in_journal(call, &n);
-	if (note_in_ledger(call, &n, &err))
-		log_warning("a refusal left no line in the ledger: %s", err.text);
+	/* The texts of 401 are few; others repeat what the program sent. */
+	snprintf(what, sizeof(what), "%u %s", status, status == 401 ? why : "");
+	note_refused(call, &n, what, true);
 }
 
 unsigned api_answer(struct api_request *q, struct call *call)
@@ -198,9 +204,5 @@ unsigned api_answer(struct api_request *q, struct call *call)
 
 void api_note_refusal(const struct api_request *q, unsigned status, struct call *call)
 {
-	if (q->pass.quiet)
-		return;
-	if (q->pass.uncounted)
-		log_audit("%llu more requests had no valid token", (unsigned long long)q->pass.uncounted);
 	note_refusal(q, NULL, status, q->pass.why, call);
 }

@@ -12,6 +12,8 @@
 
 struct lookup;
 
+#define WHOM_TEXT 120U
+
 struct api_route {
 	const char *path;
 	enum token_kind kind;
@@ -29,7 +31,7 @@ extern const unsigned n_api_routes;
 struct api_request {
 	const struct api_route *route;
 	struct token_pass pass;
-	char whom[LABEL_TEXT + 8]; /* as lines name it */
+	char whom[WHOM_TEXT]; /* as lines name it */
 	struct params params;
 	struct error malformed; /* of its parameters; "": nothing is */
 	bool list;		/* its body is the question */
@@ -53,8 +55,11 @@ static inline bool api_takes_form(const struct api_route *r)
 	return r->post && !r->text;
 }
 
-/* Finds who asks, and what he may see. 0, or the status to answer with and a text in q->pass.why. */
-unsigned api_identify(struct api_request *q, const char *authorization, struct call *call);
+/*
+ * Finds who asks, and what he may see. client: the address that asks the proxy, "" if it is not known. 0, or the status
+ * to answer with and a text in q->pass.why.
+ */
+unsigned api_identify(struct api_request *q, const char *authorization, const char *client, struct call *call);
 
 /* Adds a parameter of the query or the form; the first fault is kept. */
 void api_param(struct api_request *q, const char *key, const char *value, size_t size);

@@ -12,7 +12,8 @@
 struct call {
 	const struct ask_at *at;
 	const char *user;  /* "": none, on loopback */
-	const char *whom;  /* who asks, for the lines about it; NULL: nobody who is known */
+	const char *whom;  /* who asks, for the lines about it */
+	bool named;	   /* that is a user or a token which is known */
 	const char *zone;  /* of the query; NULL: none */
 	const char *known; /* the mark of the answer that the client has, of If-None-Match; NULL: none */
 	struct user_rights rights;

@@ -11,8 +11,10 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/option.h"
+#include "base/printed.h"
 #include "base/text.h"
 #include "listening.h"
+#include "notes.h"
 #include "proto/defaults.h"
 #include "samples.h"
 #include "server.h"
@@ -99,10 +101,10 @@ static int read_option(struct options *o, int option, struct error *err)
 		return 0;
 	case 'V':
 		puts("detnat-desk " DETNAT_VERSION);
-		exit(0);
+		exit(printed("detnat-desk", 0));
 	case 'h':
 		fputs(help, stdout);
-		exit(0);
+		exit(printed("detnat-desk", 0));
 	default:
 		return -EINVAL;
 	}
@@ -119,11 +121,18 @@ static int read_options(int argc, char **argv, struct options *o, struct error *
 		{ "help", no_argument, NULL, 'h' },	     {},
 	};
 	char refused[QUOTED_ROOM];
-	int option, r = 0;
+	int option, r = 0, place = -1;
+	unsigned seen = 0;
 
 	opterr = 0;
-	while (!r && (option = getopt_long(argc, argv, "Vh", known, NULL)) >= 0)
+	while (!r && (option = getopt_long(argc, argv, "Vh", known, &place)) >= 0) {
+		if (place >= 0 && seen & 1U << place)
+			return error_set(err, -EINVAL, "--%s is given twice", known[place].name);
+		/* An option of one letter leaves it as it is. */
+		seen |= place >= 0 ? 1U << place : 0;
+		place = -1;
 		r = read_option(o, option, err);
+	}
 	if (option == '?')
 		error_set(err, 0, "%s is no option or lacks its value; see detnat-desk --help",
 			  option_refused(argv, refused));
@@ -192,6 +201,7 @@ static int serve(const struct options *o, struct error *err)
 		return r;
 	log_say("detnat-desk " DETNAT_VERSION " ready\n");
 	sigwait(&signals, &number);
+	notes_count(&o->at, true);
 	if (o->socket)
 		unlink(o->socket);
 	return 0;
@@ -208,7 +218,7 @@ int main(int argc, char **argv)
 
 		if (r)
 			text_line(stderr, "detnat-desk: ", err.text);
-		return r == -EINVAL ? EXIT_USAGE : r ? EXIT_FAILURE : 0;
+		return printed("detnat-desk", r == -EINVAL ? EXIT_USAGE : r ? EXIT_FAILURE : 0);
 	}
 	o.at.program = find_ctl();
 	if (read_options(argc, argv, &o, &err)) {

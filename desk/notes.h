@@ -8,6 +8,9 @@
 
 #include "call.h"
 
+/* Of lines about what nobody who is known has asked. */
+#define WHOM_UNKNOWN "a program without a valid token"
+
 struct note {
 	const char *kind;	      /* what was asked: "who", "customer" ... */
 	const char *question;	      /* NULL: it was not read */
@@ -19,19 +22,23 @@ struct note {
 /* A line in the journal, for call->whom. Its texts may have any octets. */
 void note_in_journal(const struct call *call, const struct note *n);
 
-/*
- * A person was refused a look at persons, a path of /api: a line in the journal, and in a ledger that the options name.
- * One a user, path and hour, and few of those that name nobody.
- */
-void note_refused_person(struct call *call, const char *path, unsigned status, const char *why);
-
 /* A line in the ledger. 0, or -errno with err; then there must be no answer. */
 int note_in_ledger(struct call *call, const struct note *n, struct error *err);
 
 /*
- * The same of a page that a person was refused with 401 or 403, where the history has audit_queries; one line a user,
- * page and hour.
+ * A refusal: a line in the journal, and in the ledger if so; one an asker, kind, `what` ("" for nothing) and hour
+ * (refusals.h).
  */
-void note_refused_page(struct call *call, const char *path, unsigned status, const char *why);
+void note_refused(struct call *call, const struct note *n, const char *what, bool ledger);
+
+/*
+ * The same of a path that a person was refused with 401 or 403: any where the history has audit_queries; else those
+ * that ask about persons, in the journal, and in a ledger that the options name. place: that of the
+ * route, NULL: there is none; what follows it is not told apart.
+ */
+void note_refused_page(struct call *call, const char *place, const char *path, unsigned status, const char *why);
+
+/* Lines of the numbers of refusals of the hours that are over, and of this one with `all`. */
+void notes_count(const struct ask_at *at, bool all);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/json_scan.h"
 #include "base/timestamp.h"
+#include "notes.h"
 #include "state_dir.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -85,6 +86,7 @@ static void take(void)
 	struct error err;
 
 	state_dir_learn(place);
+	notes_count(place, false);
 	if (ask_ctl(place, &ask_status, &status, &err) == 200 && ask_ctl(place, &ask_stats, &stats, &err) == 200 &&
 	    status.fd < 0 && stats.fd < 0)
 		sample_read(status.text.data, status.text.size, stats.text.data, stats.text.size, &s);

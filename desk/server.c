@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "api.h"
+#include "client_address.h"
 #include "connections.h"
 #include "notes.h"
 #include "respond.h"
@@ -16,6 +17,7 @@
 #define HEADERS_ROOM 32768U
 #define THREAD_STACK (512U << 10)
 #define USER_HEADER  "X-Remote-User"
+#define FROM_HEADER  "X-Forwarded-For"
 #define TYPE_FORM    "application/x-www-form-urlencoded"
 
 static const struct ask_at *place;
@@ -114,7 +116,7 @@ static unsigned identify(struct MHD_Connection *c, struct request *q, const char
 {
 	const char *user;
 
-	snprintf(q->call.who.name, ASKER_NAME, "nobody");
+	q->call.who = (struct asker){ "nobody", ASKING_NOBODY };
 	q->call.whom = proxied ? "nobody" : "a user of this machine";
 	if (!proxied) {
 		*ret_text = "this is not the name of a loopback address; open the page as http://127.0.0.1 or "
@@ -131,6 +133,7 @@ static unsigned identify(struct MHD_Connection *c, struct request *q, const char
 		return MHD_HTTP_FORBIDDEN;
 	snprintf(q->user, sizeof(q->user), "%s", user);
 	q->call.whom = q->user;
+	q->call.named = true;
 	snprintf(q->call.who.name, ASKER_NAME, "user %s", user);
 	user_rights(user, &q->call.rights);
 	*ret_text = "this user is in none of the groups detnat-lea, detnat-state and detnat; an administrator can add "
@@ -176,10 +179,12 @@ static enum MHD_Result add_param(void *arg, enum MHD_ValueKind kind, const char 
 static unsigned refuse_program(struct MHD_Connection *c, const char *path, const char *method, struct request *q,
 			       const char **ret_text)
 {
+	const char *forwarded = only_header(c, FROM_HEADER);
+	char client[CLIENT_TEXT] = "";
 	unsigned status;
 
 	q->refusal.problem = true;
-	q->call.who = (struct asker){ "no program", ASKING_PROGRAM };
+	q->call.who = (struct asker){ "no program", ASKING_NOBODY };
 	q->api.route = api_find(path);
 	*ret_text = "there is no such path; " API_DOCUMENT " has all";
 	if (!q->api.route)
@@ -190,7 +195,9 @@ static unsigned refuse_program(struct MHD_Connection *c, const char *path, const
 		return MHD_HTTP_METHOD_NOT_ALLOWED;
 	if (!q->api.route->ask)
 		return 0;
-	status = api_identify(&q->api, only_header(c, MHD_HTTP_HEADER_AUTHORIZATION), &q->call);
+	if (proxied && forwarded)
+		client_address(forwarded, client);
+	status = api_identify(&q->api, only_header(c, MHD_HTTP_HEADER_AUTHORIZATION), client, &q->call);
 	*ret_text = q->api.pass.why;
 	q->refusal.retry_s = q->api.pass.retry_s;
 	if (status)
@@ -200,22 +207,13 @@ static unsigned refuse_program(struct MHD_Connection *c, const char *path, const
 	return status;
 }
 
-/* Whether a path asks about persons. */
-static bool is_about_persons(const char *path)
-{
-	static const char *const about[] = { "/api/who", "/api/evidence", "/api/customer", "/api/subscriber/",
-					     "/api/explain/" };
-
-	for (unsigned i = 0; i < sizeof(about) / sizeof(*about); i++)
-		if (!strncmp(path, about[i], strlen(about[i])))
-			return true;
-	return false;
-}
-
 static void note_refusal(struct request *q, const char *path, unsigned status, const char *why)
 {
-	if ((status == MHD_HTTP_UNAUTHORIZED || status == MHD_HTTP_FORBIDDEN) && is_about_persons(path))
-		note_refused_person(&q->call, path, status, why);
+	const char *rest;
+	const struct route *route = route_find(path, &rest);
+
+	if (status == MHD_HTTP_UNAUTHORIZED || status == MHD_HTTP_FORBIDDEN)
+		note_refused_page(&q->call, route ? route->path : NULL, path, status, why);
 }
 
 /* The request takes its share, so that those of one asker, or all of programs, leave room for others. */
@@ -251,8 +249,6 @@ static enum MHD_Result begin(struct MHD_Connection *c, const char *path, const c
 		q->status = refuse(c, path, method, q, &q->refusal.text);
 		note_refusal(q, path, q->status, q->refusal.text);
 	}
-	if ((q->status == MHD_HTTP_UNAUTHORIZED || q->status == MHD_HTTP_FORBIDDEN) && !api_owns(path))
-		note_refused_page(&q->call, path, q->status, q->refusal.text);
 	count(q);
 	return MHD_YES;
 }

@@ -21,11 +21,11 @@
 static const struct {
 	uint64_t all, one, kind[N_ASKING];
 } limits[N_SHARES] = {
-	[SHARE_REQUESTS] = { CONNECTIONS_MAX, 96, { 192, 192, 96 } },
+	[SHARE_REQUESTS] = { CONNECTIONS_MAX, 96, { 192, 192, 96, 64 } },
 	/* Whatever two kinds take, the third one has one; and whatever one asker takes, others of its kind have one. */
-	[SHARE_PROCESSES] = { 8, 2, { 4, 4, 3 } },
-	[SHARE_BODIES] = { 64 * MIB, 32 * MIB, { 48 * MIB, 48 * MIB, 32 * MIB } },
-	[SHARE_ANSWERS] = { 6 * GIB, 3 * GIB, { 3 * GIB, 4 * GIB, 3 * GIB } },
+	[SHARE_PROCESSES] = { 8, 2, { 4, 4, 3, 0 } },
+	[SHARE_BODIES] = { 64 * MIB, 32 * MIB, { 48 * MIB, 48 * MIB, 32 * MIB, 0 } },
+	[SHARE_ANSWERS] = { 6 * GIB, 3 * GIB, { 3 * GIB, 4 * GIB, 3 * GIB, 0 } },
 };
 
 struct use {

@@ -12,8 +12,8 @@
 /* Requests under way, processes of detnatctl, octets of bodies in memory, octets of answers in files. */
 enum share { SHARE_REQUESTS, SHARE_PROCESSES, SHARE_BODIES, SHARE_ANSWERS, N_SHARES };
 
-/* What the agent has to answer; what the history answers; what programs ask. */
-enum asking { ASKING_STATE, ASKING_LOOKUP, ASKING_PROGRAM, N_ASKING };
+/* What the agent has to answer; what the history answers; what programs ask; what nobody who is known asks. */
+enum asking { ASKING_STATE, ASKING_LOOKUP, ASKING_PROGRAM, ASKING_NOBODY, N_ASKING };
 
 #define ASKER_NAME 80U
 

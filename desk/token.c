@@ -188,6 +188,8 @@ static int members_parse(const cJSON *object, struct token *t, struct error *err
 
 		if (key == N_KEYS)
 			return error_set(err, -EINVAL, "%s is no key of a token", QUOTED(value->string));
+		if (seen & 1U << key)
+			return error_set(err, -EINVAL, "%s is there twice", keys[key].name);
 		if (!cJSON_IsString(value) || value_parse((enum key)key, value->valuestring, t))
 			return error_set(err, -EINVAL, "%s: expected %s", keys[key].name, keys[key].expected);
 		seen |= 1U << key;
@@ -212,6 +214,21 @@ static int line_parse(const char *line, size_t size, struct token *ret, struct e
 	return cJSON_IsObject(object) ? members_parse(object, ret, err) : error_set(err, -EINVAL, "expected an object");
 }
 
+/* A token that two lines have would be the one or the other, and one that is revoked would live on in the other line.
+ */
+static int check_other(const struct tokens *all, const struct token *t, struct error *err)
+{
+	if (tokens_named(all, t->name))
+		return error_set(err, -EINVAL, "a token %s is there already; take one of the lines out", t->name);
+	for (size_t i = 0; i < all->n; i++)
+		if (!memcmp(all->list[i].hash, t->hash, TOKEN_HASH))
+			return error_set(err, -EINVAL,
+					 "sha256: %s has the same secret as %s; take one of the lines out, and add "
+					 "another token for it",
+					 t->name, all->list[i].name);
+	return 0;
+}
+
 int tokens_parse(const char *name, const char *text, size_t size, struct tokens *ret, struct error *err)
 {
 	_cleanup_tokens_ struct tokens all = {};
@@ -228,8 +245,7 @@ int tokens_parse(const char *name, const char *text, size_t size, struct tokens 
 		if (next == at)
 			continue;
 		r = line_parse(at, (size_t)(next - at), &t, &why);
-		if (!r && tokens_named(&all, t.name))
-			r = error_set(&why, -EINVAL, "a token %s is there already", t.name);
+		r = r ? r : check_other(&all, &t, &why);
 		if (!r && all.n == TOKENS_MAX)
 			r = error_set(&why, -EINVAL, "there are more than %u tokens", TOKENS_MAX);
 		r = r ? r : tokens_add(&all, &t);

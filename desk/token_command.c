@@ -26,12 +26,13 @@ static int read_options(int argc, char **argv, struct words *w, struct error *er
 		{ "tenant", required_argument, NULL, 't' },  { "rate", required_argument, NULL, 'r' },
 		{ "expires", required_argument, NULL, 'e' }, {},
 	};
+	const char *usual = w->file;
 	char refused[QUOTED_ROOM];
-	int option;
+	int option, place = 0;
 
 	opterr = 0;
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "", known, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "", known, &place)) >= 0) {
 		const char **to = option == 'f'	  ? &w->file
 				  : option == 'k' ? &w->kinds
 				  : option == 't' ? &w->tenant
@@ -41,6 +42,9 @@ static int read_options(int argc, char **argv, struct words *w, struct error *er
 		if (option == '?')
 			return error_set(err, -EINVAL, "%s is no option or lacks its value; see detnat-desk --help",
 					 option_refused(argv, refused));
+		if (*to && *to != usual)
+			return error_set(err, -EINVAL, "--%s is given twice%s", known[place].name,
+					 option == 'k' ? "; its values have commas between" : "");
 		*to = optarg;
 	}
 	w->verb = optind < argc ? argv[optind++] : NULL;

@@ -9,10 +9,12 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "token_file.h"
 
-#define SCHEME "Bearer "
+#define SCHEME	 "Bearer "
+#define GUESSERS 256U
 /* Seconds after which a file that cannot be used may be mended. */
 #define MENDED_S 60U
 
@@ -22,8 +24,9 @@ static struct stat seen;
 static struct tokens tokens;
 static struct spent *spent; /* of each token */
 static bool unusable;
-static struct spent guesses;
-static uint64_t n_quiet;
+static struct spent all_guesses;
+/* Of clients; one may have the place of another, and then has what that one has left. */
+static struct spent guesses[GUESSERS];
 
 unsigned rate_spend(struct spent *s, struct token_rate rate, unsigned n, uint64_t now)
 {
@@ -96,43 +99,42 @@ int token_guard_open(const char *path, struct error *err)
 }
 
 /* Counts a request that has no valid token. */
-static unsigned refuse_guess(const char *why, struct token_pass *ret)
+static unsigned refuse_guess(const char *why, const char *client, struct token_pass *ret)
 {
-	unsigned retry_s = rate_spend(&guesses, GUESS_RATE, 1, clock_ns(CLOCK_MONOTONIC));
+	struct spent *own = &guesses[hash_octets(client, strlen(client)) % GUESSERS];
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	ret->why = why;
-	if (retry_s) {
-		n_quiet++;
-		ret->quiet = true;
-		ret->retry_s = retry_s;
-		ret->why = "too many requests had no valid token; try again later";
-		return 429;
-	}
-	ret->uncounted = n_quiet;
-	n_quiet = 0;
-	return 401;
+	ret->retry_s = rate_spend(own, GUESS_RATE, 1, now);
+	if (!ret->retry_s)
+		ret->retry_s = rate_spend(&all_guesses, GUESS_RATE_ALL, 1, now);
+	if (!ret->retry_s)
+		return 401;
+	ret->why = "too many requests had no valid token; try again later";
+	return 429;
 }
 
-static unsigned identify(const char *secret, enum token_kind kind, struct token_pass *ret)
+static unsigned identify(const char *secret, enum token_kind kind, const char *client, struct token_pass *ret)
 {
 	const struct token *t = secret ? tokens_find(&tokens, secret) : NULL;
 
 	if (!t)
 		return refuse_guess(secret ? "this token is not known" : "Authorization: Bearer TOKEN is needed, once",
-				    ret);
+				    client, ret);
 	ret->token = *t;
 	switch (token_state(t, time(NULL))) {
 	case TOKEN_REVOKED:
-		return refuse_guess("this token was revoked", ret);
+		return refuse_guess("this token was revoked", client, ret);
 	case TOKEN_EXPIRED:
-		return refuse_guess("this token has expired", ret);
+		return refuse_guess("this token has expired", client, ret);
 	default:
 		ret->why = "this token is not for questions of this kind";
 		return t->kinds & 1U << kind ? 0 : 403;
 	}
 }
 
-unsigned token_guard_identify(const char *authorization, enum token_kind kind, struct token_pass *ret)
+unsigned token_guard_identify(const char *authorization, enum token_kind kind, const char *client,
+			      struct token_pass *ret)
 {
 	size_t n = strlen(SCHEME);
 	const char *secret = authorization && !strncasecmp(authorization, SCHEME, n) ? authorization + n : NULL;
@@ -146,7 +148,7 @@ unsigned token_guard_identify(const char *authorization, enum token_kind kind, s
 		ret->retry_s = MENDED_S;
 		ret->why = "the tokens cannot be read; the journal of detnat-desk says why";
 	} else {
-		status = identify(secret, kind, ret);
+		status = identify(secret, kind, client, ret);
 	}
 	pthread_mutex_unlock(&mutex);
 	if (*err.text)

@@ -8,8 +8,9 @@
 
 #include "token.h"
 
-/* Requests without a valid token that are answered and noted one by one; of more, the number is noted. */
-#define GUESS_RATE ((struct token_rate){ 60, 60 })
+/* Requests without a valid token that are told why, of one client and of all. */
+#define GUESS_RATE     ((struct token_rate){ 60, 60 })
+#define GUESS_RATE_ALL ((struct token_rate){ 600, 60 })
 
 /* What is left of a rate: the time at which all of it is there again. Zero-initialised. */
 struct spent {
@@ -30,16 +31,15 @@ struct token_pass {
 	struct token token; /* without a name: none that is known */
 	unsigned retry_s;   /* of 429 and 503 */
 	const char *why;    /* a text for the asker, unless 0 was returned */
-	bool quiet;	    /* to be counted rather than noted */
-	uint64_t uncounted; /* refusals that were counted since the last that was noted */
 };
 
 /*
  * Finds the token of the value of the header Authorization, NULL if it came twice. Returns 0, or a status of HTTP: 401
  * for one that is missing, unknown, revoked or expired, 429 where too many were, 403 for another kind, 503 if the file
- * cannot be read.
+ * cannot be read. client: whose guesses are counted together; "" if it is not known.
  */
-unsigned token_guard_identify(const char *authorization, enum token_kind kind, struct token_pass *ret);
+unsigned token_guard_identify(const char *authorization, enum token_kind kind, const char *client,
+			      struct token_pass *ret);
 
 /* Takes n questions from the token's rate. 0, or the seconds after which to try again. */
 unsigned token_guard_spend(const struct token *t, unsigned n);

@@ -27,7 +27,7 @@ void access_servers_save(const char *dir, const struct config_leases *rules, str
 	FILE *out;
 
 	for (uint32_t i = 0; i < rules->n; i++)
-		news |= server[i] && radius_server_senders(server[i])->news;
+		news |= server[i] && server[i]->senders.news;
 	out = news ? open_memstream(&text, &size) : NULL;
 	for (uint32_t i = 0; out && i < rules->n; i++) {
 		if (!server[i])
@@ -36,7 +36,7 @@ void access_servers_save(const char *dir, const struct config_leases *rules, str
 		comma = ',';
 		text_json_string(out, lease_source_name(&rules->source[i], name));
 		fputc(':', out);
-		accounting_servers_write(radius_server_senders(server[i]), out);
+		accounting_servers_write(&server[i]->senders, out);
 	}
 	if (!out)
 		return;
@@ -45,5 +45,5 @@ void access_servers_save(const char *dir, const struct config_leases *rules, str
 		return;
 	for (uint32_t i = 0; i < rules->n; i++)
 		if (server[i])
-			radius_server_senders(server[i])->news = false;
+			server[i]->senders.news = false;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "follower_private.h"
+#include "lease_follower.h"
 
 /* Begins at the front of the open file. */
 static void rewind_to_front(struct lease_follower *f)
@@ -51,23 +51,16 @@ static void keep_header(struct lease_follower *f, const char *text, size_t size)
 	f->header[n] = '\0';
 }
 
-/* Lines of a piece, on their way; those of the first reading may be on the disk already. */
-struct piece {
-	struct lease_follower *follower;
-	struct lease_batch batch;
-	struct lease_writer *writer;
-};
-
 static int take(void *arg, const struct lease_line *l)
 {
-	struct piece *p = arg;
-	struct known_lease *x = known_lease_get(&p->follower->known, &l->addr);
+	struct follower_lines *lines = arg;
+	struct known_lease *x = known_lease_get(&lines->follower->known, &l->addr);
 	uint64_t content = known_lease_hash(l, true);
 	int r;
 
 	if (x && x->content == content)
 		return 0;
-	r = p->follower->caught_up ? lease_writer_add(p->writer, l) : lease_batch_add(&p->batch, l);
+	r = follower_give(lines, l);
 	if (x)
 		x->content = content;
 	return r;
@@ -76,13 +69,10 @@ static int take(void *arg, const struct lease_line *l)
 static int take_piece(struct lease_follower *f, char *text, size_t size, int64_t at, struct lease_writer *w,
 		      int64_t now, struct identity_figures *figures)
 {
-	struct piece p = { .follower = f, .batch = { .dir = w->batch.dir, .fresh = true, .opens = true }, .writer = w };
-	struct lease_import x = { .take = take, .arg = &p, .at = at, .live = f->begun, .since = f->looked };
-	int r = follower_import(f, &x, text, size, figures);
+	struct follower_lines lines = { .follower = f, .first = !f->caught_up, .writer = w, .at = at };
+	struct lease_import x = { .take = take, .live = f->begun, .since = f->looked };
+	int r = follower_import(&lines, &x, text, size, now, figures);
 
-	r = r ? r : lease_batch_write(&p.batch, now, &f->trouble);
-	w->written += r ? 0 : p.batch.lines;
-	lease_batch_free(&p.batch);
 	/* They are read again. */
 	if (r)
 		known_leases_free(&f->known);

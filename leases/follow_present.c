@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "follower_private.h"
+#include "lease_follower.h"
 
 static bool same_file(const struct stat *a, const struct stat *b)
 {
@@ -39,26 +39,12 @@ static char *read_whole(struct lease_follower *f, size_t *ret_size, struct stat 
 	return take_pointer(text);
 }
 
-/* A reading, for the lines that it gives. */
-struct reading {
-	struct lease_follower *follower;
-	bool first;		  /* its lines may be on the disk already */
-	struct lease_batch batch; /* of the first reading */
-	struct lease_writer *writer;
-	int64_t since, at; /* what changed has changed between these times */
-};
-
-static int give(struct reading *r, const struct lease_line *l)
-{
-	return r->first ? lease_batch_add(&r->batch, l) : lease_writer_add(r->writer, l);
-}
-
 static int64_t earliest(int64_t since, int64_t at)
 {
 	return since && since < at ? since : TIME_NONE;
 }
 
-static int end_lease(struct reading *r, struct known_lease *x, int64_t since, int64_t at)
+static int end_lease(struct follower_lines *r, struct known_lease *x, int64_t since, int64_t at)
 {
 	struct lease_line l;
 	int ret;
@@ -69,7 +55,7 @@ static int end_lease(struct reading *r, struct known_lease *x, int64_t since, in
 	l.time = l.to = at;
 	l.early = earliest(since, at);
 	l.from = TIME_NONE;
-	ret = give(r, &l);
+	ret = follower_give(r, &l);
 	x->ended = !ret;
 	return ret;
 }
@@ -85,7 +71,7 @@ static bool is_other(const struct known_lease *x, const struct lease_line *l)
 
 static int take(void *arg, const struct lease_line *line)
 {
-	struct reading *r = arg;
+	struct follower_lines *r = arg;
 	struct known_lease *x = known_lease_get(&r->follower->known, &line->addr);
 	uint64_t content = known_lease_hash(line, false);
 	struct lease_line l = *line;
@@ -106,12 +92,12 @@ static int take(void *arg, const struct lease_line *line)
 		l.from = r->at;
 		l.early = earliest(r->since, r->at);
 	}
-	ret = ret ? ret : give(r, &l);
+	ret = ret ? ret : follower_give(r, &l);
 	return ret ? ret : known_lease_set(x, &l, content);
 }
 
 /* What this reading lacks is gone if the one before lacked it, too. */
-static int end_gone(struct reading *r)
+static int end_gone(struct follower_lines *r)
 {
 	struct lease_follower *f = r->follower;
 	int ret = 0;
@@ -137,36 +123,20 @@ static int64_t time_of(const struct stat *st, int64_t now)
 	return st->st_mtim.tv_sec < now ? st->st_mtim.tv_sec : now;
 }
 
-static int read_first(struct reading *r, char *text, size_t size, int64_t now, struct identity_figures *figures)
+static int read_text(struct follower_lines *r, char *text, size_t size, int64_t now, struct identity_figures *figures)
 {
-	struct lease_import x = { .take = take, .arg = r, .at = r->at };
-	int ret;
+	struct lease_import x = { .take = take, .live = !r->first };
+	int ret = follower_import(r, &x, text, size, now, figures);
 
-	r->first = true;
-	r->batch = (struct lease_batch){ .dir = r->writer->batch.dir, .fresh = true, .opens = true };
-	ret = follower_import(r->follower, &x, text, size, figures);
-	if (!ret) {
-		ret = lease_batch_write(&r->batch, now, &r->follower->trouble);
-		r->writer->written += ret ? 0 : r->batch.lines;
-	}
-	lease_batch_free(&r->batch);
-	if (ret)
+	if (ret && r->first)
 		known_leases_free(&r->follower->known);
-	return ret;
-}
-
-static int read_again(struct reading *r, char *text, size_t size, struct identity_figures *figures)
-{
-	struct lease_import x = { .take = take, .arg = r, .at = r->at, .live = true };
-	int ret = follower_import(r->follower, &x, text, size, figures);
-
 	/* A row that cannot be read may be of anybody: nobody is gone for that. */
-	return ret || x.skipped ? ret : end_gone(r);
+	return ret || r->first || x.skipped ? ret : end_gone(r);
 }
 
 bool follow_present(struct lease_follower *f, struct lease_writer *w, int64_t now, struct identity_figures *figures)
 {
-	struct reading r = { .follower = f, .writer = w, .since = f->looked };
+	struct follower_lines r = { .follower = f, .writer = w, .since = f->looked };
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
 	size_t size = 0;
@@ -185,9 +155,10 @@ bool follow_present(struct lease_follower *f, struct lease_writer *w, int64_t no
 	r.at = time_of(&st, now);
 	f->reading++;
 	figures->reads++;
-	if (!(f->reading == 1 ? read_first(&r, text, size, now, figures) : read_again(&r, text, size, figures)))
+	r.first = f->reading == 1;
+	if (!read_text(&r, text, size, now, figures))
 		f->seen = st, f->looked = now;
-	else if (f->reading == 1)
+	else if (r.first)
 		f->reading = 0;
 	return false;
 }

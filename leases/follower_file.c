@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "follower_private.h"
+#include "lease_follower.h"
 
 /* Lines that cannot be read are logged so often. */
 #define WARN_US 60000000ULL
@@ -49,14 +49,31 @@ static void warn(struct lease_follower *f, const struct lease_import *x)
 		    (unsigned long long)x->skipped, x->first.text);
 }
 
-int follower_import(struct lease_follower *f, struct lease_import *x, char *text, size_t size,
+int follower_give(struct follower_lines *lines, const struct lease_line *l)
+{
+	return lines->first ? lease_batch_add(&lines->batch, l) : lease_writer_add(lines->writer, l);
+}
+
+static int write_first(struct follower_lines *lines, int64_t now)
+{
+	int r = lease_batch_write(&lines->batch, now, &lines->follower->trouble);
+
+	lines->writer->written += r ? 0 : lines->batch.lines;
+	return r;
+}
+
+int follower_import(struct follower_lines *lines, struct lease_import *x, char *text, size_t size, int64_t now,
 		    struct identity_figures *figures)
 {
+	struct lease_follower *f = lines->follower;
 	FILE *in = size ? fmemopen(text, size, "r") : NULL;
 	int r;
 
 	if (!in)
 		return size ? -ENOMEM : 0;
+	lines->batch = (struct lease_batch){ .dir = lines->writer->batch.dir, .fresh = true, .opens = true };
+	x->arg = lines;
+	x->at = lines->at;
 	x->zone.given = true;
 	x->tenant = *f->rules.tenant ? f->rules.tenant : NULL;
 	r = lease_import(x, f->format, in);
@@ -69,5 +86,7 @@ int follower_import(struct lease_follower *f, struct lease_import *x, char *text
 			  word_text(lease_source_words, f->rules.type));
 	else if (r)
 		error_set(&f->trouble, r, "%.255s cannot be taken: %s", f->rules.path, strerror(-r));
+	r = r || !lines->first ? r : write_first(lines, now);
+	lease_batch_free(&lines->batch);
 	return r;
 }

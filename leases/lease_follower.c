@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "follower_private.h"
+#include "lease_follower.h"
 
 static const enum lease_format formats[] = {
 	[SOURCE_KEA] = FORMAT_KEA,
@@ -31,16 +31,6 @@ void lease_follower_free(struct lease_follower *f)
 	close_fd(&f->fd);
 	known_leases_free(&f->known);
 	free(f);
-}
-
-const struct config_lease_source *lease_follower_rules(const struct lease_follower *f)
-{
-	return &f->rules;
-}
-
-const char *lease_follower_trouble(const struct lease_follower *f)
-{
-	return f->trouble.text;
 }
 
 bool lease_follower_look(struct lease_follower *f, struct lease_writer *w, int64_t now,

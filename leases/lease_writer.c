@@ -37,8 +37,6 @@ static int note_time(void *arg, const char *name, uint64_t number, const char *l
 {
 	struct lease_line l;
 
-	(void)name;
-	(void)number;
 	if (!lease_line_read(line, size, &l, NULL))
 		*(int64_t *)arg = l.time;
 	return 0;

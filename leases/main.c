@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "base/log.h"
 #include "base/option.h"
+#include "base/printed.h"
 #include "base/text.h"
 
 #define EXIT_USAGE 2
@@ -54,10 +55,10 @@ static int read_option(struct options *o, int option)
 		return 0;
 	case 'V':
 		puts("detnat-leases " DETNAT_VERSION);
-		exit(0);
+		exit(printed("detnat-leases", 0));
 	case 'h':
 		fputs(help, stdout);
-		exit(0);
+		exit(printed("detnat-leases", 0));
 	default:
 		return -EINVAL;
 	}

@@ -144,7 +144,7 @@ void radius_forward_free(struct radius_forward *f)
 
 int radius_forward_fd(const struct radius_forward *f)
 {
-	return f->fd;
+	return f ? f->fd : -1;
 }
 
 static struct forwarded *dequeue(struct radius_forward *f)
@@ -323,6 +323,8 @@ static void renew_file(struct radius_forward *f)
 
 void radius_forward_work(struct radius_forward *f, uint64_t now_us)
 {
+	if (!f)
+		return;
 	receive(f, now_us);
 	if (spool_is_long(f->spool))
 		renew_file(f);
@@ -335,15 +337,15 @@ void radius_forward_work(struct radius_forward *f, uint64_t now_us)
 
 uint64_t radius_forward_due(const struct radius_forward *f)
 {
-	return f->figures.waiting ? f->due_us : UINT64_MAX;
+	return f && f->figures.waiting ? f->due_us : UINT64_MAX;
 }
 
 struct forward_figures radius_forward_figures(const struct radius_forward *f)
 {
-	return f->figures;
+	return f ? f->figures : (struct forward_figures){ 0 };
 }
 
 bool radius_forward_stalled(const struct radius_forward *f, uint64_t now_us)
 {
-	return f->figures.waiting && now_us - f->answered_us > FORWARD_STALLED_US;
+	return f && f->figures.waiting && now_us - f->answered_us > FORWARD_STALLED_US;
 }

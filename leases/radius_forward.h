@@ -35,7 +35,7 @@ int radius_forward_new(uint32_t from, struct endpoint to, const struct radius_se
 		       struct forward_times times, struct radius_forward **ret);
 void radius_forward_free(struct radius_forward *f); /* NULL is allowed */
 
-/* A nonblocking socket that becomes readable with responses. */
+/* A nonblocking socket that becomes readable with responses; -1 for NULL. */
 int radius_forward_fd(const struct radius_forward *f);
 
 /*
@@ -51,7 +51,7 @@ size_t radius_forward_mark(const uint8_t *request, size_t size, uint8_t ret[stat
 /* Whether a sound request was forwarded by this program before, or by too many servers. */
 bool radius_forward_loops(const uint8_t *request, size_t size);
 
-/* Takes responses, and sends what is due. */
+/* Takes responses, and sends what is due. NULL is allowed here and below. */
 void radius_forward_work(struct radius_forward *f, uint64_t now_us);
 
 /* When something is due; UINT64_MAX: nothing waits. */

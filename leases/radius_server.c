@@ -14,36 +14,9 @@
 #include "base/text.h"
 #include "leases/accounting_servers.h"
 #include "leases/lease_files.h"
-#include "radius_forward.h"
-#include "radius_receive.h"
 
 /* Forged packets, and clocks, are logged so often. */
 #define LOG_US 60000000ULL
-
-/* A request whose lines are on their way to the disk. */
-struct waiting {
-	struct sockaddr_in from;
-	uint64_t name, key; /* of itself, and of its first record */
-	struct forward_times received;
-	size_t size;
-	uint8_t *packet;
-	bool refused; /* the forwarder has no room */
-};
-
-struct radius_server {
-	struct config_lease_source rules;
-	struct radius_clients clients;
-	int fd;	    /* -1: none yet */
-	bool small; /* its buffer has not been enlarged */
-	struct radius_forward *forward;
-	struct seen_records *seen;
-	struct accounting_servers senders;
-	struct waiting waiting[RADIUS_WAITING];
-	unsigned n_waiting;
-	struct radius_receive received;
-	uint64_t forged_us, clock_us; /* when they were logged */
-	struct forward_figures ended; /* of forwarding with an earlier secret */
-};
 
 int radius_server_new(const struct config_lease_source *rules, struct seen_records *seen, struct radius_server **ret)
 {
@@ -70,16 +43,6 @@ void radius_server_free(struct radius_server *s)
 	close_fd(&s->fd);
 	radius_clients_forget(&s->clients);
 	free(s);
-}
-
-void radius_server_go_on(struct radius_server *s, const struct config_lease_source *rules)
-{
-	s->rules = *rules;
-}
-
-const struct config_lease_source *radius_server_rules(const struct radius_server *s)
-{
-	return &s->rules;
 }
 
 static bool same_secret(const struct radius_secret *a, const struct radius_secret *b)
@@ -130,27 +93,6 @@ int radius_server_equip(struct radius_server *s, int fd, const struct radius_cli
 	return begin_forward(s, dir);
 }
 
-int radius_server_yield(struct radius_server *s)
-{
-	int fd = s->fd;
-
-	s->fd = -1;
-	return fd;
-}
-
-int radius_server_small_socket(struct radius_server *s)
-{
-	bool is_new = s->fd >= 0 && s->small;
-
-	s->small = false;
-	return is_new ? s->fd : -1;
-}
-
-bool radius_server_bound(const struct radius_server *s)
-{
-	return s->fd >= 0;
-}
-
 bool radius_server_ready(const struct radius_server *s)
 {
 	return s->fd >= 0 && s->clients.n && (!s->rules.forward.port || s->forward);
@@ -159,11 +101,6 @@ bool radius_server_ready(const struct radius_server *s)
 int radius_server_fd(const struct radius_server *s)
 {
 	return radius_server_ready(s) && s->n_waiting < RADIUS_WAITING ? s->fd : -1;
-}
-
-int radius_server_forward_fd(const struct radius_server *s)
-{
-	return s->forward ? radius_forward_fd(s->forward) : -1;
 }
 
 /* NULL if the address is no client's. */
@@ -442,38 +379,10 @@ void radius_server_written(struct radius_server *s, struct identity_figures *f)
 	s->n_waiting = 0;
 }
 
-void radius_server_work(struct radius_server *s, uint64_t now_us)
-{
-	if (s->forward)
-		radius_forward_work(s->forward, now_us);
-}
-
-struct accounting_servers *radius_server_senders(struct radius_server *s)
-{
-	return &s->senders;
-}
-
-void radius_server_clock_set(struct radius_server *s, struct clock_step step)
-{
-	accounting_servers_clock_set(&s->senders, step);
-}
-
-uint64_t radius_server_due(const struct radius_server *s)
-{
-	return s->forward ? radius_forward_due(s->forward) : UINT64_MAX;
-}
-
-bool radius_server_stalled(const struct radius_server *s, uint64_t now_us)
-{
-	return s->forward && radius_forward_stalled(s->forward, now_us);
-}
-
 void radius_server_add_figures(const struct radius_server *s, struct identity_figures *f)
 {
-	struct forward_figures own = { 0 };
+	struct forward_figures own = radius_forward_figures(s->forward);
 
-	if (s->forward)
-		own = radius_forward_figures(s->forward);
 	f->forwarded += s->ended.answered + own.answered;
 	f->forward_lost += s->ended.refused + own.refused;
 	f->forward_waiting += own.waiting;

@@ -13,22 +13,41 @@
 #include "leases/accounting_servers.h"
 #include "lease_writer.h"
 #include "radius.h"
+#include "radius_forward.h"
+#include "radius_receive.h"
 #include "seen_records.h"
 
 /* The most requests of a server that wait for the disk. */
 #define RADIUS_WAITING 4096U
 
-struct radius_server;
+/* A request whose lines are on their way to the disk. */
+struct waiting {
+	struct sockaddr_in from;
+	uint64_t name, key; /* of itself, and of its first record */
+	struct forward_times received;
+	size_t size;
+	uint8_t *packet;
+	bool refused; /* the forwarder has no room */
+};
+
+struct radius_server {
+	struct config_lease_source rules; /* those that it has differ in clients and secrets alone */
+	struct radius_clients clients;
+	int fd;				/* -1: none yet */
+	bool small;			/* its buffer has not been enlarged */
+	struct radius_forward *forward; /* NULL: nothing is forwarded, or not yet */
+	struct seen_records *seen;
+	struct accounting_servers senders; /* that it has heard of */
+	struct waiting waiting[RADIUS_WAITING];
+	unsigned n_waiting;
+	struct radius_receive received;
+	uint64_t forged_us, clock_us; /* when they were logged */
+	struct forward_figures ended; /* of forwarding with an earlier secret */
+};
 
 /* An unbound server for rules; all servers share what they have seen. -ENOMEM. */
 int radius_server_new(const struct config_lease_source *rules, struct seen_records *seen, struct radius_server **ret);
 void radius_server_free(struct radius_server *s); /* NULL is allowed */
-
-/* A server goes on under rules that differ in clients and secrets alone. */
-void radius_server_go_on(struct radius_server *s, const struct config_lease_source *rules);
-
-/* The rules that it has. */
-const struct config_lease_source *radius_server_rules(const struct radius_server *s);
 
 /*
  * Gives a server its socket, which it owns from then on, and its clients; -1: it keeps its own socket, if it has one. A
@@ -36,38 +55,17 @@ const struct config_lease_source *radius_server_rules(const struct radius_server
  */
 int radius_server_equip(struct radius_server *s, int fd, const struct radius_clients *clients, const char *dir);
 
-/* Takes the socket from a server that ends, for the next one at its address; -1: it has none. */
-int radius_server_yield(struct radius_server *s);
-
-/* Whether it has a socket; and all that it needs to work. */
-bool radius_server_bound(const struct radius_server *s);
+/* Whether it has all that it needs to work. */
 bool radius_server_ready(const struct radius_server *s);
 
-/* Its socket, once, as the buffer is that of any program's socket; -1: it has none that is new. */
-int radius_server_small_socket(struct radius_server *s);
-
-/* Descriptors to wait for; -1: none. */
+/* The descriptor to wait for; -1: none. */
 int radius_server_fd(const struct radius_server *s);
-int radius_server_forward_fd(const struct radius_server *s);
 
 /* Takes some requests. Returns whether there may be more. */
 bool radius_server_receive(struct radius_server *s, struct lease_writer *w, struct identity_figures *f);
 
 /* The group with the lines of the requests is on the disk, and seen_written() was called. */
 void radius_server_written(struct radius_server *s, struct identity_figures *f);
-
-/* Looks after requests that are forwarded. */
-void radius_server_work(struct radius_server *s, uint64_t now_us);
-
-/* The access servers that it has heard of. */
-struct accounting_servers *radius_server_senders(struct radius_server *s);
-
-/* The clock was set: what was known of those of access servers is void. */
-void radius_server_clock_set(struct radius_server *s, struct clock_step step);
-
-/* When radius_server_work() is due, and whether the further server is silent. */
-uint64_t radius_server_due(const struct radius_server *s);
-bool radius_server_stalled(const struct radius_server *s, uint64_t now_us);
 
 /* Adds the figures of forwarding. */
 void radius_server_add_figures(const struct radius_server *s, struct identity_figures *f);

@@ -113,11 +113,6 @@ static bool outlived(const struct seen_records *s, const struct lease_line *l, i
 	return later(s, key_of(l, LEASE_START), time + 1);
 }
 
-static int64_t distance(int64_t a, int64_t b)
-{
-	return a > b ? a - b : b - a;
-}
-
 static bool same_record(const struct seen_records *s, const struct seen_place *p, const struct lease_line *l)
 {
 	if (p->content != content_of(l))
@@ -193,8 +188,6 @@ static int recall(void *arg, const char *name, uint64_t number, const char *line
 {
 	struct lease_line l;
 
-	(void)name;
-	(void)number;
 	if (lease_line_read(line, size, &l, NULL) || l.event > LEASE_OFF)
 		return 0;
 	seen_note(arg, &(struct seen_record){ .line = &l }, 0);

@@ -61,7 +61,7 @@ static bool same_source(const struct config_lease_source *a, const struct config
 static struct radius_server *take_server(struct radius_server **servers, const struct config_lease_source *s)
 {
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++)
-		if (servers[i] && same_source(radius_server_rules(servers[i]), s))
+		if (servers[i] && same_source(&servers[i]->rules, s))
 			return take_pointer(servers[i]);
 	return NULL;
 }
@@ -69,7 +69,7 @@ static struct radius_server *take_server(struct radius_server **servers, const s
 static struct lease_follower *take_follower(struct lease_follower **followers, const struct config_lease_source *s)
 {
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++)
-		if (followers[i] && same_source(lease_follower_rules(followers[i]), s))
+		if (followers[i] && same_source(&followers[i]->rules, s))
 			return take_pointer(followers[i]);
 	return NULL;
 }
@@ -78,8 +78,8 @@ static struct lease_follower *take_follower(struct lease_follower **followers, c
 static int take_socket(struct radius_server **servers, struct endpoint at)
 {
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++)
-		if (servers[i] && endpoint_equal(radius_server_rules(servers[i])->listen, at))
-			return radius_server_yield(servers[i]);
+		if (servers[i] && endpoint_equal(servers[i]->rules.listen, at))
+			return take_fd(servers[i]->fd);
 	return -1;
 }
 
@@ -98,11 +98,11 @@ static int begin_server(struct worker *k, struct radius_server **former, uint32_
 	k->server[n] = take_server(former, s);
 	kept = k->server[n];
 	if (kept)
-		radius_server_go_on(k->server[n], s);
+		k->server[n]->rules = *s;
 	else
 		r = radius_server_new(s, &k->seen, &k->server[n]);
 	if (!r && !kept)
-		access_servers_recall(k->dir, s, radius_server_senders(k->server[n]));
+		access_servers_recall(k->dir, s, &k->server[n]->senders);
 	if (!r && k->means->fd[n] < 0 && !radius_server_ready(k->server[n]))
 		k->means->fd[n] = take_socket(former, s->listen);
 	return r;
@@ -172,7 +172,7 @@ static void equip(struct worker *k)
 {
 	for (uint32_t i = 0; k->means && i < k->means->rules.n; i++) {
 		struct radius_server *s = k->server[i];
-		const struct config_leases *running = s && radius_server_bound(s) ? &k->means->rules : NULL;
+		const struct config_leases *running = s && s->fd >= 0 ? &k->means->rules : NULL;
 		struct error err = { 0 }, why = { 0 };
 		const char *key = "";
 		int r;
@@ -236,7 +236,7 @@ static void receive(struct worker *k)
 			write_due(k);
 		}
 		if (s)
-			radius_server_work(s, monotonic_us());
+			radius_forward_work(s->forward, monotonic_us());
 	}
 }
 
@@ -250,7 +250,7 @@ static void look_at_files(struct worker *k)
 		if (!k->follower[i])
 			continue;
 		k->more |= lease_follower_look(k->follower[i], &k->writer, now, &k->figures);
-		note(k, i, lease_follower_trouble(k->follower[i]));
+		note(k, i, k->follower[i]->trouble.text);
 	}
 }
 
@@ -272,7 +272,7 @@ static void look_at_clock(struct worker *k, int64_t now, uint64_t now_us)
 
 	for (uint32_t i = 0; llabs(step.by) > CLOCK_STEP_S && i < CONFIG_MAX_LEASE_SOURCES; i++)
 		if (k->server[i])
-			radius_server_clock_set(k->server[i], step);
+			accounting_servers_clock_set(&k->server[i]->senders, step);
 	if (step.by > CLOCK_STEP_S)
 		lease_writer_lose(&k->writer, k->wall);
 	else if (k->means->rules.n && step.by < -CLOCK_STEP_S && lease_writer_step(&k->writer, now - step.by, now))
@@ -310,10 +310,9 @@ static void find_trouble(const struct worker *k, char text[static TROUBLE_TEXT])
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && !*text; i++) {
 		char addr[ADDR_TEXT];
 
-		if (k->server[i] && radius_server_stalled(k->server[i], now_us))
+		if (k->server[i] && radius_forward_stalled(k->server[i]->forward, now_us))
 			snprintf(text, TROUBLE_TEXT, "%s:%u does not answer what is forwarded to it; requests wait",
-				 addr_format(radius_server_rules(k->server[i])->forward.addr, addr),
-				 radius_server_rules(k->server[i])->forward.port);
+				 addr_format(k->server[i]->rules.forward.addr, addr), k->server[i]->rules.forward.port);
 	}
 }
 
@@ -345,11 +344,13 @@ void worker_report(struct worker *k, struct lease_report *ret)
 
 int worker_small_socket(struct worker *k)
 {
-	int fd = -1;
-
-	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && fd < 0; i++)
-		fd = k->server[i] ? radius_server_small_socket(k->server[i]) : -1;
-	return fd;
+	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++) {
+		if (!k->server[i] || k->server[i]->fd < 0 || !k->server[i]->small)
+			continue;
+		k->server[i]->small = false;
+		return k->server[i]->fd;
+	}
+	return -1;
 }
 
 static unsigned add_polled(struct pollfd *list, unsigned n, int fd)
@@ -379,7 +380,7 @@ static int patience(const struct worker *k)
 
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++)
 		if (k->server[i])
-			due = earlier(due, radius_server_due(k->server[i]));
+			due = earlier(due, radius_forward_due(k->server[i]->forward));
 	if (is_news(k))
 		due = earlier(due, k->reported_us + REPORT_US);
 	if (k->more || due <= now_us)
@@ -398,7 +399,7 @@ static void wait_for_work(const struct worker *k, const int others[static WORKER
 		if (!k->server[i])
 			continue;
 		n = add_polled(list, n, radius_server_fd(k->server[i]));
-		n = add_polled(list, n, radius_server_forward_fd(k->server[i]));
+		n = add_polled(list, n, radius_forward_fd(k->server[i]->forward));
 	}
 	poll(list, n, patience(k));
 }

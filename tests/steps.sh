@@ -65,11 +65,11 @@ end() {
     tail -n 80 "$logs/$name.log"
 }
 
-# The tests that failed and their places, as Criterion, pytest and compilers print them; the last lines, as CI may keep no more.
+# What failed and its places, as Criterion, pytest, the world and compilers print them; the last lines, as CI may keep no more.
 say_failures() {
     local name
     for name in "${failed[@]}"; do
-        grep -aE '^\[(----|FAIL)\] |^(FAILED|ERROR) |^[^ ]+:[0-9]+:.*(error|warning)' "$logs/$name.log" | cut -c 1-200 | tail -n 16
+        grep -aE '^\[(----|FAIL)\] |^(FAILED|ERROR) |^world: FAILED|^[^ ]+:[0-9]+:.*(error|warning)' "$logs/$name.log" | cut -c 1-500 | tail -n 16
     done
     say "failed: ${failed[*]}"
 }

@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "base/option.h"
+#include "base/printed.h"
 #include "base/text.h"
 #include "helper.h"
 
@@ -231,10 +232,10 @@ int main(int argc, char **argv)
 			break;
 		case 'V':
 			puts("detnat-xdp " DETNAT_VERSION);
-			return 0;
+			return printed("detnat-xdp", 0);
 		case 'h':
 			fputs(usage, stdout);
-			return 0;
+			return printed("detnat-xdp", 0);
 		default:
 			fprintf(stderr, "detnat-xdp: %s is no option or lacks its value; see detnat-xdp --help\n",
 				option_refused(argv, refused));

@@ -83,6 +83,12 @@ int tc_attach(struct netlink *n, const struct own_programs *own, const struct li
 	      bool *ret_made_clsact, struct error *err);
 
 /*
+ * Makes a clsact qdisc, which links do without, for the way back to a version that has filters alone: the kernel loses
+ * what it is sending while one is made, so it is there before there is traffic. Returns whether it did.
+ */
+bool tc_make_clsact(uint32_t ifindex);
+
+/*
  * Removes the filter of a former version behind a link that tc_attach() has made. Until this call tcx_detach() undoes
  * everything.
  */

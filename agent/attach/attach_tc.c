@@ -242,6 +242,17 @@ static int attach_filter(struct netlink *n, const struct link *l, enum tc_side s
 	return add_filter(n, l, side, &opts, ret_made_clsact, err);
 }
 
+bool tc_make_clsact(uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_EGRESS);
+	int r;
+
+	kernel_message_begin();
+	r = bpf_tc_hook_create(&hook);
+	kernel_message_end();
+	return !r;
+}
+
 int tc_attach(struct netlink *n, const struct own_programs *own, const struct link *l, enum tc_side side, int fd,
 	      bool *ret_made_clsact, struct error *err)
 {

@@ -33,7 +33,7 @@ static int list_spans(const struct change_plan *p, const struct portmap *list, s
 	for (size_t i = 0; spans && i < n; i++)
 		if (list[i].origin == PORTMAP_STATIC)
 			spans[k++] = history_portmap_of(p->context->mappings, &list[i]);
-	*ret = (struct fact_list){ spans, spans ? history_portmaps_merge(spans, k) : 0 };
+	*ret = (struct fact_list){ spans, spans ? history_facts_sort(FACT_PORTMAP, spans, k) : 0 };
 	return spans ? 0 : -ENOMEM;
 }
 

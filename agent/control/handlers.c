@@ -43,7 +43,7 @@ int request_start_one(struct request *r, cJSON **ret_result, int *ret_status, st
 	ret = check_rights(r, err);
 	if (ret)
 		return ret;
-	ret = notes_want(r) ? notes_begin(r, handlers[verb], err) : handlers[verb](r, ret_result, err);
+	ret = notes_want(r) ? notes_begin(r, handlers[verb], ret_result, err) : handlers[verb](r, ret_result, err);
 	if (ret || *ret_result)
 		audit_change(r, ret, err);
 	return ret;

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "base/background.h"
+#include "base/hash.h"
 #include "base/json_text.h"
 #include "base/query_ledger.h"
 #include "config/active.h"
 #include "config/config.h"
+#include "control/look_counts.h"
 
 /* Lines that may wait. */
 #define MAX_WAITING 1024U
@@ -25,7 +27,8 @@ struct note {
 	struct note *next;
 	struct request *request; /* NULL: gone */
 	verb_handler handler;
-	char *key; /* of what refreshes itself; NULL: it does not */
+	struct look look;
+	bool counts; /* `look` is set: it is of one look */
 	char *line;
 	size_t size;
 	bool written; /* or refused: */
@@ -48,12 +51,11 @@ struct notes {
 	int r;
 	struct error err;
 
-	struct query_hour hour;
+	struct look_counts counts;
 };
 
 static void note_free(struct note *n)
 {
-	free(n->key);
 	free(n->line);
 	free(n);
 }
@@ -100,8 +102,9 @@ static char *question_of(const struct request *r)
 	return NULL;
 }
 
-static int write_line(const struct request *r, const char *question, struct note *n, struct error *err)
+static int write_look(FILE *out, const struct request *r, struct error *err)
 {
+	_cleanup_free_ char *question = question_of(r);
 	char user[ACCOUNT_NAME];
 	struct query q = {
 		.user = user,
@@ -110,48 +113,97 @@ static int write_line(const struct request *r, const char *question, struct note
 		.kind = r->spec->name,
 		.case_id = cJSON_GetStringValue(arg_of(r, "case")),
 		.reason = cJSON_GetStringValue(arg_of(r, "reason")),
-		.question = *question ? question : NULL,
 	};
+
+	if (!question)
+		return error_set(err, -ENOMEM, "out of memory");
+	q.question = *question ? question : NULL;
+	q.via = q.for_whom ? "desk" : "command";
+	account_name(r->peer.uid, user);
+	return query_write(out, &q, time(NULL), err);
+}
+
+/* Whether it looks at persons, and there must be a line then. */
+static bool is_look(const struct request *r, bool audited)
+{
+	return r->spec->looks && (audited || arg_of(r, "case") || arg_of(r, "reason"));
+}
+
+/* The line of a request, or those of a batch. */
+static int write_lines_of(const struct request *r, bool audited, struct note *n, struct error *err)
+{
 	FILE *out = open_memstream(&n->line, &n->size);
-	int ret;
+	int ret = 0;
 
 	if (!out)
 		return error_set(err, -ENOMEM, "out of memory");
-	q.via = q.for_whom ? "desk" : "command";
-	account_name(r->peer.uid, user);
-	ret = query_write(out, &q, time(NULL), err);
+	if (!r->batch)
+		ret = write_look(out, r, err);
+	for (unsigned i = 0; r->batch && !ret && i < r->batch->n; i++)
+		if (is_look(r->batch->request[i], audited))
+			ret = write_look(out, r->batch->request[i], err);
 	return fclose(out) && !ret ? error_set(err, -ENOMEM, "out of memory") : ret;
 }
 
-/* ---- What refreshes itself */
+/* ---- How many */
 
-static bool refreshes(const struct request *r)
+/* The question with all that is said of it. False: out of memory, and it is to have a line anyway. */
+static bool look_of(const struct request *r, struct look *ret)
 {
-	return arg_of(r, "for") || r->spec == &verb_specs[VERB_top];
+	_cleanup_free_ char *args = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(r->document, "args"));
+	const char *for_whom = cJSON_GetStringValue(arg_of(r, "for"));
+
+	*ret = (struct look){ .uid = r->peer.uid,
+			      .kind = r->spec->name,
+			      .refreshes = for_whom || r->spec == &verb_specs[VERB_top] };
+	snprintf(ret->for_whom, sizeof(ret->for_whom), "%s", for_whom ? for_whom : "");
+	ret->asker = HASH_OF(r->peer.uid, hash_octets(ret->for_whom, strlen(ret->for_whom)));
+	ret->question =
+		HASH_OF(ret->asker, (uint64_t)(r->spec - verb_specs), args ? hash_octets(args, strlen(args)) : 0);
+	return args || !cJSON_HasObjectItem(r->document, "args");
 }
 
-/* Names the user, the question and all that is said of it; the caller frees it. NULL: it is to have a line anyway. */
-static char *key_of(const struct request *r)
+/* The line of those that left none, in the hour that is over. */
+static void tell_counted(void *arg, const struct looked *looked)
 {
-	_cleanup_free_ char *args = NULL;
-	char *key;
+	struct notes *n = arg;
+	struct note *note = calloc(1, sizeof(*note));
+	char user[ACCOUNT_NAME];
+	const struct query q = { .user = user,
+				 .uid = looked->look.uid,
+				 .for_whom = *looked->look.for_whom ? looked->look.for_whom : NULL,
+				 .via = *looked->look.for_whom ? "desk" : "command",
+				 .kind = looked->look.kind,
+				 .times = looked->more };
+	FILE *out = note ? open_memstream(&note->line, &note->size) : NULL;
+	struct error err;
 
-	if (!refreshes(r))
-		return NULL;
-	args = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(r->document, "args"));
-	return asprintf(&key, "%u %s %s", r->peer.uid, r->spec->name, args ? args : "") < 0 ? NULL : key;
+	account_name(looked->look.uid, user);
+	if (!out || query_write(out, &q, time(NULL), &err) || fclose(out)) {
+		log_warning("a number of looks at persons left no line");
+		if (note)
+			note_free(note);
+		return;
+	}
+	*n->end = note;
+	n->end = &note->next;
+}
+
+static enum look_due due(struct notes *n, const struct request *r, struct look *ret)
+{
+	look_counts_turn(&n->counts, time(NULL), tell_counted, n);
+	return look_of(r, ret) ? look_due(&n->counts, ret) : LOOK_LINE;
 }
 
 bool notes_want(const struct request *r)
 {
-	_cleanup_free_ char *key = NULL;
+	bool audited = r->context->active->config->audit_queries, want = false;
 
-	if (!r->notes || !r->spec->looks)
+	if (!r->notes)
 		return false;
-	if (!r->context->active->config->audit_queries && !arg_of(r, "case") && !arg_of(r, "reason"))
-		return false;
-	key = key_of(r);
-	return !key || !query_seen(&r->notes->hour, key, time(NULL));
+	for (unsigned i = 0; r->batch && i < r->batch->n; i++)
+		want |= is_look(r->batch->request[i], audited);
+	return r->batch ? want : is_look(r, audited);
 }
 
 /* ---- Writing */
@@ -200,8 +252,8 @@ static void start_writing(struct notes *n, const char *dir)
 /* The request goes on with its next step. */
 static void end_note(struct notes *n, struct note *note)
 {
-	if (!n->r && note->key)
-		query_remember(&n->hour, note->key, time(NULL));
+	if (!n->r && note->counts)
+		look_noted(&n->counts, &note->look);
 	note->written = true;
 	note->r = n->r;
 	note->err = n->err;
@@ -304,30 +356,49 @@ static int go_on(struct request *r, cJSON **ret_result, struct error *err)
 	return ret || *ret_result || r->changing ? ret : 1;
 }
 
-int notes_begin(struct request *r, verb_handler handler, struct error *err)
+static int wait_for_line(struct request *r, verb_handler handler, struct note *note, struct error *err)
 {
 	struct notes *n = r->notes;
-	_cleanup_free_ char *question = question_of(r);
-	struct note *note = question ? calloc(1, sizeof(*note)) : NULL;
+	const struct config *c = r->context->active->config;
 	int ret;
 
-	if (!note)
-		return error_set(err, -ENOMEM, "out of memory");
 	if (n->n_waiting >= MAX_WAITING)
-		ret = error_set(err, -EBUSY, "too many looks at persons wait for the disk; try again later");
-	else
-		ret = write_line(r, question, note, err);
-	if (ret) {
-		note_free(note);
+		return error_set(err, -EBUSY, "too many looks at persons wait for the disk; try again later");
+	ret = write_lines_of(r, c->audit_queries, note, err);
+	if (ret)
 		return ret;
-	}
 	note->request = r;
 	note->handler = handler;
-	note->key = key_of(r);
 	*n->end = note;
 	n->end = &note->next;
 	n->n_waiting++;
 	request_run(r, go_on, note, forget);
-	start_writing(n, r->context->active->config->state_dir);
+	start_writing(n, c->state_dir);
 	return 0;
+}
+
+int notes_begin(struct request *r, verb_handler handler, cJSON **ret_result, struct error *err)
+{
+	struct note *note = calloc(1, sizeof(*note));
+	enum look_due is = LOOK_LINE;
+	int ret;
+
+	if (!note)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (!r->batch) {
+		is = due(r->notes, r, &note->look);
+		note->counts = true;
+	}
+	if (is == LOOK_LINE) {
+		ret = wait_for_line(r, handler, note, err);
+		if (ret)
+			note_free(note);
+		return ret;
+	}
+	note_free(note);
+	return is == LOOK_COUNTED ? handler(r, ret_result, err)
+				  : error_set(err, -EBUSY,
+					      "%u looks at persons of yours left lines within this hour; ask for all "
+					      "at once, or in the next hour",
+					      LOOK_LINES_OF_ASKER);
 }

@@ -15,13 +15,13 @@ struct notes;
 int notes_new(struct event_base *base, struct notes **ret);
 void notes_free(struct notes *n);
 
-/*
- * Whether a request is to leave a line: not what has left one within the hour and refreshes itself, as pages of the
- * desk and `top` do.
- */
+/* Whether a request, or one of a batch, looks at persons and is to leave a line. */
 bool notes_want(const struct request *r);
 
-/* Makes the request a job that calls its handler once its line is on the disk, and is refused without it. */
-int notes_begin(struct request *r, verb_handler handler, struct error *err);
+/*
+ * Makes the request a job that calls its handler once its line is on the disk, and is refused without it. What has left
+ * enough lines in this hour (control/look_counts.h) is answered at once, or refused.
+ */
+int notes_begin(struct request *r, verb_handler handler, cJSON **ret_result, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/handlers.h"
+#include "control/noting.h"
 
 static bool has_arg(const struct verb_spec *spec, const char *name)
 {
@@ -105,6 +106,11 @@ static cJSON *answer_all(struct request *r)
 	return list;
 }
 
+static int change_all(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_change(r, edit_all, answer_all, err);
+}
+
 static int start_batch(struct request *r, cJSON *list, int *ret_status, struct error *err)
 {
 	unsigned n = (unsigned)cJSON_GetArraySize(list);
@@ -130,7 +136,7 @@ static int start_batch(struct request *r, cJSON *list, int *ret_status, struct e
 	if (ret)
 		return ret;
 	r->batch->refused = 0;
-	return request_change(r, edit_all, answer_all, err);
+	return notes_want(r) ? notes_begin(r, change_all, NULL, err) : change_all(r, NULL, err);
 }
 
 int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err)

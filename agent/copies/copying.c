@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "copies/ownership.h"
 #include "host/paths.h"
+#include "sessions/sessions.h"
 
 /* Whether a file of marks is one of those in use. */
 static bool in_use(struct copying *c, const char *path)
@@ -65,6 +66,7 @@ int copying_new(struct mappings *m, const struct copying_limits *limits, const c
 		remove_files(c, state_file);
 	/* A kernel that refuses it says so at the start; announced sessions load it again. */
 	(void)copy_program_load(&c->program, mappings_datapath(m));
+	sessions_on_act(m, copying_closed, c);
 	*ret = c;
 	return 0;
 }
@@ -73,6 +75,7 @@ void copying_free(struct copying *c)
 {
 	if (!c)
 		return;
+	sessions_on_act(c->m, NULL, NULL);
 	copied_mappings_free(c);
 	moved_free(&c->moved);
 	copied_overflow_free(c);

@@ -200,6 +200,9 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add);
  */
 int copying_vouch(struct copying *c, uint8_t peers_up, unsigned budget_us);
 
+/* An operator has closed a session here, see sessions_on_act(); arg: struct copying. */
+void copying_closed(void *arg, int number, uint32_t in_addr, uint64_t key, uint64_t word);
+
 /* Figures. */
 
 struct copying_subscriber {

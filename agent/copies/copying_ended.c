@@ -71,6 +71,23 @@ static void forget_over(struct copying *c, uint32_t now)
 		ended_drop_first(t);
 }
 
+/*
+ * The operator of this gateway knows nothing of turns: a peer that has taken the session over, and is yet to be heard,
+ * ends it as well. So it is told with an unknown turn, and the time of the last packet decides.
+ */
+void copying_closed(void *arg, int number, uint32_t in_addr, uint64_t key, uint64_t word)
+{
+	struct copying *c = arg;
+	const struct copied_mapping *cm = copied_mapping(c, number);
+	struct ended_session e = { .closed = true, .tick = datapath_ticks(mappings_datapath(c->m)) };
+
+	if (!cm || !c->peers)
+		return;
+	e.id = slot_session_id(cm, in_addr - cm->in.base, key, word);
+	e.number = session_id(key, word);
+	ended_add(&c->ended, &e);
+}
+
 int copied_ended_tell(struct copying *c, copying_emit emit, void *arg)
 {
 	struct ended_sessions *t = &c->ended;
@@ -160,12 +177,12 @@ static uint16_t *note_of(const struct applying *a, uint32_t slot)
 	return &a->cm->notes[(size_t)a->id.subscriber * a->cm->tables.n_slots + slot];
 }
 
-/* A packet has refreshed it since: others learn that it continues. */
-static void go_on(const struct applying *a, uint32_t slot, uint16_t id)
+/* A packet has refreshed it since: others learn that it continues, with the turn after this one. */
+static void go_on(const struct applying *a, uint32_t slot, uint16_t id, uint8_t turn)
 {
 	if (!copied_marks_make(a->c, a->cm, a->id.subscriber))
 		contest(a->c, a->cm, a->id.subscriber, slot, copy_marks_of(&a->cm->marks, a->id.subscriber) + slot, id,
-			turn_next(a->turn));
+			turn_next(turn));
 }
 
 /* Returns whether it continues. */
@@ -178,8 +195,8 @@ static bool end_slot(const struct applying *a, uint32_t slot, uint64_t key, uint
 	uint8_t has = slot_turn(a->cm, a->id.subscriber, slot, *mark, id);
 
 	if (!ends(a, copy ? mark_peer(*mark) : 0, has, word)) {
-		if (!turn_after(has, a->turn))
-			go_on(a, slot, id);
+		if (!a->turn || !turn_after(has, a->turn))
+			go_on(a, slot, id, a->turn ? a->turn : has);
 		return true;
 	}
 	if (!end_copy(a->c, a->cm, a->id.subscriber, slot, word))

@@ -92,6 +92,7 @@ static void note_heard(const struct applying *a, const struct wire_overflow *w, 
 static int apply(const struct applying *a, const struct wire_overflow *w, const struct copied_mapping *cm)
 {
 	const struct told_session t = { .turn = wire_turn(w->flags), .age_s = wire_age_s(w->flags) };
+	const struct placing p = { .peer = (uint8_t)a->peer, .turn = t.turn, .age_s = t.age_s, .told = a->told };
 	const struct overflow_id id = id_of_record(w, cm);
 	struct session_copy r = {
 		.key = be64toh(w->key),
@@ -105,11 +106,7 @@ static int apply(const struct applying *a, const struct wire_overflow *w, const 
 		a->c->counts->refused++;
 		return 0;
 	}
-	if (w->state && ended_here(a->c, a->peer, &id, t.turn)) {
-		const struct placing p = {
-			.peer = (uint8_t)a->peer, .turn = t.turn, .age_s = t.age_s, .told = a->told
-		};
-
+	if (w->state && ended_here(a->c, &p, &id)) {
 		r.subscriber = id.subscriber;
 		r.mapping = id.mapping;
 		wait_for(a->c, &r, &p);

@@ -203,7 +203,7 @@ bool placing_waits(struct copying *c, struct copied_mapping *cm, uint32_t subscr
 	/* It may have ended just now. */
 	if (*mark)
 		mark_settle(c, cm, subscriber, t->slot, mark, NULL, now);
-	if (!ended_here(c, p->peer, &id, t->turn))
+	if (!ended_here(c, p, &id))
 		return false;
 	wait_for(c, &r, p);
 	c->counts->existing++;

@@ -330,13 +330,27 @@ void beyond_gives_way(struct copying *c, const struct session_copy *r, const str
 		report_end(c, r, slot_key(in->ext_addr, in->ext_port, in->port), s.truth);
 }
 
-bool ended_here(struct copying *c, unsigned peer, const struct overflow_id *id, uint8_t turn)
+/*
+ * Whether the peer's last packet came before an operator closed the session here. Ages have whole seconds: a peer with
+ * a later packet tells the session again once it has heard of the end.
+ */
+static bool is_before(const struct copying *c, const struct placing *p, const struct ended_session *e)
+{
+	uint32_t hz = mappings_datapath(c->m)->hz;
+
+	return (int32_t)(p->told - ticks_of_seconds(p->age_s, hz) - e->tick) <= (int32_t)ticks_of_seconds(1, hz);
+}
+
+bool ended_here(struct copying *c, const struct placing *p, const struct overflow_id *id)
 {
 	struct ended_session *e = ended_find(&c->ended, id);
+	bool higher;
 
 	if (!e)
 		return false;
-	if (!turn_after(turn, e->turn) && (!e->told_ms || e->told_ms >= c->peer[peer].known_ms))
+	/* The peer may have taken it over just before. */
+	higher = turn_after(p->turn, e->turn) && !(e->closed && is_before(c, p, e));
+	if (!higher && (!e->told_ms || e->told_ms >= c->peer[p->peer].known_ms))
 		return true;
 	/* It has begun again since. */
 	e->gone = true;

@@ -172,8 +172,8 @@ void beyond_gives_way(struct copying *c, const struct session_copy *r, const str
  */
 void bindings_give_way(struct copying *c, const struct session_copy *r);
 
-/* Whether an announced session has ended here, unknown to the peer: rule 5. */
-bool ended_here(struct copying *c, unsigned peer, const struct overflow_id *id, uint8_t turn);
+/* Whether an announced session has ended here, unknown to the peer: rules 4 and 5. p: how it was announced. */
+bool ended_here(struct copying *c, const struct placing *p, const struct overflow_id *id);
 
 /* A session of this gateway's own begins: if it had ended before, it gets the next turn. */
 bool begins_again(struct copying *c, const struct overflow_id *id, uint8_t *ret_turn);

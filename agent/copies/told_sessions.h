@@ -63,6 +63,7 @@ struct ended_session {
 	uint16_t number; /* session_id() */
 	uint8_t turn;
 	bool gone;	  /* it has been opened again */
+	bool closed;	  /* by an operator here: at every gateway, unless a packet has come there since */
 	uint32_t tick;	  /* when it ended */
 	uint64_t told_ms; /* CLOCK_MONOTONIC; 0: not announced */
 };

@@ -478,3 +478,18 @@ bool guard_is_there(const char *pin_path)
 {
 	return !on_table(pin_path, guard_nft_look);
 }
+
+int guard_shut_all(const char *pin_path, const struct config *running, const struct config *wanted)
+{
+	struct guard *g;
+	int r;
+
+	if (!guard_is_there(pin_path))
+		return 0;
+	r = guard_new(NULL, pin_path, &g);
+	if (r)
+		return r;
+	r = guard_configure(g, running, wanted);
+	guard_free(g);
+	return r;
+}

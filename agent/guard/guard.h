@@ -60,6 +60,12 @@ const char *guard_problem(const struct guard *g);
  */
 int guard_audit(struct guard *g, bool repair, struct findings *findings, size_t *ret_parts);
 
+/*
+ * Shuts all interfaces in the table of a pin path, if there is one, without an agent. The arguments are those of
+ * guard_configure(). 0 or -errno.
+ */
+int guard_shut_all(const char *pin_path, const struct config *running, const struct config *wanted);
+
 /* Removes the table of a pin path. 0, -ENOENT if there is none, or -errno. */
 int guard_remove(const char *pin_path);
 

@@ -171,13 +171,14 @@ static void seek(struct identity *x)
 		disconnect(x, 0);
 }
 
-/* Waits for what fits: 1; 0: it did not come in time; or -errno, without a connection. */
+/* Waits for a reply, or for what fits (NULL: a reply alone): 1; 0: it did not come in time; or -errno, without a
+ * connection. */
 static int wait_until(struct identity *x, bool (*fits)(const struct identity *x), struct lease_report *ret)
 {
 	uint64_t until = monotonic_us() + REPLY_PATIENCE_US;
 	int r;
 
-	while (!(r = hear(x, ret)) && !fits(x) && monotonic_us() < until) {
+	while (!(r = hear(x, ret)) && !(fits && fits(x)) && monotonic_us() < until) {
 		struct pollfd list = { .fd = x->program.fd, .events = POLLIN };
 
 		if (poll(&list, 1, 100) < 0 && errno != EINTR)
@@ -189,11 +190,6 @@ static int wait_until(struct identity *x, bool (*fits)(const struct identity *x)
 static bool has_taken_over(const struct identity *x)
 {
 	return x->heard && x->report.figures.sources == x->now.rules.n;
-}
-
-static bool is_never(const struct identity *x)
-{
-	return false;
 }
 
 void identity_run(struct identity *x)
@@ -262,7 +258,7 @@ static int ask(struct identity *x, const struct config *c, const char *name, str
 	if (lease_program_tell(&x->program, ORDER_PREPARE, x->next.dir, &x->next.rules))
 		return 0;
 	/* Without a reply, what is wrong shows later as a trouble. */
-	r = wait_until(x, is_never, &reply) == 1 ? reply.result : 0;
+	r = wait_until(x, NULL, &reply) == 1 ? reply.result : 0;
 	return r ? refuse(c, &reply.place, name, r, reply.text, err) : 0;
 }
 

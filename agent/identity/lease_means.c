@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/rights.h"
+
 void lease_means_free(struct lease_means *m)
 {
 	if (!m)
@@ -36,6 +38,9 @@ static int radius_socket(struct endpoint listen)
 					.sin_addr.s_addr = htonl(listen.addr) };
 	const int on = 1;
 
+	/* Root may; but detnat-leases gives that right up, whoever starts it. */
+	if (port_needs_right(listen.port))
+		return -EACCES;
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on)) ||
 	    bind(fd, (const struct sockaddr *)&at, sizeof(at)))
@@ -56,7 +61,7 @@ static int open_socket(struct lease_means *m, uint32_t n, struct error *err)
 	return error_set(err, r, "cannot listen on %s:%u: %s%s", addr_format(at.addr, text), at.port, strerror(-r),
 			 r == -EADDRNOTAVAIL ? "; it must be an address of this machine"
 			 : r == -EADDRINUSE  ? "; another server is there, such as FreeRADIUS"
-			 : r == -EACCES	     ? "; choose a port from 1024 up"
+			 : r == -EACCES	     ? "; detnat-leases has no right to ports below 1024: choose another one"
 					     : "");
 }
 

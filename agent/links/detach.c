@@ -13,10 +13,30 @@
 #include "host/paths.h"
 #include "links/devices.h"
 
-int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)
+/*
+ * While the programs go, and if that is interrupted, the guard drops what they no longer translate. Without a guard
+ * nothing does.
+ */
+static void shut_guard(const struct config *c)
 {
-	int r = devices_detach_all(d, err);
+	_cleanup_config_ struct config *running = NULL;
+	_cleanup_free_ char *json = NULL;
+	struct error err = { 0 };
+	uint64_t hash;
 
+	/* Mappings may have been added by commands. */
+	if (!datapath_peek_running(c->pin_path, &json, &hash))
+		config_parse(json, strlen(json), "running configuration", &running, &err);
+	guard_shut_all(c->pin_path, running, c);
+}
+
+int detach_datapath(struct datapath *d, const struct config *c, struct error *err)
+{
+	const char *pin_path = c->pin_path;
+	int r;
+
+	shut_guard(c);
+	r = devices_detach_all(d, err);
 	if (!r)
 		r = datapath_unpin(pin_path, err);
 	datapath_close(d);
@@ -100,8 +120,9 @@ static int detach_pins(struct datapath *d, const char *pin_path, struct error *e
 	return r;
 }
 
-int detach_pinned(const char *pin_path, bool *ret_found, struct error *err)
+int detach_pinned(const struct config *c, bool *ret_found, struct error *err)
 {
+	const char *pin_path = c->pin_path;
 	_cleanup_rights_ struct rights lesser = path_rights(pin_path);
 	struct datapath d;
 	bool gone = false;
@@ -113,7 +134,7 @@ int detach_pinned(const char *pin_path, bool *ret_found, struct error *err)
 	r = datapath_open_pinned(pin_path, &d, err);
 	*ret_found = !r;
 	if (!r)
-		return gone ? detach_pins(&d, pin_path, err) : detach_datapath(&d, pin_path, err);
+		return gone ? detach_pins(&d, pin_path, err) : detach_datapath(&d, c, err);
 	return r == -ENOENT ? detach_orphans(pin_path, ret_found, err) : r;
 }
 

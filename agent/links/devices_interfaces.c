@@ -77,10 +77,21 @@ bool devices_is_attached(const struct devices *v, const struct interface *i, con
 	return has_xdp(v, i, l) && devices_has_tc(v, i);
 }
 
+/*
+ * Whether a former version would need a clsact qdisc on an interface that has none of detnat's programs yet. XDP does
+ * not send through qdiscs, and interfaces of a pattern come by the thousand.
+ */
+static bool wants_clsact(const struct devices *v, const struct interface *i)
+{
+	return v->own.by_links && i->roles && !i->pattern[0] && !v->datapath->device[i->link.ifindex].roles &&
+	       (!v->datapath->settings.redirect || i->without_xdp[0]);
+}
+
 void devices_record_begin(struct devices *v, const struct interface *i)
 {
 	struct device *place = &v->datapath->device[i->link.ifindex];
-	struct device record = interface_record_with(i, place->flags);
+	bool made = wants_clsact(v, i) && tc_make_clsact(i->link.ifindex);
+	struct device record = interface_record_with(i, place->flags | (made ? DEVICE_CLSACT : 0));
 
 	if (!record.addr)
 		record.addr = place->addr;
@@ -295,7 +306,7 @@ int devices_attach_ingress(struct devices *v, struct interface *i, struct error 
 		r = attach_tc_alone(v, i, err);
 	if (!r && i->attachment != DEVICE_TC)
 		r = tc_detach(v->netlink, &v->own, i->link.ifindex, TC_INGRESS,
-			      i->made_clsact && !interface_has_egress(i));
+			      devices_ends_clsact(v, i) && !interface_has_egress(i));
 	if (r)
 		i->attachment = DEVICE_ABSENT;
 	return r;

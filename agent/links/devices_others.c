@@ -164,8 +164,8 @@ void devices_detach_others(struct devices *v, const struct interfaces *all)
 			continue;
 		tc_detach(v->netlink, &v->own, i->link.ifindex, TC_INTO_VRF, false);
 		tc_detach(v->netlink, &v->own, i->link.ifindex, TC_EGRESS,
-			  i->made_clsact && i->attachment != DEVICE_TC);
-		i->made_clsact &= i->attachment == DEVICE_TC;
+			  devices_ends_clsact(v, i) && i->attachment != DEVICE_TC);
+		i->made_clsact &= i->attachment == DEVICE_TC || v->own.by_links;
 	}
 }
 

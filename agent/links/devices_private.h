@@ -81,6 +81,12 @@ static inline uint64_t monotonic_s(void)
 	return monotonic_us() / 1000000;
 }
 
+/* Whether the qdisc goes with the last program of an interface that stays. Links leave it, see tc_make_clsact(). */
+static inline bool devices_ends_clsact(const struct devices *v, const struct interface *i)
+{
+	return i->made_clsact && !v->own.by_links;
+}
+
 /* Enters in the datapath's record everything needed before the interface is attached: all but the flags. */
 void devices_record_begin(struct devices *v, const struct interface *i);
 

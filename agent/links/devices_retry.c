@@ -23,7 +23,7 @@ void devices_retry_shares(struct devices *v)
 			devices_schedule_sync(v, 0);
 		} else if (i->attachment != DEVICE_TC) {
 			/* It went with the filter at the ingress. */
-			i->made_clsact = i->made_clsact && interface_has_egress(i);
+			i->made_clsact &= interface_has_egress(i) || v->own.by_links;
 			if (devices_attach_into_vrf(v, i, &err) || devices_settle_tc(v, i, &err))
 				log_error("%s", err.text);
 			log_info("%s: %s XDP now, under libxdp's dispatcher", i->name,

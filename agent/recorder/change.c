@@ -47,19 +47,6 @@ static const struct history_interval *of_another_tenant(const struct history_ind
 	return history_facts_find(FACT_MAPPING, &x->mappings.facts, &any);
 }
 
-static const void *at(enum fact_kind kind, const struct fact_list *list, size_t i)
-{
-	return (const char *)list->of + i * fact_rows[kind].size;
-}
-
-bool history_list_has(enum fact_kind kind, const struct fact_list *list, size_t n, const void *fact)
-{
-	for (size_t i = 0; i < n; i++)
-		if (fact_rows[kind].meets(at(kind, list, i), fact) && fact_rows[kind].same(at(kind, list, i), fact))
-			return true;
-	return false;
-}
-
 /* Mappings in both lists of a change continue. */
 static size_t mapping_records(const struct history_index *x, const struct history_change *c, struct history_record *ret)
 {
@@ -69,18 +56,18 @@ static size_t mapping_records(const struct history_index *x, const struct histor
 	size_t n = 0;
 
 	for (size_t i = 0; i < del->n; i++) {
-		v = history_facts_find(FACT_MAPPING, known, at(FACT_MAPPING, del, i));
-		if (v && !history_list_has(FACT_MAPPING, add, add->n, at(FACT_MAPPING, del, i)))
+		v = history_facts_find(FACT_MAPPING, known, history_fact_at(FACT_MAPPING, del, i));
+		if (v && !history_list_has(FACT_MAPPING, add, add->n, history_fact_at(FACT_MAPPING, del, i)))
 			ret[n++] = history_ending(FACT_MAPPING, &v->mapping);
 	}
 	for (size_t i = 0; i < add->n; i++) {
-		v = of_another_tenant(x, at(FACT_MAPPING, add, i));
+		v = of_another_tenant(x, history_fact_at(FACT_MAPPING, add, i));
 		if (v && !history_list_has(FACT_MAPPING, del, del->n, &v->mapping))
 			ret[n++] = history_ending(FACT_MAPPING, &v->mapping);
 	}
 	for (size_t i = 0; i < add->n; i++)
-		if (!history_facts_find(FACT_MAPPING, known, at(FACT_MAPPING, add, i)))
-			ret[n++] = history_beginning(FACT_MAPPING, at(FACT_MAPPING, add, i));
+		if (!history_facts_find(FACT_MAPPING, known, history_fact_at(FACT_MAPPING, add, i)))
+			ret[n++] = history_beginning(FACT_MAPPING, history_fact_at(FACT_MAPPING, add, i));
 	return n;
 }
 
@@ -93,21 +80,21 @@ static size_t fact_records(const struct history_index *x, enum fact_kind kind, c
 	size_t n = 0;
 
 	for (size_t i = 0; i < del->n; i++) {
-		const void *v = history_facts_find(kind, &x->facts[kind], at(kind, del, i));
+		const void *v = history_facts_find(kind, &x->facts[kind], history_fact_at(kind, del, i));
 
 		if (!v && !parts)
 			continue;
-		ret[n] = history_ending(kind, v && !parts ? history_fact_of(v) : at(kind, del, i));
+		ret[n] = history_ending(kind, v && !parts ? history_fact_of(v) : history_fact_at(kind, del, i));
 		*history_fact_from(kind, &ret[n].mapping) =
 			v ? *history_fact_from(kind, history_fact_of(v)) : TIME_NONE;
-		ret[n++].by = history_kinds[kind].by ? history_kinds[kind].by(at(kind, del, i)) : c->by;
+		ret[n++].by = history_kinds[kind].by ? history_kinds[kind].by(history_fact_at(kind, del, i)) : c->by;
 	}
 	for (size_t i = 0; i < add->n; i++) {
-		if (!parts && (history_facts_find(kind, &x->facts[kind], at(kind, add, i)) ||
-			       history_list_has(kind, add, i, at(kind, add, i))))
+		if (!parts && (history_facts_find(kind, &x->facts[kind], history_fact_at(kind, add, i)) ||
+			       history_list_has(kind, add, i, history_fact_at(kind, add, i))))
 			continue;
-		ret[n] = history_beginning(kind, at(kind, add, i));
-		ret[n++].by = history_kinds[kind].by ? history_kinds[kind].by(at(kind, add, i)) : c->by;
+		ret[n] = history_beginning(kind, history_fact_at(kind, add, i));
+		ret[n++].by = history_kinds[kind].by ? history_kinds[kind].by(history_fact_at(kind, add, i)) : c->by;
 	}
 	return n;
 }
@@ -117,7 +104,7 @@ static bool has_still(const struct history_mapping *m, const struct history_gran
 {
 	struct geometry geo;
 
-	return !prefix_is_none(m->out) && prefix_holds(m->in, g->in) && prefix_holds(m->out, g->out) &&
+	return !prefix_is_none(m->out) && fact_rows[FACT_GRANT].within(g, m) &&
 	       !plan_blocks_geometry(m->in, m->out, &m->blocks, &geo) && history_grant_fits(&geo, g);
 }
 
@@ -129,7 +116,7 @@ static bool ends_and_goes_on(const struct history_record *records, size_t n, con
 
 	for (size_t i = 0; i < n && !ended; i++) {
 		m = &records[i].mapping;
-		if (records[i].event == EVENT_DEL && prefix_holds(m->in, g->in) && prefix_holds(m->out, g->out))
+		if (records[i].event == EVENT_DEL && fact_rows[FACT_GRANT].within(g, m))
 			ended = m;
 	}
 	for (size_t i = 0; i < n && ended && !goes_on; i++) {
@@ -178,7 +165,7 @@ static void date(const struct history_index *x, const struct history_change *c)
 {
 	for (enum fact_kind k = 0; k < FACT_KINDS; k++) {
 		for (size_t i = 0; i < c->add[k].n; i++) {
-			void *fact = (char *)c->add[k].of + i * fact_rows[k].size;
+			void *fact = history_fact_at(k, &c->add[k], i);
 			const void *v = history_facts_find(k, &x->facts[k], fact);
 
 			if (v && history_kinds[k].dated)

@@ -42,6 +42,20 @@ int64_t history_now(void)
 	return clock_second(history_clock().real_ns);
 }
 
+static void unlock(pthread_mutex_t **lock)
+{
+	pthread_mutex_unlock(*lock);
+}
+
+static pthread_mutex_t *lock_of(struct clock_watch *w)
+{
+	pthread_mutex_lock(&w->lock);
+	return &w->lock;
+}
+
+/* Until the end of the block. */
+#define LOCKED(w) __attribute__((cleanup(unlock), unused)) pthread_mutex_t *locked = lock_of(w)
+
 void clock_watch_init(struct clock_watch *w)
 {
 	memset(w, 0, sizeof(*w));
@@ -86,9 +100,9 @@ static void add_step(struct clock_watch *w, struct clock_step s)
 
 struct clock_reading clock_watch_look(struct clock_watch *w)
 {
+	LOCKED(w);
 	struct clock_reading now;
 
-	pthread_mutex_lock(&w->lock);
 	now = history_clock();
 	w->worst = clock_state_worse(w->worst, history_clock_state());
 	if (!w->looked)
@@ -106,35 +120,28 @@ struct clock_reading clock_watch_look(struct clock_watch *w)
 	w->looked = true;
 	if (!w->n_steps)
 		w->told = w->last;
-	pthread_mutex_unlock(&w->lock);
 	return now;
 }
 
 struct clock_reading clock_watch_last(struct clock_watch *w)
 {
-	struct clock_reading last;
+	LOCKED(w);
 
-	pthread_mutex_lock(&w->lock);
-	last = w->told;
-	pthread_mutex_unlock(&w->lock);
-	return last;
+	return w->told;
 }
 
 struct clock_state clock_watch_worst(struct clock_watch *w)
 {
-	struct clock_state worst;
+	LOCKED(w);
 
-	pthread_mutex_lock(&w->lock);
-	worst = w->worst;
-	pthread_mutex_unlock(&w->lock);
-	return worst;
+	return w->worst;
 }
 
 void clock_watch_worst_told(struct clock_watch *w)
 {
-	pthread_mutex_lock(&w->lock);
+	LOCKED(w);
+
 	w->worst = history_clock_state();
-	pthread_mutex_unlock(&w->lock);
 }
 
 /* Adds one before all others. */
@@ -153,57 +160,48 @@ static void add_first(struct clock_watch *w, struct clock_step s)
 
 void clock_watch_continue(struct clock_watch *w, struct clock_reading before)
 {
-	pthread_mutex_lock(&w->lock);
+	LOCKED(w);
+
 	if (w->looked && set_by(before, w->first))
 		add_first(w, step_between(before, w->first));
-	pthread_mutex_unlock(&w->lock);
 }
 
 void clock_watch_begin(struct clock_watch *w, int64_t most, int64_t least)
 {
-	int64_t first;
+	LOCKED(w);
+	int64_t first = clock_second(w->first.real_ns);
 
-	pthread_mutex_lock(&w->lock);
-	first = clock_second(w->first.real_ns);
 	if (w->looked && first < least)
 		add_first(w, (struct clock_step){ most, first, first, (double)(first - most) });
-	pthread_mutex_unlock(&w->lock);
 }
 
 bool clock_watch_stepped(struct clock_watch *w)
 {
-	bool stepped;
+	LOCKED(w);
 
-	pthread_mutex_lock(&w->lock);
-	stepped = w->n_steps;
-	pthread_mutex_unlock(&w->lock);
-	return stepped;
+	return w->n_steps;
 }
 
 unsigned clock_watch_take(struct clock_watch *w, struct clock_step ret[static CLOCK_STEPS])
 {
-	unsigned n;
+	LOCKED(w);
+	unsigned n = w->n_steps;
 
-	pthread_mutex_lock(&w->lock);
-	n = w->n_steps;
 	memcpy(ret, w->step, n * sizeof(*ret));
 	w->n_steps = 0;
 	w->told = w->last;
-	pthread_mutex_unlock(&w->lock);
 	return n;
 }
 
 void clock_watch_give_back(struct clock_watch *w, const struct clock_step *steps, unsigned n)
 {
+	LOCKED(w);
 	struct clock_step later[CLOCK_STEPS];
-	unsigned n_later;
+	unsigned n_later = w->n_steps;
 
-	pthread_mutex_lock(&w->lock);
-	n_later = w->n_steps;
 	memcpy(later, w->step, n_later * sizeof(*later));
 	memcpy(w->step, steps, n * sizeof(*steps));
 	w->n_steps = n;
 	for (unsigned i = 0; i < n_later; i++)
 		add_step(w, later[i]);
-	pthread_mutex_unlock(&w->lock);
 }

@@ -124,7 +124,7 @@ static int list_late(const struct history_index *x, enum fact_kind kind, struct 
 			continue;
 		if (array_grow(ret, *ret_n, &room, sizeof(**ret)))
 			return -ENOMEM;
-		(*ret)[(*ret_n)++] = (struct late){ v, fact_rows[kind].hash(history_fact_of(v)) };
+		(*ret)[(*ret_n)++] = (struct late){ v, history_fact_hash(kind, history_fact_of(v)) };
 	}
 	if (*ret_n)
 		qsort(*ret, *ret_n, sizeof(**ret), by_place);
@@ -133,9 +133,7 @@ static int list_late(const struct history_index *x, enum fact_kind kind, struct 
 
 static bool is_same(enum fact_kind kind, const struct late *a, const struct late *b)
 {
-	const void *of_a = history_fact_of(a->v), *of_b = history_fact_of(b->v);
-
-	return a->hash == b->hash && fact_rows[kind].meets(of_a, of_b) && fact_rows[kind].same(of_a, of_b);
+	return a->hash == b->hash && history_facts_same(kind, history_fact_of(a->v), history_fact_of(b->v));
 }
 
 /* Whether a fact has a later interval than this one. */
@@ -262,6 +260,90 @@ int history_align(struct history *h, enum fact_kind kind, struct error *err)
 	    add_missing(kind, present, known, false, records, &n))
 		return error_set(err, -ENOMEM, "out of memory");
 	return n ? history_append(h, records, n, err) : 0;
+}
+
+bool history_list_has(enum fact_kind kind, const struct fact_list *list, size_t n, const void *fact)
+{
+	for (size_t i = 0; i < n; i++)
+		if (history_facts_same(kind, history_fact_at(kind, list, i), fact))
+			return true;
+	return false;
+}
+
+/* ---- `check` names the first difference */
+
+enum side { NOT_RECORDED, NOT_IN_TABLES };
+
+/* Says what a fact is, with its members in the place of their keys. */
+static void describe(enum fact_kind kind, const void *fact, struct error *ret)
+{
+	char key[16], room[SPAN_TEXT];
+	int used;
+
+	ret->text[0] = '\0';
+	for (const char *form = history_kinds[kind].text; *form; form += used) {
+		size_t n = strlen(ret->text);
+		const char *text = room;
+
+		used = snprintf(room, sizeof(room), "%c", *form);
+		if (sscanf(form, "<%15[a-z_]>%n", key, &used) == 1)
+			text = history_fact_text(kind, fact, key, room);
+		snprintf(ret->text + n, sizeof(ret->text) - n, "%s", *text ? text : "none");
+	}
+}
+
+/* why may be NULL. */
+static bool differs(struct error *why, enum side side, enum fact_kind kind, const void *fact)
+{
+	struct error text;
+
+	describe(kind, fact, &text);
+	error_set(why, 0, "%s is in the %s", text.text,
+		  side == NOT_RECORDED ? "tables, and not in the history" : "history, and not in the tables");
+	return false;
+}
+
+/* Whether the history cannot be compared: it is not open, or one of its records has yet to be written. */
+static bool is_silent(const struct history *h)
+{
+	return !h->opened || h->owes_start || h->owes_undo;
+}
+
+bool history_holds(const struct history *h, enum fact_kind kind, const void *present, size_t n, struct error *why)
+{
+	const struct history_facts *known = &h->file.index.facts[kind];
+	struct history_facts there = { 0 };
+	const void *more = NULL, *less = NULL;
+
+	if (is_silent(h))
+		return true;
+	if (!history_take_all(kind, &there, present, n)) {
+		more = history_facts_missing(kind, &there, known);
+		less = more ? NULL : history_facts_missing(kind, known, &there);
+	}
+	if (more || less)
+		differs(why, more ? NOT_RECORDED : NOT_IN_TABLES, kind, more ? more : less);
+	history_facts_free(&there);
+	return !more && !less;
+}
+
+bool history_holds_change(const struct history *h, const struct history_change *c, struct error *why)
+{
+	bool holds = true, silent = is_silent(h);
+
+	for (enum fact_kind k = 0; k < FACT_KINDS && !silent && holds; k++) {
+		const struct history_facts *known = &h->file.index.facts[k];
+		const struct fact_list *made = &c->add[k], *ended = &c->del[k];
+
+		for (size_t i = 0; i < made->n && holds; i++)
+			holds = history_facts_find(k, known, history_fact_at(k, made, i)) ||
+				differs(why, NOT_RECORDED, k, history_fact_at(k, made, i));
+		for (size_t i = 0; i < ended->n && holds; i++)
+			holds = !history_facts_at(k, known, history_fact_at(k, ended, i)) ||
+				history_list_has(k, made, made->n, history_fact_at(k, ended, i)) ||
+				differs(why, NOT_IN_TABLES, k, history_fact_at(k, ended, i));
+	}
+	return holds;
 }
 
 int history_rested(const struct history *h, int64_t seconds, struct history_rest **ret, size_t *ret_n)

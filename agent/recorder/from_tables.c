@@ -2,7 +2,6 @@
 #include "recorder/history.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -37,15 +36,6 @@ static void *list_mappings(const struct history_tables *t, size_t *ret_n)
 	return list;
 }
 
-static void describe_mapping(const void *fact, char ret_of[static KIND_TEXT], char ret_to[static KIND_TEXT])
-{
-	const struct history_mapping *m = fact;
-	char in[ADDR_TEXT], out[ADDR_TEXT];
-
-	snprintf(ret_of, KIND_TEXT, "mapping %s", prefix_text(m->in, in));
-	snprintf(ret_to, KIND_TEXT, "%s", prefix_is_none(m->out) ? "none" : prefix_text(m->out, out));
-}
-
 struct history_portmap history_portmap_of(const struct mappings *m, const struct portmap *portmap)
 {
 	struct history_portmap of = { .in = { portmap->in.addr, portmap->in.port, portmap->in.port },
@@ -66,17 +56,8 @@ static void *list_portmaps(const struct history_tables *t, size_t *ret_n)
 	for (const struct portmap *m = portmaps_next(t->portmaps, NULL); list && m; m = portmaps_next(t->portmaps, m))
 		if (m->origin == PORTMAP_STATIC)
 			list[n++] = history_portmap_of(t->mappings, m);
-	*ret_n = list ? history_portmaps_merge(list, n) : 0;
+	*ret_n = list ? history_facts_sort(FACT_PORTMAP, list, n) : 0;
 	return list;
-}
-
-static void describe_portmap(const void *fact, char ret_of[static KIND_TEXT], char ret_to[static KIND_TEXT])
-{
-	const struct history_portmap *m = fact;
-	char out[SPAN_TEXT];
-
-	snprintf(ret_of, KIND_TEXT, "portmap %s %s", m->proto == IPPROTO_TCP ? "tcp" : "udp", span_format(m->out, out));
-	span_format(m->in, ret_to);
 }
 
 /* In the order of their beginning. */
@@ -94,15 +75,6 @@ static void *list_drains(const struct history_tables *t, size_t *ret_n)
 		};
 	}
 	return list;
-}
-
-static void describe_drain(const void *fact, char ret_of[static KIND_TEXT], char ret_to[static KIND_TEXT])
-{
-	const struct history_drain *d = fact;
-	char of[ADDR_TEXT];
-
-	snprintf(ret_of, KIND_TEXT, "the drain of %s", prefix_text(d->of, of));
-	prefix_text(d->out, ret_to);
 }
 
 static void *list_grants(const struct history_tables *t, size_t *ret_n)
@@ -124,26 +96,19 @@ static void *list_grants(const struct history_tables *t, size_t *ret_n)
 	return list;
 }
 
-static void describe_grant(const void *fact, char ret_of[static KIND_TEXT], char ret_to[static KIND_TEXT])
-{
-	const struct history_grant *g = fact;
-	const struct port_span block = { g->out, g->port_lo, (uint16_t)(g->port_lo + g->ports - 1) };
-	char out[SPAN_TEXT];
-
-	snprintf(ret_of, KIND_TEXT, "the grant of %s", span_format(block, out));
-	addr_format(g->in, ret_to);
-}
-
 static struct history_by grant_by(const void *fact)
 {
 	return history_by(((const struct history_grant *)fact)->replicated ? BY_REPLICATION : BY_GROWTH);
 }
 
 const struct history_kind history_kinds[FACT_KINDS] = {
-	[FACT_MAPPING] = { .list = list_mappings, .describe = describe_mapping },
-	[FACT_PORTMAP] = { .list = list_portmaps, .describe = describe_portmap },
-	[FACT_DRAIN] = { .list = list_drains, .describe = describe_drain },
-	[FACT_GRANT] = { .list = list_grants, .describe = describe_grant, .by = grant_by, .dated = true },
+	[FACT_MAPPING] = { .list = list_mappings, .text = "mapping <in> to <out>" },
+	[FACT_PORTMAP] = { .list = list_portmaps, .text = "portmap <proto> <out> to <in>" },
+	[FACT_DRAIN] = { .list = list_drains, .text = "the drain of <of> to <out>" },
+	[FACT_GRANT] = { .list = list_grants,
+			 .text = "the grant of <out>:<port_lo>-<port_hi> to <in>",
+			 .by = grant_by,
+			 .dated = true },
 };
 
 int history_take_tables(const struct history_tables *t, struct history_change *ret)

@@ -57,6 +57,12 @@ void history_mark_unrecorded(struct history *h);
 /* Notes, once, the steps of the clock since the history was last opened. on_datapath: of this boot of the machine. */
 void history_continue_clock(struct history *h, bool on_datapath);
 
+/* A fact of a list. */
+static inline void *history_fact_at(enum fact_kind kind, const struct fact_list *list, size_t i)
+{
+	return (char *)list->of + i * fact_rows[kind].size;
+}
+
 /* Whether the first n facts of a list have this one. */
 bool history_list_has(enum fact_kind kind, const struct fact_list *list, size_t n, const void *fact);
 

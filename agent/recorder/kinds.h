@@ -15,13 +15,10 @@ struct history_tables {
 	const struct grants *grants; /* may be NULL */
 };
 
-#define KIND_TEXT (SPAN_TEXT + 16)
-
 struct history_kind {
 	/* Lists what the tables have, without times; NULL: out of memory. The caller frees the list. */
 	void *(*list)(const struct history_tables *t, size_t *ret_n);
-	/* What the fact is of, and what it leads to, for a message. */
-	void (*describe)(const void *fact, char ret_of[static KIND_TEXT], char ret_to[static KIND_TEXT]);
+	const char *text;			   /* what the fact is, for a message; <key> stands for a member */
 	struct history_by (*by)(const void *fact); /* who began or ended it; NULL: who made the change */
 	bool dated;				   /* who asked for a change is told since when it is */
 };

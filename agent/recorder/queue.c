@@ -108,7 +108,8 @@ static void free_job(struct job *j)
 	free(j);
 }
 
-void history_queue_take_end(struct history_queue *q)
+/* Takes the end of the history after a job, and whether it waits for a confirmation. */
+static void take_end(struct history_queue *q)
 {
 	q->line = history_end(q->history, q->hash);
 	q->waits = history_waits(q->history);
@@ -130,7 +131,7 @@ static void end_first(struct history_queue *q)
 	struct job *j = q->first;
 
 	background_wait(&q->background);
-	history_queue_take_end(q);
+	take_end(q);
 	tell(j);
 	if (j->kind == JOB_CHANGE && j->r && effect_of(j) == CHANGE)
 		q->began_s = history_now();
@@ -160,14 +161,14 @@ static void look_at_clock(struct history_queue *q)
 }
 
 /* A timer that runs out in the year 2255, and is cancelled when the clock is set. */
-int history_queue_watch_clock(const struct history_queue *q)
+static int watch_clock(const struct history_queue *q)
 {
 	const struct itimerspec never = { .it_value = { .tv_sec = 9000000000 } };
 
 	return timerfd_settime(q->set, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) ? -errno : 0;
 }
 
-void history_queue_on_clock(evutil_socket_t fd, short what, void *arg)
+static void on_clock(evutil_socket_t fd, short what, void *arg)
 {
 	struct history_queue *q = arg;
 	uint64_t count;
@@ -178,7 +179,7 @@ void history_queue_on_clock(evutil_socket_t fd, short what, void *arg)
 	look_at_clock(q);
 	if (q->on_set)
 		q->on_set(q->on_set_arg);
-	if (history_queue_watch_clock(q))
+	if (watch_clock(q))
 		event_del(q->was_set);
 }
 
@@ -188,7 +189,7 @@ void history_queue_on_set(struct history_queue *q, void (*set)(void *arg), void 
 	q->on_set_arg = arg;
 }
 
-void history_queue_on_wake(evutil_socket_t fd, short what, void *arg)
+static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct history_queue *q = arg;
 	uint64_t count;
@@ -288,6 +289,77 @@ void history_queue_assume(struct history_queue *q)
 	submit_effect(q, JOB_ASSUME);
 }
 
+/* Frees what is no longer used. */
+static void release(struct history_queue *q)
+{
+	if (q->woken)
+		event_free(q->woken);
+	if (q->was_set)
+		event_free(q->was_set);
+	close_fd(&q->wake);
+	close_fd(&q->set);
+	history_close(q->history);
+	free(q->rests);
+	free(q->rested);
+	free(q);
+}
+
+int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
+		      const struct portmaps *p, const struct grants *g, struct history_queue **ret, struct error *err)
+{
+	struct history_queue *q = calloc(1, sizeof(*q));
+	struct error why = { 0 };
+	int r;
+
+	if (!q)
+		return error_set(err, -ENOMEM, "out of memory");
+	q->tables = (struct history_tables){ m, p, g };
+	q->end = &q->first;
+	q->began_s = history_now();
+	q->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	q->set = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	q->woken = q->wake < 0 ? NULL : event_new(base, q->wake, EV_READ | EV_PERSIST, on_wake, q);
+	q->was_set = q->set < 0 ? NULL : event_new(base, q->set, EV_READ | EV_PERSIST, on_clock, q);
+	if (!q->woken || event_add(q->woken, NULL) || !q->was_set || event_add(q->was_set, NULL) || watch_clock(q))
+		r = error_set(err, -ENOMEM, "the mapping history cannot be set up");
+	else
+		r = history_new_tables(dir, d, &q->tables, &q->history, err);
+	if (r) {
+		release(q);
+		return r;
+	}
+	r = history_try_open(q->history, &why);
+	/* Another agent uses it, or an operator must repair it first. */
+	if (r == -EWOULDBLOCK || (r && !d->reused && !error_passes(r))) {
+		release(q);
+		return error_set(err, r, "%s", why.text);
+	}
+	if (r)
+		trouble_set(TROUBLE_HISTORY, "%s; no mapping can be changed until this is mended", why.text);
+	r = history_rested(q->history, CONFIG_REST_S, &q->rests, &q->n_rests);
+	if (!r && !d->reused)
+		r = history_rested_grants(q->history, DAY_S, &q->rested, &q->n_rested);
+	if (r) {
+		release(q);
+		return error_set(err, r, "out of memory");
+	}
+	take_end(q);
+	*ret = q;
+	return 0;
+}
+
+const struct history_rest *history_queue_rests(const struct history_queue *q, size_t *ret_n)
+{
+	*ret_n = q->n_rests;
+	return q->rests;
+}
+
+const struct history_grant *history_queue_rested_grants(const struct history_queue *q, size_t *ret_n)
+{
+	*ret_n = q->n_rested;
+	return q->rested;
+}
+
 /* Waits until the queue is empty, or nothing in it may begin; false if that takes too long. */
 static bool wait_idle(struct history_queue *q, uint64_t patience_us)
 {
@@ -297,7 +369,7 @@ static bool wait_idle(struct history_queue *q, uint64_t patience_us)
 		if (background_busy(&q->background))
 			usleep(1000);
 		else
-			history_queue_on_wake(q->wake, EV_READ, q);
+			on_wake(q->wake, EV_READ, q);
 	}
 	return !q->first || !q->first->started;
 }
@@ -363,20 +435,6 @@ void history_queue_drain(struct history_queue *q)
 	q->tables.mappings = NULL;
 }
 
-void history_queue_release(struct history_queue *q)
-{
-	if (q->woken)
-		event_free(q->woken);
-	if (q->was_set)
-		event_free(q->was_set);
-	close_fd(&q->wake);
-	close_fd(&q->set);
-	history_close(q->history);
-	free(q->rests);
-	free(q->rested);
-	free(q);
-}
-
 void history_queue_close(struct history_queue *q, enum history_event event)
 {
 	if (!q)
@@ -392,5 +450,5 @@ void history_queue_close(struct history_queue *q, enum history_event event)
 		history_stop(q->history);
 	else
 		history_detach(q->history);
-	history_queue_release(q);
+	release(q);
 }

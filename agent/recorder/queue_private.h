@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Shared by queue_compare.c, queue.c, which runs the jobs, and queue_open.c. Each calls only those before it.
- */
+/* Shared by queue_compare.c and queue.c, which runs the jobs. */
 #ifndef DETNAT_QUEUE_PRIVATE_H
 #define DETNAT_QUEUE_PRIVATE_H
 
@@ -55,18 +53,5 @@ struct history_queue {
 	uint64_t line;
 	char hash[HASH_TEXT];
 };
-
-/* Takes the end of the history after a job, and whether it waits for a confirmation. */
-void history_queue_take_end(struct history_queue *q);
-
-/* The thread has finished a job; the clock was set. arg: the queue. */
-void history_queue_on_wake(evutil_socket_t fd, short what, void *arg);
-void history_queue_on_clock(evutil_socket_t fd, short what, void *arg);
-
-/* Asks for history_queue_on_clock() when the clock is set. 0 or -errno. */
-int history_queue_watch_clock(const struct history_queue *q);
-
-/* Frees what is no longer used. */
-void history_queue_release(struct history_queue *q);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/option.h"
+#include "base/printed.h"
 #include "config/config.h"
 #include "diagnosis/doctor.h"
 #include "links/detach.h"
@@ -60,11 +61,12 @@ static int print_schema(void)
 {
 	_cleanup_free_ char *schema = config_schema();
 
-	if (!schema || puts(schema) < 0) {
-		fputs("detnat-agent: the schema cannot be printed\n", stderr);
+	if (!schema) {
+		fputs("detnat-agent: out of memory\n", stderr);
 		return EXIT_FAILED;
 	}
-	return EXIT_DONE;
+	puts(schema);
+	return printed("detnat-agent", EXIT_DONE);
 }
 
 enum mode {
@@ -159,7 +161,7 @@ static int detach(const char *config_path)
 	if (r)
 		return print_end(EXIT_BAD_CONFIGURATION, config_path, &err);
 	history_pin_find(c->pin_path, &recorded);
-	r = detach_pinned(c->pin_path, &found, &err);
+	r = detach_pinned(c, &found, &err);
 	if (!r && found && history_detach_at(c->state_dir, &recorded, &err))
 		log_warning("%s; the history lacks the removal of the datapath", err.text);
 	if (!r)
@@ -287,10 +289,10 @@ int main(int argc, char **argv)
 			return print_schema();
 		case 'V':
 			puts("detnat-agent " DETNAT_VERSION);
-			return EXIT_DONE;
+			return printed("detnat-agent", EXIT_DONE);
 		case 'h':
 			fputs(usage, stdout);
-			return EXIT_DONE;
+			return printed("detnat-agent", EXIT_DONE);
 		default:
 			fprintf(stderr, "detnat-agent: %s is no option or lacks its value; see detnat-agent --help\n",
 				option_refused(argv, refused));
@@ -313,19 +315,19 @@ int main(int argc, char **argv)
 		signals_release();
 	switch (mode) {
 	case MODE_TEST:
-		return test(config_path);
+		return printed("detnat-agent", test(config_path));
 	case MODE_GUARD:
-		return put_up_guard(config_path);
+		return printed("detnat-agent", put_up_guard(config_path));
 	case MODE_PREPARE:
-		return prepare(config_path);
+		return printed("detnat-agent", prepare(config_path));
 	case MODE_LEASE_GROUPS:
-		return lease_groups(config_path);
+		return printed("detnat-agent", lease_groups(config_path));
 	case MODE_HAND_BACK:
-		return hand_back(config_path);
+		return printed("detnat-agent", hand_back(config_path));
 	case MODE_DETACH:
-		return detach(config_path);
+		return printed("detnat-agent", detach(config_path));
 	case MODE_DOCTOR:
-		return doctor(config_path);
+		return printed("detnat-agent", doctor(config_path));
 	default:
 		return run(config_path, replace);
 	}

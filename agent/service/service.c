@@ -337,8 +337,11 @@ static void fail(struct service *s, const struct startup *up)
 	struct error err = { 0 };
 
 	stop(s);
-	if (d->pin_dir && !d->reused && s->active.config && devices_detach_all(d, &err))
-		log_error("%s", err.text);
+	if (d->pin_dir && !d->reused && s->active.config) {
+		guard_shut_all(up->file->pin_path, s->active.config, startup_wanted(up));
+		if (devices_detach_all(d, &err))
+			log_error("%s", err.text);
+	}
 	if (d->pin_dir && !d->reused && s->guard_is_new)
 		guard_remove(up->file->pin_path);
 	history_queue_close(take_pointer(s->parts.history), d->reused ? EVENT_STOP : EVENT_DETACH);
@@ -349,7 +352,7 @@ static void fail(struct service *s, const struct startup *up)
 /* For "on_exit": "detach". */
 static int end_detached(struct service *s, struct error *err)
 {
-	int r = detach_datapath(&s->datapath, s->active.config->pin_path, err);
+	int r = detach_datapath(&s->datapath, s->active.config, err);
 	bool ignored;
 
 	if (!r)

@@ -8,6 +8,7 @@
 
 #include "attach/own_programs.h"
 #include "base/log.h"
+#include "base/rights.h"
 #include "change/preflight.h"
 #include "datapath/datapath.h"
 #include "datapath/migration.h"
@@ -177,6 +178,15 @@ static void check_readable(const struct config *c, const char *config_path)
 			    config_path);
 }
 
+/* The same of ports. */
+static void check_port(const char *key, uint16_t port, const char *config_path)
+{
+	if (port_needs_right(port))
+		log_warning("%s: %s.listen: the service runs as user " SERVICE_USER
+			    ", which has no right to port %u: choose one from 1024 up",
+			    config_path, key, port);
+}
+
 enum exit_status service_check(const char *config_path, struct error *err)
 {
 	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
@@ -189,5 +199,9 @@ enum exit_status service_check(const char *config_path, struct error *err)
 		return EXIT_BAD_CONFIGURATION;
 	forwarding_check(startup_wanted(&up));
 	check_readable(startup_wanted(&up), config_path);
+	if (startup_wanted(&up)->metrics_enabled)
+		check_port("metrics", startup_wanted(&up)->metrics_listen.port, config_path);
+	if (startup_wanted(&up)->replication.enabled)
+		check_port("replication", startup_wanted(&up)->replication.listen.port, config_path);
 	return EXIT_DONE;
 }

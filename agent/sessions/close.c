@@ -25,6 +25,13 @@ void sessions_on_close(struct mappings *m, session_visit closed, void *arg)
 	m->on_close_arg = arg;
 }
 
+void sessions_on_act(struct mappings *m,
+		     void (*closed)(void *arg, int number, uint32_t in_addr, uint64_t key, uint64_t word), void *arg)
+{
+	m->on_act = closed;
+	m->on_act_arg = arg;
+}
+
 void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word)
 {
 	const struct datapath *d = mappings_datapath(m);
@@ -53,6 +60,8 @@ static void count_closed(struct closing *c, const struct subscriber_iterator *it
 	c->closed += s.counts;
 	if (m->on_close)
 		m->on_close(&s, m->on_close_arg);
+	if (m->on_act && s.counts)
+		m->on_act(m->on_act_arg, it->number, it->in_addr, key, word);
 }
 
 static void close_slots(struct closing *c, struct subscriber_iterator *it)

@@ -74,7 +74,14 @@ void session_sweep_free(struct session_sweep *s);
  */
 void sessions_on_close(struct mappings *m, session_visit closed, void *arg);
 
-/* Reports in the same way a session that was in a slot or an overflow entry of a mapping, by number. */
+/*
+ * Calls `closed` (NULL: no call) with the mapping's number, the inside address, the key and the state word of each
+ * session that the functions below close: an operator's act, of which peers must learn.
+ */
+void sessions_on_act(struct mappings *m,
+		     void (*closed)(void *arg, int number, uint32_t in_addr, uint64_t key, uint64_t word), void *arg);
+
+/* Reports as sessions_on_close() says a session that was in a slot or an overflow entry of a mapping, by number. */
 void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word);
 
 /*

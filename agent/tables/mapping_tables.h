@@ -118,6 +118,8 @@ struct mappings {
 	const struct mappings_ending *ending; /* NULL: ends of sessions are not reported */
 	int (*on_close)(const struct session *s, void *arg);
 	void *on_close_arg;
+	void (*on_act)(void *arg, int number, uint32_t in_addr, uint64_t key, uint64_t word);
+	void *on_act_arg;
 	struct memory_reading memory;
 	void (*on_leave)(void *arg);
 	void *on_leave_arg;

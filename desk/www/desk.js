@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Begins the page: asks for the rights, picks the view of the path, and keeps it up to date.
-import { api, shown } from "./dom.js";
+import { api, plain, shown } from "./dom.js";
 
 // The path, its module, and the title of its page.
 const VIEWS = [
@@ -14,7 +14,7 @@ const VIEWS = [
 function tell(error) {
 	const fault = document.getElementById("fault");
 	fault.hidden = !error;
-	fault.textContent = error ? shown(error.message) : "";
+	fault.textContent = error ? shown(plain(error.message)) : "";
 }
 
 function greet(me) {

@@ -38,6 +38,19 @@ export function svg(tag, attributes = {}, ...children) {
 	return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
+// What the gateway's texts tell to those who have a shell there; who reads this page may have none.
+const SHELL = new RegExp(["`", "\\bdetnatctl\\b", "\\b(re)?start detnat-", "\\b(chmod|chown|chgrp|adduser|groupadd|sysctl|systemctl|journalctl|ethtool|modprobe)\\b",
+	"\\bip (route|link|addr|rule|-)", "(^|\\s)--?[a-z][a-z-]*\\b"].join("|"));
+const OTHERS = "your operators can mend that";
+
+// A text without them: the parts between "; " that say what is, and, if some are gone, who mends it.
+export function plain(text) {
+	const parts = text.split("; "), kept = parts.filter((part) => !SHELL.test(part));
+	if (kept.length === parts.length)
+		return text;
+	return kept.length ? [...kept, OTHERS].join("; ") : `${OTHERS[0].toUpperCase()}${OTHERS.slice(1)}.`;
+}
+
 // Somebody's words, between quotes that are not theirs; their direction is their own.
 export function quoted(text) {
 	return h("span", {}, '"', h("bdi", {}, text.replace(/["\\]/g, "\\$&")), '"');
@@ -54,7 +67,7 @@ async function ask(path, body, headers = {}) {
 	try {
 		response = await fetch(`/api/${path}`, body === undefined ? { headers } : { method: "POST", body, headers: { "Content-Type": "text/plain" } });
 	} catch (error) {
-		throw new Error("The desk does not answer. Check detnat-desk and the proxy before it.", { cause: error });
+		throw new Error("The desk does not answer. Ask your operators.", { cause: error });
 	}
 	if (response.ok || response.status === 304)
 		return response;

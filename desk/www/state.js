@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The state of the gateway: troubles first, then its figures, pools, the last day, refusals, interfaces and peers.
-import { api, count, duration, facts, h, section, short, table, when, word } from "./dom.js";
+import { api, count, duration, facts, h, plain, section, short, table, when, word } from "./dom.js";
 import { cells } from "./cells.js";
 import { level, plot, rate } from "./plot.js";
 
@@ -13,7 +13,7 @@ function troubles(status) {
 	if (!status.troubles.length)
 		return h("p", { class: "good", role: "status" }, "No troubles.");
 	return h("ul", { class: "troubles", role: "status" }, status.troubles.map((t) =>
-		h("li", {}, h("b", {}, words(t.what)), ` since ${when(t.since)}: ${t.text}`)));
+		h("li", {}, h("b", {}, words(t.what)), ` since ${when(t.since)}: ${plain(t.text)}`)));
 }
 
 const translated = (stats) => Object.entries(stats.counters).filter(([name]) => TRANSLATED.test(name)).reduce((sum, [, n]) => sum + n, 0);
@@ -31,8 +31,8 @@ function figures(status, pools, speed) {
 		["Mappings", count(status.mappings)],
 		["Outside addresses", count(pools.reduce((sum, row) => sum + row.addresses, 0))],
 		["Running for", duration(status.uptime)],
-		["Forwarding", status.forwarding_reason ? `${status.forwarding}: ${status.forwarding_reason}` : status.forwarding],
-		["Guard", status.guard.active ? "active" : status.guard.reason],
+		["Forwarding", status.forwarding_reason ? `${status.forwarding}: ${plain(status.forwarding_reason)}` : status.forwarding],
+		["Guard", status.guard.active ? "active" : plain(status.guard.reason)],
 		["Version", status.version],
 	]);
 }
@@ -53,15 +53,15 @@ function refusals(stats) {
 
 function interfaces(list) {
 	return table("Interfaces", ["Name", "Role", "XDP", "Forwarding", "Problem"], list.map((i) => [
-		word(i.name), i.role, i.xdp_reason ? `${i.xdp}: ${i.xdp_reason}` : i.xdp,
-		i.forwarding_reason ? `${i.forwarding}: ${i.forwarding_reason}` : i.forwarding, i.problem]));
+		word(i.name), i.role, i.xdp_reason ? `${i.xdp}: ${plain(i.xdp_reason)}` : i.xdp,
+		i.forwarding_reason ? `${i.forwarding}: ${plain(i.forwarding_reason)}` : i.forwarding, i.problem && plain(i.problem)]));
 }
 
 function peers(list) {
 	if (!list.length)
 		return h("p", { class: "quiet" }, "Sessions are copied to no other gateway.");
 	return table("Peers", ["Peer", "State", "Lag", "Copies", "Sent", "Received"], list.map((p) => [
-		p.peer, p.reason ? `${p.state}: ${p.reason}` : p.state, p.lag_seconds === null ? null : `${p.lag_seconds} s`,
+		p.peer, p.reason ? `${p.state}: ${plain(p.reason)}` : p.state, p.lag_seconds === null ? null : `${p.lag_seconds} s`,
 		count(p.copies), count(p.sessions_sent), count(p.sessions_received)]), [3, 4, 5]);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A subscriber: the diagnosis of detnatctl explain, and a plot of the sessions while the page is open.
-import { api, busy, count, duration, facts, h, moveTo, section } from "./dom.js";
+import { api, busy, count, duration, facts, h, moveTo, plain, say, section } from "./dom.js";
 import { customer } from "./lookup.js";
 import { plot } from "./plot.js";
 
@@ -10,7 +10,7 @@ function findings(list) {
 	if (!list.length)
 		return h("p", { class: "good", role: "status" }, "Nothing found that keeps this subscriber's packets back.");
 	return h("ul", { class: "troubles", role: "status" }, list.map((f) => h("li", {},
-		h("b", {}, f.drops ? "Dropped: " : "Note: "), f.text, f.advice ? h("div", {}, `To do: ${f.advice}`) : null)));
+		h("b", {}, f.drops ? "Dropped: " : "Note: "), plain(f.text), f.advice ? h("div", {}, `To do: ${plain(f.advice)}`) : null)));
 }
 
 function bar(label, used, all) {
@@ -58,8 +58,9 @@ function customerOf(place, me, tell, endpoint) {
 	button.addEventListener("click", () => busy(button, async () => {
 		const [row] = await api("who", `${new Date().toISOString().slice(0, 19)}Z ${endpoint()}`);
 		const named = customer(row) ?? h("p", {}, "The desk has no records of who has which address.");
-		place.replaceChildren(h("p", {}, "At this time the address belongs to:"), named);
-		moveTo(place);
+		place.replaceChildren(section("Customer", h("p", {}, "At this time the address belongs to:"), named));
+		moveTo(place.querySelector("h2"));
+		say(place.textContent);
 	}, tell));
 	place.replaceChildren(me.look_up ? button : "");
 }

@@ -17,7 +17,7 @@ static inline const char *json_text(const cJSON *object, const char *key, const 
 	return text ? text : absent;
 }
 
-/* Both return false, with nothing written, if the member is absent or something else. */
+/* Each returns false, with nothing written, if the member is absent or something else. */
 static inline bool json_time(const cJSON *object, const char *key, int64_t *ret)
 {
 	const char *text = json_text(object, key, NULL);
@@ -33,6 +33,16 @@ static inline bool json_count(const cJSON *object, const char *key, uint64_t *re
 	    number->valuedouble != (double)(uint64_t)number->valuedouble)
 		return false;
 	*ret = (uint64_t)number->valuedouble;
+	return true;
+}
+
+static inline bool json_u16(const cJSON *object, const char *key, uint16_t *ret)
+{
+	uint64_t number;
+
+	if (!json_count(object, key, &number) || number > UINT16_MAX)
+		return false;
+	*ret = (uint16_t)number;
 	return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,8 @@ int query_write(FILE *out, const struct query *q, int64_t now, struct error *err
 	fprintf(memory, "\"time\":\"%s\",\"uid\":%lu", time_format(now, time), (unsigned long)q->uid);
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		write_text(memory, texts[i].key, texts[i].text);
+	if (q->times)
+		fprintf(memory, ",\"times\":%" PRIu64, q->times);
 	if (fclose(memory))
 		return error_set(err, -ENOMEM, "out of memory");
 	memory = open_memstream(&shown, &n);
@@ -75,39 +78,6 @@ bool query_audited(const char *dir, const char *head)
 
 	return fd >= 0 && !file_read(fd, HEAD_MAX, &text, &size) &&
 	       memmem(text, size, QUERY_AUDIT, strlen(QUERY_AUDIT));
-}
-
-static bool has_digest(struct query_hour *h, const char *digest, int64_t now)
-{
-	int64_t hour = now / 3600;
-
-	h->n = h->hour == hour ? h->n : 0;
-	h->hour = hour;
-	for (unsigned i = 0; i < h->n; i++)
-		if (!memcmp(h->seen[i], digest, HASH_TEXT))
-			return true;
-	return false;
-}
-
-bool query_seen(struct query_hour *h, const char *text, int64_t now)
-{
-	char digest[HASH_TEXT];
-
-	chain_digest(text, strlen(text), digest);
-	return has_digest(h, digest, now);
-}
-
-bool query_remember(struct query_hour *h, const char *text, int64_t now)
-{
-	char digest[HASH_TEXT];
-
-	chain_digest(text, strlen(text), digest);
-	if (has_digest(h, digest, now))
-		return true;
-	if (h->n == QUERY_SEEN_MAX)
-		return false;
-	memcpy(h->seen[h->n++], digest, HASH_TEXT);
-	return true;
 }
 
 int query_append(const char *dir, const char *lines, size_t size, int64_t now, struct error *err)

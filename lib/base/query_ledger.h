@@ -32,6 +32,7 @@ struct query {
 	const char *at;
 	const char *answer;  /* the SHA-256 of the answer, in hexadecimal digits */
 	const char *refused; /* why there was no answer */
+	uint64_t times;	     /* how often more than the line before says, in that hour; 0: not said */
 };
 
 /*
@@ -45,20 +46,6 @@ int query_write(FILE *out, const struct query *q, int64_t now, struct error *err
 
 /* Whether the head, a file of a directory, has it. False also where there is none. */
 bool query_audited(const char *dir, const char *head);
-
-/* What has left a line in this hour: whatever refreshes itself leaves one. Zero-initialised. */
-#define QUERY_SEEN_MAX 4096U
-struct query_hour {
-	int64_t hour;
-	unsigned n;
-	char seen[QUERY_SEEN_MAX][HASH_TEXT];
-};
-
-/* Whether a text, which names user and question, is among them. now: seconds since 1970. */
-bool query_seen(struct query_hour *h, const char *text, int64_t now);
-
-/* Adds it. False: QUERY_SEEN_MAX are there. */
-bool query_remember(struct query_hour *h, const char *text, int64_t now);
 
 /* Appends such lines to the file of a time in a directory, and brings them to the disk. 0 or -errno with err. */
 int query_append(const char *dir, const char *lines, size_t size, int64_t now, struct error *err);

@@ -2,6 +2,7 @@
 #include "base/rights.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +24,14 @@ static uid_t current_user(void)
 static gid_t current_group(void)
 {
 	return (gid_t)setfsgid((gid_t)-1);
+}
+
+bool port_needs_right(uint16_t port)
+{
+	_cleanup_close_ int fd = open("/proc/sys/net/ipv4/ip_unprivileged_port_start", O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && port < strtoul(text, NULL, 10);
 }
 
 bool rights_are_roots(void)

@@ -9,6 +9,7 @@
 #define DETNAT_RIGHTS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* What the thread had before; `set`: it has others now. */
@@ -19,6 +20,9 @@ struct rights {
 	int n_groups;
 	gid_t *groups;
 };
+
+/* Whether this network namespace gives a port only to those who have CAP_NET_BIND_SERVICE. */
+bool port_needs_right(uint16_t port);
 
 /* Whether the thread acts on files as root. */
 bool rights_are_roots(void);

@@ -36,6 +36,22 @@ void withheld_write(FILE *out, const struct withheld *w)
 	fprintf(out, SAYS_END "%s\"}", w->hash);
 }
 
+/* Whether a line has these octets and no others: nobody reads what is added to it. */
+static bool is_written_so(const struct withheld *w, const char *line, size_t size)
+{
+	char text[MOST_OCTETS];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+	long n = -1;
+
+	if (!out)
+		return false;
+	withheld_write(out, w);
+	if (!fflush(out))
+		n = ftell(out);
+	fclose(out);
+	return n >= 0 && (size_t)n == size && !memcmp(text, line, size);
+}
+
 bool withheld_read(const char *line, size_t size, struct withheld *ret)
 {
 	_cleanup_json_ cJSON *json = NULL;
@@ -56,6 +72,8 @@ bool withheld_read(const char *line, size_t size, struct withheld *ret)
 		w.says += strlen(SAYS_BEGIN);
 		w.says_size = size - (size_t)(w.says - line) - strlen(SAYS_END) - HASH_TEXT - 1;
 	}
+	if (!is_written_so(&w, line, size))
+		return false;
 	*ret = w;
 	return true;
 }

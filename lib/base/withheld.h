@@ -37,7 +37,7 @@ struct withheld {
 /* Writes one, without a newline. */
 void withheld_write(FILE *out, const struct withheld *w);
 
-/* Whether a line, without its newline, is one; *ret has a part of it. */
+/* Whether a line, without its newline, is one, octet by octet; *ret has a part of it. */
 bool withheld_read(const char *line, size_t size, struct withheld *ret);
 
 #endif

@@ -38,6 +38,7 @@ int complaint_read(const char *text, size_t size, const struct complaint_reader 
 		if (!x.error)
 			complaint_sides(&x);
 		complaint_tie(&x);
+		complaint_apart(&x);
 		r = x.error ? x.error : complaint_give(&x);
 	}
 	octets_free(&x.whole);

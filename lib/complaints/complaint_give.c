@@ -160,6 +160,18 @@ static void several(const struct giving *g, const struct item *a, struct complai
 		  a->fault == FAULT_SEVERAL_TIMES ? a->other : a->time_item, q);
 }
 
+/* Of a time that another sentence says of something else. */
+static void untied(const struct giving *g, const struct item *a, struct complaint *q)
+{
+	char time[60];
+
+	text_of(g->x, a->time_item, time);
+	q->fault = FAULT_NO_TIME;
+	error_set(&q->why, 0, "%s (line %u): the text does not say that it is the time of that port", time,
+		  place(g, a->time_item).line);
+	candidate(g, a, a->port_item, a->time_item, q);
+}
+
 /* Both readings of a date whose day and month could be exchanged. */
 static void both_dates(struct giving *g, const struct item *a, struct complaint *q)
 {
@@ -247,6 +259,8 @@ static int give_one(struct giving *g, uint32_t number)
 	if (x->items[a->port_item].cut)
 		q.fault = error_set(&q.why, FAULT_CUT_OFF,
 				    "the record ends behind its source port, which may be cut off");
+	else if (a->fault == FAULT_NO_TIME)
+		untied(g, a, &q);
 	else if (a->fault && a->other != NONE)
 		several(g, a, &q);
 	else if (!q.out.port)

@@ -150,6 +150,9 @@ void complaint_sides(struct reading *x);
 /* Ties the items of each scope, from the innermost out. */
 void complaint_tie(struct reading *x);
 
+/* Unties times of sentences that speak of another event than that of the port. */
+void complaint_apart(struct reading *x);
+
 /* Gives the questions and what is none. As complaint_read(). */
 int complaint_give(struct reading *x);
 

@@ -75,6 +75,9 @@ const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT
 #define R WORD_PROTO
 #define U WORD_UNLESS
 #define D WORD_LATE
+#define M WORD_MEASURE
+#define V WORD_ANOTHER
+#define W WORD_DEED
 
 static const struct word words[] = {
 #define WORD(text, is) { text, is },
@@ -96,6 +99,9 @@ static const struct word words[] = {
 #undef R
 #undef U
 #undef D
+#undef M
+#undef V
+#undef W
 
 /* The first two octets of a text, in its order. */
 static unsigned begin_of(const char *text)

@@ -6,20 +6,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WORD_SOURCE 1U /* of who did it */
-#define WORD_TARGET 2U /* of whom it was done to */
-#define WORD_PORT   4U
-#define WORD_ADDR   8U
-#define WORD_TIME   16U
-#define WORD_EVENT  32U	 /* of what happened */
-#define WORD_OTHER  64U	 /* of a report about it, or something else */
-#define WORD_END    128U /* of its end */
-#define WORD_LINK   256U /* means nothing alone */
-#define WORD_FROM   512U
-#define WORD_TO	    1024U
-#define WORD_PROTO  2048U
-#define WORD_LATE   8192U /* of its discovery */
-#define WORD_UNLESS 4096U /* what follows is not meant */
+#define WORD_SOURCE  1U /* of who did it */
+#define WORD_TARGET  2U /* of whom it was done to */
+#define WORD_PORT    4U
+#define WORD_ADDR    8U
+#define WORD_TIME    16U
+#define WORD_EVENT   32U  /* of what happened */
+#define WORD_OTHER   64U  /* of a report about it, or something else */
+#define WORD_END     128U /* of its end */
+#define WORD_LINK    256U /* means nothing alone */
+#define WORD_FROM    512U
+#define WORD_TO	     1024U
+#define WORD_PROTO   2048U
+#define WORD_LATE    8192U  /* of its discovery */
+#define WORD_UNLESS  4096U  /* what follows is not meant */
+#define WORD_MEASURE 16384U /* what was done about it */
+#define WORD_ANOTHER 32768U /* another event than the one before */
+#define WORD_DEED    65536U /* what happened, where a sentence is read */
 
 /* With room for a NUL; longer words are cut. */
 #define WORD_TEXT 32U

@@ -241,7 +241,7 @@ static bool facts_valid(const struct history_index *x, enum fact_kind kind)
 		const struct history_span *v = history_facts_number(kind, f, i);
 
 		if (!moment_valid(x, v->begin) || (v->end != MOMENT_NONE && !moment_valid(x, v->end)) ||
-		    (fact_rows[kind].valid && !fact_rows[kind].valid(history_fact_of(v))))
+		    !history_fact_valid(kind, history_fact_of(v)))
 			return false;
 	}
 	for (size_t i = 0; i < f->n_open; i++)

@@ -25,15 +25,15 @@ void history_claims_free(struct history_claims *c)
 /* A whole number up to 65535; `absent` if there is none. false: it is something else. */
 static bool read_number(const cJSON *json, const char *key, uint32_t absent, uint32_t *ret)
 {
-	const cJSON *n = cJSON_GetObjectItemCaseSensitive(json, key);
+	uint16_t number;
 
 	*ret = absent;
-	if (!n)
+	if (!cJSON_GetObjectItemCaseSensitive(json, key))
 		return true;
-	if (!cJSON_IsNumber(n) || !(n->valuedouble >= 0 && n->valuedouble <= UINT16_MAX))
+	if (!json_u16(json, key, &number))
 		return false;
-	*ret = (uint32_t)n->valuedouble;
-	return n->valuedouble == *ret;
+	*ret = number;
+	return true;
 }
 
 static bool read_origin(const cJSON *json, struct claim_origin *ret)

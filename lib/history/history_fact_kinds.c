@@ -1,122 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is particular to each kind of fact. */
+/* What each kind of fact is, and what follows from its members. */
 #include "history/history_facts.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <detnat/growth.h>
-
 #include "base/base.h"
 #include "base/json_text.h"
-#include "history/history_blocks.h"
-#include "history/history_grant_days.h"
 #include "base/timestamp.h"
 #include "proto/words.h"
 
-/* Whether an index of a file has a prefix, a range or none there. */
-static bool prefix_valid(struct prefix p)
+void history_blocks_write(FILE *out, const struct plan_blocks *b)
 {
-	if (prefix_is_range(p))
-		return p.last > p.base;
-	return prefix_is_none(p) || (p.plen <= 32 && !(p.base & ~prefix_mask(p.plen)));
+	fprintf(out,
+		",\"order\":\"%s\",\"first_port\":%u,\"sharing_ratio\":%u,\"block_pitch\":%u,\"ports_per_host\":%u",
+		b->netmap ? "netmap" : "sequential", b->first_port, b->ratio, b->pitch, b->ports_per_host);
 }
 
-static uint64_t mapping_hash(const void *fact)
+bool history_blocks_read(const cJSON *json, struct prefix in, struct prefix out, struct geometry *ret)
 {
-	const struct history_mapping *m = fact;
+	const char *order = json_text(json, "order", NULL);
+	struct plan_blocks b = { .netmap = order && !strcmp(order, "netmap") };
 
-	return HASH_OF((uint64_t)m->in.base << 32 | m->in.last, (uint64_t)m->out.base << 32 | m->out.last,
-		       (uint64_t)m->in.plen << 8 | m->out.plen);
+	if (order && ((!b.netmap && strcmp(order, "sequential") != 0) || !json_u16(json, "first_port", &b.first_port) ||
+		      !json_u16(json, "sharing_ratio", &b.ratio) || !json_u16(json, "block_pitch", &b.pitch) ||
+		      !json_u16(json, "ports_per_host", &b.ports_per_host) || !b.ratio))
+		return false;
+	return !plan_blocks_geometry(in, out, &b, ret);
 }
 
-static bool mapping_same(const void *pa, const void *pb)
+static bool read_blocks(const cJSON *json, void *fact)
 {
-	const struct history_mapping *a = pa, *b = pb;
-
-	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && a->open == b->open &&
-	       plan_blocks_same(&a->blocks, &b->blocks) && history_same_tenant(a->tenant, b->tenant);
-}
-
-/* A record without a tenant's name may be of any. */
-static bool mapping_exact(const void *pa, const void *pb)
-{
-	const struct history_mapping *a = pa, *b = pb;
-
-	return !strcmp(a->tenant, b->tenant);
-}
-
-static bool mapping_valid(const void *fact)
-{
-	const struct history_mapping *m = fact;
-
-	return prefix_valid(m->in) && !prefix_is_none(m->in) && prefix_valid(m->out) &&
-	       memchr(m->name, '\0', sizeof(m->name)) && memchr(m->tenant, '\0', sizeof(m->tenant));
-}
-
-static void mapping_write(FILE *out, const void *fact)
-{
-	const struct history_mapping *m = fact;
-	char in[ADDR_TEXT], out_text[ADDR_TEXT], from[TIME_TEXT];
-
-	fprintf(out, "\"in\":\"%s\",", prefix_text(m->in, in));
-	if (prefix_is_none(m->out))
-		fputs("\"out\":null,", out);
-	else
-		fprintf(out, "\"out\":\"%s\",", prefix_text(m->out, out_text));
-	/* No character of a name needs escaping. */
-	if (*m->name)
-		fprintf(out, "\"name\":\"%s\",", m->name);
-	if (*m->tenant)
-		fprintf(out, "\"tenant\":\"%s\",", m->tenant);
-	fprintf(out, "\"from\":\"%s\"", time_format(m->from, from));
-	if (m->open)
-		fputs(",\"inbound\":\"open\"", out);
-}
-
-static bool mapping_read(const cJSON *json, void *fact)
-{
-	struct history_mapping *ret = fact;
-	const char *in = json_text(json, "in", NULL), *out = json_text(json, "out", NULL),
-		   *inbound = json_text(json, "inbound", NULL);
-	const char *name = json_text(json, "name", NULL);
+	struct history_mapping *m = fact;
+	bool inbound = json_text(json, "inbound", NULL);
 	struct geometry g;
 
-	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
-	history_tenant_read(json, ret->tenant);
-	if (!in || range_parse(in, &ret->in) || !json_time(json, "from", &ret->from))
-		return false;
-	ret->open = inbound && !strcmp(inbound, "open");
-	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out"))) {
-		ret->out = PREFIX_NONE;
+	if (prefix_is_none(m->out))
 		return !inbound;
-	}
-	if (!out || range_parse(out, &ret->out) || !history_blocks_read(json, ret->in, ret->out, &g))
+	if (!history_blocks_read(json, m->in, m->out, &g))
 		return false;
-	ret->blocks = plan_blocks_of(&g);
-	return (!inbound || (ret->open && g.ratio == 1));
-}
-
-static uint64_t portmap_hash(const void *fact)
-{
-	const struct history_portmap *m = fact;
-
-	return HASH_OF((uint64_t)m->out.addr << 32 | (uint64_t)m->out.first << 8 | m->proto);
-}
-
-static bool portmap_meets(const void *pa, const void *pb)
-{
-	const struct history_portmap *a = pa, *b = pb;
-
-	return a->proto == b->proto && a->out.addr == b->out.addr && a->out.first == b->out.first;
-}
-
-static bool portmap_same(const void *pa, const void *pb)
-{
-	const struct history_portmap *a = pa, *b = pb;
-
-	return a->in.addr == b->in.addr && a->in.first == b->in.first && history_same_tenant(a->tenant, b->tenant);
+	m->blocks = plan_blocks_of(&g);
+	return !inbound || (m->open && g.ratio == 1);
 }
 
 static bool portmap_part(const void *fact, uint32_t i, void *ret)
@@ -131,96 +56,30 @@ static bool portmap_part(const void *fact, uint32_t i, void *ret)
 	return true;
 }
 
-static bool portmap_valid(const void *fact)
+/* Ports that began at different times stay apart. */
+static bool portmap_join(void *fact, const void *next)
 {
-	const struct history_portmap *m = fact;
+	struct history_portmap *a = fact;
+	const struct history_portmap *b = next;
 
-	return memchr(m->tenant, '\0', sizeof(m->tenant));
-}
-
-static int by_outside(const void *a, const void *b)
-{
-	const struct history_portmap *x = a, *y = b;
-
-	if (x->proto != y->proto)
-		return x->proto < y->proto ? -1 : 1;
-	if (x->out.addr != y->out.addr)
-		return x->out.addr < y->out.addr ? -1 : 1;
-	return x->out.first < y->out.first ? -1 : x->out.first > y->out.first;
-}
-
-size_t history_portmaps_merge(struct history_portmap *list, size_t n)
-{
-	size_t merged = 0;
-
-	if (n)
-		qsort(list, n, sizeof(*list), by_outside);
-	for (size_t i = 0; i < n; i++) {
-		struct history_portmap *last = merged ? &list[merged - 1] : NULL;
-		const struct history_portmap *m = &list[i];
-
-		if (last && last->proto == m->proto && last->from == m->from && last->out.addr == m->out.addr &&
-		    last->in.addr == m->in.addr && !strcmp(last->tenant, m->tenant) &&
-		    last->out.last + 1 == m->out.first && last->in.last + 1 == m->in.first) {
-			last->out.last = m->out.last;
-			last->in.last = m->in.last;
-		} else {
-			list[merged++] = *m;
-		}
-	}
-	return merged;
-}
-
-static size_t portmap_sort(void *facts, size_t n)
-{
-	return history_portmaps_merge(facts, n);
-}
-
-static void portmap_write(FILE *out, const void *fact)
-{
-	const struct history_portmap *m = fact;
-	char in[SPAN_TEXT], out_text[SPAN_TEXT], from[TIME_TEXT];
-
-	fprintf(out, "\"proto\":\"%s\",\"in\":\"%s\",\"out\":\"%s\",\"from\":\"%s\"", word_text(proto_words, m->proto),
-		span_format(m->in, in), span_format(m->out, out_text), time_format(m->from, from));
-	history_tenant_write(out, m->tenant);
-}
-
-static bool portmap_read(const cJSON *json, void *fact)
-{
-	struct history_portmap *ret = fact;
-	const char *proto = json_text(json, "proto", NULL), *in = json_text(json, "in", NULL),
-		   *out = json_text(json, "out", NULL);
-	const char *from = json_text(json, "from", NULL);
-	uint32_t number;
-
-	if (!proto || !in || !out || !from || word_number(proto_words, proto, &number) || number == IPPROTO_ICMP ||
-	    span_parse(in, &ret->in) || span_parse(out, &ret->out) || time_parse(from, &ret->from) ||
-	    ret->in.last - ret->in.first != ret->out.last - ret->out.first)
+	if (a->proto != b->proto || a->from != b->from || a->out.addr != b->out.addr || a->in.addr != b->in.addr ||
+	    strcmp(a->tenant, b->tenant) != 0 || a->out.last + 1 != b->out.first || a->in.last + 1 != b->in.first)
 		return false;
-	ret->proto = (uint8_t)number;
-	history_tenant_read(json, ret->tenant);
+	a->out.last = b->out.last;
+	a->in.last = b->in.last;
 	return true;
+}
+
+static bool has_as_many_ports(const cJSON *json, void *fact)
+{
+	const struct history_portmap *m = fact;
+
+	return m->in.last - m->in.first == m->out.last - m->out.first;
 }
 
 bool history_drain_whole(const struct history_drain *d)
 {
 	return prefix_equal(d->of, d->in);
-}
-
-static uint64_t drain_hash(const void *fact)
-{
-	const struct history_drain *d = fact;
-
-	return HASH_OF((uint64_t)d->in.base << 32 | d->in.last, (uint64_t)d->out.base << 32 | d->out.last,
-		       (uint64_t)d->of.base << 32 | d->of.last);
-}
-
-static bool drain_same(const void *pa, const void *pb)
-{
-	const struct history_drain *a = pa, *b = pb;
-
-	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && prefix_equal(a->of, b->of);
 }
 
 static bool drain_covers(const void *pa, const void *pb)
@@ -237,42 +96,11 @@ static bool drain_within(const void *fact, const struct history_mapping *m)
 	return prefix_equal(d->in, m->in) && prefix_equal(d->out, m->out);
 }
 
-static bool drain_valid(const void *fact)
+static bool drains_its_own(const cJSON *json, void *fact)
 {
 	const struct history_drain *d = fact;
 
-	return prefix_valid(d->in) && prefix_valid(d->out) && prefix_valid(d->of);
-}
-
-static void drain_write(FILE *out, const void *fact)
-{
-	const struct history_drain *d = fact;
-	char in[ADDR_TEXT], pool[ADDR_TEXT], of[ADDR_TEXT], from[TIME_TEXT];
-
-	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",\"of\":\"%s\",\"from\":\"%s\"", prefix_text(d->in, in),
-		prefix_text(d->out, pool), prefix_text(d->of, of), time_format(d->from, from));
-}
-
-static bool drain_read(const cJSON *json, void *fact)
-{
-	struct history_drain *ret = fact;
-	const char *in = json_text(json, "in", NULL), *out = json_text(json, "out", NULL),
-		   *of = json_text(json, "of", NULL);
-	const char *from = json_text(json, "from", NULL);
-
-	return in && out && of && from && !range_parse(in, &ret->in) && !range_parse(out, &ret->out) &&
-	       !range_parse(of, &ret->of) && !time_parse(from, &ret->from) && prefix_within(ret->of, ret->in);
-}
-
-bool history_grant_fits(const struct geometry *geo, const struct history_grant *g)
-{
-	int number;
-
-	if (history_grant_unknown(g) || !geo->ports_per_host || !mapping_has_inside(geo, g->in) ||
-	    mapping_out_addr(geo, mapping_subscriber(geo, g->in)) != g->out)
-		return false;
-	number = growth_block_of(geo, g->ports, g->port_lo);
-	return number >= 0 && growth_port_lo(geo, g->ports, (uint32_t)number) == g->port_lo;
+	return prefix_within(d->of, d->in);
 }
 
 static uint64_t grant_hash(const void *fact)
@@ -292,13 +120,6 @@ static bool grant_meets(const void *pa, const void *pb)
 	return a->out == b->out && a->port_lo == b->port_lo;
 }
 
-static bool grant_same(const void *pa, const void *pb)
-{
-	const struct history_grant *a = pa, *b = pb;
-
-	return a->in == b->in && a->ports == b->ports && grant_meets(a, b);
-}
-
 static bool grant_within(const void *fact, const struct history_mapping *m)
 {
 	const struct history_grant *g = fact;
@@ -306,121 +127,368 @@ static bool grant_within(const void *fact, const struct history_mapping *m)
 	return (history_grant_unknown(g) || prefix_holds(m->in, g->in)) && prefix_holds(m->out, g->out);
 }
 
-static int by_block(const void *a, const void *b)
-{
-	const struct history_grant *x = a, *y = b;
+/* Types of members in a record. */
+enum type {
+	RANGE,
+	RANGE_OR_NONE,
+	ADDRESS,
+	SPAN,
+	PROTO,
+	TIME,
+	LABEL,	   /* left out if it is "" */
+	INBOUND,   /* "open", or left out */
+	PORT,	   /* not 0 */
+	LAST_PORT, /* of ports whose number is here, and the first before it */
+};
 
-	if (x->out != y->out)
-		return x->out < y->out ? -1 : 1;
-	return (x->port_lo > y->port_lo) - (x->port_lo < y->port_lo);
-}
-
-static size_t grant_sort(void *facts, size_t n)
-{
-	qsort(facts, n, sizeof(struct history_grant), by_block);
-	return n;
-}
-
-static void grant_write(FILE *out, const void *fact)
-{
-	const struct history_grant *g = fact;
-	char in[ADDR_TEXT], address[ADDR_TEXT], from[TIME_TEXT];
-
-	if (g->day) {
-		history_grant_place_write(out, g);
-		return;
+#define AT(of, member) offsetof(struct history_##of, member)
+#define NUMBER(of, member)                                                    \
+	{                                                                     \
+		AT(of, member), sizeof(((struct history_##of *)NULL)->member) \
 	}
-	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",\"port_lo\":%u,\"port_hi\":%u,\"from\":\"%s\"",
-		addr_format(g->in, in), addr_format(g->out, address), g->port_lo, g->port_lo + g->ports - 1U,
-		time_format(g->from, from));
-}
+#define PREFIX(of, member) NUMBER(of, member.base), NUMBER(of, member.last), NUMBER(of, member.plen)
 
-static bool read_port(const cJSON *json, const char *key, uint16_t *ret)
-{
-	const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, key);
-
-	if (!cJSON_IsNumber(number) || !(number->valuedouble >= 1 && number->valuedouble <= UINT16_MAX))
-		return false;
-	*ret = (uint16_t)number->valuedouble;
-	return *ret == number->valuedouble;
-}
-
-static bool grant_read(const cJSON *json, void *fact)
-{
-	struct history_grant *ret = fact;
-	const char *in = json_text(json, "in", NULL), *out = json_text(json, "out", NULL),
-		   *from = json_text(json, "from", NULL);
-	uint16_t last;
-
-	if (cJSON_HasObjectItem(json, "day"))
-		return history_grant_place_read(json, ret);
-	if (!in || !out || !from || addr_parse(in, &ret->in) || addr_parse(out, &ret->out) ||
-	    time_parse(from, &ret->from) || !read_port(json, "port_lo", &ret->port_lo) ||
-	    !read_port(json, "port_hi", &last) || last < ret->port_lo)
-		return false;
-	ret->ports = (uint16_t)(last - ret->port_lo + 1);
-	return true;
-}
+_Static_assert(AT(grant, ports) == AT(grant, port_lo) + sizeof(uint16_t), "see LAST_PORT");
 
 const struct fact_row fact_rows[FACT_KINDS] = {
 	[FACT_MAPPING] = { .name = "mapping",
 			   .size = sizeof(struct history_mapping),
-			   .from = offsetof(struct history_mapping, from),
+			   .from = AT(mapping, from),
 			   .begins = EVENT_ADD,
 			   .ends = EVENT_DEL,
 			   .list = "mappings",
 			   .listed = true,
 			   .complete = true,
 			   .strict = true,
-			   .hash = mapping_hash,
-			   .meets = mapping_same,
-			   .same = mapping_same,
-			   .exact = mapping_exact,
-			   .valid = mapping_valid,
-			   .write = mapping_write,
-			   .read = mapping_read },
+			   .place = { PREFIX(mapping, in), PREFIX(mapping, out), NUMBER(mapping, open),
+				      NUMBER(mapping, blocks.ratio), NUMBER(mapping, blocks.first_port),
+				      NUMBER(mapping, blocks.pitch), NUMBER(mapping, blocks.ports_per_host),
+				      NUMBER(mapping, blocks.netmap) },
+			   .tenant = AT(mapping, tenant),
+			   .by_tenant = true,
+			   .key = { { "in", RANGE, AT(mapping, in) },
+				    { "out", RANGE_OR_NONE, AT(mapping, out) },
+				    { "name", LABEL, AT(mapping, name) },
+				    { "tenant", LABEL, AT(mapping, tenant) },
+				    { "from", TIME, AT(mapping, from) },
+				    { "inbound", INBOUND, AT(mapping, open) } },
+			   .check = read_blocks },
 	[FACT_PORTMAP] = { .name = "portmap",
 			   .size = sizeof(struct history_portmap),
-			   .from = offsetof(struct history_portmap, from),
+			   .from = AT(portmap, from),
 			   .begins = EVENT_PORTMAP,
 			   .ends = EVENT_PORTMAP,
 			   .list = "portmaps",
-			   .hash = portmap_hash,
-			   .meets = portmap_meets,
-			   .same = portmap_same,
+			   .sorted = true,
+			   .place = { NUMBER(portmap, proto), NUMBER(portmap, out.addr), NUMBER(portmap, out.first) },
+			   .same = { NUMBER(portmap, in.addr), NUMBER(portmap, in.first) },
+			   .tenant = AT(portmap, tenant),
+			   .key = { { "proto", PROTO, AT(portmap, proto) },
+				    { "in", SPAN, AT(portmap, in) },
+				    { "out", SPAN, AT(portmap, out) },
+				    { "from", TIME, AT(portmap, from) },
+				    { "tenant", LABEL, AT(portmap, tenant) } },
 			   .part = portmap_part,
-			   .sort = portmap_sort,
-			   .valid = portmap_valid,
-			   .write = portmap_write,
-			   .read = portmap_read },
+			   .join = portmap_join,
+			   .check = has_as_many_ports },
 	[FACT_DRAIN] = { .name = "drain",
 			 .size = sizeof(struct history_drain),
-			 .from = offsetof(struct history_drain, from),
+			 .from = AT(drain, from),
 			 .begins = EVENT_RETIRE,
 			 .ends = EVENT_DRAINED,
 			 .list = "drains",
 			 .ordered = true,
-			 .hash = drain_hash,
-			 .meets = drain_same,
-			 .same = drain_same,
+			 .place = { PREFIX(drain, in), PREFIX(drain, out), PREFIX(drain, of) },
+			 .key = { { "in", RANGE, AT(drain, in) },
+				  { "out", RANGE, AT(drain, out) },
+				  { "of", RANGE, AT(drain, of) },
+				  { "from", TIME, AT(drain, from) } },
 			 .covers = drain_covers,
 			 .within = drain_within,
-			 .valid = drain_valid,
-			 .write = drain_write,
-			 .read = drain_read },
+			 .check = drains_its_own },
 	[FACT_GRANT] = { .name = "grant",
 			 .size = sizeof(struct history_grant),
-			 .from = offsetof(struct history_grant, from),
+			 .from = AT(grant, from),
 			 .begins = EVENT_GRANT,
 			 .ends = EVENT_GRANT,
 			 .list = "grants",
 			 .apart = true,
 			 .complete = true,
+			 .sorted = true,
+			 .place = { NUMBER(grant, out), NUMBER(grant, port_lo) },
+			 .same = { NUMBER(grant, in), NUMBER(grant, ports) },
+			 .key = { { "in", ADDRESS, AT(grant, in) },
+				  { "out", ADDRESS, AT(grant, out) },
+				  { "port_lo", PORT, AT(grant, port_lo) },
+				  { "port_hi", LAST_PORT, AT(grant, ports) },
+				  { "from", TIME, AT(grant, from) } },
 			 .hash = grant_hash,
 			 .meets = grant_meets,
-			 .same = grant_same,
-			 .within = grant_within,
-			 .sort = grant_sort,
-			 .write = grant_write,
-			 .read = grant_read },
+			 .within = grant_within },
+	FURTHER_ROWS
 };
+
+/* ---- Comparing */
+
+static uint32_t number_of(const void *fact, struct fact_number n)
+{
+	const void *at = (const char *)fact + n.at;
+
+	if (n.size == 1)
+		return *(const uint8_t *)at;
+	return n.size == 2 ? *(const uint16_t *)at : *(const uint32_t *)at;
+}
+
+static int order(const struct fact_number *n, const void *a, const void *b)
+{
+	uint32_t x = 0, y = 0;
+
+	for (; n->size && x == y; n++) {
+		x = number_of(a, *n);
+		y = number_of(b, *n);
+	}
+	return (x > y) - (x < y);
+}
+
+uint64_t history_fact_hash(enum fact_kind kind, const void *fact)
+{
+	uint64_t hash = 0;
+
+	if (fact_rows[kind].hash)
+		return fact_rows[kind].hash(fact);
+	for (const struct fact_number *n = fact_rows[kind].place; n->size; n++)
+		hash = HASH_OF(hash, number_of(fact, *n));
+	return hash;
+}
+
+int history_facts_order(enum fact_kind kind, const void *a, const void *b)
+{
+	return order(fact_rows[kind].place, a, b);
+}
+
+static const char *tenant_of(enum fact_kind kind, const void *fact)
+{
+	return fact_rows[kind].tenant ? (const char *)fact + fact_rows[kind].tenant : "";
+}
+
+static bool same_tenant(enum fact_kind kind, const void *a, const void *b)
+{
+	return history_same_tenant(tenant_of(kind, a), tenant_of(kind, b));
+}
+
+bool history_facts_meet(enum fact_kind kind, const void *a, const void *b)
+{
+	if (fact_rows[kind].meets)
+		return fact_rows[kind].meets(a, b);
+	return !order(fact_rows[kind].place, a, b) && (!fact_rows[kind].by_tenant || same_tenant(kind, a, b));
+}
+
+bool history_facts_same(enum fact_kind kind, const void *a, const void *b)
+{
+	return history_facts_meet(kind, a, b) && !order(fact_rows[kind].same, a, b) && same_tenant(kind, a, b);
+}
+
+bool history_facts_exact(enum fact_kind kind, const void *a, const void *b)
+{
+	return !strcmp(tenant_of(kind, a), tenant_of(kind, b));
+}
+
+static int by_place(const void *a, const void *b, void *place)
+{
+	return order(place, a, b);
+}
+
+size_t history_facts_sort(enum fact_kind kind, void *list, size_t n)
+{
+	const struct fact_row *row = &fact_rows[kind];
+	char *fact = list, *last = NULL;
+
+	if (n && row->sorted)
+		qsort_r(list, n, row->size, by_place, (void *)(uintptr_t)row->place);
+	for (; n && row->join; n--, fact += row->size) {
+		if (last && row->join(last, fact))
+			continue;
+		last = last ? last + row->size : list;
+		memmove(last, fact, row->size);
+	}
+	return !row->join ? n : last ? (size_t)(last - (char *)list) / row->size + 1 : 0;
+}
+
+/* ---- Records */
+
+/* A grant that is in the file of a day. */
+static void write_place(FILE *out, const struct history_grant *g)
+{
+	char day[TIME_TEXT], from[TIME_TEXT], address[ADDR_TEXT];
+
+	fprintf(out, "\"day\":\"%.10s\",\"grant\":%u,\"out\":\"%s\",\"from\":\"%s\"",
+		time_format((int64_t)g->day * DAY_S, day), g->at, addr_format(g->out, address),
+		time_format(g->from, from));
+}
+
+static bool read_place(const cJSON *json, struct history_grant *ret)
+{
+	uint64_t at;
+	int64_t day;
+
+	if (time_parse(json_text(json, "day", ""), &day) || day % DAY_S || day <= 0 || day / DAY_S > UINT32_MAX ||
+	    addr_parse(json_text(json, "out", ""), &ret->out) || !json_count(json, "grant", &at) || !at ||
+	    at > UINT32_MAX || !json_time(json, "from", &ret->from))
+		return false;
+	ret->day = (uint32_t)(day / DAY_S);
+	ret->at = (uint32_t)at;
+	return true;
+}
+
+/* Whether an index of a file has a prefix, a range or none there. */
+static bool prefix_valid(struct prefix p)
+{
+	if (prefix_is_range(p))
+		return p.last > p.base;
+	return prefix_is_none(p) || (p.plen <= 32 && !(p.base & ~prefix_mask(p.plen)));
+}
+
+bool history_fact_valid(enum fact_kind kind, const void *fact)
+{
+	bool valid = true;
+
+	for (const struct fact_key *k = fact_rows[kind].key; k->name && valid; k++) {
+		const void *at = (const char *)fact + k->at;
+
+		if (k->type == LABEL)
+			valid = memchr(at, '\0', LABEL_TEXT);
+		else if (k->type == RANGE || k->type == RANGE_OR_NONE)
+			valid = prefix_valid(*(const struct prefix *)at) &&
+				(k->type == RANGE_OR_NONE || !prefix_is_none(*(const struct prefix *)at));
+	}
+	return valid;
+}
+
+/* The text of a member; "": it has none. No character of one needs escaping. */
+static const char *text_of(const struct fact_key *k, const void *at, char ret[static SPAN_TEXT])
+{
+	const uint16_t *port = at;
+
+	switch ((enum type)k->type) {
+	case RANGE_OR_NONE:
+		if (prefix_is_none(*(const struct prefix *)at))
+			return "";
+		return prefix_text(*(const struct prefix *)at, ret);
+	case RANGE:
+		return prefix_text(*(const struct prefix *)at, ret);
+	case ADDRESS:
+		return addr_format(*(const uint32_t *)at, ret);
+	case SPAN:
+		return span_format(*(const struct port_span *)at, ret);
+	case PROTO:
+		return word_text(proto_words, *(const uint8_t *)at);
+	case TIME:
+		return time_format(*(const int64_t *)at, ret);
+	case LABEL:
+		return at;
+	case INBOUND:
+		return *(const bool *)at ? "open" : "";
+	case PORT:
+		snprintf(ret, SPAN_TEXT, "%u", *port);
+		return ret;
+	default:
+		snprintf(ret, SPAN_TEXT, "%u", port[-1] + *port - 1U);
+		return ret;
+	}
+}
+
+const char *history_fact_text(enum fact_kind kind, const void *fact, const char *key, char ret[static SPAN_TEXT])
+{
+	const struct fact_key *k = fact_rows[kind].key;
+
+	while (k->name && strcmp(k->name, key) != 0)
+		k++;
+	return k->name ? text_of(k, (const char *)fact + k->at, ret) : "";
+}
+
+void history_fact_write(FILE *out, enum fact_kind kind, const void *fact)
+{
+	char room[SPAN_TEXT];
+
+	if (kind == FACT_GRANT && ((const struct history_grant *)fact)->day) {
+		write_place(out, fact);
+		return;
+	}
+	for (const struct fact_key *k = fact_rows[kind].key; k->name; k++) {
+		const char *text = text_of(k, (const char *)fact + k->at, room);
+		const char *comma = k == fact_rows[kind].key ? "" : ",";
+		const char *quote = k->type == PORT || k->type == LAST_PORT ? "" : "\"";
+
+		if (*text)
+			fprintf(out, "%s\"%s\":%s%s%s", comma, k->name, quote, text, quote);
+		else if (k->type == RANGE_OR_NONE)
+			fprintf(out, "%s\"%s\":null", comma, k->name);
+	}
+}
+
+static bool read_proto(const char *text, uint8_t *ret)
+{
+	uint32_t number;
+
+	if (!text || word_number(proto_words, text, &number) || number == IPPROTO_ICMP)
+		return false;
+	*ret = (uint8_t)number;
+	return true;
+}
+
+/* What is no name is none. */
+static bool read_label(const char *text, char ret[static LABEL_TEXT])
+{
+	snprintf(ret, LABEL_TEXT, "%s", text && label_valid(text) ? text : "");
+	return true;
+}
+
+static bool read_last_port(const cJSON *json, const char *name, uint16_t *ports)
+{
+	uint16_t last;
+
+	if (!json_u16(json, name, &last) || last < ports[-1])
+		return false;
+	*ports = (uint16_t)(last - ports[-1] + 1);
+	return true;
+}
+
+static bool read_member(const cJSON *json, const struct fact_key *k, void *at)
+{
+	const char *text = json_text(json, k->name, NULL);
+
+	switch ((enum type)k->type) {
+	case RANGE_OR_NONE:
+		if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, k->name)))
+			return *(struct prefix *)at = PREFIX_NONE, true;
+		return text && !range_parse(text, at);
+	case RANGE:
+		return text && !range_parse(text, at);
+	case ADDRESS:
+		return text && !addr_parse(text, at);
+	case SPAN:
+		return text && !span_parse(text, at);
+	case PROTO:
+		return read_proto(text, at);
+	case TIME:
+		return text && !time_parse(text, at);
+	case LABEL:
+		return read_label(text, at);
+	case INBOUND:
+		return *(bool *)at = text && !strcmp(text, "open"), true;
+	case PORT:
+		return json_u16(json, k->name, at) && *(uint16_t *)at;
+	default:
+		return read_last_port(json, k->name, at);
+	}
+}
+
+bool history_fact_read(const cJSON *json, enum fact_kind kind, void *ret)
+{
+	if (kind == FACT_GRANT && cJSON_HasObjectItem(json, "day"))
+		return read_place(json, ret);
+	for (const struct fact_key *k = fact_rows[kind].key; k->name; k++)
+		if (!read_member(json, k, (char *)ret + k->at))
+			return false;
+	return !fact_rows[kind].check || fact_rows[kind].check(json, ret);
+}

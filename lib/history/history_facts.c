@@ -11,20 +11,6 @@
 
 #define STILL TIME_OPEN
 
-/* Room for a fact of any kind. */
-union any_fact {
-	struct history_mapping mapping;
-	struct history_portmap portmap;
-	struct history_drain drain;
-	struct history_grant grant;
-};
-
-_Static_assert(offsetof(struct history_interval, mapping) == sizeof(struct history_span) &&
-		       offsetof(struct portmap_interval, portmap) == sizeof(struct history_span) &&
-		       offsetof(struct drain_interval, drain) == sizeof(struct history_span) &&
-		       offsetof(struct grant_interval, grant) == sizeof(struct history_span),
-	       "a fact follows its span");
-
 void history_facts_free(struct history_facts *f)
 {
 	free(f->interval);
@@ -36,7 +22,7 @@ void history_facts_free(struct history_facts *f)
 
 static uint64_t hash_of(enum fact_kind kind, const struct history_facts *f, uint32_t number)
 {
-	return fact_rows[kind].hash(history_fact_of(history_facts_number(kind, f, number)));
+	return history_fact_hash(kind, history_fact_of(history_facts_number(kind, f, number)));
 }
 
 static int note_open(enum fact_kind kind, struct history_facts *f, uint32_t number)
@@ -89,17 +75,16 @@ int history_facts_index(enum fact_kind kind, struct history_facts *f)
 /* Of several that meet it, the one that is exactly the same, or the oldest. */
 static struct history_span *open_at(enum fact_kind kind, const struct history_facts *f, const void *fact)
 {
-	const struct fact_row *row = &fact_rows[kind];
-	uint64_t hash = f->n_open ? row->hash(fact) : 0;
+	uint64_t hash = f->n_open ? history_fact_hash(kind, fact) : 0;
 	struct history_span *found = NULL;
 	uint32_t number;
 
 	for (uint32_t step = 0; hash_index_next(&f->by_place, hash, &step, &number);) {
 		struct history_span *v = history_facts_number(kind, f, number);
 
-		if (!row->meets(history_fact_of(v), fact))
+		if (!history_facts_meet(kind, history_fact_of(v), fact))
 			continue;
-		if (!row->exact || row->exact(history_fact_of(v), fact))
+		if (history_facts_exact(kind, history_fact_of(v), fact))
 			return v;
 		found = !found || v < found ? v : found;
 	}
@@ -125,7 +110,7 @@ static struct history_span *open_same(enum fact_kind kind, const struct history_
 {
 	struct history_span *v = open_at(kind, f, single);
 
-	return v && fact_rows[kind].same(history_fact_of(v), single) ? v : NULL;
+	return v && history_facts_same(kind, history_fact_of(v), single) ? v : NULL;
 }
 
 void *history_facts_find(enum fact_kind kind, const struct history_facts *f, const void *fact)
@@ -182,7 +167,7 @@ static int take_part(enum fact_kind kind, struct history_facts *f, const void *s
 	struct history_span *known = open_at(kind, f, single);
 	int r = 0;
 
-	if (!ends && known && fact_rows[kind].same(history_fact_of(known), single))
+	if (!ends && known && history_facts_same(kind, history_fact_of(known), single))
 		return 0;
 	if (known)
 		end_one(kind, f, known, at);
@@ -282,7 +267,7 @@ int history_facts_list(enum fact_kind kind, const struct history_facts *f, void 
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
 		memcpy(list + i * size, history_fact_of(history_facts_number(kind, f, f->open[i])), size);
-	*ret_n = n && fact_rows[kind].sort ? fact_rows[kind].sort(list, n) : n;
+	*ret_n = history_facts_sort(kind, list, n);
 	*(void **)ret = list;
 	return 0;
 }

@@ -10,15 +10,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <detnat/mapping.h>
 
 #include "base/address.h"
 #include "base/hash.h"
-#include "history/history_tenant.h"
 #include "history/history_times.h"
 #include "plan/blocks.h"
 #include "proto/label.h"
+
+/* A test has a kind of its own. */
+#ifndef FURTHER_FACTS
+#define FURTHER_EVENTS(X)
+#define FURTHER_FACTS(X)
+#define FURTHER_ROWS
+#endif
 
 /* X(constant, word) */
 #define HISTORY_EVENTS(X)                                                       \
@@ -35,15 +42,14 @@
 	X(EVENT_CONFIRM, "confirm") /* recorded changes have taken effect */    \
 	X(EVENT_CLOCK, "clock")	    /* the clock was set */                     \
 	X(EVENT_STOP, "stop")	    /* the agent ends, the datapath stays */    \
-	X(EVENT_DETACH, "detach")   /* the datapath was removed: no mappings */
+	X(EVENT_DETACH, "detach")   /* the datapath was removed: no mappings */ \
+	FURTHER_EVENTS(X)
 
 enum history_event {
 #define X(constant, word) constant,
 	HISTORY_EVENTS(X)
 #undef X
 };
-
-enum fact_kind { FACT_MAPPING, FACT_PORTMAP, FACT_DRAIN, FACT_GRANT, FACT_KINDS };
 
 /* From one moment to another; the first member of an interval, whose members they are, too. The fact follows. */
 #define HISTORY_SPAN_MEMBERS                                                 \
@@ -100,25 +106,13 @@ struct history_mapping {
 	char tenant[LABEL_TEXT]; /* whose subscribers they are; "": none, or not known */
 };
 
-/* It held from <= t < to. */
-struct history_interval {
-	HISTORY_SPAN;
-	struct history_mapping mapping;
-};
-
-/* A portmap: consecutive ports, as a record has them. */
+/* A portmap: consecutive ports, as a record has them. Intervals are of single ports, as a range may lose some. */
 struct history_portmap {
 	struct port_span in;
 	struct port_span out;
 	uint8_t proto;
 	char tenant[LABEL_TEXT]; /* of the subscriber; "": none, or not known */
 	int64_t from;
-};
-
-/* A single port, as a range may lose some of its ports; it led there from <= t < to. */
-struct portmap_interval {
-	HISTORY_SPAN;
-	struct history_portmap portmap;
 };
 
 /*
@@ -130,12 +124,6 @@ struct history_drain {
 	struct prefix out;
 	struct prefix of; /* the addresses; the mapping's inside prefix if all of it drains */
 	int64_t from;
-};
-
-/* They drained from <= t < to. */
-struct drain_interval {
-	HISTORY_SPAN;
-	struct history_drain drain;
 };
 
 /*
@@ -163,29 +151,52 @@ static inline bool history_grant_unknown(const struct history_grant *g)
 /* Grants of a list that are in one line. */
 #define GRANTS_OF_LINE 256U
 
-/* The subscriber had the block from <= t < to. */
-struct grant_interval {
-	HISTORY_SPAN;
-	struct history_grant grant;
+/* X(constant, struct, struct of an interval, name of one, name of many) */
+#define FACTS(X)                                                              \
+	X(FACT_MAPPING, history_mapping, history_interval, mapping, mappings) \
+	X(FACT_PORTMAP, history_portmap, portmap_interval, portmap, portmaps) \
+	X(FACT_DRAIN, history_drain, drain_interval, drain, drains)           \
+	X(FACT_GRANT, history_grant, grant_interval, grant, grants)           \
+	FURTHER_FACTS(X)
+
+enum fact_kind {
+#define X(constant, fact, interval, one, many) constant,
+	FACTS(X)
+#undef X
+		FACT_KINDS
 };
 
-struct history_mappings {
-	HISTORY_FACTS(struct history_interval);
+/* Intervals, in which a fact held from <= t < to, and lists of them. */
+#define X(constant, fact, interval, one, many)  \
+	struct interval {                       \
+		HISTORY_SPAN;                   \
+		struct fact one;                \
+	};                                      \
+	struct history_##many {                 \
+		HISTORY_FACTS(struct interval); \
+	};
+FACTS(X)
+#undef X
+
+/* Room for a fact of any kind. */
+union any_fact {
+#define X(constant, fact, interval, one, many) struct fact one;
+	FACTS(X)
+#undef X
 };
 
-struct history_portmaps {
-	HISTORY_FACTS(struct portmap_interval);
+/* A member that is a number, of 1, 2 or 4 octets, and one that is in a record; its type is of history_fact_kinds.c. */
+struct fact_number {
+	size_t at, size;
 };
 
-struct history_drains {
-	HISTORY_FACTS(struct drain_interval);
+struct fact_key {
+	const char *name;
+	unsigned type;
+	size_t at;
 };
 
-struct history_grants {
-	HISTORY_FACTS(struct grant_interval);
-};
-
-/* A kind of fact. Of a fact with parts, which become intervals of their own, `hash` to `within` get single ones. */
+/* A kind of fact. Of a fact with parts, which become intervals of their own, each counts for itself. */
 struct fact_row {
 	const char *name;
 	size_t size;		   /* of a fact */
@@ -198,17 +209,19 @@ struct fact_row {
 	bool complete;		   /* a list in the middle of the history has all that are open, or there is damage */
 	bool strict;		   /* so there is if a line begins what is there already, or ends what is not */
 	bool ordered;		   /* the open ones keep the order in which they were opened */
-	uint64_t (*hash)(const void *fact);
-	bool (*meets)(const void *a, const void *b); /* of two such facts only one can be open */
-	bool (*same)(const void *a, const void *b);
-	bool (*exact)(const void *a, const void *b);  /* of several that meet, the one to take; NULL: only one does */
+	bool sorted;		   /* by place where they are listed, and joined */
+	bool by_tenant;		   /* its tenant belongs to its place */
+	size_t tenant;		   /* the place of its name; 0: it has none */
+	struct fact_number place[12]; /* of two facts that have these alike only one can be open */
+	struct fact_number same[4];   /* and these, too, if they are the same */
+	struct fact_key key[8];
+	uint64_t (*hash)(const void *fact); /* of its place, where the numbers do not tell; NULL: they do */
+	bool (*meets)(const void *a, const void *b);
 	bool (*covers)(const void *a, const void *b); /* b goes on as a, where a begins; NULL: never */
 	bool (*within)(const void *fact, const struct history_mapping *m); /* ends with it; NULL: never */
 	bool (*part)(const void *fact, uint32_t i, void *ret);		   /* a single one; NULL: it has no parts */
-	size_t (*sort)(void *facts, size_t n); /* of a list of open ones; returns their number. NULL: as they are */
-	bool (*valid)(const void *fact);       /* in memory, where a file could have anything; NULL: always */
-	void (*write)(FILE *out, const void *fact);
-	bool (*read)(const cJSON *json, void *ret);
+	bool (*join)(void *fact, const void *next);   /* what comes next becomes a part of it; NULL: never */
+	bool (*check)(const cJSON *json, void *fact); /* what was read, and reads the rest; NULL: nothing */
 };
 
 extern const struct fact_row fact_rows[FACT_KINDS];
@@ -229,6 +242,30 @@ static inline struct history_span *history_facts_number(enum fact_kind kind, con
 {
 	return (struct history_span *)((char *)f->interval + i * (sizeof(struct history_span) + fact_rows[kind].size));
 }
+
+/* Orders facts by place. */
+int history_facts_order(enum fact_kind kind, const void *a, const void *b);
+
+/* A hash of its place, whether two have the same place, and whether they are the same. */
+uint64_t history_fact_hash(enum fact_kind kind, const void *fact);
+bool history_facts_meet(enum fact_kind kind, const void *a, const void *b);
+bool history_facts_same(enum fact_kind kind, const void *a, const void *b);
+
+/* Of several that meet a fact, the one to take: a record without a tenant's name may be of any. */
+bool history_facts_exact(enum fact_kind kind, const void *a, const void *b);
+
+/* The text of a member of a record, "" if there is none; writes all, and reads them into zeros; and whether those of a
+ * file in memory can be. */
+const char *history_fact_text(enum fact_kind kind, const void *fact, const char *key, char ret[static SPAN_TEXT]);
+void history_fact_write(FILE *out, enum fact_kind kind, const void *fact);
+bool history_fact_read(const cJSON *json, enum fact_kind kind, void *ret);
+bool history_fact_valid(enum fact_kind kind, const void *fact);
+
+/*
+ * Sorts a list, and joins neighbours, single ports to spans, in place; returns their number. Ports that began at
+ * different times stay apart.
+ */
+size_t history_facts_sort(enum fact_kind kind, void *list, size_t n);
 
 void history_facts_free(struct history_facts *f);
 
@@ -267,16 +304,22 @@ bool history_facts_undo(enum fact_kind kind, struct history_facts *f, struct his
 /* The open facts: ports merged to spans, grants by address and port. The caller frees *ret. 0 or -ENOMEM. */
 int history_facts_list(enum fact_kind kind, const struct history_facts *f, void *ret, size_t *ret_n);
 
-/*
- * Merges neighbours in a list of single ports to spans, in place; returns their number. Ports that began at different
- * times stay apart.
- */
-size_t history_portmaps_merge(struct history_portmap *list, size_t n);
+/* Whether two names may be of one tenant: an empty one is of any, as records before there were tenants have none. */
+static inline bool history_same_tenant(const char *a, const char *b)
+{
+	return !*a || !*b || !strcmp(a, b);
+}
 
 /* Whether a drain covers all addresses of its mapping. */
 bool history_drain_whole(const struct history_drain *d);
 
 /* Whether a block is of its subscriber's outside address, and of the shared range, in a mapping of this geometry. */
 bool history_grant_fits(const struct geometry *geo, const struct history_grant *g);
+
+/* Writes the blocks of a mapping where they are not the defaults: ,"order":...,"first_port":... and so on. */
+void history_blocks_write(FILE *out, const struct plan_blocks *b);
+
+/* Reads the arithmetic of a mapping, with the blocks that the record names, or the defaults. false if malformed. */
+bool history_blocks_read(const cJSON *json, struct prefix in, struct prefix out, struct geometry *ret);
 
 #endif

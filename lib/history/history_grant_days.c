@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <detnat/growth.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -36,27 +38,15 @@ bool history_record_of_day(const struct history_record *r)
 	return of_day;
 }
 
-void history_grant_place_write(FILE *out, const struct history_grant *g)
+bool history_grant_fits(const struct geometry *geo, const struct history_grant *g)
 {
-	char day[TIME_TEXT], from[TIME_TEXT], address[ADDR_TEXT];
+	int number;
 
-	fprintf(out, "\"day\":\"%.10s\",\"grant\":%u,\"out\":\"%s\",\"from\":\"%s\"",
-		time_format((int64_t)g->day * DAY_S, day), g->at, addr_format(g->out, address),
-		time_format(g->from, from));
-}
-
-bool history_grant_place_read(const cJSON *json, struct history_grant *ret)
-{
-	uint64_t at;
-	int64_t day;
-
-	if (time_parse(json_text(json, "day", ""), &day) || day % DAY_S || day <= 0 || day / DAY_S > UINT32_MAX ||
-	    addr_parse(json_text(json, "out", ""), &ret->out) || !json_count(json, "grant", &at) || !at ||
-	    at > UINT32_MAX || !json_time(json, "from", &ret->from))
+	if (history_grant_unknown(g) || !geo->ports_per_host || !mapping_has_inside(geo, g->in) ||
+	    mapping_out_addr(geo, mapping_subscriber(geo, g->in)) != g->out)
 		return false;
-	ret->day = (uint32_t)(day / DAY_S);
-	ret->at = (uint32_t)at;
-	return true;
+	number = growth_block_of(geo, g->ports, g->port_lo);
+	return number >= 0 && growth_port_lo(geo, g->ports, (uint32_t)number) == g->port_lo;
 }
 
 void history_grant_line_write(FILE *out, const struct history_record *r)
@@ -87,7 +77,7 @@ int history_grant_body_write(FILE *out, const struct history_record *r)
 		return errno_or(EIO);
 	g.day = 0;
 	fprintf(out, "\"time\":\"%s\",\"event\":\"grant\",", time_format(r->time, time));
-	fact_rows[FACT_GRANT].write(out, &g);
+	history_fact_write(out, FACT_GRANT, &g);
 	if (r->ends)
 		fprintf(out, ",\"to\":\"%s\",\"salt\":\"", time);
 	else
@@ -206,7 +196,7 @@ static int note_line(struct day *day, uint64_t number, const char *previous, con
 	if (chain_check(line, size, l->previous, l->hash))
 		return 0;
 	json = memchr(line, '\0', size) ? NULL : cJSON_ParseWithLength(line, size);
-	if (json && !cJSON_HasObjectItem(json, "day") && !fact_rows[FACT_GRANT].read(json, &l->grant))
+	if (json && !cJSON_HasObjectItem(json, "day") && !history_fact_read(json, FACT_GRANT, &l->grant))
 		l->grant = (struct history_grant){ 0 };
 	cJSON_Delete(json);
 	return 0;

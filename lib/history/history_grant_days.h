@@ -27,10 +27,6 @@
 #define GRANT_OF_DAY "-of-day"
 bool history_record_of_day(const struct history_record *r);
 
-/* The place of a grant in the file of its day. */
-void history_grant_place_write(FILE *out, const struct history_grant *g);
-bool history_grant_place_read(const cJSON *json, struct history_grant *ret);
-
 /* Which line of the file a record is about, if its grant is in one. */
 void history_grant_line_write(FILE *out, const struct history_record *r);
 bool history_grant_line_read(const cJSON *json, struct history_record *r);

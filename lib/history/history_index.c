@@ -77,12 +77,6 @@ static int take_clock(struct history_index *x, const struct history_record *r)
 	return history_times_set(&x->times, r->since, r->after);
 }
 
-static int take_confirm(struct history_index *x, const struct history_record *r)
-{
-	history_times_confirm(&x->times, r->first, r->last, r->until);
-	return 0;
-}
-
 static int take(struct history_index *x, struct history_record *r, struct history_at at)
 {
 	switch (r->event) {
@@ -92,7 +86,8 @@ static int take(struct history_index *x, struct history_record *r, struct histor
 	case EVENT_UNDO:
 		return take_undo(x, r, at);
 	case EVENT_CONFIRM:
-		return take_confirm(x, r);
+		history_times_confirm(&x->times, r->first, r->last, r->until);
+		return 0;
 	case EVENT_CLOCK:
 		return take_clock(x, r);
 	case EVENT_DETACH:
@@ -124,7 +119,7 @@ static int misplaced(const struct history_index *x, const struct history_record 
 	return 0;
 }
 
-bool history_is_change(enum history_event e)
+static bool is_change(enum history_event e)
 {
 	enum fact_kind kind;
 	struct history_record r = { .event = e };
@@ -151,7 +146,7 @@ static int moment_of(struct history_index *x, const struct history_record *r, bo
 static int take_record(struct history_index *x, struct history_record *r)
 {
 	struct history_at at = { r->line, r->time, MOMENT_NONE };
-	bool change = history_is_change(r->event), goes_on = change && x->in_change && r->time == x->last_time;
+	bool change = is_change(r->event), goes_on = change && x->in_change && r->time == x->last_time;
 	int ret = 0;
 
 	/* A part of a list is nothing before the list is complete. */
@@ -199,6 +194,10 @@ static int take_withheld(struct history_index *x, const struct withheld *w)
 	if (w->line != x->number + 1)
 		return history_index_damage(x, "is number %" PRIu64 ", and %" PRIu64 " belongs here", w->line,
 					    x->number + 1);
+	/* Where the clock was set back, the line is shown. */
+	if (!w->lines || w->from == TIME_NONE || w->to < w->from || (w->lines == 1 && w->to != w->from) ||
+	    (w->line > 1 && w->from < x->last_time))
+		return history_index_damage(x, "withholds lines of times that do not belong here");
 	x->lines += w->lines;
 	x->number += w->lines;
 	x->withheld += w->lines;

@@ -26,10 +26,9 @@ struct history_index {
 		*days; /* of the directory, whose it is; NULL: it is not known who had grants that are in them */
 	union {
 		struct {
-			struct history_mappings mappings;
-			struct history_portmaps portmaps;
-			struct history_drains drains;
-			struct history_grants grants;
+#define X(constant, fact, interval, one, many) struct history_##many many;
+			FACTS(X)
+#undef X
 		};
 		struct history_facts facts[FACT_KINDS];
 	};
@@ -90,9 +89,6 @@ static inline bool history_index_empty(const struct history_index *x)
 
 /* Whether recorded changes are neither confirmed nor undone: the numbers of their first and last record. */
 bool history_index_waits(const struct history_index *x, uint64_t *ret_first, uint64_t *ret_last);
-
-/* Whether an event records a change, which a kill may prevent. */
-bool history_is_change(enum history_event e);
 
 /*
  * Mappings that have drained, according to the history: their ports rest before other subscribers get them (RFC 6888

@@ -9,7 +9,6 @@
 #include <detnat/tables.h>
 
 #include "base/json_text.h"
-#include "history/history_blocks.h"
 
 #define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
 
@@ -18,40 +17,31 @@ void history_algorithm_write(FILE *out, const char *algorithm, unsigned port_lo,
 	fprintf(out, ",\"algorithm\":\"%s\",\"port_lo\":%u,\"port_hi\":%u", algorithm, port_lo, port_hi);
 }
 
-static bool has_blocks(const struct history_record *r)
-{
-	for (size_t i = 0; i < r->n_mappings; i++)
-		if (!plan_blocks_default(&r->mappings[i].blocks) || prefix_is_range(r->mappings[i].in))
-			return true;
-	return false;
-}
+/* What a list needs of its reader. */
+struct need {
+	uint64_t format;
+	const char *algorithm;
+};
 
-static bool has_tenants(const struct history_record *r)
+static struct need need_of(const struct history_record *r)
 {
-	for (size_t i = 0; i < r->n_mappings; i++)
-		if (*r->mappings[i].tenant)
-			return true;
-	return false;
+	bool blocks = false, tenants = false;
+
+	for (size_t i = 0; i < r->n_mappings; i++) {
+		blocks |= !plan_blocks_default(&r->mappings[i].blocks) || prefix_is_range(r->mappings[i].in);
+		tenants |= *r->mappings[i].tenant;
+	}
+	if (tenants)
+		return (struct need){ HISTORY_FORMAT_TENANTS, ALGORITHM_TENANTS };
+	if (r->n_listed)
+		return (struct need){ HISTORY_FORMAT_GRANTS, ALGORITHM_GRANTS };
+	return blocks ? (struct need){ HISTORY_FORMAT_BLOCKS, ALGORITHM_BLOCKS }
+		      : (struct need){ HISTORY_FORMAT_CONFIRMS, ALGORITHM };
 }
 
 uint64_t history_format_needed(const struct history_record *r)
 {
-	if (r->days)
-		return HISTORY_FORMAT_DAYS;
-	if (has_tenants(r))
-		return HISTORY_FORMAT_TENANTS;
-	if (r->n_listed)
-		return HISTORY_FORMAT_GRANTS;
-	return has_blocks(r) ? HISTORY_FORMAT_BLOCKS : HISTORY_FORMAT_CONFIRMS;
-}
-
-static const char *algorithm_of(const struct history_record *r)
-{
-	if (has_tenants(r))
-		return ALGORITHM_TENANTS;
-	if (r->n_listed)
-		return ALGORITHM_GRANTS;
-	return has_blocks(r) ? ALGORITHM_BLOCKS : ALGORITHM;
+	return r->days ? HISTORY_FORMAT_DAYS : need_of(r).format;
 }
 
 static void write_one(FILE *out, enum fact_kind kind, const void *fact)
@@ -59,7 +49,7 @@ static void write_one(FILE *out, enum fact_kind kind, const void *fact)
 	const struct history_mapping *m = fact;
 
 	fputc('{', out);
-	fact_rows[kind].write(out, fact);
+	history_fact_write(out, kind, fact);
 	if (kind == FACT_MAPPING && !plan_blocks_default(&m->blocks))
 		history_blocks_write(out, &m->blocks);
 	fputc('}', out);
@@ -78,7 +68,7 @@ static void write_facts(FILE *out, enum fact_kind kind, const struct history_rec
 
 void history_lists_write(FILE *out, const struct history_record *r)
 {
-	history_algorithm_write(out, algorithm_of(r), MAPPING_FIRST_PORT, LAST_PORT);
+	history_algorithm_write(out, need_of(r).algorithm, MAPPING_FIRST_PORT, LAST_PORT);
 	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
 		if (!fact_rows[k].apart && (fact_rows[k].listed || r->n_facts[k]))
 			write_facts(out, k, r);
@@ -116,7 +106,7 @@ static int read_facts(const cJSON *json, enum fact_kind kind, struct history_rec
 	if (!r->facts[kind])
 		return -ENOMEM;
 	cJSON_ArrayForEach (item, list)
-		if (!row->read(item, (char *)r->facts[kind] + r->n_facts[kind]++ * row->size))
+		if (!history_fact_read(item, kind, (char *)r->facts[kind] + r->n_facts[kind]++ * row->size))
 			return -EINVAL;
 	return 0;
 }

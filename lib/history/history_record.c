@@ -11,7 +11,6 @@
 #include <detnat/tables.h>
 
 #include "base/json_text.h"
-#include "history/history_blocks.h"
 #include "history/history_grant_days.h"
 #include "history/history_lists.h"
 
@@ -102,7 +101,7 @@ static void write_fact(FILE *out, const struct history_record *r)
 	const void *fact = history_record_fact((struct history_record *)(uintptr_t)r, &kind);
 
 	fputc(',', out);
-	fact_rows[kind].write(out, fact);
+	history_fact_write(out, kind, fact);
 	write_to(out, r, history_record_ends(r));
 	if (kind == FACT_GRANT)
 		history_grant_line_write(out, r);
@@ -174,11 +173,10 @@ static int read_fact(const cJSON *json, struct history_record *r, struct error *
 	const cJSON *to = cJSON_GetObjectItemCaseSensitive(json, "to");
 	enum fact_kind kind = FACT_KINDS;
 	void *fact = history_record_fact(r, &kind);
-	const struct fact_row *row = &fact_rows[kind];
-	bool both = row->begins == row->ends;
+	bool both = fact_rows[kind].begins == fact_rows[kind].ends;
 
-	r->ends = both ? cJSON_IsString(to) : r->event == row->ends;
-	if ((both && !r->ends && !cJSON_IsNull(to)) || !row->read(json, fact))
+	r->ends = both ? cJSON_IsString(to) : r->event == fact_rows[kind].ends;
+	if ((both && !r->ends && !cJSON_IsNull(to)) || !history_fact_read(json, kind, fact))
 		return -EINVAL;
 	if (kind == FACT_GRANT && !history_grant_line_read(json, r))
 		return -EINVAL;

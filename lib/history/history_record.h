@@ -45,11 +45,10 @@ struct history_record {
 	uint64_t line; /* from 1 */
 	int64_t time;
 	enum history_event event;
-	union {					/* what it begins or ends */
-		struct history_mapping mapping; /* add, del */
-		struct history_portmap portmap; /* portmap */
-		struct history_drain drain;	/* retire, drained */
-		struct history_grant grant;	/* grant */
+	union { /* what it begins or ends */
+#define X(constant, fact, interval, one, many) struct fact one;
+		FACTS(X)
+#undef X
 	};
 	bool ends; /* of events that begin and end */
 	/* Of a grant that is in a day's file: the line there that says the same, 0: none does; and that line's hash. */
@@ -58,19 +57,17 @@ struct history_record {
 	/* Lists: start, daily; grants: of the event of that name. */
 	union {
 		struct {
-			struct history_mapping *mappings;
-			struct history_portmap *portmaps;
-			struct history_drain *drains;
-			struct history_grant *grants;
+#define X(constant, fact, interval, one, many) struct fact *many;
+			FACTS(X)
+#undef X
 		};
 		void *facts[FACT_KINDS];
 	};
 	union {
 		struct {
-			size_t n_mappings;
-			size_t n_portmaps;
-			size_t n_drains;
-			size_t n_grants;
+#define X(constant, fact, interval, one, many) size_t n_##many;
+			FACTS(X)
+#undef X
 		};
 		size_t n_facts[FACT_KINDS];
 	};

@@ -5,12 +5,15 @@
  * interval that had begun; the latest end of all intervals up to each one bounds how far back the search goes.
  */
 #include "base/address.h"
+#include "base/array_grow.h"
+#include "base/base.h"
 #include "base/search.h"
 #include "history/history_pieces.h"
 #include "history/history_who.h"
 #include "history/history_who_private.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include <detnat/mapping.h>
@@ -22,8 +25,8 @@ void who_free(struct who *w)
 		return;
 	free(w->held);
 	holdings_free(&w->holdings);
-	who_portmaps_free(&w->portmaps);
-	who_grants_free(&w->grants);
+	free(w->portmaps.held);
+	free(w->grants.held);
 	free(w->unknown);
 	free(w->gaps.at);
 	free(w->latest_end);
@@ -99,6 +102,9 @@ static int prepare(struct who *w, const struct history_index *x)
 	w->gaps.n = x->gaps.n;
 	w->first_time = x->first_time;
 	w->replicated = x->replicated;
+	for (size_t i = 0; i < x->grants.n; i++)
+		if (x->grants.interval[i].grant.ports > w->longest)
+			w->longest = x->grants.interval[i].grant.ports;
 	take_epochs(w, t);
 	return 0;
 }
@@ -115,9 +121,9 @@ int who_new(const struct history_index *x, struct who **ret)
 	w->latest_end = calloc(x->times.n_epochs + 1U, sizeof(*w->latest_end));
 	w->earliest_start = calloc(x->times.n_epochs + 1U, sizeof(*w->earliest_start));
 	if (!w->held || !w->holdings.inner || !w->gaps.at || !w->latest_end || !w->earliest_start ||
-	    who_portmaps_new(&x->portmaps, &x->times, &w->portmaps) ||
-	    who_grants_new(&x->grants, &x->times, &w->grants) || who_unknown_new(&x->grants, &x->times, w) ||
-	    prepare(w, x)) {
+	    who_facts_new(FACT_PORTMAP, &x->portmaps.facts, &x->times, &w->portmaps) ||
+	    who_facts_new(FACT_GRANT, &x->grants.facts, &x->times, &w->grants) ||
+	    who_unknown_new(&x->grants, &x->times, w) || prepare(w, x)) {
 		who_free(w);
 		return -ENOMEM;
 	}
@@ -154,7 +160,6 @@ static bool is_better(const struct search *s, const struct who_holder *a, const 
 static void note(struct search *s, const struct held *h, uint32_t end, struct who_holder one)
 {
 	struct who *w = s->w;
-	struct who_holder *larger;
 
 	one.in = h->in;
 	one.out = h->out;
@@ -174,72 +179,67 @@ static void note(struct search *s, const struct held *h, uint32_t end, struct wh
 		w->holder[i].protos = protos;
 		return;
 	}
-	if (w->n_holders == w->room) {
-		larger = reallocarray(w->holder, w->room ? 2 * w->room : 4, sizeof(*larger));
-		if (!larger) {
-			s->r = -ENOMEM;
-			return;
-		}
-		w->holder = larger;
-		w->room = w->room ? 2 * w->room : 4;
-	}
-	w->holder[w->n_holders++] = one;
+	s->r = array_grow(&w->holder, w->n_holders, &w->room, sizeof(*w->holder));
+	if (!s->r)
+		w->holder[w->n_holders++] = one;
 }
 
-#define ALL_PROTOS ((1U << WHO_PROTOS) - 1)
+#define ALL_PROTOS 3U
 
-static struct endpoint endpoint_of(const struct search *s)
+/* The protocols of portmaps, in the order of the bits of a holder. */
+static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+
+static struct history_portmap portmap_place(const struct search *s, uint8_t proto)
 {
-	return (struct endpoint){ s->addr, (uint16_t)s->port };
+	return (struct history_portmap){ .proto = proto, .out = { s->addr, (uint16_t)s->port, (uint16_t)s->port } };
 }
 
 /* A port in no block: portmaps may have had it. */
+static void consider_portmap(struct search *s, const struct held *h, unsigned bit, const struct who_fact *v)
+{
+	const struct history_portmap *m = (const void *)(v + 1);
+	struct who_holder one = { .in_addr = m->in.addr,
+				  .begin = v->whole_begin,
+				  .by = bit ? BY_UDP_PORTMAP : BY_TCP_PORTMAP,
+				  .protos = (uint8_t)(1U << bit) };
+
+	if (!prefix_holds(h->in, m->in.addr) || !history_same_tenant(m->tenant, h->tenant) ||
+	    !history_times_touch(s->times, v->begin, v->end, s->epoch, s->t))
+		return;
+	one.holds = history_times_hold(s->times, v->begin, v->end, s->epoch, s->t) &&
+		    history_times_hold(s->times, h->begin, h->end, s->epoch, s->t);
+	note(s, h, v->whole_end, one);
+}
+
 static void consider_portmaps(struct search *s, const struct held *h)
 {
-	for (size_t i = 0; i < WHO_PROTOS; i++) {
-		size_t n;
-		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, who_protos[i], endpoint_of(s), &n);
+	const struct who_facts *w = &s->w->portmaps;
 
-		for (; n; n--, v++) {
-			struct who_holder one = { .in_addr = v->of.portmap.in.addr,
-						  .begin = v->of.begin,
-						  .by = i ? BY_UDP_PORTMAP : BY_TCP_PORTMAP,
-						  .protos = (uint8_t)(1U << i) };
+	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++) {
+		struct history_portmap place = portmap_place(s, protos[i]);
+		size_t end = who_facts_until(w, &place);
 
-			if (!prefix_holds(h->in, v->of.portmap.in.addr) ||
-			    !history_same_tenant(v->of.portmap.tenant, h->tenant) ||
-			    !history_times_touch(s->times, v->begin, v->end, s->epoch, s->t))
-				continue;
-			one.holds = history_times_hold(s->times, v->begin, v->end, s->epoch, s->t) &&
-				    history_times_hold(s->times, h->begin, h->end, s->epoch, s->t);
-			note(s, h, v->of.end, one);
-		}
+		for (size_t k = who_facts_before(w, &place); k < end; k++)
+			consider_portmap(s, h, i, who_facts_number(w, k));
 	}
 }
 
-/* A grant, and the mapping of its port. */
-struct granted {
-	struct search *s;
-	const struct held *h;
-};
-
 /* A subscriber had a granted block while it had both the grant and the mapping. */
-static void consider_grant(void *arg, const struct who_grant *g)
+static void consider_grant(struct search *s, const struct held *h, const struct who_fact *g)
 {
-	const struct granted *of = arg;
-	struct search *s = of->s;
+	const struct history_grant *grant = (const void *)(g + 1);
 	const struct history_times *t = s->times;
 	struct pieces *p = &s->w->pieces;
 
-	if (s->r || !prefix_holds(of->h->in, g->grant.in))
+	if (s->r || !prefix_holds(h->in, grant->in))
 		return;
-	s->r = held_pieces(&s->w->holdings, of->h, g->grant.in, p);
+	s->r = held_pieces(&s->w->holdings, h, grant->in, p);
 	for (size_t i = 0; !s->r && i < p->n; i++) {
 		struct piece both = p->piece[i];
-		struct who_holder one = { .in_addr = g->grant.in,
+		struct who_holder one = { .in_addr = grant->in,
 					  .by = BY_GRANT,
-					  .port_lo = g->grant.port_lo,
-					  .ports = g->grant.ports,
+					  .port_lo = grant->port_lo,
+					  .ports = grant->ports,
 					  .protos = ALL_PROTOS };
 
 		if (!history_times_touch(t, both.begin, both.end, s->epoch, s->t))
@@ -254,16 +254,33 @@ static void consider_grant(void *arg, const struct who_grant *g)
 		if (history_times_to(t, g->end, s->epoch, s->t) < history_times_to(t, both.end, s->epoch, s->t))
 			both.end = g->end;
 		one.begin = both.begin;
-		note(s, of->h, both.end, one);
+		note(s, h, both.end, one);
 	}
 }
 
-/* A port in no block: subscribers may have been granted it. */
+/*
+ * A port in no block: subscribers may have been granted it. Of each block that may have it, the last grants that had
+ * begun are looked at, as far back as one may have lasted.
+ */
 static void consider_grants(struct search *s, const struct held *h)
 {
-	struct granted of = { s, h };
+	const struct who_facts *w = &s->w->grants;
+	const struct history_grant highest = { .out = s->addr, .port_lo = (uint16_t)s->port };
+	size_t end = who_facts_until(w, &highest);
 
-	who_grants_each(&s->w->grants, endpoint_of(s), s->times, s->epoch, s->t, consider_grant, &of);
+	for (size_t from = who_first_grant(s), next; from < end; from = next) {
+		size_t i = from;
+
+		next = who_facts_until(w, who_facts_number(w, from) + 1);
+		i += count_while(k, next - from,
+				 history_times_begun(s->times, who_facts_number(w, from + k)->begin, s->epoch, s->t));
+		while (i-- > from && history_times_lasts(s->times, who_facts_number(w, i)->reach, s->epoch, s->t)) {
+			const struct who_fact *g = who_facts_number(w, i);
+
+			if (who_grant_has(s, g) && history_times_lasts(s->times, g->end, s->epoch, s->t))
+				consider_grant(s, h, g);
+		}
+	}
 }
 
 static void consider_block(struct search *s, const struct held *h, uint32_t in_addr)
@@ -369,26 +386,53 @@ static const struct who_holder *best_of(const struct search *s)
 	return best;
 }
 
-/* Adds the portmaps of the endpoint at that time: of its subscriber or, for a port in no block, all. */
+/* Whether a portmap of the endpoint belongs to an answer: of its subscriber or, for a port in no block, any. */
+static bool is_told(const struct search *s, const struct who_holder *best, const struct who_fact *v)
+{
+	const struct history_portmap *m = (const void *)(v + 1);
+
+	return history_times_hold(s->times, v->begin, v->end, best->epoch, s->t) &&
+	       (best->by < BY_GRANT || (m->in.addr == best->in_addr && history_same_tenant(m->tenant, best->tenant)));
+}
+
 static void add_portmaps(const struct search *s, const struct who_holder *best, struct who_answer *a)
 {
-	for (size_t i = 0; i < WHO_PROTOS; i++) {
-		size_t n;
-		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, who_protos[i], endpoint_of(s), &n);
-		struct portmap_interval *told = &a->portmap[a->n_portmaps];
+	const struct who_facts *w = &s->w->portmaps;
 
-		for (; n; n--, v++) {
-			if (!history_times_hold(s->times, v->begin, v->end, best->epoch, s->t) ||
-			    (best->by >= BY_GRANT && (v->of.portmap.in.addr != best->in_addr ||
-						      !history_same_tenant(v->of.portmap.tenant, best->tenant))))
-				continue;
-			*told = v->of;
-			told->portmap.from = history_times_from(s->times, v->of.begin, best->epoch, s->t);
-			told->to = history_times_to(s->times, v->of.end, best->epoch, s->t);
-			a->n_portmaps++;
-			break;
-		}
+	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++) {
+		struct history_portmap place = portmap_place(s, protos[i]);
+		struct portmap_interval *told = &a->portmap[a->n_portmaps];
+		size_t k = who_facts_before(w, &place), end = who_facts_until(w, &place);
+
+		while (k < end && !is_told(s, best, who_facts_number(w, k)))
+			k++;
+		if (k == end)
+			continue;
+		memcpy(&told->portmap, who_facts_number(w, k) + 1, sizeof(told->portmap));
+		told->portmap.from =
+			history_times_from(s->times, who_facts_number(w, k)->whole_begin, best->epoch, s->t);
+		told->to = history_times_to(s->times, who_facts_number(w, k)->whole_end, best->epoch, s->t);
+		a->n_portmaps++;
 	}
+}
+
+/* The holder of a protocol according to the answer. */
+static uint32_t told_of(const struct who_answer *a, uint8_t proto)
+{
+	for (unsigned i = 0; i < a->n_portmaps; i++)
+		if (a->portmap[i].portmap.proto == proto)
+			return a->portmap[i].portmap.in.addr;
+	return a->best.in_addr;
+}
+
+/* Whether, for each protocol that a holder may have had, an answer and its portmaps show it. */
+static bool tells_all(const struct who_answer *a, const struct who_holder *h)
+{
+	bool all = !strcmp(h->tenant, a->best.tenant);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++)
+		all &= !(h->protos & 1U << i) || told_of(a, protos[i]) == h->in_addr;
+	return all;
 }
 
 /* The one that had held it longest, of equals the last, among those that the answer does not cover wholly. */
@@ -399,7 +443,7 @@ static const struct who_holder *other_of(const struct search *s, const struct wh
 	for (size_t i = 0; i < s->w->n_holders; i++) {
 		struct who_holder *h = &s->w->holder[i];
 
-		h->also = !found || !who_portmaps_tell_all(a, h);
+		h->also = !found || !tells_all(a, h);
 		if (!h->also)
 			continue;
 		if (!other || h->from <= other->from)

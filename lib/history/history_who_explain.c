@@ -8,12 +8,28 @@
 /* Whether a block with the port may be granted: of a size that was. */
 static bool may_be_granted(const struct search *s, const struct geometry *g)
 {
-	const struct who_grants *grants = &s->w->grants;
+	const struct who_fact *v;
+	uint16_t size = 0;
 
-	for (size_t k = 0; k < grants->n_sizes; k++)
-		if (g->ports_per_host && growth_block_of(g, grants->size[k], (uint16_t)s->port) >= 0)
+	for (size_t i = 0; g->ports_per_host && (v = who_facts_number(&s->w->grants, i)); i++) {
+		const struct history_grant *grant = (const void *)(v + 1);
+
+		if (grant->ports != size && growth_block_of(g, grant->ports, (uint16_t)s->port) >= 0)
 			return true;
+		size = grant->ports;
+	}
 	return false;
+}
+
+/* Whether the port was in a granted block at any time. */
+static bool was_granted(const struct search *s)
+{
+	const struct history_grant highest = { .out = s->addr, .port_lo = (uint16_t)s->port };
+	size_t end = who_facts_until(&s->w->grants, &highest), i = who_first_grant(s);
+
+	while (i < end && !who_grant_has(s, who_facts_number(&s->w->grants, i)))
+		i++;
+	return i < end;
 }
 
 static enum who_result nobody(const struct search *s, struct error *why)
@@ -41,7 +57,7 @@ static enum who_result nobody(const struct search *s, struct error *why)
 						  "the port is in the shared range of mapping %s to %s, and the grants "
 						  "of that time have been removed",
 						  in, out);
-	if (who_grants_had(&s->w->grants, (struct endpoint){ s->addr, (uint16_t)s->port }))
+	if (was_granted(s))
 		return (enum who_result)error_set(
 			why, WHO_NOBODY,
 			"the port is in the shared range of mapping %s to %s, and nobody had been granted it then", in,

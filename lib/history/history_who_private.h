@@ -6,6 +6,32 @@
 #include "history/history_pieces.h"
 #include "history/history_who.h"
 
+/* A fact without its pauses, which follows: it lasted from one moment to the other. */
+struct who_fact {
+	uint32_t begin, end;
+	uint32_t reach;			 /* that of the last end of this and the earlier ones of the same place */
+	uint32_t whole_begin, whole_end; /* pauses included */
+	uint32_t pad;
+};
+_Static_assert(sizeof(struct who_fact) % _Alignof(union any_fact) == 0, "a fact follows");
+
+/* Facts of a kind, sorted by place, then by time. Zero-initialised: none. */
+struct who_facts {
+	enum fact_kind kind;
+	void *held;
+	size_t n;
+};
+
+/* 0 or -ENOMEM; the caller frees ret->held. */
+int who_facts_new(enum fact_kind kind, const struct history_facts *from, const struct history_times *times,
+		  struct who_facts *ret);
+
+/* One by its number; NULL behind the last. The numbers of the first at the place of a fact, or behind, and of the first
+ * behind. */
+const struct who_fact *who_facts_number(const struct who_facts *w, size_t i);
+size_t who_facts_before(const struct who_facts *w, const void *fact);
+size_t who_facts_until(const struct who_facts *w, const void *fact);
+
 /* Seconds from one to another, both included. */
 struct who_unknown {
 	int64_t from, to; /* TIME_OPEN: still */
@@ -18,8 +44,9 @@ struct who {
 	uint64_t lengths;	  /* bit n: there is an outside prefix of length n */
 	struct holdings holdings; /* all of them, and those without an outside prefix */
 	bool low_ports;		  /* some mapping gave ports below MAPPING_FIRST_PORT */
-	struct who_portmaps portmaps;
-	struct who_grants grants;
+	struct who_facts portmaps;
+	struct who_facts grants;
+	uint32_t longest;	     /* ports of the largest grant */
 	struct who_unknown *unknown; /* when blocks were granted of which nobody knows any more; in order, apart */
 	size_t n_unknown;
 	struct history_gaps gaps;
@@ -52,6 +79,9 @@ struct search {
 	int r;
 };
 
+/* The number of the first grant whose block may have the port of a question, and whether one has. */
+size_t who_first_grant(const struct search *s);
+bool who_grant_has(const struct search *s, const struct who_fact *v);
 /* Lists the times for which grants are not known. 0 or -ENOMEM. */
 int who_unknown_new(const struct history_grants *from, const struct history_times *t, struct who *w);
 

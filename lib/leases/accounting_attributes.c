@@ -109,8 +109,7 @@ static void add_prefix(struct accounting *a, const uint8_t *octets, size_t size,
 	struct lease_addr prefix = { .plen = plen };
 
 	memcpy(prefix.octet, octets, size);
-	for (unsigned bit = plen; bit < 128; bit++)
-		prefix.octet[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	lease_addr_clear_host(&prefix);
 	add_address(a, &prefix);
 }
 

@@ -120,11 +120,6 @@ static bool name_server(struct accounting_server *x, struct accounting *a)
 	return news;
 }
 
-static int64_t distance(int64_t a, int64_t b)
-{
-	return a < b ? b - a : a - b;
-}
-
 static bool is_near(int64_t a, int64_t b)
 {
 	return a != INT64_MAX && b != INT64_MAX && distance(a, b) <= CLOCK_SLACK_S;
@@ -160,12 +155,6 @@ static bool tell_clock(struct accounting_server *x)
 	return true;
 }
 
-static void set_early(struct accounting *a, int64_t early)
-{
-	if (early < a->time)
-		a->early = early;
-}
-
 static void date_by_clock(struct accounting_server *x, struct accounting *a, int64_t received)
 {
 	int64_t lag = a->time - a->event, off = 0, waited, slack;
@@ -179,7 +168,7 @@ static void date_by_clock(struct accounting_server *x, struct accounting *a, int
 		a->time -= waited;
 	else
 		slack += waited < ACCOUNTING_STALE_S ? waited : ACCOUNTING_STALE_S;
-	set_early(a, a->time - slack);
+	a->early = slack > 0 ? a->time - slack : a->early;
 	a->stale = known && waited > ACCOUNTING_STALE_S;
 }
 

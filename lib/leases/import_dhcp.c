@@ -87,8 +87,6 @@ static int dnsmasq_line(struct lease_import *x, void *state, char *line, size_t 
 	struct lease_line l;
 	int64_t expiry;
 
-	(void)state;
-	(void)size;
 	for (unsigned i = 1; i < ARRAY_SIZE(word) && word[i - 1]; i++)
 		word[i] = strtok_r(NULL, " \t", &save);
 	if (!word[0] || !strcmp(word[0], "duid"))
@@ -201,7 +199,6 @@ static int isc_line(struct lease_import *x, void *state, char *line, size_t size
 	struct isc *b = state;
 	char *text = import_trim(line), address[LEASE_ADDR_TEXT];
 
-	(void)size;
 	if (b->depth) {
 		b->depth += *text && text[strlen(text) - 1] == '{';
 		b->depth -= *text == '}';

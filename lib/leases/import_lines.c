@@ -51,8 +51,10 @@ int import_skip(struct lease_import *x, const char *format, ...)
 	return 0;
 }
 
-int import_give(struct lease_import *x, const struct lease_line *l)
+int import_give(void *import, const struct lease_line *l)
 {
+	struct lease_import *x = import;
+
 	if (l->time < TIME_MIN || l->time > TIME_MAX)
 		return import_skip(x, "a time that cannot be written");
 	x->events++;
@@ -65,18 +67,13 @@ int import_give(struct lease_import *x, const struct lease_line *l)
 	return x->take(x->arg, l);
 }
 
-static int give_line(void *arg, const struct lease_line *l)
-{
-	return import_give(arg, l);
-}
-
 int import_accounting(struct lease_import *x, struct accounting *a, int64_t received)
 {
 	unsigned n;
 	int r;
 
 	accounting_date(&x->servers, a, received);
-	r = accounting_lines(a, give_line, x, &n);
+	r = accounting_lines(a, import_give, x, &n);
 	if (r || n)
 		return r;
 	return import_skip(x, a->stale ? "the record had waited for more than a day when it was received"
@@ -231,16 +228,25 @@ static void split(struct import_columns *c, char *line)
 			import_trim(c->plain ? strsep(&line, separator) : quoted_cell(c, &line, *separator));
 }
 
-void import_header(struct import_columns *c, char *line)
+static int column_of(const struct import_columns *c, const char *name, size_t size)
 {
-	split(c, line);
-	for (c->n = 0; c->n < c->cells; c->n++)
-		snprintf(c->name[c->n], sizeof(c->name[0]), "%s", c->cell[c->n]);
+	for (unsigned i = 0; i < c->n; i++)
+		if (strlen(c->name[i]) == size && !strncasecmp(c->name[i], name, size))
+			return (int)i;
+	return -1;
 }
 
-void import_row(struct import_columns *c, char *line)
+static int find_column(const struct import_columns *c, const char *names)
 {
-	split(c, line);
+	int column = -1;
+
+	while (column < 0 && *names) {
+		size_t size = strcspn(names, "|");
+
+		column = column_of(c, names, size);
+		names += size + (names[size] == '|');
+	}
+	return column;
 }
 
 /*
@@ -267,8 +273,10 @@ static int table_line(struct lease_import *x, void *state, char *line, size_t si
 	if (!t->lines && rule)
 		return 0;
 	if (!c->n) {
-		import_header(c, line);
-		return import_has(c, t->needs[0]) && import_has(c, t->needs[1]) ? 0 : -EBADMSG;
+		split(c, line);
+		for (c->n = 0; c->n < c->cells; c->n++)
+			snprintf(c->name[c->n], sizeof(c->name[0]), "%s", c->cell[c->n]);
+		return find_column(c, t->needs[0]) >= 0 && find_column(c, t->needs[1]) >= 0 ? 0 : -EBADMSG;
 	}
 	if (t->size + size + 2 > sizeof(t->text) || t->lines == ROW_LINES) {
 		t->size = t->lines = 0;
@@ -279,7 +287,7 @@ static int table_line(struct lease_import *x, void *state, char *line, size_t si
 	memcpy(t->text + t->size, line, size + 1);
 	t->size += size;
 	memcpy(t->cells, t->text, t->size + 1);
-	import_row(c, t->cells);
+	split(c, t->cells);
 	begun = c->cells > 1 && *c->cell[0];
 	if (c->open || (c->plain && c->cells < c->n && begun))
 		return 0;
@@ -305,35 +313,9 @@ int import_table(struct lease_import *x, FILE *in, struct import_columns *c, con
 	return r || !t->lines ? r : import_skip(x, "the last row does not end");
 }
 
-static int column_of(const struct import_columns *c, const char *name, size_t size)
-{
-	for (unsigned i = 0; i < c->n; i++)
-		if (strlen(c->name[i]) == size && !strncasecmp(c->name[i], name, size))
-			return (int)i;
-	return -1;
-}
-
-static int find_column(const struct import_columns *c, const char *names)
-{
-	int column = -1;
-
-	while (column < 0 && *names) {
-		size_t size = strcspn(names, "|");
-
-		column = column_of(c, names, size);
-		names += size + (names[size] == '|');
-	}
-	return column;
-}
-
 const char *import_cell(const struct import_columns *c, const char *names)
 {
 	int column = find_column(c, names);
 
 	return column < 0 || (unsigned)column >= c->cells ? "" : c->cell[column];
-}
-
-bool import_has(const struct import_columns *c, const char *names)
-{
-	return find_column(c, names) >= 0;
 }

@@ -143,7 +143,6 @@ static int routeros_line(struct lease_import *x, void *state, char *line, size_t
 	bool open = quote_is_open(r);
 	int ret = 0;
 
-	(void)size;
 	if (!open && (!strncmp(text, "Flags:", 6) || *text == '#'))
 		return 0;
 	if (!*text || (!open && isdigit((unsigned char)*text)))

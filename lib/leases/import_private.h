@@ -18,8 +18,8 @@ int import_lines(struct lease_import *x, FILE *in, import_line line, void *state
 /* Counts a record that is not taken, with the reason. Returns 0. */
 int import_skip(struct lease_import *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Gives a line of leases. 0, or what take returned. */
-int import_give(struct lease_import *x, const struct lease_line *l);
+/* Gives a line of leases. 0, or what take returned. Can be a lease_take; import: a struct lease_import. */
+int import_give(void *import, const struct lease_line *l);
 
 /* Dates an accounting record, and gives its lines. As import_give(). */
 int import_accounting(struct lease_import *x, struct accounting *a, int64_t received);
@@ -66,11 +66,6 @@ int import_table(struct lease_import *x, FILE *in, struct import_columns *c, con
 
 /* The cell of the first of the names, separated by '|', that the table has; "": none. */
 const char *import_cell(const struct import_columns *c, const char *names);
-bool import_has(const struct import_columns *c, const char *names);
-
-/* Splits a row; the first is the header. */
-void import_header(struct import_columns *c, char *line);
-void import_row(struct import_columns *c, char *line);
 
 int import_freeradius_detail(struct lease_import *x, FILE *in);
 int import_radacct_csv(struct lease_import *x, FILE *in);

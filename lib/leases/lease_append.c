@@ -27,8 +27,6 @@ static int note_known(void *arg, const char *name, uint64_t number, const char *
 	const char *body;
 	size_t body_size;
 
-	(void)name;
-	(void)number;
 	if (!chain_body(line, size, &body, &body_size))
 		return 0;
 	return hash_set_add(&day->known, hash_octets(body, body_size));

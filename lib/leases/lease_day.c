@@ -118,8 +118,7 @@ static int add_doubtful(struct lease_day *day, int64_t from, int64_t to, enum le
 {
 	if (array_grow(&day->doubtful, day->n_doubtful, &day->doubtful_room, sizeof(*day->doubtful)))
 		return -ENOMEM;
-	day->doubtful[day->n_doubtful++] =
-		(struct lease_doubtful){ from < to ? from : to, (from < to ? to : from) + 1, doubt };
+	day->doubtful[day->n_doubtful++] = (struct lease_doubtful){ least(from, to), most(from, to) + 1, doubt };
 	return 0;
 }
 
@@ -164,8 +163,8 @@ static int note_time(struct lease_day *day, int64_t t)
 	note_before(day, t);
 	e->disordered |= e->time != TIME_NONE && t < e->time;
 	e->time = t;
-	e->first = t < e->first ? t : e->first;
-	e->last = t > e->last ? t : e->last;
+	e->first = least(t, e->first);
+	e->last = most(t, e->last);
 	return r;
 }
 
@@ -253,8 +252,6 @@ static int take_line(void *arg, const char *name, uint64_t number, const char *l
 	uint64_t at = r->at;
 	bool whole;
 
-	(void)name;
-	(void)number;
 	if (day->evidence && withheld_read(line, size, &w)) {
 		r->at = day->extent.end.size = at + size + 1;
 		return take_withheld(day, &w, at, r->at);

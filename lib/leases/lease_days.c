@@ -133,8 +133,6 @@ static int note_time(void *arg, const char *name, uint64_t number, const char *l
 {
 	struct lease_line l;
 
-	(void)name;
-	(void)number;
 	if (!chain_erased(line, size) && !lease_line_read(line, size, &l, NULL) && l.time > *(int64_t *)arg)
 		*(int64_t *)arg = l.time;
 	return 0;

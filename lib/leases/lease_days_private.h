@@ -76,14 +76,4 @@ int lease_days_note(struct lease_days *d, size_t day, uint64_t at);
 /* Makes days ready that have an index, or little to read. 0, or -errno with err. */
 int lease_days_search(struct lease_days *d, struct error *err);
 
-static inline int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static inline int64_t most(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 #endif

@@ -62,8 +62,6 @@ static int note_session(void *arg, const char *name, uint64_t number, const char
 	struct search *s = arg;
 	struct lease_line l;
 
-	(void)name;
-	(void)number;
 	if (lease_line_read(line, size, &l, NULL) || !*l.session || !is_of(s, &l))
 		return 0;
 	return hash_set_add(&s->session, session_of(&l));
@@ -73,8 +71,6 @@ static int count(void *arg, const char *name, uint64_t number, const char *line,
 {
 	struct search *s = arg;
 
-	(void)name;
-	(void)number;
 	s->n += pick(s, line, size);
 	return 0;
 }

@@ -82,7 +82,7 @@ static unsigned parse_length(const char *text)
 	return n <= 128 ? n : 0;
 }
 
-static void clear_host_bits(struct lease_addr *a)
+void lease_addr_clear_host(struct lease_addr *a)
 {
 	for (unsigned bit = a->plen; bit < 128; bit++)
 		a->octet[bit / 8] &= (uint8_t) ~(0x80U >> bit % 8);
@@ -109,7 +109,7 @@ int lease_addr_parse(const char *text, struct lease_addr *ret)
 	a.plen = slash ? (uint8_t)parse_length(slash + 1) : 128;
 	if (!a.plen || inet_pton(AF_INET6, address, a.octet) != 1)
 		return -EINVAL;
-	clear_host_bits(&a);
+	lease_addr_clear_host(&a);
 	*ret = a;
 	return 0;
 }
@@ -140,6 +140,16 @@ void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event)
 	l->tenant[0] = l->id[0] = l->mac[0] = l->circuit[0] = l->session[0] = '\0';
 }
 
+/* The texts of a line, as they are written, "" left out. */
+#define TEXT(member)                                                                                      \
+	{                                                                                                 \
+#member, offsetof(struct lease_line, member), sizeof(((struct lease_line *)NULL)->member) \
+	}
+static const struct {
+	const char *key;
+	size_t at, room;
+} texts[] = { TEXT(tenant), TEXT(id), TEXT(mac), TEXT(circuit), TEXT(session) };
+
 static void write_text(FILE *out, const char *key, const char *text)
 {
 	if (!*text)
@@ -168,11 +178,8 @@ void lease_line_write(FILE *out, const struct lease_line *l)
 		fputs(",\"format\":2", out);
 	if (l->addr.plen)
 		fprintf(out, ",\"in_addr\":\"%s\"", lease_addr_format(&l->addr, addr));
-	write_text(out, "tenant", l->tenant);
-	write_text(out, "id", l->id);
-	write_text(out, "mac", l->mac);
-	write_text(out, "circuit", l->circuit);
-	write_text(out, "session", l->session);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		write_text(out, texts[i].key, (const char *)l + texts[i].at);
 	write_time(out, "from", l->from);
 	write_time(out, "to", l->to);
 	if (l->early != TIME_NONE)
@@ -282,23 +289,6 @@ static bool set_event(const char *text, enum lease_event *ret)
 	return false;
 }
 
-/* The text of a line that a key names, with its room; NULL: the key names none. */
-static char *text_of(struct lease_line *l, const char *key, size_t *ret_room)
-{
-#define TEXT(member)                           \
-	if (!strcmp(key, #member)) {           \
-		*ret_room = sizeof(l->member); \
-		return l->member;              \
-	}
-	TEXT(id)
-	TEXT(mac)
-	TEXT(circuit)
-	TEXT(session)
-	TEXT(tenant)
-#undef TEXT
-	return NULL;
-}
-
 /* Keys that are unknown are of a later version, and skipped. */
 static bool set_member(struct lease_line *l, const char *key, const char *text)
 {
@@ -324,7 +314,6 @@ static bool set_member(struct lease_line *l, const char *key, const char *text)
 static bool scan_member(struct scan *s, struct lease_line *l)
 {
 	char key[16], other[LEASE_SESSION], *text;
-	size_t room;
 
 	if (!scan_string(s, key, sizeof(key)) || !take(s, ':'))
 		return false;
@@ -332,9 +321,11 @@ static bool scan_member(struct scan *s, struct lease_line *l)
 		l->broken |= !strcmp(key, "broken") && s->at < s->end && *s->at == 't';
 		return scan_plain(s);
 	}
-	text = text_of(l, key, &room);
-	if (text)
-		return scan_string(s, text, room) && text_printable(text);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		text = (char *)l + texts[i].at;
+		if (!strcmp(key, texts[i].key))
+			return scan_string(s, text, texts[i].room) && text_printable(text);
+	}
 	return scan_string(s, other, sizeof(other)) && set_member(l, key, other);
 }
 

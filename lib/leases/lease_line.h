@@ -85,6 +85,9 @@ bool lease_addr_is_ipv4(const struct lease_addr *a, uint32_t *ret);
 int lease_addr_parse(const char *text, struct lease_addr *ret);
 const char *lease_addr_format(const struct lease_addr *a, char text[static LEASE_ADDR_TEXT]);
 
+/* Clears the bits behind a prefix. */
+void lease_addr_clear_host(struct lease_addr *a);
+
 /* A line without an address or texts, and without from and to. */
 void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event);
 
@@ -112,5 +115,21 @@ int64_t lease_line_late(const struct lease_line *l);
 
 /* Whether a line ends a session at all addresses that it had, and names none. */
 bool lease_ends_session(const struct lease_line *l);
+
+/* Of two times. */
+static inline int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline int64_t distance(int64_t a, int64_t b)
+{
+	return a < b ? b - a : a - b;
+}
 
 #endif

@@ -53,12 +53,6 @@ int lease_pool_add(struct lease_pool *p, const char *text, uint32_t *ret_offset)
 	return hash_index_add(&p->index, hash, *ret_offset);
 }
 
-int lease_pool_append(struct lease_pool *p, const char *text, uint32_t *ret_offset)
-{
-	*ret_offset = 0;
-	return *text ? append(p, text, strlen(text), ret_offset) : 0;
-}
-
 void lease_pool_free(struct lease_pool *p)
 {
 	free(p->text);

@@ -16,9 +16,6 @@ struct lease_pool {
 /* The offset of a text, which is added if need be; *ret_offset is 0 for "". 0 or -ENOMEM. */
 int lease_pool_add(struct lease_pool *p, const char *text, uint32_t *ret_offset);
 
-/* Adds a text without looking for it; lease_pool_add() will not find it. Otherwise the same. */
-int lease_pool_append(struct lease_pool *p, const char *text, uint32_t *ret_offset);
-
 static inline const char *lease_pool_text(const struct lease_pool *p, uint32_t offset)
 {
 	return offset ? p->text + offset : "";

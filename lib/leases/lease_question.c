@@ -162,15 +162,20 @@ static void want_begin(struct question *q, struct mention *m, struct mention *gr
 	want(q, first);
 }
 
-/* The next mention of another session or customer. */
-static struct mention *next_other(struct question *q, const struct mention *of)
+/*
+ * The nearest mention before or after a time, of another session or customer than the rows of `of`, unless that is
+ * NULL. NULL: there is none.
+ */
+static struct mention *nearest(struct question *q, bool before, int64_t time, const struct mention *of)
 {
 	struct mention *found = NULL;
 
 	for (size_t i = 0; i < q->n; i++) {
 		struct mention *m = &q->mention[i];
 
-		if (!m->again && m->row.of != of->row.of && m->time > of->time && (!found || m->time < found->time))
+		if (m->again || (of && m->row.of == of->row.of) || (before ? m->time >= time : m->time <= time))
+			continue;
+		if (!found || (before ? m->time > found->time : m->time < found->time))
 			found = m;
 	}
 	return found;
@@ -188,7 +193,7 @@ static void want_end(struct question *q, struct mention *m, struct mention *end)
 	}
 	want(q, last);
 	if (last->row.event != LEASE_STOP)
-		want(q, next_other(q, last));
+		want(q, nearest(q, false, last->time, last));
 }
 
 /* How long an answer's sessions lasted is told, too. */
@@ -243,7 +248,8 @@ static void need_vague(struct question *q)
 /* The nearest mention before and after, and those of a session that lie on both sides. */
 static void find_window(struct question *q)
 {
-	const struct mention *before = NULL, *after = NULL, *last = NULL;
+	const struct mention *before = nearest(q, true, q->from, NULL), *after = nearest(q, false, q->to, NULL);
+	const struct mention *last = NULL;
 
 	q->lo = q->ready_from = q->from;
 	q->hi = q->to;
@@ -252,10 +258,6 @@ static void find_window(struct question *q)
 
 		if (m->again)
 			continue;
-		if (m->time < q->from && (!before || m->time > before->time))
-			before = m;
-		if (m->time > q->to && (!after || m->time < after->time))
-			after = m;
 		if (last && last->row.of == m->row.of && last->time <= q->to && m->time >= q->from && is_one(last, m)) {
 			need(q, last);
 			need(q, m);
@@ -273,22 +275,6 @@ static void find_window(struct question *q)
 	q->hi = most(q->hi, q->latest);
 	need_vague(q);
 	find_ends(q);
-}
-
-/* The next mention beyond the window; NULL: there is none. */
-static const struct mention *beyond(const struct question *q, bool before)
-{
-	const struct mention *found = NULL;
-
-	for (size_t i = 0; i < q->n; i++) {
-		const struct mention *m = &q->mention[i];
-
-		if (m->again || (before ? m->time >= q->lo : m->time <= q->hi))
-			continue;
-		if (!found || (before ? m->time > found->time : m->time < found->time))
-			found = m;
-	}
-	return found;
 }
 
 /* The day that is not ready nearest to the question, from a time to another; the number of days: none. */
@@ -311,7 +297,7 @@ static size_t unready(const struct question *q, int64_t from, int64_t to, bool b
 /* Looks further on one side. *ret: whether there was more. 0 or -errno. */
 static int look_beyond(struct question *q, bool before, bool *ret)
 {
-	const struct mention *m = beyond(q, before);
+	const struct mention *m = nearest(q, before, before ? q->lo : q->hi, NULL);
 	int64_t from = before ? (m ? m->time : INT64_MIN) : q->hi, to = before ? q->lo : m ? m->time : INT64_MAX;
 	size_t i = unready(q, from, to, before);
 

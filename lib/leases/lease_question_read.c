@@ -100,7 +100,6 @@ static int each_line(struct question *q, int (*take)(struct question *q, const s
 
 static int take_session(struct question *q, const struct place *p, struct lease_line *l)
 {
-	(void)p;
 	return memcmp(&l->addr, q->addr, sizeof(l->addr)) ? 0 : note_session(q, l->session);
 }
 

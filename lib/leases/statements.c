@@ -50,10 +50,8 @@ void statements_note(struct statements *x, int64_t time)
 	for (uint32_t i = 0; i < x->n_spans; i++)
 		if (x->span[i].reaches_back && time < x->span[i].to && time > x->span[i].from)
 			x->span[i].from = time;
-	if (time < x->first)
-		x->first = time;
-	if (time > x->last)
-		x->last = time;
+	x->first = least(x->first, time);
+	x->last = most(x->last, time);
 }
 
 static int add_span(struct statements *x, struct lease_span span)
@@ -69,8 +67,7 @@ int statements_doubt(struct statements *x, int64_t from, int64_t to, enum lease_
 {
 	if (from == TIME_NONE || to == TIME_OPEN || from == to)
 		return 0;
-	return add_span(
-		x, (struct lease_span){ .from = from < to ? from : to, .to = from < to ? to : from, .doubt = doubt });
+	return add_span(x, (struct lease_span){ .from = least(from, to), .to = most(from, to), .doubt = doubt });
 }
 
 /* SERVER of a session, with the tenant: servers of two tenants may have one address. */

@@ -10,16 +10,6 @@
 /* Two sources, or a source and its copy, may differ by as much about when a session began. */
 #define SAME_BEGIN_S 5
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 static bool same_text(uint32_t a, uint32_t b)
 {
 	return a == b || !a || !b;
@@ -50,11 +40,6 @@ static int64_t begin_of(const struct statements *x, const struct stay *y)
 			begin = from;
 	}
 	return begin;
-}
-
-static int64_t distance(int64_t a, int64_t b)
-{
-	return a < b ? b - a : a - b;
 }
 
 /*
@@ -157,7 +142,7 @@ static int begin_stay(struct statements *x, uint32_t number)
 		.session = s->session,
 		.server = s->server,
 		.started = s->event == LEASE_START,
-		.begin = s->event == LEASE_START ? s->early : later(began_after(x, s), elsewhere_until(x, number)),
+		.begin = s->event == LEASE_START ? s->early : most(began_after(x, s), elsewhere_until(x, number)),
 		.end = TIME_OPEN,
 		.over = TIME_OPEN,
 	};
@@ -175,9 +160,9 @@ static void keep_texts(struct stay *y, const struct statement *s)
 /* The end of a stay that is recorded, or known to have been by then. */
 static void end_stay(struct stay *y, int64_t end, bool recorded)
 {
-	y->end = earlier(y->end, end);
+	y->end = least(y->end, end);
 	if (recorded)
-		y->over = y->over == TIME_OPEN ? end : later(y->over, end);
+		y->over = y->over == TIME_OPEN ? end : most(y->over, end);
 	if (recorded)
 		y->end = y->over;
 }
@@ -302,7 +287,7 @@ static void bound(struct statements *x)
 			if (!s->here || s->stay == NO_STAY || s->stay == i)
 				continue;
 			if (statement_after(x, s, last))
-				y->end = earlier(y->end, s->late);
+				y->end = least(y->end, s->late);
 			if (statement_after(x, first, s) && !y->started &&
 			    (y->begin == TIME_NONE || y->begin < s->early))
 				y->begin = s->early;

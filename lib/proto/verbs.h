@@ -110,7 +110,7 @@ struct verb_spec {
 	struct arg_spec args[VERB_MAX_ARGS + 1];
 	bool needs_option;	  /* one of its options at least is required */
 	bool changes;		  /* changes the running state, which requires that right */
-	bool looks;		  /* looks at persons, which leaves lines in the ledger of queries */
+	bool looks;		  /* shows persons or acts on one, which leaves lines in the ledger of queries */
 	bool edits;		  /* changes only the configuration, so that several can be one change: see -b */
 	const char *changes_with; /* changes it only if this flag is set; NULL: no such flag */
 	const char *purpose;	  /* one line, for the list of commands */

@@ -187,6 +187,51 @@ def test_each_look_that_the_agent_answers_leaves_its_line(watched):
     assert execute(CTL, "history", "verify", "--state-dir", watched.state).status == 0
 
 
+def looking():
+    """The verbs of the agent that show persons or act on one."""
+    rows = re.findall(r'^VERB\((.*?)\n\n', (prometheus.TREE / "lib/proto/verbs.def").read_text() + "\n\n", re.S | re.M)
+    return {re.search(r'\.name = "([^"]*)"', row)[1] for row in rows if ".looks = true" in row}
+
+
+def test_what_acts_on_a_person_leaves_its_line_alone_and_in_a_batch(watched, tmp_path):
+    """Whether it is done, refused, or a trial."""
+    acts = (("session", "flush", IN), ("session", "flush", IN, "--dry-run"), ("session", "close", "in", f"{IN}:5000", "198.51.100.7:53"),
+            ("user", "move", IN, "1.1.1.2"), ("portmap", "add", "tcp", f"{IN}:80", "1.1.1.1:80"),
+            ("portmap", "del", "tcp", "1.1.1.1:80"), ("grant", "revoke", "1.1.1.1:1276"))
+    seen = {" ".join(w for w in command[:2] if w.isalpha()) for command in (*LOOKS, *acts)}
+    assert looking() == seen | {"forward", "reverse", "monitor", "trace pcap"}
+    for n, command in enumerate(acts):
+        execute(CTL, "-s", watched.socket, *command)
+        line = looks(watched.state)[n]
+        assert (line["kind"], line["via"], line["user"]) == (" ".join(command[:2]), "command", "root"), line
+        assert command[2 if command[0] != "portmap" else 3] in line["question"], line
+    before = len(looks(watched.state))
+    batch = tmp_path / "batch"
+    batch.write_text("".join(f"portmap add tcp {IN}:{port} 1.1.1.1:{port}\n" for port in (81, 82)) + "mapping set 10.0.0.0/18 --name x\n")
+    assert execute(CTL, "-s", watched.socket, "-b", batch).status == 0
+    assert [line["kind"] for line in looks(watched.state)[before:]] == ["portmap add"] * 2
+    # Without its lines, nothing of it is done.
+    (watched.state / "chain.jsonl").rename(watched.state / "away")
+    (watched.state / "chain.jsonl").mkdir()
+    batch.write_text("portmap del tcp 1.1.1.1:81\nportmap del tcp 1.1.1.1:82\n")
+    for command in (("-b", batch), ("session", "flush", IN)):
+        told = execute(CTL, "-s", watched.socket, *command)
+        assert told.status == 1 and "mend that" in told.err, told
+    (watched.state / "chain.jsonl").rmdir()
+    (watched.state / "away").rename(watched.state / "chain.jsonl")
+    assert len(watched.ctl("portmap", "list", IN)) == 2
+    assert execute(CTL, "history", "verify", "--state-dir", watched.state).status == 0
+
+
+def test_a_question_that_is_asked_again_and_again_leaves_few_lines(watched):
+    for _ in range(30):
+        watched.ctl("user", "show", IN)
+    watched.ctl("user", "show", "10.0.0.5")
+    lines = looks(watched.state)
+    hours = len({q["time"][:13] for q in lines})
+    assert len([q for q in lines if q.get("question") == IN]) <= 10 * hours and lines[-1]["question"] == "10.0.0.5"
+
+
 def test_a_stream_leaves_its_line_before_it_begins(watched):
     child = subprocess.Popen([CTL, "-s", watched.socket, "-j", "monitor", "sessions"], stdout=subprocess.PIPE, text=True)
     line, = wait_for(lambda: looks(watched.state), what="the line of the stream")
@@ -269,9 +314,11 @@ def test_what_the_desk_refuses_leaves_one_line_a_user_page_and_hour(copy, runnin
             assert desk.ask("/none", user="lea").status == 404
     finally:
         desk.end()
-    lines = [q for q in looks(own) if q["kind"] == "page"]
-    assert {q["via"] for q in lines} == {"desk"} and all(q["refused"] for q in lines)
+    lines = looks(own)
+    assert {(q["via"], q["kind"]) for q in lines} == {("desk", "page")} and all(q["refused"] for q in lines)
     expected = {("nobody who is named", f"/api/subscriber/{IN}"), ("stranger", f"/api/subscriber/{IN}"), ("lea", f"/api/subscriber/{IN}"),
                 ("stranger", "/api/who"), ("stranger", "a page that is not there")}
-    assert {(q["for"], q["question"]) for q in lines} == expected
-    assert len(lines) <= len(expected) * len({q["time"][:13] for q in lines})
+    first, more = [q for q in lines if "times" not in q], [q for q in lines if "times" in q]
+    assert {(q["for"], q["question"]) for q in first} == expected
+    # The desk that ends says how many more there were.
+    assert sum(q["times"] for q in more) + len(first) == 2 * len(expected) and {q["for"] for q in more} <= {q["for"] for q in first}

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from agent import CTL, execute, wait_for
+from agent import BUILD, CTL, execute, wait_for
 from desk import DESK, Desk
 from test_leases import lease_file, session_of
 from test_tenants import CONFIG, two  # noqa: F401
@@ -246,17 +246,38 @@ def test_other_methods_and_paths_are_refused(program):
     assert program.desk.ask("/api/status", user=None, headers=[("Authorization", f"Bearer {program.secret}")]).status == 401
 
 
-def test_guesses_are_limited_and_lock_nobody_out(running_lab, place, run_directory):
-    desk = Desk(run_directory / "guessed", "--control", running_lab.agent.socket, "--tokens", place / "guessed-tokens")
+def test_a_flood_of_refusals_makes_few_lines_and_hides_no_look(running_lab, place, run_directory):
+    """Guesses, malformed questions, other kinds and questions beyond the rate: one line an asker, kind and hour, and the number."""
+    queries = run_directory / "flooded-queries"
+    queries.mkdir()
+    desk = Desk(run_directory / "flooded", "--control", running_lab.agent.socket, "--tokens", place / "flooded-tokens", "--queries", queries)
+    n = 200
     try:
-        it = Program(desk, place / "guessed-tokens", "valid")
+        it, poor = (Program(desk, place / "flooded-tokens", name, *more, kinds="who") for name, more in (("valid", ()), ("poor", ("--rate", "1/d"))))
+
+        def guess(k):
+            statuses.append(it.ask("who", secret=f"detnat_{k}", headers=[("X-Forwarded-For", f"10.9.9.{k}, 192.0.2.{k % 2}")]).status)
+            return (it.ask("who", frob=k), it.ask("customer", customer=k), poor.ask("who", endpoint=OUT, reason=k))
+        statuses = []
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            statuses = list(pool.map(lambda n: it.ask("who", secret=f"detnat_{n}", endpoint=OUT, reason="x").status, range(200)))
-        assert set(statuses) == {401, 429} and statuses.count(401) < 90
-        assert it.ask("who", endpoint=OUT, reason="x").status == 200 and desk.ask("/api/me").status == 200
-        assert desk.log.read_text().count("this token is not known") == statuses.count(401)
+            answers = list(pool.map(guess, range(n)))
+        assert {a.status for a, _, _ in answers} == {400} and {b.status for _, b, _ in answers} == {403} and {c.status for _, _, c in answers} == {200, 429}
+        # Two clients, each with a rate of its own.
+        assert set(statuses) == {401, 429} and 120 <= statuses.count(401) < 180
+        assert it.ask("who", endpoint=OUT, reason="at last").status == 200 and desk.ask("/api/me").status == 200
     finally:
         desk.end()
+    lines = [json.loads(line) for line in next(queries.glob("queries-*.jsonl")).read_text().splitlines()]
+    assert [q for q in lines if q.get("reason") == "at last" and "refused" not in q], lines
+    refused = [q for q in lines if "refused" in q]
+    hours = len({q["time"][:13] for q in lines})
+    # Of each client those that were told why, and those that were too many.
+    assert len([q for q in refused if "times" not in q]) <= 7 * hours, lines
+    total = sum(q.get("times", 1) for q in refused)
+    assert total == 4 * n - 1, (total, refused)
+    assert {q["for"] for q in refused} == {"token valid", "token poor", *(f"a program without a valid token at 192.0.2.{k}" for k in (0, 1))}
+    assert len(desk.log.read_text().splitlines()) < 40 * hours
+    assert "was changed" not in execute(CTL, "history", "verify", "--state-dir", queries).out
 
 
 def test_tokens_that_others_may_read_are_refused(running_lab, run_directory, place):
@@ -288,7 +309,8 @@ def test_tokens_that_others_may_read_are_refused(running_lab, run_directory, pla
     (("add", "a", "--kind", "who", "--expires", "-1d"), "is in the past"), (("add", "a", "--kind", "who", "--expires", "soon"), "--expires takes"),
     (("add", "a", "--kind", "who", "--tenant", "1.1.1.1"), "--tenant takes"), (("list", "--rate", "1/h"), "takes no option but"),
     (("revoke",), "needs the name"), (("revoke", "nobody"), "there is no token"), (("frob",), "token revoke"), ((), "token revoke"),
-    (("add", "a", "b", "--kind", "who"), "one word too many"),
+    (("add", "a", "b", "--kind", "who"), "one word too many"), (("add", "a", "--kind", "who", "--kind", "evidence"), "--kind is given twice; its values"),
+    (("add", "a", "--kind", "who", "--rate", "1/s", "--rate", "9/s"), "--rate is given twice"),
 ])
 def test_wrong_words_make_no_token(tmp_path, words, told):
     result = execute(DESK, "token", *words, "--tokens", tmp_path / "tokens")
@@ -467,6 +489,107 @@ def test_nobody_sees_another_tenants_subscribers(tenants):
     assert desk.ask("/api/me", "figures").json() == {"user": "figures", "look_up": True, "history": False, "state": True, "subscribers": False}
 
 
+def test_two_lines_of_one_secret_are_refused(running_lab, place, run_directory):
+    """At the start, and later: which one would be asked, and which one revoked?"""
+    tokens = place / "double-tokens"
+    desk = Desk(run_directory / "doubled", "--control", running_lab.agent.socket, "--tokens", tokens)
+    try:
+        it = Program(desk, tokens, "first")
+        assert it.ask("who", endpoint=OUT, reason="x").status == 200
+        right = tokens.read_text()
+        for wrong, told in ((right + right.replace('"first"', '"second"'), "line 2: sha256: second has the same secret as first"),
+                            (right + right, "line 2: a token first is there already"), (right.replace("{", '{"rate":"1/s",'), "line 1: rate is there twice")):
+            tokens.write_text(wrong)
+            assert_problem(it.ask("who", endpoint=OUT, reason="x"), 503, "journal")
+            assert f"{tokens}: {told}" in desk.log.read_text()
+            for words in (("--listen", "127.0.0.1:1"), ("token", "list")):
+                refused = execute(DESK, *words, "--tokens", tokens)
+                assert refused.status == 1 and f"{tokens}: {told}" in refused.err, refused
+        tokens.write_text(right)
+        assert it.ask("who", endpoint=OUT, reason="x").status == 200
+    finally:
+        desk.end()
+
+
+def routes():
+    """Of people and of programs, as the source and the document have them: a new one is walked, too."""
+    tree = DOCUMENTS.parent
+    found = re.findall(r'^\t\{ "(/[^"]*)"', (tree / "desk/pages.c").read_text(), re.M)
+    assert len(found) > 20 and "/api/subscriber/" in found
+    return found + list(json.loads((DOCUMENTS / "reference" / "openapi.json").read_text())["paths"]) + ["/static/desk.js", "/nowhere"]
+
+
+def spellings(path):
+    """One path in other words."""
+    at = path.rindex("/", 0, -1) + 1 if len(path) > 1 else 1
+    return [path, f"/{path}", f"{path[:at]}./{path[at:]}", f"{path[:at]}%{ord(path[at:at + 1] or '/'):02x}{path[at + 1:]}", f"/state/..{path}", path.upper(),
+            f"{path}?tenant=ispB&user=ops&X-Remote-User=ops", f"{path}%00", f"{path}?"]
+
+
+def test_no_url_shows_another_tenant_or_a_person(tenants):
+    """A user of one tenant, a token of one, the state without persons, a stranger and nobody, on all ways that there are."""
+    desk, directory = tenants
+    day = 86400
+    lease_file(directory / "leases", *session_of("alice", in_addr="10.0.0.20", tenant="ispA"),
+               *session_of("bertha-b", circuit="circuit-b", mac="02:00:00:00:00:bb", in_addr="10.1.0.20", tenant="ispB"), (-day, "mark", "", {}))
+    anybody, a = (Program(desk, directory / "tokens", name, *more) for name, more in (("walk-all", ("--rate", "1000000/s")),
+                                                                                    ("walk-a", ("--tenant", "ispA", "--rate", "1000000/s"))))
+    row = next(row for row in anybody.ask("customer", customer="bertha-b", reason="x").json() if row["out_addr"])
+    assert row["in_addr"] == "10.1.0.20"
+    out, at = f"{row['out_addr']}:{row['port_lo']}", stamp()
+    tails = ("", "10.1.0.20", "10.1.0.20/ispB", "10.1.0.20/ispA", row["out_addr"])
+    bodies = (f"{at} {out}\n", f"c-1 {at} {out}", "bertha-b", f"At {at} your customer {out} scanned us.\n")
+    forms = [urlencode(f) for f in ({"endpoint": out, "at": at, "reason": "x", "case": "c"}, {"endpoint": row["out_addr"], "at": at, "reason": "x"},
+                                    {"customer": "bertha-b", "reason": "x"}, {"customer": "10.1.0.20", "reason": "x", "tenant": "ispB"})]
+    secrets = ("bertha-b", "circuit-b", "02:00:00:00:00:bb", "10.1.0.20")
+    askers = [(user, ()) for user in ("lea-a", "watch", "figures", "stranger", None)] + [(None, (("Authorization", f"Bearer {a.secret}"),)),
+                                                                                        ("watch", (("Authorization", f"Bearer {a.secret}"),))]
+    walked = {}
+
+    def walk(user, headers, method, path, body=None, form=False):
+        answer = desk.ask(path, user, method=method, body=body, headers=(*headers, *(FORM if form else ())))
+        asked = f"{path} {body}"
+        shown = [s for s in secrets if s.encode() in answer.body and s not in asked]
+        assert not shown and b"Bertha" not in answer.body, (user, bool(headers), method, path, body, shown, answer)
+        # Of a person even what was asked about is not repeated by an answer.
+        assert answer.status != 200 or path.startswith(("/static", "/api/v1/openapi", "/api/questions", "/api/v1/questions")) or not [
+            s for s in secrets if s.encode() in answer.body], (user, method, path, body, answer)
+        walked[answer.status] = walked.get(answer.status, 0) + 1
+        return answer.status
+    for user, headers in askers:
+        for route in routes():
+            for tail in tails if route.endswith("/") and route != "/" else ("",):
+                for path in spellings(route + tail):
+                    walk(user, headers, "GET", path)
+            for query in forms:
+                walk(user, headers, "GET", f"{route}?{query}")
+                walk(user, headers, "POST", route, query.encode(), form=True)
+            for body in bodies:
+                walk(user, headers, "POST", f"{route}?reason=x&case=c", body.encode())
+                walk(user, headers, "POST", route, body.encode())
+            for method in ("HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get"):
+                walk(user, headers, method, route, None if method == "HEAD" else bodies[0].encode())
+    assert walked[403] > 100 and walked[401] > 100 and walked[200] > 20 and max(walked) < 500, walked
+    # Those who may see it do.
+    assert all(s.encode() in desk.post("/api/who", bodies[0], user="lea-b").body for s in secrets)
+    assert b"bertha-b" in anybody.ask("who", endpoint=out, at=at, reason="x").body
+
+
 def test_a_secret_that_cannot_be_printed_is_no_success(tmp_path):
     told = execute("sh", "-c", '"$0" token add a --kind who --tokens "$1" >/dev/full', DESK, tmp_path / "tokens")
     assert told.status != 0 and "the secret of a cannot be printed" in told.err, told
+    for words in ("token list --tokens \"$1\"", "--help", "--version"):
+        told = execute("sh", "-c", f'"$0" {words} >/dev/full', DESK, tmp_path / "tokens")
+        assert told.status == 1 and "standard output cannot be written: No space left" in told.err, told
+
+
+@pytest.mark.parametrize("words", [
+    ("detnatctl", "help"), ("detnatctl", "--version"), ("detnatctl", "-j", "version"), ("detnatctl", "import", "--help"), ("detnat-leases", "--help"),
+    ("detnat-leases", "--version"), ("detnat-agent", "--help"), ("detnat-agent", "--version"), ("detnat-agent", "--schema"), ("detnat-xdp", "--help"),
+    ("detnat-xdp", "--version"), ("detnatctl", "plan", "--in", "10.0.0.0/24", "--out", "192.0.2.0/30"), ("detnat-desk", "--help"),
+    ("detnat-desk", "--sample", "5", "-h"),
+], ids=" ".join)
+def test_what_cannot_be_printed_is_no_success(words):
+    assert execute("sh", "-c", '"$@" >/dev/null', "sh", BUILD / words[0], *words[1:]).status == 0
+    told = execute("sh", "-c", '"$@" >/dev/full', "sh", BUILD / words[0], *words[1:])
+    assert told.status == 1 and "written" in told.err or "write" in told.err, told

@@ -4,6 +4,8 @@
 import datetime
 import hashlib
 import json
+import pathlib
+import re
 import shutil
 import tarfile
 import zoneinfo
@@ -356,6 +358,78 @@ def test_the_customer_is_in_the_view_of_a_telephone(browser, width):
         browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+FAULTS = f"return {(pathlib.Path(__file__).parent / 'accessibility.js').read_text().split(chr(10), 3)[3].strip()}()"
+
+
+def faults(browser):
+    """As accessibility.js finds them, on the page as it stands."""
+    return browser.driver.execute_script(FAULTS)
+
+
+def looked_up(browser):
+    browser.one("#complaint").send_keys(f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ} 1.1.1.1:1276 and\n1.1.1.1:1276 without a time")
+    browser.one("#find").click()
+    browser.one("#ask").click()
+    browser.says("1 of 1 found, with a customer")
+
+
+def found(browser):
+    browser.one("#customer").send_keys("ge-0/0/1.100", Keys.ENTER)
+    browser.says("1.1.1.1 ports ")
+
+
+def named(browser):
+    browser.says("1054 to 1068")
+    browser.one("#whose").click()
+    browser.wait(lambda: browser.said(), "what is found is said")
+
+
+VISITS = {"/lookup": looked_up, "/customer": found, "/state": lambda browser: browser.says("in0"), "/subscriber/10.0.0.2": named,
+          "/history": lambda browser: browser.one("svg.timeline .bar-now")}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1300, 390])
+def test_nothing_keeps_anybody_from_the_page(browser, scheme, width):
+    """Names, roles, headings, landmarks, announcements, keys and contrast of each page, before and after what a person does."""
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    wrong = {}
+    try:
+        for path, visit in VISITS.items():
+            browser.open(path)
+            browser.wait(lambda: browser.all("main h1"), "a heading")
+            wrong[path, "first"] = faults(browser)
+            visit(browser)
+            wrong[path, "then"] = faults(browser)
+            browser.driver.execute_script("""for (const step of document.querySelectorAll('.legend .cell'))
+                document.querySelector('.cells')?.append(Object.assign(document.createElement('li'), { className: step.className, textContent: '17' }))""")
+            wrong[path, "any load"] = faults(browser)
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert not {at: list(dict.fromkeys(texts)) for at, texts in wrong.items() if texts}
+
+
+@pytest.mark.parametrize("change, told", [
+    ("document.documentElement.lang = ''", "lang"), ("document.title = 'x'", "title"), ("document.querySelector('h1').remove()", "one h1"),
+    ("document.querySelector('label[for=customer]').remove()", "without a name"), ("document.getElementById('said').setAttribute('role', 'x')", "live region"),
+    ("document.querySelector('main').append(Object.assign(document.createElement('h5'), { textContent: 'x' }))", "heading"),
+    ("document.querySelector('h1').id = 'main'", "id is there twice"), ("document.querySelector('button').textContent = ''", "without a name"),
+    ("document.querySelector('h1').style.color = 'gray'; document.querySelector('h1').style.backgroundColor = 'silver'", "contrast"),
+    ("document.querySelector('button').style.outline = 'none'", "focus is not seen"), ("document.querySelector('input').tabIndex = 3", "tabindex"),
+    ("document.querySelector('h1').setAttribute('aria-frob', '1')", "aria-frob"), ("document.body.append('', Object.assign(document.createElement('p'), { textContent: 'x' }))", "outside"),
+    ("document.querySelector('nav').removeAttribute('aria-label')", "one nav"), ("document.querySelector('footer').remove()", "one body > footer"),
+    ("document.querySelector('header img').removeAttribute('alt')", "alt"), ("document.querySelector('a.skip').href = '#x'", "skip link"),
+], ids=range(17))
+def test_a_fault_of_the_page_would_be_seen(browser, change, told):
+    browser.open("/customer")
+    browser.one("#customer")
+    assert not faults(browser)
+    browser.driver.execute_script(change)
+    assert [fault for fault in faults(browser) if fault.startswith(told)], faults(browser)
+
+
 def test_a_customer_is_found_and_named(browser):
     browser.open("/customer")
     browser.wait(lambda: browser.driver.switch_to.active_element.get_attribute("id") == "customer", "the field has the focus")
@@ -368,6 +442,21 @@ def test_a_customer_is_found_and_named(browser):
     browser.says(SHOWN)
 
 
+def test_no_advice_on_the_page_needs_a_shell(browser):
+    """Of all texts of the agent that give some, the page leaves out what has to be typed, and says who mends it."""
+    tree = pathlib.Path(__file__).resolve().parents[2]
+    texts = [text for path in sorted((tree / "agent").glob("*/*.c")) for text in re.findall(r'"((?:[^"\\\n]|\\.)*)"', path.read_text())
+             if re.search(r"`|detnatctl|chmod|systemctl|sysctl| --[a-z]", text)]
+    assert len(texts) > 50
+    browser.open("/state")
+    plain = browser.driver.execute_async_script(
+        "const [texts, done] = arguments; import('/static/dom.js').then(({ plain }) => done(texts.map(plain)))", texts)
+    for text, told in zip(texts, plain):
+        assert not re.search(r"`|detnatctl|chmod|systemctl|sysctl|(^|\s)--[a-z]", told) and "our operators can mend that" in told, (text, told)
+    assert browser.driver.execute_async_script("const done = arguments[0]; import('/static/dom.js').then(({ plain }) => done(plain('10.0.0.2 has no route; it is down')))") \
+        == "10.0.0.2 has no route; it is down"
+
+
 def test_an_absent_agent_is_told_on_the_page(window, running_lab, run_directory):
     gateway = running_lab.gateway
     desk = Desk(run_directory / "lonely", "--control", run_directory / "gone.sock", listen="127.0.0.1:8081", namespace=gateway)
@@ -375,6 +464,8 @@ def test_an_absent_agent_is_told_on_the_page(window, running_lab, run_directory)
         with window as browser:
             browser.driver.get("http://127.0.0.1:8081/state")
             browser.says("gone.sock")
+            browser.says("your operators can mend that")
+            assert "detnat-agent" not in browser.text() and "-s" not in browser.text().split()
             browser.driver.get("about:blank")
     finally:
         desk.end()

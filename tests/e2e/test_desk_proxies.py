@@ -146,6 +146,10 @@ def test_programs_pass_with_their_tokens_alone(site):
     for status, options in ((401, ()), (401, ("-H", "X-Remote-User: ops")), (401, ("-u", "lea:lea-password"))):
         told, body = site.curl(path, *options)
         assert told == status and json.loads(body)["status"] == status, options
+    # The address of a guess is whom the proxy sees, and not what the client says.
+    assert site.curl(path, "-H", "X-Forwarded-For: 203.0.113.77", "-H", "Authorization: Bearer x")[0] == 401
+    log = site.desk.log.read_text()
+    assert "a program without a valid token at 127.0.0.1 asks who" in log and "203.0.113.77" not in log
     assert site.curl("/api/v1/openapi.json")[0] == 200
     for elsewhere in ("/api/status", "/api/v1/../status", "/"):
         assert site.curl(elsewhere, "--path-as-is", *bearer)[0] in (401, 404), elsewhere

@@ -191,6 +191,10 @@ def test_a_file_that_the_service_cannot_read_is_told_to_root(lab):
     assert tested.status == 0 and f"{agent.path}: the service runs as user detnat, which cannot read it" in tested.err, tested
     agent.path.chmod(0o644)
     assert "cannot read it" not in agent.once("-t").err
+    # Nor may the user have each port that root may.
+    agent.write(metrics={"listen": "127.0.0.1:469"})
+    tested = agent.once("-t")
+    assert tested.status == 0 and "metrics.listen: the service runs as user detnat, which has no right to port 469" in tested.err, tested
 
 
 @xdp_only

@@ -14,7 +14,7 @@ import pytest
 
 import isolation
 import radius
-from agent import CTL, execute, wait_for
+from agent import AGENT, CTL, execute, wait_for
 from lab import GATEWAY_IN, block_of
 from radius import INTERIM, OFF, ON, SECRET, START, STOP, Nas, event, request
 
@@ -280,6 +280,8 @@ def test_a_reload_with_a_source_that_cannot_work_is_refused(radius_lab, nas):
     agent = radius_lab.agent
     wrong = [
         (source(agent, listen="192.0.2.77:1813"), "leases[0].listen: cannot listen on 192.0.2.77:1813"),
+        # Root may, but the program that will listen may not.
+        (source(agent, listen="127.0.0.1:813"), "127.0.0.1:813: Permission denied; detnat-leases has no right to ports below"),
         ({**source(agent), "secret_file": "/nonexistent/secret"}, "leases[0].secret_file: /nonexistent/secret does not exist"),
         ({**source(agent), "secret_file": secret_file(agent, mode=0o644, name="open")}, "so others may read or change it; `chmod 0600"),
         ({**source(agent), "secret_file": secret_file(agent, "a\nb", name="two")}, "must have one line with the secret"),
@@ -287,6 +289,8 @@ def test_a_reload_with_a_source_that_cannot_work_is_refused(radius_lab, nas):
     for number, (entry, message) in enumerate(wrong):
         agent.write(leases=[entry])
         assert message in agent.refused("reload"), number
+        tested = execute(AGENT, "-t", "-c", agent.path, namespace=agent.namespace)
+        assert tested.status == 2 and message in tested.err, tested
     nas.tell(START, HOST)
     assert SECRET not in agent.log_text()
 

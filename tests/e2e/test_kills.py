@@ -20,15 +20,14 @@ from scapy.layers.inet import UDP
 
 import agent as agent_module
 import isolation
+import netns
+import tc_programs
 from agent import wait_for
 from lab import MAPPING
 from test_restart import Stream
 from test_tc_links import flooded
 
-pytestmark = pytest.mark.long
-
 KILLS = os.environ.get("KILLS", "3")
-STAGES = "auto" if KILLS == "all" else 1
 SEED = int(os.environ.get("KILLS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 
 # Calls that change something outside the process: files, pins, maps, interfaces, peers.
@@ -41,6 +40,11 @@ OTHER = [{"in": f"10.7.{i}.0/24", "out": f"1.1.7.{16 * i}/28"} for i in range(3)
 MORE = {"in": "10.9.0.0/24", "out": "1.1.9.0/28"}
 
 _CALL = re.compile(r"^(\d+) +(\w+)\(")
+
+# Of calls of these kinds, those that only ask, or make what nobody else sees before another call.
+_ONLY_ASKS = re.compile(r"^\d+ +(?:bpf\(BPF_(?:MAP_LOOKUP|MAP_GET_NEXT|MAP_CREATE|MAP_FREEZE|PROG_LOAD|PROG_QUERY|PROG_GET|PROG_TEST"
+                        r"|BTF_|OBJ_GET|LINK_GET|MAP_GET)"
+                        r"|send(?:to|msg)\(.*(?:RTM_GET|NFT_MSG_GET)|openat2?\((?!.*O_CREAT)|socket\((?!AF_UNIX)|connect\()")
 
 
 def strace(path, *options):
@@ -77,11 +81,12 @@ class Phase:
 
     name = None
     traffic = True  # packets flow meanwhile, and none may be lost
+    config = {}
 
     def __init__(self, lab):
         self.lab = lab
         # All kills of a phase take longer than a session's default timeout.
-        self.agent = lab.prepare(timeouts={"udp": 86400})
+        self.agent = lab.prepare(timeouts={"udp": 86400}, **self.config)
         self.begin()
 
     def begin(self):
@@ -129,19 +134,17 @@ class Phase:
         process.stdout.close()
         self.agent.process = None
 
-    def count(self):
-        """The most calls of each kind by one thread in a run without a kill."""
-        calls = collections.Counter()
+    def places(self):
+        """(kind, number of the call) of each that changes something in a run without a kill."""
+        calls, found = collections.Counter(), {}
         self.ready()
         self.act(["-e", "trace=" + ",".join("?" + kind for kind in KINDS)])
         for line in (self.agent.directory / "strace").read_text(errors="replace").splitlines():
-            match = _CALL.match(line)
-            if match:
+            if match := _CALL.match(line):
                 calls[match.groups()] += 1
-        most = collections.Counter()
-        for (_, kind), n in calls.items():
-            most[kind] = max(most[kind], n)
-        return most
+                if not _ONLY_ASKS.match(line):
+                    found[match[2], calls[match.groups()]] = True
+        return sorted(found, key=lambda place: (KINDS.index(place[0]), place[1]))
 
     def recover(self):
         """After a kill, or after the process ended without one."""
@@ -175,22 +178,108 @@ class FirstStart(Phase):
         assert [m["in"] for m in self.agent.ctl("mapping", "list")] == [MAPPING["in"]]
 
 
-class FirstStartGuarded(FirstStart):
-    """The guard is up, and traffic comes: whatever is begun again, none of it leaves untranslated."""
+class Finished(Exception):
+    """No kill came before the end."""
 
+
+class Watched(Phase):
+    """Traffic that the kernel forwards comes all the time: whatever is begun again, none of it leaves untranslated."""
+
+    traffic = False
+    config = {"forwarding": "kernel"}
+
+    def kill_at(self, kind, n):
+        self.ready()
+        with contextlib.suppress(Finished), flooded(self.lab, lost=10**6) as wait:
+            done = self.act(["-e", f"trace={kind}", "-e", f"inject={kind}:signal=SIGKILL:when={n}"])
+            self.recover()
+            wait(50)
+        if self.agent.process is None:
+            self.agent.start()
+        self.lab.outside.drain()
+        self.judge(done)
+
+
+class FirstStartGuarded(Watched, FirstStart):
     name = "first start, guarded"
 
     def ready(self):
         super().ready()
         assert self.agent.once("--guard").status == 0
 
-    def kill_at(self, kind, n):
-        self.ready()
-        with flooded(self.lab, lost=10**6):
-            done = self.act(["-e", f"trace={kind}", "-e", f"inject={kind}:signal=SIGKILL:when={n}"])
-            self.recover()
-        self.lab.outside.drain()
-        self.judge(done)
+
+class Detached(Watched):
+    name = "detach"
+
+    def ready(self):
+        if self.agent.process is None:
+            self.agent.start()
+        self.agent.stop()
+
+    def act(self, options):
+        run = self.lab.gateway.popen(*strace(self.agent.directory / "strace", *options), agent_module.AGENT, "--detach", "-c",
+                                     self.agent.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = run.wait(timeout=agent_module.PATIENCE) == 0
+        if done and any(option.startswith("inject=") for option in options):
+            raise Finished
+        return done
+
+    def places(self):
+        """Those up to the guard's end, the last step: after that nothing keeps packets from being routed as they are."""
+        found = super().places()
+        lines = (self.agent.directory / "strace").read_text(errors="replace").splitlines()
+        end = next(k for k, line in enumerate(lines) if "NFT_MSG_DELTABLE" in line)
+        before = collections.Counter(match[2] for match in map(_CALL.match, lines[:end + 1]) if match)
+        return [(kind, n) for kind, n in found if n <= before[kind]]
+
+    def judge(self, done):
+        assert [m["in"] for m in self.agent.ctl("mapping", "list")] == [MAPPING["in"]]
+
+
+class Exchanged(Watched):
+    """From one file to another, and at the next time back."""
+
+    files = None
+    at = 0
+
+    def begin(self):
+        netns.connect(self.lab.outside_ns, "eth1", self.lab.gateway, "out1")
+        self.agent.write(**self.files[0])
+        super().begin()
+
+    def ready(self):
+        if self.at:
+            self.agent.write(**self.files[1])
+            self.agent.ctl("reload")
+        self.at = 1 - self.at
+        self.agent.write(**self.files[self.at])
+
+    def act(self, options):
+        with attached(self.agent, *options):
+            return self.agent.command("reload").status == 0
+
+    def judge(self, done):
+        super().judge(done)
+        self.agent.write(**self.files[0])
+        self.agent.ctl("reload")
+
+
+class ReloadOfInterfaces(Exchanged):
+    name = "reload, another interface"
+    files = [{"interfaces": {"inside": ["in0"], "outside": [out]}} for out in ("out0", "out1")]
+
+
+class ReloadOfMode(Exchanged):
+    name = "reload, XDP or tc alone"
+    files = [{"xdp_mode": mode} for mode in ("auto", "none")]
+
+
+class RestartOfMode(ReloadOfMode):
+    name = "restart, XDP or tc alone"
+
+    def act(self, options):
+        self.agent.stop()
+        return self.launch(options)
 
 
 class StartOverPins(Phase):
@@ -325,35 +414,51 @@ class Stop(Phase):
         return True
 
 
-PHASES = {phase.name: phase for phase in (FirstStart, FirstStartGuarded, StartOverPins, Reload, MappingAdded, PoolDrained, Replaced, Stop)}
+class FiltersTakenOver(Watched):
+    """Links take the places of the filters of an agent that cannot pin any, see isolation.hidden_mounts()."""
+
+    name = "links for filters"
+
+    def ready(self):
+        self.agent.kill()
+        with isolation.hidden_mounts():
+            self.agent.start()
+        assert tc_programs.filtered(self.lab.gateway, "out0", "egress") == ["tc_outside"]
+        self.agent.kill()
+
+    def act(self, options):
+        return self.launch(options)
+
+
+PHASES = {phase.name: phase for phase in (FirstStart, FirstStartGuarded, StartOverPins, Reload, MappingAdded, PoolDrained, Replaced, Stop,
+                                          Detached, ReloadOfInterfaces, ReloadOfMode, RestartOfMode, FiltersTakenOver)}
 
 
 # Per kind; thousands of calls in a row are one reading loop, in a start over the numbers of all chunks.
 MOST = 400
 
 
-def numbers(count):
-    return range(1, count + 1) if count <= MOST else [1 + i * count // MOST for i in range(MOST)]
+def thinned(places):
+    kinds = {kind: [n for k, n in places if k == kind] for kind, _ in places}
+    return [(kind, n) for kind, all_ in kinds.items() for n in all_[::-(-len(all_) // MOST)]]
 
 
-def chosen(places):
-    """KILLS of them, one from each of as many sections of equal length."""
-    if KILLS == "all":
+def chosen(places, how_many):
+    """So many of them, one from each of as many sections of equal length."""
+    if how_many == "all":
         return places
-    n = min(int(KILLS), len(places))
+    n = min(int(how_many), len(places))
     dice = random.Random(SEED)
     return [places[dice.randrange(i * len(places) // n, (i + 1) * len(places) // n)] for i in range(n)]
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_a_kill_at_any_system_call_loses_nothing(lab, phase, monkeypatch):
+def kill_in(lab, phase, how_many, monkeypatch):
     monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # leak detection needs ptrace, which strace uses
     it = PHASES[phase](lab)
-    counted = it.count()
+    places = thinned(it.places())
     it.recover()
-    places = [(kind, n) for kind in KINDS for n in numbers(counted[kind])]
-    assert len(places) > 10, counted
-    for kind, n in chosen(places):
+    assert len(places) > 10, places
+    for kind, n in chosen(places, how_many):
         try:
             with Stream(lab) if it.traffic else contextlib.nullcontext():
                 it.kill_at(kind, n)
@@ -361,5 +466,16 @@ def test_a_kill_at_any_system_call_loses_nothing(lab, phase, monkeypatch):
             it.go_on()
             assert lab.agent.command("history", "verify", "--state-dir", lab.agent.state).status == 0
         except Exception as error:
-            raise AssertionError(f"{phase}: killed at {kind} number {n} of {counted[kind]} (KILLS_SEED={SEED}): {error}") from error
-    print(f"{phase}: {len(chosen(places))} of {len(places)} places")
+            raise AssertionError(f"{phase}: killed at {kind} number {n} (KILLS_SEED={SEED}): {error}") from error
+    print(f"{phase}: {len(chosen(places, how_many))} of {len(places)} places")
+
+
+@pytest.mark.parametrize("phase", ["detach", "restart, XDP or tc alone"])
+def test_some_kills_show_no_inside_address(lab, phase, monkeypatch):
+    kill_in(lab, phase, "2", monkeypatch)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_kill_at_any_system_call_loses_nothing(lab, phase, monkeypatch):
+    kill_in(lab, phase, KILLS, monkeypatch)

@@ -180,6 +180,16 @@ def test_an_unfinished_start_that_is_begun_again_lets_nothing_out(lab):
     assert agent.ctl("check")["findings"] == []
 
 
+def test_a_start_that_fails_when_all_is_attached_leaves_the_guard_shut(lab):
+    agent = lab.prepare(forwarding="kernel")
+    agent.socket.touch()
+    assert agent.once("--guard").status == 0
+    with flooded(lab, lost=10**6) as wait:
+        assert "is in the way and is not a socket" in agent.once().err
+        wait(100)
+    assert interfaces(lab) == []
+
+
 PASS, DROP = 0, 2
 
 

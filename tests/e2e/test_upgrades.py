@@ -334,6 +334,18 @@ def test_sessions_opened_while_1_0_0_takes_over_go_on(lab, monkeypatch, mode, la
     assert agent.ctl("check")["findings"] == []
 
 
+@pytest.mark.parametrize("mode", ["kernel", "tc"])
+def test_the_way_back_of_a_gateway_that_1_0_0_never_ran_on_loses_nothing(lab, monkeypatch, mode):
+    """Its interfaces have a clsact qdisc, for which 1.0.0 would stop what the kernel is sending."""
+    own, old = programs.BUILD, releases.build(6)
+    monkeypatch.setattr(programs, "CTL", own / "detnatctl")
+    agent = lab.start(mappings=[MAPPING], session_slots=16, **MODES[mode])
+    with flooded(lab) as wait:
+        hand_back(agent, 6, monkeypatch, own, old)
+        wait(100)
+    assert tc_programs.filtered(lab.gateway, "out0", "egress") == ["tc_outside"]
+
+
 @pytest.mark.parametrize("layout", releases.COMMITS)
 def test_the_way_back_of_an_unprivileged_agent(lab, accounts, monkeypatch, layout):
     """Root hands back the pins of a user, by whom 1.0.0 starts."""

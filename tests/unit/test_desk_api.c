@@ -7,9 +7,11 @@
 
 #include "api.h"
 #include "base/json_scan.h"
+#include "client_address.h"
 #include "history_mark.h"
 #include "lookups.h"
 #include "pages.h"
+#include "refusals.h"
 
 #define FORM "application/x-www-form-urlencoded"
 
@@ -171,6 +173,109 @@ Test(desk_api, whatever_others_take_each_kind_and_asker_has_a_process)
 	cr_expect_eq(asked, 1);
 	share_give(SHARE_PROCESSES, &who[0], 1);
 	cr_expect(share_wait(SHARE_PROCESSES, &who[0], 1, 0, never, &asked));
+}
+
+Test(desk_api, whoever_is_not_known_takes_no_room_of_those_who_are)
+{
+	struct asker nobody = { "no program", ASKING_NOBODY };
+
+	for (unsigned what = 0; what < N_SHARES; what++)
+		while (share_take((enum share)what, &nobody, 1))
+			;
+	for (unsigned i = 0; i < 96; i++) {
+		struct asker program = { .asking = ASKING_PROGRAM };
+
+		snprintf(program.name, sizeof(program.name), "program %u", i);
+		cr_expect(share_take(SHARE_REQUESTS, &program, 1), "%u", i);
+	}
+	cr_expect_not(share_take(SHARE_PROCESSES, &nobody, 1));
+	cr_expect_not(share_take(SHARE_BODIES, &nobody, 1));
+}
+
+Test(desk_api, clients_are_the_last_address_and_networks_of_ipv6)
+{
+	static const struct {
+		const char *value, *client;
+	} rows[] = {
+		{ "192.0.2.1", "192.0.2.1" },
+		{ "203.0.113.9, 192.0.2.1", "192.0.2.1" },
+		{ "203.0.113.9,  192.0.2.1 ", "192.0.2.1" },
+		{ "192.0.2.1, unknown", "" },
+		{ "192.0.2.1,", "" },
+		{ "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64" },
+		{ "2001:db8:1:2::9", "2001:db8:1:2::/64" },
+		{ "::ffff:192.0.2.1", "192.0.2.1" },
+		{ "[2001:db8::1]:443", "" },
+		{ "192.0.2.1\"x", "" },
+		{ "192.0.2.01", "" },
+		{ "1111111111111111111111111111111111111111111111111111111111111111111", "" },
+		{ "", "" },
+	};
+	char client[CLIENT_TEXT];
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		client_address(rows[i].value, client);
+		cr_expect_str_eq(client, rows[i].client, "%s: %s", rows[i].value, client);
+	}
+}
+
+static uint64_t told, lines;
+
+static void tell(void *arg, const struct refusals_more *m)
+{
+	told += m->times;
+	lines++;
+	if (arg)
+		*(struct refusals_more *)arg = *m;
+}
+
+static bool refuse(const char *whom, bool known, const char *kind, const char *what, int64_t now)
+{
+	return refusals_first(
+		&(struct refusal_of){
+			.whom = whom, .known = known, .kind = kind, .what = what, .why = "why", .ledger = true },
+		now);
+}
+
+Test(desk_api, the_first_refusal_of_an_hour_has_a_line_and_the_others_a_number)
+{
+	int64_t hour = 3600 * 1000;
+	struct refusals_more more;
+
+	cr_expect(refuse("token a", true, "who", "400", hour));
+	for (unsigned i = 0; i < 999; i++)
+		cr_expect_not(refuse("token a", true, "who", "400", hour + i));
+	cr_expect(refuse("token a", true, "customer", "400", hour));
+	cr_expect(refuse("token a", true, "who", "403", hour));
+	cr_expect(refuse("token b", true, "who", "400", hour));
+	refusals_take(hour + 3599, false, tell, NULL);
+	cr_expect_eq(lines, 0, "the hour is not over");
+	cr_expect(refuse("token a", true, "who", "400", hour + 3600));
+	refusals_take(hour + 3600, false, tell, &more);
+	cr_expect(lines == 1 && told == 999);
+	cr_expect_str_eq(more.whom, "token a");
+	cr_expect_str_eq(more.kind, "who");
+	cr_expect_str_eq(more.why, "why");
+	cr_expect_not(refuse("token a", true, "who", "400", hour + 3600));
+	refusals_take(hour + 3600, true, tell, NULL);
+	cr_expect(lines == 2 && told == 1000, "an end tells what this hour has");
+	cr_expect_not(refuse("token a", true, "who", "400", hour + 3601), "and is no new one");
+}
+
+Test(desk_api, a_flood_of_strangers_has_few_lines_and_hides_nobody)
+{
+	int64_t hour = 3600 * 2000;
+	uint64_t first = 0;
+	char whom[32];
+
+	for (unsigned i = 0; i < 20000; i++) {
+		snprintf(whom, sizeof(whom), "stranger %u", i);
+		first += refuse(whom, false, "who", "401", hour + i / 10);
+	}
+	cr_expect_eq(first, REFUSALS_STRANGER);
+	cr_expect(refuse("token a", true, "who", "403", hour));
+	refusals_take(hour + 3600, false, tell, NULL);
+	cr_expect(lines == 1 && told == 20000 - REFUSALS_STRANGER, "%lu %lu", lines, told);
 }
 
 Test(desk_api, one_asker_has_no_more_than_its_part_of_anything)

@@ -70,14 +70,18 @@ Test(desk_tokens, a_secret_has_all_its_octets_in_letters_of_a_header)
 }
 
 #define HASH_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HASH_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define LINE                                   \
 	"{\"name\":\"a\",\"sha256\":\"" HASH_A \
+	"\",\"kinds\":\"who\",\"rate\":\"1/h\",\"created\":\"2026-01-01T00:00:00Z\"}"
+#define OTHER                                  \
+	"{\"name\":\"b\",\"sha256\":\"" HASH_A \
 	"\",\"kinds\":\"who\",\"rate\":\"1/h\",\"created\":\"2026-01-01T00:00:00Z\"}"
 
 Test(desk_tokens, what_a_file_says_is_written_as_it_was)
 {
 	static const char text[] =
-		LINE "\n{\"name\":\"b\",\"sha256\":\"" HASH_A "\",\"kinds\":\"who,customer\",\"tenant\":\"ispA\","
+		LINE "\n{\"name\":\"b\",\"sha256\":\"" HASH_B "\",\"kinds\":\"who,customer\",\"tenant\":\"ispA\","
 		     "\"rate\":\"800/d\",\"created\":\"2026-01-01T00:00:00Z\",\"expires\":\"2027-01-01T00:00:00Z\","
 		     "\"revoked\":\"2026-02-01T00:00:00Z\"}\n";
 	_cleanup_tokens_ struct tokens all = {};
@@ -103,6 +107,8 @@ Test(desk_tokens, a_fault_of_the_file_is_told_with_its_line_and_key)
 	} rows[] = {
 		{ LINE "\n\n{", "f: line 3: " },
 		{ LINE "\n" LINE "\n", "f: line 2: a token a is there already" },
+		{ OTHER "\n" LINE "\n", "f: line 2: sha256: a has the same secret as b" },
+		{ "{\"name\":\"a\",\"name\":\"a\"}", "f: line 1: name is there twice" },
 		{ "[]\n", "f: line 1: expected an object" },
 		{ "{}\n", "f: line 1: name is missing" },
 		{ "{\"name\":\"a\",\"frob\":\"b\"}", "f: line 1: \"frob\" is no key of a token" },
@@ -203,46 +209,53 @@ Test(desk_token_file, a_change_counts_from_the_next_request_on)
 	struct error err = {};
 
 	cr_assert_eq(token_guard_open(path, &err), 0, "%s", err.text);
-	cr_expect_eq(token_guard_identify("Bearer secret", TOKEN_WHO, &pass), 401);
+	cr_expect_eq(token_guard_identify("Bearer secret", TOKEN_WHO, "", &pass), 401);
 	give(&all, "a", "secret", 1U << TOKEN_WHO);
-	cr_expect_eq(token_guard_identify("Bearer secret", TOKEN_WHO, &pass), 0);
+	cr_expect_eq(token_guard_identify("Bearer secret", TOKEN_WHO, "", &pass), 0);
 	cr_expect_str_eq(pass.token.name, "a");
-	cr_expect_eq(token_guard_identify("bearer secret", TOKEN_CUSTOMER, &pass), 403);
-	cr_expect_eq(token_guard_identify("Basic secret", TOKEN_WHO, &pass), 401);
-	cr_expect_eq(token_guard_identify("Bearer secre", TOKEN_WHO, &pass), 401);
-	cr_expect_eq(token_guard_identify("", TOKEN_WHO, &pass), 401);
-	cr_expect_eq(token_guard_identify(NULL, TOKEN_WHO, &pass), 401);
+	cr_expect_eq(token_guard_identify("bearer secret", TOKEN_CUSTOMER, "", &pass), 403);
+	cr_expect_eq(token_guard_identify("Basic secret", TOKEN_WHO, "", &pass), 401);
+	cr_expect_eq(token_guard_identify("Bearer secre", TOKEN_WHO, "", &pass), 401);
+	cr_expect_eq(token_guard_identify("", TOKEN_WHO, "", &pass), 401);
+	cr_expect_eq(token_guard_identify(NULL, TOKEN_WHO, "", &pass), 401);
 	cr_expect_eq(token_guard_spend(&all.list[0], 2), 0);
 	give(&all, "b", "other", 1U << TOKEN_WHO);
-	cr_expect_eq(token_guard_identify("Bearer other", TOKEN_WHO, &pass), 0);
+	cr_expect_eq(token_guard_identify("Bearer other", TOKEN_WHO, "", &pass), 0);
 	cr_expect_eq(token_guard_spend(&all.list[0], 1), 1800, "what was spent stays spent");
 	all.list[0].revoked = 1;
 	cr_assert_eq(token_file_write(path, &all, &err), 0);
-	cr_expect_eq(token_guard_identify("Bearer secret", TOKEN_WHO, &pass), 401);
+	cr_expect_eq(token_guard_identify("Bearer secret", TOKEN_WHO, "", &pass), 401);
 	cr_expect_str_eq(pass.token.name, "a", "the line about it names the token");
 	chmod(path, 0644);
-	cr_expect_eq(token_guard_identify("Bearer other", TOKEN_WHO, &pass), 503);
-	cr_expect_eq(token_guard_identify("Bearer other", TOKEN_WHO, &pass), 503);
+	cr_expect_eq(token_guard_identify("Bearer other", TOKEN_WHO, "", &pass), 503);
+	cr_expect_eq(token_guard_identify("Bearer other", TOKEN_WHO, "", &pass), 503);
 	chmod(path, 0600);
-	cr_expect_eq(token_guard_identify("Bearer other", TOKEN_WHO, &pass), 0);
+	cr_expect_eq(token_guard_identify("Bearer other", TOKEN_WHO, "", &pass), 0);
 }
 
-Test(desk_token_file, guesses_are_limited_and_lock_nobody_out)
+Test(desk_token_file, guesses_are_limited_by_client_and_lock_nobody_out)
 {
 	_cleanup_tokens_ struct tokens all = {};
-	unsigned refused[2] = {};
+	unsigned told = 0, refused;
 	struct token_pass pass;
+	char client[16];
 	struct error err;
 
 	give(&all, "a", "secret", 1U << TOKEN_WHO);
 	cr_assert_eq(token_guard_open(path, &err), 0);
 	for (unsigned i = 0; i < 500; i++) {
-		unsigned status = token_guard_identify("Bearer guess", TOKEN_WHO, &pass);
+		unsigned status = token_guard_identify("Bearer guess", TOKEN_WHO, "192.0.2.1", &pass);
 
-		cr_expect(status == 401 || (status == 429 && pass.quiet && pass.retry_s));
-		refused[status == 429]++;
-		cr_expect_eq(token_guard_identify("Bearer secret", TOKEN_WHO, &pass), 0);
+		told += status == 401;
+		cr_assert(status == 401 || (status == 429 && pass.retry_s && pass.retry_s <= GUESS_RATE.seconds));
 	}
-	cr_expect_leq(refused[0], 70);
-	cr_expect_geq(refused[1], 430);
+	cr_expect(told >= GUESS_RATE.n && told < GUESS_RATE.n + 10, "%u", told);
+	cr_expect_eq(token_guard_identify("Bearer secret", TOKEN_WHO, "192.0.2.1", &pass), 0);
+	cr_expect_eq(token_guard_identify("Bearer guess", TOKEN_WHO, "192.0.2.2", &pass), 401, "another has its own");
+	for (unsigned i = refused = 0; i < 5000; i++) {
+		snprintf(client, sizeof(client), "%u", i);
+		refused += token_guard_identify("Bearer guess", TOKEN_WHO, client, &pass) == 429;
+	}
+	cr_expect_gt(refused, 5000 - GUESS_RATE_ALL.n, "all of them have a limit, too");
+	cr_expect_eq(token_guard_identify("Bearer secret", TOKEN_WHO, "192.0.2.1", &pass), 0);
 }

@@ -63,7 +63,7 @@ Test(history_grants, a_group_is_written_before_it_takes_effect_and_confirmed_onc
 	cr_expect_eq(group[1].from, NOON + 10);
 	cr_assert_str_eq(lab_events(), "start add confirm grant grant confirm grant confirm", "%s", lab_events());
 	cr_assert_eq(open_grants(&list), 1);
-	cr_assert(fact_rows[FACT_GRANT].same(list, &group[1]) && list->from == NOON + 10);
+	cr_assert(history_facts_same(FACT_GRANT, list, &group[1]) && list->from == NOON + 10);
 	free(list);
 }
 
@@ -85,7 +85,8 @@ Test(history_grants, what_did_not_take_effect_is_taken_back)
 	cr_assert_str_eq(lab_events(), "start add confirm grant confirm grant grant grant undo undo", "%s",
 			 lab_events());
 	cr_assert_eq(open_grants(&list), 2);
-	cr_expect(fact_rows[FACT_GRANT].same(&list[0], &group[0]) && fact_rows[FACT_GRANT].same(&list[1], &group[2]));
+	cr_expect(history_facts_same(FACT_GRANT, &list[0], &group[0]) &&
+		  history_facts_same(FACT_GRANT, &list[1], &group[2]));
 	cr_expect(history_holds(lab.history, FACT_GRANT, group, 2, &err), "%s", err.text);
 	cr_expect(!history_holds(lab.history, FACT_GRANT, group, 1, &err));
 	cr_expect_str_eq(err.text, "the grant of 1.1.1.0:640-703 to 10.0.0.3 is in the history, and not in the tables",
@@ -160,7 +161,8 @@ Test(history_grants, those_that_a_mapping_with_other_blocks_still_has_go_on_in_i
 	cr_assert_str_eq(lab_events(), "start add confirm grant grant grant confirm del add grant grant confirm", "%s",
 			 lab_events());
 	cr_assert_eq(open_grants(&list), 2);
-	cr_expect(fact_rows[FACT_GRANT].same(&list[0], &group[0]) && fact_rows[FACT_GRANT].same(&list[1], &group[1]));
+	cr_expect(history_facts_same(FACT_GRANT, &list[0], &group[0]) &&
+		  history_facts_same(FACT_GRANT, &list[1], &group[1]));
 	free(list);
 	lab.now += 10;
 	for (int64_t t = NOON + 1; t < NOON + 20; t++)
@@ -225,7 +227,7 @@ Test(history_grants, a_list_has_them_in_lines_of_limited_length)
 	cr_assert(strstr(lab_events(), "grant confirm grants grants grants daily"), "%s", lab_events());
 	cr_assert_eq(open_grants(&list), MANY);
 	for (unsigned i = 0; i < MANY; i++)
-		cr_assert(fact_rows[FACT_GRANT].same(&list[i], &many[i]) && list[i].from == NOON);
+		cr_assert(history_facts_same(FACT_GRANT, &list[i], &many[i]) && list[i].from == NOON);
 	free(list);
 }
 
@@ -431,8 +433,8 @@ Test(history_grants, rest_after_a_start_with_a_new_datapath)
 	cr_assert_eq(history_begin(lab.history, false, NULL, 0), 0);
 	cr_assert_eq(history_rested_grants(lab.history, 60, &list, &n), 0);
 	cr_assert_eq(n, 2);
-	cr_expect(fact_rows[FACT_GRANT].same(&list[0], &two[0]) && list[0].from == NOON + 100);
-	cr_expect(fact_rows[FACT_GRANT].same(&list[1], &two[1]) && list[1].from == NOON + 150,
+	cr_expect(history_facts_same(FACT_GRANT, &list[0], &two[0]) && list[0].from == NOON + 100);
+	cr_expect(history_facts_same(FACT_GRANT, &list[1], &two[1]) && list[1].from == NOON + 150,
 		  "it was there until now");
 	free(list);
 	cr_assert_eq(history_rested_grants(lab.history, 40, &list, &n), 0);

@@ -166,19 +166,19 @@ static void print_lists(FILE *out, const struct history_index *x)
 	cr_assert_eq(history_facts_list(FACT_GRANT, &x->grants.facts, &grants, &n), 0);
 	for (size_t i = 0; i < n; i++) {
 		fputs("open: ", out);
-		fact_rows[FACT_GRANT].write(out, &grants[i]);
+		history_fact_write(out, FACT_GRANT, &grants[i]);
 		fputc('\n', out);
 	}
 	cr_assert_eq(history_facts_list(FACT_PORTMAP, &x->portmaps.facts, &portmaps, &n), 0);
 	for (size_t i = 0; i < n; i++) {
 		fputs("open: ", out);
-		fact_rows[FACT_PORTMAP].write(out, &portmaps[i]);
+		history_fact_write(out, FACT_PORTMAP, &portmaps[i]);
 		fputc('\n', out);
 	}
 	cr_assert_eq(history_facts_list(FACT_DRAIN, &x->drains.facts, &drains, &n), 0);
 	for (size_t i = 0; i < n; i++) {
 		fputs("open: ", out);
-		fact_rows[FACT_DRAIN].write(out, &drains[i]);
+		history_fact_write(out, FACT_DRAIN, &drains[i]);
 		fputc('\n', out);
 	}
 }

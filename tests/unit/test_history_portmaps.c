@@ -110,7 +110,7 @@ static size_t list_of(const struct endpoint state[N_PLACES], struct history_port
 	for (unsigned i = 0; i < N_PLACES; i++)
 		if (state[i].addr)
 			ret[n++] = portmap_of(i, state[i]);
-	return history_portmaps_merge(ret, n);
+	return history_facts_sort(FACT_PORTMAP, ret, n);
 }
 
 static void note_time(void)

@@ -193,13 +193,13 @@ Test(lease_follower, a_file_that_is_not_there_is_waited_for)
 {
 	follow(SOURCE_KEA);
 	look(0);
-	cr_expect(strstr(lease_follower_trouble(follower), "it is read once it is there"));
+	cr_expect(strstr(follower->trouble.text, "it is read once it is there"));
 	put(path, 0, KEA_HEADER KEA("1", "aa", "1795690900", "0"), 1);
 	look(1);
-	cr_expect_str_eq(lease_follower_trouble(follower), "");
+	cr_expect_str_eq(follower->trouble.text, "");
 	unlink(path);
 	look(2);
-	cr_expect(strstr(lease_follower_trouble(follower), "is gone"), "%s", lease_follower_trouble(follower));
+	cr_expect(strstr(follower->trouble.text, "is gone"), "%s", follower->trouble.text);
 	expect_lines("start 10.0.0.1 aa +0;");
 }
 
@@ -214,7 +214,7 @@ Test(lease_follower, malformed_rows_are_counted_and_the_others_taken)
 	cr_expect_eq(figures.unread, 3);
 	put(path, O_TRUNC, "a,b,c\n1,2,3\n", 1);
 	look(1);
-	cr_expect(strstr(lease_follower_trouble(follower), "does not begin as a file of kea-csv does"));
+	cr_expect(strstr(follower->trouble.text, "does not begin as a file of kea-csv does"));
 }
 
 #define DNSMASQ(expiry, host, id) expiry " 02:00:00:00:00:0" host " 10.0.0." host " * " id "\n"

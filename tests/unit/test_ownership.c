@@ -177,6 +177,43 @@ Test(ownership, an_ending_ends_no_session_that_a_packet_has_refreshed_since)
 	expect_ended();
 }
 
+/* As `session close` at a gateway. */
+static void close_at(struct gateway *g)
+{
+	const struct endpoint in = { 0x0a000000 + HOST, 5000 }, ext = { 0xc6336407, 443 };
+
+	cr_assert_eq(sessions_close_in(g->m, 0, in, ext, IPPROTO_TCP), 1);
+}
+
+Test(ownership, what_an_operator_closes_where_its_packets_came_a_moment_ago_ends_at_both)
+{
+	for (unsigned first = 0; first < 2; first++) {
+		uint32_t slot = copied();
+
+		/* Nobody has heard of the takeover. */
+		packet(&b, slot);
+		close_at(&a);
+		come_back(first);
+		expect_ended();
+	}
+}
+
+Test(ownership, what_an_operator_has_closed_goes_on_where_a_packet_has_come_since)
+{
+	for (unsigned first = 0; first < 2; first++) {
+		uint32_t slot = copied();
+
+		silent_for(&b, slot, 5);
+		close_at(&a);
+		a.c->ended.entry[(a.c->ended.end - 1) & (a.c->ended.room - 1)].tick -= ticks_of_seconds(10, a.d.hz);
+		come_back(first);
+		expect_at(&b, &a);
+		close_at(&b);
+		exchange_twice();
+		expect_ended();
+	}
+}
+
 Test(ownership, a_copy_that_has_expired_is_no_ending_for_the_peer)
 {
 	struct told t = { 0 };

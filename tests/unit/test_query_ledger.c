@@ -88,22 +88,3 @@ Test(query_ledger, a_text_that_is_too_long_is_refused_and_leaves_the_ledger_as_i
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	cr_assert_eq(system(command), 0);
 }
-
-Test(query_ledger, what_refreshes_itself_is_known_within_its_hour)
-{
-	static struct query_hour h;
-	char text[16];
-
-	cr_expect_not(query_seen(&h, "lea 10.0.0.2", T0));
-	cr_expect(query_remember(&h, "lea 10.0.0.2", T0));
-	cr_expect(query_seen(&h, "lea 10.0.0.2", T0 + 3599));
-	cr_expect_not(query_seen(&h, "lea 10.0.0.3", T0 + 3599));
-	cr_expect_not(query_seen(&h, "lea 10.0.0.2", T0 + 3600));
-	for (unsigned i = 0; i < QUERY_SEEN_MAX; i++) {
-		snprintf(text, sizeof(text), "%u", i);
-		cr_assert(query_remember(&h, text, T0 + 3600));
-	}
-	cr_expect(query_remember(&h, "0", T0 + 3600));
-	cr_expect_not(query_remember(&h, "another", T0 + 3600));
-	cr_expect(query_remember(&h, "another", T0 + 7200));
-}

@@ -48,6 +48,13 @@ Test(withheld, is_written_and_read)
 		cr_expect_str_eq(w.hash, HASH);
 		cr_assert_eq(w.says_size, rows[i].says_size);
 		cr_expect(!w.says_size || !memcmp(w.says, says, w.says_size));
+		/* Nobody reads what is added, so it is none. */
+		text[size - 1] = ' ';
+		cr_expect(!withheld_read(text, size, &w));
+		memmove(text + 1, text, size - 1);
+		cr_expect(!withheld_read(text, size, &w));
+		memmove(text, text + 1, size - 1);
+		text[size - 1] = '}';
 		for (size_t cut = 0; cut < size; cut++)
 			cr_expect(!withheld_read(text, cut, &w), "%.*s", (int)cut, text);
 	}
@@ -83,6 +90,37 @@ Test(withheld, lines_of_a_history_are_withheld_in_evidence_alone_and_in_their_pl
 	cr_expect_eq(damages_of(true, 2, 5, &withheld), 1);
 	cr_expect_eq(damages_of(false, 1, 5, &withheld), 1);
 	cr_expect_eq(withheld, 0);
+}
+
+#define LINE(line, lines, from, to)                                                                   \
+	"{\"line\":" #line ",\"event\":\"withheld\",\"lines\":" #lines ",\"from\":\"2026-01-31T" from \
+	":00Z\",\"to\":\"2026-01-31T" to ":00Z\",\"hash\":\"" HASH "\"}"
+
+/* What follows on a run from ten to eleven. */
+static const struct {
+	const char *line;
+	size_t damages;
+} runs[] = {
+	{ LINE(6, 2, "11:00", "12:00"), 0 },	 { LINE(6, 1, "11:30", "11:30"), 0 },
+	{ LINE(6, 2, "10:59", "12:00"), 1 },	 { LINE(6, 2, "12:00", "11:00"), 1 },
+	{ LINE(6, 1, "11:00", "11:30"), 1 },	 { LINE(6, 0, "11:00", "11:00"), 1 },
+	{ LINE(6, 2, "11:00", "12:00") " ", 1 },
+};
+
+Test(withheld, times_of_a_history_are_in_order)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(runs); i++) {
+		struct history_index x;
+		char text[256];
+
+		history_index_init(&x);
+		x.evidence = true;
+		snprintf(text, sizeof(text), RUN, 1, 5);
+		cr_assert_eq(history_index_feed(&x, text, strlen(text)), 0);
+		cr_assert_eq(history_index_feed(&x, runs[i].line, strlen(runs[i].line)), 0);
+		cr_expect_eq(x.n_damages, runs[i].damages, "%s", runs[i].line);
+		history_index_free(&x);
+	}
 }
 
 static int count(void *arg, const char *file, const char *previous, const char *line, size_t size)

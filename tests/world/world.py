@@ -230,6 +230,9 @@ def show(args, header, result, begun):
     if args.write:
         pathlib.Path(args.write).write_text(json.dumps({"header": header, "oracle": result["failures"][0]["oracle"], "steps": closer(steps)}, indent=1))
         print(f"\nto do it again: world.py --replay {args.write}")
+    print()
+    for failure in result["failures"]:  # once more, as of long output the end is kept
+        print(f"world: FAILED, seed {header['seed']}, {header['profile']}: {failure['oracle']}, {failure['text']}")
 
 
 def summary(header, result):

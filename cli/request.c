@@ -71,7 +71,8 @@ static void message(const struct complaint_notice *n)
 {
 	_cleanup_free_ char *name = text_word(n->name);
 
-	fprintf(stderr, "line %" PRIu64 ": %s%s%s\n", n->line, name ? name : "", *n->name ? ": " : "", n->text);
+	fprintf(stderr, "line %" PRIu64 ": %s%s%s\n", n->line, *n->name && name ? name : "", *n->name ? ": " : "",
+		n->text);
 }
 
 /* What was not read is a row of JSON, or a message. */

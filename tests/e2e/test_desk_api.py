@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 import tarfile
+import tempfile
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -447,8 +448,8 @@ def test_a_ticket_systems_way_is_as_it_is_written(running_lab, place, tmp_path):
 @pytest.fixture
 def tenants(two, place):  # noqa: F811
     two.start(**CONFIG)
-    directory = place / "tenants"
-    for name in ("", "leases", "queries"):
+    directory = Path(tempfile.mkdtemp(dir=place))
+    for name in ("leases", "queries"):
         (directory / name).mkdir()
     lease_file(directory / "leases", *session_of("alice", in_addr="10.0.0.20", tenant="ispA"), *session_of("alice", in_addr="10.1.0.20", tenant="ispB"))
     it = Desk(directory / "desk", "--control", two.agent.socket, "--leases", directory / "leases", "--queries", directory / "queries",
@@ -532,18 +533,18 @@ def test_no_url_shows_another_tenant_or_a_person(tenants):
     day = 86400
     lease_file(directory / "leases", *session_of("alice", in_addr="10.0.0.20", tenant="ispA"),
                *session_of("bertha-b", circuit="circuit-b", mac="02:00:00:00:00:bb", in_addr="10.1.0.20", tenant="ispB"), (-day, "mark", "", {}))
-    anybody, a = (Program(desk, directory / "tokens", name, *more) for name, more in (("walk-all", ("--rate", "1000000/s")),
-                                                                                    ("walk-a", ("--tenant", "ispA", "--rate", "1000000/s"))))
+    anybody = Program(desk, directory / "tokens", "walk-all", "--rate", "1000000/s")
+    a = Program(desk, directory / "tokens", "walk-a", "--tenant", "ispA", "--rate", "1000000/s")
     row = next(row for row in anybody.ask("customer", customer="bertha-b", reason="x").json() if row["out_addr"])
     assert row["in_addr"] == "10.1.0.20"
     out, at = f"{row['out_addr']}:{row['port_lo']}", stamp()
     tails = ("", "10.1.0.20", "10.1.0.20/ispB", "10.1.0.20/ispA", row["out_addr"])
     bodies = (f"{at} {out}\n", f"c-1 {at} {out}", "bertha-b", f"At {at} your customer {out} scanned us.\n")
-    forms = [urlencode(f) for f in ({"endpoint": out, "at": at, "reason": "x", "case": "c"}, {"endpoint": row["out_addr"], "at": at, "reason": "x"},
-                                    {"customer": "bertha-b", "reason": "x"}, {"customer": "10.1.0.20", "reason": "x", "tenant": "ispB"})]
+    forms = [urlencode({**f, "reason": "x"}) for f in ({"endpoint": out, "at": at, "case": "c"}, {"endpoint": row["out_addr"], "at": at},
+                                                       {"customer": "bertha-b"}, {"customer": "10.1.0.20", "tenant": "ispB"})]
     secrets = ("bertha-b", "circuit-b", "02:00:00:00:00:bb", "10.1.0.20")
-    askers = [(user, ()) for user in ("lea-a", "watch", "figures", "stranger", None)] + [(None, (("Authorization", f"Bearer {a.secret}"),)),
-                                                                                        ("watch", (("Authorization", f"Bearer {a.secret}"),))]
+    token = (("Authorization", f"Bearer {a.secret}"),)
+    askers = [*((user, ()) for user in ("lea-a", "watch", "figures", "stranger", None)), (None, token), ("watch", token)]
     walked = {}
 
     def walk(user, headers, method, path, body=None, form=False):

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/json_scan.h"
+#include "json_get.h"
 #include "message.h"
 #include "who_rows.h"
 
@@ -45,6 +46,11 @@ int evidence_answer(const struct evidence_question *q, bool json, char **ret)
 	if (json && !size)
 		r = print_none(out, err.text);
 	return fclose(out) || r ? -ENOMEM : 0;
+}
+
+int64_t evidence_margin(const cJSON *answer)
+{
+	return (int64_t)json_number(json_get(answer, "margin"), "seconds");
 }
 
 static bool gives_the_answer(const struct evidence_question *q, const struct evidence_question *other)

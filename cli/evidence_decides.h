@@ -24,6 +24,9 @@ struct evidence_question {
 /* The answer as detnatctl prints it, or why there is none. The caller frees *ret. 0 or -ENOMEM. */
 int evidence_answer(const struct evidence_question *q, bool json, char **ret);
 
+/* How many seconds around that one an answer in JSON is about, each way. */
+int64_t evidence_margin(const cJSON *answer);
+
 /* Whether the answer is the same with another history, or with the leases in a file of evidence. */
 bool evidence_same_history(const struct evidence_question *q, const char *text, size_t size);
 bool evidence_same_leases(const struct evidence_question *q, int fd);

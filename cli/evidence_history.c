@@ -397,7 +397,7 @@ int evidence_history(const struct evidence_question *q, char **ret, size_t *ret_
 {
 	_cleanup_json_ cJSON *answer = cJSON_Parse(q->answer);
 	const struct history_index *x = &q->files->index;
-	int64_t margin = (int64_t)json_number(json_get(answer, "margin"), "seconds");
+	int64_t margin = evidence_margin(answer);
 	struct choice c = { .q = q, .x = x, .from = q->t - margin, .to = q->t + margin };
 	bool enough = false;
 	int r = 0;

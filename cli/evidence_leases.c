@@ -136,6 +136,8 @@ static uint32_t number_of(struct names *n, const char *text)
 
 static int find_origins(struct choice *c, const cJSON *answer)
 {
+	_cleanup_lease_lines_ struct lease_lines lines = { .d = c->d };
+
 	c->origin = calloc(c->n + 1, sizeof(*c->origin));
 	if (!c->origin)
 		return error_set(c->err, -ENOMEM, "out of memory");
@@ -144,7 +146,7 @@ static int find_origins(struct choice *c, const cJSON *answer)
 		struct lease_line l;
 
 		o->time = TIME_NONE;
-		if (lease_evidence_line(c->d, &c->place[i], &l))
+		if (lease_evidence_line(&lines, &c->place[i], &l))
 			continue;
 		o->time = l.time;
 		if (!lease_event_of_session(l.event))
@@ -170,6 +172,7 @@ static bool is_edge(const struct choice *c, size_t i)
 /* Lines of customers whom the answer does not name are shown without names. */
 static int mask(struct choice *c)
 {
+	_cleanup_lease_lines_ struct lease_lines lines = { .d = c->d };
 	struct names customers = { 0 }, sessions = { 0 };
 	int r = 0;
 
@@ -177,7 +180,7 @@ static int mask(struct choice *c)
 		struct lease_place *p = &c->place[i];
 		struct lease_line l;
 
-		if (!c->keep[i] || !c->origin[i].other || lease_evidence_line(c->d, p, &l))
+		if (!c->keep[i] || !c->origin[i].other || lease_evidence_line(&lines, p, &l))
 			continue;
 		p->customer = number_of(&customers, customer_in(&l));
 		p->session = number_of(&sessions, l.session);
@@ -267,7 +270,7 @@ static int choose(struct choice *c, const cJSON *answer)
 int evidence_leases(const struct evidence_question *q, char **ret, size_t *ret_size, struct error *err)
 {
 	_cleanup_json_ cJSON *answer = cJSON_Parse(q->answer);
-	int64_t margin = (int64_t)json_number(json_get(answer, "margin"), "seconds");
+	int64_t margin = evidence_margin(answer);
 	struct choice c = { .q = q, .from = q->t - margin, .to = q->t + margin, .err = err };
 	int r = lease_days_open(q->leases, &c.d, err);
 

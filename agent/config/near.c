@@ -114,11 +114,19 @@ static bool make_spans(const struct config *c, struct spans *s, enum near_side s
 static struct near begin(const struct config *c, enum near_side side, uint32_t first, uint32_t last)
 {
 	struct near_index *x = index_of(c);
-	struct near n = { .config = c, .side = side, .first = first, .last = last };
+	struct near n;
 
+	/* Not the lists of pieces, which take longer to clear than to use. */
+	n.config = c;
+	n.index = NULL;
+	n.side = side;
+	n.first = first;
+	n.last = last;
+	n.at = n.n = 0;
 	if (x && (x->side[side].made || make_spans(c, &x->side[side], side))) {
 		n.index = x;
 		n.n = 1;
+		n.low[0] = 0;
 		n.high[0] = x->side[side].n;
 	}
 	return n;

@@ -93,6 +93,17 @@ static int by_in(const void *a, const void *b)
 	return compare(in_key(a), in_key(b), a, b);
 }
 
+/* Files and copies mostly have them in order. */
+static void sort(struct port_pair *list, size_t n, int (*order)(const void *a, const void *b))
+{
+	for (size_t i = 1; i < n; i++) {
+		if (order(&list[i - 1], &list[i]) > 0) {
+			qsort(list, n, sizeof(*list), order);
+			return;
+		}
+	}
+}
+
 int port_pairs_of(const struct config *c, struct port_pair **ret, size_t *ret_n)
 {
 	struct port_pair *list;
@@ -118,7 +129,7 @@ int port_pairs_of(const struct config *c, struct port_pair **ret, size_t *ret_n)
 			}
 		}
 	}
-	qsort(list, n, sizeof(*list), by_out);
+	sort(list, n, by_out);
 	*ret = list;
 	*ret_n = n;
 	return 0;
@@ -153,7 +164,7 @@ const struct port_pair *port_pair_find_in(const struct port_pair *list, size_t n
 
 void port_pairs_sort_in(struct port_pair *list, size_t n)
 {
-	qsort(list, n, sizeof(*list), by_in);
+	sort(list, n, by_in);
 }
 
 const char *portmap_title(const struct config_portmap *m, char text[static LABEL_TEXT])
@@ -269,7 +280,8 @@ static int check_tenant(const struct portmap_check *v, size_t number)
 		return config_find_tenant(v->config, m->tenant)
 			       ? 0
 			       : refuse(v, number, "tenant", "there is no tenant %s: `tenants` lists them", m->tenant);
-	config_mapping_of_pair(v->config, m->in.addr, m->out.addr, two);
+	if (v->config->n_tenants)
+		config_mapping_of_pair(v->config, m->in.addr, m->out.addr, two);
 	if (!two[0])
 		return 0;
 	refuse(v, number, "in", "%s is an address of %s and of %s: %s says which", addr_format(m->in.addr, in),
@@ -277,17 +289,13 @@ static int check_tenant(const struct portmap_check *v, size_t number)
 	return v->added ? -ENOTUNIQ : -EINVAL;
 }
 
-static int check_one(const struct portmap_check *v, size_t number)
+/* Refuses a portmap of an inside address that takes none. mapping: of the address; NULL: none. */
+static int refuse_inside(const struct portmap_check *v, size_t number, const struct config_mapping *mapping)
 {
 	const struct config_portmap *m = &v->config->portmaps[number];
-	const struct config_mapping *mapping = config_mapping_of_portmap(v->config, m);
 	char in[ADDR_TEXT], title[LABEL_TEXT], of[LABEL_TEXT + 4] = "";
 	const char *why;
-	struct geometry g;
-	int r = check_tenant(v, number);
 
-	if (r)
-		return r;
 	addr_format(m->in.addr, in);
 	portmap_title(m, title);
 	if (*m->tenant)
@@ -306,8 +314,20 @@ static int check_one(const struct portmap_check *v, size_t number)
 		return refuse(v, number, "in", "all ports of %s are reachable already, as it is %s%s%s%s", in, why,
 			      v->added ? "" : ": portmap ", v->added ? "" : title, v->added ? "" : " must be deleted");
 	}
-	if (geometry_of(v->config, m, &g))
-		return refuse(v, number, "in", "%s has no ports for a portmap", in);
+	return refuse(v, number, "in", "%s has no ports for a portmap", in);
+}
+
+static int check_one(const struct portmap_check *v, size_t number)
+{
+	const struct config_mapping *mapping = config_mapping_of_portmap(v->config, &v->config->portmaps[number]);
+	struct geometry g;
+	int r = check_tenant(v, number);
+
+	if (r)
+		return r;
+	if (!mapping || prefix_is_none(mapping->out) || mapping->inbound == INBOUND_OPEN ||
+	    config_mapping_geometry(mapping, &g))
+		return refuse_inside(v, number, mapping);
 	return check_out(v, number, &g);
 }
 

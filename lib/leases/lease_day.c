@@ -309,18 +309,25 @@ int lease_day_open(int dir, const struct lease_day *day)
 	return fd < 0 ? -errno : fd;
 }
 
+#define SHORT_LINE 1024U
+
 int lease_day_text(int fd, uint64_t at, struct lease_text *ret)
 {
 	const size_t hash = HASH_TEXT - 1 + HASH_BEHIND;
 	/* A line without a hash may be shorter. */
 	size_t before = at < hash ? (size_t)at : hash;
-	ssize_t n = pread(fd, ret->room, sizeof(ret->room), (off_t)(at - before));
-	const char *end;
+	const char *end = NULL;
 
-	if (n < 0)
-		return -errno;
 	ret->line = ret->room + before;
-	end = (size_t)n > before ? memchr(ret->line, '\n', (size_t)n - before) : NULL;
+	/* Few lines are as long as one may be. */
+	for (size_t size = before + SHORT_LINE; !end && size <= sizeof(ret->room);
+	     size += sizeof(ret->room) - SHORT_LINE - before) {
+		ssize_t n = pread(fd, ret->room, size, (off_t)(at - before));
+
+		if (n < 0)
+			return -errno;
+		end = (size_t)n > before ? memchr(ret->line, '\n', (size_t)n - before) : NULL;
+	}
 	if (!end || (at && ret->line[-1] != '\n'))
 		return -ESTALE;
 	memcpy(ret->previous, before == hash ? ret->room : HASH_NONE, HASH_TEXT - 1);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "base/withheld.h"
@@ -54,11 +55,26 @@ int lease_evidence_note_all(struct lease_days *d, const struct lease_addr *addr,
 	return r;
 }
 
-int lease_evidence_line(const struct lease_days *d, const struct lease_place *p, struct lease_line *ret)
+void lease_lines_close(struct lease_lines *x)
 {
-	_cleanup_close_ int fd = lease_day_open(d->dir, &d->day[p->day]);
+	if (x->open)
+		close(x->fd);
+	x->open = false;
+}
 
-	return fd < 0 ? fd : lease_day_line(&d->day[p->day], fd, p->at, ret);
+int lease_evidence_line(struct lease_lines *x, const struct lease_place *p, struct lease_line *ret)
+{
+	const struct lease_day *day = &x->d->day[p->day];
+
+	if (!x->open || x->day != p->day) {
+		lease_lines_close(x);
+		x->fd = lease_day_open(x->d->dir, day);
+		if (x->fd < 0)
+			return x->fd;
+		x->day = p->day;
+		x->open = true;
+	}
+	return lease_day_line(day, x->fd, p->at, ret);
 }
 
 /* The lines of a day, in memory. */

@@ -28,8 +28,18 @@ struct lease_place {
 /* From now on the lines are noted from which answers follow. */
 void lease_evidence_begin(struct lease_days *d);
 
+/* Lines that are read, in the order of their places as a rule: the file of a day stays open until one of another. */
+struct lease_lines {
+	const struct lease_days *d;
+	bool open;
+	size_t day;
+	int fd;
+};
+
 /* The line at a place. 0, or -errno: it says nothing, or not any more. */
-int lease_evidence_line(const struct lease_days *d, const struct lease_place *p, struct lease_line *ret);
+int lease_evidence_line(struct lease_lines *x, const struct lease_place *p, struct lease_line *ret);
+void lease_lines_close(struct lease_lines *x);
+#define _cleanup_lease_lines_ __attribute__((cleanup(lease_lines_close)))
 
 /* Notes all lines about an address, and those about none, of the days that have been read. 0, or -errno with err. */
 int lease_evidence_note_all(struct lease_days *d, const struct lease_addr *addr, struct error *err);

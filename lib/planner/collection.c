@@ -279,7 +279,8 @@ int collection_walk(struct collection *c, collection_take take, void *arg, struc
 		r = read_back(c, i, flow);
 		if (r)
 			return error_set(err, r, "the file of flows cannot be read back: %s", strerror(-r));
-		memcpy(flow + p->spilled, p->flow, p->n * sizeof(*flow));
+		if (p->n)
+			memcpy(flow + p->spilled, p->flow, p->n * sizeof(*flow));
 		if (c->used + n * sizeof(*flow) > c->peak_memory)
 			c->peak_memory = c->used + n * sizeof(*flow);
 		err->text[0] = '\0';

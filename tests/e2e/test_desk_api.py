@@ -540,8 +540,8 @@ def test_no_url_shows_another_tenant_or_a_person(tenants):
     out, at = f"{row['out_addr']}:{row['port_lo']}", stamp()
     tails = ("", "10.1.0.20", "10.1.0.20/ispB", "10.1.0.20/ispA", row["out_addr"])
     bodies = (f"{at} {out}\n", f"c-1 {at} {out}", "bertha-b", f"At {at} your customer {out} scanned us.\n")
-    forms = [urlencode(f) for f in ({"endpoint": out, "at": at, "reason": "x", "case": "c"}, {"endpoint": row["out_addr"], "at": at, "reason": "x"},
-                                    {"customer": "bertha-b", "reason": "x"}, {"customer": "10.1.0.20", "reason": "x", "tenant": "ispB"})]
+    forms = [urlencode({**f, "reason": "x"}) for f in ({"endpoint": out, "at": at, "case": "c"}, {"endpoint": row["out_addr"], "at": at},
+                                                       {"customer": "bertha-b"}, {"customer": "10.1.0.20", "tenant": "ispB"})]
     secrets = ("bertha-b", "circuit-b", "02:00:00:00:00:bb", "10.1.0.20")
     token = (("Authorization", f"Bearer {a.secret}"),)
     askers = [*((user, ()) for user in ("lea-a", "watch", "figures", "stranger", None)), (None, token), ("watch", token)]

@@ -10,6 +10,7 @@ struct history_text told;
 void told_setup(void)
 {
 	told.out = open_memstream(&told.text, &told.size);
+	fflush(told.out);
 	strcpy(told.hash, HASH_NONE);
 	told.line = told.confirmed = told.format = 0;
 }

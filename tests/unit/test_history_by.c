@@ -19,9 +19,17 @@ static char *lines_of(const char *event)
 	text[0] = '\0';
 	snprintf(word, sizeof(word), "\"event\":\"%s\"", event);
 	cr_assert_eq(history_files_read(lab.state, &f, &err), 0, "%s", err.text);
-	for (char *save = NULL, *line = strtok_r(f.text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		if (strstr(line, word))
-			strncat(text, line, sizeof(text) - strlen(text) - 1);
+	/* The text of a history has no NUL behind it. */
+	for (char *at = f.text, *end = f.text + f.size, *newline; at < end; at = newline + 1) {
+		newline = memchr(at, '\n', (size_t)(end - at));
+		if (!newline)
+			break;
+		if (memmem(at, (size_t)(newline - at), word, strlen(word)))
+			strncat(text, at,
+				(size_t)(newline - at) < sizeof(text) - strlen(text) - 1
+					? (size_t)(newline - at)
+					: sizeof(text) - strlen(text) - 1);
+	}
 	history_files_free(&f);
 	return text;
 }

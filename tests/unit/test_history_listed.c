@@ -248,7 +248,9 @@ static void print_history(FILE *out, const char *name, const char *text, size_t 
 		       word[5], word[6], word[7]);
 		if (!strcmp(word[0], "ask")) {
 			if (!w) {
-				fputs(told.text, out);
+				/* What is printed may move the buffer. */
+				fflush(told.out);
+				fwrite(told.text, 1, told.size, out);
 				cr_assert_eq(history_index_feed_all(&x, told.text, told.size, &used), 0);
 				print_index(out, &x);
 				print_lists(out, &x);

@@ -16,6 +16,7 @@
 #include "evidence_receipt.h"
 #include "evidence_text.h"
 #include "history/history_claims.h"
+#include "history/history_grant_days.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "message.h"
@@ -116,15 +117,17 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 static int write_history(struct evidence *e, const struct asked *a, struct error *err)
 {
 	const struct history_files *f = a->question.files;
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
+	_cleanup_free_ char *text = NULL, *grants = NULL;
+	size_t size = 0, n = 0;
 	int r = evidence_history(&a->question, &text, &size);
 
+	r = r ? r : evidence_grants(&a->question, text, size, &grants, &n);
 	if (r)
 		return error_set(err, r, "out of memory");
 	if (f->head_text)
 		r = write_text(e, HISTORY_HEAD_FILE,
 			       f->end == END_BAD_HEAD ? strdup(f->head_text) : evidence_head_text(&f->head), err);
+	r = r || !n ? r : evidence_write(e, GRANT_EVIDENCE_FILE, grants, n, err);
 	return r ? r : evidence_write(e, HISTORY_FILE, text, size, err);
 }
 

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/json_scan.h"
 #include "base/clock.h"
-#include "base/ledger_files.h"
+#include "base/ledger_lines.h"
 #include "base/withheld.h"
 #include "evidence_guard.h"
 #include "faults.h"
@@ -136,7 +136,7 @@ struct evidence_leases evidence_check_leases(const char *dir, bool whole, cJSON 
 
 	if (!text && errno != ENOENT)
 		fault(&x, "cannot be read: %s", strerror(errno));
-	if (text && lease_evidence_read(text, size, check_entry, &x, &x.entry))
+	if (text && ledger_lines_read(LEDGER_LEASES, text, size, check_entry, &x, &x.entry))
 		fault(&x, "is no line of leases");
 	return x.n;
 }

@@ -44,6 +44,12 @@ void evidence_reduce(const size_t *order, size_t n, bool *keep, bool (*same)(voi
  */
 int evidence_history(const struct evidence_question *q, char **ret, size_t *ret_size);
 
+/*
+ * The text of grants.jsonl: of a text of history.jsonl, what its lines name in the files of days. 0 or -errno; the
+ * caller frees *ret.
+ */
+int evidence_grants(const struct evidence_question *q, const char *text, size_t size, char **ret, size_t *ret_size);
+
 /* The text of leases.jsonl. 0, or -errno with err; the caller frees *ret. */
 int evidence_leases(const struct evidence_question *q, char **ret, size_t *ret_size, struct error *err);
 

@@ -10,6 +10,7 @@
 #include "base/json_scan.h"
 #include "base/withheld.h"
 #include "evidence_decides.h"
+#include "history/history_grant_days.h"
 #include "json_get.h"
 
 /* How much is looked at, in this order, until it gives the answer. */
@@ -66,6 +67,12 @@ static bool is_event(struct line l, enum history_event event)
 static bool is_list(struct line l)
 {
 	return is_event(l, EVENT_START) || is_event(l, EVENT_DAILY);
+}
+
+/* A part of a list of grants. */
+static bool is_part(struct line l)
+{
+	return memmem(l.text, l.size < 120 ? l.size : 120, "\"event\":\"grants", 16);
 }
 
 static uint64_t number_after(struct line l, const char *key)
@@ -176,10 +183,12 @@ static int note_subscribers(struct choice *c)
 	for (size_t i = 0; i < x->grants.n && !r; i++) {
 		const struct grant_interval *v = &x->grants.interval[i];
 
-		if (!has_port(c, &v->grant) || !touches(c, &v->span))
+		bool unknown = history_grant_unknown(&v->grant);
+
+		if ((!unknown && !has_port(c, &v->grant)) || !touches(c, &v->span))
 			continue;
 		keep_span(c, FACT_GRANT, &x->grants.facts, i);
-		r = note_inside(c, v->grant.in);
+		r = unknown ? 0 : note_inside(c, v->grant.in);
 	}
 	return r;
 }
@@ -230,12 +239,13 @@ static void keep_confirmation(struct choice *c, size_t i)
 /* The parts of a list that have grants of the port, which are in the lines before it. */
 static void keep_grants(struct choice *c, size_t list)
 {
-	for (size_t i = list; i-- > 0 && is_event(c->line[i], EVENT_GRANTS);) {
+	for (size_t i = list; i-- > 0 && is_part(c->line[i]);) {
 		struct history_record r = { 0 };
 		struct error err;
 
 		if (history_record_read(c->line[i].text, c->line[i].size, &r, &err))
 			continue;
+		grant_days_resolve(c->x->days, &r, &err);
 		for (size_t k = 0; k < r.n_grants; k++)
 			c->keep[i] |= has_port(c, &r.grants[k]);
 		history_record_free(&r);
@@ -360,7 +370,7 @@ static int reduce(struct choice *c)
 	if (!order)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n; i++)
-		if (c->keep[i] && (is_list(c->line[i]) || is_event(c->line[i], EVENT_GRANTS)))
+		if (c->keep[i] && (is_list(c->line[i]) || is_part(c->line[i])))
 			order[n++] = i;
 	evidence_reduce(order, n, c->keep, is_enough, c);
 	n = 0;
@@ -391,6 +401,25 @@ static int copy(const struct history_files *f, char **ret, size_t *ret_size)
 		return -ENOMEM;
 	memcpy(*ret, f->text, *ret_size);
 	return 0;
+}
+
+int evidence_grants(const struct evidence_question *q, const char *text, size_t size, char **ret, size_t *ret_size)
+{
+	FILE *out = open_memstream(ret, ret_size);
+	const char *at = text, *newline;
+	int r = 0;
+
+	if (!out)
+		return -ENOMEM;
+	for (; !r && (newline = memchr(at, '\n', size - (size_t)(at - text))); at = newline + 1) {
+		struct history_record record = { 0 };
+		struct error ignored;
+
+		if (!history_record_read(at, (size_t)(newline - at), &record, &ignored))
+			r = grant_days_copy(q->files->days, &record, out);
+		history_record_free(&record);
+	}
+	return fclose(out) && !r ? -ENOMEM : r;
 }
 
 int evidence_history(const struct evidence_question *q, char **ret, size_t *ret_size)

@@ -15,6 +15,7 @@
 #include "evidence_files.h"
 #include "evidence_guard.h"
 #include "history/history_claims.h"
+#include "history/history_grant_days.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "leases/lease_evidence.h"
@@ -110,6 +111,7 @@ static const struct {
 	{ EVIDENCE_VERSION, "the version of detnatctl that answered" },
 	{ HISTORY_FILE, "the lines of the mapping history that decide; " HISTORY_HEAD_FILE " says where it ends" },
 	{ HISTORY_HEAD_FILE, NULL },
+	{ GRANT_EVIDENCE_FILE, "what lines of the history name in the files of grants of days" },
 	{ CLAIMS_FILE, "claims from imported configurations about the time before it" },
 	{ LEASE_EVIDENCE_FILE, "the lines of leases that decide the answer, each with the checksum of the one before" },
 	{ EVIDENCE_PAGE, "this text, to be read in a browser or printed" },

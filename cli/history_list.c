@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "history/history_grant_days.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "looks.h"
@@ -50,7 +51,11 @@ static void describe(const struct history_record *r, char *text, size_t size)
 		break;
 	case EVENT_GRANT:
 		if (r->ends)
-			snprintf(text, size, "since %s", time_format(r->grant.from, time));
+			n = snprintf(text, size, "since %s", time_format(r->grant.from, time));
+		else
+			n = 0;
+		if (history_grant_unknown(&r->grant))
+			snprintf(text + n, size - (size_t)n, "%s%s", n ? ", " : "", "no longer known whose");
 		break;
 	case EVENT_GRANTS:
 		snprintf(text, size, "part %" PRIu64 " of a list, %zu grant%s", r->part, r->n_grants,
@@ -94,7 +99,8 @@ struct widths {
 struct listing {
 	struct writer *w;
 	struct widths width;
-	bool grants;	  /* their records, too */
+	bool grants; /* their records, too */
+	struct grant_days *days;
 	uint64_t changed; /* number of the last record of a change that is none of grants */
 };
 
@@ -134,7 +140,7 @@ static void ranges_text(const struct history_record *r, char in[static SPAN_TEXT
 		prefix_text(r->drain.of, in);
 		prefix_text(r->drain.out, out);
 	}
-	if (r->event == EVENT_GRANT) {
+	if (r->event == EVENT_GRANT && !history_grant_unknown(&r->grant)) {
 		addr_format(r->grant.in, in);
 		span_format((struct port_span){ r->grant.out, r->grant.port_lo,
 						(uint16_t)(r->grant.port_lo + r->grant.ports - 1) },
@@ -156,7 +162,7 @@ static void widen(int *width, const char *text)
 /* The widths needed for the records. */
 static struct widths widths_of(const struct history_files *f, bool grants)
 {
-	struct listing like = { .grants = grants };
+	struct listing like = { .grants = grants, .days = f->days };
 	struct widths widths = { 6, 18, 18 };
 	const char *at = f->text, *newline;
 
@@ -166,6 +172,7 @@ static struct widths widths_of(const struct history_files *f, bool grants)
 		struct error ignored;
 
 		if (!history_record_read(at, (size_t)(newline - at), &r, &ignored) && is_listed(&like, &r)) {
+			grant_days_resolve(like.days, &r, &ignored);
 			ranges_text(&r, in, out);
 			widen(&widths.event, event_text(&r));
 			widen(&widths.in, in);
@@ -210,7 +217,7 @@ static void list_line(struct listing *l, const char *line, size_t size, uint64_t
 		writer_stream_row(w, NULL, text, NULL);
 	else if (read)
 		writer_line(w, ROW, place, "-", width->event, "-", width->in, "-", width->out, "-", err.text);
-	else
+	else if (!grant_days_resolve(l->days, &r, &err) || *err.text)
 		list_record(w, width, &r);
 	history_record_free(&r);
 }
@@ -235,6 +242,7 @@ static int list_run(const char *socket, const cJSON *args, struct writer *w, str
 
 	if (status)
 		return status;
+	l.days = f.days;
 	looks_begin(&looks, "history list", args, &f, dir);
 	if (l.grants && has_grants(&f))
 		looks_add_text(&looks, "all grants");

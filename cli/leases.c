@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/json_scan.h"
 #include "command.h"
+#include "history/history_grant_days.h"
 #include "history_files.h"
 #include "customer_list.h"
 #include "json_get.h"
@@ -121,6 +123,8 @@ static int import_run(const char *socket, const cJSON *args, struct writer *w, s
 struct leaving {
 	struct writer *w;
 	bool dry;
+	int64_t before;
+	const struct history_index *history; /* of grants */
 };
 
 static void show_gone(void *arg, const char *name)
@@ -135,19 +139,64 @@ static void show_gone(void *arg, const char *name)
 		writer_line(x->w, "%s%s", name, x->dry ? "" : " removed");
 }
 
+static bool grants_stay(void *arg, const char *name)
+{
+	const struct leaving *x = arg;
+
+	return history_grants_stay(x->history, name, x->before);
+}
+
+/* Files of grants are beside the history, whose agent forgets what they had. */
+static int expire_grants(const char *socket, const cJSON *args, struct leaving *leaving, struct error *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	char cache[PATH_MAX];
+	struct history_files f;
+	struct ledger_expiry x = { .kind = LEDGER_GRANTS,
+				   .before = leaving->before,
+				   .dry = leaving->dry,
+				   .stays = grants_stay,
+				   .gone = show_gone,
+				   .arg = leaving };
+	int status = json_text(args, "leases", NULL) || !cJSON_HasObjectItem(args, "older")
+			     ? error_set(err, EXIT_USAGE,
+					 "leases expire: --grants takes --state-dir DIR in place of --leases, and "
+					 "--older 180d for their age")
+			     : history_read_named(socket, args, true, &f, &dir, err);
+	unsigned n = 0;
+
+	if (status)
+		return status;
+	x.dir = dir;
+	leaving->history = &f.index;
+	if (leaving->w->json)
+		writer_stream_begin(leaving->w, NULL);
+	status = ledger_expire(&x, time(NULL), &n, err) ? EXIT_REFUSED : EXIT_DONE;
+	/* It has who had them. */
+	if (n && !x.dry && snprintf(cache, sizeof(cache), "%s/" HISTORY_CACHE_FILE, dir) < (int)sizeof(cache))
+		unlink(cache);
+	if (!status && leaving->w->json)
+		writer_stream_end(leaving->w, "");
+	history_files_free(&f);
+	return status;
+}
+
 /* A day is older once its last second is. */
 static int expire_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
-	struct leaving leaving = { w, cJSON_IsTrue(json_get(args, "dry_run")) };
+	struct leaving leaving = { .w = w,
+				   .dry = cJSON_IsTrue(json_get(args, "dry_run")),
+				   .before = time(NULL) - (int64_t)json_number(args, "older") };
 	struct ledger_expiry x = { .dir = json_text(args, "leases", NULL),
 				   .kind = LEDGER_LEASES,
-				   .before = time(NULL) - (int64_t)json_number(args, "older"),
+				   .before = leaving.before,
 				   .dry = leaving.dry,
 				   .gone = show_gone,
 				   .arg = &leaving };
 	unsigned n;
 
-	(void)socket;
+	if (cJSON_IsTrue(json_get(args, "grants")))
+		return expire_grants(socket, args, &leaving, err);
 	if (!x.dir || !cJSON_HasObjectItem(args, "older"))
 		return error_set(
 			err, EXIT_USAGE,

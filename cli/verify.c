@@ -94,6 +94,16 @@ static void add_claims(cJSON *json, const struct history_claims *c)
 	cJSON_AddNumberToObject(claims, "damaged", (double)c->damaged);
 }
 
+/* Grants of which nobody knows any more whose they were. */
+static size_t grants_unknown(const struct history_index *x)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < x->grants.n; i++)
+		n += history_grant_unknown(&x->grants.interval[i].grant);
+	return n;
+}
+
 static void verify_json(struct writer *w, const struct history_files *f, const struct history_claims *claims,
 			const struct chain_check *chain, const struct chain_check *desk,
 			const struct evidence_check *evidence)
@@ -105,6 +115,8 @@ static void verify_json(struct writer *w, const struct history_files *f, const s
 
 	cJSON_AddNumberToObject(json, "lines", (double)x->lines);
 	cJSON_AddNumberToObject(json, "withheld", (double)x->withheld);
+	if (grants_unknown(x))
+		cJSON_AddNumberToObject(json, "grants_gone", (double)grants_unknown(x));
 	add_time(json, "first", x->first_time);
 	add_time(json, "last", x->last_time);
 	add_time(json, "known_until", history_files_known_until(f));
@@ -155,6 +167,8 @@ static void verify_text(struct writer *w, const struct history_files *f)
 	else
 		writer_line(w, "%" PRIu64 " lines from %s to %s, the last of checksum %s", x->lines,
 			    time_format(x->first_time, first), time_format(x->last_time, last), x->hash);
+	if (grants_unknown(x))
+		writer_line(w, "%zu grants were in files of their days that have gone", grants_unknown(x));
 	if (x->withheld)
 		writer_line(w, "%" PRIu64 " of these lines are withheld", x->withheld);
 }

@@ -10,18 +10,6 @@
 #include "base/base.h"
 #include "leases/lease_files.h"
 
-/* Whether the clock has been right for long enough. */
-static bool trusts_clock(struct retention *r, int64_t now, int64_t boot_s)
-{
-	int64_t offset = now - boot_s, step = offset - r->offset_s;
-
-	if (r->known && (step > RETENTION_STEP_S || step < -RETENTION_STEP_S))
-		r->patience_s = boot_s + RETENTION_STEP_S;
-	r->offset_s = offset;
-	r->known = true;
-	return boot_s >= r->patience_s;
-}
-
 /* Requests that no server of the configuration gets any more. */
 static void remove_forwards(const char *dir, int64_t limit)
 {
@@ -44,7 +32,7 @@ int retention_tick(struct retention *r, const char *dir, uint32_t days, int64_t 
 	const struct ledger_expiry x = { .dir = dir, .kind = LEDGER_LEASES, .before = now - (int64_t)days * DAY_S };
 	int ret = 0;
 
-	if (!trusts_clock(r, now, boot_s) || now / DAY_S == r->day)
+	if (!retention_due(r, now, boot_s))
 		return 0;
 	*ret_removed = 0;
 	if (days)
@@ -55,6 +43,6 @@ int retention_tick(struct retention *r, const char *dir, uint32_t days, int64_t 
 		*ret_tip = (struct chain_tip){ .hash = HASH_NONE };
 	if (ret)
 		return ret;
-	r->day = now / DAY_S;
+	retention_done(r, now);
 	return 1;
 }

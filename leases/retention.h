@@ -5,17 +5,7 @@
 
 #include "base/error.h"
 #include "base/ledger.h"
-
-/* After the clock was set by more than this, nothing is removed for as long: it may be wrong. */
-#define RETENTION_STEP_S 3600
-
-/* Zero-initialised. */
-struct retention {
-	int64_t day;	    /* the last that was looked after, since 1970 */
-	int64_t offset_s;   /* of the clock from that of the boot */
-	int64_t patience_s; /* on the clock of the boot: nothing is removed before */
-	bool known;	    /* the clocks have been compared */
-};
+#include "base/expiry_day.h"
 
 /*
  * Call it every second, with the time of day and that since the boot. days: for how long leases are kept, 0: for ever.

@@ -294,6 +294,7 @@ int plan_commit(struct change_plan *p, struct error *err)
 	if (context->growth)
 		growth_settle(context->growth, p->wanted);
 	tell_history(p, r);
+	history_queue_grants(context->history, p->wanted->grant_retention);
 	history_queue_audit(context->history, p->wanted->audit_queries);
 	guard_configure(context->guard, NULL, p->wanted);
 	tell_exporter(p);

@@ -140,7 +140,8 @@ struct config {
 	unsigned control_socket_line; /* in the file; 0: not from a file */
 	unsigned pin_path_line;
 	unsigned state_dir_line;
-	bool audit_queries; /* each look at a person leaves a line in the ledger of queries */
+	uint32_t grant_retention; /* days for which grants are kept; 0: for ever, in the mapping history */
+	bool audit_queries;	  /* each look at a person leaves a line in the ledger of queries */
 	bool metrics_enabled;
 	struct endpoint metrics_listen;
 	bool metrics_per_mapping;

@@ -295,6 +295,7 @@ static const struct field config_table[] = {
 	  .enabled = offsetof(struct config, replication.enabled) },
 	{ "leases", &field_lease_sources, MEMBER(struct config, leases), .fields = &config_lease_fields },
 	{ "lease_retention", &field_days, MEMBER(struct config, leases.retention), .min = 1, .max = MAX_DAYS },
+	{ "grant_retention", &field_days, MEMBER(struct config, grant_retention), .min = 1, .max = MAX_DAYS },
 	{ "audit_queries", &field_bool, MEMBER(struct config, audit_queries) },
 	{ "suspects", &field_object, MEMBER(struct config, suspects), .fields = &suspects_fields,
 	  .enabled = offsetof(struct config, suspects.enabled) },

@@ -32,7 +32,8 @@ static void forget_event(cJSON *ipfix)
 
 char *config_of_former(const char *running, struct error *err)
 {
-	static const char *const top[] = { "leases", "lease_retention", "audit_queries", "suspects", "attack" };
+	static const char *const top[] = { "leases",	    "lease_retention", "grant_retention",
+					   "audit_queries", "suspects",	       "attack" };
 	/* Where the tables are as 1.0.0 has them, these say what goes without saying. */
 	static const char *const of_mappings[] = {
 		"subscribers_per_address", "ports_per_host", "first_port", "block_pitch", "order", "growth", "limits"

@@ -13,6 +13,14 @@ void history_set_audit(struct history *h, bool on)
 	h->audit = on ? 1 : -1;
 }
 
+void history_set_grants(struct history *h, uint32_t days)
+{
+	/* A day is looked after again if they are kept for another time now. */
+	if (h->file.grant_days != days)
+		h->retention.day = 0;
+	h->file.grant_days = days;
+}
+
 void history_mark(struct history *h)
 {
 	if (h->audit)

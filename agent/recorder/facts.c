@@ -364,7 +364,7 @@ int history_rested_grants(const struct history *h, int64_t seconds, struct histo
 		const struct grant_interval *v = &known->interval[i];
 		int64_t ended = v->to == TIME_OPEN ? now : v->to;
 
-		if (v->undone || ended < now - seconds)
+		if (v->undone || ended < now - seconds || history_grant_unknown(&v->grant))
 			continue;
 		if (array_grow(&list, n, &room, sizeof(*list))) {
 			free(list);

@@ -15,6 +15,8 @@
 #include "history/history_read.h"
 #include "host/accounts.h"
 #include "host/paths.h"
+#include "recorder/grant_files.h"
+#include "history/history_grant_days.h"
 
 /* Damaged places of a file that are logged. */
 #define MAX_LOGGED 5U
@@ -96,6 +98,8 @@ static int mend(struct history_file *f, struct history_files *files, struct erro
 
 	f->index = files->index;
 	history_index_init(&files->index);
+	f->days = take_pointer(files->days);
+	grant_days_clear(f->days);
 	memcpy(tip.hash, f->index.hash, HASH_TEXT);
 	f->chain.tip = tip;
 	if (!files->torn)
@@ -184,6 +188,7 @@ void history_file_close(struct history_file *f)
 	close_fd(&f->head);
 	f->dir = f->head = -1;
 	history_index_free(&f->index);
+	grant_days_free(take_pointer(f->days));
 	free(take_pointer(f->path));
 }
 
@@ -223,11 +228,13 @@ int history_file_append(struct history_file *f, struct history_record *records, 
 	size_t size = 0;
 	int r = check_file(f, err);
 
+	r = r ? r : grant_files_append(f, records, n, err);
 	if (r)
 		return r;
 	r = write_records(records, n, &tip, &text, &size);
 	r = r ? r : chain_append(&f->chain, text, size, &tip, sync);
 	r = r ? r : history_index_feed_all(&f->index, text, size, NULL);
+	grant_days_trim(f->days);
 	return r ? refuse(f, r, "", err) : 0;
 }
 

@@ -17,7 +17,9 @@ struct history_file {
 	struct chain chain;
 	int head; /* descriptor */
 	struct history_index index;
-	uint64_t cached; /* known number of lines that HISTORY_CACHE_FILE covers */
+	struct grant_days *days; /* the files of grants */
+	uint32_t grant_days;	 /* for how many days they are kept; 0: grants are in the history itself */
+	uint64_t cached;	 /* known number of lines that HISTORY_CACHE_FILE covers */
 	/* As of opening: see history_files_known_until(), and the head that the file had, if head.real_ms is not 0. */
 	int64_t known_until;
 	struct history_head was;

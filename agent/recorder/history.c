@@ -6,12 +6,32 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "recorder/grant_files.h"
 #include "recorder/history_private.h"
 #include "recorder/pin.h"
 
 static bool on_earlier_day(int64_t then, int64_t now)
 {
 	return then == TIME_NONE || then / DAY_S < now / DAY_S;
+}
+
+/* Once a day, files of grants that are older than they may be go. What could not be done is tried again. */
+static void expire_grants(struct history *h)
+{
+	struct clock_reading now = clock_watch_last(&h->watch);
+	int64_t s = clock_second(now.real_ns);
+	struct error err = { 0 };
+	unsigned n = 0;
+
+	grant_files_forget(&h->file);
+	if (!h->file.grant_days || !retention_due(&h->retention, s, clock_second(now.steady_ns)))
+		return;
+	if (grant_files_expire(&h->file, s - (int64_t)h->file.grant_days * DAY_S, s, &n, &err))
+		log_error("grants that are older than grant_retention: %s", err.text);
+	else
+		retention_done(&h->retention, s);
+	if (n)
+		log_info("%u file%s of grants older than grant_retention removed", n, n == 1 ? "" : "s");
 }
 
 int history_tick(struct history *h, struct error *err)
@@ -37,6 +57,7 @@ int history_tick(struct history *h, struct error *err)
 	history_mark(h);
 	if (h->quiet)
 		history_log_end(h);
+	expire_grants(h);
 	history_file_cache(&h->file);
 	return h->head_r ? error_set(err, h->head_r, "mapping history: %s/" HISTORY_HEAD_FILE " cannot be written: %s",
 				     h->dir, strerror(-h->head_r))

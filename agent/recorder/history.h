@@ -137,6 +137,9 @@ int history_tick(struct history *h, struct error *err);
 /* Sets whether HISTORY_HEAD_FILE says that each look at a person must leave a line; written with the next tick. */
 void history_set_audit(struct history *h, bool on);
 
+/* Sets for how many days the files of grants are kept; 0: grants that begin are in the history itself. */
+void history_set_grants(struct history *h, uint32_t days);
+
 /* Record that the agent ends and the datapath continues, or that the datapath was removed. Log failures. */
 void history_stop(struct history *h);
 void history_detach(struct history *h);

@@ -32,6 +32,7 @@ static void run(void *arg)
 	const struct fact_list *mappings = &j->change.add[FACT_MAPPING];
 	const uint64_t one = 1;
 
+	history_set_grants(h, j->grant_days);
 	switch (j->r ? JOB_NONE : j->kind) {
 	case JOB_NONE:
 		break;
@@ -210,6 +211,7 @@ static int submit(struct history_queue *q, struct job *model, bool at_once)
 	}
 	*j = *model;
 	j->queue = q;
+	j->grant_days = q->grant_days;
 	place = !at_once ? q->end : q->first && q->first->started ? &q->first->next : &q->first;
 	j->next = *place;
 	*place = j;
@@ -391,6 +393,11 @@ void history_queue_audit(struct history_queue *q, bool on)
 		return;
 	q->audit = on;
 	submit_tick(q);
+}
+
+void history_queue_grants(struct history_queue *q, uint32_t days)
+{
+	q->grant_days = days;
 }
 
 void history_queue_ready(struct history_queue *q)

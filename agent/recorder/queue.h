@@ -64,6 +64,9 @@ void history_queue_assume(struct history_queue *q);
 /* Says in HISTORY_HEAD_FILE whether each look at a person must leave a line, with a tick if that has changed. */
 void history_queue_audit(struct history_queue *q, bool on);
 
+/* history_set_grants() before what is queued from now on. */
+void history_queue_grants(struct history_queue *q, uint32_t days);
+
 /* history_tick() for the start. Waits briefly, so that the record is normally written when this returns. */
 void history_queue_ready(struct history_queue *q);
 

@@ -18,6 +18,7 @@ struct job {
 	history_done done;
 	void *arg;
 	bool audit; /* of JOB_TICK */
+	uint32_t grant_days;
 	bool started;
 	bool forgotten;
 	int r;
@@ -38,8 +39,9 @@ struct history_queue {
 	struct job **end;
 	uint64_t began_us; /* start of the first job */
 	uint32_t seconds;
-	bool audit; /* looks at persons leave lines */
-	bool waits; /* a change was written and not yet confirmed */
+	bool audit;	     /* looks at persons leave lines */
+	uint32_t grant_days; /* for how long files of grants are kept; 0: there are none */
+	bool waits;	     /* a change was written and not yet confirmed */
 	/* What was written last, if that is about to take effect. */
 	enum { NOTHING, CHANGE, GROUP } takes_effect;
 	int64_t began_s; /* when the last change was queued, or abandoned */

@@ -106,6 +106,8 @@ static int append_list(struct history *h, struct history_record *list, struct er
 	if (history_list_known(h, FACT_GRANT, list->since == TIME_NONE, &grants, &n))
 		return error_set(err, -ENOMEM, "out of memory");
 	list->n_listed = n;
+	for (size_t i = 0; i < n; i++)
+		list->days |= grants[i].day;
 	records = calloc(grant_lines(grants, n, NULL) + 1, sizeof(*records));
 	if (!records)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -117,7 +119,9 @@ static int append_list(struct history *h, struct history_record *list, struct er
 int history_write_list(struct history *h, enum history_event event, int64_t since, const struct history_by *by,
 		       struct error *err)
 {
-	struct history_record r = { .event = event, .since = since, .taken_over = h->taken_over };
+	struct history_record r = {
+		.event = event, .since = since, .taken_over = h->taken_over, .days = h->file.grant_days
+	};
 	int ret = 0;
 
 	if (by)

@@ -55,12 +55,26 @@ static int give_record(const char *name, void *arg)
 		       : 0;
 }
 
+static int visit_grants(const char *name, void *arg)
+{
+	int64_t begin;
+
+	(void)arg;
+	return ledger_file_begin(LEDGER_GRANTS, name, &begin) ? 0 : 1;
+}
+
+/* The ledger is that of the grants, which stay with the history: leases were moved before there were any. */
+static bool is_of_grants(const struct moving *m)
+{
+	return directory_visit_at(m->from.dir, visit_grants, NULL) == 1;
+}
+
 /* The files of a ledger go together, the ledger last: what a crash interrupts goes on at the next start. */
 static int fill(struct moving *m)
 {
 	int r = 0;
 
-	if (faccessat(m->to.dir, LEDGER_FILE, F_OK, AT_SYMLINK_NOFOLLOW)) {
+	if (faccessat(m->to.dir, LEDGER_FILE, F_OK, AT_SYMLINK_NOFOLLOW) && !is_of_grants(m)) {
 		r = directory_visit_at(m->from.dir, move_record, m);
 		r = r ? r : move(m, LEDGER_FILE);
 	}

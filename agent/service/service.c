@@ -192,8 +192,11 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 		table_check_now(s->parts.mappings);
 	if (s->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, NULL, &replaced))
 		log_warning("%s; the history lacks the removal of the previous datapath", replaced.text);
-	return history_queue_new(s->parts.base, startup_wanted(up)->state_dir, &s->datapath, s->parts.mappings,
-				 s->parts.portmaps, s->parts.grants, &s->parts.history, err);
+	r = history_queue_new(s->parts.base, startup_wanted(up)->state_dir, &s->datapath, s->parts.mappings,
+			      s->parts.portmaps, s->parts.grants, &s->parts.history, err);
+	if (!r)
+		history_queue_grants(s->parts.history, startup_wanted(up)->grant_retention);
+	return r;
 }
 
 static int replace_programs(void *arg, change_prepare prepare, change_done done, void *done_arg)

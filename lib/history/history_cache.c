@@ -60,6 +60,7 @@ static void forget_pointers(struct history_index *x)
 {
 	struct array array[ARRAYS];
 
+	x->days = NULL;
 	list_arrays(x, array);
 	for (size_t i = 0; i < ARRAYS; i++)
 		*array[i].at = NULL;

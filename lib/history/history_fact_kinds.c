@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <detnat/growth.h>
-
 #include "base/base.h"
 #include "base/json_text.h"
 #include "base/timestamp.h"
@@ -105,22 +103,28 @@ static bool drains_its_own(const cJSON *json, void *fact)
 	return prefix_within(d->of, d->in);
 }
 
-bool history_grant_fits(const struct geometry *geo, const struct history_grant *g)
+static uint64_t grant_hash(const void *fact)
 {
-	int number;
+	const struct history_grant *g = fact;
 
-	if (!geo->ports_per_host || !mapping_has_inside(geo, g->in) ||
-	    mapping_out_addr(geo, mapping_subscriber(geo, g->in)) != g->out)
-		return false;
-	number = growth_block_of(geo, g->ports, g->port_lo);
-	return number >= 0 && growth_port_lo(geo, g->ports, (uint32_t)number) == g->port_lo;
+	return history_grant_unknown(g) ? HASH_OF((uint64_t)g->day << 32 | g->at)
+					: HASH_OF((uint64_t)g->out << 16 | g->port_lo);
+}
+
+static bool grant_meets(const void *pa, const void *pb)
+{
+	const struct history_grant *a = pa, *b = pb;
+
+	if (history_grant_unknown(a) || history_grant_unknown(b))
+		return a->ports == b->ports && a->day == b->day && a->at == b->at;
+	return a->out == b->out && a->port_lo == b->port_lo;
 }
 
 static bool grant_within(const void *fact, const struct history_mapping *m)
 {
 	const struct history_grant *g = fact;
 
-	return prefix_holds(m->in, g->in) && prefix_holds(m->out, g->out);
+	return (history_grant_unknown(g) || prefix_holds(m->in, g->in)) && prefix_holds(m->out, g->out);
 }
 
 /* Types of members in a record. */
@@ -218,6 +222,8 @@ const struct fact_row fact_rows[FACT_KINDS] = {
 				  { "port_lo", PORT, AT(grant, port_lo) },
 				  { "port_hi", LAST_PORT, AT(grant, ports) },
 				  { "from", TIME, AT(grant, from) } },
+			 .hash = grant_hash,
+			 .meets = grant_meets,
 			 .within = grant_within },
 	FURTHER_ROWS
 };
@@ -248,6 +254,8 @@ uint64_t history_fact_hash(enum fact_kind kind, const void *fact)
 {
 	uint64_t hash = 0;
 
+	if (fact_rows[kind].hash)
+		return fact_rows[kind].hash(fact);
 	for (const struct fact_number *n = fact_rows[kind].place; n->size; n++)
 		hash = HASH_OF(hash, number_of(fact, *n));
 	return hash;
@@ -270,6 +278,8 @@ static bool same_tenant(enum fact_kind kind, const void *a, const void *b)
 
 bool history_facts_meet(enum fact_kind kind, const void *a, const void *b)
 {
+	if (fact_rows[kind].meets)
+		return fact_rows[kind].meets(a, b);
 	return !order(fact_rows[kind].place, a, b) && (!fact_rows[kind].by_tenant || same_tenant(kind, a, b));
 }
 
@@ -305,6 +315,30 @@ size_t history_facts_sort(enum fact_kind kind, void *list, size_t n)
 }
 
 /* ---- Records */
+
+/* A grant that is in the file of a day. */
+static void write_place(FILE *out, const struct history_grant *g)
+{
+	char day[TIME_TEXT], from[TIME_TEXT], address[ADDR_TEXT];
+
+	fprintf(out, "\"day\":\"%.10s\",\"grant\":%u,\"out\":\"%s\",\"from\":\"%s\"",
+		time_format((int64_t)g->day * DAY_S, day), g->at, addr_format(g->out, address),
+		time_format(g->from, from));
+}
+
+static bool read_place(const cJSON *json, struct history_grant *ret)
+{
+	uint64_t at;
+	int64_t day;
+
+	if (time_parse(json_text(json, "day", ""), &day) || day % DAY_S || day <= 0 || day / DAY_S > UINT32_MAX ||
+	    addr_parse(json_text(json, "out", ""), &ret->out) || !json_count(json, "grant", &at) || !at ||
+	    at > UINT32_MAX || !json_time(json, "from", &ret->from))
+		return false;
+	ret->day = (uint32_t)(day / DAY_S);
+	ret->at = (uint32_t)at;
+	return true;
+}
 
 /* Whether an index of a file has a prefix, a range or none there. */
 static bool prefix_valid(struct prefix p)
@@ -376,6 +410,10 @@ void history_fact_write(FILE *out, enum fact_kind kind, const void *fact)
 {
 	char room[SPAN_TEXT];
 
+	if (kind == FACT_GRANT && ((const struct history_grant *)fact)->day) {
+		write_place(out, fact);
+		return;
+	}
 	for (const struct fact_key *k = fact_rows[kind].key; k->name; k++) {
 		const char *text = text_of(k, (const char *)fact + k->at, room);
 		const char *comma = k == fact_rows[kind].key ? "" : ",";
@@ -447,6 +485,8 @@ static bool read_member(const cJSON *json, const struct fact_key *k, void *at)
 
 bool history_fact_read(const cJSON *json, enum fact_kind kind, void *ret)
 {
+	if (kind == FACT_GRANT && cJSON_HasObjectItem(json, "day"))
+		return read_place(json, ret);
 	for (const struct fact_key *k = fact_rows[kind].key; k->name; k++)
 		if (!read_member(json, k, (char *)ret + k->at))
 			return false;

@@ -138,7 +138,15 @@ struct history_grant {
 	uint16_t ports;
 	bool replicated; /* of a group that is to be recorded: another gateway began or ended it */
 	int64_t from;
+	uint32_t day; /* of its beginning since 1970, in whose file it is; 0: it is in the history itself */
+	uint32_t at;  /* the line of that file which began it */
 };
+
+/* Whether it is not known who had which block: the file of its day has gone, or is damaged. */
+static inline bool history_grant_unknown(const struct history_grant *g)
+{
+	return !g->ports;
+}
 
 /* Grants of a list that are in one line. */
 #define GRANTS_OF_LINE 256U
@@ -207,6 +215,8 @@ struct fact_row {
 	struct fact_number place[12]; /* of two facts that have these alike only one can be open */
 	struct fact_number same[4];   /* and these, too, if they are the same */
 	struct fact_key key[8];
+	uint64_t (*hash)(const void *fact); /* of its place, where the numbers do not tell; NULL: they do */
+	bool (*meets)(const void *a, const void *b);
 	bool (*covers)(const void *a, const void *b); /* b goes on as a, where a begins; NULL: never */
 	bool (*within)(const void *fact, const struct history_mapping *m); /* ends with it; NULL: never */
 	bool (*part)(const void *fact, uint32_t i, void *ret);		   /* a single one; NULL: it has no parts */

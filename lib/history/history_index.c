@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/withheld.h"
+#include "history/history_grant_days.h"
 
 /* The end of a mapping is that of its drains and its grants. */
 static void end_of_mapping(struct history_index *x, const struct history_mapping *m, struct history_at at)
@@ -206,6 +207,23 @@ static int take_withheld(struct history_index *x, const struct withheld *w)
 	return history_clocks_state(&x->clocks, w->clock);
 }
 
+/* Who had the grants of a record. Where that is not known any more, the record is good all the same. */
+static int resolve(struct history_index *x, struct history_record *r)
+{
+	struct error why = { 0 };
+	int ret = grant_days_resolve(x->days, r, &why);
+
+	if (ret == -EBADMSG && r->grant.day != x->missed)
+		ret = history_index_note(x, "%s", why.text);
+	else if (ret == -EBADMSG)
+		ret = 0;
+	if (*why.text && r->event == EVENT_GRANT)
+		x->missed = r->grant.day;
+	if (r->event == EVENT_GRANT && r->grant.day && history_grant_unknown(&r->grant))
+		history_grant_recall(&x->grants, &r->grant);
+	return ret;
+}
+
 static int take_line(struct history_index *x, const char *line, size_t size)
 {
 	struct history_record r = { 0 };
@@ -218,6 +236,11 @@ static int take_line(struct history_index *x, const char *line, size_t size)
 		return ret;
 	x->lines++;
 	x->number = ret ? x->number + 1 : r.line;
+	ret = wrong ? 0 : resolve(x, &r);
+	if (ret) {
+		history_record_free(&r);
+		return ret;
+	}
 	ret = wrong ? history_index_damage(x, "%s", err.text) : take_record(x, &r);
 	if (wrong || r.event != EVENT_GRANTS)
 		history_index_forget_listed(x);

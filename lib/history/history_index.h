@@ -19,7 +19,11 @@ struct history_damage {
 	char text[160];
 };
 
+struct grant_days;
+
 struct history_index {
+	struct grant_days
+		*days; /* of the directory, whose it is; NULL: it is not known who had grants that are in them */
 	union {
 		struct {
 #define X(constant, fact, interval, one, many) struct history_##many many;
@@ -50,6 +54,7 @@ struct history_index {
 	bool replicated;	    /* other gateways grant blocks, too: what is not recorded here is not known */
 	bool lost;		    /* after damage: the current mappings are unknown */
 	bool evidence;		    /* the file is evidence, whose other lines may be withheld */
+	uint32_t missed;	    /* the last day whose file lacks a line, which is noted once a day */
 	uint64_t withheld;	    /* lines that are; it tells about one question then */
 	char hash[HASH_TEXT];	    /* hash of the last line */
 	char gateway[GATEWAY_TEXT]; /* by the last start that has it; "": none has */

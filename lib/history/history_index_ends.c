@@ -79,19 +79,39 @@ int history_index_end_gap(struct history_index *x, const struct history_record *
 	return history_gaps_end(&x->gaps, r->time, history_times_add(&x->times, r->time, r->time, r->line));
 }
 
-int history_index_damage(struct history_index *x, const char *format, ...)
+static int __attribute__((format(printf, 2, 0))) note(struct history_index *x, const char *format, va_list ap)
 {
 	struct history_damage *d;
-	va_list ap;
 
-	if (history_grow(&x->damages, x->n_damages, sizeof(*x->damages)) ||
-	    (!x->lost && history_index_begin_gap(x, x->last_time, true)))
+	if (history_grow(&x->damages, x->n_damages, sizeof(*x->damages)))
 		return -ENOMEM;
 	d = &x->damages[x->n_damages++];
 	d->line = x->lines;
-	va_start(ap, format);
 	vsnprintf(d->text, sizeof(d->text), format, ap);
+	return 0;
+}
+
+int history_index_note(struct history_index *x, const char *format, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, format);
+	r = note(x, format, ap);
 	va_end(ap);
+	return r;
+}
+
+int history_index_damage(struct history_index *x, const char *format, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, format);
+	r = note(x, format, ap);
+	va_end(ap);
+	if (r || (!x->lost && history_index_begin_gap(x, x->last_time, true)))
+		return -ENOMEM;
 	x->lost = true;
 	history_clocks_lose(&x->clocks);
 	x->in_change = false;

@@ -31,6 +31,9 @@ int history_index_end_gap(struct history_index *x, const struct history_record *
  */
 int __attribute__((format(printf, 2, 3))) history_index_damage(struct history_index *x, const char *format, ...);
 
+/* Something is wrong that makes no difference to the lines themselves. 0 or -ENOMEM. */
+int __attribute__((format(printf, 2, 3))) history_index_note(struct history_index *x, const char *format, ...);
+
 /* The moment for the time of a beginning that a record names and earlier records lack. MOMENT_NONE if out of memory. */
 uint32_t history_index_past(struct history_index *x, int64_t from, struct history_at at);
 

@@ -41,7 +41,7 @@ static struct need need_of(const struct history_record *r)
 
 uint64_t history_format_needed(const struct history_record *r)
 {
-	return need_of(r).format;
+	return r->days ? HISTORY_FORMAT_DAYS : need_of(r).format;
 }
 
 static void write_one(FILE *out, enum fact_kind kind, const void *fact)

@@ -13,6 +13,7 @@
 #include "base/json_text.h"
 #include "base/query_ledger.h"
 #include "history/history_claims.h"
+#include "history/history_grant_days.h"
 
 #define HEAD_MAX_SIZE 512
 
@@ -77,6 +78,18 @@ static enum history_end compare_end(const struct history_files *f)
 	return !f->head.line || has_hash(f->text, f->size, f->head.hash) ? END_AGREES : END_OTHER;
 }
 
+/* One that still knows what has been forgotten since does not count. */
+static int read_cache(int dir, struct history_files *f, size_t *ret_before)
+{
+	int r = history_cache_read(dir, f->text, f->size, &f->index, ret_before);
+
+	if (r || !history_grants_gone(&f->index, dir, false))
+		return r;
+	history_index_free(&f->index);
+	*ret_before = 0;
+	return -ESTALE;
+}
+
 static int read_files(int dir, int fd, bool cached, bool evidence, struct history_files *ret)
 {
 	struct history_files f = { 0 };
@@ -87,13 +100,15 @@ static int read_files(int dir, int fd, bool cached, bool evidence, struct histor
 	size_t before = 0, used;
 	int r = file_read(fd, UINT64_MAX, &f.text, &f.size);
 
+	r = r ? r : grant_days_new(dir, evidence, &f.days);
 	if (r) {
-		free(f.head_text);
+		history_files_free(&f);
 		return r;
 	}
-	if (!cached || history_cache_read(dir, f.text, f.size, &f.index, &before))
+	if (!cached || read_cache(dir, &f, &before))
 		history_index_init(&f.index);
 	f.index.evidence = evidence;
+	f.index.days = f.days;
 	r = history_index_feed_all(&f.index, f.text + before, f.size - before, &used);
 	if (r) {
 		history_files_free(&f);
@@ -162,6 +177,7 @@ int history_files_of_text(const struct history_files *from, const char *text, si
 
 	history_index_init(&f.index);
 	f.index.evidence = true;
+	f.index.days = from->index.days;
 	if (f.text)
 		memcpy(f.text, text, size);
 	r = f.text ? history_index_feed_all(&f.index, text, size, NULL) : -ENOMEM;
@@ -216,6 +232,7 @@ void history_files_free(struct history_files *f)
 	history_index_free(&f->index);
 	free(take_pointer(f->text));
 	free(take_pointer(f->head_text));
+	grant_days_free(take_pointer(f->days));
 }
 
 int64_t history_files_known_until(const struct history_files *f)

@@ -38,6 +38,7 @@ struct history_files {
 	enum history_end end;
 	struct history_head head; /* not with END_NO_HEAD and END_BAD_HEAD */
 	char *head_text;	  /* that file as it was read; NULL: there was none */
+	struct grant_days *days;  /* of the directory; NULL: those of another history */
 };
 
 /* Reads the history of a directory. Returns 0, or -errno with err. Damage is not an error. */

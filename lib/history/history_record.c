@@ -11,6 +11,7 @@
 #include <detnat/tables.h>
 
 #include "base/json_text.h"
+#include "history/history_grant_days.h"
 #include "history/history_lists.h"
 
 #define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
@@ -102,6 +103,8 @@ static void write_fact(FILE *out, const struct history_record *r)
 	fputc(',', out);
 	history_fact_write(out, kind, fact);
 	write_to(out, r, history_record_ends(r));
+	if (kind == FACT_GRANT)
+		history_grant_line_write(out, r);
 	if (kind == FACT_MAPPING)
 		write_algorithm(out, fact);
 }
@@ -110,7 +113,8 @@ static void write_body(FILE *out, const struct history_record *r)
 {
 	char text[TIME_TEXT];
 
-	fprintf(out, "\"time\":\"%s\",\"event\":\"%s\"", time_format(r->time, text), words[r->event]);
+	fprintf(out, "\"time\":\"%s\",\"event\":\"%s%s\"", time_format(r->time, text), words[r->event],
+		history_record_of_day(r) ? GRANT_OF_DAY : "");
 	switch (r->event) {
 	case EVENT_START:
 		write_start(out, r);
@@ -174,6 +178,8 @@ static int read_fact(const cJSON *json, struct history_record *r, struct error *
 	r->ends = both ? cJSON_IsString(to) : r->event == fact_rows[kind].ends;
 	if ((both && !r->ends && !cJSON_IsNull(to)) || !history_fact_read(json, kind, fact))
 		return -EINVAL;
+	if (kind == FACT_GRANT && !history_grant_line_read(json, r))
+		return -EINVAL;
 	return kind == FACT_MAPPING ? check_algorithm(json, err) : 0;
 }
 
@@ -222,6 +228,10 @@ static bool read_clock(const cJSON *json, struct history_record *r)
 
 static int read_event(const char *word, enum history_event *ret)
 {
+	if (word && !strcmp(word, "grant" GRANT_OF_DAY))
+		word = words[EVENT_GRANT];
+	else if (word && !strcmp(word, "grants" GRANT_OF_DAY))
+		word = words[EVENT_GRANTS];
 	for (size_t i = 0; word && i < ARRAY_SIZE(words); i++) {
 		if (!strcmp(words[i], word)) {
 			*ret = (enum history_event)i;

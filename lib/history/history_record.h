@@ -27,9 +27,10 @@
  * Raised when older readers would misunderstand new records. 3: that of 1.0.0, the first that was released. 4: a
  * mapping may have other blocks than the defaults, and ranges that are no prefixes. Lines without such mappings are as
  * in format 3, and say so. 5: there are grants; a start without any has an earlier format. 6: there are tenants, of
- * whom several may have the same inside addresses.
+ * whom several may have the same inside addresses. 7: grants are in files of their days.
  */
-#define HISTORY_FORMAT		6ULL
+#define HISTORY_FORMAT		7ULL
+#define HISTORY_FORMAT_DAYS	7ULL
 #define HISTORY_FORMAT_TENANTS	6ULL
 #define HISTORY_FORMAT_GRANTS	5ULL
 #define HISTORY_FORMAT_BLOCKS	4ULL
@@ -50,6 +51,9 @@ struct history_record {
 #undef X
 	};
 	bool ends; /* of events that begin and end */
+	/* Of a grant that is in a day's file: the line there that says the same, 0: none does; and that line's hash. */
+	uint64_t day_line;
+	char day_hash[HASH_TEXT];
 	/* Lists: start, daily; grants: of the event of that name. */
 	union {
 		struct {
@@ -78,6 +82,7 @@ struct history_record {
 	char host[HOST_TEXT];	    /* start */
 	char gateway[GATEWAY_TEXT]; /* start; "": not recorded */
 	bool taken_over;	    /* start: took over an existing datapath */
+	bool days;		    /* start: grants are in files of their days from here on, or some of the list are */
 	/* start, daily, confirm, stop, detach: the worst since the line before that has it. */
 	struct clock_state clock;
 	struct history_by by; /* of changes, and of a list that says a new name */

@@ -27,6 +27,7 @@ void who_free(struct who *w)
 	holdings_free(&w->holdings);
 	free(w->portmaps.held);
 	free(w->grants.held);
+	free(w->unknown);
 	free(w->gaps.at);
 	free(w->latest_end);
 	free(w->earliest_start);
@@ -121,7 +122,8 @@ int who_new(const struct history_index *x, struct who **ret)
 	w->earliest_start = calloc(x->times.n_epochs + 1U, sizeof(*w->earliest_start));
 	if (!w->held || !w->holdings.inner || !w->gaps.at || !w->latest_end || !w->earliest_start ||
 	    who_facts_new(FACT_PORTMAP, &x->portmaps.facts, &x->times, &w->portmaps) ||
-	    who_facts_new(FACT_GRANT, &x->grants.facts, &x->times, &w->grants) || prepare(w, x)) {
+	    who_facts_new(FACT_GRANT, &x->grants.facts, &x->times, &w->grants) ||
+	    who_unknown_new(&x->grants, &x->times, w) || prepare(w, x)) {
 		who_free(w);
 		return -ENOMEM;
 	}

@@ -35,6 +35,7 @@ static bool was_granted(const struct search *s)
 static enum who_result nobody(const struct search *s, struct error *why)
 {
 	const struct held *h = s->covers;
+	const struct who_unknown *unknown = who_unknown_at(s->w, s->t);
 	bool usual = h ? plan_blocks_default(&h->blocks) : !s->w->low_ports;
 	struct geometry g;
 	char out[ADDR_TEXT], in[ADDR_TEXT];
@@ -50,6 +51,11 @@ static enum who_result nobody(const struct search *s, struct error *why)
 		return (enum who_result)error_set(why, WHO_NO_RECORD,
 						  "the port is in the shared range of mapping %s to %s, of which other "
 						  "gateways grant blocks, too, and none was recorded here then",
+						  in, out);
+	if (unknown && g.ports_per_host && growth_block_of(&g, 1, s->port) >= 0)
+		return (enum who_result)error_set(why, WHO_NO_RECORD,
+						  "the port is in the shared range of mapping %s to %s, and the grants "
+						  "of that time have been removed",
 						  in, out);
 	if (was_granted(s))
 		return (enum who_result)error_set(

@@ -66,8 +66,10 @@ int who_facts_new(enum fact_kind kind, const struct history_facts *from, const s
 	for (size_t i = 0; i < from->n; i++) {
 		size_t n_pauses;
 		const struct history_pause *pause = history_pauses_of(&pauses, i, &n_pauses);
+		const struct history_span *v = history_facts_number(kind, from, i);
 
-		add_parts(&w, times, history_facts_number(kind, from, i), pause, n_pauses);
+		if (kind != FACT_GRANT || !history_grant_unknown(history_fact_of(v)))
+			add_parts(&w, times, v, pause, n_pauses);
 	}
 	free(pauses.at);
 	qsort_r(w.held, w.n, sizeof(struct who_fact) + fact_rows[kind].size, compare, &sorting);

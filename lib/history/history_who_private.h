@@ -32,6 +32,11 @@ const struct who_fact *who_facts_number(const struct who_facts *w, size_t i);
 size_t who_facts_before(const struct who_facts *w, const void *fact);
 size_t who_facts_until(const struct who_facts *w, const void *fact);
 
+/* Seconds from one to another, both included. */
+struct who_unknown {
+	int64_t from, to; /* TIME_OPEN: still */
+};
+
 struct who {
 	struct held *held; /* sorted by outside prefix */
 	size_t n_held;
@@ -41,7 +46,9 @@ struct who {
 	bool low_ports;		  /* some mapping gave ports below MAPPING_FIRST_PORT */
 	struct who_facts portmaps;
 	struct who_facts grants;
-	uint32_t longest; /* ports of the largest grant */
+	uint32_t longest;	     /* ports of the largest grant */
+	struct who_unknown *unknown; /* when blocks were granted of which nobody knows any more; in order, apart */
+	size_t n_unknown;
 	struct history_gaps gaps;
 	int64_t first_time;
 	bool replicated; /* other gateways grant blocks, too */
@@ -75,6 +82,11 @@ struct search {
 /* The number of the first grant whose block may have the port of a question, and whether one has. */
 size_t who_first_grant(const struct search *s);
 bool who_grant_has(const struct search *s, const struct who_fact *v);
+/* Lists the times for which grants are not known. 0 or -ENOMEM. */
+int who_unknown_new(const struct history_grants *from, const struct history_times *t, struct who *w);
+
+/* One that contains a second; NULL: none. */
+const struct who_unknown *who_unknown_at(const struct who *w, int64_t t);
 
 /* Why a question has no answer. */
 enum who_result who_explain(const struct search *s, struct error *why);

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * leases.jsonl of a directory of evidence: the lines of leases from which an answer follows. What else their days have,
- * and the days between, is withheld (base/withheld.h). Each line stands with the file that it is of, and the hash of
- * the line before it there:
- *
- *   {"file":"leases-2026-01-31.jsonl","previous":"...","line":{"line":7,...,"hash":"..."}}
+ * and the days between, is withheld (base/withheld.h). Its form is that of base/ledger_lines.h.
  *
  * 1.0.0 wrote all lines about an address so, without what is withheld between; lease_days_open() reads both.
  */
@@ -56,12 +53,5 @@ int lease_evidence_lines(struct lease_days *d, struct lease_place **ret, size_t 
  */
 int lease_evidence_write(struct lease_days *d, const struct lease_place *place, size_t n, int64_t from, int64_t to,
 			 bool all, FILE *out, struct error *err);
-
-/* Receives a line of such a file. previous: the hash of the one before it. Nonzero ends it. */
-typedef int (*lease_evidence_take)(void *arg, const char *file, const char *previous, const char *line, size_t size);
-
-/* Reads a text of such a file. 0, -EBADMSG with *ret_line (may be NULL) the first line that is none, or what take
- * returned. */
-int lease_evidence_read(const char *text, size_t size, lease_evidence_take take, void *arg, uint64_t *ret_line);
 
 #endif

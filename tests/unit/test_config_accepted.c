@@ -196,7 +196,8 @@ Test(config_accepted, every_other_value_of_every_word)
 	_cleanup_config_ struct config *c = config_of(WITH(
 		"\"forwarding\":\"kernel\",\"xdp_mode\":\"skb\",\"unmatched\":\"drop\",\"guard\":false,\"answer_arp\":"
 		"false,"
-		"\"audit_queries\":true,\"hairpin\":false,\"tcp_mss_clamp\":\"mtu\",\"on_exit\":\"detach\",\"session_"
+		"\"audit_queries\":true,\"grant_retention\":\"2w\",\"hairpin\":false,\"tcp_mss_clamp\":\"mtu\",\"on_"
+		"exit\":\"detach\",\"session_"
 		"slots\":2048,"
 		"\"unsolicited_tcp\":\"answer\","
 		"\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"events\":[\"fragments\",\"sessions\",\"sessions\"]}"));
@@ -211,6 +212,8 @@ Test(config_accepted, every_other_value_of_every_word)
 	cr_expect_eq(c->unmatched, UNMATCHED_DROP);
 	cr_expect_not(c->guard);
 	cr_expect(c->audit_queries);
+	cr_expect_eq(c->grant_retention, 14);
+	cr_expect_eq(d->grant_retention, 0);
 	cr_expect_not(d->audit_queries);
 	cr_expect_not(c->answer_arp);
 	cr_expect_not(c->hairpin);

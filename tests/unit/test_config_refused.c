@@ -275,6 +275,9 @@ Test(config_refused, words_and_paths)
 		  ":2: unsolicited_tcp: must be one of \"drop\", \"answer\", not true" },
 		{ WITH("\"on_exit\":true"), ":2: on_exit: must be one of \"keep\", \"detach\", not true" },
 		{ WITH("\"answer_arp\":1"), ":2: answer_arp: must be true or false, not 1" },
+		{ WITH("\"grant_retention\":\"1h\""),
+		  ":2: grant_retention: must be a number of whole days such as \"180d\" or \"26w\", from 1d to "
+		  "36500d, not \"1h\"" },
 		{ WITH("\"audit_queries\":1"), ":2: audit_queries: must be true or false, not 1" },
 		{ WITH("\"guard\":\"on\""), ":2: guard: must be true or false, not \"on\"" },
 		{ WITH("\"hairpin\":\"true\""), ":2: hairpin: must be true or false, not \"true\"" },

@@ -129,6 +129,7 @@ static struct config *random_config(void)
 	c->unmatched = random_below(4);
 	c->guard = random_below(2);
 	c->audit_queries = random_below(2);
+	c->grant_retention = random_below(2) ? 1 + random_below(36500) : 0;
 	c->answer_arp = random_below(2);
 	c->hairpin = random_below(2);
 	c->udp_inbound_refresh = random_below(2);
@@ -210,6 +211,7 @@ static void expect_equal(const struct config *a, const struct config *b)
 	cr_assert_eq(a->unmatched, b->unmatched);
 	cr_assert_eq(a->guard, b->guard);
 	cr_assert_eq(a->audit_queries, b->audit_queries);
+	cr_assert_eq(a->grant_retention, b->grant_retention);
 	cr_assert_eq(a->answer_arp, b->answer_arp);
 	cr_assert_eq(a->hairpin, b->hairpin);
 	cr_assert_eq(a->udp_inbound_refresh, b->udp_inbound_refresh);

@@ -98,6 +98,8 @@ static struct reading reading(void)
 	return (struct reading){ n_epochs - 1, steady_ms + offset_ms };
 }
 
+static bool files_of_days; /* grants are in them */
+
 static void tell_others(void)
 {
 	struct history_drain drains[ARRAY_SIZE(now.drain)];
@@ -160,6 +162,7 @@ static void begin(bool taken_over)
 	struct error err = { 0 };
 
 	cr_assert_eq(history_open(lab.state, dup(pin), &history, &err), 0, "%s", err.text);
+	history_set_grants(history, files_of_days ? 36500 : 0);
 	tell_others();
 	cr_assert_eq(history_begin(history, taken_over, present, walk_listed(&now, present)), 0);
 	cr_assert_eq(history_settle(history, &err), 0, "%s", err.text);
@@ -495,6 +498,7 @@ static void walk(unsigned number, bool tenants)
 {
 	walk_seed = number;
 	grows = number % 2;
+	files_of_days = number % 4 == 1;
 	walk_parse(grows, tenants);
 	steady_ms = 1000000;
 	offset_ms = NOON * 1000;

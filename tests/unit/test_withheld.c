@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/ledger_lines.h"
 #include "base/withheld.h"
 #include "history/history_index.h"
 #include "leases/lease_evidence.h"
@@ -167,8 +168,8 @@ Test(withheld, a_file_of_leases_is_read_line_by_line)
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		unsigned n = 0;
 
-		cr_expect_eq(lease_evidence_read(files[i].text, strlen(files[i].text), count, &n, NULL), files[i].r,
-			     "%s", files[i].text);
+		cr_expect_eq(ledger_lines_read(LEDGER_LEASES, files[i].text, strlen(files[i].text), count, &n, NULL),
+			     files[i].r, "%s", files[i].text);
 		cr_expect_eq(n, files[i].lines, "%s", files[i].text);
 	}
 }

@@ -8,7 +8,7 @@
 /* Skips blanks and signs that do not separate. */
 const char *scan_signs(const char *at, const char *end, const char *any)
 {
-	while (at < end && *at && strchr(any, *at))
+	while (at < end && octet_is_of(*at, any))
 		at++;
 	return at;
 }
@@ -89,7 +89,7 @@ int scan_arrow(const char *at, const char *end)
 	for (const char *p = at; p < end; p++) {
 		if (*p == '\n')
 			return 0;
-		if (!strchr("-=<>\342", *p) || !*p)
+		if (!octet_is_of(*p, "-=<>\342"))
 			continue;
 		for (size_t i = 0; i < ARRAY_SIZE(arrows); i++) {
 			size_t n = strlen(arrows[i].text);

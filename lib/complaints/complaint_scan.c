@@ -16,7 +16,7 @@ const char *addr_at(const char *at, const char *end, uint32_t *ret)
 	for (unsigned i = 0; i < 4; i++) {
 		unsigned n = 0, value = 0;
 
-		for (; at < end && isdigit((unsigned char)*at) && n < 4; at++, n++)
+		for (; at < end && digit_octet(*at) && n < 4; at++, n++)
 			value = value * 10 + (unsigned)(*at - '0');
 		if (!n || n > 3 || value > 255 || (i < 3 && (at >= end || *at++ != '.')))
 			return NULL;
@@ -31,7 +31,7 @@ static const char *port_at(const char *at, const char *end, unsigned *ret)
 	unsigned n = 0;
 
 	*ret = 0;
-	for (; at + n < end && isdigit((unsigned char)at[n]); n++)
+	for (; at + n < end && digit_octet(at[n]); n++)
 		if (n == 5)
 			return NULL;
 		else
@@ -114,18 +114,18 @@ static const char *joined(struct scan *c, const char *at, const char *end, unsig
 
 	if (p + 1 >= stop)
 		return NULL;
-	if (strchr(":/#(", *p) && isdigit((unsigned char)p[1])) {
+	if (strchr(":/#(", *p) && digit_octet(p[1])) {
 		after = port_at(p + 1, stop, ret);
 		if (!after || (after < stop && isalpha((unsigned char)*after)) ||
-		    (after + 1 < stop && *after == ':' && isdigit((unsigned char)after[1])) ||
-		    (after + 1 < stop && *after == '.' && isdigit((unsigned char)after[1])))
+		    (after + 1 < stop && *after == ':' && digit_octet(after[1])) ||
+		    (after + 1 < stop && *after == '.' && digit_octet(after[1])))
 			return NULL;
 		if ((*p == '(' && (after >= stop || *after != ')')) || (*p == '/' && *ret <= 32))
 			return NULL;
 		*ret_end = after + (*p == '(');
 		return p + 1;
 	}
-	if (*p == '.' && isdigit((unsigned char)p[1])) {
+	if (*p == '.' && digit_octet(p[1])) {
 		after = port_at(p + 1, stop, ret);
 		*ret_end = after;
 		return after && dotted_port(c, at, after) ? p + 1 : NULL;
@@ -179,10 +179,10 @@ static const char *take_address(struct scan *c, const char *at)
 		return NULL;
 	port = end < stop && *end == ',' ? in_four(c, at, end, &number, &port_end)
 					 : joined(c, at, end, &number, &port_end);
-	if (!port && end + 1 < stop && *end == '.' && isdigit((unsigned char)end[1]))
+	if (!port && end + 1 < stop && *end == '.' && digit_octet(end[1]))
 		return NULL;
 	/* A network is nobody's address, but for one of one address. */
-	if (!port && end + 1 < stop && *end == '/' && isdigit((unsigned char)end[1]) && strncmp(end, "/32", 3) != 0)
+	if (!port && end + 1 < stop && *end == '/' && digit_octet(end[1]) && strncmp(end, "/32", 3) != 0)
 		return scan_signs(end + 1, stop, "0123456789.");
 	x->seen = true;
 	role = !port || *end != ',' ? addr_role(c, at, end) : port_end == end ? WORD_SOURCE : WORD_TARGET;
@@ -317,12 +317,10 @@ static const char *take_number(struct scan *c, const char *at)
 	struct stamp t;
 	unsigned port;
 	/* "-1", "5100-5200", "5x", "5.1" */
-	bool odd = (at > c->s->begin && strchr("-.", at[-1])) ||
-		   (end + 1 < stop && *end == '-' && isdigit((unsigned char)end[1]));
+	bool odd = (at > c->s->begin && strchr("-.", at[-1])) || (end + 1 < stop && *end == '-' && digit_octet(end[1]));
 
-	if (odd || (end < stop &&
-		    (isalpha((unsigned char)*end) ||
-		     (*end == '.' && end + 1 < stop && isdigit((unsigned char)end[1]) && !(l.any & WORD_TIME))))) {
+	if (odd || (end < stop && (isalpha((unsigned char)*end) ||
+				   (*end == '.' && end + 1 < stop && digit_octet(end[1]) && !(l.any & WORD_TIME))))) {
 		c->number = true;
 	} else if (l.any & (WORD_TIME | WORD_EVENT) && size >= 10 && stamp_epoch(at, end, &t)) {
 		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
@@ -381,7 +379,7 @@ static const char *take_any(struct scan *c, const char *at)
 	struct claim zone;
 	bool inside = at > c->s->begin && word_octet(at[-1]) && (unsigned char)at[-1] < 0x80;
 
-	if (isdigit((unsigned char)*at)) {
+	if (digit_octet(*at)) {
 		end = inside ? NULL : take_address(c, at);
 		end = end || inside ? end : scan_take_time(c, at);
 		return end ? end : inside ? scan_signs(at, c->s->end, "0123456789") : take_number(c, at);
@@ -416,7 +414,7 @@ void complaint_value(struct reading *x, uint32_t scope, const char *key, const c
 	uint32_t any;
 
 	for (const char *p = at; p < end && s.cells && memchr(at, ' ', (size_t)(end - at)); p++)
-		s.cells = !isdigit((unsigned char)*p) || !addr_at(p, end, &any);
+		s.cells = !digit_octet(*p) || !addr_at(p, end, &any);
 	if (!s.cells)
 		s.scope = scope_add(x, scope);
 	complaint_scan(x, &s);

@@ -30,19 +30,11 @@ struct table {
 	bool has_time;
 };
 
-/* Whether an octet is one of a few, or NUL. */
-static bool is_one_of(char c, const char *any)
-{
-	while (*any && *any != c)
-		any++;
-	return *any || !c;
-}
-
 static struct cell trimmed(const char *at, const char *end)
 {
-	while (at < end && is_one_of(*at, " \t\r\"|#'"))
+	while (at < end && (!*at || octet_is_of(*at, " \t\r\"|#'")))
 		at++;
-	while (at < end && is_one_of(end[-1], " \t\r\"|'"))
+	while (at < end && (!end[-1] || octet_is_of(end[-1], " \t\r\"|'")))
 		end--;
 	return (struct cell){ at, end };
 }
@@ -50,8 +42,14 @@ static struct cell trimmed(const char *at, const char *end)
 /* The end of a cell. */
 static const char *cell_end(const char *at, const char *end, char separator)
 {
+	char octet = separator == TWO_BLANKS || separator == BLANKS ? ' ' : separator;
+	const char *next = memchr(at, octet, (size_t)(end - at));
 	bool quoted = false;
 
+	if (!next)
+		return end;
+	if (separator != TWO_BLANKS && !memchr(at, '"', (size_t)(next - at)))
+		return next;
 	for (; at < end; at++) {
 		quoted ^= *at == '"';
 		if (separator == TWO_BLANKS ? *at == ' ' && at + 1 < end && at[1] == ' '

@@ -49,7 +49,7 @@ static bool in_list(const char *list, const char *word)
 
 static bool digit_at(const struct spot *s, size_t i)
 {
-	return (size_t)(s->end - s->at) > i && isdigit((unsigned char)s->at[i]);
+	return (size_t)(s->end - s->at) > i && digit_octet(s->at[i]);
 }
 
 /* A number of least to most digits, that no digit follows. */
@@ -69,7 +69,7 @@ static bool number(struct spot *s, unsigned least, unsigned most, int *ret)
 
 static bool one_of(struct spot *s, const char *any, char *ret)
 {
-	if (s->at >= s->end || !strchr(any, *s->at) || !*s->at)
+	if (s->at >= s->end || !octet_is_of(*s->at, any))
 		return false;
 	if (ret)
 		*ret = *s->at;
@@ -107,11 +107,11 @@ static void joiners(struct spot *s, const char *list, const char *signs)
 		struct spot next = *s;
 
 		blanks(&next);
-		while (next.at < next.end && *next.at && strchr(signs, *next.at))
+		while (next.at < next.end && octet_is_of(*next.at, signs))
 			next.at++;
 		blanks(&next);
 		*s = next;
-		if (next.at >= next.end || !word_octet(*next.at) || isdigit((unsigned char)*next.at))
+		if (next.at >= next.end || !word_octet(*next.at) || digit_octet(*next.at))
 			return;
 		next.at = word_fold(next.at, next.end, folded);
 		if (!in_list(list, folded))
@@ -125,7 +125,7 @@ static bool month(struct spot *s, int *ret)
 	char folded[WORD_TEXT];
 	struct spot next = *s;
 
-	if (s->at >= s->end || !word_octet(*s->at) || isdigit((unsigned char)*s->at))
+	if (s->at >= s->end || !word_octet(*s->at) || digit_octet(*s->at))
 		return false;
 	next.at = word_fold(s->at, s->end, folded);
 	*ret = (int)word_find(months, ARRAY_SIZE(months), folded);
@@ -297,12 +297,12 @@ static bool clock_of(struct spot *s, struct stamp *t, bool compact)
 			return false;
 		seconds = true;
 	}
-	if (s->at + 1 < s->end && (*s->at == '.' || *s->at == ',') && isdigit((unsigned char)s->at[1]))
-		for (s->at++; s->at < s->end && isdigit((unsigned char)*s->at);)
+	if (s->at + 1 < s->end && (*s->at == '.' || *s->at == ',') && digit_octet(s->at[1]))
+		for (s->at++; s->at < s->end && digit_octet(*s->at);)
 			s->at++;
 	if (!half_of_day(s, &hour) || hour > 23 || minute > 59 || second > 60)
 		return false;
-	if (s->at + 1 < s->end && (*s->at == '_' || (*s->at == ':' && isdigit((unsigned char)s->at[1]))))
+	if (s->at + 1 < s->end && (*s->at == '_' || (*s->at == ':' && digit_octet(s->at[1]))))
 		return false;
 	t->hour = (int8_t)hour;
 	t->minute = (int8_t)minute;
@@ -437,7 +437,7 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 	static bool (*const forms[])(struct spot *, struct stamp *) = { year_first, year_third, month_second,
 									month_first };
 	/* A number begins all but the last, and never that. */
-	bool digit = at < end && isdigit((unsigned char)*at);
+	bool digit = at < end && digit_octet(*at);
 
 	for (size_t i = digit ? 0 : 3; i < 3U + !digit; i++) {
 		struct spot s = { at, end }, clock;
@@ -445,7 +445,7 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 
 		*ret = (struct stamp){ 0 };
 		if (!forms[i](&s, ret) || (s.at < s.end && isalnum((unsigned char)*s.at) && !strchr("Ttr", *s.at)) ||
-		    (s.at + 1 < s.end && *s.at == '.' && isdigit((unsigned char)s.at[1])))
+		    (s.at + 1 < s.end && *s.at == '.' && digit_octet(s.at[1])))
 			continue;
 		clock = s;
 		compact = clock.at < clock.end && *clock.at == 'T' && digit_at(&clock, 6);
@@ -482,7 +482,7 @@ bool stamp_epoch(const char *at, const char *end, struct stamp *ret)
 	unsigned n = 0;
 	int64_t value = 0;
 
-	for (; at + n < end && isdigit((unsigned char)at[n]) && n < 19; n++)
+	for (; at + n < end && digit_octet(at[n]) && n < 19; n++)
 		value = value * 10 + (at[n] - '0');
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
 		if (forms[i].digits != n || (at + n < end && isalnum((unsigned char)at[n])))

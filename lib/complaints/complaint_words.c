@@ -128,6 +128,9 @@ unsigned word_find(const struct word *table, size_t n, const char *folded)
 {
 	unsigned is = 0, begin = begin_of(folded);
 
+	/* As a number does. */
+	if (!n || begin < begin_of(table[0].text))
+		return 0;
 	/* A star is never the second octet. */
 	for (size_t i = first_word(table, n, begin); i < n && begin_of(table[i].text) == begin; i++)
 		if (matches(table[i].text, folded))

@@ -33,6 +33,19 @@ static inline bool word_octet(char c)
 	return (unsigned char)((c | 32) - 'a') < 26 || (unsigned char)(c - '0') < 10 || (unsigned char)c >= 0x80;
 }
 
+static inline bool digit_octet(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Whether an octet is one of a few; never a NUL. */
+static inline bool octet_is_of(char c, const char *few)
+{
+	while (*few && *few != c)
+		few++;
+	return *few;
+}
+
 /* A Latin letter with a mark, by its number in Unicode, without it; a blank if it is none. */
 char word_plain(unsigned code);
 

@@ -59,7 +59,7 @@ bool claim_equal(const struct claim *a, const struct claim *b)
 
 static int two(const char *at, const char *end)
 {
-	if (end - at < 2 || !isdigit((unsigned char)at[0]) || !isdigit((unsigned char)at[1]))
+	if (end - at < 2 || !digit_octet(at[0]) || !digit_octet(at[1]))
 		return -1;
 	return (at[0] - '0') * 10 + at[1] - '0';
 }
@@ -73,7 +73,7 @@ static const char *offset(const char *at, const char *end, unsigned digits, stru
 	if (at >= end || (*at != '+' && *at != '-'))
 		return NULL;
 	hours = two(p, end);
-	if (hours < 0 && digits < 2 && p < end && isdigit((unsigned char)*p)) {
+	if (hours < 0 && digits < 2 && p < end && digit_octet(*p)) {
 		hours = *p - '0';
 		p++;
 	} else if (hours < 0) {
@@ -92,7 +92,7 @@ static const char *offset(const char *at, const char *end, unsigned digits, stru
 	}
 	/* "+25" and "-5.5" are no zones. */
 	if (hours > 14 || minutes % 15 || minutes > 59 || (p < end && isalnum((unsigned char)*p)) ||
-	    (p + 1 < end && strchr(":.", *p) && isdigit((unsigned char)p[1])))
+	    (p + 1 < end && strchr(":.", *p) && digit_octet(p[1])))
 		return NULL;
 	*ret = (struct claim){ .n = 1, .minutes = { (int16_t)((hours * 60 + minutes) * (*at == '-' ? -1 : 1)) } };
 	return p;
@@ -111,7 +111,7 @@ static const char *universal(const char *at, const char *end, struct claim *ret)
 		if ((size_t)(end - at) < n || strncasecmp(at, names[i], n) != 0 || (p < end && word_octet(*p)))
 			continue;
 		*ret = (struct claim){ .n = 1 };
-		if (p + 1 < end && strchr("+-", *p) && isdigit((unsigned char)p[1])) {
+		if (p + 1 < end && strchr("+-", *p) && digit_octet(p[1])) {
 			more = offset(p, end, 1, ret);
 			ret->clash = !more;
 			return more ? more : p;
@@ -180,7 +180,7 @@ const char *claim_read(const char *at, const char *end, bool loose, struct claim
 	const char *p;
 
 	/* Most octets begin none: a capital letter does, also a Russian one, or "utc", "gmt" or a sign. */
-	if (at >= end || !*at || ((*at < 'A' || *at > 'Z') && !strchr("ug+-\320", *at)))
+	if (at >= end || ((*at < 'A' || *at > 'Z') && !octet_is_of(*at, "ug+-\320")))
 		return NULL;
 	p = universal(at, end, ret);
 	p = p ? p : abbreviation(at, end, loose, ret);

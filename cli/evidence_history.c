@@ -305,13 +305,20 @@ static int64_t time_of(struct line l)
 	return time_parse(text, &t) ? TIME_NONE : t;
 }
 
+/* The clock was set back to the time of that line: a run of lines does not go beyond it, as all else is in order. */
+static bool steps_back(const struct choice *c, size_t i)
+{
+	return i && i < c->n && time_of(c->line[i]) < time_of(c->line[i - 1]);
+}
+
 /* The lines from one to another, both included; they count from 0. */
 static void withhold(const struct choice *c, FILE *out, size_t first, size_t last, bool *clock)
 {
 	struct withheld w = { .line = first + 1,
 			      .lines = last - first + 1,
 			      .from = time_of(c->line[first]),
-			      .to = time_of(c->line[last]) };
+			      .to = time_of(c->line[last]),
+			      .set_back = steps_back(c, first) };
 
 	if (!*clock)
 		w.clock = history_clocks_at(&c->x->clocks, c->q->t);
@@ -319,12 +326,6 @@ static void withhold(const struct choice *c, FILE *out, size_t first, size_t las
 	chain_check(c->line[last].text, c->line[last].size, HASH_NONE, w.hash);
 	withheld_write(out, &w);
 	fputc('\n', out);
-}
-
-/* Of another order than the lines: the clock was set back. Evidence shows where, as all else is in order. */
-static bool steps_back(const struct choice *c, size_t i)
-{
-	return i && i < c->n && time_of(c->line[i]) < time_of(c->line[i - 1]);
 }
 
 /* The line that the head names ends what is withheld, so that it is found. */
@@ -337,14 +338,13 @@ static int write_text(const struct choice *c, char **ret, size_t *ret_size)
 	if (!out)
 		return -ENOMEM;
 	for (size_t i = 0; i <= c->n; i++) {
-		bool shown = i < c->n && (c->keep[i] || steps_back(c, i));
-		bool ends = i == c->n || shown || i == c->q->files->head.line;
+		bool ends = i == c->n || c->keep[i] || i == c->q->files->head.line || steps_back(c, i);
 
 		if (ends && begin < i)
 			withhold(c, out, begin, i - 1, &clock);
 		if (ends)
 			begin = i;
-		if (!shown)
+		if (i == c->n || !c->keep[i])
 			continue;
 		fwrite(c->line[i].text, 1, c->line[i].size + 1, out);
 		begin = i + 1;

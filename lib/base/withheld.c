@@ -29,6 +29,8 @@ void withheld_write(FILE *out, const struct withheld *w)
 	write_time(out, "from", w->from);
 	write_time(out, "to", w->to);
 	clock_state_write(out, w->clock);
+	if (w->set_back)
+		fputs(",\"set_back\":true", out);
 	if (w->damaged)
 		fputs(",\"damaged\":true", out);
 	if (w->says)
@@ -66,6 +68,7 @@ bool withheld_read(const char *line, size_t size, struct withheld *ret)
 	json_time(json, "from", &w.from);
 	json_time(json, "to", &w.to);
 	w.clock = clock_state_of(json);
+	w.set_back = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "set_back"));
 	w.damaged = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "damaged"));
 	w.says = memmem(line, size, SAYS_BEGIN, strlen(SAYS_BEGIN));
 	if (w.says) {

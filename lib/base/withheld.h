@@ -7,7 +7,8 @@
  *
  * with the number of the first, the times of the first and the last, and the hash of the last, by which the next line
  * still follows. What was withheld can be shown later, and checked. `clock` is how the recording clock was in the
- * second that the evidence is about.
+ * second that the evidence is about. "set_back":true begins a run where the clock was set back: all else of a history
+ * is in the order of time.
  *
  * Of a line that matters, but is of somebody who is none of the case, stands what it says without his names: "lines":1
  * and "says":{...} before the hash. "damaged":true stands for a line that was changed, or that does not follow.
@@ -28,6 +29,7 @@ struct withheld {
 	uint64_t lines;	  /* 0: not known, perhaps none */
 	int64_t from, to; /* TIME_NONE: not known */
 	struct clock_state clock;
+	bool set_back; /* the first is of an earlier time than the line before, as the clock was set back */
 	bool damaged;
 	const char *says; /* an object; NULL: nothing is said */
 	size_t says_size;

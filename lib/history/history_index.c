@@ -194,9 +194,8 @@ static int take_withheld(struct history_index *x, const struct withheld *w)
 	if (w->line != x->number + 1)
 		return history_index_damage(x, "is number %" PRIu64 ", and %" PRIu64 " belongs here", w->line,
 					    x->number + 1);
-	/* Where the clock was set back, the line is shown. */
 	if (!w->lines || w->from == TIME_NONE || w->to < w->from || (w->lines == 1 && w->to != w->from) ||
-	    (w->line > 1 && w->from < x->last_time))
+	    (w->line > 1 && (w->from < x->last_time) != w->set_back))
 		return history_index_damage(x, "withholds lines of times that do not belong here");
 	x->lines += w->lines;
 	x->number += w->lines;

@@ -108,7 +108,8 @@ def test_thousands_of_connections_leave_room_for_one(desk):
         for _ in range(3000):
             held.append(desk.connect())
         assert desk.ask("/").status == 200 and desk.ask("/api/status").status == 200
-        assert desk.threads() <= 270 and desk.memory_kb() - before < 64 << 10
+        # AddressSanitizer has memory of its own for each thread.
+        assert desk.threads() <= 270 and (is_sanitized(BUILD / "detnat-desk") or desk.memory_kb() - before < 64 << 10)
     finally:
         for s in held:
             s.close()

@@ -312,6 +312,22 @@ def test_the_history_is_a_timeline(browser):
     browser.wait(lambda: "10.0.0.0/18 to 1.1.1.0/30" in browser.one("svg.timeline").text, "the bar's mapping")
 
 
+def test_the_records_of_drains_and_portmaps_say_which_end_they_are(browser, running_lab):
+    agent = running_lab.agent
+    agent.ctl("mapping", "add", "10.9.0.0/24", "1.1.9.9/32")
+    agent.ctl("portmap", "add", "tcp", "10.9.0.7:80", "1.1.9.9:80")
+    agent.ctl("portmap", "del", "tcp", "1.1.9.9:80")
+    agent.ctl("mapping", "del", "10.9.0.0/24", "1.1.9.9/32", "--drain", "600")
+    agent.ctl("mapping", "del", "10.9.0.0/24", "1.1.9.9/32")
+    browser.open("/history")
+    browser.says("portmap ends")
+    rows = [row.text for row in browser.all("table tbody tr")]
+    told = [re.search(r"(drain begins|portmap ends|portmap) (.*)", row)[0] for row in rows if "drain" in row or "portmap" in row]
+    portmap = "tcp 1.1.9.9:80 to 10.9.0.7:80"
+    assert [re.sub(r", since .*", ", since", line) for line in told] == [
+        "drain begins 10.9.0.0/24 to 1.1.9.9/32", f"portmap ends {portmap}, since", f"portmap {portmap}"], rows[:12]
+
+
 @pytest.mark.parametrize("path", ["/", "/state", "/history"])
 def test_nothing_is_waited_for_before_the_first_paint(browser, path):
     """The style is in the page, and its scripts are modules, which do not hold up the paint."""

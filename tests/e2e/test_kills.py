@@ -470,7 +470,7 @@ def kill_in(lab, phase, how_many, monkeypatch):
     print(f"{phase}: {len(chosen(places, how_many))} of {len(places)} places")
 
 
-@pytest.mark.parametrize("phase", ["detach", "restart, XDP or tc alone"])
+@pytest.mark.parametrize("phase", ["detach", pytest.param("restart, XDP or tc alone", marks=pytest.mark.slow)])
 def test_some_kills_show_no_inside_address(lab, phase, monkeypatch):
     kill_in(lab, phase, "2", monkeypatch)
 

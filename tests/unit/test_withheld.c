@@ -96,15 +96,25 @@ Test(withheld, lines_of_a_history_are_withheld_in_evidence_alone_and_in_their_pl
 	"{\"line\":" #line ",\"event\":\"withheld\",\"lines\":" #lines ",\"from\":\"2026-01-31T" from \
 	":00Z\",\"to\":\"2026-01-31T" to ":00Z\",\"hash\":\"" HASH "\"}"
 
+/* The clock was set back to a time. */
+#define SET_BACK(from)                                                                                       \
+	"{\"line\":6,\"event\":\"withheld\",\"lines\":2,\"from\":\"2026-01-31T" from ":00Z\",\"to\":\"2026-" \
+	"01-31T12:00:00Z\",\"set_back\":true,\"hash\":\"" HASH "\"}"
+
 /* What follows on a run from ten to eleven. */
 static const struct {
 	const char *line;
 	size_t damages;
 } runs[] = {
-	{ LINE(6, 2, "11:00", "12:00"), 0 },	 { LINE(6, 1, "11:30", "11:30"), 0 },
-	{ LINE(6, 2, "10:59", "12:00"), 1 },	 { LINE(6, 2, "12:00", "11:00"), 1 },
-	{ LINE(6, 1, "11:00", "11:30"), 1 },	 { LINE(6, 0, "11:00", "11:00"), 1 },
+	{ LINE(6, 2, "11:00", "12:00"), 0 },
+	{ LINE(6, 1, "11:30", "11:30"), 0 },
+	{ LINE(6, 2, "10:59", "12:00"), 1 },
+	{ LINE(6, 2, "12:00", "11:00"), 1 },
+	{ LINE(6, 1, "11:00", "11:30"), 1 },
+	{ LINE(6, 0, "11:00", "11:00"), 1 },
 	{ LINE(6, 2, "11:00", "12:00") " ", 1 },
+	{ SET_BACK("10:30"), 0 },
+	{ SET_BACK("11:00"), 1 },
 };
 
 Test(withheld, times_of_a_history_are_in_order)

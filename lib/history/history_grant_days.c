@@ -247,7 +247,8 @@ static int read_evidence(struct grant_days *d)
 		return 0;
 	r = ledger_lines_read(LEDGER_GRANTS, text, size, take_evidence, d, NULL);
 	for (size_t i = 0; i < d->n; i++)
-		qsort(d->day[i].line, d->day[i].n, sizeof(*d->day[i].line), by_number);
+		if (d->day[i].n)
+			qsort(d->day[i].line, d->day[i].n, sizeof(*d->day[i].line), by_number);
 	return r == -ENOMEM ? r : 0;
 }
 

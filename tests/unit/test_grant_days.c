@@ -502,7 +502,7 @@ Test(grant_days, evidence_has_the_lines_that_are_named)
 	make(grant(2, 1088));
 	lab.now += 10;
 	cr_assert_eq(history_files_read(lab.state, &f, &err), 0);
-	for (line = rest = strdup(f.text); line && *line; line = strchr(line, '\n') + 1) {
+	for (line = rest = strndup(f.text, f.size); line && *line; line = strchr(line, '\n') + 1) {
 		struct history_record r = { 0 };
 
 		if (!history_record_read(line, strcspn(line, "\n"), &r, &err) && r.event == EVENT_GRANT && !before++)

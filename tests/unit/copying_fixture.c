@@ -189,7 +189,8 @@ int keep(unsigned type, const void *payload, size_t length, void *arg)
 	t->payload[t->n].type = type;
 	t->payload[t->n].length = length;
 	t->payload[t->n].data = malloc(length + 1);
-	memcpy(t->payload[t->n].data, payload, length);
+	if (length)
+		memcpy(t->payload[t->n].data, payload, length);
 	t->n++;
 	return 0;
 }

@@ -12,6 +12,9 @@
  * `grant` is the line of the file with which the grant began, by which its end and lists name it. The salt is random:
  * from the hash that stays, nobody can find out by trying what the line had said.
  *
+ * A line's number is never given again, so a list, which names no hash, means no other line: a file that was removed, or
+ * has lost lines that the history names, gets no more. What begins then is in the next day's.
+ *
  * The line of the day is on the disk before that of the history is written, and counts only with it: what a crash
  * leaves of a change that never took effect is in the day's file, and no line of the history names it.
  */
@@ -41,9 +44,12 @@ struct grant_days;
 int grant_days_new(int dir, bool evidence, struct grant_days **ret);
 void grant_days_free(struct grant_days *d);
 
-/* Forgets what was read; or only the lines, so that what a file grows by is read without those before. */
+/* Forgets what was read of the files; or only the lines, so that what a file grows by is read without those before. */
 void grant_days_clear(struct grant_days *d);
 void grant_days_trim(struct grant_days *d);
+
+/* The number of the last line of a day that any record named which was resolved. 0: none. Nothing forgets it. */
+uint64_t grant_days_named(const struct grant_days *d, uint32_t day);
 
 /*
  * Reads what a line of a day says of a grant: who had which block. hash: of the line, "": any. 0; -ENOENT: the file was

@@ -207,6 +207,16 @@ static int take_withheld(struct history_index *x, const struct withheld *w)
 	return history_clocks_state(&x->clocks, w->clock);
 }
 
+/* Where it is not known who began a grant, its end is that of the same. */
+static void end_unknown(const struct history_index *x, struct history_grant *g)
+{
+	struct history_grant unknown = *g;
+
+	unknown.in = unknown.port_lo = unknown.ports = 0;
+	if (history_facts_at(FACT_GRANT, &x->grants.facts, &unknown))
+		*g = unknown;
+}
+
 /* Who had the grants of a record. Where that is not known any more, the record is good all the same. */
 static int resolve(struct history_index *x, struct history_record *r)
 {
@@ -221,6 +231,8 @@ static int resolve(struct history_index *x, struct history_record *r)
 		x->missed = r->grant.day;
 	if (r->event == EVENT_GRANT && r->grant.day && history_grant_unknown(&r->grant))
 		history_grant_recall(&x->grants, &r->grant);
+	else if (r->event == EVENT_GRANT && r->grant.day && r->ends)
+		end_unknown(x, &r->grant);
 	return ret;
 }
 

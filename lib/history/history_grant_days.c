@@ -368,11 +368,12 @@ int grant_days_find(struct grant_days *d, uint32_t number, uint64_t line, const 
 			 l ? "was changed" : "is missing");
 }
 
-int grant_days_resolve(struct grant_days *d, struct history_record *r, struct error *why)
+int grant_days_resolve(struct grant_days *d, struct history_record *r, uint32_t *ret_missed, struct error *why)
 {
 	struct error again;
 	int ret = 0, one;
 
+	*ret_missed = r->grant.day;
 	if (!d)
 		return 0;
 	if (r->event == EVENT_GRANT && r->grant.day && r->day_line)
@@ -383,6 +384,8 @@ int grant_days_resolve(struct grant_days *d, struct history_record *r, struct er
 		one = g->day ? grant_days_find(d, g->day, g->at, "", g, ret ? &again : why) : 0;
 		if (one && one != -ENOENT && one != -EBADMSG)
 			return one;
+		if (one == -EBADMSG && !ret)
+			*ret_missed = g->day;
 		ret = one == -EBADMSG ? one : ret;
 	}
 	return ret == -ENOENT ? 0 : ret;

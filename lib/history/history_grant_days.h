@@ -58,8 +58,11 @@ uint64_t grant_days_named(const struct grant_days *d, uint32_t day);
 int grant_days_find(struct grant_days *d, uint32_t day, uint64_t line, const char *hash, struct history_grant *ret,
 		    struct error *why);
 
-/* Reads of the grants of a record who had them. What is not known stays so. 0; -EBADMSG with why; or -errno. */
-int grant_days_resolve(struct grant_days *d, struct history_record *r, struct error *why);
+/*
+ * Reads of the grants of a record who had them. What is not known stays so. 0; -EBADMSG with why, and the day of the
+ * first whose line is not there as it was; or -errno.
+ */
+int grant_days_resolve(struct grant_days *d, struct history_record *r, uint32_t *ret_missed, struct error *why);
 
 /* Writes the lines of days that a record names, as evidence; those that are gone are left out. 0 or -errno. */
 int grant_days_copy(struct grant_days *d, const struct history_record *r, FILE *out);

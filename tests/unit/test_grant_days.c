@@ -649,3 +649,19 @@ Test(grant_days, a_grant_whose_begin_was_changed_ends)
 	EXPECT(1030, lab.now, WHO_NOBODY, 0);
 	EXPECT(2050, lab.now - 10, WHO_FOUND, 0x0a000000);
 }
+
+Test(grant_days, verify_names_a_file_that_a_list_alone_names)
+{
+	struct history_grant one = grant(1, 1024);
+	char text[160];
+
+	share();
+	lab.now += 10;
+	start_without_knowing(&one, 1);
+	cr_expect_eq(damages(text), 0, "%s", text);
+	cr_assert(!unlink(path_of(FIRST)) && !unlink(path_of(LEDGER_FILE)) && !unlink(path_of(LEDGER_HEAD_FILE)));
+	cr_expect_eq(damages(text), 1);
+	cr_expect_str_eq(text, "names a grant of " FIRST ", which is missing", "%s", text);
+	EXPECT(1030, NOON + 20, WHO_NO_RECORD, 0);
+	EXPECT(2050, NOON + 20, WHO_FOUND, 0x0a000000);
+}

@@ -142,9 +142,7 @@ int grant_days_new(int dir, bool evidence, struct grant_days **ret)
 static void begin_again(struct day *day)
 {
 	free(day->line);
-	*day = (struct day){
-		.number = day->number, .removed = day->removed, .named = day->named, .hash = HASH_NONE
-	};
+	*day = (struct day){ .number = day->number, .removed = day->removed, .named = day->named, .hash = HASH_NONE };
 }
 
 void grant_days_clear(struct grant_days *d)

@@ -12,8 +12,8 @@
  * `grant` is the line of the file with which the grant began, by which its end and lists name it. The salt is random:
  * from the hash that stays, nobody can find out by trying what the line had said.
  *
- * A line's number is never given again, so a list, which names no hash, means no other line: a file that was removed, or
- * has lost lines that the history names, gets no more. What begins then is in the next day's.
+ * A line's number is never given again, so a list, which names no hash, means no other line: a file that was removed,
+ * or has lost lines that the history names, gets no more. What begins then is in the next day's.
  *
  * The line of the day is on the disk before that of the history is written, and counts only with it: what a crash
  * leaves of a change that never took effect is in the day's file, and no line of the history names it.

@@ -242,10 +242,11 @@ static void keep_grants(struct choice *c, size_t list)
 	for (size_t i = list; i-- > 0 && is_part(c->line[i]);) {
 		struct history_record r = { 0 };
 		struct error err;
+		uint32_t missed;
 
 		if (history_record_read(c->line[i].text, c->line[i].size, &r, &err))
 			continue;
-		grant_days_resolve(c->x->days, &r, &err);
+		grant_days_resolve(c->x->days, &r, &missed, &err);
 		for (size_t k = 0; k < r.n_grants; k++)
 			c->keep[i] |= has_port(c, &r.grants[k]);
 		history_record_free(&r);

@@ -170,9 +170,10 @@ static struct widths widths_of(const struct history_files *f, bool grants)
 		struct history_record r = { 0 };
 		char in[SPAN_TEXT], out[SPAN_TEXT];
 		struct error ignored;
+		uint32_t missed;
 
 		if (!history_record_read(at, (size_t)(newline - at), &r, &ignored) && is_listed(&like, &r)) {
-			grant_days_resolve(like.days, &r, &ignored);
+			grant_days_resolve(like.days, &r, &missed, &ignored);
 			ranges_text(&r, in, out);
 			widen(&widths.event, event_text(&r));
 			widen(&widths.in, in);
@@ -204,6 +205,7 @@ static void list_line(struct listing *l, const char *line, size_t size, uint64_t
 	struct error err = { 0 };
 	_cleanup_free_ char *text = NULL;
 	int read = history_record_read(line, size, &r, &err);
+	uint32_t missed;
 
 	if (!read && !is_listed(l, &r)) {
 		history_record_free(&r);
@@ -217,7 +219,7 @@ static void list_line(struct listing *l, const char *line, size_t size, uint64_t
 		writer_stream_row(w, NULL, text, NULL);
 	else if (read)
 		writer_line(w, ROW, place, "-", width->event, "-", width->in, "-", width->out, "-", err.text);
-	else if (!grant_days_resolve(l->days, &r, &err) || *err.text)
+	else if (!grant_days_resolve(l->days, &r, &missed, &err) || *err.text)
 		list_record(w, width, &r);
 	history_record_free(&r);
 }

@@ -19,6 +19,7 @@ struct history_file {
 	struct history_index index;
 	struct grant_days *days; /* the files of grants */
 	uint32_t grant_days;	 /* for how many days they are kept; 0: grants are in the history itself */
+	uint32_t shown;		 /* the last day whose file of grants was given to the readers */
 	uint64_t cached;	 /* known number of lines that HISTORY_CACHE_FILE covers */
 	/* As of opening: see history_files_known_until(), and the head that the file had, if head.real_ms is not 0. */
 	int64_t known_until;

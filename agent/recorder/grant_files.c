@@ -21,6 +21,7 @@ struct placed {
 
 struct placing {
 	struct history_file *f;
+	uint32_t now, today; /* the day, and that whose file gets what begins */
 	struct placed *grant;
 	size_t n, room;
 };
@@ -40,19 +41,45 @@ static int add(struct placing *p, const struct history_record *r, struct history
 	return 0;
 }
 
-static void begin_today(struct history_grant *g, int64_t now)
+/* The end of a day's file; nothing of one that is still to be made. */
+static int find_tip(const struct history_file *f, const char *name, struct chain_tip *ret)
 {
-	g->day = (uint32_t)(now / DAY_S);
+	struct chain c = { .tip.hash = HASH_NONE };
+	int r = chain_open(f->dir, name, O_RDONLY, &c);
+
+	if (!r) {
+		r = chain_find_tip(&c);
+		chain_close(&c);
+	}
+	*ret = c.tip;
+	return r == -ENOENT ? 0 : r;
+}
+
+/* Whether a day's file has all lines that the history names. One that has lost some, or was removed, gets no more. */
+static bool goes_on(const struct history_file *f, uint32_t day)
+{
+	char name[LEDGER_NAME];
+	struct chain_tip tip;
+
+	return find_tip(f, ledger_file_name(LEDGER_GRANTS, (int64_t)day * DAY_S, name), &tip) ||
+	       tip.line >= grant_days_named(f->days, day);
+}
+
+static void begin_today(struct placing *p, struct history_grant *g, int64_t now)
+{
+	uint32_t day = (uint32_t)(now / DAY_S);
+
+	if (day != p->now)
+		for (p->now = p->today = day; !goes_on(p->f, p->today);)
+			p->today++;
+	g->day = p->today;
 	g->at = 0;
 }
 
-/* The files of days that are gone, or of grants of which nobody knows any more, are not begun anew. */
+/* What ended of a file that is gone, or of grants of which nobody knows any more, the history alone says. */
 static bool has_file(const struct placing *p, const struct history_grant *g)
 {
-	char name[LEDGER_NAME];
-
-	return g->day && !history_grant_unknown(g) &&
-	       !faccessat(p->f->dir, ledger_file_name(LEDGER_GRANTS, (int64_t)g->day * DAY_S, name), F_OK, 0);
+	return g->day && !history_grant_unknown(g) && goes_on(p->f, g->day);
 }
 
 static int place_record(struct placing *p, struct history_record *r)
@@ -63,7 +90,7 @@ static int place_record(struct placing *p, struct history_record *r)
 	r->grant.day = r->grant.at = 0;
 	if (!p->f->grant_days || r->time < DAY_S)
 		return 0;
-	begin_today(&r->grant, r->time);
+	begin_today(p, &r->grant, r->time);
 	return add(p, r, r, &r->grant);
 }
 
@@ -82,7 +109,7 @@ static int place_list(struct placing *p, struct history_record *r)
 			g->day = known->grant.day;
 			g->at = known->grant.at;
 		} else if (p->f->grant_days && r->time >= DAY_S) {
-			begin_today(g, r->time);
+			begin_today(p, g, r->time);
 			ret = add(p, r, NULL, g);
 		}
 	}
@@ -131,20 +158,6 @@ static int write_lines(struct placing *p, uint32_t day, struct chain_tip *tip, c
 	return r;
 }
 
-/* The end of a day's file; nothing of one that is still to be made. */
-static int find_tip(const struct history_file *f, const char *name, struct chain_tip *ret)
-{
-	struct chain c = { .tip.hash = HASH_NONE };
-	int r = chain_open(f->dir, name, O_RDONLY, &c);
-
-	if (!r) {
-		r = chain_find_tip(&c);
-		chain_close(&c);
-	}
-	*ret = c.tip;
-	return r == -ENOENT ? 0 : r;
-}
-
 /* Whoever may ask may read a new file, and see in the ledger that one was removed. */
 static void show_to_readers(const struct history_file *f, const char *name)
 {
@@ -181,8 +194,9 @@ static int write_day(struct placing *p, uint32_t day, struct error *err)
 		r = ledger_append(dir, name, bodies, size, p->grant[0].said.time, err);
 		if (r)
 			return r;
-		if (!before.line)
+		if (day != p->f->shown)
 			show_to_readers(p->f, name);
+		p->f->shown = day;
 		r = find_tip(p->f, name, &found);
 		if (!r && found.line == tip.line && !strcmp(found.hash, tip.hash))
 			return 0;

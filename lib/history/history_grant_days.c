@@ -106,6 +106,7 @@ struct day {
 	struct day_line *line; /* in order of their numbers */
 	size_t n, room;
 	uint64_t trimmed; /* lines before these */
+	uint64_t named;	  /* the last line that the history names */
 	char hash[HASH_TEXT];
 };
 
@@ -138,13 +139,20 @@ int grant_days_new(int dir, bool evidence, struct grant_days **ret)
 	return 0;
 }
 
+static void begin_again(struct day *day)
+{
+	free(day->line);
+	*day = (struct day){ .number = day->number, .removed = day->removed, .named = day->named, .hash = HASH_NONE };
+}
+
 void grant_days_clear(struct grant_days *d)
 {
-	for (size_t i = 0; i < d->n; i++)
-		free(d->day[i].line);
-	free(take_pointer(d->day));
+	for (size_t i = 0; i < d->n; i++) {
+		d->day[i].removed = false;
+		begin_again(&d->day[i]);
+	}
 	free(take_pointer(d->removed));
-	d->n = d->room = d->n_removed = d->removed_room = 0;
+	d->n_removed = d->removed_room = 0;
 	d->read_evidence = d->read_ledger = false;
 }
 
@@ -164,6 +172,7 @@ void grant_days_free(struct grant_days *d)
 	if (!d)
 		return;
 	grant_days_clear(d);
+	free(d->day);
 	close_fd(&d->dir);
 	free(d);
 }
@@ -301,12 +310,6 @@ static int read_day(struct grant_days *d, struct day *day)
 	return r == -EFBIG ? 0 : r;
 }
 
-static void begin_again(struct day *day)
-{
-	free(day->line);
-	*day = (struct day){ .number = day->number, .removed = day->removed, .hash = HASH_NONE };
-}
-
 static int find_line(struct grant_days *d, uint32_t number, uint64_t line, struct day **ret_day, struct day_line **ret)
 {
 	struct day *day;
@@ -316,6 +319,8 @@ static int find_line(struct grant_days *d, uint32_t number, uint64_t line, struc
 	day = r ? NULL : day_of(d, number);
 	if (!day)
 		return -ENOMEM;
+	if (line > day->named)
+		day->named = line;
 	if (!d->evidence && line <= day->trimmed)
 		begin_again(day);
 	if (!d->evidence && !day->removed && day->trimmed + day->n < line)
@@ -326,6 +331,13 @@ static int find_line(struct grant_days *d, uint32_t number, uint64_t line, struc
 	*ret_day = day;
 	*ret = i < day->n && day->line[i].line == line ? &day->line[i] : NULL;
 	return 0;
+}
+
+uint64_t grant_days_named(const struct grant_days *d, uint32_t day)
+{
+	size_t i = count_while(k, d->n, d->day[k].number < day);
+
+	return i < d->n && d->day[i].number == day ? d->day[i].named : 0;
 }
 
 int grant_days_find(struct grant_days *d, uint32_t number, uint64_t line, const char *hash, struct history_grant *ret,
@@ -354,11 +366,12 @@ int grant_days_find(struct grant_days *d, uint32_t number, uint64_t line, const 
 			 l ? "was changed" : "is missing");
 }
 
-int grant_days_resolve(struct grant_days *d, struct history_record *r, struct error *why)
+int grant_days_resolve(struct grant_days *d, struct history_record *r, uint32_t *ret_missed, struct error *why)
 {
 	struct error again;
 	int ret = 0, one;
 
+	*ret_missed = r->grant.day;
 	if (!d)
 		return 0;
 	if (r->event == EVENT_GRANT && r->grant.day && r->day_line)
@@ -369,6 +382,8 @@ int grant_days_resolve(struct grant_days *d, struct history_record *r, struct er
 		one = g->day ? grant_days_find(d, g->day, g->at, "", g, ret ? &again : why) : 0;
 		if (one && one != -ENOENT && one != -EBADMSG)
 			return one;
+		if (one == -EBADMSG && !ret)
+			*ret_missed = g->day;
 		ret = one == -EBADMSG ? one : ret;
 	}
 	return ret == -ENOENT ? 0 : ret;

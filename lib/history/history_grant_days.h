@@ -12,6 +12,9 @@
  * `grant` is the line of the file with which the grant began, by which its end and lists name it. The salt is random:
  * from the hash that stays, nobody can find out by trying what the line had said.
  *
+ * A line's number is never given again, so a list, which names no hash, means no other line: a file that was removed,
+ * or has lost lines that the history names, gets no more. What begins then is in the next day's.
+ *
  * The line of the day is on the disk before that of the history is written, and counts only with it: what a crash
  * leaves of a change that never took effect is in the day's file, and no line of the history names it.
  */
@@ -41,9 +44,12 @@ struct grant_days;
 int grant_days_new(int dir, bool evidence, struct grant_days **ret);
 void grant_days_free(struct grant_days *d);
 
-/* Forgets what was read; or only the lines, so that what a file grows by is read without those before. */
+/* Forgets what was read of the files; or only the lines, so that what a file grows by is read without those before. */
 void grant_days_clear(struct grant_days *d);
 void grant_days_trim(struct grant_days *d);
+
+/* The number of the last line of a day that any record named which was resolved. 0: none. Nothing forgets it. */
+uint64_t grant_days_named(const struct grant_days *d, uint32_t day);
 
 /*
  * Reads what a line of a day says of a grant: who had which block. hash: of the line, "": any. 0; -ENOENT: the file was
@@ -52,8 +58,11 @@ void grant_days_trim(struct grant_days *d);
 int grant_days_find(struct grant_days *d, uint32_t day, uint64_t line, const char *hash, struct history_grant *ret,
 		    struct error *why);
 
-/* Reads of the grants of a record who had them. What is not known stays so. 0; -EBADMSG with why; or -errno. */
-int grant_days_resolve(struct grant_days *d, struct history_record *r, struct error *why);
+/*
+ * Reads of the grants of a record who had them. What is not known stays so. 0; -EBADMSG with why, and the day of the
+ * first whose line is not there as it was; or -errno.
+ */
+int grant_days_resolve(struct grant_days *d, struct history_record *r, uint32_t *ret_missed, struct error *why);
 
 /* Writes the lines of days that a record names, as evidence; those that are gone are left out. 0 or -errno. */
 int grant_days_copy(struct grant_days *d, const struct history_record *r, FILE *out);

@@ -207,20 +207,31 @@ static int take_withheld(struct history_index *x, const struct withheld *w)
 	return history_clocks_state(&x->clocks, w->clock);
 }
 
+/* Where it is not known who began a grant, its end is that of the same. */
+static void end_unknown(const struct history_index *x, struct history_grant *g)
+{
+	struct history_grant unknown = *g;
+
+	unknown.in = unknown.port_lo = unknown.ports = 0;
+	if (history_facts_at(FACT_GRANT, &x->grants.facts, &unknown))
+		*g = unknown;
+}
+
 /* Who had the grants of a record. Where that is not known any more, the record is good all the same. */
 static int resolve(struct history_index *x, struct history_record *r)
 {
 	struct error why = { 0 };
-	int ret = grant_days_resolve(x->days, r, &why);
+	uint32_t missed;
+	int ret = grant_days_resolve(x->days, r, &missed, &why);
 
-	if (ret == -EBADMSG && r->grant.day != x->missed)
-		ret = history_index_note(x, "%s", why.text);
-	else if (ret == -EBADMSG)
-		ret = 0;
-	if (*why.text && r->event == EVENT_GRANT)
-		x->missed = r->grant.day;
+	if (ret == -EBADMSG) {
+		ret = missed != x->missed ? history_index_note(x, "%s", why.text) : 0;
+		x->missed = missed;
+	}
 	if (r->event == EVENT_GRANT && r->grant.day && history_grant_unknown(&r->grant))
 		history_grant_recall(&x->grants, &r->grant);
+	else if (r->event == EVENT_GRANT && r->grant.day && r->ends)
+		end_unknown(x, &r->grant);
 	return ret;
 }
 

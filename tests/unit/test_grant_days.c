@@ -558,3 +558,110 @@ Test(grant_days, the_command_removes_what_the_agent_would)
 	cr_expect_eq(damages(damage), 0, "%s", damage);
 	cr_expect_eq(ledger_faults(), 0);
 }
+
+/* The same number in a file that was begun anew, or had lost its end, would be another's line. */
+
+static void start_without_knowing(struct history_grant *list, size_t n)
+{
+	struct history_mapping m = sharing();
+	struct error err = { 0 };
+
+	history_close(lab.history);
+	cr_assert_eq(history_open(lab.state, -1, &lab.history, &err), 0, "%s", err.text);
+	history_set_grants(lab.history, 2);
+	cr_assert_eq(history_present(lab.history, FACT_GRANT, list, n), 0);
+	cr_assert_eq(history_begin(lab.history, true, &m, 1), 0);
+	cr_assert_eq(history_settle(lab.history, &err), 0, "%s", err.text);
+}
+
+Test(grant_days, a_file_that_lost_lines_gets_none_in_their_place)
+{
+	struct history_grant list[] = { grant(1, 1024), grant(2, 1088), grant(7, 1216) };
+	struct stat st;
+
+	share();
+	make(list[0]);
+	cr_assert_eq(stat(path_of(FIRST), &st), 0);
+	make(list[1]);
+	lab.now += 10;
+	start_without_knowing(list, 2);
+	cr_assert_eq(truncate(path_of(FIRST), st.st_size), 0);
+	lab.now += 100;
+	make(list[2]);
+	EXPECT(1220, NOON + 50, WHO_NO_RECORD, 0);
+	EXPECT(1090, NOON + 50, WHO_NO_RECORD, 0);
+	EXPECT(1030, NOON + 50, WHO_FOUND, 0x0a000001);
+	EXPECT(1220, NOON + 120, WHO_FOUND, 0x0a000007);
+	lab.now += DAY;
+	tick();
+	start_without_knowing(list, 3);
+	EXPECT(1030, NOON + 50, WHO_FOUND, 0x0a000001);
+	EXPECT(1090, NOON + 5, WHO_NO_RECORD, 0);
+	EXPECT(1090, lab.now + 1, WHO_FOUND, 0x0a000002);
+	EXPECT(1220, lab.now + 1, WHO_FOUND, 0x0a000007);
+}
+
+Test(grant_days, a_file_that_was_removed_is_not_begun_anew_by_a_clock_set_back)
+{
+	struct history_grant one = grant(1, 1024), other = grant(7, 1216);
+
+	share();
+	make(one);
+	lab.now += 10;
+	start_without_knowing(&one, 1);
+	lab.now += 10;
+	end(one);
+	tick();
+	lab_set_clock(10 * DAY);
+	tick();
+	lab.now += 3600;
+	tick();
+	cr_assert(!is_there(FIRST));
+	lab_set_clock(-10 * DAY);
+	make(other);
+	EXPECT(1220, NOON + 15, WHO_NO_RECORD, 0);
+	cr_expect(!is_there(FIRST));
+	EXPECT(1220, lab.now, WHO_FOUND, 0x0a000007);
+	EXPECT(1030, lab.now, WHO_NO_RECORD, 0);
+}
+
+Test(grant_days, a_grant_whose_begin_was_changed_ends)
+{
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	char text[160];
+	FILE *f;
+
+	share();
+	make(grant(1, 1024));
+	f = fopen(path_of(FIRST), "r+e");
+	cr_assert(f && getline(&line, &size, f) > 0);
+	*(strstr(line, "10.0.0.1") + 7) = '2';
+	rewind(f);
+	fputs(line, f);
+	fclose(f);
+	lab.now += 10;
+	end(grant(1, 1024));
+	lab.now += DAY;
+	tick();
+	cr_expect_eq(damages(text), 1);
+	EXPECT(1030, NOON + 1, WHO_NO_RECORD, 0);
+	EXPECT(1030, lab.now, WHO_NOBODY, 0);
+	EXPECT(2050, lab.now - 10, WHO_FOUND, 0x0a000000);
+}
+
+Test(grant_days, verify_names_a_file_that_a_list_alone_names)
+{
+	struct history_grant one = grant(1, 1024);
+	char text[160];
+
+	share();
+	lab.now += 10;
+	start_without_knowing(&one, 1);
+	cr_expect_eq(damages(text), 0, "%s", text);
+	cr_assert(!unlink(path_of(FIRST)) && !unlink(path_of(LEDGER_FILE)) && !unlink(path_of(LEDGER_HEAD_FILE)));
+	cr_expect_eq(damages(text), 1);
+	cr_expect_str_eq(text, "names a grant of " FIRST ", which is missing", "%s", text);
+	EXPECT(1030, NOON + 20, WHO_NO_RECORD, 0);
+	EXPECT(2050, NOON + 20, WHO_FOUND, 0x0a000000);
+}

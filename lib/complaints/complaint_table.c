@@ -42,7 +42,7 @@ static struct cell trimmed(const char *at, const char *end)
 /* The end of a cell. */
 static const char *cell_end(const char *at, const char *end, char separator)
 {
-	char octet = separator == TWO_BLANKS || separator == BLANKS ? ' ' : separator;
+	int octet = separator == TWO_BLANKS || separator == BLANKS ? ' ' : separator;
 	const char *next = memchr(at, octet, (size_t)(end - at));
 	bool quoted = false;
 

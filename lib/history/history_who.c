@@ -27,6 +27,7 @@ void who_free(struct who *w)
 	holdings_free(&w->holdings);
 	free(w->portmaps.held);
 	free(w->grants.held);
+	free(w->forgotten.held);
 	free(w->unknown);
 	free(w->gaps.at);
 	free(w->latest_end);
@@ -121,8 +122,9 @@ int who_new(const struct history_index *x, struct who **ret)
 	w->latest_end = calloc(x->times.n_epochs + 1U, sizeof(*w->latest_end));
 	w->earliest_start = calloc(x->times.n_epochs + 1U, sizeof(*w->earliest_start));
 	if (!w->held || !w->holdings.inner || !w->gaps.at || !w->latest_end || !w->earliest_start ||
-	    who_facts_new(FACT_PORTMAP, &x->portmaps.facts, &x->times, &w->portmaps) ||
-	    who_facts_new(FACT_GRANT, &x->grants.facts, &x->times, &w->grants) ||
+	    who_facts_new(FACT_PORTMAP, &x->portmaps.facts, &x->times, false, &w->portmaps) ||
+	    who_facts_new(FACT_GRANT, &x->grants.facts, &x->times, false, &w->grants) ||
+	    who_facts_new(FACT_GRANT, &x->grants.facts, &x->times, true, &w->forgotten) ||
 	    who_unknown_new(&x->grants, &x->times, w) || prepare(w, x)) {
 		who_free(w);
 		return -ENOMEM;
@@ -234,6 +236,7 @@ static void consider_grant(struct search *s, const struct held *h, const struct 
 	if (s->r || !prefix_holds(h->in, grant->in))
 		return;
 	s->r = held_pieces(&s->w->holdings, h, grant->in, p);
+	s->shared |= who_unknown_beside(s, g);
 	for (size_t i = 0; !s->r && i < p->n; i++) {
 		struct piece both = p->piece[i];
 		struct who_holder one = { .in_addr = grant->in,
@@ -473,7 +476,7 @@ enum who_result who_ask(struct who *w, struct endpoint out, int64_t t, struct wh
 	}
 	if (w->n_holders)
 		qsort_r(w->holder, w->n_holders, sizeof(*w->holder), compare_holders, (void *)(uintptr_t)s.times);
-	best = s.gap ? NULL : best_of(&s);
+	best = s.gap || s.shared ? NULL : best_of(&s);
 	if (best) {
 		answer.best = *best;
 		add_portmaps(&s, best, &answer);

@@ -52,7 +52,7 @@ static int compare(const void *pa, const void *pb, void *sorting)
 }
 
 int who_facts_new(enum fact_kind kind, const struct history_facts *from, const struct history_times *times,
-		  struct who_facts *ret)
+		  bool unknown, struct who_facts *ret)
 {
 	struct who_facts w = { .kind = kind };
 	struct history_pauses pauses = { 0 };
@@ -68,7 +68,7 @@ int who_facts_new(enum fact_kind kind, const struct history_facts *from, const s
 		const struct history_pause *pause = history_pauses_of(&pauses, i, &n_pauses);
 		const struct history_span *v = history_facts_number(kind, from, i);
 
-		if (kind != FACT_GRANT || !history_grant_unknown(history_fact_of(v)))
+		if (kind != FACT_GRANT || history_grant_unknown(history_fact_of(v)) == unknown)
 			add_parts(&w, times, v, pause, n_pauses);
 	}
 	free(pauses.at);

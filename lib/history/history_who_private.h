@@ -22,9 +22,10 @@ struct who_facts {
 	size_t n;
 };
 
-/* 0 or -ENOMEM; the caller frees ret->held. */
+/* unknown: grants of which it is not known whose they were; else all others. 0 or -ENOMEM; the caller frees ret->held.
+ */
 int who_facts_new(enum fact_kind kind, const struct history_facts *from, const struct history_times *times,
-		  struct who_facts *ret);
+		  bool unknown, struct who_facts *ret);
 
 /* One by its number; NULL behind the last. The numbers of the first at the place of a fact, or behind, and of the first
  * behind. */
@@ -46,6 +47,7 @@ struct who {
 	bool low_ports;		  /* some mapping gave ports below MAPPING_FIRST_PORT */
 	struct who_facts portmaps;
 	struct who_facts grants;
+	struct who_facts forgotten;  /* grants of which nobody knows any more whose they were */
 	uint32_t longest;	     /* ports of the largest grant */
 	struct who_unknown *unknown; /* when blocks were granted of which nobody knows any more; in order, apart */
 	size_t n_unknown;
@@ -75,6 +77,7 @@ struct search {
 	uint32_t kept_epoch;
 	uint8_t known;		       /* protocols whose holder in this reckoning is recorded */
 	bool covered;		       /* its address was in a mapping */
+	bool shared;		       /* others, who are not known, may have had a granted port within the second */
 	const struct history_gap *gap; /* in another one that is unknown */
 	int r;
 };
@@ -87,6 +90,12 @@ int who_unknown_new(const struct history_grants *from, const struct history_time
 
 /* One that contains a second; NULL: none. */
 const struct who_unknown *who_unknown_at(const struct who *w, int64_t t);
+
+/*
+ * Whether, within the second of a question, somebody who is not known may have had the ports of a grant before it, or
+ * after.
+ */
+bool who_unknown_beside(const struct search *s, const struct who_fact *grant);
 
 /* Why a question has no answer. */
 enum who_result who_explain(const struct search *s, struct error *why);

@@ -62,3 +62,45 @@ const struct who_unknown *who_unknown_at(const struct who *w, int64_t t)
 			return &w->unknown[i];
 	return NULL;
 }
+
+/* Whether a grant lasted for the whole second, which the clock had once. */
+static bool fills_second(const struct search *s, const struct who_fact *grant)
+{
+	const struct history_times *t = s->times;
+	const struct history_moment *begin = &t->moment[grant->begin];
+	unsigned n = 0;
+
+	for (uint32_t k = 0; k < t->n_epochs; k++)
+		n += t->epoch[k].start <= s->t && s->t <= t->epoch[k].end;
+	return n == 1 && begin->epoch == begin->late_epoch && begin->late < s->t &&
+	       (grant->end == MOMENT_NONE || t->moment[grant->end].early > s->t);
+}
+
+static bool touches(const struct search *s, const struct who_fact *v)
+{
+	for (uint32_t k = 0; k < s->times->n_epochs; k++)
+		if (s->times->epoch[k].start <= s->t && s->t <= s->times->epoch[k].end &&
+		    history_times_touch(s->times, v->begin, v->end, k, s->t))
+			return true;
+	return false;
+}
+
+bool who_unknown_beside(const struct search *s, const struct who_fact *grant)
+{
+	const struct who_facts *w = &s->w->forgotten;
+	const struct history_grant place = { .out = s->addr };
+	size_t end = w->n ? who_facts_until(w, &place) : 0;
+
+	if (!w->n || fills_second(s, grant))
+		return false;
+	for (size_t i = who_facts_before(w, &place); i < end; i++) {
+		const struct who_fact *v = who_facts_number(w, i);
+		bool together = history_times_order(s->times, v->begin, grant->end) < 0 &&
+				history_times_order(s->times, grant->begin, v->end) < 0;
+
+		/* Those that were there at the same time had other ports. */
+		if (!together && touches(s, v))
+			return true;
+	}
+	return false;
+}

@@ -667,3 +667,25 @@ Test(grant_days, verify_names_a_file_that_a_list_alone_names)
 	EXPECT(1030, NOON + 20, WHO_NO_RECORD, 0);
 	EXPECT(2050, NOON + 20, WHO_FOUND, 0x0a000000);
 }
+
+Test(grant_days, who_had_the_ports_within_the_same_second_is_not_known_either)
+{
+	struct history_grant one = grant(1, 1024), other = grant(7, 1024);
+	int64_t at;
+
+	share();
+	make(one);
+	lab.now += DAY;
+	cr_assert_eq(change(&one, &other), 0);
+	at = lab.now;
+	lab.now += 1;
+	lab_confirm();
+	EXPECT(1030, at, WHO_FOUND, 0x0a000007);
+	lab.now += 2 * DAY;
+	tick();
+	cr_assert(!is_there(FIRST) && is_there(NEXT));
+	EXPECT(1030, at, WHO_NO_RECORD, 0);
+	EXPECT(1030, at + 10, WHO_FOUND, 0x0a000007);
+	EXPECT(1030, at - 10, WHO_NO_RECORD, 0);
+	EXPECT(2050, at, WHO_FOUND, 0x0a000000);
+}

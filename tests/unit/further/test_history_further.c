@@ -141,7 +141,7 @@ Test(history_further, is_asked_about)
 	write_reservation(T0 + 1, reservation(7, 2048, ""), false);
 	write_reservation(T0 + 5, reservation(7, 2048, ""), true);
 	write_reservation(T0 + 9, reservation(8, 2048, ""), false);
-	cr_assert_eq(who_facts_new(FACT_RESERVATION, &x.reservations.facts, &x.times, &w), 0);
+	cr_assert_eq(who_facts_new(FACT_RESERVATION, &x.reservations.facts, &x.times, false, &w), 0);
 	at = who_facts_before(&w, &place);
 	n = who_facts_until(&w, &place) - at;
 	cr_assert_eq(n, 2);

@@ -9,9 +9,12 @@ BUILD      := build/$(CROSS)
 SYSROOT    := $(abspath build/sysroot-$(CROSS))
 CC         := $(CROSS)-gcc --sysroot=$(SYSROOT)
 AR         := $(CROSS)-ar
+LD         := $(CROSS)-ld
+OBJCOPY    := $(CROSS)-objcopy
 PKG_CONFIG := $(SYSROOT)/pkg-config
 endif
 CLANG      ?= clang
+OBJCOPY    ?= objcopy
 BPFTOOL    ?= $(firstword $(shell command -v bpftool 2>/dev/null) /usr/sbin/bpftool)
 PKG_CONFIG ?= pkg-config
 PYTHON     ?= /usr/bin/python3
@@ -202,7 +205,7 @@ $(BUILD)/tests/unit/further/%.o: lib/history/%.c | $(SKELETONS)
 	$(SAY) CC $@
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -c $< -o $@
 $(BUILD)/tests/unit/further.o: $(FURTHER_OBJECTS)
-	$(Q)$(LD) -r $^ -o $@ && objcopy --localize-hidden $@
+	$(Q)$(LD) -r $^ -o $@ && $(OBJCOPY) --localize-hidden $@
 
 # Appended, not replaced: files of one name stand in several rooms.
 $(BUILD)/libdetnat.a: $(LIB_OBJECTS)

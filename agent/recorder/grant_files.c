@@ -26,6 +26,12 @@ struct placing {
 	size_t n, room;
 };
 
+/* The directory of the history; NULL: no memory. The caller frees it. */
+static char *directory_of(const struct history_file *f)
+{
+	return strndup(f->path, strlen(f->path) - strlen("/" HISTORY_FILE));
+}
+
 static int add(struct placing *p, const struct history_record *r, struct history_record *of, struct history_grant *g)
 {
 	struct placed *one;
@@ -41,27 +47,13 @@ static int add(struct placing *p, const struct history_record *r, struct history
 	return 0;
 }
 
-/* The end of a day's file; nothing of one that is still to be made. */
-static int find_tip(const struct history_file *f, const char *name, struct chain_tip *ret)
-{
-	struct chain c = { .tip.hash = HASH_NONE };
-	int r = chain_open(f->dir, name, O_RDONLY, &c);
-
-	if (!r) {
-		r = chain_find_tip(&c);
-		chain_close(&c);
-	}
-	*ret = c.tip;
-	return r == -ENOENT ? 0 : r;
-}
-
 /* Whether a day's file has all lines that the history names. One that has lost some, or was removed, gets no more. */
 static bool goes_on(const struct history_file *f, uint32_t day)
 {
 	char name[LEDGER_NAME];
 	struct chain_tip tip;
 
-	return find_tip(f, ledger_file_name(LEDGER_GRANTS, (int64_t)day * DAY_S, name), &tip) ||
+	return chain_tip_at(f->dir, ledger_file_name(LEDGER_GRANTS, (int64_t)day * DAY_S, name), &tip) ||
 	       tip.line >= grant_days_named(f->days, day);
 }
 
@@ -176,7 +168,7 @@ static void show_to_readers(const struct history_file *f, const char *name)
 /* The ledger takes back what a crash left of an earlier writing: the lines then have other numbers than was thought. */
 static int write_day(struct placing *p, uint32_t day, struct error *err)
 {
-	_cleanup_free_ char *dir = strndup(p->f->path, strlen(p->f->path) - strlen("/" HISTORY_FILE));
+	_cleanup_free_ char *dir = directory_of(p->f);
 	char name[LEDGER_NAME];
 	int r = dir ? 0 : error_set(err, -ENOMEM, "out of memory");
 
@@ -186,7 +178,7 @@ static int write_day(struct placing *p, uint32_t day, struct error *err)
 		struct chain_tip before, tip, found;
 		size_t size = 0;
 
-		r = find_tip(p->f, name, &before);
+		r = chain_tip_at(p->f->dir, name, &before);
 		tip = before;
 		r = r ? r : write_lines(p, day, &tip, &bodies, &size);
 		if (r)
@@ -197,7 +189,7 @@ static int write_day(struct placing *p, uint32_t day, struct error *err)
 		if (day != p->f->shown)
 			show_to_readers(p->f, name);
 		p->f->shown = day;
-		r = find_tip(p->f, name, &found);
+		r = chain_tip_at(p->f->dir, name, &found);
 		if (!r && found.line == tip.line && !strcmp(found.hash, tip.hash))
 			return 0;
 	}
@@ -252,7 +244,7 @@ static bool stays(void *arg, const char *name)
 
 int grant_files_expire(struct history_file *f, int64_t before, int64_t now, unsigned *ret, struct error *err)
 {
-	_cleanup_free_ char *dir = strndup(f->path, strlen(f->path) - strlen("/" HISTORY_FILE));
+	_cleanup_free_ char *dir = directory_of(f);
 	struct expiry e = { &f->index, before };
 	const struct ledger_expiry x = {
 		.dir = dir, .kind = LEDGER_GRANTS, .before = before, .stays = stays, .arg = &e

@@ -149,7 +149,7 @@ static int put_up_guard(const char *config_path)
 	return print_end(status, config_path, &err);
 }
 
-/* Uses only the pin path and the state directory of the file; the interfaces may be gone. */
+/* The interfaces of the file may be gone. */
 static int detach(const char *config_path)
 {
 	struct config *c;
@@ -240,6 +240,12 @@ static __attribute__((no_sanitize("address", "undefined"))) void hold_signals(in
 
 static __attribute__((section(".preinit_array"), used)) void (*const first)(int, char **, char **) = hold_signals;
 
+/* What is done once, and prints what came of it. */
+static int (*const once[])(const char *config_path) = {
+	[MODE_TEST] = test,	[MODE_GUARD] = put_up_guard, [MODE_HAND_BACK] = hand_back,	 [MODE_DETACH] = detach,
+	[MODE_DOCTOR] = doctor, [MODE_PREPARE] = prepare,    [MODE_LEASE_GROUPS] = lease_groups,
+};
+
 int main(int argc, char **argv)
 {
 	const char *config_path = DEFAULT_CONFIG;
@@ -313,22 +319,5 @@ int main(int argc, char **argv)
 	/* These two take signals in their turns. */
 	if (mode != MODE_RUN && mode != MODE_HAND_BACK)
 		signals_release();
-	switch (mode) {
-	case MODE_TEST:
-		return printed("detnat-agent", test(config_path));
-	case MODE_GUARD:
-		return printed("detnat-agent", put_up_guard(config_path));
-	case MODE_PREPARE:
-		return printed("detnat-agent", prepare(config_path));
-	case MODE_LEASE_GROUPS:
-		return printed("detnat-agent", lease_groups(config_path));
-	case MODE_HAND_BACK:
-		return printed("detnat-agent", hand_back(config_path));
-	case MODE_DETACH:
-		return printed("detnat-agent", detach(config_path));
-	case MODE_DOCTOR:
-		return printed("detnat-agent", doctor(config_path));
-	default:
-		return run(config_path, replace);
-	}
+	return mode == MODE_RUN ? run(config_path, replace) : printed("detnat-agent", once[mode](config_path));
 }

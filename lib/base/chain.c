@@ -188,6 +188,19 @@ int chain_find_tip(struct chain *c)
 	return 0;
 }
 
+int chain_tip_at(int dir, const char *name, struct chain_tip *ret)
+{
+	struct chain c = { .tip.hash = HASH_NONE };
+	int r = chain_open(dir, name, O_RDONLY, &c);
+
+	if (!r) {
+		r = chain_find_tip(&c);
+		chain_close(&c);
+	}
+	*ret = c.tip;
+	return r == -ENOENT ? 0 : r;
+}
+
 int chain_read_part(int fd, const char *name, uint64_t from, uint64_t to, chain_take take, void *arg, size_t *ret_torn)
 {
 	struct reader reader = { .left = to - from };

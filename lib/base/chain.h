@@ -86,6 +86,9 @@ void chain_close(struct chain *c);
 /* Finds the tip of an open file by its last line. 0, -EBADMSG: that is none of these, -EBADF or another -errno. */
 int chain_find_tip(struct chain *c);
 
+/* The same of a file of a directory: 0 also if there is none, whose tip has no lines and HASH_NONE. */
+int chain_tip_at(int dir, const char *name, struct chain_tip *ret);
+
 /* Makes a place the end of the file: what is behind it goes. 0 or -errno. */
 int chain_take_back(struct chain *c, const struct chain_tip *to);
 

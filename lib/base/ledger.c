@@ -392,13 +392,9 @@ int ledger_erase(const char *dir, const char *file, ledger_pick pick, void *arg,
 int ledger_tip(const char *dir, struct chain_tip *ret)
 {
 	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct chain c = { .tip.hash = HASH_NONE };
-	int r = at < 0 ? -errno : chain_open(at, LEDGER_FILE, O_RDONLY, &c);
+	int r = at < 0 ? -errno : chain_tip_at(at, LEDGER_FILE, ret);
 
-	if (!r) {
-		r = chain_find_tip(&c);
-		chain_close(&c);
-	}
-	*ret = c.tip;
+	if (at < 0)
+		*ret = (struct chain_tip){ .hash = HASH_NONE };
 	return r == -ENOENT ? 0 : r;
 }

@@ -177,12 +177,23 @@ void grant_days_free(struct grant_days *d)
 	free(d);
 }
 
+/* The place of a day, where it is or belongs. */
+static size_t place_of(const struct grant_days *d, uint32_t number)
+{
+	return count_while(k, d->n, d->day[k].number < number);
+}
+
+static bool is_at(const struct grant_days *d, size_t i, uint32_t number)
+{
+	return i < d->n && d->day[i].number == number;
+}
+
 /* A day that is known, or that becomes so; NULL: no memory. */
 static struct day *day_of(struct grant_days *d, uint32_t number)
 {
-	size_t i = count_while(k, d->n, d->day[k].number < number);
+	size_t i = place_of(d, number);
 
-	if (i < d->n && d->day[i].number == number)
+	if (is_at(d, i, number))
 		return &d->day[i];
 	if (array_grow(&d->day, d->n, &d->room, sizeof(*d->day)))
 		return NULL;
@@ -335,9 +346,18 @@ static int find_line(struct grant_days *d, uint32_t number, uint64_t line, struc
 
 uint64_t grant_days_named(const struct grant_days *d, uint32_t day)
 {
-	size_t i = count_while(k, d->n, d->day[k].number < day);
+	size_t i = place_of(d, day);
 
-	return i < d->n && d->day[i].number == day ? d->day[i].named : 0;
+	return is_at(d, i, day) ? d->day[i].named : 0;
+}
+
+/* Who had which ports: what the line of a day says, and the history does not. */
+static void take_holder(struct history_grant *to, const struct history_grant *from)
+{
+	to->in = from->in;
+	to->out = from->out;
+	to->port_lo = from->port_lo;
+	to->ports = from->ports;
 }
 
 int grant_days_find(struct grant_days *d, uint32_t number, uint64_t line, const char *hash, struct history_grant *ret,
@@ -352,10 +372,7 @@ int grant_days_find(struct grant_days *d, uint32_t number, uint64_t line, const 
 		return r;
 	name_of(number, name);
 	if (l && l->grant.ports && (!*hash || !strcmp(hash, l->hash))) {
-		ret->in = l->grant.in;
-		ret->out = l->grant.out;
-		ret->port_lo = l->grant.port_lo;
-		ret->ports = l->grant.ports;
+		take_holder(ret, &l->grant);
 		return 0;
 	}
 	if (!l && (d->evidence || (!day->there && day->removed)))
@@ -426,13 +443,10 @@ void history_grant_recall(const struct history_grants *known, struct history_gra
 	for (size_t i = known->n_open; i-- > 0;) {
 		const struct history_grant *k = &known->interval[known->open[i]].grant;
 
-		if (k->day != g->day || k->at != g->at)
-			continue;
-		g->in = k->in;
-		g->out = k->out;
-		g->port_lo = k->port_lo;
-		g->ports = k->ports;
-		return;
+		if (k->day == g->day && k->at == g->at) {
+			take_holder(g, k);
+			return;
+		}
 	}
 }
 

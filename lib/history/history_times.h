@@ -112,6 +112,12 @@ void history_times_settle_at(struct history_times *t, uint32_t moment);
 /* The clock was set: it had read `before` at most, and then `after` at least. 0 or -ENOMEM. */
 int history_times_set(struct history_times *t, int64_t before, int64_t after);
 
+/* Whether the clock showed a second in a reckoning. */
+static inline bool history_times_had(const struct history_times *t, uint32_t epoch, int64_t s)
+{
+	return t->epoch[epoch].start <= s && s <= t->epoch[epoch].end;
+}
+
 /* Orders moments by time; those of one record are equal. */
 int history_times_order(const struct history_times *t, uint32_t a, uint32_t b);
 

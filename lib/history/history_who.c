@@ -372,7 +372,7 @@ static void look_in_all(struct search *s)
 
 	s->epoch = (uint32_t)count_while(k, t->n_epochs, w->latest_end[k] < s->t);
 	for (; s->epoch < t->n_epochs && w->earliest_start[s->epoch] <= s->t; s->epoch++)
-		if (t->epoch[s->epoch].start <= s->t && s->t <= t->epoch[s->epoch].end)
+		if (history_times_had(t, s->epoch, s->t))
 			look(s);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/search.h"
 
 static int compare(const void *pa, const void *pb)
 {
@@ -57,10 +58,9 @@ int who_unknown_new(const struct history_grants *from, const struct history_time
 
 const struct who_unknown *who_unknown_at(const struct who *w, int64_t t)
 {
-	for (size_t i = 0; i < w->n_unknown; i++)
-		if (w->unknown[i].from <= t && t <= w->unknown[i].to)
-			return &w->unknown[i];
-	return NULL;
+	size_t i = count_while(k, w->n_unknown, w->unknown[k].to < t);
+
+	return i < w->n_unknown && w->unknown[i].from <= t ? &w->unknown[i] : NULL;
 }
 
 /* Whether a grant lasted for the whole second, which the clock had once. */
@@ -71,7 +71,7 @@ static bool fills_second(const struct search *s, const struct who_fact *grant)
 	unsigned n = 0;
 
 	for (uint32_t k = 0; k < t->n_epochs; k++)
-		n += t->epoch[k].start <= s->t && s->t <= t->epoch[k].end;
+		n += history_times_had(t, k, s->t);
 	return n == 1 && begin->epoch == begin->late_epoch && begin->late < s->t &&
 	       (grant->end == MOMENT_NONE || t->moment[grant->end].early > s->t);
 }
@@ -79,8 +79,7 @@ static bool fills_second(const struct search *s, const struct who_fact *grant)
 static bool touches(const struct search *s, const struct who_fact *v)
 {
 	for (uint32_t k = 0; k < s->times->n_epochs; k++)
-		if (s->times->epoch[k].start <= s->t && s->t <= s->times->epoch[k].end &&
-		    history_times_touch(s->times, v->begin, v->end, k, s->t))
+		if (history_times_had(s->times, k, s->t) && history_times_touch(s->times, v->begin, v->end, k, s->t))
 			return true;
 	return false;
 }

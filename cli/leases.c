@@ -147,17 +147,18 @@ static bool grants_stay(void *arg, const char *name)
 }
 
 /* Files of grants are beside the history, whose agent forgets what they had. */
-static int expire_grants(const char *socket, const cJSON *args, struct leaving *leaving, struct error *err)
+static int expire_grants(const char *socket, const cJSON *args, const struct leaving *of, struct error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	char cache[PATH_MAX];
 	struct history_files f;
+	struct leaving leaving = *of;
 	struct ledger_expiry x = { .kind = LEDGER_GRANTS,
-				   .before = leaving->before,
-				   .dry = leaving->dry,
+				   .before = leaving.before,
+				   .dry = leaving.dry,
 				   .stays = grants_stay,
 				   .gone = show_gone,
-				   .arg = leaving };
+				   .arg = &leaving };
 	int status = json_text(args, "leases", NULL) || !cJSON_HasObjectItem(args, "older")
 			     ? error_set(err, EXIT_USAGE,
 					 "leases expire: --grants takes --state-dir DIR in place of --leases, and "
@@ -168,15 +169,15 @@ static int expire_grants(const char *socket, const cJSON *args, struct leaving *
 	if (status)
 		return status;
 	x.dir = dir;
-	leaving->history = &f.index;
-	if (leaving->w->json)
-		writer_stream_begin(leaving->w, NULL);
+	leaving.history = &f.index;
+	if (leaving.w->json)
+		writer_stream_begin(leaving.w, NULL);
 	status = ledger_expire(&x, time(NULL), &n, err) ? EXIT_REFUSED : EXIT_DONE;
 	/* It has who had them. */
 	if (n && !x.dry && snprintf(cache, sizeof(cache), "%s/" HISTORY_CACHE_FILE, dir) < (int)sizeof(cache))
 		unlink(cache);
-	if (!status && leaving->w->json)
-		writer_stream_end(leaving->w, "");
+	if (!status && leaving.w->json)
+		writer_stream_end(leaving.w, "");
 	history_files_free(&f);
 	return status;
 }

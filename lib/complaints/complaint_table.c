@@ -182,8 +182,8 @@ static bool is_row(const struct table *t)
 
 	if (t->n_cells + 1 < t->n || t->n_cells > t->n + 1)
 		return false;
-	for (unsigned i = 0; i < t->n_cells; i++)
-		for (const char *p = t->cells[i].begin; p < t->cells[i].end && i < t->n && t->addr[i]; p++)
+	for (unsigned i = 0; i < t->n_cells && i < t->n; i++)
+		for (const char *p = t->cells[i].begin; t->addr[i] && p < t->cells[i].end; p++)
 			if (addr_at(p, t->cells[i].end, &any))
 				return true;
 	return false;

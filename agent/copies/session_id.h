@@ -14,7 +14,8 @@
 /* From a session's endpoints and protocol: of two successive sessions in a slot, one pair in 8192 has the same. */
 static inline uint16_t session_id(uint64_t key, uint64_t word)
 {
-	uint64_t hash = (key ^ (word >> 40) * 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL;
+	uint64_t hash = (key ^ ((uint64_t)word_out_port(word) << 8 | word_proto(word)) * 0x9e3779b97f4a7c15ULL) *
+			0xff51afd7ed558ccdULL;
 
 	hash = (hash ^ hash >> 32) * 0xc4ceb9fe1a85ec53ULL;
 	return (uint16_t)(hash >> (64 - ID_BITS));

@@ -65,7 +65,7 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 	__u64 word = LOAD(s->truth), steady = (__u64)q->steady << 32 | now;
 	const struct slot *again = s;
 
-	if (unlikely((word ^ steady) << 16 || slot_key_after(&again, word) != slot_key(dst, dport, sport) ||
+	if (unlikely((word & WORD_IN_TICK) != steady || slot_key_after(&again, word) != slot_key(dst, dport, sport) ||
 		     LOAD(again->truth) != word)) {
 		struct flow f = { .m = m, .subscriber = subscriber, .port_offset = port_offset, .now = now };
 		int verdict;

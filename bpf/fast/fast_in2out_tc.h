@@ -22,7 +22,7 @@ static __always_inline int fast_parse_tcp(struct fast_packet *q, __u32 length, _
 	if (headers < sizeof(struct tcphdr) || (settings.tcp_mss_clamp && flags & TCP_SYN))
 		return 0;
 	*ret_flags = (__u8)flags;
-	q->steady = flags & (TCP_FIN | TCP_SYN | TCP_RST) ? STEADY_NEVER : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
+	q->steady = flags & (TCP_FIN | TCP_SYN | TCP_RST) ? STEADY_NEVER : STEADY_TCP;
 	return headers + sizeof(struct iphdr) <= length;
 }
 
@@ -30,7 +30,7 @@ static __always_inline int fast_parse_udp(struct fast_packet *q, __u32 length)
 {
 	__u32 announced = bpf_ntohs(q->l4->udp.len);
 
-	q->steady = IPPROTO_UDP << 8 | SESSION_UDP;
+	q->steady = STEADY_UDP;
 	return announced >= sizeof(struct udphdr) && announced + sizeof(struct iphdr) <= length;
 }
 
@@ -134,7 +134,8 @@ static __always_inline int fast_in2out_tc(ctx_t *ctx, __u32 l3)
 	/* A hit if the packet leaves the state word unchanged; the slot is read by rule 3 of <detnat/session.h>. */
 	__u64 word = LOAD(s->truth), steady = (__u64)q.steady << 32 | now;
 	const struct slot *again = s;
-	int changes = (word ^ steady) << 16 || slot_key_after(&again, word) != f.key || LOAD(again->truth) != word;
+	int changes =
+		(word & WORD_IN_TICK) != steady || slot_key_after(&again, word) != f.key || LOAD(again->truth) != word;
 
 	if (changes && !source_is_vouched(&t->globals, src, now))
 		return TO_SLOW_PATH;

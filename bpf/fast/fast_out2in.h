@@ -96,8 +96,8 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 	__u64 word = LOAD(s->truth), key = slot_key_after(&again, word);
 	__u64 steady = (__u64)dport << 48 | (__u64)q.steady << 32;
 
-	if (unlikely((word ^ steady) >> 32 || (key ^ slot_key(src, sport, 0)) >> 16 || LOAD(again->truth) != word ||
-		     word_expired(word, now, m->timeout_ticks) ||
+	if (unlikely((word & WORD_OF_PORT) != steady || (key ^ slot_key(src, sport, 0)) >> 16 ||
+		     LOAD(again->truth) != word || word_expired(word, now, m->timeout_ticks) ||
 		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && word_seen(word) != now))) {
 		struct packet p = fast_parsed(&q, src, dst, sport, dport, fast_flags(&q));
 

@@ -18,6 +18,8 @@ _Static_assert(sizeof(union fast_transport) == 20, "TCP without options");
 
 /* No session's, nor that of a free slot, whose last seen may be this tick: a refresh may come late. */
 #define STEADY_NEVER 0xffffU
+#define STEADY_UDP   ((IPPROTO_UDP & WORD_PROTO) << 8 | SESSION_UDP)
+#define STEADY_TCP   ((IPPROTO_TCP & WORD_PROTO) << 8 | SESSION_ESTABLISHED)
 
 /* The headers of a frame, and the values read from them. */
 struct fast_packet {
@@ -25,8 +27,8 @@ struct fast_packet {
 	struct iphdr *ip;
 	union fast_transport *l4;
 	/*
-	 * Protocol and state, as in a state word, of a session that this packet cannot change; STEADY_NEVER for a TCP
-	 * segment that opens, closes or resets.
+	 * Protocol and state, as WORD_KIND leaves them of a state word, of a session that this packet cannot change;
+	 * STEADY_NEVER for a TCP segment that opens, closes or resets.
 	 */
 	__u32 steady;
 	__u8 proto;

@@ -46,15 +46,14 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 		headers = bpf_ntohs(q->l4->udp.len);
 		if (unlikely(headers < sizeof(struct udphdr)))
 			return 0;
-		q->steady = IPPROTO_UDP << 8 | SESSION_UDP;
+		q->steady = STEADY_UDP;
 	} else if (q->proto == IPPROTO_TCP) {
 		headers = q->l4->tcp.doff * 4U;
 		if (unlikely(headers < sizeof(struct tcphdr)))
 			return 0;
 		if (settings.tcp_mss_clamp && fast_tcp_flags(q) & TCP_SYN)
 			return 0;
-		q->steady = fast_tcp_flags(q) & (TCP_FIN | TCP_SYN | TCP_RST) ? STEADY_NEVER
-									      : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
+		q->steady = fast_tcp_flags(q) & (TCP_FIN | TCP_SYN | TCP_RST) ? STEADY_NEVER : STEADY_TCP;
 	} else {
 		return 0;
 	}

@@ -26,7 +26,8 @@ static __always_inline int slot_concerns(const struct slot *s, __u64 key, __u64 
 {
 	__u64 word = LOAD(s->truth), other = LOAD(s->key) ^ key;
 
-	return (word >> 40 == port_and_proto && !(other >> 16)) || (!other && !word_is_free(word));
+	return (!((word >> 40 ^ port_and_proto) & (0xffff00 | WORD_PROTO)) && !(other >> 16)) ||
+	       (!other && !word_is_free(word));
 }
 
 /* A bucket as seen by an opener: whether it concerns the flow, and its free slots. */
@@ -43,7 +44,7 @@ static __always_inline void bucket_view(const struct bucket *b, __u64 key, __u64
 	*ret = (struct bucket_view){};
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
 		__u64 word = LOAD(b->slot[i].truth);
-		__u32 is_free = ((__u64)word_state(word) - 1) >> 63;
+		__u32 is_free = ((word >> 32 & 0xff) - 1) >> 63;
 
 		ret->free += is_free;
 		ret->last_free ^= (ret->last_free ^ i) & -is_free;

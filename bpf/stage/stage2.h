@@ -158,7 +158,7 @@ static __always_inline int stage2_out(ctx_t *ctx, struct stage_list *list, const
 		return stage2_open_out(ctx, e, q, hop);
 	word = LOAD(s->truth);
 	key = slot_key_after(&again, word);
-	if (unlikely(!stage2_hit(s, e, word, (((word >> 32) & 0xffff) ^ e->steady) | (key ^ e->key), again))) {
+	if (unlikely(!stage2_hit(s, e, word, (((word >> 32) & WORD_KIND) ^ e->steady) | (key ^ e->key), again))) {
 		int verdict = stage2_session_out(ctx, list, e, q, s, &word);
 
 		if (verdict != CONTINUE)
@@ -196,7 +196,8 @@ static __always_inline int stage2_in(ctx_t *ctx, struct stage_list *list, const 
 		return stage2_open_in(ctx, list, e, q, hop);
 	word = LOAD(s->truth);
 	key = slot_key_after(&again, word);
-	if (unlikely(!stage2_hit(s, e, word, ((word >> 32) ^ e->steady) | (key ^ e->key) >> 16, again))) {
+	if (unlikely(
+		    !stage2_hit(s, e, word, ((word & WORD_OF_PORT) >> 32 ^ e->steady) | (key ^ e->key) >> 16, again))) {
 		int verdict = stage2_session_in(ctx, list, e, q, &key);
 
 		if (verdict != CONTINUE)

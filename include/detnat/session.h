@@ -8,6 +8,25 @@
  * The subscriber that owns the bucket determines the rest of the tuple. Ports and addresses are in host byte order; for
  * ICMP echo the identifier is the port and ext_port is 0.
  *
+ * Bits of the state word that are neither port nor time:
+ *
+ *	protocol octet	0x13	protocol: these bits of its number, 0x01 ICMP, 0x02 TCP, 0x11 UDP. With 0x01 inverted it
+ *				is a signpost, which says where the session is and matches no packet.
+ *			0x04	turn, lowest bit, inverted for TCP: its number has this bit
+ *			0x08	turn, middle bit
+ *			0xe0	owner: the gateway that translates the session, as its peers number it; 0: this one
+ *	state octet	0x1f	enum session_state
+ *			0x20	opened from outside
+ *			0x40	SESSION_RESET
+ *			0x80	turn, highest bit
+ *	last seen	32 bits for an IPv4 subscriber; for an IPv6 one 0xfc000000 is the host and the rest is last seen
+ *
+ * Words of releases before these bits have 0 in them, so both share slots under traffic. A slot that is free or being
+ * opened has nothing but 0 or SESSION_OPENING in its state octet.
+ *
+ * 26 bits of a tick are enough for ages up to 2^25 ticks, 24 days at 1000 Hz; the longest timeout is a week. A session
+ * that no sweep has ended for 24 days after its timeout looks alive again.
+ *
  * The field is called `truth` for compatibility with pinned maps; everywhere else it is the state word.
  *
  * Rules for all code that touches a slot:
@@ -19,7 +38,10 @@
  *  4. Every other change (state, sweep, close) is a compare-and-swap of the state word. The winner adjusts the
  *     subscriber's count, exactly once. A refresh stores only last seen, unconditionally: at worst it marks a slot that
  *     is free by now, or another session that is as fresh. So a slot is free if its state says so; it need not be 0.
- *  5. Age is signed: (s32)(now - seen) > timeout.
+ *     For an IPv6 subscriber a refresh is a compare-and-swap, too: a store could give another session its host.
+ *     Owner, turn and "opened from outside" change with the word only: whoever changes the state keeps them, and
+ *     whoever changes them loses against a change of state, and looks again.
+ *  5. Age is signed: (s32)(now - seen) > timeout; in 26 bits for an IPv6 subscriber.
  */
 #ifndef DETNAT_SESSION_H
 #define DETNAT_SESSION_H
@@ -91,6 +113,23 @@ enum session_state {
 #define SESSION_RESET	   0x40U
 #define SESSION_RESET_NAME "tcp-reset"
 
+/* What a packet and the session that it belongs to have in common in the protocol octet; and the state in its octet. */
+#define WORD_PROTO 0x13U
+#define WORD_STATE (0x1fU | SESSION_RESET)
+
+/* Both, in the upper half of a state word; with last seen; and with the port. */
+#define WORD_KIND    (WORD_PROTO << 8 | WORD_STATE)
+#define WORD_IN_TICK ((__u64)WORD_KIND << 32 | 0xffffffff)
+#define WORD_OF_PORT (0xffffULL << 48 | (__u64)WORD_KIND << 32)
+
+#define WORD_INBOUND	(0x20ULL << 32)
+#define WORD_OWNER_AT	45U
+#define WORD_OWNER	(7ULL << WORD_OWNER_AT)
+#define WORD_TURN_LOW	(1ULL << 42)
+#define WORD_TURN_MID	(1ULL << 43)
+#define WORD_TURN_HIGH	(1ULL << 39)
+#define WORD_HOST_SHIFT 26U
+
 static __always_inline __u64 slot_key(__u32 ext_addr, __u16 ext_port, __u16 in_port)
 {
 	return (__u64)ext_addr << 32 | (__u64)ext_port << 16 | in_port;
@@ -121,15 +160,66 @@ static __always_inline __u16 word_out_port(__u64 word)
 	return (__u16)(word >> 48);
 }
 
+/* Number of the protocol; one that no session has if the word is no session's. */
 static __always_inline __u8 word_proto(__u64 word)
 {
-	return (__u8)(word >> 40);
+	__u32 kind = (__u32)(word >> 40) & WORD_PROTO;
+
+	return (__u8)(kind | (kind & 2) << 1);
+}
+
+/* Returns 1 if the session is of a protocol, which is ICMP, TCP or UDP. */
+static __always_inline int word_is_of(__u64 word, __u8 proto)
+{
+	return !(((__u32)(word >> 40) ^ proto) & WORD_PROTO);
 }
 
 /* State, including the SESSION_RESET bit. */
 static __always_inline __u8 word_state(__u64 word)
 {
-	return (__u8)(word >> 32);
+	return (__u8)((word >> 32) & WORD_STATE);
+}
+
+/* Returns 1 if the outside has opened the session. */
+static __always_inline int word_is_inbound(__u64 word)
+{
+	return !!(word & WORD_INBOUND);
+}
+
+/* The gateway that translates the session, 0..7, as <detnat/session.h> says. */
+static __always_inline __u32 word_owner(__u64 word)
+{
+	return (__u32)(word >> WORD_OWNER_AT) & 7;
+}
+
+/* How often the session has changed hands, 0..7. */
+static __always_inline __u32 word_turn(__u64 word)
+{
+	__u32 octet = (__u32)(word >> 40);
+
+	return ((octet >> 2 ^ octet >> 1) & 1) | (octet >> 2 & 2) | ((__u32)(word >> 37) & 4);
+}
+
+/* The word with another owner and turn. */
+static __always_inline __u64 word_owned(__u64 word, __u32 owner, __u32 turn)
+{
+	__u64 low = (turn ^ word >> 41) & 1;
+
+	word &= ~(WORD_OWNER | WORD_TURN_LOW | WORD_TURN_MID | WORD_TURN_HIGH);
+	return word | (__u64)(owner & 7) << WORD_OWNER_AT | low << 42 | (__u64)(turn >> 1 & 1) << 43 |
+	       (__u64)(turn >> 2 & 1) << 39;
+}
+
+/* Of an IPv6 subscriber's session: its host, 0..63. */
+static __always_inline __u32 word_host(__u64 word)
+{
+	return (__u32)word >> WORD_HOST_SHIFT;
+}
+
+/* Of an IPv6 subscriber's session: its age in ticks; negative if it is ahead of this core's clock. */
+static __always_inline __s32 word_host_age(__u64 word, __u32 now)
+{
+	return (__s32)((now - (__u32)word) << (32 - WORD_HOST_SHIFT)) >> (32 - WORD_HOST_SHIFT);
 }
 
 /* Tick of the last refresh. */
@@ -141,7 +231,7 @@ static __always_inline __u32 word_seen(__u64 word)
 /* Returns 1 if the slot is free, whatever its last seen. */
 static __always_inline int word_is_free(__u64 word)
 {
-	return word_state(word) == SESSION_FREE;
+	return !(__u8)(word >> 32);
 }
 
 /* Stores only the last seen field of a state word. */
@@ -157,7 +247,7 @@ static __always_inline void word_refresh(__u64 *word, __u32 seen)
 /* Returns 1 if the slot holds a session, expired or not. */
 static __always_inline int word_is_live(__u64 word)
 {
-	return word_state(word) > SESSION_OPENING;
+	return (__u8)(word >> 32) > SESSION_OPENING;
 }
 
 /* Returns 1 if two state words differ in last seen only. */
@@ -166,9 +256,16 @@ static __always_inline int word_same(__u64 a, __u64 b)
 	return ((a ^ b) >> 32) == 0;
 }
 
+/* The session's word after a change of state. state: enum session_state, with SESSION_RESET. */
 static __always_inline __u64 word_with(__u64 word, __u8 state, __u32 seen)
 {
-	return (word & ~0xffffffffffULL) | (__u64)state << 32 | seen;
+	return (word & ~((__u64)WORD_STATE << 32 | 0xffffffff)) | (__u64)state << 32 | seen;
+}
+
+/* The word of a slot until its session has a key. */
+static __always_inline __u64 word_opening(__u64 word)
+{
+	return (word & ~(0xffULL << 32)) | (__u64)SESSION_OPENING << 32;
 }
 
 /*

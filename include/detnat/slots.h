@@ -37,7 +37,7 @@ static __always_inline __u64 slot_match_in(const struct slot *s, __u64 key, __u8
 	__u64 word = LOAD(s->truth);
 
 	order_reads();
-	if (LOAD(s->key) != key || !word_is_live(word) || word_proto(word) != proto)
+	if (LOAD(s->key) != key || !word_is_live(word) || !word_is_of(word, proto))
 		return 0;
 	order_reads();
 	if (!word_same(LOAD(s->truth), word) || word_expired(word, now, timeout_ticks))
@@ -56,7 +56,7 @@ static __always_inline __u64 slot_match_out(const struct slot *s, __u64 key, __u
 
 	order_reads();
 	found = LOAD(s->key);
-	if ((found ^ key) >> 16 || !word_is_live(word) || word_out_port(word) != out_port || word_proto(word) != proto)
+	if ((found ^ key) >> 16 || !word_is_live(word) || word_out_port(word) != out_port || !word_is_of(word, proto))
 		return 0;
 	order_reads();
 	if (!word_same(LOAD(s->truth), word) || word_expired(word, now, timeout_ticks))
@@ -127,7 +127,7 @@ static __always_inline int slot_change(struct slot *s, __u64 from, __u64 to)
  */
 static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u64 word)
 {
-	if (!slot_change(s, from, word_with(word, SESSION_OPENING, word_seen(word))))
+	if (!slot_change(s, from, word_opening(word)))
 		return 0;
 	/*
 	 * Atomic exchanges, because they order the stores. Only the opener writes the key, and at most a late refresh
@@ -192,7 +192,7 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 		return;
 	}
 
-	int clash = !((key ^ o->key) >> 16) && word_proto(word) == o->proto;
+	int clash = !((key ^ o->key) >> 16) && word_is_of(word, o->proto);
 
 	if (word_expired(word, now, timeout_ticks)) {
 		if (!clash) {

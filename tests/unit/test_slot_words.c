@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 
+#include "copies/session_id.h"
 #include "slots_fixture.h"
 
 static const __u32 timeouts[N_TIMEOUTS] = { 300, 7440, 240, 60 };
@@ -22,8 +23,92 @@ Test(slot_words, fields_have_their_places)
 	cr_expect_eq(word_proto(WORD), 17);
 	cr_expect_eq(word_state(WORD), SESSION_ESTABLISHED);
 	cr_expect_eq(word_seen(WORD), 1000);
-	cr_expect_eq(word_with(~0ULL, 0, 0), 0xffffff0000000000ULL);
+	cr_expect_eq(word_with(~0ULL, 0, 0), 0xffffffa000000000ULL);
 	cr_expect_eq(word_with(WORD, SESSION_FIN_WAIT, 1001), 0x04001109000003e9ULL);
+}
+
+static const __u8 protocols[] = { 1, 6, 17 };
+
+/* Owner, turn and who opened it, of every protocol and state: none of them changes what the others say. */
+Test(slot_words, owner_and_turn_are_beside_protocol_and_state)
+{
+	for (unsigned i = 0; i < 3 * 8 * 8 * 2; i++) {
+		__u8 proto = protocols[i % 3], state = i & 1 ? SESSION_ESTABLISHED | SESSION_RESET : SESSION_UDP;
+		__u32 owner = i / 3 % 8, turn = i / 24 % 8;
+		__u64 plain = state_word(1024, proto, state, 1000);
+		__u64 word = word_owned(plain, owner, turn) | (i / 192 ? WORD_INBOUND : 0), closing;
+
+		cr_expect_eq(word_proto(word), proto, "%u", i);
+		cr_expect_eq(word_state(word), state, "%u", i);
+		cr_expect_eq(word_out_port(word), 1024, "%u", i);
+		cr_expect_eq(word_seen(word), 1000, "%u", i);
+		cr_expect_eq(word_owner(word), owner, "%u", i);
+		cr_expect_eq(word_turn(word), turn, "%u", i);
+		cr_expect_eq(word_is_inbound(word), (int)(i / 192), "%u", i);
+		for (unsigned other = 0; other < 3; other++)
+			cr_expect_eq(word_is_of(word, protocols[other]), protocols[other] == proto, "%u", i);
+		closing = word_with(word, SESSION_TIME_WAIT, 1001);
+		cr_expect_eq(word_state(closing), SESSION_TIME_WAIT, "%u", i);
+		cr_expect_eq(closing ^ word, word_with(plain, SESSION_TIME_WAIT, 1001) ^ plain, "%u", i);
+		cr_expect_eq(word_owned(word, 0, 0) & ~WORD_INBOUND, plain, "%u: the words of before", i);
+	}
+}
+
+/* No packet's protocol is that of a signpost, whose protocol octet has bit 0x01 inverted. */
+Test(slot_words, a_signpost_is_of_no_protocol)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		__u64 word = word_owned(state_word(1024, protocols[i], SESSION_UDP, 1000), 7, 7) ^ 1ULL << 40;
+
+		for (unsigned other = 0; other < 3; other++) {
+			cr_expect_not(word_is_of(word, protocols[other]));
+			cr_expect_neq(word_proto(word), protocols[other]);
+		}
+	}
+}
+
+Test(slot_words, a_host_has_the_bits_above_a_shorter_last_seen)
+{
+	__u64 word = state_word(1024, 17, SESSION_UDP, 63U << WORD_HOST_SHIFT | 0x3ffffff);
+
+	cr_expect_eq(word_host(word), 63);
+	cr_expect_eq(word_host_age(word, 0x3ffffff), 0);
+	cr_expect_eq(word_host_age(word, 0x4000000), 1, "the clock has more bits");
+	cr_expect_eq(word_host_age(word, 0x3fffffe), -1, "a tick ahead");
+	cr_expect_eq(word_host_age(word, 0x3ffffff + 9450000), 9450000, "a week at 1000 Hz");
+	cr_expect_eq(word_proto(word), 17);
+}
+
+#define ALL_BITS(word) (word_owned(word, 7, 7) | WORD_INBOUND)
+
+Test(slot_words, a_slot_with_all_bits_is_opened_found_refreshed_and_freed)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct bucket first = { 0 }, second = { 0 };
+		const struct bucket_choice b = { &first, &second, 1 };
+		__u8 proto = protocols[i];
+		__u8 state = proto == 6 ? SESSION_ESTABLISHED : proto == 1 ? SESSION_ICMP : SESSION_UDP;
+		__u64 word = ALL_BITS(state_word(1024, proto, state, 1000)), key;
+		struct opening o = { .key = KEY, .port_lo = 1024, .proto = proto };
+		struct slot *s = &first.slot[0];
+
+		cr_assert(slot_claim(s, 0, KEY, word));
+		cr_expect_eq(s->truth, word);
+		cr_expect(word_is_live(word) && !word_is_free(word) && !word_is_live(word_opening(word)));
+		cr_expect_eq(slot_match_in(s, KEY, proto, 1000, timeouts), word);
+		cr_expect_eq(slot_match_out(s, KEY, 1024, proto, 1000, timeouts, &key), word);
+		cr_expect_eq(slot_match_in(s, KEY, protocols[(i + 1) % 3], 1000, timeouts), 0);
+		word_refresh(&s->truth, 0xffffffff);
+		cr_expect_eq(s->truth, (word & ~0xffffffffULL) | 0xffffffff);
+		scan(&o, &b, 0, timeouts);
+		cr_expect_eq(o.existing, 1);
+		cr_expect_eq(o.ports_used, 1);
+		scan(&o, &b, 8000, timeouts);
+		cr_expect_eq(o.existing, 0);
+		cr_expect_eq(o.freed, 1);
+		cr_expect_eq(s->truth, 0);
+		cr_expect_eq(session_id(KEY, word), session_id(KEY, state_word(1024, proto, state, 0)));
+	}
 }
 
 Test(slot_words, a_refresh_changes_the_last_seen_alone)

@@ -23,13 +23,19 @@ static __always_inline int fast_source_is_good(ctx_t *ctx, const struct globals 
 	return source_is_known(g, f->p.src, f->p.dst, ctx_ingress(ctx), out_ifindex, f->now);
 }
 
-/* The same for any source. */
+/*
+ * fast_session_of() for any source. A flow for which that does not find or open a session has none in its slots, so
+ * the program that opens one is called at once.
+ */
 static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f, int told,
 					       __u32 out_ifindex, struct slot *s, __u64 *ret_word)
 {
+	int verdict;
+
 	if (unlikely(!fast_source_is_good(ctx, g, f, told, out_ifindex)))
 		return TO_SLOW_PATH;
-	return fast_session_of(f, s, ret_word);
+	verdict = fast_session_of(f, s, ret_word);
+	return unlikely(verdict == TO_SLOW_PATH) ? tail_call(ctx, PROG_open) : verdict;
 }
 
 /* The rest of the way of a packet whose next hop is known. */

@@ -28,7 +28,7 @@ static void set_up_features(void)
 		  { TO_HOST, UDP, 53, 3074, .payload = 30 },
 		  REASON_out2in_translated },
 	};
-	static const uint32_t slow[] = { PROG_in2out, PROG_out2in };
+	static const uint32_t slow[] = { PROG_in2out, PROG_out2in, PROG_open };
 
 	bindings = (struct binding_layout){ .mapping = BINDING_TCP, .inbound = 25 };
 	portmap_set_up();
@@ -117,4 +117,27 @@ Test(fast_features, a_bound_port_is_found_or_bound_in_one_program)
 	cr_expect_neq(open_flow(TCP, 6002 + PORTS, 83, 2), OUT_PORT(6002, 2));
 	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->sessions, 6);
 	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->lock & 1, 0);
+}
+
+/* The program that would look for a session first is taken away, once next hops are known. */
+static void set_up_openings(void)
+{
+	static const uint32_t search = PROG_in2out;
+
+	set_up();
+	stay_on_one_core();
+	settings.hz = 60 * datapath.hz;
+	reload_settings();
+	datapath.global->sources_until = datapath_ticks(&datapath) + 100000;
+	cr_assert_eq(open_flow(TCP, 5000, 80, 2), OUT_PORT(5000, 2));
+	bpf_map_delete_elem(datapath.build->arrays[XDP_PROGS], &search);
+}
+
+TestSuite(fast_openings, .init = set_up_openings, .fini = tear_down);
+
+Test(fast_openings, what_takes_a_search_goes_straight_to_the_program_that_opens)
+{
+	cr_expect_eq(open_flow(TCP, 5000 + PORTS, 80, 2), OUT_PORT(5000, 2) + 1, "its first choice is taken");
+	cr_expect_eq(open_flow(TCP, 5000 + PORTS, 80, 2), OUT_PORT(5000, 2) + 1, "it goes on");
+	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
 }

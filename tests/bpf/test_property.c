@@ -325,7 +325,7 @@ Test(property, ordinary_packets_take_the_fast_path)
 		  REASON_out2in_translated },
 	};
 
-	static const uint32_t slow[] = { PROG_in2out, PROG_out2in };
+	static const uint32_t slow[] = { PROG_in2out, PROG_out2in, PROG_open };
 
 	/*
 	 * The first time next hops are looked up; then they are known, for what the programs take for a second. On a

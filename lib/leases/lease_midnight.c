@@ -136,10 +136,14 @@ static int repeat(const struct midnight *m)
 	r = is_away(m, &l, &m->last);
 	if (r)
 		return r > 0 ? 0 : r;
+	l.early = lease_line_early(&l);
+	/* Where the moment is not known, neither is the beginning. */
+	if (l.early != seen)
+		l.from = TIME_NONE;
+	l.late = TIME_NONE;
 	l.event = LEASE_OPEN;
-	l.early = seen;
 	l.time = m->begin;
-	l.broken |= is_broken(m, seen);
+	l.broken |= is_broken(m, l.early);
 	return m->take(m->arg, &l);
 }
 

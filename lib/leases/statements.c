@@ -106,6 +106,7 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 	struct statement s = {
 		.early = lease_line_early(l),
 		.late = lease_line_late(l),
+		.event_at = l->late == TIME_NONE || l->event == LEASE_OPEN ? TIME_NONE : l->time,
 		.from = l->from,
 		.until = TIME_NONE,
 		.order = x->lines,
@@ -181,9 +182,63 @@ static int by_time(const void *pa, const void *pb)
 	return (a->order > b->order) - (a->order < b->order);
 }
 
-int statements_finish(struct statements *x)
+/* What is said first or last, by `step`, of the session of a statement, as far as its number was not used again. */
+static const struct statement *end_of(const struct statements *x, const struct statement *s, int step)
+{
+	const enum lease_event bound = step < 0 ? LEASE_START : LEASE_STOP;
+	const struct statement *found = NULL;
+
+	if (s->event == bound)
+		return NULL;
+	for (const struct statement *i = s + step; i >= x->list && i < x->list + x->n; i += step) {
+		if (!i->here || i->session != s->session || i->tenant != s->tenant)
+			continue;
+		if (step > 0 && i->event == LEASE_START)
+			break;
+		found = i;
+		if (i->event == LEASE_START || i->event == LEASE_STOP)
+			break;
+	}
+	return found;
+}
+
+/* A clock that was set back by more than CLOCK_SLACK_S would contradict the length of a session by as much. */
+#define SAME_LENGTH_S 2
+
+static bool confirms(const struct statement *other, const struct statement *s)
+{
+	return other && other->event_at == TIME_NONE && other->from != TIME_NONE && other->id == s->id &&
+	       distance(other->from, s->from) <= SAME_LENGTH_S;
+}
+
+/* A record that has waited is of its event for certain, if its length is right by what is said first or last. */
+static bool settle(struct statements *x)
+{
+	bool any = false;
+
+	for (struct statement *s = x->list; s < x->list + x->n; s++) {
+		if (!s->here || !s->session || s->event_at == TIME_NONE || s->from == TIME_NONE)
+			continue;
+		if (!confirms(end_of(x, s, -1), s) && !confirms(end_of(x, s, 1), s))
+			continue;
+		s->settled = any = true;
+	}
+	for (size_t i = 0; i < x->n; i++)
+		if (x->list[i].settled)
+			x->list[i].late = x->list[i].event_at;
+	return any;
+}
+
+static void order(struct statements *x)
 {
 	if (x->n)
 		qsort(x->list, x->n, sizeof(*x->list), by_time);
+}
+
+int statements_finish(struct statements *x)
+{
+	order(x);
+	if (settle(x))
+		order(x);
 	return stays_find(x);
 }

@@ -8,6 +8,7 @@
 /* Texts are offsets in the pool: the same text is in one place. */
 struct statement {
 	int64_t early, late; /* its moment lies between */
+	int64_t event_at;    /* when it was made, if its record has waited; TIME_NONE: it is not said to have */
 	int64_t from;	     /* when its session began, as the source says; TIME_NONE: it does not */
 	int64_t until;	     /* a DHCP server has promised the address until then; TIME_NONE: it has not */
 	uint64_t order;	     /* of its line */
@@ -16,6 +17,7 @@ struct statement {
 	bool here;		/* about the address; false: about another one, or about all of the server's */
 	bool ends;		/* the session, at whatever address */
 	bool broken;		/* records may be missing after it */
+	bool settled;		/* it was made at event_at */
 	uint32_t stay;		/* NO_STAY: it says nothing about the address */
 };
 

@@ -55,14 +55,15 @@ static int answer_complaint(void *arg, const struct complaint *c)
 	if (r->w->json && print_fields(r, c))
 		return -ENOMEM;
 	q.fields = r->w->json ? r->fields : NULL;
-	r->questions++;
+	r->questions += c->unlisted ? c->unlisted : 1;
 	if (c->good) {
 		answer_good(r, &q);
 		return 0;
 	}
 	who_row_malformed(r->w, &q, complaint_fault_word(c->fault), c->why.text);
-	if (!r->refused++)
+	if (!r->refused)
 		error_set(&r->first, 0, "line %" PRIu64 ": %.400s", c->line, c->why.text);
+	r->refused += c->unlisted ? c->unlisted : 1;
 	return 0;
 }
 

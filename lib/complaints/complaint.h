@@ -25,6 +25,7 @@
 	X(FAULT_SEVERAL_TIMES, "several-times")         \
 	X(FAULT_AMBIGUOUS_DATE, "ambiguous-date")       \
 	X(FAULT_CUT_OFF, "cut-off")                     \
+	X(FAULT_UNLISTED, "unlisted")                   \
 	X(FAULT_TIME, "time") /* it never was, was twice, or has a zone that cannot be */
 
 enum complaint_fault {
@@ -84,6 +85,7 @@ struct complaint_candidate {
 struct complaint {
 	uint64_t line; /* of the address, or of what there is in its place */
 	bool good;
+	uint64_t unlisted; /* of FAULT_UNLISTED: how many were refused that are not listed */
 	enum complaint_fault fault;
 	int64_t t;
 	struct endpoint out;

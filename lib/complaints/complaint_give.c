@@ -9,6 +9,7 @@
  * own, is refused then, too: it is another event.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,11 @@
 /* Added to a second at which an endpoint is definite somewhere in the text. */
 #define DEFINITE (INT64_C(1) << 48)
 
+#define FIRST_SLOTS 64U
+
+/* More that are refused are counted alone. */
+#define MOST_REFUSED 10000U
+
 struct given {
 	uint32_t addr;
 	uint16_t port;
@@ -32,26 +38,60 @@ struct given {
 struct giving {
 	struct reading *x;
 	struct elsewhere elsewhere;
-	struct given *known; /* a table of `slots`, a power of 2 */
-	size_t slots;
-	unsigned questions;
+	struct given *known; /* a table of `slots`, a power of 2, of which `n_known` are taken */
+	size_t slots, n_known;
+	bool failed; /* out of memory */
+	uint64_t questions, refused;
+	uint64_t unlisted_at; /* the line of the first that is refused, and not listed */
 	bool ported;   /* an address has a port */
 	uint8_t proto; /* the only one that is named in the text, or 0 */
 	int order; /* of days and months that could be exchanged, for candidates: 1 as read, 2 the other; 0: the text
 		      says it */
 };
 
+/* The slot of something in the table, or the free one where it would be. */
+static struct given *slot_of(const struct giving *g, const struct given *is)
+{
+	uint64_t hash = ((uint64_t)is->addr << 16 | is->port) * 0x9e3779b97f4a7c15U + (uint64_t)is->t * 0xc2b2ae3d27d4eb4fU;
+	size_t slot = (hash ^ hash >> 32) & (g->slots - 1);
+
+	while (g->known[slot].t != FREE && (g->known[slot].addr != is->addr || g->known[slot].port != is->port ||
+					    g->known[slot].t != is->t))
+		slot = (slot + 1) & (g->slots - 1);
+	return &g->known[slot];
+}
+
+/* Makes a table of `slots` with what the one before has. 0 or -ENOMEM. */
+static int make_table(struct giving *g, size_t slots)
+{
+	struct given *before = g->known, *larger = reallocarray(NULL, slots, sizeof(*larger));
+	size_t n = g->slots;
+
+	if (!larger)
+		return -ENOMEM;
+	for (size_t i = 0; i < slots; i++)
+		larger[i].t = FREE;
+	g->known = larger;
+	g->slots = slots;
+	for (size_t i = 0; i < n; i++)
+		if (before[i].t != FREE)
+			*slot_of(g, &before[i]) = before[i];
+	free(before);
+	return 0;
+}
+
 /* Whether something is in the table, and with add, puts it there. */
 static bool known(struct giving *g, uint32_t addr, uint16_t port, int64_t t, bool add)
 {
-	uint64_t hash = ((uint64_t)addr << 16 | port) * 0x9e3779b97f4a7c15U + (uint64_t)t * 0xc2b2ae3d27d4eb4fU;
-	size_t slot = (hash ^ hash >> 32) & (g->slots - 1);
+	struct given is = { addr, port, t }, *slot = slot_of(g, &is);
 
-	for (; g->known[slot].t != FREE; slot = (slot + 1) & (g->slots - 1))
-		if (g->known[slot].addr == addr && g->known[slot].port == port && g->known[slot].t == t)
-			return true;
-	if (add)
-		g->known[slot] = (struct given){ addr, port, t };
+	if (slot->t != FREE)
+		return true;
+	if (!add)
+		return false;
+	*slot = is;
+	if (++g->n_known > g->slots / 2)
+		g->failed |= make_table(g, g->slots * 2) != 0;
 	return false;
 }
 
@@ -141,6 +181,12 @@ static void text_of(const struct reading *x, uint32_t item, char ret[static 60])
 			*p = ' ';
 }
 
+/* Whether what is refused is still listed. Nobody reads more, which would be longer than the mail. */
+static bool is_listed(const struct giving *g)
+{
+	return g->refused < MOST_REFUSED;
+}
+
 /* Of an address of which two ports or two times may be meant, or of two addresses. */
 static void several(const struct giving *g, const struct item *a, struct complaint *q)
 {
@@ -150,9 +196,11 @@ static void several(const struct giving *g, const struct item *a, struct complai
 						       : (uint32_t)(a - g->x->items);
 	char first[60], second[60];
 
+	q->fault = a->fault;
+	if (!is_listed(g))
+		return;
 	text_of(g->x, one, first);
 	text_of(g->x, a->other, second);
-	q->fault = a->fault;
 	error_set(&q->why, 0, "%s (line %u) or %s (line %u): the text does not say which", first, place(g, one).line,
 		  second, place(g, a->other).line);
 	candidate(g, a, a->port_item, a->time_item, q);
@@ -165,8 +213,10 @@ static void untied(const struct giving *g, const struct item *a, struct complain
 {
 	char time[60];
 
-	text_of(g->x, a->time_item, time);
 	q->fault = FAULT_NO_TIME;
+	if (!is_listed(g))
+		return;
+	text_of(g->x, a->time_item, time);
 	error_set(&q->why, 0, "%s (line %u): the text does not say that it is the time of that port", time,
 		  place(g, a->time_item).line);
 	candidate(g, a, a->port_item, a->time_item, q);
@@ -180,11 +230,21 @@ static void both_dates(struct giving *g, const struct item *a, struct complaint 
 	g->order = 0;
 }
 
-static int take(struct giving *g, struct complaint *q)
+static int take(struct giving *g, const struct item *a, struct complaint *q)
 {
 	q->good = !q->fault;
 	g->questions++;
-	return g->x->reader->take(g->x->reader->arg, q);
+	if (q->good || is_listed(g)) {
+		q->addr = place(g, (uint32_t)(a - g->x->items));
+		q->port = place(g, a->port_item);
+		if (a->port_item != NONE)
+			q->time = place(g, a->time_item);
+		q->line = q->addr.line;
+	} else if (g->refused == MOST_REFUSED) {
+		g->unlisted_at = place(g, (uint32_t)(a - g->x->items)).line;
+	}
+	g->refused += !q->good;
+	return q->good || g->refused <= MOST_REFUSED ? g->x->reader->take(g->x->reader->arg, q) : 0;
 }
 
 /* Whether an address is of a row or an object, which is another event than what is elsewhere. */
@@ -216,7 +276,7 @@ static int give_portless(struct giving *g, const struct item *a, struct complain
 		return 0;
 	q->fault = FAULT_NO_PORT;
 	error_set(&q->why, 0, "there is no source port; without it every subscriber of the address is possible");
-	return take(g, q);
+	return take(g, a, q);
 }
 
 /* Whether an endpoint is definite at a second that a clock of some zone shows so. */
@@ -243,32 +303,37 @@ static bool is_of_log(struct giving *g, const struct item *a, const struct compl
 	       known(g, a->addr, q->out.port, DEFINITE, false);
 }
 
+/* Finds what is asked about an address with a port, or its fault. */
+static void find_question(struct giving *g, const struct item *a, struct complaint *q)
+{
+	const struct reading *x = g->x;
+
+	if (x->items[a->port_item].cut)
+		q->fault = error_set(&q->why, FAULT_CUT_OFF,
+				     "the record ends behind its source port, which may be cut off");
+	else if (a->fault == FAULT_NO_TIME)
+		untied(g, a, q);
+	else if (a->fault && a->other != NONE)
+		several(g, a, q);
+	else if (!q->out.port)
+		q->fault = error_set(&q->why, FAULT_NO_PORT, "port 0 is nobody's");
+	else
+		q->fault = second_of(g, a->time_item, &q->t, is_listed(g) ? &q->why : NULL);
+	if (q->fault == FAULT_AMBIGUOUS_DATE && is_listed(g))
+		both_dates(g, a, q);
+}
+
 static int give_one(struct giving *g, uint32_t number)
 {
 	const struct reading *x = g->x;
 	const struct item *a = &x->items[number];
-	struct complaint q = { .addr = place(g, number), .out.addr = a->addr };
+	struct complaint q = { .out.addr = a->addr };
 
-	q.line = q.addr.line;
 	if (a->port_item == NONE)
 		return give_portless(g, a, &q);
 	q.out.port = x->items[a->port_item].port;
-	q.port = place(g, a->port_item);
-	q.time = place(g, a->time_item);
 	q.proto = a->proto_item != NONE ? x->items[a->proto_item].proto : g->proto;
-	if (x->items[a->port_item].cut)
-		q.fault = error_set(&q.why, FAULT_CUT_OFF,
-				    "the record ends behind its source port, which may be cut off");
-	else if (a->fault == FAULT_NO_TIME)
-		untied(g, a, &q);
-	else if (a->fault && a->other != NONE)
-		several(g, a, &q);
-	else if (!q.out.port)
-		q.fault = error_set(&q.why, FAULT_NO_PORT, "port 0 is nobody's");
-	else
-		q.fault = second_of(g, a->time_item, &q.t, &q.why);
-	if (q.fault == FAULT_AMBIGUOUS_DATE && !q.n_candidates)
-		both_dates(g, a, &q);
+	find_question(g, a, &q);
 	if (a->time_item == NONE && !in_record(x, a->scope) && known(g, a->addr, q.out.port, ANY_TIME, false))
 		return 0;
 	if (!q.fault && known(g, a->addr, q.out.port, q.t, true))
@@ -277,7 +342,7 @@ static int give_one(struct giving *g, uint32_t number)
 		return is_told(g, a) ? 0
 				     : pass_over(g, a, NOTICE_NO_ZONE,
 						 "a time of an endpoint that is asked about has no zone or no year");
-	return take(g, &q);
+	return take(g, a, &q);
 }
 
 static bool is_asked(const struct reading *x, const struct item *a)
@@ -300,6 +365,25 @@ static uint8_t only_proto(const struct reading *x)
 	return proto;
 }
 
+/* What is said of no address alone. */
+static int give_rest(struct giving *g)
+{
+	const struct complaint_reader *reader = g->x->reader;
+	struct complaint q = { .fault = FAULT_NOT_OURS };
+
+	if (g->refused > MOST_REFUSED) {
+		q.fault = FAULT_UNLISTED;
+		q.line = g->unlisted_at;
+		q.unlisted = g->refused - MOST_REFUSED;
+		error_set(&q.why, 0, "%" PRIu64 " more were refused from here on, which are not listed", q.unlisted);
+	} else if (!g->questions && g->x->foreign) {
+		error_set(&q.why, 0, "no address in it is, or was, of this gateway");
+	} else {
+		return 0;
+	}
+	return reader->take(reader->arg, &q);
+}
+
 static int give_all(struct giving *g)
 {
 	const struct reading *x = g->x;
@@ -307,9 +391,7 @@ static int give_all(struct giving *g)
 	int r = 0;
 
 	g->proto = only_proto(x);
-	for (size_t i = 0; i < g->slots; i++)
-		g->known[i].t = FREE;
-	for (size_t i = 0; i < x->n_items; i++) {
+	for (size_t i = 0; i < x->n_items && !g->failed; i++) {
 		const struct item *a = &x->items[i];
 
 		if (!is_asked(x, a) || a->port_item == NONE)
@@ -323,35 +405,23 @@ static int give_all(struct giving *g)
 			known(g, a->addr, x->items[a->port_item].port, t + DEFINITE, true);
 		}
 	}
-	for (uint32_t i = 0; i < x->n_items && !r; i++)
+	for (uint32_t i = 0; i < x->n_items && !r && !g->failed; i++)
 		if (is_asked(x, &x->items[i]))
 			r = give_one(g, i);
-	if (!r && !g->questions && x->foreign) {
-		struct complaint q = { .fault = FAULT_NOT_OURS };
-
-		error_set(&q.why, 0, "no address in it is, or was, of this gateway");
-		r = take(g, &q);
-	}
-	return r;
+	if (g->failed)
+		return -ENOMEM;
+	return r ? r : give_rest(g);
 }
 
 int complaint_give(struct reading *x)
 {
-	struct giving g = { .x = x, .slots = 64 };
-	size_t addresses = 0;
-	int r;
+	struct giving g = { .x = x };
+	int r = elsewhere_survey(&g.elsewhere, x);
 
-	for (size_t i = 0; i < x->n_items; i++)
-		addresses += x->items[i].kind == ITEM_ADDR;
-	/* At most six entries for each address. */
-	while (g.slots < addresses * 8)
-		g.slots *= 2;
-	r = elsewhere_survey(&g.elsewhere, x);
-	g.known = r ? NULL : malloc(g.slots * sizeof(*g.known));
-	if (g.known)
+	if (!r)
+		r = make_table(&g, FIRST_SLOTS);
+	if (!r)
 		r = give_all(&g);
-	else
-		r = -ENOMEM;
 	free(g.known);
 	elsewhere_free(&g.elsewhere);
 	return r;

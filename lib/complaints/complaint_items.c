@@ -7,6 +7,9 @@
 #include "base/base.h"
 #include "complaints/complaint_private.h"
 
+/* So many octets may be looked at in vain in a short text, too. */
+#define VAIN_OCTETS (1U << 20)
+
 uint32_t scope_add(struct reading *x, uint32_t parent)
 {
 	if (x->error || array_grow(&x->scopes, x->n_scopes, &x->room_scopes, sizeof(*x->scopes))) {
@@ -61,5 +64,5 @@ uint32_t item_zone(struct reading *x, uint32_t scope, const char *at, const char
 
 bool complaint_may_look(struct reading *x)
 {
-	return x->in_vain < 4 * x->size;
+	return x->in_vain < x->size + VAIN_OCTETS;
 }

@@ -119,7 +119,7 @@ void complaint_tell(struct reading *x, const char *at, enum complaint_notice_cod
 {
 	va_list ap;
 
-	if (is_told(x, x->from[at - x->text]))
+	if (x->told > MAX_NOTICES || is_told(x, x->from[at - x->text]))
 		return;
 	va_start(ap, format);
 	tell(x, x->from[at - x->text], "", code, format, ap);

@@ -100,7 +100,7 @@ struct reading {
 struct stretch {
 	uint32_t scope;
 	const char *begin, *end;
-	const char *beyond;	   /* where a time that has begun may end, or NULL */
+	const char *all_end;	   /* of the text in which a time that has begun may go on in the line below, or NULL */
 	const char *key, *key_end; /* a name for the whole, or NULL */
 	bool keyed;		   /* "Key: value" in the text */
 	bool cells;		   /* a value of a structure: numbers need no word before them */
@@ -137,6 +137,9 @@ bool addr_nobodys(uint32_t addr);
 const char *complaint_json(struct reading *x, uint32_t scope, const char *at, const char *end);
 const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, const char *end);
 const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end);
+
+/* The end of the line below that of a place, if it goes on with a sentence, or NULL. */
+const char *complaint_beyond(const char *at, const char *end);
 
 /* Reads the parts of the text, with the forms above. */
 void complaint_text(struct reading *x);

@@ -14,11 +14,12 @@
 #define HOUR   3600L
 #define DAY    DAY_S
 
+/* Days since 1970-01-01. Years begin in March, so that a leap day is the last of one; timegm() takes ten times as long. */
 static int64_t day_number(int year, int month, int day)
 {
-	struct tm tm = { .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day };
+	int64_t y = year - (month < 3);
 
-	return (int64_t)timegm(&tm) / DAY;
+	return y * 365 + y / 4 - y / 100 + y / 400 + (153 * (month + (month < 3 ? 9 : -3)) + 2) / 5 + day - 719469;
 }
 
 /* The day of a month that is its nth Sunday, or with n 0 the last of 31 days. */

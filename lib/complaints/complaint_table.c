@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "base/base.h"
-#include "complaints/complaint_private.h"
+#include "complaints/complaint_scan.h"
 
 /* More columns are not read. */
 #define COLUMNS	    512U
@@ -135,10 +135,12 @@ static const char *end_of_line(const char *at, const char *end)
 static bool read_header(struct table *t, const char *at, const char *end, char *ret)
 {
 	static const char separators[] = { '\t', ';', ',', '|', TWO_BLANKS, BLANKS };
-	const char *begin = at + strspn(at, " \t");
-	bool fields = !strncasecmp(begin, "#fields", 7);
+	const char *begin = scan_signs(at, end, " \t");
+	bool fields = end - begin > 7 && *begin == '#' && !strncasecmp(begin, "#fields", 7);
 	char folded[WORD_TEXT];
 
+	if (end - begin < 8)
+		return false;
 	if (fields)
 		begin += 7 + (begin[7] == ':');
 	else if (word_fold(begin, end, folded) < end && !strcmp(folded, "format"))
@@ -272,7 +274,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 	unsigned empty = 0;
 	char separator;
 
-	if (!read_header(&t, at, p, &separator))
+	if (!read_header(&t, at, p, &separator) || !complaint_may_look(x))
 		return NULL;
 	while (p < end) {
 		const char *stop = end_of_line(p + 1, end), *c = p + 1;
@@ -299,5 +301,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 		empty = 0;
 		last = p = stop;
 	}
+	if (own == NONE)
+		x->in_vain += (size_t)(p - at);
 	return own == NONE ? NULL : last;
 }

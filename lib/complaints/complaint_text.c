@@ -87,7 +87,7 @@ static uint64_t key_hash(const char *at, const char *end)
 
 static const char *inner_begin(const char *at, const char *end)
 {
-	while (at < end && (strchr(" \t*-|+#", *at) || !memcmp(at, "\342\200\242", 3)))
+	while (at < end && (!*at || octet_is_of(*at, " \t*-|+#") || (*at == '\342' && !memcmp(at, "\342\200\242", 3))))
 		at += *at == '\342' ? 3 : 1;
 	return at;
 }
@@ -231,13 +231,15 @@ static void mark_cut(const struct walk *w, const char *at, const char *end)
 {
 	struct reading *x = w->x;
 	struct item *last = x->n_items > x->first_item ? &x->items[x->n_items - 1] : NULL;
-	const char *next = next_line(end, w->end);
+	const char *next;
 	unsigned pairs = 0;
 
+	if (!last || last->kind != ITEM_PORT || x->text + last->at + last->size != end)
+		return;
+	next = next_line(end, w->end);
 	for (const char *p = at; (p = memchr(p, '=', (size_t)(end - p))); p++)
 		pairs++;
-	if (pairs < 3 || !last || last->kind != ITEM_PORT || x->text + last->at + last->size != end ||
-	    (next < w->end && !is_rule(next, line_end(next, w->end))))
+	if (pairs < 3 || (next < w->end && !is_rule(next, line_end(next, w->end))))
 		return;
 	last->cut = true;
 	for (size_t i = x->first_item; i < x->n_items; i++)
@@ -275,12 +277,11 @@ static const char *second_flow(const char *at, const char *end)
 	return again ? again : end;
 }
 
-/* The end of the line below, if it goes on with a sentence. */
-static const char *beyond(const struct walk *w, const char *end)
+const char *complaint_beyond(const char *at, const char *end)
 {
-	const char *below = next_line(end, w->end), *stop = line_end(below, w->end), *value;
+	const char *below = next_line(at, end), *stop = line_end(below, end), *value;
 
-	return below >= w->end || is_rule(below, stop) || key_end(below, stop, &value) ? NULL : stop;
+	return below >= end || is_rule(below, stop) || key_end(below, stop, &value) ? NULL : stop;
 }
 
 /* Returns where it ends. */
@@ -301,7 +302,7 @@ static const char *take_line(struct walk *w, const char *at, const char *end)
 	s.end = second_flow(at, end);
 	s.keyed = stop != NULL;
 	s.scope = scope_add(x, w->block);
-	s.beyond = beyond(w, end);
+	s.all_end = w->end;
 	if (!x->error)
 		x->scopes[s.scope].line = !s.keyed;
 	after = complaint_scan(x, &s);

@@ -66,12 +66,15 @@ static void zone_before(const struct scan *c, const char *at, struct stamp *t)
 /* A time, which may go on in the line below if it is prose: "on 3 May", "2026 at 10:00". */
 static const char *read_time(const struct scan *c, const char *at, struct stamp *ret)
 {
-	const char *end = stamp_read(at, c->s->end, ret), *further;
+	const char *end = stamp_read(at, c->s->end, ret), *further, *beyond;
 	struct stamp more;
 
-	if (!end || !ret->date || ret->clock || !c->s->beyond || c->s->end - end > 12)
+	if (!end || !ret->date || ret->clock || !c->s->all_end || c->s->end - end > 12)
 		return end;
-	further = stamp_read(at, c->s->beyond, &more);
+	beyond = complaint_beyond(c->s->end, c->s->all_end);
+	if (!beyond)
+		return end;
+	further = stamp_read(at, beyond, &more);
 	if (further <= c->s->end || !more.date || (more.year == ret->year && !more.clock))
 		return end;
 	*ret = more;
@@ -124,11 +127,23 @@ const char *scan_take_time(struct scan *c, const char *at)
 	return end;
 }
 
+/* Whether the item before says the same of the same stretch. */
+static bool is_again(const struct scan *c, const struct claim *zone)
+{
+	const struct reading *x = c->x;
+	const struct item *before = x->n_items > c->first ? &x->items[x->n_items - 1] : NULL;
+
+	return before && before->kind == ITEM_ZONE && before->scope == c->s->scope &&
+	       claim_equal(&x->stamps[before->stamp].zone, zone);
+}
+
 void scan_take_zone(struct scan *c, const char *at, const char *end, const struct claim *zone)
 {
 	const char *before = at;
 	uint32_t i;
 
+	if (is_again(c, zone))
+		return;
 	while (before > c->s->begin && at - before < 24 && !strchr(",;.(", before[-1]))
 		before--;
 

@@ -102,7 +102,7 @@ static const char *universal(const char *at, const char *end, struct claim *ret)
 {
 	static const char *const names[] = { "UTC", "GMT" };
 
-	if (at >= end || !strchr("UuGg", *at))
+	if (at >= end || !octet_is_of(*at, "UuGg"))
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		size_t n = strlen(names[i]);

@@ -84,13 +84,19 @@ static bool read_abbreviation(const char *text, size_t size, int32_t *ret)
 /* Whether the time zone database has a name, which is no path out of it. */
 static bool in_database(const char *name)
 {
+	static char found[ZONE_TEXT]; /* the last one: a text names it again and again */
 	char path[128];
 
+	if (*found && !strcmp(name, found))
+		return true;
 	if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/+-") != strlen(name) ||
 	    !isupper((unsigned char)*name) || strlen(name) >= ZONE_TEXT)
 		return false;
 	snprintf(path, sizeof(path), "/usr/share/zoneinfo/%s", name);
-	return !access(path, R_OK);
+	if (access(path, R_OK))
+		return false;
+	strcpy(found, name);
+	return true;
 }
 
 int zone_parse(const char *text, struct zone *ret, struct error *err)

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/base.h"
 #include "base/timestamp.h"
@@ -346,19 +347,65 @@ Test(complaint, hostile_mail_takes_its_length)
 		{ "ip,port,time\n", "1.2.3.4,5,\n" },
 		{ "", "port destination" },
 		{ "", "1.2.3.4 " },
+		{ "", "ip,port,time\n" },
+		{ "", "Time (UTC): CEST " },
+		{ "", "x\n" },
+		{ "<html>", "<q>&" },
 	};
 	size_t size = 1U << 20;
 
 	for (size_t i = 0; i < ARRAY_SIZE(mails); i++) {
 		size_t n = strlen(mails[i].begin), piece = strlen(mails[i].piece);
 		char *text = malloc(size), *found;
+		clock_t began = clock();
 
 		memcpy(text, mails[i].begin, n);
 		for (size_t k = n; k < size; k++)
 			text[k] = mails[i].piece[(k - n) % piece];
 		found = questions_of(text, size, NULL);
 		cr_expect_not(strstr(found, "Z "), "%s", mails[i].piece);
+		/* Ten times as long as it takes, with sanitizers. */
+		cr_expect_lt(clock() - began, 2 * CLOCKS_PER_SEC, "%s", mails[i].piece);
 		free(found);
+		free(text);
+	}
+}
+
+/* What is handed over of events that are refused. */
+struct refusals {
+	unsigned n;
+	uint64_t line, unlisted;
+};
+
+static int count_refusal(void *arg, const struct complaint *c)
+{
+	struct refusals *r = arg;
+
+	r->n++;
+	r->line = c->line;
+	r->unlisted = c->unlisted;
+	cr_expect(!c->good && (c->unlisted > 0) == (c->fault == FAULT_UNLISTED));
+	return 0;
+}
+
+Test(complaint, events_that_are_refused_are_listed_up_to_a_number)
+{
+	struct zone zone = { 0 };
+
+	for (unsigned more = 0; more < 7; more += 3) {
+		struct refusals r = { 0 };
+		const struct complaint_reader reader = { .zone = &zone, .take = count_refusal, .arg = &r };
+		char *text = NULL;
+		size_t size;
+		FILE *out = open_memstream(&text, &size);
+
+		for (unsigned i = 0; i < 10000 + more; i++)
+			fprintf(out, "203.0.113.36:%u\n", i + 1024);
+		fclose(out);
+		cr_expect_eq(complaint_read(text, size, &reader), 0);
+		cr_expect_eq(r.n, 10000U + (more > 0));
+		cr_expect_eq(r.unlisted, more);
+		cr_expect_eq(r.line, more ? 10001U : 10000U);
 		free(text);
 	}
 }

@@ -38,7 +38,7 @@ int64_t lease_line_late(const struct lease_line *l)
 	int64_t late = most(l->time, l->late);
 
 	if (l->event == LEASE_OPEN)
-		return l->early;
+		return most(l->early, l->late);
 	return l->event == LEASE_STOP && l->to != TIME_OPEN ? most(l->to, late) : late;
 }
 

@@ -70,8 +70,11 @@ static const char *open_lines(int64_t t)
 		if (l.event != LEASE_OPEN)
 			break;
 		cr_expect_eq(l.time, t / DAY * DAY);
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s %lld%s;", l.id, l.session,
-				      (long long)(l.early - T0), l.broken ? "!" : "");
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s %lld", l.id, l.session,
+				      (long long)(l.early - T0));
+		if (l.late != TIME_NONE)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "..%lld", (long long)(l.late - T0));
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s;", l.broken ? "!" : "");
 	}
 	fclose(in);
 	return text;
@@ -105,13 +108,14 @@ Test(lease_midnight, who_is_there_is_repeated_and_who_is_gone_is_not)
 	tell(LEASE_INTERIM, T0 + 300, 9, "held", "nas/9", TIME_OPEN);
 	tell(LEASE_MARK, T0 + DAY, 0, "", "", TIME_OPEN);
 	text = open_lines(T0 + DAY);
-	cr_expect(has(text, "held nas/9 300;"), "%s", text);
+	cr_expect(has(text, "held nas/9 300..900;"), "%s", text);
 	cr_expect(has(text, "alice nas/1 600;"), "%s", text);
 	cr_expect(has(text, "after nas/4 60;"), "%s", text);
 	cr_expect(has(text, "moved nas/5 60;"), "%s", text);
 	cr_expect(has(text, "promised  0;"), "%s", text);
-	cr_expect_eq(strlen(text), strlen("alice nas/1 600;after nas/4 60;moved nas/5 60;promised  0;held nas/9 300;"),
-		     "%s", text);
+	cr_expect_eq(strlen(text),
+		     strlen("alice nas/1 600;after nas/4 60;moved nas/5 60;promised  0;held nas/9 300..900;"), "%s",
+		     text);
 }
 
 Test(lease_midnight, a_session_goes_from_day_to_day_by_what_was_heard_of_it_last)

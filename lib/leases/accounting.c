@@ -42,6 +42,7 @@ static void line_of(const struct accounting *a, enum lease_event event, struct l
 {
 	lease_line_init(ret, a->time, event);
 	ret->early = a->early;
+	ret->late = a->late;
 	ret->packet = a->event ? 0 : a->packet;
 	memcpy(ret->tenant, a->tenant, sizeof(ret->tenant));
 	if (event == LEASE_OFF)

@@ -44,7 +44,7 @@ struct accounting {
 	uint64_t packet;       /* names the request; 0: unknown */
 
 	/* Of accounting_date(): */
-	int64_t time, early;		     /* the event was between; early is TIME_NONE if it is known */
+	int64_t time, early, late;	     /* the event was between; TIME_NONE: as time */
 	bool stale;			     /* it is too old to become lines */
 	char server[SERVER_NAMES][LEASE_ID]; /* what its sessions are named for; of a restart, all that they were */
 	unsigned n_servers;

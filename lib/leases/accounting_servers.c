@@ -18,9 +18,10 @@ struct accounting_server {
 	char from[LEASE_ID];
 	uint64_t turn; /* when it was heard of */
 
-	/* Least distance of its clock in this window and in the one before; INT64_MAX: none. */
-	int64_t window, least, before;
-	int64_t written; /* distance that is written down; INT64_MAX: none */
+	/* Least distance of its clock in this window and in those before; INT64_MAX: none. */
+	int64_t window, least, before, earlier;
+	int64_t known;	 /* how far the clock is off; INT64_MAX: unknown */
+	int64_t written; /* the same, as it is written down */
 };
 
 /* Names as they are written down, and those that sessions were named for. */
@@ -66,6 +67,11 @@ static struct accounting_server *find(const struct accounting_servers *s, const 
 	return found;
 }
 
+static void forget_clock(struct accounting_server *x)
+{
+	x->least = x->before = x->earlier = x->known = INT64_MAX;
+}
+
 static struct accounting_server *add(struct accounting_servers *s)
 {
 	struct accounting_server *x;
@@ -80,7 +86,8 @@ static struct accounting_server *add(struct accounting_servers *s)
 			x = &s->server[i];
 	if (s->n < ACCOUNTING_SERVERS)
 		x = &s->server[s->n++];
-	*x = (struct accounting_server){ .least = INT64_MAX, .before = INT64_MAX, .written = INT64_MAX };
+	*x = (struct accounting_server){ .written = INT64_MAX };
+	forget_clock(x);
 	return x;
 }
 
@@ -125,51 +132,71 @@ static bool is_near(int64_t a, int64_t b)
 	return a != INT64_MAX && b != INT64_MAX && distance(a, b) <= CLOCK_SLACK_S;
 }
 
-static bool is_known(const struct accounting_server *x, int64_t off)
+/*
+ * Learns how far the clock is off. That it is further off than was known takes three windows: until then it may have
+ * been set back, or its records have waited.
+ */
+static void learn_clock(struct accounting_server *x, int64_t received, int64_t lag)
 {
-	return is_near(off, 0) || is_near(x->least, x->before);
-}
+	int64_t off;
 
-/* Returns whether it is known how far the clock is off, and how far. */
-static bool learn_clock(struct accounting_server *x, int64_t received, int64_t lag, int64_t *ret_off)
-{
 	if (received < x->window || received - x->window >= CLOCK_WINDOW_S) {
+		x->earlier = x->before;
 		x->before = x->least;
 		x->least = INT64_MAX;
 		x->window = received;
 	}
-	x->least = lag < x->least ? lag : x->least;
-	*ret_off = x->least < x->before ? x->least : x->before;
-	return is_known(x, *ret_off);
+	x->least = least(x->least, lag);
+	off = least(x->least, x->before);
+	if (is_near(off, 0) ||
+	    (is_near(x->least, x->before) && (off <= x->known || is_near(off, x->known) || is_near(off, x->earlier))))
+		x->known = off;
+	else if (x->known != INT64_MAX && off < x->known - CLOCK_SLACK_S)
+		x->known = INT64_MAX;
 }
 
 /* Whether what is known of a clock is no longer what was written. */
 static bool tell_clock(struct accounting_server *x)
 {
-	int64_t off = x->least < x->before ? x->least : x->before;
-	bool known = is_known(x, off);
-
-	if (known ? is_near(off, x->written) : x->written == INT64_MAX)
+	if (x->known == x->written || is_near(x->known, x->written))
 		return false;
-	x->written = known ? off : INT64_MAX;
+	x->written = x->known;
 	return true;
+}
+
+/*
+ * A record that came later than others has waited, or the server's clock was set back: it is of its event, or as late
+ * as its arrival. A line is of one day: if these are not, it is of its arrival, or as early as its event.
+ */
+static void date_by_event(struct accounting *a, int64_t event)
+{
+	if (event / DAY_S != a->time / DAY_S) {
+		a->early = event;
+		return;
+	}
+	a->late = a->time;
+	a->time = event;
 }
 
 static void date_by_clock(struct accounting_server *x, struct accounting *a, int64_t received)
 {
-	int64_t lag = a->time - a->event, off = 0, waited, slack;
-	bool known = x && learn_clock(x, received, lag, &off);
+	int64_t lag = a->time - a->event, waited, slack;
+	bool known;
 
-	waited = lag - (known ? off : 0);
+	if (x)
+		learn_clock(x, received, lag);
+	known = x && x->known != INT64_MAX;
+	waited = lag - (known ? x->known : 0);
+	a->stale = known && waited > ACCOUNTING_STALE_S;
 	/* Of a few seconds, it is not known whether the clock is late by them, or whether all records were. */
-	slack = known && off > 0 && is_near(off, 0) ? off : 0;
+	slack = known && x->known > 0 && is_near(x->known, 0) ? x->known : 0;
 	a->early = known ? TIME_NONE : a->early;
 	if (known && waited > CLOCK_SLACK_S)
-		a->time -= waited;
+		date_by_event(a, a->time - waited);
 	else
 		slack += waited < ACCOUNTING_STALE_S ? waited : ACCOUNTING_STALE_S;
-	a->early = slack > 0 ? a->time - slack : a->early;
-	a->stale = known && waited > ACCOUNTING_STALE_S;
+	if (slack > 0)
+		a->early = (a->early != TIME_NONE && known ? a->early : a->time) - slack;
 }
 
 /* A step is noticed within a second or two: what was sent around it may be of the clock as it was, or as it is. */
@@ -211,7 +238,7 @@ void accounting_date(struct accounting_servers *s, struct accounting *a, int64_t
 			 : *a->name[NAME_IDENTIFIER] ? a->name[NAME_IDENTIFIER]
 						     : a->name[NAME_IPV6]);
 	a->time = received;
-	a->early = TIME_NONE;
+	a->early = a->late = TIME_NONE;
 	a->stale = false;
 	if (a->delay > ACCOUNTING_STALE_S) {
 		a->early = received - ACCOUNTING_STALE_S;
@@ -230,7 +257,7 @@ void accounting_servers_clock_set(struct accounting_servers *s, struct clock_ste
 		memmove(s->step, s->step + 1, --s->n_steps * sizeof(*s->step));
 	s->step[s->n_steps++] = step;
 	for (unsigned i = 0; i < s->n; i++)
-		s->server[i].least = s->server[i].before = INT64_MAX;
+		forget_clock(&s->server[i]);
 }
 
 void accounting_servers_write(const struct accounting_servers *s, FILE *out)
@@ -278,7 +305,7 @@ void accounting_servers_read(struct accounting_servers *s, const struct cJSON *j
 		}
 		/* The next record begins a window, whose least distance is compared with this one. */
 		if (cJSON_IsNumber(behind) && fabs(behind->valuedouble) < 1e15)
-			x->least = x->written = (int64_t)behind->valuedouble;
+			x->least = x->known = x->written = (int64_t)behind->valuedouble;
 	}
 }
 

@@ -7,7 +7,8 @@
  * then: a step of it in between is undone. By Event-Timestamp, the
  * server's clock says when the event was. The least distance of the two, of the last minute or two, is how far that
  * clock is off: a record that was sent at once has it. It is known where it is at most CLOCK_SLACK_S, or where two
- * minutes in a row have the same. Then a record with a larger distance has waited, and is dated to its event; where it
+ * minutes in a row have the same, or three after a smaller one. Then a record with a larger distance has waited, or the
+ * clock was set back: it is dated to its event, and as late as its arrival. Where the distance
  * is not known, the event was between the two, and nothing is certain between them.
  */
 #ifndef DETNAT_ACCOUNTING_SERVERS_H

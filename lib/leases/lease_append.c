@@ -18,18 +18,34 @@ struct day_batch {
 	char *text;
 	size_t size;
 	FILE *out;
-	struct hash_index known; /* hashes of the lines that are there */
+	struct hash_index known; /* hashes of what the lines say that are there */
 };
+
+/* When an event was at the earliest, which each record of it says alike, however long it was under way. */
+static int64_t moment_of(const struct lease_line *l)
+{
+	return l->early == TIME_NONE ? l->time : l->early;
+}
+
+/* What a line says; that it came later makes no other one. */
+static uint64_t hash_of(const struct lease_line *l)
+{
+	int64_t shift = l->event == LEASE_OPEN ? 0 : l->time - moment_of(l);
+	uint64_t addr[2], times;
+
+	memcpy(addr, l->addr.octet, sizeof(addr));
+	times = HASH_OF((uint64_t)(l->time - shift), (uint64_t)(l->from == TIME_NONE ? l->from : l->from - shift),
+			(uint64_t)(l->to == TIME_OPEN ? l->to : l->to - shift), l->packet);
+	return HASH_OF(lease_texts_hash(l), hash_octets(l->tenant, strlen(l->tenant)), addr[0], addr[1],
+		       (uint64_t)l->addr.plen << 8 | l->event, times);
+}
 
 static int note_known(void *arg, const char *name, uint64_t number, const char *line, size_t size)
 {
 	struct day_batch *day = arg;
-	const char *body;
-	size_t body_size;
+	struct lease_line l;
 
-	if (!chain_body(line, size, &body, &body_size))
-		return 0;
-	return hash_set_add(&day->known, hash_octets(body, body_size));
+	return lease_line_read(line, size, &l, NULL) ? 0 : hash_set_add(&day->known, hash_of(&l));
 }
 
 static int read_known(const char *dir, struct day_batch *day)
@@ -94,28 +110,23 @@ int lease_batch_add(void *batch, const struct lease_line *l)
 {
 	struct lease_batch *b = batch;
 	_cleanup_free_ char *text = NULL;
-	struct day_batch *day = NULL;
-	const char *body;
+	struct day_batch *day = NULL, *origin = NULL;
+	uint64_t hash = hash_of(l);
 	size_t size = 0;
-	uint64_t hash;
 	int r = find_day(b, l->time, &day);
 
+	r = r ? r : find_day(b, b->fresh ? moment_of(l) : l->time, &origin);
 	if (r)
 		return r;
-	text = lease_line_text(l, &size);
-	if (!text)
-		return -ENOMEM;
-	body = text + 1;
-	size -= 2;
-	hash = hash_octets(body, size);
-	if (b->fresh && hash_set_has(&day->known, hash)) {
+	if (b->fresh && (hash_set_has(&day->known, hash) || hash_set_has(&origin->known, hash))) {
 		b->known++;
 		return 0;
 	}
-	if (b->fresh && hash_set_add(&day->known, hash))
+	text = lease_line_text(l, &size);
+	if (!text || (b->fresh && hash_set_add(&day->known, hash)))
 		return -ENOMEM;
 	b->lines++;
-	return fprintf(day->out, "%.*s\n", (int)size, body) < 0 ? -ENOMEM : 0;
+	return fprintf(day->out, "%.*s\n", (int)size - 2, text + 1) < 0 ? -ENOMEM : 0;
 }
 
 /* Lines are appended by so many octets. */

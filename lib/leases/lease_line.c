@@ -35,9 +35,11 @@ int64_t lease_line_early(const struct lease_line *l)
 
 int64_t lease_line_late(const struct lease_line *l)
 {
+	int64_t late = most(l->time, l->late);
+
 	if (l->event == LEASE_OPEN)
-		return l->early;
-	return l->event == LEASE_STOP && l->to != TIME_OPEN && l->to > l->time ? l->to : l->time;
+		return most(l->early, l->late);
+	return l->event == LEASE_STOP && l->to != TIME_OPEN ? most(l->to, late) : late;
 }
 
 bool lease_ends_session(const struct lease_line *l)
@@ -134,7 +136,7 @@ void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event)
 	l->addr = (struct lease_addr){ 0 };
 	l->from = TIME_NONE;
 	l->to = TIME_OPEN;
-	l->early = TIME_NONE;
+	l->early = l->late = TIME_NONE;
 	l->broken = false;
 	l->packet = 0;
 	l->tenant[0] = l->id[0] = l->mac[0] = l->circuit[0] = l->session[0] = '\0';
@@ -174,7 +176,7 @@ void lease_line_write(FILE *out, const struct lease_line *l)
 
 	fprintf(out, "\"time\":\"%s\",\"event\":\"%s\"", time_format(l->time, text), words[l->event]);
 	/* What versions before did not know. */
-	if (l->event == LEASE_STEP || l->event == LEASE_OPEN || lease_ends_session(l))
+	if (l->event == LEASE_STEP || l->event == LEASE_OPEN || l->late != TIME_NONE || lease_ends_session(l))
 		fputs(",\"format\":2", out);
 	if (l->addr.plen)
 		fprintf(out, ",\"in_addr\":\"%s\"", lease_addr_format(&l->addr, addr));
@@ -184,6 +186,8 @@ void lease_line_write(FILE *out, const struct lease_line *l)
 	write_time(out, "to", l->to);
 	if (l->early != TIME_NONE)
 		write_time(out, l->event == LEASE_OPEN ? "seen" : "early", l->early);
+	if (l->late != TIME_NONE)
+		write_time(out, "late", l->late);
 	if (l->packet)
 		fprintf(out, ",\"packet\":\"%016" PRIx64 "\"", l->packet);
 	if (l->broken)
@@ -302,6 +306,8 @@ static bool set_member(struct lease_line *l, const char *key, const char *text)
 		return set_time(text, &l->from);
 	if (!strcmp(key, "early") || !strcmp(key, "seen"))
 		return set_time(text, &l->early);
+	if (!strcmp(key, "late"))
+		return set_time(text, &l->late);
 	if (!strcmp(key, "day")) {
 		l->to = set_time(text, &l->from) ? l->from + DAY_S : TIME_OPEN;
 		return l->to != TIME_OPEN;

@@ -7,7 +7,7 @@
  *    "mac":"02:00:00:00:00:01","circuit":"ge-0/0/1.100","session":"192.0.2.9/4711","from":"2026-01-31T10:00:00Z",
  *    "to":null,"hash":"..."}
  *
- * The moment of a statement lies between `early`, which is left out where it is `time`, and `time`. `open` repeats a
+ * The moment of a statement lies between `early` and `late`, which are left out where they are `time`. `open` repeats a
  * session at the beginning of a day: its last statement was `seen`; broken: what came since is not known to be whole.
  * `packet` names a request that has no time of its own, so that its recording is known when it is sent again. `step`
  * is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to
@@ -62,6 +62,7 @@ struct lease_line {
 	int64_t from;  /* TIME_NONE: unknown */
 	int64_t to;    /* TIME_OPEN: unknown */
 	int64_t early; /* TIME_NONE: as time; of LEASE_OPEN: `seen` */
+	int64_t late;  /* TIME_NONE: as time */
 	bool broken;
 	uint64_t packet; /* names the request, if its own clock does not date it; 0: none */
 	char tenant[LEASE_TENANT];

@@ -136,10 +136,14 @@ static int repeat(const struct midnight *m)
 	r = is_away(m, &l, &m->last);
 	if (r)
 		return r > 0 ? 0 : r;
+	/* Lengths of an open session are told up to the later of two moments. */
+	if (l.event != LEASE_OPEN && l.late != TIME_NONE && l.from != TIME_NONE)
+		l.from += seen - l.time;
+	l.early = lease_line_early(&l);
+	l.late = l.early == seen ? TIME_NONE : seen;
 	l.event = LEASE_OPEN;
-	l.early = seen;
 	l.time = m->begin;
-	l.broken |= is_broken(m, seen);
+	l.broken |= is_broken(m, l.early);
 	return m->take(m->arg, &l);
 }
 

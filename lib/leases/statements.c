@@ -7,6 +7,7 @@
 
 #include "base/array_grow.h"
 #include "base/base.h"
+#include "base/cleanup.h"
 
 const char *lease_doubt_word(enum lease_doubt doubt)
 {
@@ -40,6 +41,8 @@ void statements_free(struct statements *x)
 		free(x->stay[i].statement);
 	lease_pool_free(&x->pool);
 	free(x->stay);
+	free(x->bounds);
+	free(x->latest);
 	free(x->list);
 	free(x->span);
 	free(x);
@@ -106,6 +109,7 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 	struct statement s = {
 		.early = lease_line_early(l),
 		.late = lease_line_late(l),
+		.event_at = l->late == TIME_NONE || l->event == LEASE_OPEN ? TIME_NONE : l->time,
 		.from = l->from,
 		.until = TIME_NONE,
 		.order = x->lines,
@@ -181,9 +185,108 @@ static int by_time(const void *pa, const void *pb)
 	return (a->order > b->order) - (a->order < b->order);
 }
 
+static bool is_bound(const struct statement *s)
+{
+	return s->event == LEASE_START || s->event == LEASE_STOP;
+}
+
+/* What is said first of each number, since it was used last; NO_STATEMENT: nothing before this statement. */
+static void find_first(const struct statements *x, uint32_t *ret)
+{
+	for (uint32_t i = 0; i < x->n; i++) {
+		uint32_t former = x->list[i].former;
+
+		ret[i] = former == NO_STATEMENT ? NO_STATEMENT : ret[former];
+		if (former != NO_STATEMENT && x->list[former].here &&
+		    (ret[i] == NO_STATEMENT || is_bound(&x->list[former])))
+			ret[i] = former;
+	}
+}
+
+/* What is said last of it, until it is used again. */
+static void find_last(const struct statements *x, uint32_t *ret)
+{
+	for (uint32_t i = (uint32_t)x->n; i-- > 0;) {
+		uint32_t next = x->list[i].next;
+		const struct statement *s = next == NO_STATEMENT ? NULL : &x->list[next];
+
+		ret[i] = !s || (s->here && is_bound(s)) ? NO_STATEMENT : ret[next];
+		if (s && s->here && s->event != LEASE_START && ret[i] == NO_STATEMENT)
+			ret[i] = next;
+	}
+}
+
+/* A clock that was set back by more than CLOCK_SLACK_S would contradict the length of a session by as much. */
+#define SAME_LENGTH_S 2
+
+static bool confirms(const struct statements *x, uint32_t number, const struct statement *s)
+{
+	const struct statement *other = number == NO_STATEMENT ? NULL : &x->list[number];
+
+	return other && other->event_at == TIME_NONE && other->from != TIME_NONE && other->id == s->id &&
+	       other->tenant == s->tenant && distance(other->from, s->from) <= SAME_LENGTH_S;
+}
+
+/* A record that has waited is of its event for certain, if its length is right by what is said first or last. */
+static void settle(struct statements *x, const uint32_t *first, const uint32_t *last)
+{
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct statement *s = &x->list[i];
+
+		if (s->here && s->session && s->event_at != TIME_NONE && s->from != TIME_NONE)
+			s->settled = (s->event != LEASE_START && confirms(x, first[i], s)) ||
+				     (s->event != LEASE_STOP && confirms(x, last[i], s));
+	}
+	for (uint32_t i = 0; i < x->n; i++)
+		if (x->list[i].settled)
+			x->list[i].late = x->list[i].event_at;
+}
+
+int statements_unlink(struct statements *x)
+{
+	size_t size = (x->pool.size + 1) * sizeof(*x->latest);
+
+	x->latest = x->latest ? x->latest : malloc(size);
+	if (!x->latest)
+		return -ENOMEM;
+	memset(x->latest, 0xff, size);
+	return 0;
+}
+
+/* In order of time, with those of one number linked. */
+static int order(struct statements *x)
+{
+	int r = statements_unlink(x);
+
+	if (r || !x->n)
+		return r;
+	qsort(x->list, x->n, sizeof(*x->list), by_time);
+	x->vague = 0;
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct statement *s = &x->list[i];
+		uint32_t *latest = &x->latest[statement_key(s)];
+
+		s->former = *latest;
+		s->next = NO_STATEMENT;
+		if (*latest != NO_STATEMENT)
+			x->list[*latest].next = i;
+		*latest = i;
+		x->vague = most(x->vague, s->late - s->early);
+	}
+	return 0;
+}
+
 int statements_finish(struct statements *x)
 {
-	if (x->n)
-		qsort(x->list, x->n, sizeof(*x->list), by_time);
-	return stays_find(x);
+	_cleanup_free_ uint32_t *first = calloc(x->n + 1, sizeof(*first));
+	_cleanup_free_ uint32_t *last = calloc(x->n + 1, sizeof(*last));
+	int r = first && last ? order(x) : -ENOMEM;
+
+	if (r)
+		return r;
+	find_first(x, first);
+	find_last(x, last);
+	settle(x, first, last);
+	r = order(x);
+	return r ? r : stays_find(x);
 }

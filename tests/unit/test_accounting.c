@@ -20,7 +20,7 @@ static void end(void)
 
 TestSuite(accounting, .fini = end);
 
-/* "+60..+62 start 10.0.0.1 a/1;" */
+/* "+60..+62 start 10.0.0.1 a/1;": from `early` to `time`, or from `time` to `late`. */
 static int note(void *arg, const struct lease_line *l)
 {
 	size_t n = strlen(lines);
@@ -29,9 +29,11 @@ static int note(void *arg, const struct lease_line *l)
 	(void)arg;
 	if (l->early != TIME_NONE)
 		n += (size_t)snprintf(lines + n, sizeof(lines) - n, "%+lld..", (long long)(l->early - NOW));
-	snprintf(lines + n, sizeof(lines) - n, "%+lld %s %s%s%s;", (long long)(l->time - NOW),
-		 lease_event_word(l->event), l->addr.plen ? lease_addr_format(&l->addr, addr) : "",
-		 l->addr.plen ? " " : "", l->session);
+	n += (size_t)snprintf(lines + n, sizeof(lines) - n, "%+lld", (long long)(l->time - NOW));
+	if (l->late != TIME_NONE)
+		n += (size_t)snprintf(lines + n, sizeof(lines) - n, "..%+lld", (long long)(l->late - NOW));
+	snprintf(lines + n, sizeof(lines) - n, " %s %s%s%s;", lease_event_word(l->event),
+		 l->addr.plen ? lease_addr_format(&l->addr, addr) : "", l->addr.plen ? " " : "", l->session);
 	return 0;
 }
 
@@ -100,7 +102,7 @@ Test(accounting, a_record_is_dated_to_its_event)
 		  "+3 start 10.0.0.1 a/1;" },
 		{ "at once, by a clock that is right", 20, "alive event=20" SESSION, "+20 interim 10.0.0.1 a/1;" },
 		{ "a second under way", 31, "alive event=30" SESSION, "+30..+31 interim 10.0.0.1 a/1;" },
-		{ "held by a proxy", 700, "stop event=100" SESSION, "+100 stop 10.0.0.1 a/1;" },
+		{ "held by a proxy", 700, "stop event=100" SESSION, "+100..+700 stop 10.0.0.1 a/1;" },
 		{ "nothing is later than its arrival", 710, "alive event=760" SESSION, "+710 interim 10.0.0.1 a/1;" },
 	};
 
@@ -120,9 +122,9 @@ Test(accounting, a_clock_that_is_not_known_says_between_which_moments_an_event_w
 		/* In the next minute, too: it is ten minutes slow. */
 		{ "a slow clock", 60, "alive event=-540" SESSION, "+60 interim 10.0.0.1 a/1;" },
 		{ "and again", 390, "alive event=-210" SESSION, "+390 interim 10.0.0.1 a/1;" },
-		{ "held, by a slow clock", 400, "stop event=-400" SESSION, "+200 stop 10.0.0.1 a/1;" },
+		{ "held, by a slow clock", 400, "stop event=-400" SESSION, "+200..+400 stop 10.0.0.1 a/1;" },
 		{ "a clock that was mended", 401, "alive event=401" SESSION, "+401 interim 10.0.0.1 a/1;" },
-		{ "held since", 500, "alive event=402" SESSION, "+402 interim 10.0.0.1 a/1;" },
+		{ "held since", 500, "alive event=402" SESSION, "+402..+500 interim 10.0.0.1 a/1;" },
 	};
 
 	expect_rows(rows, ARRAY_SIZE(rows));
@@ -136,8 +138,9 @@ Test(accounting, a_clock_that_was_set_is_learned_again)
 	/* A server's clock that is set back shows by the distance, which stays. */
 	accounting_servers_free(&servers);
 	given(0, "start event=0" SESSION);
-	given(60, "alive event=-240" SESSION);
-	given(120, "alive event=-180" SESSION);
+	/* Two minutes of it may have waited as long by chance. */
+	cr_expect_str_eq(given(60, "alive event=-240" SESSION), "-240..+60 interim 10.0.0.1 a/1;", "%s", lines);
+	cr_expect_str_eq(given(120, "stop event=-180" SESSION), "-180..+120 stop 10.0.0.1 a/1;", "%s", lines);
 	cr_expect_str_eq(given(180, "alive event=-120" SESSION), "+180 interim 10.0.0.1 a/1;", "%s", lines);
 }
 
@@ -213,7 +216,7 @@ Test(accounting, what_is_sent_again_after_more_than_a_day_is_no_line)
 	given(0, "start event=0" SESSION);
 	cr_expect_str_eq(given(86400, "stop event=86400" SESSION), "+86400 stop 10.0.0.1 a/1;");
 	cr_expect_str_eq(given(86500, "start event=0" SESSION), "");
-	cr_expect_str_eq(given(86500, "start event=200" SESSION), "+200 start 10.0.0.1 a/1;");
+	cr_expect_str_eq(given(86500, "start event=200" SESSION), "+200..+86500 start 10.0.0.1 a/1;");
 }
 
 Test(accounting, a_server_is_the_same_by_each_of_its_names)

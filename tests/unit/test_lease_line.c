@@ -42,6 +42,12 @@ Test(lease_line, a_line_is_read_as_it_was_written)
 	cr_expect_str_eq(again.id, "a\"b\\c");
 	free(text);
 	free(twice);
+	l.late = T0 + 60;
+	text = written(&l);
+	cr_expect(strstr(text, ",\"format\":2,") && strstr(text, ",\"late\":\"2026-01-31T12:01:00Z\"}"), "%s", text);
+	cr_assert_eq(lease_line_read(text, strlen(text), &again, NULL), 0);
+	cr_expect(lease_line_early(&again) == T0 && lease_line_late(&again) == T0 + 60);
+	free(text);
 }
 
 Test(lease_line, malformed_lines_are_refused)

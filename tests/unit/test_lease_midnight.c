@@ -29,6 +29,8 @@ static void tear_down(void)
 
 TestSuite(lease_midnight, .init = set_up, .fini = tear_down);
 
+static int64_t late; /* of the next line; 0: none */
+
 static void tell(enum lease_event event, int64_t t, uint32_t addr, const char *id, const char *session, int64_t to)
 {
 	struct lease_batch b = { .dir = dir, .opens = true };
@@ -41,6 +43,8 @@ static void tell(enum lease_event event, int64_t t, uint32_t addr, const char *i
 	snprintf(l.id, sizeof(l.id), "%s", id);
 	snprintf(l.session, sizeof(l.session), "%s", session);
 	l.to = to;
+	l.late = late ? late : TIME_NONE;
+	late = 0;
 	if (event == LEASE_LOST)
 		l.from = t - 10;
 	cr_assert_eq(lease_batch_add(&b, &l), 0);
@@ -66,8 +70,11 @@ static const char *open_lines(int64_t t)
 		if (l.event != LEASE_OPEN)
 			break;
 		cr_expect_eq(l.time, t / DAY * DAY);
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s %lld%s;", l.id, l.session,
-				      (long long)(l.early - T0), l.broken ? "!" : "");
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s %lld", l.id, l.session,
+				      (long long)(l.early - T0));
+		if (l.late != TIME_NONE)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "..%lld", (long long)(l.late - T0));
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s;", l.broken ? "!" : "");
 	}
 	fclose(in);
 	return text;
@@ -97,13 +104,18 @@ Test(lease_midnight, who_is_there_is_repeated_and_who_is_gone_is_not)
 	tell(LEASE_OFF, T0 + 60, 0, "", "other/", TIME_OPEN);
 	tell(LEASE_INTERIM, T0, 7, "term", "", T0 + 3600);
 	tell(LEASE_INTERIM, T0, 8, "promised", "", T0 + 2 * DAY);
+	late = T0 + 900;
+	tell(LEASE_INTERIM, T0 + 300, 9, "held", "nas/9", TIME_OPEN);
 	tell(LEASE_MARK, T0 + DAY, 0, "", "", TIME_OPEN);
 	text = open_lines(T0 + DAY);
+	cr_expect(has(text, "held nas/9 300..900;"), "%s", text);
 	cr_expect(has(text, "alice nas/1 600;"), "%s", text);
 	cr_expect(has(text, "after nas/4 60;"), "%s", text);
 	cr_expect(has(text, "moved nas/5 60;"), "%s", text);
 	cr_expect(has(text, "promised  0;"), "%s", text);
-	cr_expect_eq(strlen(text), strlen("alice nas/1 600;after nas/4 60;moved nas/5 60;promised  0;"), "%s", text);
+	cr_expect_eq(strlen(text),
+		     strlen("alice nas/1 600;after nas/4 60;moved nas/5 60;promised  0;held nas/9 300..900;"), "%s",
+		     text);
 }
 
 Test(lease_midnight, a_session_goes_from_day_to_day_by_what_was_heard_of_it_last)
@@ -154,4 +166,38 @@ Test(lease_midnight, a_session_is_known_where_the_file_of_its_beginning_is_gone)
 	cr_assert_eq(system(command), 0);
 	ask(T0 + 35 * DAY, "alice");
 	ask(T0 + 40 * DAY + 1, "");
+}
+
+/* Adds lines that may be there. Returns how many were. */
+static size_t import(const struct lease_line *line, size_t n)
+{
+	struct lease_batch b = { .dir = dir, .fresh = true };
+	struct error err;
+	size_t known;
+
+	for (size_t i = 0; i < n; i++)
+		cr_assert_eq(lease_batch_add(&b, &line[i]), 0);
+	known = b.known;
+	cr_assert_eq(lease_batch_write(&b, T0, &err), 0, "%s", err.text);
+	return known;
+}
+
+Test(lease_midnight, what_comes_again_later_adds_no_line)
+{
+	struct lease_line l[4];
+
+	for (unsigned i = 0; i < 4; i++) {
+		lease_line_init(&l[i], T0, LEASE_INTERIM);
+		l[i].addr = lease_addr_of(1);
+		l[i].from = T0 - 50;
+		snprintf(l[i].session, sizeof(l[i].session), "nas/1");
+	}
+	/* It waited, came the day after, and is another one. */
+	l[1].late = T0 + 700;
+	l[2].early = T0;
+	l[2].time = T0 + DAY;
+	l[2].from += DAY;
+	l[3].from++;
+	cr_expect_eq(import(l, 3), 2);
+	cr_expect_eq(import(l, 4), 3);
 }

@@ -30,6 +30,8 @@ static bool take_word(struct lease_line *l, const char *word)
 		l->to = value;
 	else if (!strncmp(word, "early=", 6) || !strncmp(word, "seen=", 5))
 		l->early = value;
+	else if (!strncmp(word, "late=", 5))
+		l->late = value;
 	else if (!strcmp(word, "broken"))
 		l->broken = true;
 	else if (!strncmp(word, "mac=", 4))
@@ -211,6 +213,29 @@ Test(statements, what_is_heard_too_late_opens_nothing)
 	EXPECT("statements whose moment is not certain",
 	       "100 start alice nas/1\n200 interim alice nas/1 early=150\n300 stop alice nas/1 early=250\n400 mark",
 	       { 150, "alice" }, { 175, "alice" }, { 240, "alice" }, { 260, "alice?unheard" }, { 301, "-" });
+}
+
+Test(statements, what_has_waited_is_of_its_event_or_of_its_arrival)
+{
+	EXPECT("a session whose start and end have waited, or whose server's clock was set back",
+	       "10 start zoe nas/9\n50 stop zoe nas/9\n100 start alice nas/1 late=180\n"
+	       "500 interim alice nas/1\n800 stop alice nas/1 late=880\n999 mark",
+	       { 99, "-" }, { 100, "alice?begin" }, { 179, "alice?begin" }, { 180, "alice" }, { 800, "alice" },
+	       { 801, "alice?unheard" }, { 880, "alice?unheard" }, { 881, "-" });
+	EXPECT("lengths that were told say that they have waited",
+	       "10 start zoe nas/9\n50 stop zoe nas/9\n100 start alice nas/1 late=180\n"
+	       "500 interim alice nas/1 from=100 late=550\n600 stop alice nas/1 from=100\n"
+	       "700 start bob nas/2\n800 stop bob nas/2 from=700 late=880\n999 mark",
+	       { 99, "-" }, { 100, "alice" }, { 520, "alice" }, { 601, "-" }, { 750, "bob" }, { 801, "-" });
+	EXPECT("lengths that were told say that the clock was set back",
+	       "100 start alice nas/1\n500 interim alice nas/1 from=60 late=540\n600 stop alice nas/1 from=60 "
+	       "late=640\n"
+	       "999 mark",
+	       { 300, "alice?unheard" }, { 620, "alice?unheard" }, { 640, "alice?unheard" }, { 641, "-" });
+	EXPECT("a restart that has waited, and who came meanwhile",
+	       "100 start alice nas/1\n300 off nas/ late=400\n350 start bob nas/2\n600 interim bob nas/2 from=350\n"
+	       "999 mark",
+	       { 200, "alice?unheard" }, { 320, "alice?unheard" }, { 500, "bob" });
 }
 
 Test(statements, gaps_leave_nothing_certain)

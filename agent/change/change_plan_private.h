@@ -141,11 +141,19 @@ struct change_plan {
 	struct plan_binding_list drained; /* addresses that drain before the plan */
 };
 
-/* The mappings and portmaps that a plan looks at, and whether it looks at those of any of these inside addresses. */
+/* The mappings and portmaps that a plan looks at. */
 static inline const struct config *plan_part(const struct change_plan *p)
 {
 	return p->part.config ? p->part.config : p->wanted;
 }
+
+/* Whether outside addresses of a mapping begin or cease to belong to its subscribers, or to drain. */
+static inline bool plan_begins_or_ends(const struct change_plan *p)
+{
+	return p->n_add || p->n_del || p->n_end;
+}
+
+/* Whether it looks at those of any of these inside addresses. */
 bool plan_looks_at(const struct change_plan *p, struct prefix in);
 
 /* Compares the mappings with those of the tables. 0 or -ENOMEM. */

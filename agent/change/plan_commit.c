@@ -238,7 +238,7 @@ static void tell_history(const struct change_plan *p, int r)
 	else if (p->record == RECORD_ENDED && plan_is_as_recorded(p, &why))
 		history_queue_confirm(p->context->history);
 	else if (p->record == RECORD_ENDED) {
-		log_error("mapping history: %s, after a change; it is recorded as the tables have it", why.text);
+		history_queue_differs(&why);
 		history_queue_reconcile(p->context->history);
 	}
 }
@@ -281,7 +281,7 @@ int plan_commit(struct change_plan *p, struct error *err)
 	int r;
 
 	/* The guard covers new mappings before they exist, and old ones until they are gone. A start has set it up. */
-	if (context->active->config)
+	if (context->active->config && (!p->part.config || p->n_add))
 		guard_configure(context->guard, context->active->config, p->wanted);
 	r = commit_undoable(p, &loaded, &mapped, err);
 	if (r) {
@@ -298,7 +298,8 @@ int plan_commit(struct change_plan *p, struct error *err)
 	tell_history(p, r);
 	history_queue_grants(context->history, p->wanted->grant_retention);
 	history_queue_audit(context->history, p->wanted->audit_queries);
-	guard_configure(context->guard, NULL, p->wanted);
+	if (!p->part.config || p->n_held || plan_begins_or_ends(p))
+		guard_configure(context->guard, NULL, p->wanted);
 	tell_exporter(p);
 	/* Uses the new settings: a mapping that comes with `syslog` is reported there. */
 	if (context->syslog)

@@ -167,17 +167,11 @@ static int begin(struct change_plan *p, struct error *err)
 	return PLAN_WAITS;
 }
 
-/* Whether outside addresses of a mapping begin or cease to belong to its subscribers, or to drain. */
-static bool begins_or_ends(const struct change_plan *p)
-{
-	return p->n_add || p->n_del || p->n_end;
-}
-
 int plan_record(struct change_plan *p, struct error *err)
 {
 	bool first_start = !p->context->active->config && !p->context->datapath->reused;
 
-	if (!begins_or_ends(p) && !p->portmaps.n_add && !p->portmaps.n_del && !renames(p))
+	if (!plan_begins_or_ends(p) && !p->portmaps.n_add && !p->portmaps.n_del && !renames(p))
 		return PLAN_READY;
 	if (p->record == RECORD_NOT)
 		return begin(p, err);

@@ -244,6 +244,7 @@ static void submit_effect(struct history_queue *q, enum job_kind kind)
 	struct job j = { .kind = JOB_CONFIRM, .steady_ns = history_clock().steady_ns };
 
 	q->takes_effect = NOTHING;
+	history_queue_compare(q);
 	if (kind != JOB_CONFIRM) {
 		submit_tables(q, kind, true);
 		return;
@@ -414,6 +415,7 @@ void history_queue_second(struct history_queue *q)
 		trouble_set(TROUBLE_HISTORY,
 			    "mapping history: the disk does not respond; changes of mappings wait for it");
 	look_at_clock(q);
+	history_queue_compare_some(q);
 	if (++q->seconds < period || q->first)
 		return;
 	q->seconds = 0;

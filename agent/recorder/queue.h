@@ -55,6 +55,12 @@ bool history_queue_holds_change(const struct history_queue *q, const struct hist
 bool history_queue_holds_portmaps(const struct history_queue *q, const struct portmap *list, size_t n,
 				  struct error *why);
 
+/*
+ * The history says something else than the tables: a trouble until a comparison of all finds no difference. Such a
+ * comparison is made in the seconds after each change, and every few minutes. The caller has the tables recorded.
+ */
+void history_queue_differs(const struct error *why);
+
 /* history_reconcile() with the present contents of the tables. */
 void history_queue_reconcile(struct history_queue *q);
 

@@ -39,9 +39,11 @@ struct history_queue {
 	struct job **end;
 	uint64_t began_us; /* start of the first job */
 	uint32_t seconds;
-	bool audit;	     /* looks at persons leave lines */
-	uint32_t grant_days; /* for how long files of grants are kept; 0: there are none */
-	bool waits;	     /* a change was written and not yet confirmed */
+	uint32_t compare_s;	 /* until all is compared with the tables again */
+	enum fact_kind compares; /* what is next; FACT_KINDS: nothing now */
+	bool audit;		 /* looks at persons leave lines */
+	uint32_t grant_days;	 /* for how long files of grants are kept; 0: there are none */
+	bool waits;		 /* a change was written and not yet confirmed */
 	/* What was written last, if that is about to take effect. */
 	enum { NOTHING, CHANGE, GROUP } takes_effect;
 	int64_t began_s; /* when the last change was queued, or abandoned */
@@ -53,5 +55,9 @@ struct history_queue {
 	uint64_t line;
 	char hash[HASH_TEXT];
 };
+
+/* Begins a comparison of all facts with the tables, and goes on with it: once a second, in queue_compare.c. */
+void history_queue_compare(struct history_queue *q);
+void history_queue_compare_some(struct history_queue *q);
 
 #endif

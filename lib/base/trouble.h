@@ -17,6 +17,7 @@
 #define TROUBLES(X)                                                                    \
 	X(TROUBLE_CONFIG, "config", "the configuration file is in force")              \
 	X(TROUBLE_HISTORY, "history", "the mapping history can be written again")      \
+	X(TROUBLE_RECORDS, "records", "the mapping history says what the tables have") \
 	X(TROUBLE_METRICS, "metrics", "metrics are served again")                      \
 	X(TROUBLE_PCP, "pcp", "PCP listens at all its addresses")                      \
 	X(TROUBLE_IPFIX, "ipfix", "IPFIX records can be sent again")                   \

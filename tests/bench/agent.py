@@ -367,6 +367,13 @@ def large_changes(gateway, report):
     rows({"udp": 200})
     cost("reload", lambda: gateway.request("reload"))
     cost("mapping del, 10 one by one", lambda: [gateway.request("mapping del", **{"in": m["in"]}) for m in many[3500:3510]], 0.025)
+    cost("mapping add, 10 one by one",
+         lambda: [gateway.request("mapping add", **{"in": f"100.80.{i}.0/26", "out": f"198.19.{i}.0/30"}) for i in range(10)], 0.025)
+    cost("mapping set, 10 one by one",
+         lambda: [gateway.request("mapping set", **{"in": m["in"]}, sessions_per_user=502) for m in many[3000:3010]], 0.025)
+    cost("portmap add, 10 one by one",
+         lambda: [gateway.request("portmap add", proto="tcp", **{"in": f"100.64.1.{i + 100}:9000"}) for i in range(10)], 0.025)
+    cost("portmap del, 10 one by one", lambda: [gateway.request("portmap del", proto=f"p{i}") for i in range(10)], 0.025)
     cost("mapping del, 400 in a batch", lambda: gateway.batch("mapping del", [{"in": m["in"]} for m in many[3550:3950]]))
     gateway.agent.stop()
     gateway.agent.start()

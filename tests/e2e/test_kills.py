@@ -41,6 +41,9 @@ MORE = {"in": "10.9.0.0/24", "out": "1.1.9.0/28"}
 
 _CALL = re.compile(r"^(\d+) +(\w+)\(")
 
+# The answer to a request that was carried out.
+_DONE = r'{\"ok\":true'
+
 # Of calls of these kinds, those that only ask, or make what nobody else sees before another call.
 _ONLY_ASKS = re.compile(r"^\d+ +(?:bpf\(BPF_(?:MAP_LOOKUP|MAP_GET_NEXT|MAP_CREATE|MAP_FREEZE|PROG_LOAD|PROG_QUERY|PROG_GET|PROG_TEST"
                         r"|BTF_|OBJ_GET|LINK_GET|MAP_GET)"
@@ -80,6 +83,7 @@ class Phase:
     """An operation that a kill interrupts; every method leaves a running agent."""
 
     name = None
+    turns = 1  # ways in which it is done, each with calls of its own
     traffic = True  # packets flow meanwhile, and none may be lost
     config = {}
 
@@ -134,12 +138,16 @@ class Phase:
         process.stdout.close()
         self.agent.process = None
 
+    def calls(self):
+        """The lines of strace about a run without a kill."""
+        self.ready()
+        self.act(["-e", "trace=" + ",".join("?" + kind for kind in KINDS)])
+        return (self.agent.directory / "strace").read_text(errors="replace").splitlines()
+
     def places(self):
         """(kind, number of the call) of each that changes something in a run without a kill."""
         calls, found = collections.Counter(), {}
-        self.ready()
-        self.act(["-e", "trace=" + ",".join("?" + kind for kind in KINDS)])
-        for line in (self.agent.directory / "strace").read_text(errors="replace").splitlines():
+        for line in self.calls():
             if match := _CALL.match(line):
                 calls[match.groups()] += 1
                 if not _ONLY_ASKS.match(line):
@@ -236,27 +244,39 @@ class Detached(Watched):
         assert [m["in"] for m in self.agent.ctl("mapping", "list")] == [MAPPING["in"]]
 
 
-class Exchanged(Watched):
-    """From one file to another, and at the next time back."""
+class Exchanged:
+    """From one file to the other, always the same way: the other way has other calls, and is a phase of its own."""
 
     files = None
-    at = 0
+    turns = 2
+    turn = 0
 
     def begin(self):
-        netns.connect(self.lab.outside_ns, "eth1", self.lab.gateway, "out1")
         self.agent.write(**self.files[0])
         super().begin()
 
     def ready(self):
-        if self.at:
-            self.agent.write(**self.files[1])
-            self.agent.ctl("reload")
-        self.at = 1 - self.at
-        self.agent.write(**self.files[self.at])
+        self.agent.write(**self.files[self.turn])
+        self.agent.ctl("reload")
+        self.agent.write(**self.files[1 - self.turn])
 
     def act(self, options):
         with attached(self.agent, *options):
             return self.agent.command("reload").status == 0
+
+    def calls(self):
+        """Those until it is reported as done: what the agent does by itself after that is another number each time."""
+        lines = super().calls()
+        done = [k for k, line in enumerate(lines) if _DONE in line]
+        return lines[:done[-1] + 1] if done else lines
+
+
+class ExchangedWatched(Exchanged, Watched):
+    """The same under traffic that the kernel forwards."""
+
+    def begin(self):
+        netns.connect(self.lab.outside_ns, "eth1", self.lab.gateway, "out1")
+        super().begin()
 
     def judge(self, done):
         super().judge(done)
@@ -264,12 +284,12 @@ class Exchanged(Watched):
         self.agent.ctl("reload")
 
 
-class ReloadOfInterfaces(Exchanged):
+class ReloadOfInterfaces(ExchangedWatched):
     name = "reload, another interface"
     files = [{"interfaces": {"inside": ["in0"], "outside": [out]}} for out in ("out0", "out1")]
 
 
-class ReloadOfMode(Exchanged):
+class ReloadOfMode(ExchangedWatched):
     name = "reload, XDP or tc alone"
     files = [{"xdp_mode": mode} for mode in ("auto", "none")]
 
@@ -280,6 +300,9 @@ class RestartOfMode(ReloadOfMode):
     def act(self, options):
         self.agent.stop()
         return self.launch(options)
+
+    def calls(self):
+        return Phase.calls(self)
 
 
 class StartOverPins(Phase):
@@ -292,22 +315,14 @@ class StartOverPins(Phase):
         return self.launch(options)
 
 
-class Reload(Phase):
+class Reload(Exchanged, Phase):
     name = "reload"
-    other = False
-
-    def ready(self):
-        self.other = not self.other
-        self.wanted = [MAPPING, *OTHER] if self.other else [MAPPING]
-        self.agent.write(mappings=self.wanted, answer_arp=not self.other, stages=1 if self.other else 2)
-
-    def act(self, options):
-        with attached(self.agent, *options):
-            return self.agent.command("reload").status == 0
+    files = [{"mappings": [MAPPING], "answer_arp": True, "stages": 2}, {"mappings": [MAPPING, *OTHER], "answer_arp": False, "stages": 1}]
 
     def judge(self, done):
         super().judge(done)
-        assert {m["in"] for m in self.agent.ctl("mapping", "list")} == {m["in"] for m in self.wanted}, "the file's"
+        wanted = self.files[1 - self.turn]["mappings"]
+        assert {m["in"] for m in self.agent.ctl("mapping", "list")} == {m["in"] for m in wanted}, "the file's"
 
 
 class MappingAdded(Phase):
@@ -455,6 +470,13 @@ def chosen(places, how_many):
 def kill_in(lab, phase, how_many, monkeypatch):
     monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # leak detection needs ptrace, which strace uses
     it = PHASES[phase](lab)
+    if how_many != "all":
+        how_many = str(-(-int(how_many) // it.turns))
+    for it.turn in range(it.turns):
+        kill_in_turn(lab, it, phase, how_many)
+
+
+def kill_in_turn(lab, it, phase, how_many):
     places = thinned(it.places())
     it.recover()
     assert len(places) > 10, places
@@ -466,8 +488,8 @@ def kill_in(lab, phase, how_many, monkeypatch):
             it.go_on()
             assert lab.agent.command("history", "verify", "--state-dir", lab.agent.state).status == 0
         except Exception as error:
-            raise AssertionError(f"{phase}: killed at {kind} number {n} (KILLS_SEED={SEED}): {error}") from error
-    print(f"{phase}: {len(chosen(places, how_many))} of {len(places)} places")
+            raise AssertionError(f"{phase}, turn {it.turn}: killed at {kind} number {n} (KILLS_SEED={SEED}): {error}") from error
+    print(f"{phase}, turn {it.turn}: {len(chosen(places, how_many))} of {len(places)} places")
 
 
 @pytest.mark.parametrize("phase", ["detach", pytest.param("restart, XDP or tc alone", marks=pytest.mark.slow)])

@@ -209,6 +209,7 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define history_queue_forget(q, arg)			  call("forget", NULL)
 #define history_queue_audit(q, on)			  ((void)(on))
 #define history_queue_grants(q, keep)			  ((void)(keep))
+#define history_queue_differs(why)			  ((void)(why), call("differs", NULL))
 #define history_queue_confirm(q)			  call("confirm", NULL)
 #define history_queue_reconcile(q)			  call("reconcile", NULL)
 #define history_queue_assume(q)				  call("assume", NULL)

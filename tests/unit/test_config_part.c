@@ -149,6 +149,44 @@ Test(config_part, is_refused_when_the_whole_is)
 	cr_assert_gt(c->n_portmaps, 3, "%zu", c->n_portmaps);
 }
 
+Test(config_part, has_mappings_of_lists_with_all_their_parts)
+{
+	static const char text[] =
+		"{\"interfaces\":{\"inside\":[\"a\"],\"outside\":[\"b\"]},\"mappings\":[{\"in\":\"10.0.0.0/"
+		"24\",\"out\":\"192.0.2.0/30\"},"
+		"{\"in\":[\"10.0.2.0/24\",\"10.0.4.0/24\"],\"out\":\"192.0.2.8/29\",\"subscribers_per_address\":64},"
+		"{\"in\":\"10.0.8.0/24\",\"out\":\"192.0.2.32/30\"}]}";
+	_cleanup_config_ struct config *c = NULL;
+	struct running_text of_c = { 0 };
+	const struct config_part whole = { 0 };
+	struct error err = { 0 };
+	unsigned refused = 0;
+
+	cr_assert_eq(config_parse(text, strlen(text), NULL, &c, &err), 0, "%s", err.text);
+	cr_assert_gt(c->n_mappings, 3, "parts");
+	cr_assert_eq(running_text_of(c, &of_c, &whole, &of_c), 0);
+	for (size_t i = 0; i < 2 * c->n_mappings; i++) {
+		_cleanup_config_ struct config *after = config_clone(c);
+		struct config_mapping *m = &after->mappings[i / 2];
+		struct running_text now = { 0 };
+
+		cr_assert_eq(running_text_of(c, &now, &whole, &now), 0);
+		if (i % 2) {
+			m->sessions_per_user = 77;
+			config_spread(after, m);
+		} else {
+			config_del_mapping_of(after, "", m->in, m->out);
+		}
+		compare(c, after, &refused);
+		exchange_text(c, after, &now);
+		exchange_text(after, c, &now);
+		cr_assert_str_eq(now.json, of_c.json);
+		running_text_free(&now);
+	}
+	cr_assert_eq(refused, 0);
+	running_text_free(&of_c);
+}
+
 static struct config *many(void)
 {
 	struct config *c = config_new();
@@ -177,6 +215,22 @@ Test(config_part, has_what_one_change_concerns_and_no_more)
 	cr_assert(config_part_touches(&p, after->mappings[500].in.base + 63, UINT32_MAX));
 	cr_assert_not(config_part_touches(&p, 0, after->mappings[500].in.base - 1));
 	config_part_free(&p);
+}
+
+Test(config_part, has_the_portmaps_of_those_who_share_an_outside_address)
+{
+	_cleanup_config_ struct config *c = many(), *after = NULL;
+	struct config_portmap p = { .protos = PORTMAP_OF_TCP, .in = { 0x64400003, 443, 443 } };
+	unsigned refused = 0;
+
+	/* 16 subscribers have the first address. */
+	p.out = (struct port_span){ 0xc6120000, 443, 443 };
+	cr_assert_eq(config_add_portmap(c, &p), 0);
+	after = config_clone(c);
+	p.in.addr = 0x64400007;
+	cr_assert_eq(config_add_portmap(after, &p), 0);
+	compare(c, after, &refused);
+	cr_assert_eq(refused, 1);
 }
 
 Test(config_part, is_not_known_where_other_keys_differ_or_much_does)

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -246,6 +247,7 @@ Test(history_queue, a_clock_that_is_set_is_written_down_within_the_second)
 
 	change("10.0.0.0/24", "1.1.1.0/30", &a);
 	run_until(&a);
+	add_to_tables("10.0.0.0/24", "1.1.1.0/30");
 	history_queue_confirm(q);
 	history_queue_ready(q);
 	now += 5;
@@ -386,19 +388,20 @@ Test(history_queue, the_sign_that_the_agent_lives_is_written_in_turn)
 
 	change("10.0.0.0/24", "1.1.1.0/30", &a);
 	run_until(&a);
+	add_to_tables("10.0.0.0/24", "1.1.1.0/30");
 	history_queue_confirm(q);
 	history_queue_ready(q);
 	for (unsigned second = 1; second <= HISTORY_TICK_S; second++) {
 		now++;
 		cr_assert_eq(event_base_loop(base, EVLOOP_NONBLOCK) < 0, 0);
 		history_queue_second(q);
-		cr_assert_eq(history_queue_holds(q, NULL), second == HISTORY_TICK_S,
-			     "one tick is under way, in the last second");
+		if (second == HISTORY_TICK_S)
+			history_queue_drain(q);
+		cr_assert_eq(history_files_read(state, &f, &err), 0);
+		cr_assert_eq(history_files_known_until(&f), second == HISTORY_TICK_S ? NOON + HISTORY_TICK_S : NOON,
+			     "one tick is written, in the last second");
+		history_files_free(&f);
 	}
-	history_queue_drain(q);
-	cr_assert_eq(history_files_read(state, &f, &err), 0);
-	cr_assert_eq(history_files_known_until(&f), NOON + HISTORY_TICK_S);
-	history_files_free(&f);
 	history_queue_close(q, EVENT_STOP);
 }
 
@@ -437,4 +440,59 @@ Test(history_queue, a_history_that_cannot_be_opened_is_an_error_or_trouble)
 		if (!rows[i].r)
 			history_queue_close(q, EVENT_STOP);
 	}
+}
+
+/* A turn of the comparison: a second of each kind of facts, and whatever is written then. */
+static void compare_all(void)
+{
+	for (unsigned i = 0; i <= FACT_KINDS; i++) {
+		history_queue_second(q);
+		history_queue_ready(q);
+	}
+}
+
+Test(history_queue, a_difference_from_the_tables_is_a_trouble_until_a_comparison_finds_none)
+{
+	const struct portmap unrecorded = {
+		.in = { 0x0a000003, 8443 }, .out = { 0x01010100, 443 }, .proto = IPPROTO_TCP, .origin = PORTMAP_STATIC
+	};
+	struct answer a = { 0 };
+
+	change("10.0.0.0/24", "1.1.1.0/30", &a);
+	run_until(&a);
+	add_to_tables("10.0.0.0/24", "1.1.1.0/30");
+	history_queue_confirm(q);
+	history_queue_ready(q);
+	compare_all();
+	cr_assert_null(trouble_get(TROUBLE_RECORDS));
+	cr_assert_eq(portmaps_put(p, &unrecorded), 0);
+	/* The next change looks at all of them, not at its own alone. */
+	a = (struct answer){ 0 };
+	change("10.0.1.0/24", "1.1.2.0/30", &a);
+	run_until(&a);
+	add_to_tables("10.0.1.0/24", "1.1.2.0/30");
+	history_queue_confirm(q);
+	history_queue_ready(q);
+	for (unsigned i = 0; i < FACT_KINDS && !trouble_get(TROUBLE_RECORDS); i++)
+		history_queue_second(q);
+	cr_assert_not_null(trouble_get(TROUBLE_RECORDS));
+	cr_assert_not_null(strstr(trouble_get(TROUBLE_RECORDS)->text, "portmap tcp 1.1.1.0:443 to 10.0.0.3:8443"), "%s",
+			   trouble_get(TROUBLE_RECORDS)->text);
+	history_queue_ready(q);
+	cr_assert(history_queue_holds(q, &err), "it was recorded: %s", err.text);
+	compare_all();
+	cr_assert_null(trouble_get(TROUBLE_RECORDS));
+}
+
+Test(history_queue, a_difference_without_a_change_is_found_within_minutes)
+{
+	compare_all();
+	add_to_tables("10.0.0.0/24", "1.1.1.0/30");
+	for (unsigned i = 0; i < 300 + FACT_KINDS && !trouble_get(TROUBLE_RECORDS); i++) {
+		history_queue_second(q);
+		history_queue_ready(q);
+	}
+	cr_assert_not_null(trouble_get(TROUBLE_RECORDS));
+	compare_all();
+	cr_assert_null(trouble_get(TROUBLE_RECORDS));
 }

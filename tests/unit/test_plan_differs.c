@@ -31,7 +31,7 @@ Test(plan_differs, where_the_tables_differ_the_history_is_compared_with_all_of_t
 	failing = "holds-change";
 	failing_number = 1;
 	change_plan_free(commit_with("ab"));
-	cr_expect_not_null(strstr(calls, "holds-change reconcile"), "%s", calls);
+	cr_expect_not_null(strstr(calls, "holds-change differs reconcile"), "%s", calls);
 	cr_expect_null(strstr(calls, "confirm"), "%s", calls);
 }
 
@@ -45,5 +45,5 @@ Test(plan_differs, portmaps_that_begin_or_end_are_compared, .init = plan_set_up)
 	failing = "holds-portmaps";
 	failing_number = 1;
 	change_plan_free(commit_with("a@"));
-	cr_expect_not_null(strstr(calls, "holds-portmaps reconcile"), "%s", calls);
+	cr_expect_not_null(strstr(calls, "holds-portmaps differs reconcile"), "%s", calls);
 }

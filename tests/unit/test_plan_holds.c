@@ -105,7 +105,7 @@ static bool change_by(const int *from, const int *to, const struct change_option
 	struct error err = { 0 };
 	struct change_plan *p;
 
-	if (plan_new_with(&context, wanted, 1, false, NULL, options, &p, &err))
+	if (plan_new_with(&context, config_clone(wanted), 1, false, NULL, options, &p, &err))
 		return false;
 	expect(was, before);
 	expect(wanted, after);
@@ -222,10 +222,10 @@ Test(overlapping_changes, at_a_start_what_drains_gives_way_to_the_configuration)
 	cr_assert(change(homes, none, 100));
 	cr_assert_eq(mappings_next_retired(context.mappings, 0), 0, "the first of them all");
 	cr_assert_eq(config_add_mapping(wanted, "", spec.in, spec.out), 0);
-	cr_expect_neq(plan_new_with(&context, wanted, 1, false, NULL, &options, &p, &err), 0);
+	cr_expect_neq(plan_new_with(&context, config_clone(wanted), 1, false, NULL, &options, &p, &err), 0);
 	config_free(active.config);
 	running_text_free(&active.text);
 	active.config = NULL;
-	cr_assert_eq(plan_new_with(&context, wanted, 1, false, NULL, &options, &p, &err), 0, "%s", err.text);
+	cr_assert_eq(plan_new_with(&context, config_clone(wanted), 1, false, NULL, &options, &p, &err), 0, "%s", err.text);
 	change_plan_free(p);
 }

@@ -156,14 +156,12 @@ static int place(const struct applying *a, const struct group *g, const struct t
 {
 	uint16_t vouched = copy_vouched(&g->cm->marks, g->subscriber, a->peer)->now;
 	uint32_t seen = a->now - (uint16_t)((uint16_t)a->now - vouched);
-	const struct placing p = {
-		.peer = (uint8_t)a->peer,
-		.theirs = t->slot,
-		.turn = t->turn,
-		.age_s = t->age_s,
-		.told = a->told,
-		.behalf = t->behalf,
-	};
+	const struct placing p = { .peer = (uint8_t)a->peer,
+				   .theirs = t->slot,
+				   .turn = t->turn,
+				   .age_s = t->age_s,
+				   .told = a->told,
+				   .behalf = t->behalf };
 	bool waits = placing_waits(a->c, g->cm, g->subscriber, t, &p, a->now);
 
 	return waits ? 0 : placing_add(a->c, g->cm, g->subscriber, t, &p, seen);
@@ -441,14 +439,12 @@ static struct applying applying(struct copying *c, unsigned peer)
 {
 	uint32_t now = datapath_ticks(mappings_datapath(c->m));
 
-	return (struct applying){
-		.c = c,
-		.peer = peer,
-		.now = now,
-		.told = now,
-		.fresh_ticks = vouching_ticks(c) / 2,
-		.deadline_us = monotonic_us() + APPLY_US,
-	};
+	return (struct applying){ .c = c,
+				  .peer = peer,
+				  .now = now,
+				  .told = now,
+				  .fresh_ticks = vouching_ticks(c) / 2,
+				  .deadline_us = monotonic_us() + APPLY_US };
 }
 
 int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w)

@@ -38,6 +38,7 @@ static void release(struct copied_mapping *cm, bool remove_marks)
 	give_memory(cm->holders, cm->tables.n_subscribers);
 	give_memory(cm->notes, slots_of(cm) * sizeof(*cm->notes));
 	give_memory(cm->turns, slots_of(cm) * sizeof(*cm->turns));
+	give_memory(cm->behalf, slots_of(cm) / 8 + 1);
 	copy_marks_close(&cm->marks, remove_marks);
 	*cm = (struct copied_mapping){ .marks.fd = -1 };
 }
@@ -108,7 +109,8 @@ static int note(struct copying *c, int number, const struct mapping *record)
 	cm->holders = take_memory(cm->tables.n_subscribers);
 	cm->notes = take_memory(slots_of(cm) * sizeof(*cm->notes));
 	cm->turns = take_memory(slots_of(cm) * sizeof(*cm->turns));
-	r = cm->words && cm->flags && cm->holders && cm->notes && cm->turns ? open_marks(c, cm) : -ENOMEM;
+	cm->behalf = take_memory(slots_of(cm) / 8 + 1);
+	r = cm->words && cm->flags && cm->holders && cm->notes && cm->turns && cm->behalf ? open_marks(c, cm) : -ENOMEM;
 	if (!r)
 		r = hash_index_add(&c->mapping_at, prefixes_hash(cm->in, cm->out), (uint32_t)number);
 	if (r) {

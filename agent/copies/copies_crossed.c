@@ -41,7 +41,7 @@ void crossed_beyond(struct copying *c, const struct session_copy *r, const struc
 	struct overflow_session s;
 	unsigned of;
 
-	if (bpf_map_lookup_elem(d->overflow, &in, &s))
+	if (p->behalf || bpf_map_lookup_elem(d->overflow, &in, &s))
 		return;
 	of = overflow_mark_holds(s.mark, s.truth) ? overflow_mark_peer(s.mark) : 0;
 	if (word_out_port(s.truth) != id.out_port) {
@@ -72,7 +72,7 @@ void crossed_in_slot(struct copying *c, const struct session_copy *r, const stru
 	unsigned of;
 	uint8_t turn;
 
-	if (!word_is_open(word) || copied_marks_make(c, cm, r->subscriber))
+	if (p->behalf || !word_is_open(word) || copied_marks_make(c, cm, r->subscriber))
 		return;
 	mark = copy_marks_of(&cm->marks, r->subscriber) + r->slot;
 	of = *mark && mark_settle(c, cm, r->subscriber, r->slot, mark, NULL, datapath_ticks(mappings_datapath(c->m)))

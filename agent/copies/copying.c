@@ -114,6 +114,11 @@ void copying_set_order(struct copying *c, const uint64_t order[COPYING_PEERS + 1
 		c->peers |= (uint8_t)((order[p] != 0) << p);
 }
 
+bool copying_claims_win(const struct copying *c, unsigned peer)
+{
+	return c->order[peer] > c->order[0];
+}
+
 void copying_known(struct copying *c, unsigned peer, uint64_t pass_ms)
 {
 	struct copying_peer *p = &c->peer[peer];
@@ -209,7 +214,7 @@ uint64_t copying_memory(const struct copying *c)
 		sum += cm->tables.n_subscribers * (sizeof(*cm->words) + sizeof(*cm->flags) + sizeof(*cm->holders)) +
 		       (uint64_t)cm->tables.n_subscribers * cm->tables.n_slots *
 			       (sizeof(*cm->notes) + sizeof(*cm->turns)) +
-		       copy_marks_memory(&cm->marks);
+		       (uint64_t)cm->tables.n_subscribers * cm->tables.n_slots / 8 + copy_marks_memory(&cm->marks);
 	}
 	return sum;
 }

@@ -53,6 +53,9 @@ void copying_set_limits(struct copying *c, const struct copying_limits *limits);
  */
 void copying_set_order(struct copying *c, const uint64_t order[COPYING_PEERS + 1]);
 
+/* Whether of equal claims those of a peer win over this gateway's. */
+bool copying_claims_win(const struct copying *c, unsigned peer);
+
 struct portmaps;
 /*
  * From now on also exchanges leases of PCP; the portmaps must outlive the struct. lease_stamps: a map from
@@ -109,6 +112,15 @@ void copying_whole_free(struct copying_whole *w);
  * that.
  */
 void copying_known(struct copying *c, unsigned peer, uint64_t pass_ms);
+
+/*
+ * Peers, by bit, that are silent and on whose behalf this gateway tells: passes and whole copies have its copies of
+ * their sessions, too, so that a gateway that comes meanwhile gets them. They stay copies: each ends with its timeout.
+ */
+void copying_speak(struct copying *c, uint8_t peers);
+
+/* Whether it does so, or has done so lately: what peers have then differs from what this gateway has announced. */
+bool copying_speaks(const struct copying *c);
 
 /* The receiver's part. */
 

@@ -56,7 +56,8 @@ static struct told_session session_of_record(const struct wire_session *w)
 		.out_port = be16toh(w->out_port),
 		.slot = be16toh(w->slot),
 		.proto = w->proto,
-		.state = w->state,
+		.state = w->state & (uint8_t)~WIRE_ON_BEHALF,
+		.behalf = w->state & WIRE_ON_BEHALF,
 		.inbound = be16toh(w->flags) & WIRE_SESSION_INBOUND,
 		.turn = wire_turn(w->flags),
 		.age_s = wire_age_s(w->flags),
@@ -146,6 +147,7 @@ static void update(const struct applying *a, const struct group *g, const struct
 {
 	set_turn(g->cm, g->subscriber, h->slot, t->turn);
 	set_life(g->cm, g->subscriber, h->slot, t->state);
+	set_on_behalf(g->cm, g->subscriber, h->slot, t->behalf);
 	if (word_state(h->word) != t->state && change_state(h->at, h->word, t->state))
 		a->c->counts->updated++;
 }
@@ -154,9 +156,12 @@ static int place(const struct applying *a, const struct group *g, const struct t
 {
 	uint16_t vouched = copy_vouched(&g->cm->marks, g->subscriber, a->peer)->now;
 	uint32_t seen = a->now - (uint16_t)((uint16_t)a->now - vouched);
-	const struct placing p = {
-		.peer = (uint8_t)a->peer, .theirs = t->slot, .turn = t->turn, .age_s = t->age_s, .told = a->told
-	};
+	const struct placing p = { .peer = (uint8_t)a->peer,
+				   .theirs = t->slot,
+				   .turn = t->turn,
+				   .age_s = t->age_s,
+				   .told = a->told,
+				   .behalf = t->behalf };
 	bool waits = placing_waits(a->c, g->cm, g->subscriber, t, &p, a->now);
 
 	return waits ? 0 : placing_add(a->c, g->cm, g->subscriber, t, &p, seen);
@@ -434,14 +439,12 @@ static struct applying applying(struct copying *c, unsigned peer)
 {
 	uint32_t now = datapath_ticks(mappings_datapath(c->m));
 
-	return (struct applying){
-		.c = c,
-		.peer = peer,
-		.now = now,
-		.told = now,
-		.fresh_ticks = vouching_ticks(c) / 2,
-		.deadline_us = monotonic_us() + APPLY_US,
-	};
+	return (struct applying){ .c = c,
+				  .peer = peer,
+				  .now = now,
+				  .told = now,
+				  .fresh_ticks = vouching_ticks(c) / 2,
+				  .deadline_us = monotonic_us() + APPLY_US };
 }
 
 int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w)
@@ -450,7 +453,7 @@ int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct
 		.key = htobe64(w->key),
 		.out_port = htobe16(w->out_port),
 		.proto = w->proto,
-		.state = w->state,
+		.state = (uint8_t)(w->state | (w->behalf ? WIRE_ON_BEHALF : 0)),
 		.slot = htobe16(w->slot),
 		.flags = wire_flags(w->inbound ? WIRE_SESSION_INBOUND : 0, w->turn, w->age_s),
 	};

@@ -33,8 +33,9 @@ static void fill(const struct copying *c, struct wire_overflow *w, const struct 
 		.mapping = htobe16(t->id.mapping),
 		.out_port = htobe16(t->id.out_port),
 		.proto = t->id.proto,
-		.state = state,
-		.flags = wire_flags(flags, t->turn, session_age_s(c, t->word, datapath_ticks(mappings_datapath(c->m)))),
+		.state = (uint8_t)(state | (state && t->peer ? WIRE_ON_BEHALF : 0)),
+		.flags = wire_flags(flags | (t->inbound ? WIRE_OVERFLOW_INBOUND : 0), t->turn,
+				    session_age_s(c, t->word, datapath_ticks(mappings_datapath(c->m)))),
 	};
 }
 
@@ -81,6 +82,9 @@ static int note_own(struct copying *c, struct overflow_told *t, uint64_t word, c
 		t->turn = t->turn_known ? turn_next(t->turn) : 1;
 		t->taken = true;
 		t->peer = 0;
+		/* It may have been told on behalf of the peer. */
+		c->told -= t->state != 0;
+		t->state = 0;
 	}
 	t->seen = true;
 	t->word = word;
@@ -142,6 +146,33 @@ static bool read_entry(struct copying *c, const struct overflow_key *key, const 
 	return true;
 }
 
+/* Notes a peer's session; tells of it on behalf of a peer that is silent, and its end once the peer is back. */
+static int note_copy(struct copying *c, struct overflow_told *t, unsigned peer, uint64_t word, copying_emit emit,
+		     void *arg)
+{
+	bool speaks = c->speaks >> peer & 1 && copied_mapping_owned(c, &c->mapping[t->id.mapping]);
+	uint8_t state = speaks ? word_state(word) : 0, told = t->peer == peer ? t->state : 0;
+	int r;
+
+	if (told != state || t->peer != peer) {
+		if (t->peer == peer && t->state && !state && c->primed) {
+			r = tell(c, t, 0, emit, arg);
+			if (r)
+				return r;
+		}
+		overflow_is_copy(c, t, peer, word);
+		r = state && c->primed ? tell(c, t, state, emit, arg) : 0;
+		if (r)
+			return r;
+		t->state = state;
+		c->told += state != 0;
+	}
+	t->taken = t->ended = false;
+	t->word = word;
+	t->seen = true;
+	return 0;
+}
+
 static int look_at(struct copying *c, const struct overflow_key *key, const struct overflow_session *s, uint32_t now,
 		   copying_emit emit, void *arg)
 {
@@ -158,6 +189,7 @@ static int look_at(struct copying *c, const struct overflow_key *key, const stru
 	t = overflow_known(c, &id);
 	if (!t)
 		return -ENOMEM;
+	t->inbound = s->inbound;
 	if (!overflow_mark_holds(s->mark, s->truth)) {
 		/* A packet has refreshed it; its mark could fit again by chance. */
 		int r = s->mark ? ask(c, cm, &id, s, COPY_CHANGE, s->truth, 0) : 0;
@@ -168,9 +200,8 @@ static int look_at(struct copying *c, const struct overflow_key *key, const stru
 	}
 	if (p->purge == PURGE_RUNS && !hash_set_has(&p->heard, overflow_id_hash(&id)))
 		return ask(c, cm, &id, s, COPY_END, s->truth, s->mark);
-	overflow_is_copy(c, t, peer, s->truth);
 	c->overflow_pass.held[peer]++;
-	return 0;
+	return note_copy(c, t, peer, s->truth, emit, arg);
 }
 
 static bool is_due(const struct copying *c)

@@ -42,15 +42,18 @@ struct applying {
 	uint32_t told; /* tick at which the peer has announced it */
 };
 
-/* Gateways from which the peer takes the session, a bit for each peer, and 0 for this gateway: rules 3 and 8. */
-static uint8_t takes(const struct applying *a, const struct overflow_id *id, uint8_t turn)
+/* Gateways from which the peer takes the session, a bit for each peer, and 0 for this gateway: rules 3, 8 and 9. */
+static uint8_t takes(const struct applying *a, const struct overflow_id *id, const struct placing *p)
 {
 	const struct overflow_told *t = overflow_tolds_find(&a->c->overflow_told, id);
 	unsigned of = t ? t->peer : 0;
 	/* Nothing is known of a copy that no scan has found yet. */
 	uint8_t set = t ? (uint8_t)~a->c->up & 0xfeU : 0xfeU;
 
-	if (claim_wins(a->c, a->peer, turn, of, t ? t->turn : 0))
+	if (p->behalf)
+		return 0;
+	if (of ? copy_is_replaced(a->c, p, of, t->turn, t->behalf)
+	       : claim_wins(a->c, a->peer, p->turn, 0, t ? t->turn : 0))
 		set |= (uint8_t)(1U << of);
 	return set;
 }
@@ -91,18 +94,26 @@ static void note_heard(const struct applying *a, const struct wire_overflow *w, 
 
 static int apply(const struct applying *a, const struct wire_overflow *w, const struct copied_mapping *cm)
 {
-	const struct told_session t = { .turn = wire_turn(w->flags), .age_s = wire_age_s(w->flags) };
-	const struct placing p = { .peer = (uint8_t)a->peer, .turn = t.turn, .age_s = t.age_s, .told = a->told };
+	const struct told_session t = {
+		.state = w->state & (uint8_t)~WIRE_ON_BEHALF,
+		.behalf = w->state & WIRE_ON_BEHALF,
+		.turn = wire_turn(w->flags),
+		.age_s = wire_age_s(w->flags),
+	};
+	const struct placing p = {
+		.peer = (uint8_t)a->peer, .turn = t.turn, .age_s = t.age_s, .told = a->told, .behalf = t.behalf
+	};
 	const struct overflow_id id = id_of_record(w, cm);
 	struct session_copy r = {
 		.key = be64toh(w->key),
-		.word = state_word(be16toh(w->out_port), w->proto, w->state, a->now),
+		.word = state_word(be16toh(w->out_port), w->proto, t.state, a->now),
 		.request = w->state ? COPY_TO_OVERFLOW : COPY_END,
-		.takes = w->state ? takes(a, &id, t.turn) : 0,
+		.takes = w->state ? takes(a, &id, &p) : 0,
+		.inbound = !!(be16toh(w->flags) & WIRE_OVERFLOW_INBOUND),
 	};
 
 	r.mark = overflow_mark(a->peer, r.word);
-	if (w->state && (!copy_state_fits(r.key, w->proto, w->state) || !has_subscriber(a->c, cm, id.subscriber))) {
+	if (w->state && (!copy_state_fits(r.key, w->proto, t.state) || !has_subscriber(a->c, cm, id.subscriber))) {
 		a->c->counts->refused++;
 		return 0;
 	}
@@ -126,8 +137,8 @@ int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, co
 		.subscriber = htobe32(w->subscriber),
 		.out_port = htobe16(w->out_port),
 		.proto = w->proto,
-		.state = w->state,
-		.flags = wire_flags(0, w->turn, w->age_s),
+		.state = (uint8_t)(w->state | (w->behalf ? WIRE_ON_BEHALF : 0)),
+		.flags = wire_flags(w->inbound ? WIRE_OVERFLOW_INBOUND : 0, w->turn, w->age_s),
 	};
 
 	return apply(&a, &record, cm);

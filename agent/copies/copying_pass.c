@@ -64,6 +64,12 @@ static void tell_end(struct reading *rd, uint32_t slot)
 	write_record(rd, slot, &record);
 }
 
+/* Whether a slot has a session that another gateway has: it is told on its behalf. */
+static bool is_theirs(const struct reading *rd, uint32_t slot)
+{
+	return rd->marks && mark_peer(rd->marks[slot]);
+}
+
 static void tell(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
 {
 	struct wire_session record;
@@ -71,7 +77,7 @@ static void tell(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
 	/* Sessions that exist at a start go with whole copies. */
 	if (!rd->c->primed)
 		return;
-	wire_session_fill(&record, rd->c, rd->cm, rd->subscriber, slot, key, word, rd->now);
+	wire_session_fill(&record, rd->c, rd->cm, rd->subscriber, slot, key, word, rd->now, is_theirs(rd, slot));
 	write_record(rd, slot, &record);
 }
 
@@ -101,6 +107,8 @@ static bool is_known(struct reading *rd, uint32_t slot, uint64_t key, uint64_t w
 	uint16_t number = session_id(key, word), *mark;
 	uint8_t turn;
 
+	if (is_theirs(rd, slot))
+		return true;
 	if (!begins_again(rd->c, &id, &turn))
 		return rd->marks && mark_is_taken(rd->marks[slot]);
 	if (copied_marks_make(rd->c, rd->cm, rd->subscriber))
@@ -116,7 +124,7 @@ static bool is_known(struct reading *rd, uint32_t slot, uint64_t key, uint64_t w
 	return true;
 }
 
-/* Notes a session that can be announced: one of this gateway's own. */
+/* Notes a session that can be announced: one of this gateway's own, or one on whose gateway's behalf it tells. */
 static void note_session(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
 {
 	uint16_t id = session_id(key, word), told = note_told(id, word_state(word)), *note = &rd->notes[slot];
@@ -148,12 +156,13 @@ static void note_session(struct reading *rd, uint32_t slot, uint64_t key, uint64
 	}
 }
 
-/* Whether a slot holds a copy, which its own gateway announces. */
+/* Whether a slot holds a copy, which its own gateway announces unless it is silent. */
 static bool is_copy(struct reading *rd, uint32_t slot)
 {
 	uint16_t *mark = rd->marks ? &rd->marks[slot] : NULL;
 
-	return mark && *mark && mark_settle(rd->c, rd->cm, rd->subscriber, slot, mark, NULL, rd->now);
+	return mark && *mark && mark_settle(rd->c, rd->cm, rd->subscriber, slot, mark, NULL, rd->now) &&
+	       !(rd->c->speaks >> mark_peer(*mark) & 1);
 }
 
 static void read_one(struct reading *rd, uint32_t slot)
@@ -332,4 +341,24 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 	c->pass++;
 	c->primed = true;
 	return 0;
+}
+
+void copying_speak(struct copying *c, uint8_t peers)
+{
+	uint8_t changed = c->speaks ^ peers;
+
+	c->speaks = peers;
+	if (peers)
+		c->spoke = c->pass;
+	for (struct copied_mapping *cm = changed ? copied_mapping_from(c, 0) : NULL; cm;
+	     cm = copied_mapping_from(c, cm->number + 1))
+		for (uint32_t i = 0; i < cm->tables.n_subscribers; i++)
+			if (cm->holders[i] & changed)
+				cm->flags[i] |= SUBSCRIBER_UNSURE;
+}
+
+bool copying_speaks(const struct copying *c)
+{
+	/* By then each subscriber has been read again. */
+	return c->speaks || (c->spoke && c->pass - c->spoke < 2 * IDLE_TURNS);
 }

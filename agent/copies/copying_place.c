@@ -23,7 +23,7 @@ static void update_state(struct copying *c, const struct session_copy *r, uint32
 		c->counts->updated++;
 }
 
-/* The session was here as a copy of another peer: rules 3 and 8. False: it keeps its mark. */
+/* The session was here as a copy of another peer: rules 3, 8 and 9. False: it keeps its mark. */
 static bool steal(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot,
 		  uint16_t *mark)
 {
@@ -32,9 +32,9 @@ static bool steal(struct copying *c, const struct session_copy *r, const struct 
 	__u64 word = load_word(s);
 
 	if (word >> 40 != r->word >> 40 || !word_is_open(word) ||
-	    (c->up >> mark_peer(*mark) & 1 &&
-	     !claim_wins(c, p->peer, p->turn, mark_peer(*mark),
-			 slot_turn(cm, r->subscriber, slot, *mark, session_id(r->key, r->word)))))
+	    !copy_is_replaced(c, p, mark_peer(*mark),
+			      slot_turn(cm, r->subscriber, slot, *mark, session_id(r->key, r->word)),
+			      is_on_behalf(cm, r->subscriber, slot)))
 		return false;
 	/* It is now wholly the new peer's. */
 	if (!__atomic_compare_exchange_n(&s->truth, &word, r->word, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -48,6 +48,7 @@ static void note_turn(struct copying *c, const struct session_copy *r, const str
 {
 	set_turn(&c->mapping[r->mapping], r->subscriber, slot, p->turn);
 	set_life(&c->mapping[r->mapping], r->subscriber, slot, word_state(r->word));
+	set_on_behalf(&c->mapping[r->mapping], r->subscriber, slot, p->behalf);
 }
 
 /* Notes the place of a copy. False: there is no room to note that it is in another slot. */
@@ -232,6 +233,7 @@ int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscribe
 	c->placing[i].theirs = t->slot;
 	c->placing[i].turn = t->turn;
 	c->placing[i].age_s = t->age_s;
+	c->placing[i].behalf = t->behalf;
 	/* A free slot that is requested is marked first, so that a kill in between leaves no copy without a mark. */
 	c->placing[i].premarked = !*mark && word_is_free(load_word(s));
 	if (c->placing[i].premarked)
@@ -254,6 +256,7 @@ int placing_add_overflow(struct copying *c, const struct copied_mapping *cm, uin
 		.turn = t ? t->turn : 0,
 		.age_s = t ? t->age_s : 0,
 		.told = told,
+		.behalf = t && t->behalf,
 	};
 	return all->n == COPIES_BATCH ? placing_flush(c) : 0;
 }

@@ -82,6 +82,7 @@ struct copied_mapping {
 	uint8_t *holders; /* of each subscriber: peers, by bit, of which it may hold copies in slots */
 	uint16_t *notes;  /* of each slot, see session_id.h */
 	uint8_t *turns;	  /* of each slot with a mark, see ownership.h; 0: marked by an earlier agent */
+	uint8_t *behalf;  /* a bit for each slot with a mark: the peer has told it on behalf of another */
 	/* The receiver's. */
 	struct copy_marks marks;
 };
@@ -197,6 +198,7 @@ struct placing {
 	uint16_t age_s; /* seconds since a packet refreshed it at the peer, when it was announced */
 	uint32_t told;	/* tick */
 	bool premarked;
+	bool behalf; /* of another gateway, which is silent */
 };
 
 /* Acts on granted blocks. growth NULL: no exchange. */
@@ -248,6 +250,8 @@ struct copying {
 	uint64_t ended_told; /* endings with a lower number have been announced */
 	/* Vouching. */
 	uint8_t up;
+	uint8_t speaks;	   /* peers, by bit, on whose behalf this gateway tells */
+	uint32_t spoke;	   /* the last pass in which it did so for any; 0: none */
 	uint8_t last_time; /* peers whose copies are to be refreshed for a last time */
 	uint8_t vouch_for; /* of the round that is running */
 	bool vouching;
@@ -397,9 +401,9 @@ static inline void *draft_take(struct draft *o, size_t size)
 	return at;
 }
 
-/* Writes the record that announces a session of this gateway's own; now: a tick. */
+/* Writes the record that announces a session of this gateway's own, or on behalf of its own one; now: a tick. */
 void wire_session_fill(struct wire_session *ret, const struct copying *c, const struct copied_mapping *cm,
-		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word, uint32_t now);
+		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word, uint32_t now, bool behalf);
 
 /* Whole seconds since a session was refreshed. */
 static inline uint32_t session_age_s(const struct copying *c, uint64_t word, uint32_t now)

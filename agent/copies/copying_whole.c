@@ -81,6 +81,7 @@ static void write_subscriber(struct copying_whole *w, const struct copied_mappin
 	struct wire_sessions *group = NULL;
 
 	for (uint32_t i = 0; i < cm->tables.n_slots; i++) {
+		unsigned of = marks ? mark_peer(marks[i]) : 0;
 		uint64_t word, key;
 
 		if (note_tag(notes[i]) != NOTE_TOLD)
@@ -90,9 +91,11 @@ static void write_subscriber(struct copying_whole *w, const struct copied_mappin
 		    notes[i] != note_told(session_id(key, word), word_state(word)))
 			continue;
 		/* Its state since the announcement. */
-		if (marks && mark_peer(marks[i]) &&
-		    mark_holds(marks[i], key, word, copy_vouched(&cm->marks, w->at.subscriber, mark_peer(marks[i])),
-			       now, timeout_ticks))
+		if (of && !mark_holds(marks[i], key, word, copy_vouched(&cm->marks, w->at.subscriber, of), now,
+				      timeout_ticks))
+			of = 0;
+		/* A peer that is back tells of its sessions itself. */
+		if (of && (of == w->peer || !(w->c->speaks >> of & 1)))
 			continue;
 		if (!group) {
 			group = draft_take(&w->out, sizeof(*group));
@@ -101,7 +104,7 @@ static void write_subscriber(struct copying_whole *w, const struct copied_mappin
 		}
 		group->count = htobe16((uint16_t)(be16toh(group->count) + 1));
 		wire_session_fill(draft_take(&w->out, sizeof(struct wire_session)), w->c, cm, w->at.subscriber, i, key,
-				  word, now);
+				  word, now, of);
 	}
 }
 

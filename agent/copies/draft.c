@@ -38,7 +38,7 @@ int draft_tell(struct draft *o, struct copying *c, const struct draft_table *t, 
 }
 
 void wire_session_fill(struct wire_session *ret, const struct copying *c, const struct copied_mapping *cm,
-		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word, uint32_t now)
+		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word, uint32_t now, bool behalf)
 {
 	bool inbound = cm->filters && mappings_slot_inbound(c->m, cm->number, subscriber, slot);
 	const uint16_t *marks = copy_marks_of(&cm->marks, subscriber);
@@ -48,7 +48,7 @@ void wire_session_fill(struct wire_session *ret, const struct copying *c, const 
 		.key = htobe64(key),
 		.out_port = htobe16(word_out_port(word)),
 		.proto = word_proto(word),
-		.state = word_state(word),
+		.state = (uint8_t)(word_state(word) | (behalf ? WIRE_ON_BEHALF : 0)),
 		.slot = htobe16((uint16_t)slot),
 		.flags = wire_flags(inbound ? WIRE_SESSION_INBOUND : 0, turn, session_age_s(c, word, now)),
 	};

@@ -25,6 +25,7 @@ static void note_copy(struct copying *c, const struct session_copy *r, const str
 	overflow_is_copy(c, t, p->peer, r->word);
 	t->turn = p->turn;
 	t->turn_known = true;
+	t->behalf = p->behalf;
 }
 
 /* It has ended because its gateway reported the end, also to the others. */
@@ -62,7 +63,7 @@ static void contested(struct copying *c, const struct session_copy *r, const str
 	const struct overflow_id id = id_of(r);
 	struct overflow_told *t;
 
-	if (overflow_mark_holds(r->mark_before, r->before))
+	if (p->behalf || overflow_mark_holds(r->mark_before, r->before))
 		return;
 	t = overflow_known(c, &id);
 	if (!t || t->turn != p->turn)

@@ -16,6 +16,15 @@ bool claim_wins(const struct copying *c, unsigned peer, uint8_t turn, unsigned o
 	return turn == than ? c->order[peer] > c->order[of] : turn_after(turn, than);
 }
 
+bool copy_is_replaced(const struct copying *c, const struct placing *p, unsigned of, uint8_t turn, bool behalf)
+{
+	if (p->behalf)
+		return false;
+	if (!(c->up >> of & 1))
+		return true;
+	return behalf ? !turn_after(turn, p->turn) : claim_wins(c, p->peer, p->turn, of, turn);
+}
+
 uint8_t slot_turn(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t mark, uint16_t id)
 {
 	uint8_t turn = *known_at(cm, subscriber, slot) & KNOWN_TURN;
@@ -35,6 +44,8 @@ void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber
 		set_turn(cm, subscriber, slot, turn_next(slot_turn(cm, subscriber, slot, *mark, id)));
 	mark_clear(c, cm, subscriber, slot, mark);
 	*mark = mark_of_taken(id);
+	/* It may have been told on behalf of the peer. */
+	forget_told(c, cm, subscriber, slot);
 	cm->flags[subscriber] |= SUBSCRIBER_UNSURE;
 }
 
@@ -262,6 +273,8 @@ bool yield_own(struct copying *c, const struct session_copy *r, const struct pla
 	__u64 word = load_word(s);
 	uint8_t turn = slot_turn(cm, r->subscriber, slot, *mark, id);
 
+	if (p->behalf)
+		return false;
 	if (!claim_wins(c, p->peer, p->turn, 0, turn)) {
 		if (turn == p->turn)
 			contest(c, cm, r->subscriber, slot, mark, id, turn_next(turn));
@@ -300,7 +313,7 @@ void slot_gives_way(struct copying *c, const struct session_copy *r, const struc
 	uint32_t now = datapath_ticks(mappings_datapath(c->m));
 	bool copy;
 
-	if (!word_is_live(word) || !read_slot(s, word, &key))
+	if (p->behalf || !word_is_live(word) || !read_slot(s, word, &key))
 		return;
 	copy = *mark && mark_settle(c, cm, r->subscriber, slot, mark, NULL, now);
 	if (copy ? c->up >> mark_peer(*mark) & 1 : !is_older(c, word, p))
@@ -320,7 +333,7 @@ void beyond_gives_way(struct copying *c, const struct session_copy *r, const str
 	struct overflow_session s;
 	bool copy;
 
-	if (bpf_map_lookup_elem(d->overflow, in, &s))
+	if (p->behalf || bpf_map_lookup_elem(d->overflow, in, &s))
 		return;
 	copy = overflow_mark_holds(s.mark, s.truth);
 	if (copy ? c->up >> overflow_mark_peer(s.mark) & 1 : !is_older(c, s.truth, p))
@@ -380,6 +393,7 @@ struct waiting_copy waiting_copy_of(const struct session_copy *r, const struct p
 		.proto = word_proto(r->word),
 		.state = word_state(r->word),
 		.inbound = r->inbound,
+		.behalf = p->behalf,
 		.beyond = r->request != COPY_TO_SLOT,
 		.turn = p->turn,
 		.age_s = p->age_s,
@@ -413,7 +427,8 @@ void port_gives_way(struct copying *c, const struct session_copy *r, const struc
 	}
 	if (!overflow_any(mappings_datapath(c->m)) ||
 	    bpf_map_lookup_elem(mappings_datapath(c->m)->overflow, &key, &s)) {
-		bindings_give_way(c, r);
+		if (!p->behalf)
+			bindings_give_way(c, r);
 		return;
 	}
 	key = overflow_key_reverse(&key, s.in_port);

@@ -18,6 +18,7 @@ struct told_session {
 	uint8_t proto;
 	uint8_t state; /* 0: ended */
 	bool inbound;
+	bool behalf; /* of another gateway, which is silent */
 	uint8_t turn;
 	uint16_t age_s; /* since a packet has refreshed it */
 };
@@ -93,6 +94,28 @@ static inline bool change_state(struct slot *s, __u64 word, uint8_t state)
  * with another.
  */
 bool claim_wins(const struct copying *c, unsigned peer, uint8_t turn, unsigned of, uint8_t than);
+
+/*
+ * Rules 3, 8 and 9: whether a peer's announcement replaces a copy of another peer (of), which has this turn, and which
+ * that peer may have told on behalf of a third.
+ */
+bool copy_is_replaced(const struct copying *c, const struct placing *p, unsigned of, uint8_t turn, bool behalf);
+
+/* Whether the peer of a slot's mark has told the session on behalf of another. */
+static inline bool is_on_behalf(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot)
+{
+	size_t at = (size_t)subscriber * cm->tables.n_slots + slot;
+
+	return cm->behalf[at / 8] >> at % 8 & 1;
+}
+
+static inline void set_on_behalf(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, bool behalf)
+{
+	size_t at = (size_t)subscriber * cm->tables.n_slots + slot;
+
+	if (is_on_behalf(cm, subscriber, slot) != behalf)
+		cm->behalf[at / 8] ^= (uint8_t)(1U << at % 8);
+}
 
 /*
  * Known data of a slot with a mark: its turn plus one, and above it the timeout that counts for a copy, plus one. 0:

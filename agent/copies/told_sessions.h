@@ -31,6 +31,8 @@ struct overflow_told {
 	uint8_t peer;  /* peer whose copy it is; 0: this gateway's own */
 	uint8_t turn;
 	bool turn_known; /* of a copy, or a former copy: it was announced */
+	bool inbound;	 /* the outside has opened it */
+	bool behalf;	 /* of a copy: its peer has told it on behalf of another */
 	uint8_t state;	 /* as announced; 0: not announced */
 };
 

@@ -35,6 +35,7 @@ bool waiting_add(struct hash_table *w, const struct waiting_copy *like)
 		e->state = like->state;
 		e->turn = like->turn;
 		e->room = like->room;
+		e->behalf = like->behalf;
 		return true;
 	}
 	if (!e)

@@ -21,6 +21,7 @@ struct waiting_copy {
 	uint8_t proto;
 	uint8_t state;
 	bool inbound;
+	bool behalf;
 	bool beyond; /* in the overflow: its key is its endpoints, not the slot */
 	bool room;   /* there was no place for it, or its port is not granted yet */
 	uint8_t tries;

@@ -101,6 +101,12 @@ struct wire_sessions {
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_sessions) == 8, "part of the protocol");
 
+/*
+ * In the state of a session, slots or not: it is another gateway's, which is silent, and the sender tells of it in its
+ * place. A gateway that does not know this refuses the record.
+ */
+#define WIRE_ON_BEHALF 0x80U
+
 #define WIRE_SESSION_INBOUND 0x0001U /* the outside has opened it */
 
 /* In the flags of a session, beside the bits: its turn, and the seconds since a packet refreshed it. */
@@ -129,13 +135,15 @@ struct wire_session {
 	uint64_t key; /* slot_key(); 0 where `state` is */
 	uint16_t out_port;
 	uint8_t proto;
-	uint8_t state; /* enum session_state with SESSION_RESET; 0: the announced session of this slot has ended */
+	/* enum session_state with SESSION_RESET, and WIRE_ON_BEHALF; 0: the announced session of this slot has ended */
+	uint8_t state;
 	uint16_t slot; /* of the subscriber's, at the sender */
 	uint16_t flags;
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_session) == 16, "part of the protocol");
 
-#define WIRE_OVERFLOW_WHOLE 0x0001U /* from a whole copy: it is not new */
+#define WIRE_OVERFLOW_WHOLE   0x0001U /* from a whole copy: it is not new */
+#define WIRE_OVERFLOW_INBOUND 0x0002U /* the outside has opened it */
 
 /* A session beyond the slots, identified by its endpoints. */
 struct wire_overflow {

@@ -19,6 +19,9 @@ struct replication_peer {
 	uint64_t since_ms; /* of the state, CLOCK_MONOTONIC */
 	bool was_up;
 	enum peer_state told; /* reported to operators last */
+	uint64_t silent_ms;   /* since when this gateway does not vouch for it, CLOCK_MONOTONIC; 0: it does */
+	uint64_t back_ms;     /* since when it does; 0: it does not */
+	bool spoken_for;      /* this gateway tells of its sessions on its behalf */
 	uint64_t differs_ms;  /* since when rules differ, CLOCK_MONOTONIC; 0: they do not */
 	struct error refused; /* reason why it must not be dialled at present; "": it may */
 };

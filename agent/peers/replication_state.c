@@ -127,7 +127,7 @@ void replication_peer_figures(const struct replication_peer *p, struct peer_figu
 		.differ = differences->n_matter,
 		.differs_long = p->differs_ms && replication_now_ms() - p->differs_ms >= PATIENCE_MS,
 		/* It has none of mappings that it lacks. */
-		.has_copies_there = s.has_copies && !differences->n_spread,
+		.has_copies_there = s.has_copies && !differences->n_spread && !copying_speaks(p->copying),
 		.lacks = r.lacks,
 		.lacks_there = s.lacks,
 		.copies_there = s.copies_there,

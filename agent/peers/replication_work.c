@@ -69,6 +69,51 @@ static uint8_t peers_up(const struct replication *r)
 	return up;
 }
 
+/*
+ * Rule 9. A peer may be back soon. Of the gateways that live, the one whose claims win speaks for it first; the next
+ * one tells what that one had no copies of. A peer that is back is spoken for until others have heard it, too.
+ */
+#define SILENT_MS    10000U
+#define NEXT_TURN_MS 20000U
+#define BACK_MS	     10000U
+
+static uint64_t patience_ms(const struct replication *r)
+{
+	uint64_t ms = SILENT_MS;
+
+	for (unsigned i = 0; i < r->n_peers; i++)
+		if (receiver_vouches(r->peer[i].receiver) && copying_claims_win(r->copying, r->peer[i].number))
+			ms += NEXT_TURN_MS;
+	return ms;
+}
+
+static void speak_for(const struct replication *r, struct replication_peer *p)
+{
+	uint64_t now = replication_now_ms();
+
+	if (receiver_vouches(p->receiver)) {
+		p->silent_ms = 0;
+		p->back_ms = p->back_ms ? p->back_ms : now;
+		p->spoken_for &= now - p->back_ms < BACK_MS;
+		return;
+	}
+	p->back_ms = 0;
+	p->silent_ms = p->silent_ms ? p->silent_ms : now;
+	p->spoken_for |= now - p->silent_ms >= patience_ms(r);
+}
+
+/* With one peer there is nobody who could be told. */
+static void speak(struct replication *r)
+{
+	uint8_t peers = 0;
+
+	for (unsigned i = 0; i < r->n_peers && r->n_peers > 1; i++) {
+		speak_for(r, &r->peer[i]);
+		peers |= (uint8_t)(r->peer[i].spoken_for << r->peer[i].number);
+	}
+	copying_speak(r->copying, peers);
+}
+
 static void on_work(evutil_socket_t fd, short what, void *arg)
 {
 	struct replication *r = arg;
@@ -92,6 +137,7 @@ void replication_work_tick(struct replication *r)
 		p->began_ms = now;
 	}
 	p->vouching = true;
+	speak(r);
 	go_on(r);
 }
 

@@ -141,6 +141,7 @@ SUBPROGRAM int copy_overflow_insert(const struct mapping *m, struct subscriber *
 	limit_began(m, c->subscriber, in.proto);
 	__sync_fetch_and_add(&s->sessions, 1);
 	overflow_list_add(m, s, c->subscriber, c->key, (__u32)word_out_port(c->word) << 8 | word_proto(c->word));
+	copy_count_inbound(binding_header_get(m, c->subscriber), c);
 	return COPY_PLACED;
 }
 

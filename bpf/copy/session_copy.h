@@ -313,6 +313,13 @@ static __always_inline __u32 copy_slot_bit(struct bucket_pair pair, __u32 slot)
 	return bucket == pair.first ? bit : bucket == pair.second ? bit << BUCKET_SLOTS : 0;
 }
 
+/* Under the lock: counts a session that the outside has opened; h may be NULL. */
+static __always_inline void copy_count_inbound(struct binding_header *h, const struct session_copy *c)
+{
+	if (h && c->inbound)
+		STORE(h->inbound, LOAD(h->inbound) + 1);
+}
+
 /* Under the lock: notes in the octet of the slot's bucket which side opened the session. */
 static __always_inline void copy_mark_inbound(const struct mapping *m, const struct session_copy *c, __u32 slot)
 {
@@ -323,8 +330,7 @@ static __always_inline void copy_mark_inbound(const struct mapping *m, const str
 	if (!h || !octet)
 		return;
 	STORE(*octet, (__u8)(c->inbound ? LOAD(*octet) | bit : LOAD(*octet) & ~bit));
-	if (c->inbound)
-		STORE(h->inbound, LOAD(h->inbound) + 1);
+	copy_count_inbound(h, c);
 }
 
 /* Under the lock: puts the session into a slot. Not inlined, for the stack. */

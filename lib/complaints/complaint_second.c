@@ -14,7 +14,8 @@
 #define HOUR   3600L
 #define DAY    DAY_S
 
-/* Days since 1970-01-01. Years begin in March, so that a leap day is the last of one; timegm() takes ten times as long. */
+/* Days since 1970-01-01. Years begin in March, so that a leap day is the last of one; timegm() takes ten times as long.
+ */
 static int64_t day_number(int year, int month, int day)
 {
 	int64_t y = year - (month < 3);

@@ -99,6 +99,25 @@ def test_the_third_gateway_has_every_session_when_the_two_others_have_died_one_a
     c.agent.check()
 
 
+@pytest.mark.parametrize("gateways", [3], indirect=True)
+def test_a_gateway_that_comes_back_learns_the_sessions_of_one_that_is_dead(gateways):
+    a, b, c = gateways.start().labs
+    host = a.host()
+    for lab in (b, c):
+        lab.host(host.addr)
+    c.agent.stop()
+    c.agent.detach()
+    udp = a.open_udp(host, 6000)
+    wait_same(a, b, host)
+    die(a)
+    c.agent.start()
+    wait_for(lambda: listed(c, host) == listed(b, host) != [], timeout=30, what="the session of the dead one", interval=0.2)
+    die(b)
+    goes_on(c, host, 6000, udp)
+    assert c.agent.counters()["sessions_opened"] == 0
+    c.agent.check()
+
+
 def test_collectors_are_told_of_peers_and_of_the_end_of_a_copy_that_expires_not_of_its_copying(gateways):
     a, b = gateways.labs
     collector = Collector(b)

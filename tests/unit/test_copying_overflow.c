@@ -57,6 +57,41 @@ Test(copying_overflow, a_session_is_placed_with_both_entries_on_any_port_of_the_
 	pair_sound();
 }
 
+Test(copying_overflow, that_the_outside_has_opened_it_is_told_and_kept)
+{
+	struct overflow_session s;
+	uint32_t at = 0;
+
+	connect_gateways(&a, &b);
+	beyond_open(&a, 5000, 77);
+	cr_assert(beyond_entry(&a, 5000, &s));
+	s.inbound = 1;
+	beyond_store(&a, 5000, &s);
+	beyond_open(&a, 5001, 78);
+	b.d.settings.overflow_sessions = 0;
+	exchange(&a, &b);
+	b.d.settings.overflow_sessions = 100;
+	for (struct waiting_copy *e; (e = hash_walk(&waiting_copies, &b.c->waiting, &at));)
+		cr_expect_eq(e->inbound, key_in_port(e->key) == 5000);
+	cr_expect_eq(at, 2);
+	connect_gateways(&a, &b);
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_expect(s.inbound);
+	cr_assert(beyond_entry(&b, 5001, &s));
+	cr_expect_not(s.inbound);
+	/* The gateway that takes it over tells it, too. */
+	beyond_touch(&b, 5000, datapath_ticks(&b.d) - 1000);
+	exchange(&a, &b);
+	cr_expect(overflow_tolds_find(&b.c->overflow_told,
+				      &(struct overflow_id){ .key = slot_key(0xc6336407, 443, 5000),
+							     .subscriber = HOST,
+							     .mapping = (uint16_t)b.number,
+							     .out_port = beyond_session(&b, 5000, 77).out_port,
+							     .proto = IPPROTO_TCP })
+			  ->inbound);
+	pair_sound();
+}
+
 Test(copying_overflow, an_end_and_a_change_of_state_are_told)
 {
 	struct overflow_session s;

@@ -36,6 +36,7 @@ void datapath_init(struct datapath *d)
 		.routed_flows = -1,
 		.routed_until = -1,
 		.portmaps = -1,
+		.portmap_lines = -1,
 		.portmap_filters = -1,
 		.grants = -1,
 		.grant_bindings = -1,

@@ -87,7 +87,8 @@ struct datapath {
 	int routed_flows;
 	int routed_until;
 	int portmaps;	     /* HASH, see <detnat/portmaps.h> */
-	int portmap_filters; /* the same */
+	int portmap_lines;   /* ARRAY, see <detnat/portmap_lines.h> */
+	int portmap_filters; /* HASH */
 	int grants;	     /* <detnat/growth.h> */
 	int grant_bindings;  /* the same */
 	int drains;	     /* LPM_TRIE, see <detnat/drains.h> */
@@ -120,7 +121,8 @@ struct datapath {
 	struct index_node *in_nodes;
 	struct index_node *out_nodes;
 	struct mapping_table *table;
-	struct mapping *mapping; /* MAX_MAPPINGS of them, part of the table */
+	struct mapping *mapping;	   /* MAX_MAPPINGS of them, part of the table */
+	struct portmap_line *portmap_line; /* PORTMAP_LINES_TABLE of them */
 	struct device_table *devices_at;
 	struct device *device;	/* MAX_IFINDEX of them, by interface index; part of that table, as the next */
 	uint32_t *way;		/* MAX_TENANT_NUMBERS of them */

@@ -49,6 +49,7 @@
 	X(routed_flows, "routed_flows")            \
 	X(routed_until, "routed_until")            \
 	X(portmaps, "portmaps")                    \
+	X(portmap_lines, "portmap_lines")          \
 	X(portmap_filters, "portmap_filters")      \
 	X(grants, "grants")                        \
 	X(grant_bindings, "grant_bindings")        \

@@ -55,6 +55,8 @@ const struct migration_row migration_rows[] = {
 	{ "drains", MIGRATION_SHARED, { "drain_key", "drain_entry", "drain_from" } },
 	{ "portmaps", MIGRATION_SHARED, { "portmap_key", "portmap_value" }, .sized = true },
 	{ "portmap_filters", MIGRATION_SHARED, { "portmap_key", "portmap_filters" }, .sized = true },
+	/* Made anew by each start. */
+	{ "portmap_lines", MIGRATION_REBUILT },
 	{ "grants", MIGRATION_SHARED, { "grant_key", "grant_value" } },
 	{ "grant_bindings", MIGRATION_SHARED, { "grant_binding_key", "grant_binding" } },
 	{ "fragments", MIGRATION_SHARED, { "fragment_key", "fragment" } },

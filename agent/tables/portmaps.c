@@ -120,9 +120,16 @@ int portmap_write(const struct portmaps *p, const struct portmap *m, enum portma
 	struct portmap_key key = portmap_key_of(m, direction);
 	struct portmap_value value = portmap_value_of(m, direction), known;
 
+	int r;
+
 	if (!bpf_map_lookup_elem(p->map, &key, &known))
 		value.packets = known.packets;
-	return bpf_map_update_elem(p->map, &key, &value, BPF_ANY);
+	if (!portmap_has_lines(m))
+		value.packets += portmap_line_remove(p, m, direction);
+	r = bpf_map_update_elem(p->map, &key, &value, BPF_ANY);
+	if (!r && portmap_has_lines(m))
+		portmap_line_put(p, m, direction);
+	return r;
 }
 
 int portmap_write_filters(const struct portmaps *p, const struct portmap *m)
@@ -148,6 +155,7 @@ static void erase(const struct portmaps *p, const struct portmap *m, enum portma
 {
 	struct portmap_key key = portmap_key_of(m, direction);
 
+	portmap_line_remove(p, m, direction);
 	bpf_map_delete_elem(p->map, &key);
 }
 
@@ -307,12 +315,13 @@ int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out)
 /* From inside it is found by the one key or the other at any time. */
 static void set_tenant(struct portmaps *p, struct portmap *m, uint8_t tenant)
 {
-	const struct portmap before = *m;
+	struct portmap_key before = portmap_key_of(m, PORTMAP_IN2OUT);
 
 	m->tenant = tenant;
 	if (portmap_write(p, m, PORTMAP_IN2OUT))
 		log_error("a portmap is not its tenant's yet; `detnatctl check --repair` tries again");
-	erase(p, &before, PORTMAP_IN2OUT);
+	/* Its line has no tenant, but the outside address, which only one of them has. */
+	bpf_map_delete_elem(p->map, &before);
 }
 
 void portmaps_settle_tenants(struct portmaps *p)
@@ -332,6 +341,8 @@ void portmaps_traffic(const struct portmaps *p, const struct portmap *m, struct 
 
 	ret->packets_in = bpf_map_lookup_elem(p->map, &in, &value) ? 0 : value.packets;
 	ret->packets_out = bpf_map_lookup_elem(p->map, &out, &value) ? 0 : value.packets;
+	ret->packets_in += portmap_line_packets(p, m, PORTMAP_OUT2IN);
+	ret->packets_out += portmap_line_packets(p, m, PORTMAP_IN2OUT);
 }
 
 /* Those of an inside address, of each tenant. */

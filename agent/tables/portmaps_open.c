@@ -157,6 +157,8 @@ static int take_over(struct portmaps *p)
 		portmap_flag(p, portmap_place(m));
 	if (!r)
 		portmaps_settle_tenants(p);
+	if (!r)
+		portmap_lines_settle(p, true, NULL, NULL);
 	return r;
 }
 
@@ -244,6 +246,20 @@ static void audit_filters(const struct portmaps *p, const struct portmap_key *ke
 			     "the datapath has filters for port %u that belong to no portmap", key->port);
 }
 
+struct line_audit {
+	bool repair;
+	struct findings *findings;
+};
+
+static void audit_stray_line(void *arg, uint32_t addr, uint16_t port)
+{
+	struct line_audit *a = arg;
+	char text[ADDR_TEXT];
+
+	findings_add(a->findings, FINDING_PORTMAP, a->repair, addr_format(addr, text),
+		     "the fast path has a portmap of port %u that the agent does not know, or has it twice", port);
+}
+
 size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *findings)
 {
 	_cleanup_free_ struct portmap_key *keys = NULL, *filters = NULL;
@@ -257,5 +273,6 @@ size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *fi
 	if (!read_keys(p->filters, &filters, &n_filters))
 		for (size_t i = 0; i < n_filters; i++)
 			audit_filters(p, &filters[i], repair, findings);
+	portmap_lines_settle(p, repair, audit_stray_line, &(struct line_audit){ repair, findings });
 	return p->n;
 }

@@ -15,7 +15,7 @@
 #include <detnat/growth.h>
 #include <detnat/next_hops.h>
 #include <detnat/overflow_list.h>
-#include <detnat/portmaps.h>
+#include <detnat/portmap_lines.h>
 #include <detnat/routed.h>
 #include <detnat/tables.h>
 #include <detnat/unsolicited.h>
@@ -172,6 +172,15 @@ struct {
 	__type(value, struct portmap_value);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } portmaps SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PORTMAP_LINES_TABLE);
+	__type(key, __u32);
+	__type(value, struct portmap_line);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} portmap_lines SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

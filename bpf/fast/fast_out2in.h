@@ -10,16 +10,17 @@
 
 /*
  * Handles a packet to an inside address whose session is not in the preferred slot, or may change its state, or that a
- * portmap takes. Returns CONTINUE with the inside port in *ret_key, as in a slot's key, or TO_SLOW_PATH.
+ * portmap takes. not_preferred: EXT_NOT_PREFERRED or 0. Returns CONTINUE with the inside port in *ret_key, as in a
+ * slot's key, or TO_SLOW_PATH.
  */
 static __always_inline int fast_out2in_session(const struct mapping *m, __u32 subscriber, __u32 in_addr,
-					       const struct packet *p, __u32 now, __u64 *ret_key)
+					       const struct packet *p, __u32 now, __u64 not_preferred, __u64 *ret_key)
 {
 	struct slot *s;
 	__u64 word;
 
 	if (settings.portmaps) {
-		int in_port = fast_portmap_in(m, in_addr, (__u64)p->src << 16 | p->sport,
+		int in_port = fast_portmap_in(m, in_addr, not_preferred | (__u64)p->src << 16 | p->sport,
 					      (__u64)p->dst << 24 | (__u32)p->dport << 8 | p->proto);
 
 		if (in_port >= 0) {
@@ -101,7 +102,15 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && word_seen(word) != now))) {
 		struct packet p = fast_parsed(&q, src, dst, sport, dport, fast_flags(&q));
 
-		if (fast_out2in_session(m, subscriber, m->geo.in_base + subscriber, &p, now, &key) != CONTINUE)
+		/* Another flow's, or free: a word that another core changes meanwhile is of this flow before or after.
+		 */
+		__u64 not_preferred =
+			settings.portmaps && (word_out_port(word) != dport || (key ^ slot_key(src, sport, 0)) >> 16)
+				? EXT_NOT_PREFERRED
+				: 0;
+
+		if (fast_out2in_session(m, subscriber, m->geo.in_base + subscriber, &p, now, not_preferred, &key) !=
+		    CONTINUE)
 			return TO_SLOW_PATH;
 	}
 	TRACE_STEP(egress, (__u64)hop->ifindex << 32, hop->mtu);

@@ -222,10 +222,17 @@ SUBPROGRAM int fast_port_take(const struct mapping *m, struct subscriber *s, __u
 	if (!m || !s || subscriber_overflow(s->overflow))
 		return -1;
 	f = fast_flow_of(m, key, flow);
-	v = subscriber_may_map_in(s, f.p.proto, f.p.sport) ? portmap_of_inside(m, &f.p) : 0;
-	if (v) {
-		portmap_count(v, REASON_portmap_out);
-		return PORT_OF_PORTMAP | v->port;
+	if (subscriber_may_map_in(s, f.p.proto, f.p.sport)) {
+		int port = portmap_take_line((__u64)f.p.src << 32 | mapping_out_addr(&m->geo, f.subscriber), f.p.sport,
+					     f.p.proto, PORTMAP_IN2OUT);
+
+		if (port >= 0)
+			return PORT_OF_PORTMAP | port;
+		v = portmap_of_inside(m, &f.p);
+		if (v) {
+			portmap_count(v, REASON_portmap_out);
+			return PORT_OF_PORTMAP | v->port;
+		}
 	}
 	before.word = LOAD(s->opener.word);
 	if (before.sessions >= m->sessions_per_user || before.lock & 1)

@@ -35,6 +35,42 @@ static __always_inline struct portmap_value *portmap_get(const struct portmap_ke
 	return v && !portmap_is_over(v) ? v : 0;
 }
 
+/*
+ * The other port of a portmap of <detnat/portmap_lines.h>, with the packet counted; -1: it is not there. addresses: of
+ * its own endpoint, with that port, and the other one's, as in a line.
+ */
+SUBPROGRAM int portmap_take_line(__u64 addresses, __u32 port, __u32 proto, __u32 direction)
+{
+	__u64 hash = portmap_line_hash((__u32)(addresses >> 32), port, proto);
+
+	for (__u32 second = 0; second < 2; second++) {
+		__u32 number = portmap_line_number(hash, second, direction ? PORTMAP_OUT2IN : PORTMAP_IN2OUT);
+		struct portmap_line *line = bpf_map_lookup_elem(&portmap_lines, &number);
+
+		if (!line)
+			return -1;
+#pragma unroll
+		for (__u32 i = 0; i < PORTMAP_LINE; i++) {
+			__u32 ports;
+
+			if (LOAD(line->addresses[i]) != addresses || LOAD(line->proto[i]) != (__u8)proto)
+				continue;
+			order_reads();
+			ports = LOAD(line->ports[i]);
+			order_reads();
+			/* Read again: the agent may have made it another portmap's. */
+			if (ports >> 16 != port || LOAD(line->addresses[i]) != addresses ||
+			    LOAD(line->proto[i]) != (__u8)proto)
+				continue;
+			__sync_fetch_and_add(&line->packets[i], 1);
+			count_add(direction ? REASON_portmap_in : REASON_portmap_out, 1);
+			TRACE_STEP(portmap, addresses << 32 | (__u16)ports, 0);
+			return (__u16)ports;
+		}
+	}
+	return -1;
+}
+
 /* The portmap of a packet's destination, an outside endpoint, valid until the program ends; NULL: none. */
 static __always_inline struct portmap_value *portmap_of_outside(const struct packet *p)
 {

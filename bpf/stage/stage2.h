@@ -179,7 +179,7 @@ static __always_inline int stage2_session_in(ctx_t *ctx, struct stage_list *list
 
 	if (!t)
 		return drop(REASON_drop_stage2);
-	if (fast_out2in_session(&t->mapping[e->mapping & (MAX_MAPPINGS - 1)], e->subscriber, e->new_addr, &p, e->now,
+	if (fast_out2in_session(&t->mapping[e->mapping & (MAX_MAPPINGS - 1)], e->subscriber, e->new_addr, &p, e->now, 0,
 				ret_key) == CONTINUE)
 		return CONTINUE;
 	return stage2_leave(ctx, list, e, q->eth, PROG_out2in_slow);

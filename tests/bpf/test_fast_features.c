@@ -5,6 +5,9 @@
  */
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
+#include <string.h>
+
+#include <detnat/portmap_lines.h>
 
 #include "binding_fixture.h"
 #include "datapath/datapath_private.h"
@@ -48,25 +51,67 @@ static void set_up_features(void)
 
 TestSuite(fast_features, .init = set_up_features, .fini = portmap_tear_down);
 
+static const struct row portmap_rows[] = {
+	{ "out, to anyone",
+	  XDP_INSIDE,
+	  { FROM_HOST, UDP, 3074, 5353, .payload = 30 },
+	  REDIRECT_XDP,
+	  { TO_ROUTER, UDP, CAM, 5353, .payload = 30 },
+	  REASON_in2out_translated },
+	{ "in, from anyone",
+	  XDP_OUTSIDE,
+	  { FROM_ROUTER, UDP, 5454, CAM, .payload = 30 },
+	  REDIRECT_XDP,
+	  { TO_HOST, UDP, 5454, 3074, .payload = 30 },
+	  REASON_out2in_translated },
+};
+
 Test(fast_features, a_portmaps_packets_need_one_program)
 {
-	static const struct row rows[] = {
-		{ "out, to anyone",
-		  XDP_INSIDE,
-		  { FROM_HOST, UDP, 3074, 5353, .payload = 30 },
-		  REDIRECT_XDP,
-		  { TO_ROUTER, UDP, CAM, 5353, .payload = 30 },
-		  REASON_in2out_translated },
-		{ "in, from anyone",
-		  XDP_OUTSIDE,
-		  { FROM_ROUTER, UDP, 5454, CAM, .payload = 30 },
-		  REDIRECT_XDP,
-		  { TO_HOST, UDP, 5454, 3074, .payload = 30 },
-		  REASON_out2in_translated },
-	};
-
-	RUN_ROWS(rows);
+	RUN_ROWS(portmap_rows);
 	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->sessions, 1);
+}
+
+/* Runs a packet in each direction; the portmap must count them. */
+static void expect_counted(void)
+{
+	const struct portmap *m = portmaps_by_out(portmaps, UDP, (struct endpoint){ POOL, CAM });
+	struct portmap_traffic before, after;
+
+	portmaps_traffic(portmaps, m, &before);
+	RUN_ROWS(portmap_rows);
+	portmaps_traffic(portmaps, m, &after);
+	cr_expect_eq(after.packets_in, before.packets_in + 1);
+	cr_expect_eq(after.packets_out, before.packets_out + 1);
+}
+
+Test(fast_features, a_portmap_is_found_in_its_lines_alone_and_its_packets_are_counted)
+{
+	struct portmap_key in = portmap_key_inside(0, SUBSCRIBER, 3074, UDP),
+			   out = { .addr = POOL, .port = CAM, .proto = UDP, .direction = PORTMAP_OUT2IN };
+
+	expect_counted();
+	cr_assert_eq(bpf_map_delete_elem(datapath.portmaps, &in), 0);
+	cr_assert_eq(bpf_map_delete_elem(datapath.portmaps, &out), 0);
+	expect_counted();
+}
+
+Test(fast_features, a_portmap_for_which_the_lines_have_no_room_is_found_in_the_map)
+{
+	memset(datapath.portmap_line, 0, sizeof(struct portmap_line) * PORTMAP_LINES_TABLE);
+	expect_counted();
+}
+
+Test(fast_features, an_entry_of_a_line_is_for_both_its_addresses)
+{
+	/* Ports of other applications, of another subscriber than the one that has the endpoint now. */
+	for (uint32_t i = 0; i < PORTMAP_LINES_TABLE; i++)
+		for (unsigned at = 0; at < PORTMAP_LINE; at++)
+			if (datapath.portmap_line[i].addresses[at]) {
+				datapath.portmap_line[i].addresses[at] ^= 1;
+				datapath.portmap_line[i].ports[at] ^= 0x55;
+			}
+	RUN_ROWS(portmap_rows);
 }
 
 Test(fast_features, a_session_beside_a_portmap_needs_one_program)

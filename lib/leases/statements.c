@@ -7,6 +7,7 @@
 
 #include "base/array_grow.h"
 #include "base/base.h"
+#include "base/cleanup.h"
 
 const char *lease_doubt_word(enum lease_doubt doubt)
 {
@@ -40,6 +41,8 @@ void statements_free(struct statements *x)
 		free(x->stay[i].statement);
 	lease_pool_free(&x->pool);
 	free(x->stay);
+	free(x->bounds);
+	free(x->latest);
 	free(x->list);
 	free(x->span);
 	free(x);
@@ -182,63 +185,97 @@ static int by_time(const void *pa, const void *pb)
 	return (a->order > b->order) - (a->order < b->order);
 }
 
-/* What is said first or last, by `step`, of the session of a statement, as far as its number was not used again. */
-static const struct statement *end_of(const struct statements *x, const struct statement *s, int step)
+static bool is_bound(const struct statement *s)
 {
-	const enum lease_event bound = step < 0 ? LEASE_START : LEASE_STOP;
-	const struct statement *found = NULL;
+	return s->event == LEASE_START || s->event == LEASE_STOP;
+}
 
-	if (s->event == bound)
-		return NULL;
-	for (const struct statement *i = s + step; i >= x->list && i < x->list + x->n; i += step) {
-		if (!i->here || i->session != s->session || i->tenant != s->tenant)
-			continue;
-		if (step > 0 && i->event == LEASE_START)
-			break;
-		found = i;
-		if (i->event == LEASE_START || i->event == LEASE_STOP)
-			break;
+/* What is said first of each number, since it was used last; NO_STATEMENT: nothing before this statement. */
+static void find_first(const struct statements *x, uint32_t *ret)
+{
+	for (uint32_t i = 0; i < x->n; i++) {
+		uint32_t former = x->list[i].former;
+
+		ret[i] = former == NO_STATEMENT ? NO_STATEMENT : ret[former];
+		if (former != NO_STATEMENT && x->list[former].here &&
+		    (ret[i] == NO_STATEMENT || is_bound(&x->list[former])))
+			ret[i] = former;
 	}
-	return found;
+}
+
+/* What is said last of it, until it is used again. */
+static void find_last(const struct statements *x, uint32_t *ret)
+{
+	for (uint32_t i = (uint32_t)x->n; i-- > 0;) {
+		uint32_t next = x->list[i].next;
+		const struct statement *s = next == NO_STATEMENT ? NULL : &x->list[next];
+
+		ret[i] = !s || (s->here && is_bound(s)) ? NO_STATEMENT : ret[next];
+		if (s && s->here && s->event != LEASE_START && ret[i] == NO_STATEMENT)
+			ret[i] = next;
+	}
 }
 
 /* A clock that was set back by more than CLOCK_SLACK_S would contradict the length of a session by as much. */
 #define SAME_LENGTH_S 2
 
-static bool confirms(const struct statement *other, const struct statement *s)
+static bool confirms(const struct statements *x, uint32_t number, const struct statement *s)
 {
+	const struct statement *other = number == NO_STATEMENT ? NULL : &x->list[number];
+
 	return other && other->event_at == TIME_NONE && other->from != TIME_NONE && other->id == s->id &&
-	       distance(other->from, s->from) <= SAME_LENGTH_S;
+	       other->tenant == s->tenant && distance(other->from, s->from) <= SAME_LENGTH_S;
 }
 
 /* A record that has waited is of its event for certain, if its length is right by what is said first or last. */
-static bool settle(struct statements *x)
+static void settle(struct statements *x, const uint32_t *first, const uint32_t *last)
 {
-	bool any = false;
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct statement *s = &x->list[i];
 
-	for (struct statement *s = x->list; s < x->list + x->n; s++) {
-		if (!s->here || !s->session || s->event_at == TIME_NONE || s->from == TIME_NONE)
-			continue;
-		if (!confirms(end_of(x, s, -1), s) && !confirms(end_of(x, s, 1), s))
-			continue;
-		s->settled = any = true;
+		if (s->here && s->session && s->event_at != TIME_NONE && s->from != TIME_NONE)
+			s->settled = (s->event != LEASE_START && confirms(x, first[i], s)) ||
+				     (s->event != LEASE_STOP && confirms(x, last[i], s));
 	}
-	for (size_t i = 0; i < x->n; i++)
+	for (uint32_t i = 0; i < x->n; i++)
 		if (x->list[i].settled)
 			x->list[i].late = x->list[i].event_at;
-	return any;
 }
 
-static void order(struct statements *x)
+/* In order of time, with those of one number linked. */
+static int order(struct statements *x)
 {
-	if (x->n)
-		qsort(x->list, x->n, sizeof(*x->list), by_time);
+	int r = stays_unlink(x);
+
+	if (r || !x->n)
+		return r;
+	qsort(x->list, x->n, sizeof(*x->list), by_time);
+	x->vague = 0;
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct statement *s = &x->list[i];
+		uint32_t *latest = &x->latest[statement_key(s)];
+
+		s->former = *latest;
+		s->next = NO_STATEMENT;
+		if (*latest != NO_STATEMENT)
+			x->list[*latest].next = i;
+		*latest = i;
+		x->vague = most(x->vague, s->late - s->early);
+	}
+	return 0;
 }
 
 int statements_finish(struct statements *x)
 {
-	order(x);
-	if (settle(x))
-		order(x);
-	return stays_find(x);
+	_cleanup_free_ uint32_t *first = calloc(x->n + 1, sizeof(*first));
+	_cleanup_free_ uint32_t *last = calloc(x->n + 1, sizeof(*last));
+	int r = first && last ? order(x) : -ENOMEM;
+
+	if (r)
+		return r;
+	find_first(x, first);
+	find_last(x, last);
+	settle(x, first, last);
+	r = order(x);
+	return r ? r : stays_find(x);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array_grow.h"
 #include "base/search.h"
 #include "leases/statements_private.h"
 
@@ -102,10 +103,11 @@ static bool is_disputed(const struct statements *x, const struct stay *y, int64_
 {
 	const struct lease_holder own = names_of(x, y);
 
-	for (uint32_t i = 0; i < x->n; i++) {
+	for (size_t i = count_while(k, x->n, x->list[k].late <= from); i < x->n && x->list[i].late - x->vague < to;
+	     i++) {
 		const struct statement *s = &x->list[i];
 
-		if (s->late <= from || s->early >= to || !s->here || s->stay == NO_STAY)
+		if (s->early >= to || !s->here || s->stay == NO_STAY)
 			continue;
 
 		const struct lease_holder other = names_of(x, &x->stay[s->stay]);
@@ -247,17 +249,20 @@ static int64_t ended_before(const struct statements *x, const char *tenant, int6
 {
 	int64_t ended = TIME_NONE, heard = TIME_NONE;
 
-	for (uint32_t i = 0; i < x->n_stays; i++) {
-		const struct stay *y = &x->stay[i];
-
-		if (counts(x, y->tenant, tenant) && y->over < t && y->over > ended)
-			ended = y->over;
-	}
-	for (uint32_t i = 0; i < x->n && x->list[i].late < t; i++)
+	for (size_t i = count_while(k, x->n, x->list[k].late < t); i-- > 0 && heard == TIME_NONE;)
 		if (x->list[i].here && x->list[i].stay != NO_STAY && counts(x, x->list[i].tenant, tenant))
 			heard = x->list[i].late;
+	for (size_t i = 0; i < x->n_stays; i++) {
+		const struct stays_bounds *b = &x->bounds[i / STAYS_TOGETHER];
+		const struct stay *y = &x->stay[i];
+
+		if (b->over_least >= t || b->over_most < heard)
+			i |= STAYS_TOGETHER - 1;
+		else if (counts(x, y->tenant, tenant) && y->over < t && y->over >= heard && y->over > ended)
+			ended = y->over;
+	}
 	*ret_heard = heard == TIME_NONE ? t : heard;
-	return ended >= heard ? ended : TIME_NONE;
+	return ended;
 }
 
 /* Nobody is named: whether that is known, or why it is not. */
@@ -303,25 +308,43 @@ void statements_closed(const struct statements *x, int64_t lo, int64_t from, int
 	}
 }
 
+/* The next stay from *at on that may be of one of these seconds. NULL if there is none. */
+static const struct stay *next_stay(const struct statements *x, size_t *at, int64_t from, int64_t to)
+{
+	for (size_t i = *at; i < x->n_stays; i++) {
+		const struct stays_bounds *b = &x->bounds[i / STAYS_TOGETHER];
+		const struct stay *y = &x->stay[i];
+
+		if (b->begin > to || b->end < from) {
+			i |= STAYS_TOGETHER - 1;
+		} else if (y->begin <= to && y->end >= from) {
+			*at = i + 1;
+			return y;
+		}
+	}
+	return NULL;
+}
+
 static void collect(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret)
 {
 	const struct lease_span *step = step_at(x, t);
+	int64_t from = step ? step->from : t, to = step ? step->to : t;
+	const struct stay *y;
 	struct hold sure = { 0 };
 
-	for (uint32_t i = 0; i < x->n_stays && !step; i++) {
-		struct hold h = hold_of(x, &x->stay[i], t);
+	for (size_t i = 0; !step && (y = next_stay(x, &i, from, to));) {
+		struct hold h = hold_of(x, y, t);
 
-		if (h.held == HOLDS && counts(x, x->stay[i].tenant, tenant))
+		if (h.held == HOLDS && counts(x, y->tenant, tenant))
 			sure = h;
 	}
-	for (uint32_t i = 0; i < x->n_stays; i++) {
-		const struct stay *y = &x->stay[i];
+	for (size_t i = 0; (y = next_stay(x, &i, from, to));) {
 		struct hold h = hold_of(x, y, t);
 		struct lease_holder holder;
 
 		if (!counts(x, y->tenant, tenant))
 			continue;
-		if (step && (y->begin == TIME_NONE || y->begin <= step->to) && y->end >= step->from)
+		if (step)
 			h = (struct hold){ .held = MAY_HOLD, .doubt = DOUBT_CLOCK };
 		if (h.held == NOT_HELD || (h.held == MAY_HOLD && sure.held == HOLDS && is_past(x, y, &sure, t)))
 			continue;
@@ -372,48 +395,72 @@ static bool same_answer(const struct lease_answer *a, const struct lease_answer 
 	return b->certain && a->n == b->n && (!a->n || lease_same_customer(&a->holder[0], &b->holder[0]));
 }
 
-static int64_t least_after(int64_t found, int64_t candidate, int64_t after)
+/* Moments of a window, sorted. */
+struct moments {
+	int64_t from, to, *at;
+	size_t n, room;
+};
+
+/* Adds a moment, and the second after it. 0 or -ENOMEM. */
+static int add_moment(struct moments *m, int64_t t)
 {
-	return candidate > after && candidate < found ? candidate : found;
+	for (int64_t i = t; t != TIME_NONE && t != TIME_OPEN && i <= t + 1; i++) {
+		if (i <= m->from || i > m->to)
+			continue;
+		if (array_grow(&m->at, m->n, &m->room, sizeof(*m->at)))
+			return -ENOMEM;
+		m->at[m->n++] = i;
+	}
+	return 0;
 }
 
-/* The next second after t in which the answer may be another one. */
-static int64_t next_change(const struct statements *x, int64_t t)
+/* The seconds in which the answer may become another one. 0 or -ENOMEM. */
+static int find_changes(const struct statements *x, struct moments *ret)
 {
-	int64_t next = TIME_OPEN;
+	int r = add_moment(ret, x->last);
 
-	for (uint32_t i = 0; i < x->n; i++) {
-		const struct statement *s = &x->list[i];
+	for (uint32_t i = 0; i < x->n && !r; i++) {
+		r = add_moment(ret, x->list[i].early);
+		r = r ? r : add_moment(ret, x->list[i].late);
+		r = r ? r : add_moment(ret, x->list[i].until);
+	}
+	for (uint32_t i = 0; i < x->n_stays && !r; i++) {
+		r = add_moment(ret, x->stay[i].begin);
+		r = r ? r : add_moment(ret, x->stay[i].end);
+	}
+	for (uint32_t i = 0; i < x->n_spans && !r; i++) {
+		r = add_moment(ret, x->span[i].from);
+		r = r ? r : add_moment(ret, x->span[i].to);
+	}
+	return r;
+}
 
-		next = least_after(next, s->early, t);
-		next = least_after(next, s->late, t);
-		next = least_after(next, s->late + 1, t);
-		if (s->until != TIME_NONE && s->until != TIME_OPEN)
-			next = least_after(next, s->until + 1, t);
-	}
-	for (uint32_t i = 0; i < x->n_stays; i++) {
-		next = least_after(next, x->stay[i].begin, t);
-		if (x->stay[i].end != TIME_OPEN)
-			next = least_after(next, x->stay[i].end + 1, t);
-	}
-	for (uint32_t i = 0; i < x->n_spans; i++) {
-		next = least_after(next, x->span[i].from, t);
-		next = least_after(next, x->span[i].to, t);
-		next = least_after(next, x->span[i].to + 1, t);
-	}
-	return least_after(next, x->last + 1, t);
+static int by_moment(const void *pa, const void *pb)
+{
+	const int64_t *a = pa, *b = pb;
+
+	return (*a > *b) - (*a < *b);
 }
 
 bool statements_same(const struct statements *x, const char *tenant, int64_t from, int64_t to,
 		     const struct lease_answer *a)
 {
-	bool same = a->certain;
+	struct moments changes = { .from = from, .to = to };
+	bool same = a->certain && !find_changes(x, &changes);
+	struct lease_answer there;
 
-	for (int64_t t = from; same && t <= to; t = next_change(x, t)) {
-		struct lease_answer there;
-
-		statements_ask(x, tenant, t, &there);
+	if (same && from <= to) {
+		statements_ask(x, tenant, from, &there);
 		same = same_answer(a, &there);
 	}
+	if (changes.n)
+		qsort(changes.at, changes.n, sizeof(*changes.at), by_moment);
+	for (size_t i = 0; same && i < changes.n; i++) {
+		if (i && changes.at[i] == changes.at[i - 1])
+			continue;
+		statements_ask(x, tenant, changes.at[i], &there);
+		same = same_answer(a, &there);
+	}
+	free(changes.at);
 	return same;
 }

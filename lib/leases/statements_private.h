@@ -19,23 +19,33 @@ struct statement {
 	bool broken;		/* records may be missing after it */
 	bool settled;		/* it was made at event_at */
 	uint32_t stay;		/* NO_STAY: it says nothing about the address */
+	uint32_t former, next;	/* of the same number, or customer without one; NO_STATEMENT: there is none */
 };
 
-#define NO_STAY UINT32_MAX
+#define NO_STAY	     UINT32_MAX
+#define NO_STATEMENT UINT32_MAX
 
 /* Statements of one session that had the address without a break. */
 struct stay {
 	uint32_t *statement; /* numbers, in order of time */
 	size_t n, room;
 	uint32_t tenant, id, mac, circuit, session, server;
-	int64_t since; /* when its session began, as any of its statements says; TIME_NONE: none does */
-	int64_t begin; /* the earliest second in which it may have begun; TIME_NONE: unknown */
-	int64_t end;   /* the latest second in which it may have lasted; TIME_OPEN: unknown */
-	int64_t over;  /* an end is recorded: after this second it is over; TIME_OPEN: none is */
-	bool started;  /* its first statement is its beginning */
-	bool moved;    /* it ended as its session had another address */
-	bool off;      /* it ended as its server was restarted */
-	bool last;     /* nothing is said of its session after it, but perhaps a beginning */
+	uint32_t former; /* stay of the same number, or customer without one; NO_STAY: there is none */
+	int64_t since;	 /* when its session began, as any of its statements says; TIME_NONE: none does */
+	int64_t begin;	 /* the earliest second in which it may have begun; TIME_NONE: unknown */
+	int64_t end;	 /* the latest second in which it may have lasted; TIME_OPEN: unknown */
+	int64_t over;	 /* an end is recorded: after this second it is over; TIME_OPEN: none is */
+	bool started;	 /* its first statement is its beginning */
+	bool moved;	 /* it ended as its session had another address */
+	bool off;	 /* it ended as its server was restarted */
+	bool last;	 /* nothing is said of its session after it, but perhaps a beginning */
+};
+
+/* Bounds of the times of so many stays: those of other times are passed over together. */
+#define STAYS_TOGETHER 64U
+
+struct stays_bounds {
+	int64_t begin, end, over_least, over_most;
 };
 
 /* Seconds from..to that are not what they seem. */
@@ -54,6 +64,9 @@ struct statements {
 	size_t n, room;
 	struct stay *stay;
 	size_t n_stays, stay_room;
+	struct stays_bounds *bounds; /* of each STAYS_TOGETHER */
+	uint32_t *latest;	     /* statement or stay of each number or customer, while they are linked */
+	int64_t vague;		     /* the widest time between which a statement was made */
 	struct lease_span *span;
 	size_t n_spans, span_room;
 	uint64_t lines;
@@ -64,6 +77,15 @@ static inline const char *statement_text(const struct statements *x, uint32_t of
 {
 	return lease_pool_text(&x->pool, offset);
 }
+
+/* Texts by which statements and stays are linked: of a number, or of a customer without one. */
+static inline uint32_t statement_key(const struct statement *s)
+{
+	return s->session ? s->session : s->id ? s->id : s->mac;
+}
+
+/* Forgets the latest of each key. 0 or -ENOMEM. */
+int stays_unlink(struct statements *x);
 
 /* Finds the stays of statements in order of time. 0 or -ENOMEM. */
 int stays_find(struct statements *x);

@@ -104,15 +104,20 @@ static int64_t began_after(const struct statements *x, const struct statement *s
 									     : s->from - 1 - (s->late - s->early);
 }
 
+static bool same_session(const struct statement *a, const struct statement *b)
+{
+	return a->session == b->session && a->tenant == b->tenant;
+}
+
 /* Whether the record of a statement about another address is about this one, too: the session has both. */
 static bool has_both(const struct statements *x, uint32_t number)
 {
-	const struct statement *s = &x->list[number], *first = s, *end = x->list + x->n;
+	const struct statement *s = &x->list[number];
 
-	while (first > x->list && first[-1].late == s->late)
-		first--;
-	for (; first < end && first->late == s->late; first++)
-		if (first->here && first->session == s->session && first->tenant == s->tenant)
+	while (x->list[number].former != NO_STATEMENT && x->list[x->list[number].former].late == s->late)
+		number = x->list[number].former;
+	for (; number != NO_STATEMENT && x->list[number].late == s->late; number = x->list[number].next)
+		if (x->list[number].here && same_session(&x->list[number], s))
 			return true;
 	return false;
 }
@@ -122,9 +127,8 @@ static int64_t elsewhere_until(const struct statements *x, uint32_t number)
 {
 	const struct statement *s = &x->list[number];
 
-	for (uint32_t i = number; s->session && i-- > 0;)
-		if (!x->list[i].here && x->list[i].session == s->session && x->list[i].tenant == s->tenant &&
-		    !has_both(x, i))
+	for (uint32_t i = s->former; s->session && i != NO_STATEMENT; i = x->list[i].former)
+		if (!x->list[i].here && same_session(&x->list[i], s) && !has_both(x, i))
 			return x->list[i].early;
 	return TIME_NONE;
 }
@@ -146,10 +150,12 @@ static int begin_stay(struct statements *x, uint32_t number)
 		.server = s->server,
 		.started = s->event == LEASE_START,
 		.begin = s->event == LEASE_START ? s->early : most(began_after(x, s), elsewhere_until(x, number)),
+		.former = x->latest[statement_key(s)],
 		.since = TIME_NONE,
 		.end = TIME_OPEN,
 		.over = TIME_OPEN,
 	};
+	x->latest[statement_key(s)] = (uint32_t)(y - x->stay);
 	return add_to(x, y, number);
 }
 
@@ -185,7 +191,7 @@ static struct stay *stay_of(const struct statements *x, const struct statement *
 {
 	bool latest = true;
 
-	for (size_t i = x->n_stays; i-- > 0;) {
+	for (uint32_t i = x->latest[statement_key(s)]; i != NO_STAY; i = x->stay[i].former) {
 		struct stay *y = &x->stay[i];
 
 		if (!is_of(y, s))
@@ -203,7 +209,7 @@ static void end_former(struct statements *x, const struct statement *s)
 {
 	int64_t began = began_after(x, s);
 
-	for (size_t i = 0; s->session && i < x->n_stays; i++) {
+	for (uint32_t i = x->latest[statement_key(s)]; s->session && i != NO_STAY; i = x->stay[i].former) {
 		struct stay *y = &x->stay[i];
 
 		if (y->session == s->session && y->tenant == s->tenant && y->over == TIME_OPEN && !goes_on(x, y, s) &&
@@ -319,9 +325,9 @@ static bool is_last(const struct statements *x, const struct stay *y)
 
 	if (last->event == LEASE_STOP)
 		return true;
-	for (const struct statement *s = last + 1; s < x->list + x->n; s++)
-		if (s->here && s->stay != NO_STAY && is_of(y, s))
-			return s->event == LEASE_START;
+	for (uint32_t i = last->next; i != NO_STATEMENT; i = x->list[i].next)
+		if (x->list[i].here && x->list[i].stay != NO_STAY && is_of(y, &x->list[i]))
+			return x->list[i].event == LEASE_START;
 	return true;
 }
 
@@ -347,30 +353,74 @@ static bool is_within(const struct statements *x, const struct stay *y, const st
 	return y->last && is_of(y, s) && first->from != TIME_NONE && s->late >= first->from;
 }
 
-/* Another statement of the address ends a stay that is heard of no more, and comes before one that was not heard of. */
-static void bound(struct statements *x)
+static bool is_about(const struct statement *s, uint32_t other)
 {
-	for (uint32_t i = 0; i < x->n_stays; i++) {
-		struct stay *y = &x->stay[i];
-		const struct statement *first = &x->list[y->statement[0]], *last = last_of(x, y);
+	return s->here && s->stay != NO_STAY && s->stay != other;
+}
 
-		for (uint32_t k = 0; k < x->n; k++) {
-			const struct statement *s = &x->list[k];
+/* Another statement of the address ends a stay that is heard of no more. Statements are in order of their latest
+ * moment.
+ */
+static void bound_end(struct statements *x, uint32_t number)
+{
+	struct stay *y = &x->stay[number];
+	const struct statement *last = last_of(x, y), *end = x->list + x->n;
 
-			if (!s->here || s->stay == NO_STAY || s->stay == i)
-				continue;
-			if (statement_after(x, s, last))
-				y->end = least(y->end, is_of(y, s) ? ended_by(x, y, s) : s->late);
-			if (statement_after(x, first, s) && !y->started && !is_within(x, y, s) &&
-			    (y->begin == TIME_NONE || y->begin < s->early))
-				y->begin = s->early;
-		}
+	for (const struct statement *s = last + 1; s < end && s->late < y->end; s++)
+		if (is_about(s, number) && statement_after(x, s, last))
+			y->end = least(y->end, is_of(y, s) ? ended_by(x, y, s) : s->late);
+}
+
+/* Another statement comes before one whose beginning was not heard of. */
+static void bound_begin(struct statements *x, uint32_t number)
+{
+	struct stay *y = &x->stay[number];
+	const struct statement *first = &x->list[y->statement[0]];
+
+	for (uint32_t i = y->statement[0]; !y->started && i-- > 0 && x->list[i].late > y->begin;) {
+		const struct statement *s = &x->list[i];
+
+		if (is_about(s, number) && statement_after(x, first, s) && !is_within(x, y, s))
+			y->begin = most(y->begin, s->early);
 	}
+}
+
+static int find_bounds(struct statements *x)
+{
+	size_t n = (x->n_stays + STAYS_TOGETHER - 1) / STAYS_TOGETHER;
+
+	x->bounds = calloc(n + 1, sizeof(*x->bounds));
+	if (!x->bounds)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		x->bounds[i] = (struct stays_bounds){ TIME_OPEN, TIME_NONE, TIME_OPEN, TIME_NONE };
+	for (uint32_t i = 0; i < x->n_stays; i++) {
+		struct stays_bounds *b = &x->bounds[i / STAYS_TOGETHER];
+
+		bound_end(x, i);
+		bound_begin(x, i);
+		b->begin = least(b->begin, x->stay[i].begin);
+		b->end = most(b->end, x->stay[i].end);
+		b->over_least = least(b->over_least, x->stay[i].over);
+		b->over_most = most(b->over_most, x->stay[i].over);
+	}
+	return 0;
+}
+
+int stays_unlink(struct statements *x)
+{
+	size_t size = (x->pool.size + 1) * sizeof(*x->latest);
+
+	x->latest = x->latest ? x->latest : malloc(size);
+	if (!x->latest)
+		return -ENOMEM;
+	memset(x->latest, 0xff, size);
+	return 0;
 }
 
 int stays_find(struct statements *x)
 {
-	int r = 0;
+	int r = stays_unlink(x);
 
 	for (uint32_t i = 0; i < x->n && !r; i++) {
 		const struct statement *s = &x->list[i];
@@ -384,7 +434,5 @@ int stays_find(struct statements *x)
 	}
 	for (uint32_t i = 0; i < x->n_stays && !r; i++)
 		begins_by_length(x, &x->stay[i]);
-	if (!r)
-		bound(x);
-	return r;
+	return r ? r : find_bounds(x);
 }

@@ -26,13 +26,13 @@ static void remove_forwards(const char *dir, int64_t limit)
 		closedir(d);
 }
 
-int retention_tick(struct retention *r, const char *dir, uint32_t days, int64_t now, int64_t boot_s,
+int retention_tick(struct expiry_day *r, const char *dir, uint32_t days, int64_t now, int64_t boot_s,
 		   struct chain_tip *ret_tip, unsigned *ret_removed, struct error *err)
 {
 	const struct ledger_expiry x = { .dir = dir, .kind = LEDGER_LEASES, .before = now - (int64_t)days * DAY_S };
 	int ret = 0;
 
-	if (!retention_due(r, now, boot_s))
+	if (!expiry_due(r, now, boot_s))
 		return 0;
 	*ret_removed = 0;
 	if (days)
@@ -43,6 +43,6 @@ int retention_tick(struct retention *r, const char *dir, uint32_t days, int64_t 
 		*ret_tip = (struct chain_tip){ .hash = HASH_NONE };
 	if (ret)
 		return ret;
-	retention_done(r, now);
+	expiry_done(r, now);
 	return 1;
 }

@@ -12,7 +12,7 @@
  * Returns 1 if a day was looked after: *ret_tip is the end of the ledger, and *ret_removed the number of files; 0; or
  * -errno with err, after which it is tried again.
  */
-int retention_tick(struct retention *r, const char *dir, uint32_t days, int64_t now, int64_t boot_s,
+int retention_tick(struct expiry_day *r, const char *dir, uint32_t days, int64_t now, int64_t boot_s,
 		   struct chain_tip *ret_tip, unsigned *ret_removed, struct error *err);
 
 #endif

@@ -33,7 +33,7 @@ struct worker {
 	struct lease_writer writer;
 	struct seen_records seen;
 	struct recorded_sources recorded;
-	struct retention retention;
+	struct expiry_day retention;
 	struct identity_figures figures;		/* but for those of the moment */
 	struct error trouble[CONFIG_MAX_LEASE_SOURCES]; /* of a source, as it was logged; "": none */
 	struct error day_error;

@@ -24,12 +24,12 @@ static void expire_grants(struct history *h)
 	unsigned n = 0;
 
 	grant_files_forget(&h->file);
-	if (!h->file.grant_days || !retention_due(&h->retention, s, clock_second(now.steady_ns)))
+	if (!h->file.grant_days || !expiry_due(&h->retention, s, clock_second(now.steady_ns)))
 		return;
 	if (grant_files_expire(&h->file, s - (int64_t)h->file.grant_days * DAY_S, s, &n, &err))
 		log_error("grants that are older than grant_retention: %s", err.text);
 	else
-		retention_done(&h->retention, s);
+		expiry_done(&h->retention, s);
 	if (n)
 		log_info("%u file%s of grants older than grant_retention removed", n, n == 1 ? "" : "s");
 }

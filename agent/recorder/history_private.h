@@ -29,10 +29,10 @@ struct history {
 	bool was_early; /* the start was written before mappings that it should list were in the tables */
 	bool owes_undo;
 	bool owes_confirm;
-	int64_t effect_ns;	    /* when the tables matched the records, by the steady clock */
-	int head_r;		    /* of the last write of HISTORY_HEAD_FILE */
-	int audit;		    /* 1: looks at persons must leave lines, -1: they need not; 0: as the head says */
-	struct retention retention; /* of the files of grants */
+	int64_t effect_ns;	     /* when the tables matched the records, by the steady clock */
+	int head_r;		     /* of the last write of HISTORY_HEAD_FILE */
+	int audit;		     /* 1: looks at persons must leave lines, -1: they need not; 0: as the head says */
+	struct expiry_day retention; /* of the files of grants */
 	bool quiet; /* the last records are of grants: the log gets the end of the history at the next tick */
 };
 

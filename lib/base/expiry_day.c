@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-bool retention_due(struct retention *r, int64_t now, int64_t boot_s)
+bool expiry_due(struct expiry_day *r, int64_t now, int64_t boot_s)
 {
 	int64_t offset = now - boot_s, step = offset - r->offset_s;
 
@@ -14,7 +14,7 @@ bool retention_due(struct retention *r, int64_t now, int64_t boot_s)
 	return boot_s >= r->patience_s && now / DAY_S != r->day;
 }
 
-void retention_done(struct retention *r, int64_t now)
+void expiry_done(struct expiry_day *r, int64_t now)
 {
 	r->day = now / DAY_S;
 }

@@ -10,7 +10,7 @@
 #define RETENTION_STEP_S 3600
 
 /* Zero-initialised. */
-struct retention {
+struct expiry_day {
 	int64_t day;	    /* the last that was looked after, since 1970 */
 	int64_t offset_s;   /* of the clock from that of the boot */
 	int64_t patience_s; /* on the clock of the boot: nothing is removed before */
@@ -18,9 +18,9 @@ struct retention {
 };
 
 /* Whether the day is to be looked after, by the time of day and that since the boot. Call it again and again. */
-bool retention_due(struct retention *r, int64_t now, int64_t boot_s);
+bool expiry_due(struct expiry_day *r, int64_t now, int64_t boot_s);
 
 /* The day was looked after. */
-void retention_done(struct retention *r, int64_t now);
+void expiry_done(struct expiry_day *r, int64_t now);
 
 #endif

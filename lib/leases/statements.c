@@ -242,21 +242,10 @@ static void settle(struct statements *x, const uint32_t *first, const uint32_t *
 			x->list[i].late = x->list[i].event_at;
 }
 
-int statements_unlink(struct statements *x)
-{
-	size_t size = (x->pool.size + 1) * sizeof(*x->latest);
-
-	x->latest = x->latest ? x->latest : malloc(size);
-	if (!x->latest)
-		return -ENOMEM;
-	memset(x->latest, 0xff, size);
-	return 0;
-}
-
 /* In order of time, with those of one number linked. */
 static int order(struct statements *x)
 {
-	int r = statements_unlink(x);
+	int r = stays_unlink(x);
 
 	if (r || !x->n)
 		return r;

@@ -85,7 +85,7 @@ static inline uint32_t statement_key(const struct statement *s)
 }
 
 /* Forgets the latest of each key. 0 or -ENOMEM. */
-int statements_unlink(struct statements *x);
+int stays_unlink(struct statements *x);
 
 /* Finds the stays of statements in order of time. 0 or -ENOMEM. */
 int stays_find(struct statements *x);

@@ -407,9 +407,20 @@ static int find_bounds(struct statements *x)
 	return 0;
 }
 
+int stays_unlink(struct statements *x)
+{
+	size_t size = (x->pool.size + 1) * sizeof(*x->latest);
+
+	x->latest = x->latest ? x->latest : malloc(size);
+	if (!x->latest)
+		return -ENOMEM;
+	memset(x->latest, 0xff, size);
+	return 0;
+}
+
 int stays_find(struct statements *x)
 {
-	int r = statements_unlink(x);
+	int r = stays_unlink(x);
 
 	for (uint32_t i = 0; i < x->n && !r; i++) {
 		const struct statement *s = &x->list[i];

@@ -331,7 +331,7 @@ static void make_days(void)
 
 Test(retention, files_of_days_that_are_over_for_long_enough_are_removed_once_a_day)
 {
-	struct retention r = { 0 };
+	struct expiry_day r = { 0 };
 	struct chain_tip tip;
 	unsigned removed = 99;
 	struct error err;
@@ -349,7 +349,7 @@ Test(retention, files_of_days_that_are_over_for_long_enough_are_removed_once_a_d
 
 Test(retention, a_clock_that_leaps_removes_nothing_for_an_hour)
 {
-	struct retention r = { 0 };
+	struct expiry_day r = { 0 };
 	struct chain_tip tip;
 	unsigned removed = 0;
 	struct error err;

@@ -120,6 +120,9 @@ static void open_again(struct growth *g, struct grant *grant)
 	}
 	grant->yields = false;
 	growth_tell_act(g, grant);
+	/* The end has been reported where it was announced. */
+	if (was.yields && g->changed)
+		g->changed(g->changed_arg, grant, true);
 }
 
 static void judge_closed(struct growth *g, struct grant *grant)

@@ -332,7 +332,7 @@ int events_session_closed(const struct session *s, void *arg)
 	return 0;
 }
 
-/* Reports a granted block as a notice. */
+/* Reports a granted block, or its end, by an act of this gateway's own: a peer reports its own acts. */
 void events_grant_changed(void *arg, const struct grant *grant, bool made)
 {
 	const struct nat_event e = {
@@ -344,6 +344,8 @@ void events_grant_changed(void *arg, const struct grant *grant, bool made)
 		.ext_port = (uint16_t)(grant->port_lo + grant->ports - 1),
 	};
 
+	if (made ? grant->peer : grant->yields)
+		return;
 	ipfix_event(arg, &e, wall_clock_ms());
 	if (notice_wanted(NOTICE_GRANTS))
 		event_grant_notice(&e, made, ipfix_mappings(arg));

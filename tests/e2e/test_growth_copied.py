@@ -5,6 +5,7 @@ import pytest
 from scapy.layers.inet import UDP
 
 from agent import wait_for
+from test_ctl_monitor import monitor
 from test_growth import GROWING, OUT, checked, close_all, fill, grants, grow, holder, lines, open_one, query, settled
 
 CONFIG = {"mappings": [GROWING], "unmatched": "drop"}
@@ -64,15 +65,24 @@ def test_after_a_failover_the_peer_goes_on_serving_grants_and_takes_idle_blocks_
         checked(lab)
 
 
-def test_an_end_at_one_gateway_ends_it_at_the_other(pair):
+def test_an_end_at_one_gateway_ends_it_at_the_other_and_each_reports_its_own_acts(pair):
     a, b = pair.labs
-    host = a.host("10.0.0.3")
+    host, other = a.host("10.0.0.3"), b.host("10.0.0.4")
     fill(a, host)
-    grow(a, host, 5008)
-    wait_for(lambda: blocks(b) == blocks(a), what="the grant", interval=0.05)
-    b.agent.ctl("grant", "revoke", f"{OUT}:{blocks(b)[0][1]}")
-    wait_for(lambda: not grants(a) and not grants(b), what="the end", interval=0.05)
-    assert len(a.sessions(host.addr)) == 8
+    with monitor(a.agent, "grants") as of_a, monitor(b.agent, "grants") as of_b:
+        grow(a, host, 5008)
+        wait_for(lambda: blocks(b) == blocks(a), what="the grant", interval=0.05)
+        b.agent.ctl("grant", "revoke", f"{OUT}:{blocks(b)[0][1]}")
+        wait_for(lambda: not grants(a) and not grants(b), what="the end", interval=0.05)
+        assert len(a.sessions(host.addr)) == 8
+        fill(b, other)
+        grow(b, other, 5008)
+        assert [(e["event"], e["in_addr"]) for e in (of_a.event(),)] == [("granted", host.addr)]
+        assert [(e["event"], e["in_addr"]) for e in (of_b.event(), of_b.event())] == [("grant-ended", host.addr), ("granted", other.addr)]
+        b.agent.ctl("grant", "revoke", f"{OUT}:{blocks(b)[0][1]}")
+        wait_for(lambda: not grants(a) and not grants(b), what="the end", interval=0.05)
+        open_one(a, host, 5008)
+        assert of_a.event()["in_addr"] == host.addr, "nothing of the other's between"
     for lab in pair.labs:
         checked(lab)
 

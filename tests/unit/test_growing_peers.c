@@ -381,6 +381,8 @@ Test(growth_peers, an_end_by_idleness_gives_way_where_the_block_has_sessions_whi
 	told = gr.told.act[0];
 	cr_expect_eq(told.in_addr, gr.in);
 	cr_expect_eq(told.stamp, end.stamp + 1, "no act that has followed the end is undone");
+	cr_assert_eq(gr.told.n, 2);
+	cr_expect(gr.told.made[1] && !gr.told.grant[1].peer, "it is reported again");
 	cr_expect_eq(apply(1, &end), 0, "the same end again");
 	passes_go_by(2);
 	cr_expect_eq(i->state, GRANT_OPEN);

@@ -14,7 +14,8 @@ struct content {
 	char boundary[BOUNDARY_TEXT];
 	char name[100]; /* of a file */
 	char encoding[24];
-	bool any;  /* it says something */
+	unsigned fields; /* that say something of it */
+	bool any;	 /* there is one */
 	bool mail; /* it is that of a mail */
 	bool attachment, flowed;
 };

@@ -164,6 +164,23 @@ static bool candidate(struct reading *x, uint32_t addr, unsigned role)
 	return !x->reader->ours;
 }
 
+/*
+ * Whether the octets before an address make it the end of one of IPv6 that does not stand for it: only ::ffff:a.b.c.d
+ * (RFC 4291 section 2.5.5.2) and 64:ff9b::a.b.c.d (RFC 6052 section 2.1) do.
+ */
+static bool ends_ipv6(const struct scan *c, const char *at)
+{
+	const char *begin = at;
+	size_t n;
+
+	while (begin > c->s->begin && at - begin < 30 && (isxdigit((unsigned char)begin[-1]) || begin[-1] == ':'))
+		begin--;
+	n = (size_t)(at - begin);
+	if (!memmem(begin, n, "::", 2))
+		return false;
+	return !(n == 9 && !strncasecmp(begin, "64:ff9b::", 9)) && !(n >= 7 && !strncasecmp(at - 7, "::ffff:", 7));
+}
+
 /* An address at a place. Returns its end, or NULL. */
 static const char *take_address(struct scan *c, const char *at)
 {
@@ -173,7 +190,7 @@ static const char *take_address(struct scan *c, const char *at)
 	uint32_t addr, i;
 
 	end = addr_at(at, stop, &addr);
-	if (!end || (at > c->s->begin && strchr(".-_", at[-1])) ||
+	if (!end || (at > c->s->begin && (strchr(".-_", at[-1]) || (at[-1] == ':' && ends_ipv6(c, at)))) ||
 	    (end < stop &&
 	     (isalpha((unsigned char)*end) || (*end == '-' && end + 1 < stop && isalnum((unsigned char)end[1])))))
 		return NULL;
@@ -231,6 +248,21 @@ static bool source_has_port(const struct scan *c)
 	return false;
 }
 
+/* Whether the address before is one of several of which a port behind them is said: "A and B, source port 5100". */
+static bool is_one_of_two(const struct scan *c)
+{
+	const struct reading *x = c->x;
+	const struct item *b = &x->items[c->addr], *a = c->addr > c->first ? b - 1 : NULL;
+	const char *between, *behind = x->text + b->at;
+	struct label l;
+
+	if (!a || a->kind != ITEM_ADDR || a->done || a->addr == b->addr || a->scope != b->scope || a->port_item != NONE)
+		return false;
+	between = x->text + a->at + a->size;
+	l = label_read(between, behind);
+	return behind - between < 12 && !memchr(between, '\n', (size_t)(behind - between)) && !(l.any & ~WORD_LINK);
+}
+
 /*
  * A number that a word for a port stands before. With a word for the source it is the source's. Else it is of the
  * address before it in its record, if nothing but words for a port are between, in a line or behind a key. The port
@@ -264,7 +296,9 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	c->last = i;
 	if (role == WORD_TARGET)
 		return;
-	if (here && (free || (tight && of != WORD_TARGET)))
+	if (here && free && is_one_of_two(c))
+		x->items[i].scope = c->s->scope;
+	else if (here && (free || (tight && of != WORD_TARGET)))
 		port_to(x, addr, i);
 	else
 		x->items[i].scope = c->s->scope;
@@ -389,6 +423,8 @@ static const char *take_any(struct scan *c, const char *at)
 
 		if (at[3] == ':' || l.any & WORD_TIME)
 			scan_take_zone(c, at, end, &zone);
+		else
+			c->after = end;
 		return end;
 	}
 	if (!word_octet(*at))

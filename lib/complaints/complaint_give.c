@@ -40,12 +40,12 @@ struct giving {
 	struct elsewhere elsewhere;
 	struct given *known; /* a table of `slots`, a power of 2, of which `n_known` are taken */
 	size_t slots, n_known;
-	bool failed; /* out of memory */
+	bool failed;	  /* out of memory */
 	int64_t *seconds; /* of each item that is definite, else FREE */
 	uint64_t questions, refused;
 	uint64_t unlisted_at; /* the line of the first that is refused, and not listed */
-	bool ported;   /* an address has a port */
-	uint8_t proto; /* the only one that is named in the text, or 0 */
+	bool ported;	      /* an address has a port */
+	uint8_t proto;	      /* the only one that is named in the text, or 0 */
 	int order; /* of days and months that could be exchanged, for candidates: 1 as read, 2 the other; 0: the text
 		      says it */
 };
@@ -53,11 +53,12 @@ struct giving {
 /* The slot of something in the table, or the free one where it would be. */
 static struct given *slot_of(const struct giving *g, const struct given *is)
 {
-	uint64_t hash = ((uint64_t)is->addr << 16 | is->port) * 0x9e3779b97f4a7c15U + (uint64_t)is->t * 0xc2b2ae3d27d4eb4fU;
+	uint64_t hash =
+		((uint64_t)is->addr << 16 | is->port) * 0x9e3779b97f4a7c15U + (uint64_t)is->t * 0xc2b2ae3d27d4eb4fU;
 	size_t slot = (hash ^ hash >> 32) & (g->slots - 1);
 
-	while (g->known[slot].t != FREE && (g->known[slot].addr != is->addr || g->known[slot].port != is->port ||
-					    g->known[slot].t != is->t))
+	while (g->known[slot].t != FREE &&
+	       (g->known[slot].addr != is->addr || g->known[slot].port != is->port || g->known[slot].t != is->t))
 		slot = (slot + 1) & (g->slots - 1);
 	return &g->known[slot];
 }

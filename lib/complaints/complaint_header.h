@@ -16,7 +16,7 @@ struct content {
 	char encoding[24];
 	unsigned fields; /* that say something of it */
 	bool any;	 /* there is one */
-	bool mail; /* it is that of a mail */
+	bool mail;	 /* it is that of a mail */
 	bool attachment, flowed;
 };
 

@@ -75,7 +75,8 @@ static bool in_list(const char *list, const char *name, size_t n)
 /* What is shown in the place of a tag; NUL: nothing. */
 static char sign_of(const char *tag, const char *end)
 {
-	static const char lines[] = " br p /p /tr tr div /div /li li /h1 /h2 /h3 /h4 /h5 /h6 hr /pre /table /ul /dd /dt ";
+	static const char lines[] =
+		" br p /p /tr tr div /div /li li /h1 /h2 /h3 /h4 /h5 /h6 hr /pre /table /ul /dd /dt ";
 	/* An address may have some within. */
 	static const char nothing[] = " span b i u em a font strong code tt small wbr o:p mark ";
 	char name[12] = "";

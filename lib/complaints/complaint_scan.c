@@ -9,6 +9,9 @@
 #include "base/base.h"
 #include "complaints/complaint_scan.h"
 
+/* Ports below are of services (RFC 6335 section 6). */
+#define FIRST_FREE_PORT 1024U
+
 const char *addr_at(const char *at, const char *end, uint32_t *ret)
 {
 	uint32_t addr = 0;
@@ -18,7 +21,9 @@ const char *addr_at(const char *at, const char *end, uint32_t *ret)
 
 		for (; at < end && digit_octet(*at) && n < 4; at++, n++)
 			value = value * 10 + (unsigned)(*at - '0');
-		if (!n || n > 3 || value > 255 || (i < 3 && (at >= end || *at++ != '.')))
+		/* "025" is 25 to some programs, and 21 to others. */
+		if (!n || n > 3 || (n > 1 && at[-(int)n] == '0') || value > 255 ||
+		    (i < 3 && (at >= end || *at++ != '.')))
 			return NULL;
 		addr = addr << 8 | value;
 	}
@@ -106,6 +111,16 @@ static const char *in_four(const struct scan *c, const char *at, const char *end
 	return port + 1;
 }
 
+/* Whether a port is the first of several: "5100-5200", "5100,5200". */
+static bool goes_on(const char *at, const char *end)
+{
+	const char *behind = at < end ? scan_signs(at + 1, end, "0123456789") : end;
+
+	if (at >= end || !octet_is_of(*at, "-,") || behind == at + 1 || behind > at + 6)
+		return false;
+	return *at == '-' || behind == end || octet_is_of(*behind, " \n");
+}
+
 /* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
 static const char *joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
 {
@@ -119,6 +134,8 @@ static const char *joined(struct scan *c, const char *at, const char *end, unsig
 		if (!after || (after < stop && isalpha((unsigned char)*after)) ||
 		    (after + 1 < stop && *after == ':' && digit_octet(after[1])) ||
 		    (after + 1 < stop && *after == '.' && digit_octet(after[1])))
+			return NULL;
+		if (goes_on(after, stop))
 			return NULL;
 		if ((*p == '(' && (after >= stop || *after != ')')) || (*p == '/' && *ret <= 32))
 			return NULL;
@@ -283,6 +300,10 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	if (!role && (x->served || (!c->s->cells && (l->strange || !(tight || c->s->keyed)))))
 		role = WORD_TARGET;
 	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))
+		role = WORD_TARGET;
+	/* "A -> port 443", and what no subscriber has unless it is said to be his */
+	if (!role && ((here && tight && scan_arrow(c->after, at) > 0) ||
+		      (!c->s->cells && !x->broken && number < FIRST_FREE_PORT)))
 		role = WORD_TARGET;
 	/* "server=A sport=P" behind "client=B cport=Q" */
 	if (role == WORD_SOURCE && here && of == WORD_TARGET && source_has_port(c))

@@ -229,7 +229,7 @@ $(BUILD)/detnat-leases: $(LEASES_OBJECTS) $(BUILD)/libagent.a
 $(BUILD)/detnat-desk: $(DESK_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(DESK_LIBS) -lpthread
-$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(BUILD)/tests/unit/further.o $(filter-out %/main.o,$(CLI_OBJECTS) $(DESK_OBJECTS) $(LEASES_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
+$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(BUILD)/tests/unit/further.o $(BUILD)/tests/bench/judge.o $(filter-out %/main.o,$(CLI_OBJECTS) $(DESK_OBJECTS) $(LEASES_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion libmicrohttpd) -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/scale/simulate: $(SCALE_OBJECTS)
@@ -487,6 +487,7 @@ release: as-root ## the files of a release of the commit, byte-identical in each
 	BUILD=$(abspath $(BUILD)) deploy/release.sh
 .PHONY: pictures release
 
+BENCH_RESULTS = $(BUILD)/bench/results.json $(BUILD)/bench/results-e2e.json $(BUILD)/bench/results-agent.json $(BUILD)/bench/results-offline.json
 bench: as-root deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, and the goals; needs root (some minutes)
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
@@ -494,6 +495,7 @@ bench: as-root deps-demo ## nanoseconds a packet against the parse-and-rewrite f
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-agent ARGS=)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-offline ARGS=)
+	$(if $(ROWS),,@$(PYTHON) tests/bench/met.py $(BENCH_RESULTS))
 bench-full: as-root deps-demo ## the same, every row (ROWS='h1024-* …' picks some of them for either)
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
@@ -501,6 +503,7 @@ bench-full: as-root deps-demo ## the same, every row (ROWS='h1024-* …' picks s
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e FULL=1)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-agent ARGS=)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-offline ARGS=)
+	$(if $(ROWS),,@$(PYTHON) tests/bench/met.py $(BENCH_RESULTS))
 
 # End to end: live frames over veth, against the kernel's forwarding and nft SNAT.
 $(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/libagent.a

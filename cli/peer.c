@@ -53,6 +53,18 @@ static bool is_named(const cJSON *not_exchanged, const cJSON *d)
 	return false;
 }
 
+/* Whether the reason of a peer is the first of the differences below it. */
+static bool repeats(const cJSON *peer)
+{
+	const cJSON *d;
+
+	cJSON_ArrayForEach (d, json_get(peer, "differences")) {
+		if (cJSON_IsTrue(json_get(d, "matters")))
+			return !strcmp(json_text(peer, "state", ""), "differs");
+	}
+	return false;
+}
+
 static void show_peers(struct writer *w, const cJSON *result, const cJSON *args)
 {
 	const cJSON *peer, *m, *d;
@@ -61,7 +73,7 @@ static void show_peers(struct writer *w, const cJSON *result, const cJSON *args)
 	cJSON_ArrayForEach (peer, result) {
 		const char *at = json_text(peer, "peer", "-"), *reason = json_text(peer, "reason", NULL);
 
-		if (reason)
+		if (reason && !repeats(peer))
 			writer_line(w, "%s: %s", at, reason);
 		cJSON_ArrayForEach (m, json_get(peer, "not_exchanged")) {
 			writer_line(w, "%s: not exchanged: %s to %s, which %s", at, json_text(m, "in", "-"),

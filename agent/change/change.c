@@ -109,10 +109,8 @@ static void schedule(struct change_queue *q, suseconds_t delay_us)
 
 static int plan_file(struct change_queue *q, struct error *err)
 {
-	_cleanup_config_ struct config *file = take_pointer(q->file);
-
-	return plan_new_with(q->context, file, q->file_hash, false, q->context->active->path, &q->first->options,
-			     &q->plan, err);
+	return plan_new_with(q->context, take_pointer(q->file), q->file_hash, false, q->context->active->path,
+			     &q->first->options, &q->plan, err);
 }
 
 /* Reads the file; where `reload_guard` limits losses, counts first the sessions that the reload would end. */
@@ -153,7 +151,8 @@ static int begin_edit(struct change_queue *q, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	r = q->first->edit(wanted, q->first->arg, err);
 	return r ? r
-		 : plan_new_with(q->context, wanted, active->file_hash, false, NULL, &q->first->options, &q->plan, err);
+		 : plan_new_with(q->context, take_pointer(wanted), active->file_hash, false, NULL, &q->first->options,
+				 &q->plan, err);
 }
 
 /* Plans the active configuration as it is: the plan works out which programs it needs now. */
@@ -300,7 +299,7 @@ int change_apply_now(const struct parts *context, const struct config *wanted, u
 {
 	const struct change_options options = { .by = history_by(BY_START), .before = before };
 	struct change_plan *p;
-	int r = plan_new_with(context, wanted, file_hash, true, context->active->path, &options, &p, err);
+	int r = plan_new_with(context, config_clone(wanted), file_hash, true, context->active->path, &options, &p, err);
 
 	if (r)
 		return r;

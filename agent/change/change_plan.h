@@ -22,8 +22,11 @@ int plan_new(const struct parts *context, const struct config *wanted, uint64_t 
 /* Whether plan_new() would refuse a file. Loads and logs nothing. */
 int plan_check(const struct parts *context, const struct config *wanted, const char *name, struct error *err);
 
-/* The same with options, which are copied. plan_new() has none: a plan from a file follows the mappings' own keys. */
-int plan_new_with(const struct parts *context, const struct config *wanted, uint64_t file_hash, bool checked,
+/*
+ * The same with options, which are copied, and of a configuration that becomes the plan's, or is freed; NULL is taken
+ * for -ENOMEM. plan_new() has none: a plan from a file follows the mappings' own keys.
+ */
+int plan_new_with(const struct parts *context, struct config *wanted, uint64_t file_hash, bool checked,
 		  const char *name, const struct change_options *options, struct change_plan **ret, struct error *err);
 
 /*

@@ -7,7 +7,7 @@
 #define DETNAT_PLAN_PRIVATE_H
 
 #include "change/change_plan.h"
-#include "config/config.h"
+#include "config/running_text.h"
 #include "recorder/history.h"
 #include "tables/mapping_changes.h"
 #include "tables/portmap_table.h"
@@ -22,8 +22,9 @@ struct portmap_changes {
 	size_t n_add;
 };
 
-/* Compares the portmaps of a configuration with those of the datapath. 0 or -ENOMEM. */
-int portmap_changes_find(const struct config *wanted, const struct portmaps *present, struct portmap_changes *ret);
+/* Compares the portmaps of a plan, of the inside addresses that it looks at, with the datapath's. 0 or -ENOMEM. */
+struct change_plan;
+int portmap_changes_find(const struct change_plan *p, const struct portmaps *present, struct portmap_changes *ret);
 void portmap_changes_free(struct portmap_changes *c);
 
 /* Carries out one half; the other way round undoes it. */
@@ -104,10 +105,11 @@ struct change_plan {
 	const struct parts *context;
 	struct change_options options;
 	struct config *wanted;
-	const char *name; /* of the file; NULL: it does not come from a file */
-	bool only_checks; /* it is never carried out */
+	struct config_part part; /* of it; without a configuration: all of it is looked at */
+	const char *name;	 /* of the file; NULL: it does not come from a file */
+	bool only_checks;	 /* it is never carried out */
 	uint64_t file_hash;
-	char *json; /* of wanted */
+	struct running_text text; /* of wanted */
 	struct settings settings;
 	struct stages_choice stages;
 	bool load;						    /* programs with those settings */
@@ -138,6 +140,16 @@ struct change_plan {
 	struct plan_end timed;		  /* drains for options.drain seconds from the commit on */
 	struct plan_binding_list drained; /* addresses that drain before the plan */
 };
+
+/* The mappings and portmaps that a plan looks at, and whether it looks at those of any of these inside addresses. */
+static inline const struct config *plan_part(const struct change_plan *p)
+{
+	return p->part.config ? p->part.config : p->wanted;
+}
+bool plan_looks_at(const struct change_plan *p, struct prefix in);
+
+/* Compares the mappings with those of the tables. 0 or -ENOMEM. */
+int plan_mappings(struct change_plan *p);
 
 /*
  * Works out what drains, ends or is taken into use again, once additions and deletions are known. -EEXIST with err if

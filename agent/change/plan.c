@@ -37,8 +37,9 @@ void change_plan_free(struct change_plan *p)
 	for (size_t i = 0; i < p->n_update; i++)
 		if (p->update[i].begun && !p->committed)
 			mappings_update_abort(p->context->mappings, &p->update[i].spec);
+	config_part_free(&p->part);
 	config_free(p->wanted);
-	free(p->json);
+	running_text_free(&p->text);
 	free(p->add);
 	free(p->del);
 	free(p->update);
@@ -143,136 +144,6 @@ static struct settings settings_of(struct change_plan *p)
 	return settings;
 }
 
-static struct mapping_spec spec_of(const struct config *c, const struct config_mapping *m, uint32_t hz)
-{
-	struct mapping_spec spec = {
-		.in = m->in,
-		.out = m->out,
-		.sessions_per_user = config_mapping_quota(c, m),
-		.session_slots = config_mapping_slots(c, m),
-		.tenant = config_mapping_tenant(c, m),
-		.open = m->inbound == INBOUND_OPEN,
-	};
-	struct config_independence wanted = config_mapping_independence(c, m);
-	struct config_growth growth = config_mapping_growth(m);
-
-	spec.limit = config_mapping_limits(m);
-	spec.growth = (struct growth_layout){ (uint16_t)growth.block, (uint16_t)growth.max_blocks };
-	if (!prefix_is_none(m->out) && config_mapping_geometry(m, &spec.geo))
-		spec.geo = (struct geometry){ 0 };
-	if (wanted.mapping)
-		spec.bindings = (struct binding_layout){ .mapping = wanted.mapping,
-							 .filtering = wanted.filtering,
-							 .inbound = (uint8_t)wanted.inbound_sessions };
-
-	for (unsigned i = 0; i < N_TIMEOUTS; i++)
-		spec.timeout_ticks[i] = ticks_of_seconds(c->timeouts[i], hz);
-	return spec;
-}
-
-static uint32_t slots_of(const struct mapping *record)
-{
-	return record->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << record->bucket_shift;
-}
-
-/* Whether its subscribers keep their addresses and ports. */
-static bool same_ports(const struct mapping *record, const struct geometry *wanted)
-{
-	return record->geo.out_plen == PLEN_NONE || mapping_equal(&record->geo, wanted);
-}
-
-/* Whether a mapping can keep its tables under the new configuration. */
-static bool same_kind(const struct mapping *record, const struct mapping_spec *wanted)
-{
-	return slots_of(record) == wanted->session_slots && !(record->geo.flags & MAPPING_OPEN) == !wanted->open &&
-	       same_ports(record, &wanted->geo) &&
-	       (record->tenant == wanted->tenant || !record->tenant || !wanted->tenant);
-}
-
-static bool same_bindings(const struct binding_layout *a, const struct binding_layout *b)
-{
-	return a->mapping == b->mapping && a->filtering == b->filtering && a->inbound == b->inbound;
-}
-
-static void plan_deletion(struct change_plan *p, const struct mapping *record)
-{
-	p->del[p->n_del++] = (struct plan_deletion){
-		.in = geometry_in(&record->geo),
-		.out = geometry_out(&record->geo),
-		.open = record->geo.flags & MAPPING_OPEN,
-		.geo = record->geo,
-		.tenant = record->tenant,
-	};
-}
-
-/* A mapping in the tables is deleted unless the configuration has it with the same slots. */
-static void plan_present(struct change_plan *p, const struct mapping *record)
-{
-	const struct geometry *g = &record->geo;
-	const struct config_mapping *m = config_find_mapping_of(p->wanted, tenant_name(p->wanted, record->tenant),
-								geometry_in(g), geometry_out(g));
-
-	struct mapping_spec spec = m ? spec_of(p->wanted, m, p->context->datapath->hz) : (struct mapping_spec){ 0 };
-
-	if (!m || !same_kind(record, &spec))
-		plan_deletion(p, record);
-}
-
-/* A mapping of the configuration is added, updated, or in the tables already. */
-static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
-{
-	const struct mappings *m = p->context->mappings;
-	int number = mappings_find_of(m, spec->tenant, spec->in, spec->out);
-	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
-	const char *tenant = tenant_name(p->wanted, spec->tenant);
-	char title[MAPPING_TITLE];
-
-	if (record && same_kind(record, spec)) {
-		if (record->sessions_per_user != spec->sessions_per_user || record->tenant != spec->tenant ||
-		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)) ||
-		    !same_bindings(&record->bindings, &spec->bindings) ||
-		    !limit_layout_same(&record->limit, &spec->limit))
-			p->update[p->n_update++].spec = *spec;
-		return;
-	}
-	p->add[p->n_add++].spec = *spec;
-	number = mappings_find_retired(m, spec->in, spec->out);
-	if (number >= 0 && same_kind(mappings_get(m, number), spec)) {
-		p->add[p->n_add - 1].revives = true;
-		p->update[p->n_update++].spec = *spec;
-	}
-	if (!p->only_checks && record && slots_of(record) && !same_ports(record, &spec->geo))
-		log_warning("mapping %s: its sessions are lost, as its subscribers get other addresses or ports",
-			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title));
-	else if (!p->only_checks && record && slots_of(record) && slots_of(record) == spec->session_slots)
-		log_warning("mapping %s: its sessions are lost, as its subscribers are another tenant's",
-			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title));
-	else if (!p->only_checks && record && slots_of(record) && spec->session_slots)
-		log_warning("mapping %s: its sessions are lost, as each address now gets %u slots, not %u",
-			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title), spec->session_slots,
-			    slots_of(record));
-}
-
-static int plan_mappings(struct change_plan *p)
-{
-	const struct mappings *m = p->context->mappings;
-	const struct config *c = p->wanted;
-
-	p->add = calloc(c->n_mappings + 1, sizeof(*p->add));
-	p->update = calloc(2 * c->n_mappings + 1, sizeof(*p->update));
-	p->del = calloc((size_t)2 * MAX_MAPPINGS, sizeof(*p->del));
-	if (!p->add || !p->update || !p->del)
-		return -ENOMEM;
-	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
-		plan_present(p, mappings_get(m, number));
-	for (size_t i = 0; i < c->n_mappings; i++) {
-		struct mapping_spec spec = spec_of(c, &c->mappings[i], p->context->datapath->hz);
-
-		plan_wanted(p, &spec);
-	}
-	return 0;
-}
-
 /* Whether programs with these settings run already and are this agent's own. */
 static bool programs_right(const struct change_plan *p)
 {
@@ -288,41 +159,54 @@ static int check_size(const struct change_plan *p, struct error *err)
 	_cleanup_free_ char *text = NULL;
 
 	/* With the defaults it is longer. */
-	if (strlen(p->json) < CONFIG_MAX_SIZE)
+	if (p->text.length < CONFIG_MAX_SIZE)
 		return 0;
 	document = config_document(p->wanted, false);
 	text = document ? cJSON_PrintUnformatted(document) : NULL;
 	if (!text)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (strlen(text) < CONFIG_MAX_SIZE && strlen(p->json) <= RUNNING_LONGEST)
+	if (strlen(text) < CONFIG_MAX_SIZE && p->text.length <= RUNNING_LONGEST)
 		return 0;
 	return config_refuse(err, -EFBIG, p->name, 0, "",
 			     "the configuration takes %zu octets of JSON, more than the %u that a file may have",
 			     strlen(text) + 1, CONFIG_MAX_SIZE);
 }
 
-/* Works out everything but the programs. p: zero-initialised except for the caller's members. */
-static int plan_tables(struct change_plan *p, const struct parts *context, const struct config *wanted, bool checked,
-		       const char *name, struct error *err)
+/* Checks a change: without a file, only what it concerns. What is refused is named by its place in the whole. */
+static int validate(struct change_plan *p, const struct config *active, const struct config *wanted, const char *name,
+		    struct error *err)
 {
-	int r = config_validate(wanted, name, err);
+	struct error why;
+	int r = active && !name ? config_part_of(active, wanted, &p->part) : 1;
+
+	if (r < 0)
+		return error_set(err, r, "out of memory");
+	if (!r && !config_validate(p->part.config, NULL, &why))
+		return 0;
+	return config_validate(wanted, name, err);
+}
+
+/* Works out everything but the programs. p: zero-initialised except for the caller's members. */
+static int plan_tables(struct change_plan *p, const struct parts *context, bool checked, const char *name,
+		       struct error *err)
+{
+	struct config *wanted = p->wanted;
+	int r = validate(p, context->active->config, wanted, name, err);
 
 	if (!r && context->active->config)
 		r = check_frozen(wanted, context->active->config, name, err);
 	if (!r && !checked)
-		r = check_machine(wanted, context->active->config, CHECK_CHANGE, devices_routes(context->devices), name,
-				  err);
+		r = check_machine(wanted->pcp.enabled ? wanted : plan_part(p), context->active->config, CHECK_CHANGE,
+				  devices_routes(context->devices), name, err);
 	if (!r && !checked)
 		r = devices_check_names(context->devices, wanted, err);
 	if (r)
 		return r;
 	p->context = context;
 	p->name = name;
-	p->wanted = config_clone(wanted);
-	if (p->wanted)
-		config_number_tenants(p->wanted, context->active->config);
-	p->json = p->wanted ? config_to_json(p->wanted) : NULL;
-	if (!p->json || plan_mappings(p) || portmap_changes_find(p->wanted, context->portmaps, &p->portmaps))
+	config_number_tenants(wanted, context->active->config);
+	if (running_text_of(p->wanted, &context->active->text, &p->part, &p->text) || plan_mappings(p) ||
+	    portmap_changes_find(p, context->portmaps, &p->portmaps))
 		return error_set(err, -ENOMEM, "out of memory");
 	r = check_size(p, err);
 	if (r)
@@ -337,20 +221,24 @@ int plan_check(const struct parts *context, const struct config *wanted, const c
 	if (!p)
 		return error_set(err, -ENOMEM, "out of memory");
 	p->only_checks = true;
-	return plan_tables(p, context, wanted, false, name, err);
+	p->wanted = config_clone(wanted);
+	return p->wanted ? plan_tables(p, context, false, name, err) : error_set(err, -ENOMEM, "out of memory");
 }
 
-int plan_new_with(const struct parts *context, const struct config *wanted, uint64_t file_hash, bool checked,
+int plan_new_with(const struct parts *context, struct config *wanted, uint64_t file_hash, bool checked,
 		  const char *name, const struct change_options *options, struct change_plan **ret, struct error *err)
 {
 	__attribute__((cleanup(free_plan))) struct change_plan *p = calloc(1, sizeof(*p));
 	int r;
 
-	if (!p)
+	if (!p || !wanted) {
+		config_free(wanted);
 		return error_set(err, -ENOMEM, "out of memory");
+	}
+	p->wanted = wanted;
 	p->options = *options;
 	p->file_hash = file_hash;
-	r = plan_tables(p, context, wanted, checked, name, err);
+	r = plan_tables(p, context, checked, name, err);
 	if (r)
 		return r;
 	/* An operator who reloads the file may have removed the reason why they did not load. */
@@ -376,7 +264,8 @@ int plan_new_with(const struct parts *context, const struct config *wanted, uint
 int plan_new(const struct parts *context, const struct config *wanted, uint64_t file_hash, bool checked,
 	     const char *name, struct change_plan **ret, struct error *err)
 {
-	return plan_new_with(context, wanted, file_hash, checked, name, &(struct change_options){ 0 }, ret, err);
+	return plan_new_with(context, config_clone(wanted), file_hash, checked, name, &(struct change_options){ 0 },
+			     ret, err);
 }
 
 /* The first addition that has not begun, or has begun and is not ready; NULL: none. */

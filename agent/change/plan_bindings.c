@@ -157,7 +157,8 @@ ssize_t plan_bindings(const struct change_plan *p, struct plan_binding **ret)
 {
 	__attribute__((cleanup(state_free))) struct state before = { 0 }, after = { 0 };
 	struct plan_binding_list all = { 0 };
-	const struct config *c = p->wanted;
+	/* What has drained may belong to any mapping again. */
+	const struct config *c = p->drained.n ? p->wanted : plan_part(p);
 	size_t room = c->n_mappings + p->n_del, n_taken, n;
 	_cleanup_free_ struct plan_binding *list = NULL;
 

@@ -82,7 +82,7 @@ static int commit_undoable(struct change_plan *p, bool *ret_loaded, bool *ret_ma
 					: ipfix_configure_waiting(context->ipfix, &p->wanted->ipfix, err);
 
 	if (!r)
-		r = running_reserve(context->datapath, strlen(p->json), err);
+		r = running_reserve(context->datapath, p->text.length, err);
 	if (!r)
 		r = devices_exclude(context->devices, p->wanted, err);
 	if (!r)
@@ -115,7 +115,8 @@ static int commit_undoable(struct change_plan *p, bool *ret_loaded, bool *ret_ma
 		return r;
 	plan_guard_holds(p);
 	plan_end_drains(p);
-	return devices_apply(context->devices, p->wanted, err);
+	return p->part.config && !*ret_loaded ? devices_change_pools(context->devices, p->wanted, err)
+					      : devices_apply(context->devices, p->wanted, err);
 }
 
 static void undo(struct change_plan *p, bool loaded, bool mapped)
@@ -155,7 +156,7 @@ static void undo(struct change_plan *p, bool loaded, bool mapped)
  */
 static void settle_for_less(struct change_plan *p)
 {
-	char *json;
+	struct running_text less = { 0 };
 
 	for (size_t i = 0; i < p->n_add; i++)
 		if (!p->add[i].committed)
@@ -163,11 +164,11 @@ static void settle_for_less(struct change_plan *p)
 					      p->add[i].spec.in, p->add[i].spec.out);
 	portmap_changes_settle(p->wanted, p->context->portmaps);
 	p->file_hash = 0;
-	json = config_to_json(p->wanted);
+	config_part_free(&p->part);
 	/* Without memory the longer text stays saved; the next start compares it with the tables. */
-	if (json) {
-		free(p->json);
-		p->json = json;
+	if (!running_text_of(p->wanted, &less, &p->part, &less)) {
+		running_text_free(&p->text);
+		p->text = less;
 	}
 }
 
@@ -219,7 +220,8 @@ static int commit_mappings(struct change_plan *p, struct error *err)
 	}
 	for (size_t i = 0; i < p->n_update; i++)
 		mappings_update(context->mappings, &p->update[i].spec);
-	portmaps_settle_tenants(context->portmaps);
+	if (p->wanted->n_tenants || (context->active->config && context->active->config->n_tenants))
+		portmaps_settle_tenants(context->portmaps);
 	return r;
 }
 
@@ -306,13 +308,17 @@ int plan_commit(struct change_plan *p, struct error *err)
 		datapath_settle(context->datapath);
 	datapath_raise_epoch(context->datapath);
 	/* Cannot fail: commit_undoable() has made room. */
-	running_save_to(context->datapath->running_state, context->datapath->running_size, p->json, p->file_hash, NULL);
+	running_resave(context->datapath->running_state, context->datapath->running_size, &context->active->saved,
+		       p->text.json, p->file_hash, NULL);
 	/* A start has warned already. */
 	reloaded = context->active->config && p->name;
 	if (context->active->config)
-		config_warn(p->wanted, context->active->config, p->name);
+		config_warn(plan_part(p), context->active->config, p->name);
 	config_free(context->active->config);
 	context->active->config = take_pointer(p->wanted);
+	running_text_free(&context->active->text);
+	context->active->text = p->text;
+	p->text = (struct running_text){ 0 };
 	context->active->file_hash = p->file_hash;
 	if (p->name)
 		context->active->file_read = file_hash;

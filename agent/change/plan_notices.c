@@ -112,8 +112,8 @@ void plan_notices(const struct change_plan *p)
 		if (p->add[i].how.drain_s && !p->add[i].how.replaces)
 			tell_taken(p, &p->add[i]);
 	}
-	for (size_t i = 0; before && i < p->wanted->n_mappings; i++) {
-		const struct config_mapping *m = &p->wanted->mappings[i];
+	for (size_t i = 0; before && i < plan_part(p)->n_mappings; i++) {
+		const struct config_mapping *m = &plan_part(p)->mappings[i];
 
 		if (is_changed(before, p->wanted, m) && !plan_adds(p, m))
 			tell(p->wanted, m->tenant, m->in, m->out, "mapping-changed", "changed");

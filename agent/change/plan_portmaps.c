@@ -50,14 +50,15 @@ static bool may_stay(const struct config *wanted, const struct port_pair *pairs,
 	       lease_holds(wanted, m);
 }
 
-int portmap_changes_find(const struct config *wanted, const struct portmaps *present, struct portmap_changes *ret)
+int portmap_changes_find(const struct change_plan *p, const struct portmaps *present, struct portmap_changes *ret)
 {
+	const struct config *wanted = plan_part(p);
 	_cleanup_free_ struct port_pair *pairs = NULL, *by_in = NULL;
 	struct portmap_changes c = { 0 };
 	size_t n = 0, n_present = 0;
 
-	for (unsigned i = 0; i < N_PORTMAP_ORIGINS; i++)
-		n_present += portmaps_count(present, i);
+	for (const struct portmap *m = portmaps_next(present, NULL); m; m = portmaps_next(present, m))
+		n_present += plan_looks_at(p, (struct prefix){ m->in.addr, 32, 0 });
 	if (port_pairs_of(wanted, &pairs, &n))
 		return -ENOMEM;
 	by_in = calloc(n + 1, sizeof(*by_in));
@@ -70,7 +71,7 @@ int portmap_changes_find(const struct config *wanted, const struct portmaps *pre
 	memcpy(by_in, pairs, n * sizeof(*by_in));
 	port_pairs_sort_in(by_in, n);
 	for (const struct portmap *m = portmaps_next(present, NULL); m; m = portmaps_next(present, m))
-		if (!may_stay(wanted, pairs, n, by_in, m))
+		if (plan_looks_at(p, (struct prefix){ m->in.addr, 32, 0 }) && !may_stay(wanted, pairs, n, by_in, m))
 			c.del[c.n_del++] = *m;
 	for (size_t i = 0; i < n; i++) {
 		const struct portmap *m = portmaps_by_out(present, pairs[i].proto, pairs[i].out);
@@ -168,6 +169,8 @@ void portmap_changes_settle(struct config *c, const struct portmaps *present)
 {
 	size_t n = 0;
 
+	if (config_own_portmaps(c))
+		return;
 	for (size_t i = 0; i < c->n_portmaps; i++)
 		if (is_present(c, &c->portmaps[i], present))
 			c->portmaps[n++] = c->portmaps[i];

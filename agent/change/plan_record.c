@@ -119,8 +119,8 @@ static bool renames(struct change_plan *p)
 {
 	bool any = p->renames == RENAMES_SOME;
 
-	for (size_t i = 0; p->renames == RENAMES_UNKNOWN && !any && i < p->wanted->n_mappings; i++)
-		any = is_renamed(p, &p->wanted->mappings[i]);
+	for (size_t i = 0; p->renames == RENAMES_UNKNOWN && !any && i < plan_part(p)->n_mappings; i++)
+		any = is_renamed(p, &plan_part(p)->mappings[i]);
 	p->renames = any ? RENAMES_SOME : RENAMES_NONE;
 	return any;
 }
@@ -128,7 +128,7 @@ static bool renames(struct change_plan *p)
 /* 0 or -ENOMEM. */
 static int list_mappings(const struct change_plan *p, struct history_change *ret)
 {
-	const struct config *c = p->wanted;
+	const struct config *c = plan_part(p);
 	struct history_mapping *add = calloc(p->n_add + c->n_mappings + 1, sizeof(*add));
 	struct history_mapping *del = calloc(p->n_del + 1, sizeof(*del));
 	size_t n_add = 0, n_del = 0;

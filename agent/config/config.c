@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A configuration as a whole: defaults, copies, and the quota and slots of its mappings. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 
 #include "config/near.h"
+#include "config/port_pairs.h"
 #include "proto/defaults.h"
 
 struct config *config_new(void)
@@ -58,13 +60,23 @@ struct config *config_new(void)
 		.xdp_priority = CONFIG_XDP_PRIORITY,
 		.sweep_interval = 5,
 		.near = near_index_new(),
+		.portmap_sharers = calloc(1, sizeof(uint32_t)),
 		.control_socket = strdup(DEFAULT_SOCKET),
 		.pin_path = strdup(CONFIG_PIN_PATH),
 		.state_dir = strdup(DEFAULT_STATE_DIR),
 		.metrics_listen = { .addr = INADDR_LOOPBACK, .port = 9469 },
 		.metrics_per_mapping = true,
 	};
-	return c->near && c->control_socket && c->pin_path && c->state_dir ? take_pointer(c) : NULL;
+	return c->near && c->portmap_sharers && c->control_socket && c->pin_path && c->state_dir ? take_pointer(c)
+												 : NULL;
+}
+
+static void let_go_of_portmaps(struct config *c)
+{
+	if (c->portmap_sharers && (*c->portmap_sharers)--)
+		return;
+	free(c->portmap_sharers);
+	free(c->portmaps);
 }
 
 void config_free(struct config *c)
@@ -77,7 +89,7 @@ void config_free(struct config *c)
 		free(c->mappings[i].lists);
 	free(c->mappings);
 	near_index_free(c->near);
-	free(c->portmaps);
+	let_go_of_portmaps(c);
 	free(c->bypass);
 	free(c->draining);
 	free(c->rests);
@@ -118,26 +130,58 @@ static struct config_mapping *copy_mappings(const struct config *c)
 	return NULL;
 }
 
+/* Most changes leave the portmaps alone, and they are many: a copy shares them. False: out of memory. */
+static bool share_portmaps(struct config *copy)
+{
+	if (copy->portmap_sharers) {
+		++*copy->portmap_sharers;
+		return true;
+	}
+	copy->portmaps = copy_array(copy->portmaps, copy->n_portmaps, sizeof(*copy->portmaps));
+	return copy->portmaps;
+}
+
+int config_own_portmaps(struct config *c)
+{
+	struct config_portmap *own;
+	uint32_t *sharers;
+
+	if (!c->portmap_sharers || !*c->portmap_sharers)
+		return 0;
+	own = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
+	sharers = calloc(1, sizeof(*sharers));
+	if (!own || !sharers) {
+		free(own);
+		free(sharers);
+		return -ENOMEM;
+	}
+	--*c->portmap_sharers;
+	c->portmap_sharers = sharers;
+	c->portmaps = own;
+	return 0;
+}
+
 struct config *config_clone(const struct config *c)
 {
 	_cleanup_config_ struct config *copy = malloc(sizeof(*copy));
+	bool has_portmaps;
 
 	if (!copy)
 		return NULL;
 	*copy = *c;
+	has_portmaps = share_portmaps(copy);
 	copy->lines = copy_array(c->lines, c->n_lines, sizeof(*c->lines));
 	copy->interfaces = copy_array(c->interfaces, c->n_interfaces, sizeof(*c->interfaces));
 	copy->tenants = copy_array(c->tenants, c->n_tenants, sizeof(*c->tenants));
 	copy->mappings = copy_mappings(c);
 	copy->near = near_index_new();
-	copy->portmaps = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
 	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
 	copy->draining = copy_array(c->draining, c->n_draining, sizeof(*c->draining));
 	copy->rests = copy_array(c->rests, c->n_rests, sizeof(*c->rests));
 	copy->control_socket = strdup(c->control_socket);
 	copy->pin_path = strdup(c->pin_path);
 	copy->state_dir = strdup(c->state_dir);
-	if (!copy->interfaces || !copy->tenants || !copy->mappings || !copy->near || !copy->portmaps || !copy->bypass ||
+	if (!copy->interfaces || !copy->tenants || !copy->mappings || !copy->near || !has_portmaps || !copy->bypass ||
 	    !copy->draining || !copy->rests || !copy->lines || !copy->control_socket || !copy->pin_path ||
 	    !copy->state_dir)
 		return NULL;

@@ -94,8 +94,9 @@ struct config {
 	size_t n_tenants;
 	struct config_mapping *mappings;
 	size_t n_mappings;
-	struct near_index *near; /* finds them, see near.h; NULL: all are looked at */
-	struct config_portmap *portmaps;
+	struct near_index *near;	 /* finds them, see near.h; NULL: all are looked at */
+	struct config_portmap *portmaps; /* changed by config_own_portmaps() alone */
+	uint32_t *portmap_sharers;	 /* copies that have the same list; NULL: there is none */
 	size_t n_portmaps;
 	struct prefix *bypass;
 	size_t n_bypass;
@@ -190,7 +191,7 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 int config_refuse(struct error *err, int r, const char *name, unsigned line, const char *path, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
 
-/* A deep copy; NULL: out of memory. */
+/* A copy, which shares nothing that either may change; NULL: out of memory. */
 struct config *config_clone(const struct config *c);
 void config_free(struct config *c);
 

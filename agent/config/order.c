@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/port_pairs.h"
 
 static int by_number(uint32_t a, uint32_t b)
 {
@@ -101,7 +102,7 @@ static char *ordered(const struct config *c)
 {
 	_cleanup_config_ struct config *o = config_clone(c);
 
-	if (!o)
+	if (!o || config_own_portmaps(o))
 		return NULL;
 	SORT(o->interfaces, o->n_interfaces, compare_interfaces);
 	SORT(o->mappings, o->n_mappings, compare_mappings);

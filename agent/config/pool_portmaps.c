@@ -56,6 +56,8 @@ int pool_portmaps(struct config *c, enum portmaps_fate fate, const char *advice,
 	size_t kept = 0;
 	uint32_t n = 0;
 
+	if (config_own_portmaps(c))
+		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < c->n_portmaps; i++) {
 		struct config_portmap m = c->portmaps[i];
 		uint32_t addr = new_address(c, &m);

@@ -43,6 +43,9 @@ struct endpoint config_portmap_out(const struct config *c, const struct config_p
  */
 void config_name_portmap_tenants(struct config *c, struct prefix in);
 
+/* Before a change of the list: gives a configuration one that no copy shares. 0 or -ENOMEM. */
+int config_own_portmaps(struct config *c);
+
 /* Adds a portmap: 0 or -ENOMEM. The result is not validated. */
 int config_add_portmap(struct config *c, const struct config_portmap *m);
 

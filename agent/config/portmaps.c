@@ -46,7 +46,7 @@ const struct field_type field_portmaps = { .read = portmaps_read, .write = portm
 void config_name_portmap_tenants(struct config *c, struct prefix in)
 {
 	for (size_t i = 0; c->n_tenants && i < c->n_portmaps; i++) {
-		struct config_portmap *m = &c->portmaps[i];
+		const struct config_portmap *m = &c->portmaps[i];
 		const struct config_mapping *two[2] = { NULL, NULL }, *mapping;
 
 		if (*m->tenant || !prefix_holds(in, m->in.addr))
@@ -54,13 +54,16 @@ void config_name_portmap_tenants(struct config *c, struct prefix in)
 		mapping = config_mapping_of_portmap(c, m);
 		if (!mapping || (config_mapping_of_pair(c, m->in.addr, 0, two), !two[0]))
 			continue;
-		snprintf(m->tenant, sizeof(m->tenant), "%s", mapping->tenant);
+		if (config_own_portmaps(c))
+			return;
+		snprintf(c->portmaps[i].tenant, LABEL_TEXT, "%s", mapping->tenant);
 	}
 }
 
 int config_add_portmap(struct config *c, const struct config_portmap *m)
 {
-	struct config_portmap *more = reallocarray(c->portmaps, c->n_portmaps + 1, sizeof(*more));
+	struct config_portmap *more =
+		config_own_portmaps(c) ? NULL : reallocarray(c->portmaps, c->n_portmaps + 1, sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
@@ -69,10 +72,13 @@ int config_add_portmap(struct config *c, const struct config_portmap *m)
 	return 0;
 }
 
-static void remove_at(struct config *c, size_t number)
+static int remove_at(struct config *c, size_t number)
 {
+	if (config_own_portmaps(c))
+		return -ENOMEM;
 	c->n_portmaps--;
 	memmove(&c->portmaps[number], &c->portmaps[number + 1], (c->n_portmaps - number) * sizeof(*c->portmaps));
+	return 0;
 }
 
 /* Lists the portmaps of a name as `portmap del` takes them. */
@@ -110,8 +116,7 @@ int config_del_portmap_named(struct config *c, const char *name, struct error *e
 		name_all(c, name, err);
 		return -EEXIST;
 	}
-	remove_at(c, found);
-	return 0;
+	return remove_at(c, found) ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 
 /* Adds the ports from..to of a portmap, counted from its first, for some protocols. */
@@ -144,9 +149,8 @@ static int split(struct config *c, size_t number, uint8_t protos, struct port_sp
 {
 	struct config_portmap m = c->portmaps[number];
 	size_t n = m.in.last - m.in.first + 1U, from = 0;
-	int r = 0;
+	int r = remove_at(c, number);
 
-	remove_at(c, number);
 	for (size_t port = 1; !r && port <= n; port++) {
 		bool taken = is_within(c, &m, from, out);
 

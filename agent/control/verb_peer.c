@@ -82,6 +82,8 @@ static cJSON *peer_json(const struct replication *x, unsigned n)
 	json_add_u64(json, "whole_copies", f.copies);
 	json_add_u64(json, "overruns", f.overruns);
 	cJSON_AddStringToObject(json, "mapping_digest", digest);
+	json_add_u64(json, "lacking_grants", f.lacks.grants);
+	json_add_u64(json, "lacking_sessions", f.lacks.sessions);
 	add_differences(json, x, n);
 	add_rule_differences(json, replication_differences(x, n));
 	return json;

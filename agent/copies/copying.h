@@ -188,6 +188,20 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 		  struct copying_counts *add);
 
 /*
+ * What a peer has announced and this gateway lacks, for some seconds at least, because something here prevents it: the
+ * mapping history cannot be written, blocks are granted here in another way, or there is no room. It is tried again.
+ */
+struct copying_lacks {
+	uint32_t grants;   /* blocks */
+	uint32_t sessions; /* that have no place */
+	bool unknown;	   /* and some that are not known any more */
+};
+struct copying_lacks copying_lacks(const struct copying *c, unsigned peer);
+
+/* Whether the peer must announce everything again, as what prevented it has ended: true once. */
+bool copying_asks_again(struct copying *c, unsigned peer);
+
+/*
  * Places a peer's sessions that found no room when they were announced, if there is room now, and adds to the counts.
  * Call it a few times a second; it tries at most some hundred. 0 or -errno.
  */

@@ -469,8 +469,10 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 	int e, f;
 
 	copied_mappings_look(c);
-	if (type == WIRE_WHOLE_END && !length)
+	if (type == WIRE_WHOLE_END && !length) {
 		copied_overflow_whole_ended(c, peer);
+		copied_grants_whole_ended(c, peer);
+	}
 	if (type == WIRE_WHOLE_END)
 		return length ? -EPROTO : 0;
 	if (type == WIRE_LEASES)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Grants of blocks (growth/): each gateway tells the others of its acts, and all apply the same rule to them: of two
- * acts on a block the one with the higher stamp counts. An act that cannot be applied yet, as the block is being
- * recorded or its sessions have to end first, waits.
+ * acts on a block the one with the higher stamp counts. An act that is not so here yet waits until it is, however long
+ * that takes: the block has to be recorded, its sessions have to end first, or this gateway is configured otherwise.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,16 +15,39 @@
 
 #define LOOK_INTERVAL 256U
 WHOLE_FITS(LOOK_INTERVAL, struct wire_grant);
-/* Acts that wait, and tries of one a quarter of a second apart: then the next whole copy brings it again. */
+/* Acts that wait, and how many are looked at in one call. */
 #define WAITING_ACTS_MAX 65536U
-#define TRIES_MAX	 240U
-#define TRY_US		 250000U
+#define LOOK_MAX	 4096U
+/* One is tried again after a quarter of a second, then after twice as long each time, up to this shift. */
+#define TRY_US	  250000U
+#define TRIES_MAX 4U
+/* After so many tries it is lacking: recording it takes less time. */
+#define LACKING_AT 4U
 
 struct waiting_act {
+	struct hash_entry entry;
 	struct grant_act act;
 	uint8_t peer;
 	uint8_t tries;
+	uint32_t round; /* of the peer, in which it was announced last */
+	uint64_t due_us;
 };
+
+static uint64_t hash_act(const void *entry)
+{
+	const struct waiting_act *w = entry;
+
+	return HASH_OF((uint64_t)w->act.out_addr << 16 | w->act.port_lo, w->peer);
+}
+
+static bool same_block(const void *a, const void *b)
+{
+	const struct waiting_act *x = a, *y = b;
+
+	return x->act.out_addr == y->act.out_addr && x->act.port_lo == y->act.port_lo && x->peer == y->peer;
+}
+
+static const struct hash_type waiting_acts = { sizeof(struct waiting_act), WAITING_ACTS_MAX, hash_act, same_block };
 
 /* The mapping whose block it is; -1: none that is exchanged. */
 static int mapping_of(const struct copying *c, uint32_t out_addr)
@@ -65,6 +88,7 @@ static void write_act(const struct copying *c, struct draft *o, const struct gra
 				  .out_addr = htobe32(act->out_addr),
 				  .port_lo = htobe16(act->port_lo),
 				  .ports = htobe16(act->ports),
+				  .flags = htobe32(act->idle ? WIRE_GRANT_IDLE : 0),
 				  .stamp = htobe64(act->stamp) };
 }
 
@@ -104,7 +128,8 @@ static void write_place(struct copying *c, struct draft *o, uint32_t place)
 	const struct grant *grant = grants_get(c->grants.table, place);
 	struct grant_act act;
 
-	if (!grant || grant->state == GRANT_ASKED || !grant->stamp)
+	/* One that yields has the stamp of its end, and the one that announced it tells that. */
+	if (!grant || grant->state == GRANT_ASKED || grant->yields || !grant->stamp)
 		return;
 	act = growth_act_of(grant);
 	write_act(c, o, &act);
@@ -126,33 +151,36 @@ static bool read_act(const struct wire_grant *w, struct grant_act *ret)
 				   .out_addr = be32toh(w->out_addr),
 				   .port_lo = be16toh(w->port_lo),
 				   .ports = be16toh(w->ports),
+				   .idle = be32toh(w->flags) & WIRE_GRANT_IDLE,
 				   .stamp = be64toh(w->stamp) };
 	return ret->stamp && ret->stamp <= ACT_STAMP_MAX && ret->port_lo >= GROWTH_FIRST_PORT &&
 	       ret->ports >= GROWTH_MIN_BLOCK && ret->ports <= GROWTH_MAX_BLOCK && ret->ports <= 65536U - ret->port_lo;
 }
 
+/* Whoever waits no more for its block may lack the sessions on it, too. */
+static void wait_no_more(struct copying *c, struct waiting_act *w)
+{
+	bool lacking = w->tries >= LACKING_AT;
+
+	c->peer[w->peer].lacks.grants -= lacking;
+	c->peer[w->peer].missed |= lacking;
+	hash_del(&waiting_acts, &c->grants.waiting, w);
+}
+
 static void wait_for(struct copying *c, unsigned peer, const struct grant_act *act)
 {
-	struct told_grants *t = &c->grants;
+	struct waiting_act like = { .act = *act, .peer = (uint8_t)peer, .round = c->peer[peer].round }, *w;
 
+	w = hash_find(&waiting_acts, &c->grants.waiting, &like);
 	/* A later act on the same block replaces it. */
-	for (uint32_t i = 0; i < t->n_waiting; i++)
-		if (t->waiting[i].act.out_addr == act->out_addr && t->waiting[i].act.port_lo == act->port_lo &&
-		    t->waiting[i].peer == peer) {
-			t->waiting[i] = (struct waiting_act){ .act = *act, .peer = (uint8_t)peer };
-			return;
-		}
-	if (t->n_waiting == t->room_waiting) {
-		uint32_t room = t->room_waiting ? 2 * t->room_waiting : 64;
-		struct waiting_act *more =
-			room > WAITING_ACTS_MAX ? NULL : reallocarray(t->waiting, room, sizeof(*more));
-
-		if (!more)
-			return;
-		t->waiting = more;
-		t->room_waiting = room;
+	if (w) {
+		w->act = *act;
+		w->round = like.round;
+		return;
 	}
-	t->waiting[t->n_waiting++] = (struct waiting_act){ .act = *act, .peer = (uint8_t)peer };
+	like.due_us = monotonic_us() + TRY_US;
+	if (!hash_add(&waiting_acts, &c->grants.waiting, &like))
+		c->peer[peer].missed = true;
 }
 
 /* 0, or -errno as growth_apply(). */
@@ -171,33 +199,61 @@ int copied_grants_apply(struct copying *c, unsigned peer, const void *payload, s
 	if (length % sizeof(*w))
 		return -EPROTO;
 	for (size_t i = 0; c->grants.growth && i < length / sizeof(*w); i++) {
-		struct grant_act act;
-		int r = read_act(&w[i], &act) ? apply(c, peer, &act) : -EINVAL;
+		struct waiting_act like = { .peer = (uint8_t)peer }, *waits;
+		int r;
 
-		if (r == -EAGAIN)
-			wait_for(c, peer, &act);
-		else if (r)
+		if (!read_act(&w[i], &like.act)) {
 			add->refused++;
+			continue;
+		}
+		r = apply(c, peer, &like.act);
+		add->refused += r == -EINVAL;
+		waits = r ? NULL : hash_find(&waiting_acts, &c->grants.waiting, &like);
+		if (r)
+			wait_for(c, peer, &like.act);
+		else if (waits)
+			wait_no_more(c, waits);
 	}
 	return 0;
 }
 
-void copied_grants_retry(struct copying *c)
+static void try_again(struct copying *c, struct waiting_act *w, uint64_t now)
+{
+	if (!apply(c, w->peer, &w->act)) {
+		wait_no_more(c, w);
+		return;
+	}
+	w->due_us = now + ((uint64_t)TRY_US << w->tries);
+	if (w->tries < TRIES_MAX && ++w->tries == LACKING_AT)
+		c->peer[w->peer].lacks.grants++;
+}
+
+void copied_grants_retry(struct copying *c, uint64_t now)
 {
 	struct told_grants *t = &c->grants;
-	uint64_t now = monotonic_us();
-	uint32_t kept = 0;
 
-	if (!t->n_waiting || now < t->retry_us)
-		return;
-	t->retry_us = now + TRY_US;
-	for (uint32_t i = 0; i < t->n_waiting; i++) {
-		struct waiting_act w = t->waiting[i];
+	for (uint32_t i = 0; t->waiting.n && i < LOOK_MAX && i < t->waiting.end; i++) {
+		struct waiting_act *w = hash_get(&waiting_acts, &t->waiting, t->retry_at++ % t->waiting.end);
 
-		if (w.tries++ < TRIES_MAX && apply(c, w.peer, &w.act) == -EAGAIN)
-			t->waiting[kept++] = w;
+		if (w && now >= w->due_us)
+			try_again(c, w, now);
 	}
-	t->n_waiting = kept;
+}
+
+void copied_grants_whole_ended(struct copying *c, unsigned peer)
+{
+	uint32_t at = 0;
+
+	for (struct waiting_act *w; (w = hash_walk(&waiting_acts, &c->grants.waiting, &at));)
+		if (w->peer == peer && w->round != c->peer[peer].round)
+			wait_no_more(c, w);
+}
+
+static void on_layout(void *arg)
+{
+	struct copying *c = arg;
+
+	c->rules_stale = true;
 }
 
 void copying_set_growth(struct copying *c, struct growth *growth, const struct grants *grants)
@@ -205,17 +261,20 @@ void copying_set_growth(struct copying *c, struct growth *growth, const struct g
 	c->grants.growth = growth;
 	c->grants.table = grants;
 	growth_on_act(growth, on_act, c);
+	growth_on_layout(growth, on_layout, c);
 }
 
 void copied_grants_end(struct copying *c)
 {
-	if (c->grants.growth)
+	if (c->grants.growth) {
 		growth_on_act(c->grants.growth, NULL, NULL);
+		growth_on_layout(c->grants.growth, NULL, NULL);
+	}
 	free(c->grants.news);
-	free(c->grants.waiting);
+	hash_free(&c->grants.waiting);
 }
 
 uint64_t copied_grants_memory(const struct copying *c)
 {
-	return c->grants.room_news * sizeof(*c->grants.news) + c->grants.room_waiting * sizeof(*c->grants.waiting);
+	return c->grants.room_news * sizeof(*c->grants.news) + hash_memory(&waiting_acts, &c->grants.waiting);
 }

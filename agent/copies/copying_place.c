@@ -95,10 +95,11 @@ static bool may_wait(const struct session_copy *r)
 
 static void note_waiting(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
-	const struct waiting_copy w = waiting_copy_of(r, p);
+	struct waiting_copy w = waiting_copy_of(r, p);
 
+	w.room = r->result == COPY_NO_SLOT;
 	if (may_wait(r))
-		waiting_add(&c->waiting, &w);
+		c->peer[p->peer].missed |= !waiting_add(&c->waiting, &w);
 	else if (r->request != COPY_CHANGE)
 		waiting_del(&c->waiting, &w);
 }

@@ -158,6 +158,10 @@ struct copying_peer {
 	uint64_t known_ms;     /* the peer knows all sessions announced before, CLOCK_MONOTONIC */
 	bool tell_again;       /* see copying_tells_again() */
 	uint32_t retry_at;     /* place at which tries of waiting sessions continue */
+	uint32_t round;	       /* raised by each table, with which a whole copy begins */
+	struct copying_lacks lacks;
+	bool missed;	   /* something has not been noted: only a whole copy brings it */
+	uint64_t asked_us; /* when a whole copy was asked for last for that reason */
 };
 
 /* A payload being written. */
@@ -199,15 +203,13 @@ struct placing {
 struct grant_act;
 struct grants;
 struct growth;
-struct waiting_act;
 struct told_grants {
 	struct growth *growth;
 	const struct grants *table;
 	struct grant_act *news; /* this gateway's, not announced yet */
 	uint32_t n_news, room_news;
-	struct waiting_act *waiting; /* of peers */
-	uint32_t n_waiting, room_waiting;
-	uint64_t retry_us;
+	struct hash_table waiting; /* acts of peers */
+	uint32_t retry_at;	   /* place at which tries continue */
 };
 
 struct copying {
@@ -493,8 +495,11 @@ int copied_grants_apply(struct copying *c, unsigned peer, const void *payload, s
 void copied_grants_end(struct copying *c);
 uint64_t copied_grants_memory(const struct copying *c);
 
-/* Tries acts again that had to wait. */
-void copied_grants_retry(struct copying *c);
+/* Tries acts again that had to wait; now: monotonic_us(). */
+void copied_grants_retry(struct copying *c, uint64_t now);
+
+/* Acts of a peer that wait and that its whole copy lacks count no more. */
+void copied_grants_whole_ended(struct copying *c, unsigned peer);
 
 /* Ends expired leases. */
 void copied_leases_expire(struct copying *c);

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sessions for which there was no room are tried again after a second, then after twice as long each time. */
+/*
+ * Sessions for which there was no room are tried again after a second, then after twice as long each time; and what a
+ * peer has announced and this gateway still lacks.
+ */
+#include "base/clock.h"
 #include "copies/ownership.h"
 
 /* Limits of one call: looked at, for all peers, and tried, for this one. */
 #define LOOK_MAX 4096U
 #define TRY_MAX	 256U
-/* Some four minutes: then the next whole copy is not far. */
-#define TRIES_MAX 8U
+/* The longest time between two tries, in seconds: 1 << */
+#define TRIES_MAX 5U
+/* After so many tries, a session that has no place is lacking. */
+#define LACKING_AT 3U
+/* A whole copy is asked for so often at most. */
+#define ASK_US 30000000ULL
 
 static bool is_due(const struct waiting_copy *w, uint32_t now, uint32_t second)
 {
@@ -18,11 +26,11 @@ static int try_again(struct copying *c, struct waiting_copy *w, uint32_t now)
 	struct copied_mapping *cm = copied_mapping(c, w->mapping);
 	const struct waiting_copy like = *w;
 
-	if (!cm || !c->peer[w->peer].exchanged[w->mapping] || w->tries == TRIES_MAX) {
+	if (!cm || !c->peer[w->peer].exchanged[w->mapping]) {
 		waiting_del(&c->waiting, &like);
 		return 0;
 	}
-	w->tries++;
+	w->tries += w->tries < TRIES_MAX;
 	w->tick = now;
 	return w->beyond ? copied_overflow_again(c, cm, &like) : copied_slot_again(c, cm, &like);
 }
@@ -34,7 +42,7 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	uint32_t second = ticks_of_seconds(1, d->hz), now, tried = 0;
 	int r = 0, f;
 
-	copied_grants_retry(c);
+	copied_grants_retry(c, monotonic_us());
 	if (!w->n)
 		return 0;
 	copied_mappings_look(c);
@@ -58,4 +66,28 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	add->updated += c->aside.updated;
 	add->existing += c->aside.existing;
 	return r ? r : f;
+}
+
+struct copying_lacks copying_lacks(const struct copying *c, unsigned peer)
+{
+	struct copying_lacks ret = c->peer[peer].lacks;
+	uint32_t at = 0;
+
+	for (const struct waiting_copy *w; (w = hash_walk(&waiting_copies, &c->waiting, &at));)
+		ret.sessions += w->peer == peer && w->room && w->tries >= LACKING_AT;
+	ret.unknown = c->peer[peer].missed;
+	return ret;
+}
+
+bool copying_asks_again(struct copying *c, unsigned peer)
+{
+	struct copying_peer *p = &c->peer[peer];
+	uint64_t now = monotonic_us();
+
+	if (!p->missed || p->lacks.grants || c->waiting.n > WAITING_MAX / 2 ||
+	    (p->asked_us && now - p->asked_us < ASK_US))
+		return false;
+	p->missed = false;
+	p->asked_us = now;
+	return true;
 }

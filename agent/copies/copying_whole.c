@@ -194,6 +194,7 @@ static int tell_mappings(struct copying_whole *w, copying_emit emit, void *arg)
 	/* The peer compares with the payloads after the table. */
 	w->overflow = 0;
 	w->leases = 0;
+	w->grants = 0;
 	return 0;
 }
 

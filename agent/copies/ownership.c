@@ -393,7 +393,7 @@ void wait_for(struct copying *c, const struct session_copy *r, const struct plac
 {
 	const struct waiting_copy w = waiting_copy_of(r, p);
 
-	waiting_add(&c->waiting, &w);
+	c->peer[p->peer].missed |= !waiting_add(&c->waiting, &w);
 }
 
 /*

@@ -26,7 +26,7 @@ static bool same_session(const struct waiting_copy *a, const struct waiting_copy
 	return a->key == b->key && a->proto == b->proto && a->out_port == b->out_port;
 }
 
-void waiting_add(struct hash_table *w, const struct waiting_copy *like)
+bool waiting_add(struct hash_table *w, const struct waiting_copy *like)
 {
 	struct waiting_copy *e = hash_find(&waiting_copies, w, like);
 	uint32_t number;
@@ -34,16 +34,18 @@ void waiting_add(struct hash_table *w, const struct waiting_copy *like)
 	if (e && same_session(e, like)) {
 		e->state = like->state;
 		e->turn = like->turn;
-		return;
+		e->room = like->room;
+		return true;
 	}
 	if (!e)
 		e = hash_add(&waiting_copies, w, like);
 	if (!e)
-		return;
+		return false;
 	number = e->entry.number;
 	*e = *like;
 	e->entry.number = number;
 	e->tries = 0;
+	return true;
 }
 
 void waiting_del(struct hash_table *w, const struct waiting_copy *like)

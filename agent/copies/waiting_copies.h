@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sessions that a peer has announced and for which there was no room here, to be tried again soon: the obstacle may be
- * about to end. Bounded; the rest comes with the next whole copy.
+ * about to end. Bounded; for the rest, a whole copy is asked for once fewer wait.
  */
 #ifndef DETNAT_WAITING_COPIES_H
 #define DETNAT_WAITING_COPIES_H
@@ -22,6 +22,7 @@ struct waiting_copy {
 	uint8_t state;
 	bool inbound;
 	bool beyond; /* in the overflow: its key is its endpoints, not the slot */
+	bool room;   /* there was no place for it, or its port is not granted yet */
 	uint8_t tries;
 	uint8_t turn;
 	uint16_t age_s; /* as announced */
@@ -31,8 +32,8 @@ struct waiting_copy {
 
 extern const struct hash_type waiting_copies;
 
-/* Notes one, replacing another with the same key; the same session keeps its tries. */
-void waiting_add(struct hash_table *w, const struct waiting_copy *like);
+/* Notes one, replacing another with the same key; the same session keeps its tries. False: so many wait. */
+bool waiting_add(struct hash_table *w, const struct waiting_copy *like);
 
 /* Forgets the one with the same key, if there is any. */
 void waiting_del(struct hash_table *w, const struct waiting_copy *like);

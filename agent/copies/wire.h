@@ -197,13 +197,15 @@ struct wire_lease {
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_lease) == 104, "part of the protocol");
 
+#define WIRE_GRANT_IDLE 0x0001U /* of an end: the block had no sessions; an older sender does not say so */
+
 /* A granted block, as of the sender's last known act on it. */
 struct wire_grant {
 	uint32_t in_addr; /* 0: the grant has ended */
 	uint32_t out_addr;
 	uint16_t port_lo;
 	uint16_t ports;
-	uint32_t reserved;
+	uint32_t flags;
 	uint64_t stamp; /* of the act, see base/act_stamp.h */
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_grant) == 24, "part of the protocol");

@@ -99,7 +99,7 @@ static int save_running(const struct hand_back *h, const char *json, uint64_t fi
 
 	if (memory == MAP_FAILED)
 		return errno_or(ENOMEM);
-	r = running_save_to(memory, size, json, file_hash, err);
+	r = running_save_former(memory, size, json, file_hash, err);
 	munmap(memory, size);
 	snprintf(path, sizeof(path), "%s/" PIN_RUNNING, h->pin_dir);
 	return r ? r : bpf_obj_pin(fd, path);

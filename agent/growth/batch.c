@@ -69,6 +69,17 @@ int growth_close(struct growth *g, struct grant *grant, uint64_t until_s)
 	return grants_shut(g->grants, grant, until_s);
 }
 
+int growth_close_idle(struct growth *g, struct grant *grant)
+{
+	int r;
+
+	grant->idle = true;
+	grant->closed = g->pass;
+	r = grants_shut(g->grants, grant, GRANT_WHENEVER);
+	grant->idle = !r;
+	return r;
+}
+
 int growth_record(struct growth *g, struct grant *grant, bool ends)
 {
 	struct batch *b = &g->batch;
@@ -111,10 +122,11 @@ struct grant_act growth_act_of(const struct grant *grant)
 				   .out_addr = grant->out_addr,
 				   .port_lo = grant->port_lo,
 				   .ports = grant->ports,
-				   .stamp = grant->stamp };
+				   .stamp = grant->stamp,
+				   .idle = !grant->in_addr && grant->idle };
 }
 
-static void tell_act(const struct growth *g, const struct grant *grant)
+void growth_tell_act(const struct growth *g, const struct grant *grant)
 {
 	struct grant_act act = growth_act_of(grant);
 
@@ -148,8 +160,10 @@ static void give_up(struct growth *g, struct grant *grant)
 {
 	struct grant was = *grant;
 
-	if (was.peer)
+	if (was.peer) {
 		was.stamp--;
+		was.idle = true;
+	}
 	grants_drop(g->grants, grant);
 	if (growth_remembers(g, &was))
 		grants_remember(g->grants, &was);
@@ -165,6 +179,7 @@ static bool begin(struct growth *g, struct grant *grant, int64_t from)
 	if (!grant->peer)
 		grant->stamp = act_stamp_next(stamp);
 	growth_note_rest(g, grant);
+	grant->idle = false;
 	grant->from = (uint64_t)from;
 	grant->seen_s = boottime_s();
 	grant->made_ns = clock_ns(CLOCK_MONOTONIC);
@@ -176,7 +191,7 @@ static bool begin(struct growth *g, struct grant *grant, int64_t from)
 	}
 	tell(g, grant, true);
 	if (!grant->peer)
-		tell_act(g, grant);
+		growth_tell_act(g, grant);
 	note_left(g, grant->out_addr);
 	/* The mapping has changed meanwhile. */
 	if (!growth_holds(g, grant, &number) || !growth_is_home(g, number, grant->in_addr))
@@ -202,7 +217,7 @@ static bool end(struct growth *g, struct grant *grant)
 	granted_ports_forget(g->m, was.out_addr, was.port_lo, was.ports);
 	tell(g, &was, false);
 	if (!grant->yields)
-		tell_act(g, grant);
+		growth_tell_act(g, grant);
 	grant->yields = false;
 	return true;
 }

@@ -60,6 +60,7 @@ struct grant_act {
 	uint16_t port_lo;
 	uint16_t ports;
 	uint64_t stamp;
+	bool idle; /* of an end: the block had no sessions, so it gives way to a gateway where it has some */
 };
 
 /* Called for each act of this gateway's own. */
@@ -70,13 +71,17 @@ void growth_on_act(struct growth *g, grant_acted acted, void *arg);
 struct grant_act growth_act_of(const struct grant *grant);
 
 /*
- * Takes an act that a peer has announced: 0; -EAGAIN: a change of the block is being recorded, announce it again;
- * -EINVAL: no subscriber here can have the block.
+ * Takes an act that a peer has announced: 0: it is so here, or a later act counts; -EAGAIN: not yet, as it has to be
+ * recorded first, or its sessions have to end; -EINVAL: no subscriber here can have the block, as this gateway is
+ * configured. In both cases announce it again.
  */
 int growth_apply(struct growth *g, unsigned peer, const struct grant_act *act);
 
 /* A peer has lost its tables: what it had granted is this gateway's own from now on. */
 void growth_adopt(struct growth *g, unsigned peer);
+
+/* Called whenever the blocks of a mapping are laid out anew. */
+void growth_on_layout(struct growth *g, void (*laid_out)(void *arg), void *arg);
 
 /* Peers, by bit, that are heard; they take back what they have granted. */
 void growth_set_peers(struct growth *g, uint8_t up);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/trouble.h"
 #include "growth/growth_private.h"
 #include "host/timer.h"
 #include "tables/mapping_drains.h"
@@ -144,6 +145,12 @@ void growth_on_act(struct growth *g, grant_acted acted, void *arg)
 	g->acted_arg = arg;
 }
 
+void growth_on_layout(struct growth *g, void (*laid_out)(void *arg), void *arg)
+{
+	g->laid_out = laid_out;
+	g->laid_out_arg = arg;
+}
+
 void growth_set_peers(struct growth *g, uint8_t up)
 {
 	g->peers_up = up;
@@ -168,6 +175,44 @@ static void yield(struct growth *g, struct grant *grant, uint64_t stamp)
 	grant->yields = true;
 	growth_close(g, grant, boottime_s());
 	growth_hurry(g);
+}
+
+/*
+ * The same of an end by idleness, which is no end where the block has sessions: the next pass finds them. One that is
+ * to end here anyway does so by this gateway's own act, which is later.
+ */
+static int yield_if_idle(struct growth *g, struct grant *grant, uint64_t stamp)
+{
+	const uint64_t before = grant->stamp;
+	bool ends = grant->state == GRANT_CLOSED && !grant->idle;
+
+	grant->stamp = stamp;
+	if (ends ? grants_touch(g->grants, grant) : growth_close_idle(g, grant)) {
+		grant->stamp = before;
+		return -EAGAIN;
+	}
+	grant->yields |= !ends;
+	growth_hurry(g);
+	return 0;
+}
+
+/* A peer has granted it to the subscriber who has it here. */
+static int take_again(struct growth *g, struct grant *grant, unsigned peer, uint64_t stamp)
+{
+	bool idle = grant->state == GRANT_CLOSED && grant->idle;
+
+	/* It ends here first. */
+	if (grant->yields && !idle)
+		return -EAGAIN;
+	grant->stamp = stamp;
+	grant->peer = (uint8_t)peer;
+	if (!idle)
+		return grants_touch(g->grants, grant) ? -EAGAIN : 0;
+	grant->idle = grant->yields = false;
+	if (!grants_reopen(g->grants, grant, GROWTH_MAX_BLOCKS))
+		return 0;
+	grant->idle = true;
+	return -EAGAIN;
 }
 
 /* Another block that has a port of the act's, or NULL. */
@@ -201,25 +246,28 @@ static int apply_begin(struct growth *g, unsigned peer, const struct grant_act *
 	n = grants_number(g->grants, act->in_addr, act->out_addr, GROWTH_MAX_BLOCKS);
 	if (n < 0)
 		return -EINVAL;
+	/* Nothing can be recorded at present. */
+	if (trouble_get(TROUBLE_HISTORY))
+		return -EAGAIN;
 	if (here)
 		grants_drop(g->grants, here);
 	like.number = (uint8_t)n;
 	here = grants_reserve(g->grants, &like);
 	if (!here)
 		return -EAGAIN;
-	if (growth_record(g, here, false)) {
+	if (growth_record(g, here, false))
 		grants_drop(g->grants, here);
-		return -EAGAIN;
-	}
-	return 0;
+	return -EAGAIN;
 }
 
 /* The end of a grant of a block that is not granted: earlier acts on it count no more. */
 static int apply_end(struct growth *g, const struct grant_act *act, struct grant *here)
 {
-	const struct grant like = {
-		.out_addr = act->out_addr, .port_lo = act->port_lo, .ports = act->ports, .stamp = act->stamp
-	};
+	const struct grant like = { .out_addr = act->out_addr,
+				    .port_lo = act->port_lo,
+				    .ports = act->ports,
+				    .idle = act->idle,
+				    .stamp = act->stamp };
 
 	if (!here) {
 		if (growth_remembers(g, &like) && !in_its_way(g, act))
@@ -227,6 +275,7 @@ static int apply_end(struct growth *g, const struct grant_act *act, struct grant
 		return 0;
 	}
 	here->stamp = act->stamp;
+	here->idle = act->idle;
 	return grants_touch(g->grants, here) ? -EAGAIN : 0;
 }
 
@@ -240,15 +289,14 @@ int growth_apply(struct growth *g, unsigned peer, const struct grant_act *act)
 		return 0;
 	if (!here || here->state == GRANT_RESTS || here->state == GRANT_FREE)
 		return act->in_addr ? apply_begin(g, peer, act, here) : apply_end(g, act, here);
+	if (!act->in_addr && act->idle)
+		return yield_if_idle(g, here, act->stamp);
 	if (!act->in_addr) {
 		yield(g, here, act->stamp);
 		return 0;
 	}
-	if (here->in_addr == act->in_addr && here->ports == act->ports) {
-		here->stamp = act->stamp;
-		here->peer = (uint8_t)peer;
-		return grants_touch(g->grants, here) ? -EAGAIN : 0;
-	}
+	if (here->in_addr == act->in_addr && here->ports == act->ports)
+		return take_again(g, here, peer, act->stamp);
 	yield(g, here, act->stamp - 1);
 	return -EAGAIN;
 }

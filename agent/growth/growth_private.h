@@ -74,6 +74,8 @@ struct growth {
 	void *changed_arg;
 	grant_acted acted;
 	void *acted_arg;
+	void (*laid_out)(void *arg);
+	void *laid_out_arg;
 };
 
 /* Tells the datapath whether blocks are granted, for some seconds; whether they can be: that they can be recorded. */
@@ -91,6 +93,12 @@ int growth_record(struct growth *g, struct grant *grant, bool ends);
  * -errno.
  */
 int growth_close(struct growth *g, struct grant *grant, uint64_t until_s);
+
+/* Closes a block that has no sessions; if it has some all the same, it is opened again. 0 or -errno. */
+int growth_close_idle(struct growth *g, struct grant *grant);
+
+/* Announces the last act on a block to the peers. */
+void growth_tell_act(const struct growth *g, const struct grant *grant);
 
 /* Writes what has gathered. */
 void growth_write(struct growth *g);

@@ -29,6 +29,13 @@ static bool same_layout(struct growth_layout a, struct growth_layout b)
 	return a.block == b.block && a.max_blocks == b.max_blocks;
 }
 
+static void set_layout(struct growth *g, int number, struct growth_layout layout)
+{
+	mappings_set_growth(g->m, number, layout);
+	if (g->laid_out)
+		g->laid_out(g->laid_out_arg);
+}
+
 static void lay_out(struct growth *g, int number, uint16_t former)
 {
 	const struct mapping *m = mappings_get(g->m, number);
@@ -38,7 +45,7 @@ static void lay_out(struct growth *g, int number, uint16_t former)
 	if (former || mappings_is_retired(g->m, number))
 		wanted = (struct growth_layout){ former ? former : m->growth.block, 0 };
 	if (m && !same_layout(m->growth, wanted))
-		mappings_set_growth(g->m, number, wanted);
+		set_layout(g, number, wanted);
 	g->unsettled |= former && !mappings_is_retired(g->m, number);
 }
 

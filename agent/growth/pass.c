@@ -93,12 +93,33 @@ static void judge_open(struct growth *g, struct grant *grant)
 		grant->seen_s = g->now_s;
 	if (grant->sessions || g->now_s - grant->seen_s < idle_s)
 		return;
-	grant->idle = !grants_shut(g->grants, grant, GRANT_WHENEVER);
+	growth_close_idle(g, grant);
 }
 
 static uint32_t max_of(const struct growth *g, const struct grant *grant)
 {
 	return growth_figures_at(g, grant->out_addr)->wanted.max_blocks;
+}
+
+/*
+ * A block that was thought to be idle has sessions. A gateway may have announced its end: a later act undoes that end,
+ * but is just so much later that it undoes no act that has followed the end.
+ */
+static void open_again(struct growth *g, struct grant *grant)
+{
+	const struct grant was = *grant;
+
+	grant->idle = false;
+	grant->stamp++;
+	grant->peer = 0;
+	if (grants_reopen(g->grants, grant, was.yields ? GROWTH_MAX_BLOCKS : max_of(g, grant))) {
+		grant->idle = true;
+		grant->stamp = was.stamp;
+		grant->peer = was.peer;
+		return;
+	}
+	grant->yields = false;
+	growth_tell_act(g, grant);
 }
 
 static void judge_closed(struct growth *g, struct grant *grant)
@@ -109,8 +130,8 @@ static void judge_closed(struct growth *g, struct grant *grant)
 		return;
 	if (grant->sessions) {
 		grant->seen_s = g->now_s;
-		if (grant->idle && !grants_reopen(g->grants, grant, max_of(g, grant)))
-			grant->idle = false;
+		if (grant->idle)
+			open_again(g, grant);
 		return;
 	}
 	if (growth_record(g, grant, true))

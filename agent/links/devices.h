@@ -36,6 +36,9 @@ int devices_exclude(struct devices *v, const struct config *c, struct error *err
  */
 int devices_apply(struct devices *v, const struct config *c, struct error *err);
 
+/* The same where nothing but mappings has changed, for the routes alone. */
+int devices_change_pools(struct devices *v, const struct config *c, struct error *err);
+
 /*
  * In these, `name` is the one in the configuration. An interface is followed by its index, so its link may have been
  * renamed.

@@ -343,6 +343,26 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	return 0;
 }
 
+int devices_change_pools(struct devices *v, const struct config *c, struct error *err)
+{
+	struct prefix *prefixes = NULL;
+	size_t n = 0;
+	int r = prefixes_of(c, &prefixes, &n, err);
+
+	if (r)
+		return r;
+	r = apply_routes(v, prefixes, n, err);
+	if (r) {
+		free(prefixes);
+		apply_routes(v, v->prefixes, v->n_prefixes, NULL);
+		return r;
+	}
+	free(v->prefixes);
+	v->prefixes = prefixes;
+	v->n_prefixes = n;
+	return 0;
+}
+
 int devices_replan(struct devices *v, struct error *err)
 {
 	_cleanup_free_ struct config_interface *wanted =

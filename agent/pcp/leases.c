@@ -240,7 +240,7 @@ unsigned pcp_leases_trim(struct pcp_leases *l)
 	unsigned total = 0;
 
 	l->due_s = 0;
-	while ((m = portmaps_walk(l->portmaps, &place, UINT32_MAX))) {
+	while (portmaps_count(l->portmaps, PORTMAP_PCP) && (m = portmaps_walk(l->portmaps, &place, UINT32_MAX))) {
 		if (m->origin != PORTMAP_PCP || fits(l, m))
 			continue;
 		total += !portmaps_del(l->portmaps, m->proto, m->out);

@@ -101,8 +101,9 @@ int hello_read(const uint8_t *data, size_t size, struct hello *ret);
 
 /* Signs of life and their acknowledgements: the payloads of WIRE_ALIVE and WIRE_ACK, read and written in host order. */
 
-/* A flag in the frame of an acknowledgement: its sender requests a whole copy. */
+/* Flags in the frame of an acknowledgement: its sender requests a whole copy; it cannot store all that it was told. */
 #define ACK_COPY_AGAIN 0x01U
+#define ACK_LACKS      0x02U
 
 void alive_write(const struct wire_alive *a, uint8_t out[static sizeof(struct wire_alive)]);
 void ack_write(const struct wire_ack *a, uint8_t out[static sizeof(struct wire_ack)]);

@@ -80,6 +80,13 @@ static bool is_silent(const struct receiver *r)
 	       now_ms() - r->heard_ms > (patience_ms > LEAST_SILENCE_MS ? patience_ms : LEAST_SILENCE_MS);
 }
 
+static bool lacks_any(const struct receiver *r)
+{
+	struct copying_lacks lacks = copying_lacks(r->copying, r->number);
+
+	return lacks.grants || lacks.sessions || lacks.unknown;
+}
+
 static int acknowledge(struct receiver *r, const struct frame *f)
 {
 	const struct wire_ack ack = {
@@ -89,11 +96,15 @@ static int acknowledge(struct receiver *r, const struct frame *f)
 		.sessions = copying_held(r->copying, r->number),
 		.refused = r->counts.refused - r->refused_before,
 	};
-	uint8_t payload[sizeof(ack)];
+	uint8_t payload[sizeof(ack)], flags = 0;
 	int ret;
 
+	if (r->ask_again)
+		flags |= ACK_COPY_AGAIN;
+	if (lacks_any(r))
+		flags |= ACK_LACKS;
 	ack_write(&ack, payload);
-	ret = connection_send(r->connection, WIRE_ACK, r->ask_again ? ACK_COPY_AGAIN : 0, payload, sizeof(payload));
+	ret = connection_send(r->connection, WIRE_ACK, flags, payload, sizeof(payload));
 	if (!ret)
 		r->ask_again = false;
 	return ret;
@@ -187,6 +198,7 @@ void receiver_tick(struct receiver *r)
 	if (!is_silent(r)) {
 		/* The next payload reports the error, too. */
 		copying_retry(r->copying, r->number, &r->counts);
+		r->ask_again |= copying_asks_again(r->copying, r->number);
 		return;
 	}
 	r->complete = false;
@@ -226,6 +238,7 @@ void receiver_figures(const struct receiver *r, struct receiver_figures *ret)
 		.existing = r->counts.existing,
 		.held = copying_held(r->copying, r->number),
 		.memory = r->connection ? connection_memory(r->connection) : 0,
+		.lacks = copying_lacks(r->copying, r->number),
 		.report = r->report,
 	};
 }

@@ -44,6 +44,7 @@ struct receiver_figures {
 	uint64_t existing;
 	uint64_t held; /* copies */
 	uint64_t memory;
+	struct copying_lacks lacks;
 	struct copying_table_report report;
 };
 void receiver_figures(const struct receiver *r, struct receiver_figures *ret);

@@ -52,7 +52,7 @@ struct sender {
 		uint64_t told;
 	} told[TOLD_TIMES];
 	unsigned next_told;
-	bool has_copies;
+	bool has_copies, lacks;
 	uint64_t copies_there, told_then;
 };
 
@@ -251,6 +251,7 @@ static int on_frame(void *arg, const struct frame *f, struct error *why)
 		copying_known(s->shared->copying, s->number, s->acknowledged.pass_ms);
 	/* Comes a few times a second at most: acknowledgements are small, whole copies are not. */
 	s->asked |= f->flags & ACK_COPY_AGAIN;
+	s->lacks = f->flags & ACK_LACKS;
 	return 0;
 }
 
@@ -335,6 +336,7 @@ void sender_figures(const struct sender *s, struct sender_figures *ret)
 		.overruns = s->overruns,
 		.memory = peer_queue_octets(s->queue) + (s->connection ? connection_memory(s->connection) : 0),
 	};
+	ret->lacks = s->ready && s->lacks;
 	ret->has_copies = ret->complete && s->has_copies;
 	ret->copies_there = s->copies_there;
 	ret->told_then = s->told_then;

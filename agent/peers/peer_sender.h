@@ -54,6 +54,7 @@ struct sender_figures {
 	uint64_t copies;   /* whole copies begun */
 	uint64_t overruns; /* of these, because the queue was full */
 	uint64_t memory;   /* octets */
+	bool lacks;	   /* the peer cannot store all that was announced */
 	bool has_copies;   /* the peer has reported them since the whole copy */
 	uint64_t copies_there;
 	uint64_t told_then; /* sessions announced by then */

@@ -69,18 +69,20 @@ struct peer_figures {
 	enum peer_state state;
 	char reason[192]; /* reason why it is not synchronised; "": it is, or there is none */
 	bool has_lag;
-	uint64_t lag_ms;   /* replication lag */
-	uint64_t sent;	   /* records of sessions */
-	uint64_t received; /* the same */
-	uint64_t refused;  /* of these, the port or the place was not free here */
-	uint64_t existing; /* of these, already this gateway's own */
-	uint64_t held;	   /* copies at present */
-	uint64_t unsent;   /* records in the queue */
-	uint64_t copies;   /* whole copies begun */
-	uint64_t overruns; /* of these, because the queue was full */
-	uint64_t memory;   /* octets of queues and buffers */
-	uint32_t differ;   /* mappings, exceptions and portmaps that differ and should not */
-	bool differs_long; /* for longer than changes of both gateways take */
+	uint64_t lag_ms;	    /* replication lag */
+	uint64_t sent;		    /* records of sessions */
+	uint64_t received;	    /* the same */
+	uint64_t refused;	    /* of these, the port or the place was not free here */
+	uint64_t existing;	    /* of these, already this gateway's own */
+	uint64_t held;		    /* copies at present */
+	uint64_t unsent;	    /* records in the queue */
+	uint64_t copies;	    /* whole copies begun */
+	uint64_t overruns;	    /* of these, because the queue was full */
+	uint64_t memory;	    /* octets of queues and buffers */
+	uint32_t differ;	    /* mappings, exceptions and portmaps that differ and should not */
+	bool differs_long;	    /* for longer than changes of both gateways take */
+	struct copying_lacks lacks; /* what it has announced and this gateway cannot store */
+	bool lacks_there;	    /* it cannot store all that was announced to it */
 	bool has_copies_there;
 	uint64_t copies_there; /* the peer's copies of sessions here */
 	uint64_t told_then;    /* sessions announced to it by then */

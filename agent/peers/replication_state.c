@@ -28,6 +28,11 @@ static const char *endpoint_text(struct endpoint e, char text[static SPAN_TEXT])
 	return span_format((struct port_span){ e.addr, e.port, e.port }, text);
 }
 
+static bool is_lacking(const struct sender_figures *s, const struct receiver_figures *r)
+{
+	return s->lacks || r->lacks.grants || r->lacks.sessions || r->lacks.unknown;
+}
+
 static enum peer_state state_of(const struct sender_figures *s, const struct receiver_figures *r, uint32_t differ)
 {
 	if (!s->connected || !r->connected)
@@ -36,7 +41,7 @@ static enum peer_state state_of(const struct sender_figures *s, const struct rec
 		return PEER_MISMATCH;
 	if (!s->complete || !r->complete)
 		return PEER_COPYING;
-	return differ ? PEER_DIFFERS : PEER_SYNCHRONISED;
+	return differ || is_lacking(s, r) ? PEER_DIFFERS : PEER_SYNCHRONISED;
 }
 
 /* The reason why a peer is down, as far as the two directions know it. */
@@ -73,6 +78,24 @@ const char *replication_difference_text(const struct copying_rule_difference *d,
 	return text;
 }
 
+/* What one of the two lacks of the other's. */
+static void write_lacking(const struct peer_figures *f, char *text, size_t size)
+{
+	const struct copying_lacks *l = &f->lacks;
+
+	if (l->grants || l->sessions)
+		snprintf(
+			text, size,
+			"%u granted blocks and %u sessions that it has announced cannot be stored here; they are tried "
+			"again",
+			l->grants, l->sessions);
+	else if (l->unknown)
+		snprintf(text, size, "not all that it has announced could be stored here; it is asked for again");
+	else
+		snprintf(text, size,
+			 "it cannot store all that was announced to it; `detnatctl peer list` there has more");
+}
+
 /* The first difference that matters. */
 static void write_difference(const struct copying_differences *all, char *text, size_t size)
 {
@@ -105,6 +128,8 @@ void replication_peer_figures(const struct replication_peer *p, struct peer_figu
 		.differs_long = p->differs_ms && replication_now_ms() - p->differs_ms >= PATIENCE_MS,
 		/* It has none of mappings that it lacks. */
 		.has_copies_there = s.has_copies && !differences->n_spread,
+		.lacks = r.lacks,
+		.lacks_there = s.lacks,
 		.copies_there = s.copies_there,
 		.told_then = s.told_then,
 		.has_lag = s.has_lag,
@@ -125,8 +150,10 @@ void replication_peer_figures(const struct replication_peer *p, struct peer_figu
 		snprintf(ret->reason, sizeof(ret->reason),
 			 "no mapping is the same on both gateways: %u differ, %u are on one of them only",
 			 r.report.differs, r.report.lacking);
-	else if (ret->state == PEER_DIFFERS)
+	else if (ret->state == PEER_DIFFERS && ret->differ)
 		write_difference(differences, ret->reason, sizeof(ret->reason));
+	else if (ret->state == PEER_DIFFERS)
+		write_lacking(ret, ret->reason, sizeof(ret->reason));
 }
 
 static void tell(const struct replication_peer *p, const struct peer_figures *f)
@@ -207,9 +234,9 @@ static void look_at_marks(const struct replication *r, struct wrongs *w)
 static void look_at_differences(struct replication_peer *p, const struct peer_figures *f, struct wrongs *w)
 {
 	uint64_t now = replication_now_ms();
-	char at[SPAN_TEXT], what[sizeof(f->reason)];
+	char at[SPAN_TEXT];
 
-	if (!f->differ || f->state == PEER_DOWN || f->state == PEER_MISMATCH) {
+	if (f->state != PEER_DIFFERS) {
 		p->differs_ms = 0;
 		return;
 	}
@@ -217,8 +244,7 @@ static void look_at_differences(struct replication_peer *p, const struct peer_fi
 		p->differs_ms = now;
 	if (now - p->differs_ms < PATIENCE_MS)
 		return;
-	write_difference(copying_differences(p->copying, p->number), what, sizeof(what));
-	add_wrong(w, "a takeover by or from %s would lose sessions: %s", endpoint_text(p->at, at), what);
+	add_wrong(w, "a takeover by or from %s would lose sessions: %s", endpoint_text(p->at, at), f->reason);
 }
 
 void replication_state_tick(struct replication *r)

@@ -142,12 +142,12 @@ int mappings_drains_check(const struct mappings *m, const struct mapping_drain *
 			  const struct mapping_drain *begun, size_t n_begun, size_t *ret_failed)
 {
 	/* Only the list of drains matters here. */
-	_cleanup_free_ struct mappings *then = calloc(1, sizeof(*then));
+	_cleanup_free_ struct mappings *then = n_begun ? calloc(1, sizeof(*then)) : NULL;
 	int r = 0;
 
 	*ret_failed = 0;
 	if (!then)
-		return -ENOMEM;
+		return n_begun ? -ENOMEM : 0;
 	for (unsigned i = 0; i < m->n_drains; i++) {
 		bool stays = true;
 

@@ -36,7 +36,7 @@ struct grant {
 	uint8_t tenant;	  /* of an open one: number of its subscriber's tenant; 0: none */
 	uint8_t number;	  /* among the open ones of the subscriber, below GROWTH_MAX_BLOCKS */
 	bool recorded;	  /* growth/: a change of it is being written to the history */
-	bool idle;	  /* growth/: closed as it had no sessions; one that has some again is opened again */
+	bool idle;	  /* growth/: closed, or ended, only because it had no sessions */
 	bool yields;	  /* growth/: closed by an act of a peer, whose stamp it has */
 	uint64_t from;	  /* as in struct grant_value */
 	uint64_t until_s;

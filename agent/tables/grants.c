@@ -26,6 +26,7 @@ struct grant_value grant_value_of(const struct grant *grant, enum grant_directio
 		.until_s = grant->until_s,
 		.stamp = grant->stamp,
 		.peer = grant->peer,
+		.pad[IDLE_PAD] = grant->idle,
 		.rest_s = grant->rest_s,
 	};
 }
@@ -59,6 +60,7 @@ struct grant *grants_reserve(struct grants *g, const struct grant *like)
 	if (g->by_out.n - g->figures.free >= MAX_GRANTS)
 		return NULL;
 	if (former && former->state == GRANT_FREE) {
+		model.idle = !model.stamp && former->idle;
 		model.stamp = model.stamp ? model.stamp : former->stamp;
 		grants_drop(g, former);
 	}

@@ -42,6 +42,7 @@ static struct grant grant_of_entry(const struct grant_key *key, const struct gra
 			 : value->until_s ? GRANT_CLOSED
 					  : GRANT_OPEN,
 		.peer = value->peer,
+		.idle = value->pad[IDLE_PAD],
 		.from = value->from,
 		.until_s = value->until_s,
 		.stamp = value->stamp,

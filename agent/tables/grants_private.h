@@ -19,6 +19,9 @@ struct grants {
 	struct grant_figures figures;
 };
 
+/* The octet of an entry of an outside address in which the agent keeps `idle`: the datapath reads none of `pad`. */
+#define IDLE_PAD 0U
+
 /* Keeps a copy, whose in_addr is in the list of its inside address unless it is 0. NULL: no memory or room. */
 struct grant *grant_store(struct grants *g, const struct grant *like);
 void grant_forget(struct grants *g, struct grant *grant);

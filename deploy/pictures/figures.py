@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Takes the rows of `make bench-e2e` into docs/evidence/figures.tsv, the one table of published figures.
+"""Takes figures of `make bench` and `make bench-e2e` into docs/evidence/figures.tsv, the one table of published figures.
 
-    figures.py RESULTS.json MACHINE     replaces the rows of that command; those of other commands stay
+    figures.py RESULTS.json MACHINE     replaces the rows of the command that made the results; those of the other stay
 
-A row is NAME, VALUE, UNIT, COMMAND and MACHINE, separated by tabs. A name of this command is e2e/ROW/GATEWAY/PATH, with the
-benchmark's own names; a value is the median over the rounds.
+A row is NAME, VALUE, UNIT, COMMAND and MACHINE, separated by tabs. Of frames end to end a name is e2e/ROW/GATEWAY/PATH, with
+the benchmark's own names, and a value the median over the rounds. Of rows of the datapath that were measured in turn a name
+is bench/ROW/PATH/of/OTHER, and a value the median of the pairs' ratios, net.
 """
 
 import json
@@ -14,7 +15,7 @@ import sys
 
 TABLE = pathlib.Path(__file__).resolve().parents[2] / "docs/evidence/figures.tsv"
 HEAD = "name\tvalue\tunit\tcommand\tmachine"
-COMMAND = "make bench-e2e"
+MOST_SPREAD = 0.03  # as in tests/bench/judge.h
 RATIOS = [("times_nft", "times as fast as nft SNAT")]
 
 
@@ -22,18 +23,25 @@ def slug(text):
     return text.replace(", ", "-").replace(" ", "-")
 
 
-def rows(results, machine):
+def compared(results):
+    for row in results["features"]:
+        noisy = ", noisy" if row["spread"] > MOST_SPREAD else ""
+        unit = f"times a packet of {row['with']}, {row['pairs']} pairs, spread {100 * row['spread']:.1f} %{noisy}"
+        yield f"bench/{row['row']}/{row['path']}/of/{row['with']}", f"{row['ratio']:.3f}", unit
+
+
+def end_to_end(results):
     for row in results["rows"]:
         name = f"e2e/{row['name']}/{slug(row['gateway'])}/{row['path']}"
         unit = {"connection": "ns a connection", "new": "ns a new session"}.get(row["path"], "ns a packet")
-        yield name, f"{row['ns']:.1f}", unit, COMMAND, machine
+        yield name, f"{row['ns']:.1f}", unit
         for key, what in RATIOS:
             if key in row:
-                yield f"{name}/{key}", f"{row[key]:.2f}", what, COMMAND, machine
+                yield f"{name}/{key}", f"{row[key]:.2f}", what
     for row in results["bulk_tcp"]:
         name = f"e2e/bulk-tcp-{row['frames']}-{row['streams']}/{slug(row['gateway'])}"
-        yield name, f"{row['gbits_per_second']:.2f}", "Gbit/s", COMMAND, machine
-        yield f"{name}/of_nft", f"{row['of_nft']:.2f}", "times as fast as nft SNAT", COMMAND, machine
+        yield name, f"{row['gbits_per_second']:.2f}", "Gbit/s"
+        yield f"{name}/of_nft", f"{row['of_nft']:.2f}", "times as fast as nft SNAT"
 
 
 def read():
@@ -46,9 +54,11 @@ def read():
 def main():
     if len(sys.argv) != 3:
         sys.exit("usage: figures.py RESULTS.json MACHINE")
-    new = ["\t".join(row) for row in rows(json.loads(pathlib.Path(sys.argv[1]).read_text()), sys.argv[2])]
+    results = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    command, rows = ("make bench", compared) if "features" in results else ("make bench-e2e", end_to_end)
+    new = ["\t".join([*row, command, sys.argv[2]]) for row in rows(results)]
     old = TABLE.read_text().splitlines()[1:] if TABLE.exists() else []
-    kept = [line for line in old if line.split("\t")[3] != COMMAND]
+    kept = [line for line in old if line.split("\t")[3] != command]
     TABLE.write_text("\n".join([HEAD, *kept, *new, ""]))
 
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define FNV1A_BEGIN   0xcbf29ce484222325ULL
+#define FNV1A_PRIME   0x100000001b3ULL
 #define FNV1A_BEGIN32 0x811c9dc5U
 
 /* Continues a digest of 64 bits, which begins as FNV1A_BEGIN. */
@@ -18,7 +19,7 @@ static inline uint64_t fnv1a(uint64_t digest, const void *data, size_t size)
 	const uint8_t *octet = data;
 
 	for (size_t i = 0; i < size; i++)
-		digest = (digest ^ octet[i]) * 0x100000001b3ULL;
+		digest = (digest ^ octet[i]) * FNV1A_PRIME;
 	return digest;
 }
 

@@ -129,12 +129,31 @@ static enum lease_doubt doubt_between(const struct statements *x, const struct s
 	return is_disputed(x, y, s->late, to) ? DOUBT_ANOTHER : DOUBT_NONE;
 }
 
+/*
+ * Whether a second is not in each of the times that a session has by what is said first and last of it. Lengths are of
+ * whole seconds.
+ */
+static bool is_at_edge(const struct statements *x, const struct stay *y, const struct statement *after, int64_t t)
+{
+	const struct statement *first = at(x, y, 0), *last = at(x, y, y->n - 1);
+
+	if (!y->session || first->from == TIME_NONE || last->from == TIME_NONE ||
+	    distance(first->from, last->from) <= 1)
+		return false;
+	return t < last->from || (after == last && t > last->early - (last->from - first->from));
+}
+
 static enum lease_doubt doubt_of(const struct statements *x, const struct stay *y, const struct hold *h, int64_t t)
 {
 	enum lease_doubt doubt = DOUBT_UNHEARD;
 
 	if (!h->before)
 		return DOUBT_BEGIN;
+	if (h->after && is_at_edge(x, y, h->after, t))
+		return h->after->event == LEASE_START ? DOUBT_BEGIN : DOUBT_UNHEARD;
+	/* What is said after an end contradicts it. */
+	if (h->before->event == LEASE_STOP && h->after != h->before)
+		return DOUBT_UNHEARD;
 	if (h->after)
 		doubt = doubt_between(x, y, h->before, h->after->early);
 	if (!doubt || h->ending || h->before->until == TIME_NONE || h->before->event == LEASE_STOP)
@@ -317,7 +336,7 @@ static void collect(const struct statements *x, const char *tenant, int64_t t, s
 /* Whether records are missing between the statements around a second. */
 static bool hides_others(const struct statements *x, int64_t t)
 {
-	int64_t before = x->first, after = TIME_OPEN;
+	int64_t before = least(x->first, t), after = TIME_OPEN;
 
 	for (uint32_t i = 0; i < x->n; i++) {
 		const struct statement *s = &x->list[i];

@@ -26,11 +26,14 @@ struct stay {
 	uint32_t *statement; /* numbers, in order of time */
 	size_t n, room;
 	uint32_t tenant, id, mac, circuit, session, server;
+	int64_t since; /* when its session began, as any of its statements says; TIME_NONE: none does */
 	int64_t begin; /* the earliest second in which it may have begun; TIME_NONE: unknown */
 	int64_t end;   /* the latest second in which it may have lasted; TIME_OPEN: unknown */
 	int64_t over;  /* an end is recorded: after this second it is over; TIME_OPEN: none is */
 	bool started;  /* its first statement is its beginning */
 	bool moved;    /* it ended as its session had another address */
+	bool off;      /* it ended as its server was restarted */
+	bool last;     /* nothing is said of its session after it, but perhaps a beginning */
 };
 
 /* Seconds from..to that are not what they seem. */

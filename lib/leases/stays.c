@@ -28,27 +28,13 @@ static const struct statement *last_of(const struct statements *x, const struct 
 	return &x->list[y->statement[y->n - 1]];
 }
 
-/* When the session began, as any of its statements says; TIME_NONE: none does. */
-static int64_t begin_of(const struct statements *x, const struct stay *y)
-{
-	int64_t begin = TIME_NONE;
-
-	for (size_t i = 0; i < y->n; i++) {
-		int64_t from = x->list[y->statement[i]].from;
-
-		if (from != TIME_NONE && (begin == TIME_NONE || from < begin))
-			begin = from;
-	}
-	return begin;
-}
-
 /*
  * Whether a statement is of another session than a stay, whose number was used again: by when it began, or as the stay
  * is over. What does not say when it began may be of a session that is not.
  */
 static bool is_another(const struct statements *x, const struct stay *y, const struct statement *s)
 {
-	int64_t begin = begin_of(x, y), from = s->event == LEASE_START ? s->early : s->from;
+	int64_t begin = y->since, from = s->event == LEASE_START ? s->early : s->from;
 
 	if (s->event == LEASE_START && y->over != TIME_OPEN && s->early >= y->over)
 		return true;
@@ -85,11 +71,15 @@ static bool goes_on(const struct statements *x, const struct stay *y, const stru
 	return !is_another(x, y, s);
 }
 
-static int add_to(struct stay *y, uint32_t number)
+static int add_to(const struct statements *x, struct stay *y, uint32_t number)
 {
+	int64_t from = x->list[number].from;
+
 	if (array_grow(&y->statement, y->n, &y->room, sizeof(*y->statement)))
 		return -ENOMEM;
 	y->statement[y->n++] = number;
+	if (from != TIME_NONE && (y->since == TIME_NONE || from < y->since))
+		y->since = from;
 	return 0;
 }
 
@@ -114,14 +104,27 @@ static int64_t began_after(const struct statements *x, const struct statement *s
 									     : s->from - 1 - (s->late - s->early);
 }
 
-/* The last moment before a statement at which its session had another address; TIME_NONE: it is not known to have had.
- */
+/* Whether the record of a statement about another address is about this one, too: the session has both. */
+static bool has_both(const struct statements *x, uint32_t number)
+{
+	const struct statement *s = &x->list[number], *first = s, *end = x->list + x->n;
+
+	while (first > x->list && first[-1].late == s->late)
+		first--;
+	for (; first < end && first->late == s->late; first++)
+		if (first->here && first->session == s->session && first->tenant == s->tenant)
+			return true;
+	return false;
+}
+
+/* The last moment before a statement at which its session had another address alone. TIME_NONE if there is none. */
 static int64_t elsewhere_until(const struct statements *x, uint32_t number)
 {
 	const struct statement *s = &x->list[number];
 
 	for (uint32_t i = number; s->session && i-- > 0;)
-		if (!x->list[i].here && x->list[i].session == s->session && x->list[i].tenant == s->tenant)
+		if (!x->list[i].here && x->list[i].session == s->session && x->list[i].tenant == s->tenant &&
+		    !has_both(x, i))
 			return x->list[i].early;
 	return TIME_NONE;
 }
@@ -143,10 +146,11 @@ static int begin_stay(struct statements *x, uint32_t number)
 		.server = s->server,
 		.started = s->event == LEASE_START,
 		.begin = s->event == LEASE_START ? s->early : most(began_after(x, s), elsewhere_until(x, number)),
+		.since = TIME_NONE,
 		.end = TIME_OPEN,
 		.over = TIME_OPEN,
 	};
-	return add_to(y, number);
+	return add_to(x, y, number);
 }
 
 /* A later name of a customer that was not known at first. */
@@ -167,12 +171,29 @@ static void end_stay(struct stay *y, int64_t end, bool recorded)
 		y->end = y->over;
 }
 
-/* The latest stay of the session of a statement; NULL: none. */
-static struct stay *latest(const struct statements *x, const struct statement *s)
+static void end_by_restart(struct stay *y, int64_t end)
 {
-	for (size_t i = x->n_stays; i-- > 0;)
-		if (is_of(&x->stay[i], s))
-			return &x->stay[i];
+	end_stay(y, end, true);
+	y->off = true;
+}
+
+/*
+ * The stay that a statement goes on with: the latest of its session, or one of before that began when it says. Returns
+ * NULL if there is none.
+ */
+static struct stay *stay_of(const struct statements *x, const struct statement *s)
+{
+	bool latest = true;
+
+	for (size_t i = x->n_stays; i-- > 0;) {
+		struct stay *y = &x->stay[i];
+
+		if (!is_of(y, s))
+			continue;
+		if ((latest || (s->session && s->from != TIME_NONE && y->since != TIME_NONE)) && goes_on(x, y, s))
+			return y;
+		latest = false;
+	}
 	return NULL;
 }
 
@@ -191,54 +212,71 @@ static void end_former(struct statements *x, const struct statement *s)
 	}
 }
 
+/*
+ * When a session ended at the latest, by a statement about it. By its length, an end may have been as much later as
+ * that says that the session began earlier. Both are of whole seconds.
+ */
+static int64_t ended_by(const struct statements *x, const struct stay *y, const struct statement *s)
+{
+	int64_t began = x->list[y->statement[0]].from;
+
+	return s->event == LEASE_STOP && s->from != TIME_NONE && began > s->from + 1 ? s->late + began - s->from
+										     : s->late;
+}
+
+/*
+ * Whether what is heard of a session after its end was on the way for long. If its length says that the session went on
+ * until then, its end is in doubt. A restart of the server says nothing of a session that has gone on.
+ */
+static bool came_late(struct stay *y, const struct statement *s)
+{
+	bool contradicts = s->from != TIME_NONE && s->early > y->over;
+
+	if (y->over == TIME_OPEN || (s->event == LEASE_STOP && s->early > y->over))
+		return false;
+	if (contradicts && y->off)
+		y->over = TIME_OPEN;
+	else if (contradicts)
+		end_stay(y, s->late, true);
+	return y->over != TIME_OPEN;
+}
+
 static int take_here(struct statements *x, uint32_t number)
 {
 	struct statement *s = &x->list[number];
-	struct stay *y = latest(x, s);
-	bool late;
+	struct stay *y = stay_of(x, s);
 	int r;
 
 	end_former(x, s);
-	if (!y || !goes_on(x, y, s)) {
+	if (!y) {
 		r = begin_stay(x, number);
 		if (r)
 			return r;
 		y = &x->stay[x->n_stays - 1];
 	} else {
 		/* What is heard of a session after its end was on the way for long. */
-		late = y->over != TIME_OPEN && (s->event != LEASE_STOP || s->early <= y->over);
-		r = late ? 0 : add_to(y, number);
-		if (late || r)
+		if (came_late(y, s))
+			return 0;
+		r = add_to(x, y, number);
+		if (r)
 			return r;
+		y->off = false;
 		y->end = y->over;
 		keep_texts(y, s);
 	}
 	s->stay = (uint32_t)(y - x->stay);
 	if (s->event == LEASE_STOP)
-		end_stay(y, s->late, true);
+		end_stay(y, ended_by(x, y, s), true);
 	return 0;
-}
-
-/* Whether the record of a statement about another address is about this one, too: the session has both. */
-static bool has_both(const struct statements *x, uint32_t number)
-{
-	const struct statement *s = &x->list[number], *first = s, *end = x->list + x->n;
-
-	while (first > x->list && first[-1].late == s->late)
-		first--;
-	for (; first < end && first->late == s->late; first++)
-		if (first->here && first->session == s->session && first->tenant == s->tenant)
-			return true;
-	return false;
 }
 
 /* A session that has another address, of the same family, or has ended, has this one no more. */
 static void take_elsewhere(struct statements *x, uint32_t number)
 {
 	const struct statement *s = &x->list[number];
-	struct stay *y = latest(x, s);
+	struct stay *y = stay_of(x, s);
 
-	if (!y || y->over != TIME_OPEN || !goes_on(x, y, s) || has_both(x, number))
+	if (!y || y->over != TIME_OPEN || has_both(x, number))
 		return;
 	end_stay(y, s->late, true);
 	y->moved = !s->ends;
@@ -251,7 +289,7 @@ static void take_off(struct statements *x, const struct statement *s)
 		struct stay *y = &x->stay[i];
 
 		if (y->server == s->server && y->over == TIME_OPEN && x->list[y->statement[0]].late < s->early)
-			end_stay(y, s->late, true);
+			end_by_restart(y, s->late);
 	}
 }
 
@@ -274,6 +312,41 @@ static bool statement_after(const struct statements *x, const struct statement *
 	return a->early > b->late && !in_one_step(x, a, b);
 }
 
+/* Whether nothing is said of the session of a stay after it, but perhaps a beginning. */
+static bool is_last(const struct statements *x, const struct stay *y)
+{
+	const struct statement *last = last_of(x, y);
+
+	if (last->event == LEASE_STOP)
+		return true;
+	for (const struct statement *s = last + 1; s < x->list + x->n; s++)
+		if (s->here && s->stay != NO_STAY && is_of(y, s))
+			return s->event == LEASE_START;
+	return true;
+}
+
+/*
+ * What is said last of a session counts against its beginning: by its length the session began earlier, though by
+ * seconds. Where one of the two is misdated, the time between is in doubt.
+ */
+static void begins_by_length(const struct statements *x, struct stay *y)
+{
+	const struct statement *last = last_of(x, y);
+	int64_t began = most(began_after(x, last), elsewhere_until(x, y->statement[0]));
+
+	y->last = y->session && is_last(x, y);
+	if (y->last && began != TIME_NONE && last->from < y->begin)
+		y->begin = least(y->begin, began);
+}
+
+/* Whether a statement was made in the time of a session of that number and customer, if its length is right. */
+static bool is_within(const struct statements *x, const struct stay *y, const struct statement *s)
+{
+	const struct statement *first = &x->list[y->statement[0]];
+
+	return y->last && is_of(y, s) && first->from != TIME_NONE && s->late >= first->from;
+}
+
 /* Another statement of the address ends a stay that is heard of no more, and comes before one that was not heard of. */
 static void bound(struct statements *x)
 {
@@ -287,8 +360,8 @@ static void bound(struct statements *x)
 			if (!s->here || s->stay == NO_STAY || s->stay == i)
 				continue;
 			if (statement_after(x, s, last))
-				y->end = least(y->end, s->late);
-			if (statement_after(x, first, s) && !y->started &&
+				y->end = least(y->end, is_of(y, s) ? ended_by(x, y, s) : s->late);
+			if (statement_after(x, first, s) && !y->started && !is_within(x, y, s) &&
 			    (y->begin == TIME_NONE || y->begin < s->early))
 				y->begin = s->early;
 		}
@@ -309,6 +382,8 @@ int stays_find(struct statements *x)
 		else
 			take_elsewhere(x, i);
 	}
+	for (uint32_t i = 0; i < x->n_stays && !r; i++)
+		begins_by_length(x, &x->stay[i]);
 	if (!r)
 		bound(x);
 	return r;

@@ -2,8 +2,8 @@
 /*
  * What the files of the micro benchmark share. main is in run.c; a row of the table (rows.c) is set up (tables.c), its
  * flows listed (flows.c, mix.c, internet.c, routes.c, copy.c), its ways through the datapath measured (paths.c,
- * connections.c, cores.c, paced.c) and checked (verify.c); results.c, goals.c, report.c and json.c make figures of
- * that.
+ * connections.c, cores.c, paced.c; in turn with those of another row, pairs.c and stand.c) and checked (verify.c);
+ * judge.c, results.c, goals.c, report.c and json.c make figures of that.
  *
  * Addresses and ports are in host byte order.
  */
@@ -18,12 +18,12 @@
 #include "datapath/datapath.h"
 #include "flow.h"
 #include "internet.h"
+#include "judge.h"
 #include "random.h"
 #include "tables/mappings.h"
 
 #define MAX_CORES     2
-#define MAX_LIST      (1U << 22) /* flows listed at a time: 64 MB */
-#define MAX_SAMPLES   80
+#define MAX_LIST      (1U << 22)  /* flows listed at a time: 64 MB */
 #define EXTERNAL      0xc6120007U /* 198.18.0.7, behind the default route */
 #define EXTERNAL_PORT 1024
 #define FIRST_PORT    1024 /* inside port of a host's first session */
@@ -111,12 +111,16 @@ struct row {
 	enum feature feature;
 	unsigned runs;
 	unsigned paths;
+	const char *beside; /* the row that it is compared with, in turn; NULL: none */
 	/* FD.io VPP det44's graph, nanoseconds a packet, where it was measured at this scale; else 0. */
 	double vpp_in, vpp_out, vpp_open;
 };
 
 /* The row of a number from 0 on, or NULL beyond the last. */
 const struct row *row_get(unsigned n);
+
+/* The row that another is compared with, or NULL. */
+const struct row *row_beside(const struct row *r);
 
 #define ROW_NAME 64
 
@@ -139,9 +143,6 @@ static inline bool row_has_tenants(const struct row *r)
 	return r->feature == FEATURE_TENANTS || r->feature == FEATURE_VRF;
 }
 
-/* Whether a row has plain sessions only, of as many hosts as the other: that one's feature is compared with it. */
-bool row_is_plain(const struct row *r, const struct row *of);
-
 /* The world. */
 
 struct core {
@@ -162,6 +163,8 @@ struct bench {
 	uint64_t seed;		   /* of random_next() */
 	struct internet *internet; /* NULL: not drawn yet */
 	uint32_t routes;	   /* in use, the first of them */
+	enum feature feature;	   /* that the programs are loaded for */
+	struct partner *partner;   /* with the rows that others are compared with; NULL: no row needs it */
 };
 
 /* Ends the run: the machine cannot do what the benchmark needs. */
@@ -324,19 +327,6 @@ void mix_answers(struct bench *b, struct space *s);
 
 /* Measuring (measure.c) */
 
-/* Nanoseconds a packet, of the thread's own time. */
-struct sample {
-	double ns;
-	double floor;	  /* of the floor, measured just before */
-	double generator; /* of the generator alone */
-	double speedup;	  /* of two cores */
-};
-
-struct series {
-	struct sample sample[MAX_SAMPLES];
-	unsigned n;
-};
-
 /* What is sent, and what must become of it. */
 #define ANY_VERDICT (-1)
 
@@ -359,8 +349,6 @@ double core_run(struct core *c, const struct job *j, uint32_t count, uint32_t pa
 /* Floor, generator and the job, one after the other. Packets that do not end as the job says end the run. */
 struct sample measure(struct core *c, const struct job *j, uint32_t count, uint32_t packets);
 
-void series_add(struct series *s, struct sample sample);
-
 /* Moves the thread to a core for good. */
 void core_pin(const struct core *c);
 
@@ -374,6 +362,8 @@ struct result {
 	char csit[ROW_NAME];
 	struct series path[N_PATHS];
 	struct series direct[N_PATHS]; /* the same by the generator with constant tail calls */
+	struct series beside[N_PATHS]; /* of the row that it is compared with, in the same turns as path */
+	unsigned attempts;	       /* at such a comparison */
 	uint64_t sessions;	       /* opened, as sent */
 	uint64_t in_table;	       /* counted after the ramp-up */
 	uint64_t refused;	       /* of a mix: no port, no room */
@@ -394,6 +384,25 @@ struct options {
 };
 
 void row_run(struct bench *b, const struct row *row, const struct options *o, struct result *ret);
+
+/*
+ * Makes the programs, routes and tables of a row. false, with the reason in ret->skipped, if the machine has no room
+ * for them. space_free() ends it.
+ */
+bool row_begin(struct bench *b, const struct row *row, struct space *ret_space, struct result *ret);
+
+/* Empties the tables, and opens every session once: the new sessions are a sample of the result. */
+void row_fill(struct bench *b, struct space *s, bool direct, struct result *res);
+
+/* Measures a way of the row, over all its sessions and options' packets at least; false if it has no such way. */
+bool row_measure(struct bench *b, const struct space *s, const struct options *o, enum path path, bool direct,
+		 struct sample *ret);
+
+/* Checks packets of it, octet by octet. */
+void row_verify(struct bench *b, const struct space *s, struct result *res);
+
+/* pairs.c: measures a row and the one that it is compared with in turn, again and again if their ratios are noisy. */
+void pairs_run(struct bench *b, const struct row *row, const struct options *o, struct result *ret);
 
 /* connections.c: whole TCP connections, from an empty table and again from time-wait. */
 void connections_measure(struct bench *b, const struct space *s, struct result *res);
@@ -436,10 +445,10 @@ double route_read_of(const struct result *r);
 bool figures_of_direct(const struct result *r, enum path path, struct figures *ret);
 
 /*
- * What a path of a row with a feature costs, net and in units of its row's floor, of the same path of the plain row;
- * false where one was not measured. Portmaps and open mappings are compared with the packets of sessions.
+ * What a path of a row costs of the same path of the row that it is compared with; false where it was not measured.
+ * Portmaps and open mappings are compared with the packets of sessions.
  */
-bool feature_cost(const struct result *r, enum path path, const struct result *results, unsigned n, double *ret);
+bool compared(const struct result *r, enum path path, struct ratio *ret);
 
 /* VPP's figure for a path of a row, or 0. */
 double vpp_of(const struct row *row, enum path path);
@@ -453,16 +462,17 @@ struct verdict {
 	const char *text;
 	double limit;
 	double value;
-	bool measured;
-	bool met;
+	double spread; /* of a comparison's pairs, else 0 */
+	enum verdict_word word;
 	bool at_least; /* else at most */
+	bool asked;    /* its row was to be measured */
 };
 
 /* The goal of a number from 0 on, judged by the results; false beyond the last. */
 bool goal_judge(unsigned n, const struct result *results, unsigned n_results, struct verdict *ret);
 
-/* The goal of the ratio to the floor of a row's path, or 0. */
-double goal_of_ratio(const struct row *row, enum path path);
+/* Whether a row's path is compared with another row's in a goal. */
+bool goal_compares(const struct row *row, enum path path);
 
 void report_machine(const struct bench *b, const struct options *o);
 void report_row(const struct result *r);

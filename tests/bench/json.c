@@ -71,7 +71,7 @@ static void add_direct(cJSON *p, const struct result *r, enum path path)
 
 static void add_path(cJSON *paths, const struct result *r, enum path path)
 {
-	double vpp = vpp_of(r->row, path), goal = goal_of_ratio(r->row, path);
+	double vpp = vpp_of(r->row, path);
 	struct figures f;
 
 	if (!figures_of(r, path, &f))
@@ -94,10 +94,6 @@ static void add_path(cJSON *paths, const struct result *r, enum path path)
 	add_direct(p, r, path);
 	if (path == PATH_CONNECTION || path == PATH_REOPENED)
 		cJSON_AddNumberToObject(p, "connections_per_second", 1e9 / (6 * f.ns));
-	if (goal > 0) {
-		cJSON_AddNumberToObject(p, "goal", goal);
-		cJSON_AddBoolToObject(p, "met", f.ratio <= goal);
-	}
 	if (vpp > 0) {
 		cJSON_AddNumberToObject(p, "vpp_ns", vpp);
 		cJSON_AddNumberToObject(p, "of_vpp", f.net / vpp);
@@ -142,20 +138,41 @@ static void add_row(cJSON *rows, const struct result *r)
 		add_path(paths, r, (enum path)path);
 }
 
+/* The turns that a ratio is of: those of the row that it is compared with first. */
+static void add_pairs(cJSON *feature, const struct result *r, enum path path)
+{
+	const struct series *series[] = { &r->beside[path], &r->path[path] };
+	cJSON *turns = cJSON_AddArrayToObject(feature, "turns");
+
+	for (unsigned i = 0; i < series[0]->n && i < series[1]->n; i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(series); k++) {
+			const struct sample *s = &series[k]->sample[i];
+			const double figures[] = { s->ns, s->generator, s->floor };
+
+			cJSON_AddItemToArray(turns, cJSON_CreateDoubleArray(figures, ARRAY_SIZE(figures)));
+		}
+	}
+}
+
 static void add_features(cJSON *document, const struct result *results, unsigned n)
 {
 	cJSON *features = cJSON_AddArrayToObject(document, "features"), *feature;
-	double cost;
+	struct ratio ratio;
 
 	for (unsigned i = 0; i < n; i++) {
 		for (unsigned path = 0; path < N_PATHS; path++) {
-			if (!feature_cost(&results[i], (enum path)path, results, n, &cost))
+			if (!compared(&results[i], (enum path)path, &ratio))
 				continue;
 			feature = cJSON_CreateObject();
 			cJSON_AddItemToArray(features, feature);
 			cJSON_AddStringToObject(feature, "row", results[i].row->name);
 			cJSON_AddStringToObject(feature, "path", path_json((enum path)path));
-			cJSON_AddNumberToObject(feature, "of_plain", cost);
+			cJSON_AddStringToObject(feature, "with", results[i].row->beside);
+			cJSON_AddNumberToObject(feature, "ratio", ratio.value);
+			cJSON_AddNumberToObject(feature, "spread", ratio.spread);
+			cJSON_AddNumberToObject(feature, "pairs", ratio.pairs);
+			cJSON_AddNumberToObject(feature, "attempts", results[i].attempts);
+			add_pairs(feature, &results[i], (enum path)path);
 		}
 	}
 }
@@ -171,10 +188,15 @@ static void add_goals(cJSON *document, const struct result *results, unsigned n)
 		cJSON_AddItemToArray(goals, goal);
 		cJSON_AddStringToObject(goal, "what", v.text);
 		cJSON_AddNumberToObject(goal, v.at_least ? "at_least" : "at_most", v.limit);
-		if (!v.measured)
+		if (!v.asked)
+			continue;
+		cJSON_AddBoolToObject(goal, "met", v.word == VERDICT_MET);
+		cJSON_AddStringToObject(goal, "verdict", verdict_word_text(v.word));
+		if (v.word == VERDICT_UNMEASURED)
 			continue;
 		cJSON_AddNumberToObject(goal, "value", v.value);
-		cJSON_AddBoolToObject(goal, "met", v.met);
+		if (v.spread > 0)
+			cJSON_AddNumberToObject(goal, "spread", v.spread);
 	}
 }
 

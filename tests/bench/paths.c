@@ -137,25 +137,45 @@ static uint32_t run_length(const struct options *o, uint32_t count)
 	return count > o->packets ? count : o->packets;
 }
 
-static void measure_way(struct bench *b, const struct space *s, const struct options *o, const struct way *w,
-			struct result *res)
+static const struct way *way_of(const struct row *row, enum path path)
 {
-	struct job j = job_translate(b, w->direction, s->row->tcp, TCP_ACK);
-	struct sequence q = sequence_new(b, s, w->order);
-	uint32_t count = list_length(b, s), packets = run_length(o, count);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+		if (ways[i].path == path && row->paths & 1U << path)
+			return &ways[i];
+	return NULL;
+}
 
+bool row_measure(struct bench *b, const struct space *s, const struct options *o, enum path path, bool direct,
+		 struct sample *ret)
+{
+	const struct way *w = way_of(s->row, path);
+	uint32_t count = list_length(b, s), packets = run_length(o, count);
+	struct sequence q;
+	struct job j;
+
+	if (!w)
+		return false;
+	q = sequence_new(b, s, w->order);
+	j = job_translate(b, w->direction, s->row->tcp, TCP_ACK);
 	flows_list(&b->core[0], &q, 0, count, w->direction);
 	j.hold = w->path == PATH_REFUSE ? s : NULL;
-	series_add(&res->path[w->path], measure(&b->core[0], &j, count, packets));
-	j.direct = true;
-	series_add(&res->direct[w->path], measure(&b->core[0], &j, count, packets));
+	j.direct = direct;
+	*ret = measure(&b->core[0], &j, count, packets);
+	return true;
 }
 
 static void measure_ways(struct bench *b, const struct space *s, const struct options *o, struct result *res)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
-		if (s->row->paths & o->paths & 1U << ways[i].path)
-			measure_way(b, s, o, &ways[i], res);
+	struct sample sample;
+
+	for (unsigned path = 0; path < N_PATHS; path++) {
+		if (!(o->paths & 1U << path))
+			continue;
+		if (row_measure(b, s, o, (enum path)path, false, &sample))
+			series_add(&res->path[path], sample);
+		if (row_measure(b, s, o, (enum path)path, true, &sample))
+			series_add(&res->direct[path], sample);
+	}
 }
 
 /* The same sessions with `forwarding: kernel`: what the kernel itself does between the hooks is not in the figures. */
@@ -189,7 +209,7 @@ static void measure_kernel(struct bench *b, const struct space *s, const struct 
 	world_programs(b, FORWARDING_REDIRECT, s->row->feature);
 }
 
-static void fill(struct bench *b, struct space *s, bool direct, struct result *res)
+void row_fill(struct bench *b, struct space *s, bool direct, struct result *res)
 {
 	space_forget(b, s);
 	if (row_is_stateless(s->row))
@@ -204,7 +224,7 @@ static void fill(struct bench *b, struct space *s, bool direct, struct result *r
 		connections_establish(b, s, res);
 }
 
-static void verify(struct bench *b, const struct space *s, struct result *res)
+void row_verify(struct bench *b, const struct space *s, struct result *res)
 {
 	int n = verify_sample(b, s, VERIFIED_SESSIONS);
 
@@ -222,14 +242,14 @@ static void run_rounds(struct bench *b, struct space *s, const struct options *o
 
 	for (unsigned round = 0; round < rounds; round++) {
 		if (refilled)
-			fill(b, s, true, res);
+			row_fill(b, s, true, res);
 		if (refilled || round == 0)
-			fill(b, s, false, res);
+			row_fill(b, s, false, res);
 		measure_ways(b, s, o, res);
 		if (s->row->routes)
 			series_add(&res->route, (struct sample){ .ns = world_routes_read(b, s->row) });
 		if (round == 0)
-			verify(b, s, res);
+			row_verify(b, s, res);
 		if (paths & BIT(IN_PACED))
 			paced_measure(b, s, res);
 		if (paths & BIT(IN_2))
@@ -241,32 +261,38 @@ static void run_rounds(struct bench *b, struct space *s, const struct options *o
 		measure_kernel(b, s, o, res);
 }
 
+bool row_begin(struct bench *b, const struct row *row, struct space *ret_space, struct result *ret)
+{
+	struct error err;
+	uint64_t before;
+
+	if (row->feature != b->feature)
+		world_programs(b, FORWARDING_REDIRECT, row->feature);
+	if (!world_routes(b, row->routes, &err)) {
+		before = world_memory(b);
+		if (!space_make(b, row, ret_space, &err)) {
+			ret->memory = world_memory(b);
+			ret->memory_mapping = ret->memory - before;
+			return true;
+		}
+	}
+	snprintf(ret->skipped, sizeof(ret->skipped), "%.255s", err.text);
+	return false;
+}
+
 void row_run(struct bench *b, const struct row *row, const struct options *o, struct result *ret)
 {
 	struct result res = { .row = row };
 	struct space s;
-	struct error err;
-	uint64_t before;
-	int r;
 
 	row_csit_name(row, res.csit);
-	if (row->feature)
-		world_programs(b, FORWARDING_REDIRECT, row->feature);
-	r = world_routes(b, row->routes, &err);
-	before = world_memory(b);
-	if (r || space_make(b, row, &s, &err)) {
-		snprintf(res.skipped, sizeof(res.skipped), "%.255s", err.text);
-		*ret = res;
-		if (row->feature)
-			world_programs(b, FORWARDING_REDIRECT, FEATURE_NONE);
-		return;
+	if (row->beside) {
+		pairs_run(b, row, o, &res);
+	} else if (row_begin(b, row, &s, &res)) {
+		run_rounds(b, &s, o, &res);
+		space_free(b, &s);
 	}
-	res.memory = world_memory(b);
-	res.memory_mapping = res.memory - before;
-	res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot));
-	run_rounds(b, &s, o, &res);
-	space_free(b, &s);
-	if (row->feature)
-		world_programs(b, FORWARDING_REDIRECT, FEATURE_NONE);
+	if (!res.skipped[0])
+		res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot));
 	*ret = res;
 }

@@ -27,19 +27,6 @@ const char *path_json(enum path path)
 	return names[path];
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *values, unsigned n)
-{
-	qsort(values, n, sizeof(*values), by_value);
-	return n & 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
 typedef double (*property)(const struct sample *s);
 
 static double ns_of(const struct sample *s)
@@ -111,19 +98,9 @@ bool figures_of_direct(const struct result *r, enum path path, struct figures *r
 	return figures_of_series(&r->direct[path], ret);
 }
 
-bool feature_cost(const struct result *r, enum path path, const struct result *results, unsigned n, double *ret)
+bool compared(const struct result *r, enum path path, struct ratio *ret)
 {
-	struct figures f, plain;
-
-	if (r->row->feature == FEATURE_NONE || r->wrong || !figures_of(r, path, &f))
-		return false;
-	for (unsigned i = 0; i < n; i++) {
-		if (!row_is_plain(results[i].row, r->row) || !figures_of(&results[i], path, &plain))
-			continue;
-		*ret = f.net / f.floor / (plain.net / plain.floor);
-		return true;
-	}
-	return false;
+	return !r->wrong && ratio_of_pairs(&r->path[path], &r->beside[path], ret);
 }
 
 double vpp_of(const struct row *row, enum path path)

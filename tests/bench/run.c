@@ -3,7 +3,7 @@
  * Nanoseconds a packet of the datapath, as ratios to the parse-and-rewrite floor, measured alternately in one process.
  * docs/evidence/PERFORMANCE.md has the method.
  */
-#include "bench.h"
+#include "stand.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -28,6 +28,9 @@ static const char usage[] =
 	"  --output FILE  also writes the results as JSON\n"
 	"  --list         the rows\n"
 	"\n"
+	"A row with another one beside it is measured in turn with that, in as many pairs as there are rounds; ratios "
+	"that\n"
+	"lie more than 3 % apart are measured again, up to twice, if they have a goal, and say \"noisy\" then.\n"
 	"A goal that is missed is no failure. Exit status: 0; 1 where something went wrong, sessions or packets\n"
 	"included; 2 usage.\n";
 
@@ -126,6 +129,11 @@ static struct arguments parse(int argc, char **argv)
 	return a;
 }
 
+static uint64_t most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* Rows to be measured, and what their world must have. */
 static unsigned choose_rows(const struct arguments *a, const struct row *ret[static MAX_ROWS], uint32_t *ret_list,
 			    unsigned *ret_cores)
@@ -139,13 +147,22 @@ static unsigned choose_rows(const struct arguments *a, const struct row *ret[sta
 		if (!selected(row, a))
 			continue;
 		ret[n++] = row;
-		if (list_wanted(row) > list)
-			list = list_wanted(row);
+		list = most(list, list_wanted(row));
+		if (row_beside(row))
+			list = most(list, list_wanted(row_beside(row)));
 		if (row->paths & a->options.paths & BIT(IN_2))
 			*ret_cores = 2;
 	}
 	*ret_list = list < MAX_LIST ? (uint32_t)list : MAX_LIST;
 	return n;
+}
+
+static bool any_beside(const struct row *const rows[], unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (rows[i]->beside)
+			return true;
+	return false;
 }
 
 int main(int argc, char **argv)
@@ -156,6 +173,7 @@ int main(int argc, char **argv)
 	struct bench b;
 	uint32_t list;
 	unsigned cores, n = choose_rows(&a, rows, &list, &cores);
+	struct partner partner = { .requests = -1, .answers = -1 };
 	bool wrong = false;
 	int r = 0;
 
@@ -169,7 +187,10 @@ int main(int argc, char **argv)
 		clear_output(a.output);
 	/* The pins are in a mount namespace of the bench alone, which the datapath would warn of. */
 	log_set_level(LOG_LEVEL_ERROR);
+	if (any_beside(rows, n))
+		partner_start(&partner, &a.options, list);
 	world_make(&b, list, cores);
+	b.partner = &partner;
 	report_machine(&b, &a.options);
 	for (unsigned i = 0; i < n; i++) {
 		row_run(&b, rows[i], &a.options, &results[i]);
@@ -177,12 +198,13 @@ int main(int argc, char **argv)
 		wrong |= results[i].wrong;
 	}
 	report_features(results, n);
-	report_goals(results, n);
 	report_slots();
+	report_goals(results, n);
 	if (a.output)
 		r = report_json(&b, &a.options, results, n, a.output);
 	if (r)
 		fprintf(stderr, "bench: %s: %s\n", a.output, strerror(-r));
 	world_end(&b);
+	partner_end(&partner);
 	return wrong || r ? 1 : 0;
 }

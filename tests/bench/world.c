@@ -130,6 +130,7 @@ void world_programs(struct bench *b, enum forwarding forwarding, enum feature fe
 	if (datapath_load(&b->d, &settings, &err))
 		die(err.text, EINVAL);
 	datapath_settle(&b->d);
+	b->feature = feature;
 	/* As an agent does where no reverse-path filter is on. */
 	b->d.global->fib_until = b->d.global->sources_until = until;
 	close_fd(&b->inside_fd);

@@ -133,14 +133,14 @@ def test_nor_does_one_that_has_rested_and_nobody_has(gateways):
     idle = {**GROWING, "growth": {**GROWING["growth"], "idle": 2}}
     gateways.start(mappings=[idle], unmatched="drop")
     a, b = gateways.labs
-    host, there = a.host("10.0.0.3"), b.host("10.0.0.3")
+    host = a.host("10.0.0.3")
     fill(a, host)
     src = grow(a, host, 5008)
     wait_blocks(b, blocks(a))
     wait_for(lambda: len(b.sessions(host.addr)) == 9, what="the copies", interval=0.05)
     gateways.link("down")
     gateways.wait_state("down")
-    close_all(b, there, [5008])
+    b.agent.ctl("grant", "revoke", f"{OUT}:{src[1]}")
     wait_blocks(b, [])
     wait_for(lambda: "not granted" in b.agent.refused("reverse", f"{OUT}:{src[1]}"), what="the end of the rest")
     b.agent.restart()
@@ -153,3 +153,28 @@ def test_nor_does_one_that_has_rested_and_nobody_has(gateways):
         assert [line["to"] is None for line in lines(lab)] == [True, False], "it began once and ended once"
     open_one(a, host, 5008)
     wait_alike(gateways)
+
+
+def test_a_block_that_is_in_use_outlives_an_end_by_idleness_at_the_other_gateway(gateways):
+    idle = {**GROWING, "growth": {**GROWING["growth"], "idle": 2}}
+    gateways.start(mappings=[idle], unmatched="drop")
+    a, b = gateways.labs
+    host, there = a.host("10.0.0.3"), b.host("10.0.0.3")
+    fill(a, host)
+    src = grow(a, host, 5008)
+    granted = blocks(a)
+    wait_blocks(b, granted)
+    wait_for(lambda: len(b.sessions(host.addr)) == 9, what="the copies", interval=0.05)
+    gateways.link("down")
+    gateways.wait_state("down")
+    # As if it had expired there: with this agent goes the knowledge that somebody has closed it.
+    close_all(b, there, [5008])
+    wait_blocks(b, [])
+    b.agent.restart()
+    gateways.link("up")
+    gateways.wait_synchronised()
+    wait_for(lambda: blocks(b) == granted and len(b.sessions(host.addr)) == 9, what="block and sessions", interval=0.05)
+    assert blocks(a) == granted
+    b.send_out(query(b, there, 5008), src)
+    for lab in gateways.labs:
+        checked(lab)

@@ -184,6 +184,7 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define devices_route_mtus(v)				  false
 #define devices_exclude(v, c, err)			  call("exclude", err)
 #define devices_apply(v, c, err)			  call("apply", err)
+#define devices_change_pools(v, c, err)			  call("apply", err)
 #define bypass_ranges(c, settings)			  ((void)0)
 #define stages_choose_now				  choose_stages
 #define datapath_load_begin(d, settings, err)		  call("load", err)
@@ -198,7 +199,7 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define ipfix_mapping(x, geo, of, tenant, made, ms)	  ((void)(geo), (void)(tenant), tell_mapping(x, made, ms))
 #define metrics_configure(m, c, wait, name, err)	  call((wait) ? "metrics-waiting" : "metrics", err)
 #define guard_configure(g, now, then)			  configure_guard(now, then)
-#define running_save_to(map, size, json, hash, err)	  save_running(json, hash)
+#define running_resave(map, size, saved, json, hash, err) save_running(json, hash)
 #define running_reserve(d, length, err)			  0
 #define guard_hold(g, in, n)				  ((void)(in), hold(n))
 #define config_warn(now, before, name)			  call("warn", NULL)

@@ -142,18 +142,58 @@ Test(copying_retry, a_whole_copy_begins_anew)
 	pair_sound();
 }
 
-Test(copying_retry, a_retry_ends_after_some_minutes_and_with_the_mapping)
+Test(copying_retry, it_goes_on_until_there_is_room_however_long_that_takes)
 {
 	uint32_t mine;
 
 	refuse_one(&mine);
-	for (unsigned i = 0; i < 12; i++)
+	for (unsigned i = 0; i < 20; i++)
 		retry_after(1000);
-	cr_assert_eq(b.c->waiting.n, 0);
-	open_flow(&a, HOST, OTHER, 8, IPPROTO_TCP, SESSION_ESTABLISHED);
-	open_flow(&b, HOST, 5000, 8, IPPROTO_TCP, SESSION_ESTABLISHED);
-	tell();
 	cr_assert_eq(b.c->waiting.n, 1);
+	end_session(&b, HOST, mine);
+	retry_after(31);
+	cr_assert_eq(b.counts.placed, 0, "half a minute after the last try");
+	retry_after(1);
+	cr_assert_eq(b.counts.placed, 1);
+	pair_sound();
+}
+
+Test(copying_retry, a_session_without_a_place_is_lacking_after_some_tries)
+{
+	b.d.settings.overflow_sessions = 0;
+	beyond_open(&a, 5000, 77);
+	tell();
+	cr_assert_eq(copying_lacks(b.c, 1).sessions, 0);
+	for (unsigned i = 0; i < 3; i++)
+		retry_after(4);
+	cr_assert_eq(copying_lacks(b.c, 1).sessions, 1);
+	cr_assert_eq(copying_lacks(b.c, 2).sessions, 0);
+	b.d.settings.overflow_sessions = 100;
+	retry_after(8);
+	cr_assert_eq(copying_lacks(b.c, 1).sessions, 0);
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	pair_sound();
+}
+
+Test(copying_retry, more_than_can_wait_is_asked_for_again_once_fewer_do)
+{
+	cr_assert_not(copying_asks_again(b.c, 1));
+	b.c->peer[1].missed = true;
+	cr_expect(copying_lacks(b.c, 1).unknown);
+	b.c->waiting.n += WAITING_MAX;
+	cr_expect_not(copying_asks_again(b.c, 1));
+	b.c->waiting.n -= WAITING_MAX;
+	cr_expect(copying_asks_again(b.c, 1));
+	cr_expect_not(copying_asks_again(b.c, 1), "once");
+	b.c->peer[1].missed = true;
+	cr_expect_not(copying_asks_again(b.c, 1), "not so soon again");
+}
+
+Test(copying_retry, it_ends_with_the_mapping)
+{
+	uint32_t mine;
+
+	refuse_one(&mine);
 	cr_assert_eq(mappings_del(b.m, copying_spec.in, copying_spec.out), 0);
 	copying_mappings_changed(b.c);
 	cr_assert_eq(b.c->waiting.n, 0);

@@ -224,6 +224,7 @@ Test(overlapping_changes, at_a_start_what_drains_gives_way_to_the_configuration)
 	cr_assert_eq(config_add_mapping(wanted, "", spec.in, spec.out), 0);
 	cr_expect_neq(plan_new_with(&context, wanted, 1, false, NULL, &options, &p, &err), 0);
 	config_free(active.config);
+	running_text_free(&active.text);
 	active.config = NULL;
 	cr_assert_eq(plan_new_with(&context, wanted, 1, false, NULL, &options, &p, &err), 0, "%s", err.text);
 	change_plan_free(p);

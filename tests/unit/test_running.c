@@ -103,10 +103,11 @@ Test(running, a_state_that_does_not_fit_is_refused_and_the_former_one_stays)
 Test(running, any_flipped_bit_of_the_latest_state_is_noticed)
 {
 	_cleanup_free_ char *map = fresh_map();
-	const size_t size = sizeof(struct running_header) + strlen("{\"b\":2}");
+	const char *json = "{\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/28\"}],\"portmaps\":[],\"b\":2}";
+	const size_t size = sizeof(struct running_header) + strlen(json);
 	struct error err;
 
-	cr_assert_eq(running_save(map, "{\"b\":2}", 1, &err), 0);
+	cr_assert_eq(running_save(map, json, 1, &err), 0);
 	for (size_t bit = 0; bit < size * 8; bit++) {
 		char *text;
 		uint64_t hash;
@@ -115,6 +116,20 @@ Test(running, any_flipped_bit_of_the_latest_state_is_noticed)
 		cr_assert_neq(running_load(map, &text, &hash), 0, "bit %zu", bit);
 		map[bit / 8] ^= (char)(1 << bit % 8);
 	}
+}
+
+Test(running, a_state_of_1_0_0_is_read_and_replaced)
+{
+	_cleanup_free_ char *map = fresh_map();
+	struct error err;
+
+	cr_assert_eq(running_save_former(map, RUNNING_SIZE, "{\"former\":1}", 1, &err), 0);
+	cr_assert_eq(map[0], '1', "its mark");
+	assert_state(map, "{\"former\":1}", 1);
+	cr_assert_eq(running_save(map, "{\"now\":2}", 2, &err), 0);
+	assert_state(map, "{\"now\":2}", 2);
+	cr_assert_eq(running_save_former(map, RUNNING_SIZE, "{\"back\":3}", 3, &err), 0);
+	assert_state(map, "{\"back\":3}", 3);
 }
 
 static char pins[] = "/tmp/detnat-running-XXXXXX";

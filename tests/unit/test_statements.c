@@ -195,7 +195,7 @@ Test(statements, what_is_heard_too_late_opens_nothing)
 {
 	EXPECT("an interim record after the end",
 	       "100 start alice nas/1\n200 stop alice nas/1 from=100\n250 interim alice nas/1 from=100\n900 mark",
-	       { 150, "alice" }, { 220, "-" }, { 300, "-" });
+	       { 150, "alice" }, { 220, "alice?unheard" }, { 300, "-" });
 	EXPECT("one that does not say since when",
 	       "100 start alice nas/1\n200 stop alice nas/1\n250 interim alice nas/1\n900 mark", { 150, "alice" },
 	       { 220, "alice?begin" }, { 300, "alice?unheard" });
@@ -273,6 +273,65 @@ Test(statements, a_term_is_a_promise)
 	EXPECT("without an end", "100 start alice\n900 mark", { 500, "alice?unheard" });
 }
 
+Test(statements, a_length_that_contradicts_leaves_the_time_between_in_doubt)
+{
+	EXPECT("a start that is misdated late",
+	       "10 start zoe nas/9\n50 stop zoe nas/9\n180 start alice nas/1 early=175\n"
+	       "700 interim alice nas/1 from=100\n800 stop alice nas/1 from=101\n900 mark",
+	       { 60, "-" }, { 98, "-" }, { 99, "alice?begin" }, { 150, "alice?begin" }, { 180, "alice?unheard" },
+	       { 750, "alice" }, { 801, "-" });
+	EXPECT("the same by a few seconds",
+	       "10 start zoe nas/9\n50 stop zoe nas/9\n104 start alice nas/1\n700 interim alice nas/1 from=100\n"
+	       "800 stop alice nas/1 from=100",
+	       { 98, "-" }, { 99, "alice?begin" }, { 103, "alice?begin" }, { 104, "alice" }, { 750, "alice" });
+	EXPECT("the same, and records are missing since, or the clock was set",
+	       "10 start zoe nas/9\n50 stop zoe nas/9\n180 start alice nas/1\n300 lost from=200 to=300\n"
+	       "700 interim alice nas/1 from=100\n800 stop alice nas/1 from=100\n900 mark",
+	       { 99, "alice?begin" }, { 150, "alice?begin" }, { 750, "alice" }, { 850, "-" });
+	EXPECT("the same, and it is the end that says so",
+	       "10 start zoe nas/9\n50 stop zoe nas/9\n180 start alice nas/1\n200 stop alice nas/1 from=100\n900 mark",
+	       { 98, "-" }, { 150, "alice?begin" }, { 190, "alice?unheard" }, { 800, "-" });
+	EXPECT("an end that is misdated early, or a start late",
+	       "100 start alice nas/1\n200 stop alice nas/1 from=40\n900 mark", { 38, "?before-record" },
+	       { 50, "alice?begin" }, { 150, "alice?unheard" }, { 230, "alice?unheard" }, { 260, "alice?unheard" },
+	       { 261, "-" });
+	EXPECT("an end that is misdated late, or a start early",
+	       "100 start alice nas/1\n200 stop alice nas/1 from=160\n900 mark", { 99, "?before-record" },
+	       { 120, "alice?unheard" }, { 180, "alice?begin" }, { 201, "-" });
+	EXPECT("two statements of another one stand against a length",
+	       "100 start alice nas/1\n200 stop alice nas/1 from=100\n300 start bob nas/2\n"
+	       "400 interim bob nas/2 from=150\n500 stop bob nas/2 from=150",
+	       { 170, "alice" }, { 201, "bob?begin" }, { 299, "bob?begin" }, { 450, "bob" });
+	EXPECT("a number that is used again by the same customer",
+	       "100 start alice nas/1\n200 stop alice nas/1 from=100\n500 start alice nas/1\n"
+	       "600 stop alice nas/1 from=500\n900 mark",
+	       { 150, "alice" }, { 300, "-" }, { 499, "-" }, { 550, "alice" }, { 700, "-" });
+}
+
+Test(statements, what_contradicts_a_recorded_end_leaves_it_in_doubt)
+{
+	EXPECT("a session that goes on by its length, after its end",
+	       "100 start alice nas/1\n200 stop alice nas/1 from=100\n250 interim alice nas/1 from=100\n900 mark",
+	       { 150, "alice" }, { 220, "alice?unheard" }, { 250, "alice?unheard" }, { 251, "-" });
+	EXPECT("two ends",
+	       "100 start alice nas/1\n200 stop alice nas/1 from=100\n300 stop alice nas/1 from=100\n900 mark",
+	       { 150, "alice" }, { 250, "alice?unheard" }, { 301, "-" });
+	EXPECT("a restart, and the session goes on",
+	       "100 start alice nas/1\n300 off nas/\n600 interim alice nas/1 from=100\n900 mark", { 200, "alice" },
+	       { 400, "alice" }, { 700, "alice?unheard" });
+	EXPECT("the same, and it ends then",
+	       "100 start alice nas/1\n300 off nas/\n600 stop alice nas/1 from=100\n650 interim alice nas/1 from=100\n"
+	       "900 mark",
+	       { 400, "alice" }, { 620, "alice?unheard" }, { 700, "-" });
+	EXPECT("a restart, and what was under way since before it",
+	       "100 start alice nas/1\n300 off nas/\n310 interim alice nas/1 from=100 early=290\n900 mark",
+	       { 295, "alice?unheard" }, { 305, "-" }, { 500, "-" });
+	EXPECT("a restart that is dated late, and a session that began meanwhile",
+	       "50 start bob nas/7\n100 stop bob nas/7 from=50\n150 start alice nas/1\n200 off nas/\n"
+	       "750 interim alice nas/1 from=150\n900 mark",
+	       { 120, "-" }, { 180, "alice" }, { 500, "alice" }, { 800, "alice?unheard" });
+}
+
 Test(statements, a_session_may_move)
 {
 	EXPECT("to another address",
@@ -286,10 +345,14 @@ Test(statements, a_session_may_move)
 	       "100 start alice nas/1\n100 start alice nas/1 at=10.0.0.2\n200 interim alice nas/1 at=10.0.0.2\n"
 	       "200 interim alice nas/1\n300 stop alice nas/1\n300 stop alice nas/1 at=10.0.0.2\n900 mark",
 	       { 150, "alice" }, { 250, "alice" }, { 301, "-" });
+	EXPECT("to have two at a time, of which the beginning was not recorded",
+	       "10 start zoe nas/9\n50 stop zoe nas/9\n400 interim alice nas/1 from=100 at=10.0.0.2\n"
+	       "400 interim alice nas/1 from=100\n500 stop alice nas/1 from=100",
+	       { 60, "-" }, { 150, "alice?begin" }, { 450, "alice" });
 	EXPECT("and ends where no address is said",
 	       "100 start alice nas/1\n300 stop alice nas/1 at=none\n350 interim alice nas/1 from=100\n"
 	       "400 start bob nas/2\n500 stop carol nas/2 at=none\n600 interim bob nas/2 from=400\n900 mark",
-	       { 200, "alice?unheard" }, { 301, "-" }, { 380, "-" }, { 450, "bob" }, { 550, "bob" });
+	       { 200, "alice?unheard" }, { 301, "alice?unheard" }, { 380, "-" }, { 450, "bob" }, { 550, "bob" });
 	EXPECT("it came from another",
 	       "100 start alice nas/1 at=10.0.0.2\n400 interim alice nas/1 from=100\n500 stop alice nas/1",
 	       { 99, "?before-record" }, { 200, "alice?begin" }, { 450, "alice" });

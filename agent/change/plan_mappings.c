@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The mappings of a plan: which are added to the tables, deleted from them, or changed in place. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "change/change_plan_private.h"
+#include "datapath/datapath.h"
+#include "tables/mapping_changes.h"
+#include "tables/mapping_drains.h"
+
+bool plan_looks_at(const struct change_plan *p, struct prefix in)
+{
+	return !p->part.config || config_part_touches(&p->part, in.base, prefix_last(in));
+}
+
+/* Mappings of the tables that the plan may delete: those that drain are ended, or looked at. */
+static size_t most_deletions(const struct change_plan *p)
+{
+	const struct mappings *m = p->context->mappings;
+	const struct mapping_drain *drain;
+	size_t n = mappings_drains(m, &drain);
+
+	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
+		n += plan_looks_at(p, geometry_in(&mappings_get(m, number)->geo));
+	for (int number = mappings_next_retired(m, 0); number >= 0; number = mappings_next_retired(m, number + 1))
+		n++;
+	return n;
+}
+
+static struct mapping_spec spec_of(const struct config *c, const struct config_mapping *m, uint32_t hz)
+{
+	struct mapping_spec spec = {
+		.in = m->in,
+		.out = m->out,
+		.sessions_per_user = config_mapping_quota(c, m),
+		.session_slots = config_mapping_slots(c, m),
+		.tenant = config_mapping_tenant(c, m),
+		.open = m->inbound == INBOUND_OPEN,
+	};
+	struct config_independence wanted = config_mapping_independence(c, m);
+	struct config_growth growth = config_mapping_growth(m);
+
+	spec.limit = config_mapping_limits(m);
+	spec.growth = (struct growth_layout){ (uint16_t)growth.block, (uint16_t)growth.max_blocks };
+	if (!prefix_is_none(m->out) && config_mapping_geometry(m, &spec.geo))
+		spec.geo = (struct geometry){ 0 };
+	if (wanted.mapping)
+		spec.bindings = (struct binding_layout){ .mapping = wanted.mapping,
+							 .filtering = wanted.filtering,
+							 .inbound = (uint8_t)wanted.inbound_sessions };
+
+	for (unsigned i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = ticks_of_seconds(c->timeouts[i], hz);
+	return spec;
+}
+
+static uint32_t slots_of(const struct mapping *record)
+{
+	return record->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << record->bucket_shift;
+}
+
+/* Whether its subscribers keep their addresses and ports. */
+static bool same_ports(const struct mapping *record, const struct geometry *wanted)
+{
+	return record->geo.out_plen == PLEN_NONE || mapping_equal(&record->geo, wanted);
+}
+
+/* Whether a mapping can keep its tables under the new configuration. */
+static bool same_kind(const struct mapping *record, const struct mapping_spec *wanted)
+{
+	return slots_of(record) == wanted->session_slots && !(record->geo.flags & MAPPING_OPEN) == !wanted->open &&
+	       same_ports(record, &wanted->geo) &&
+	       (record->tenant == wanted->tenant || !record->tenant || !wanted->tenant);
+}
+
+static bool same_bindings(const struct binding_layout *a, const struct binding_layout *b)
+{
+	return a->mapping == b->mapping && a->filtering == b->filtering && a->inbound == b->inbound;
+}
+
+static void plan_deletion(struct change_plan *p, const struct mapping *record)
+{
+	p->del[p->n_del++] = (struct plan_deletion){
+		.in = geometry_in(&record->geo),
+		.out = geometry_out(&record->geo),
+		.open = record->geo.flags & MAPPING_OPEN,
+		.geo = record->geo,
+		.tenant = record->tenant,
+	};
+}
+
+/* A mapping in the tables is deleted unless the configuration has it with the same slots. */
+static void plan_present(struct change_plan *p, const struct mapping *record)
+{
+	const struct geometry *g = &record->geo;
+	const struct config_mapping *m = config_find_mapping_of(plan_part(p), tenant_name(p->wanted, record->tenant),
+								geometry_in(g), geometry_out(g));
+
+	struct mapping_spec spec = m ? spec_of(plan_part(p), m, p->context->datapath->hz) : (struct mapping_spec){ 0 };
+
+	if (!m || !same_kind(record, &spec))
+		plan_deletion(p, record);
+}
+
+/* A mapping of the configuration is added, updated, or in the tables already. */
+static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
+{
+	const struct mappings *m = p->context->mappings;
+	int number = mappings_find_of(m, spec->tenant, spec->in, spec->out);
+	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
+	const char *tenant = tenant_name(p->wanted, spec->tenant);
+	char title[MAPPING_TITLE];
+
+	if (record && same_kind(record, spec)) {
+		if (record->sessions_per_user != spec->sessions_per_user || record->tenant != spec->tenant ||
+		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)) ||
+		    !same_bindings(&record->bindings, &spec->bindings) ||
+		    !limit_layout_same(&record->limit, &spec->limit))
+			p->update[p->n_update++].spec = *spec;
+		return;
+	}
+	p->add[p->n_add++].spec = *spec;
+	number = mappings_find_retired(m, spec->in, spec->out);
+	if (number >= 0 && same_kind(mappings_get(m, number), spec)) {
+		p->add[p->n_add - 1].revives = true;
+		p->update[p->n_update++].spec = *spec;
+	}
+	if (!p->only_checks && record && slots_of(record) && !same_ports(record, &spec->geo))
+		log_warning("mapping %s: its sessions are lost, as its subscribers get other addresses or ports",
+			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title));
+	else if (!p->only_checks && record && slots_of(record) && slots_of(record) == spec->session_slots)
+		log_warning("mapping %s: its sessions are lost, as its subscribers are another tenant's",
+			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title));
+	else if (!p->only_checks && record && slots_of(record) && spec->session_slots)
+		log_warning("mapping %s: its sessions are lost, as each address now gets %u slots, not %u",
+			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title), spec->session_slots,
+			    slots_of(record));
+}
+
+int plan_mappings(struct change_plan *p)
+{
+	const struct mappings *m = p->context->mappings;
+	const struct config *c = plan_part(p);
+
+	p->add = calloc(c->n_mappings + 1, sizeof(*p->add));
+	p->update = calloc(2 * c->n_mappings + 1, sizeof(*p->update));
+	p->del = calloc(2 * most_deletions(p) + 1, sizeof(*p->del));
+	if (!p->add || !p->update || !p->del)
+		return -ENOMEM;
+	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
+		if (plan_looks_at(p, geometry_in(&mappings_get(m, number)->geo)))
+			plan_present(p, mappings_get(m, number));
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		struct mapping_spec spec = spec_of(c, &c->mappings[i], p->context->datapath->hz);
+
+		plan_wanted(p, &spec);
+	}
+	return 0;
+}

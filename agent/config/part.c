@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config/part.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/address_ranges.h"
+#include "config/near.h"
+#include "config/port_pairs.h"
+
+/* With more elements than this, all of them are looked at. */
+#define MOST 64U
+
+static bool same_list(const void *a, size_t n_a, const void *b, size_t n_b, size_t size)
+{
+	return n_a == n_b && (!n_a || a == b || !memcmp(a, b, n_a * size));
+}
+
+/* Takes away what config_part_of() compares itself, or what says nothing of the configuration. */
+static void keep_plain(const struct config *c, struct config *ret)
+{
+	memcpy(ret, c, sizeof(*ret));
+	ret->interfaces = NULL;
+	ret->tenants = NULL;
+	ret->mappings = NULL;
+	ret->near = NULL;
+	ret->portmaps = NULL;
+	ret->portmap_sharers = NULL;
+	ret->bypass = NULL;
+	ret->draining = NULL;
+	ret->rests = NULL;
+	ret->lines = NULL;
+	ret->control_socket = ret->pin_path = ret->state_dir = NULL;
+	ret->n_mappings = ret->n_portmaps = ret->n_draining = ret->n_rests = ret->n_lines = 0;
+}
+
+/* Whether all but the mappings and portmaps is the same. */
+static bool same_otherwise(const struct config *a, const struct config *b)
+{
+	_cleanup_free_ struct config *x = malloc(sizeof(*x)), *y = malloc(sizeof(*y));
+
+	if (!x || !y)
+		return false;
+	keep_plain(a, x);
+	keep_plain(b, y);
+	return !memcmp(x, y, sizeof(*x)) &&
+	       same_list(a->interfaces, a->n_interfaces, b->interfaces, b->n_interfaces, sizeof(*a->interfaces)) &&
+	       same_list(a->tenants, a->n_tenants, b->tenants, b->n_tenants, sizeof(*a->tenants)) &&
+	       same_list(a->bypass, a->n_bypass, b->bypass, b->n_bypass, sizeof(*a->bypass)) &&
+	       !strcmp(a->control_socket, b->control_socket) && !strcmp(a->pin_path, b->pin_path) &&
+	       !strcmp(a->state_dir, b->state_dir);
+}
+
+static bool same_mapping(const struct config_mapping *a, const struct config_mapping *b)
+{
+	struct config_mapping x;
+
+	if (!a->lists != !b->lists || (a->lists && strcmp(a->lists, b->lists) != 0))
+		return false;
+	memcpy(&x, a, sizeof(x));
+	x.lists = b->lists;
+	return !memcmp(&x, b, sizeof(x));
+}
+
+static bool same_element(const struct config *a, size_t i, const struct config *b, size_t k, bool portmaps)
+{
+	return portmaps ? !memcmp(&a->portmaps[i], &b->portmaps[k], sizeof(*a->portmaps))
+			: same_mapping(&a->mappings[i], &b->mappings[k]);
+}
+
+/* So many elements are compared at once; those with texts of their own, one by one. */
+#define CHUNK 32U
+
+static bool same_chunk(const struct config *a, size_t i, const struct config *b, size_t k, bool portmaps)
+{
+	return portmaps ? !memcmp(&a->portmaps[i], &b->portmaps[k], CHUNK * sizeof(*a->portmaps))
+			: !memcmp(&a->mappings[i], &b->mappings[k], CHUNK * sizeof(*a->mappings));
+}
+
+static struct config_window find_window(const struct config *a, const struct config *b, bool portmaps)
+{
+	struct config_window w = { .before_end = portmaps ? a->n_portmaps : a->n_mappings,
+				   .after_end = portmaps ? b->n_portmaps : b->n_mappings };
+
+	if (portmaps && a->portmaps == b->portmaps && w.before_end == w.after_end)
+		w.from = w.before_end;
+	while (w.from + CHUNK <= w.before_end && w.from + CHUNK <= w.after_end &&
+	       same_chunk(a, w.from, b, w.from, portmaps))
+		w.from += CHUNK;
+	while (w.from < w.before_end && w.from < w.after_end && same_element(a, w.from, b, w.from, portmaps))
+		w.from++;
+	while (w.before_end >= w.from + CHUNK && w.after_end >= w.from + CHUNK &&
+	       same_chunk(a, w.before_end - CHUNK, b, w.after_end - CHUNK, portmaps)) {
+		w.before_end -= CHUNK;
+		w.after_end -= CHUNK;
+	}
+	while (w.before_end > w.from && w.after_end > w.from &&
+	       same_element(a, w.before_end - 1, b, w.after_end - 1, portmaps)) {
+		w.before_end--;
+		w.after_end--;
+	}
+	return w;
+}
+
+/* Parts of a mapping are one element of the list. */
+static void widen(const struct config *a, const struct config *b, struct config_window *w)
+{
+	while (w->from && ((w->from < a->n_mappings && a->mappings[w->from].part) ||
+			   (w->from < b->n_mappings && b->mappings[w->from].part)))
+		w->from--;
+	while (w->before_end < a->n_mappings && (a->mappings[w->before_end].part || b->mappings[w->after_end].part)) {
+		w->before_end++;
+		w->after_end++;
+	}
+}
+
+static void touch(struct config_part *p, struct prefix in)
+{
+	p->touched[p->n_touched++] = address_range_of(in);
+}
+
+static int find_touched(const struct config *a, const struct config *b, struct config_part *p)
+{
+	const struct config_window *m = &p->mappings, *q = &p->portmaps;
+
+	p->touched = calloc(4 * MOST + 1, sizeof(*p->touched));
+	if (!p->touched)
+		return -ENOMEM;
+	for (size_t i = m->from; i < m->before_end; i++)
+		touch(p, a->mappings[i].in);
+	for (size_t i = m->from; i < m->after_end; i++)
+		touch(p, b->mappings[i].in);
+	for (size_t i = q->from; i < q->before_end; i++)
+		touch(p, (struct prefix){ a->portmaps[i].in.addr, 32, 0 });
+	for (size_t i = q->from; i < q->after_end; i++)
+		touch(p, (struct prefix){ b->portmaps[i].in.addr, 32, 0 });
+	p->n_touched = address_ranges_merge(p->touched, p->n_touched);
+	return 0;
+}
+
+bool config_part_touches(const struct config_part *p, uint32_t first, uint32_t last)
+{
+	size_t low = 0, high = p->n_touched;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (p->touched[middle].last < first)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < p->n_touched && p->touched[low].first <= last;
+}
+
+/* Elements of `before` that the part has, beside those that changed. */
+struct taken {
+	const struct config *config;
+	const struct config_part *part;
+	bool *mapping;
+	bool *portmap;
+};
+
+static void take(const struct taken *t, const struct config_mapping *m)
+{
+	const struct config_mapping *first = config_first_part(t->config, m);
+	size_t n = config_parts(t->config, m);
+
+	memset(&t->mapping[first - t->config->mappings], true, n);
+}
+
+static void take_near(const struct taken *t, struct prefix p)
+{
+	const struct config_mapping *m;
+
+	for (unsigned side = 0; side < NEAR_SIDES; side++)
+		for (struct near n = near_begin(t->config, side, p); (m = near_next(&n));)
+			take(t, m);
+}
+
+static void take_named(const struct taken *t, const char *name)
+{
+	struct near_named n = near_named_begin(t->config, name);
+	const struct config_mapping *m;
+
+	while (*name && (m = near_named_next(&n)))
+		take(t, m);
+}
+
+/* What a mapping, before or after the change, can collide with. */
+static void take_around(const struct taken *t, const struct config_mapping *m)
+{
+	take_near(t, m->in);
+	take_near(t, m->out);
+	take_named(t, m->name);
+	for (uint32_t i = 0; i < m->n_spare; i++)
+		take_near(t, m->spare[i]);
+}
+
+static void take_mappings(const struct taken *t, const struct config *after)
+{
+	const struct config *c = t->config;
+	const struct config_window *w = &t->part->mappings;
+
+	for (size_t i = w->from; i < w->before_end; i++)
+		take_around(t, &c->mappings[i]);
+	for (size_t i = w->from; i < w->after_end; i++)
+		take_around(t, &after->mappings[i]);
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (c->mappings[i].n_spare)
+			take(t, &c->mappings[i]);
+	for (uint32_t i = 0; c->pcp.enabled && i < c->pcp.n_mappings; i++)
+		take_named(t, c->pcp.mappings[i]);
+	for (uint32_t i = 0; c->replication.enabled && i < c->replication.n_mappings; i++)
+		take_named(t, c->replication.mappings[i]);
+}
+
+static void take_portmap(const struct taken *t, size_t number)
+{
+	const struct config_mapping *m;
+	struct near n = near_begin_addr(t->config, NEAR_IN, t->config->portmaps[number].in.addr);
+
+	t->portmap[number] = true;
+	while ((m = near_next(&n)))
+		take(t, m);
+}
+
+/* Takes the portmaps of subscribers who share the outside address of a portmap's. */
+static void take_rivals(const struct taken *t, const struct config_portmap *p)
+{
+	const struct config *c = t->config;
+	const struct config_mapping *m = config_mapping_of_portmap(c, p);
+	struct geometry g;
+	uint32_t out;
+
+	if (!m || prefix_is_none(m->out) || config_mapping_geometry(m, &g))
+		return;
+	out = mapping_out_addr(&g, mapping_subscriber(&g, p->in.addr));
+	for (size_t i = 0; i < c->n_portmaps; i++) {
+		uint32_t in = c->portmaps[i].in.addr;
+
+		if (prefix_holds(m->in, in) && mapping_out_addr(&g, mapping_subscriber(&g, in)) == out)
+			take_portmap(t, i);
+	}
+}
+
+static void take_portmaps(const struct taken *t, const struct config *after)
+{
+	const struct config *c = t->config;
+	const struct config_window *w = &t->part->portmaps;
+
+	for (size_t i = 0; i < c->n_portmaps; i++)
+		if (config_part_touches(t->part, c->portmaps[i].in.addr, c->portmaps[i].in.addr))
+			take_portmap(t, i);
+	for (size_t i = w->from; i < w->after_end; i++) {
+		take_near(t, (struct prefix){ after->portmaps[i].in.addr, 32, 0 });
+		take_rivals(t, &after->portmaps[i]);
+	}
+}
+
+/* The elements that were taken, with those of the window in the place of their former ones; the texts are shared. */
+static int fill(const struct taken *t, const struct config *after, struct config *part)
+{
+	const struct config *c = t->config;
+	const struct config_window *m = &t->part->mappings, *q = &t->part->portmaps;
+
+	part->mappings = calloc(c->n_mappings + after->n_mappings + 1, sizeof(*part->mappings));
+	part->portmaps = calloc(c->n_portmaps + after->n_portmaps + 1, sizeof(*part->portmaps));
+	if (!part->mappings || !part->portmaps)
+		return -ENOMEM;
+	for (size_t i = 0; i <= c->n_mappings; i++) {
+		for (size_t k = m->from; i == m->from && k < m->after_end; k++)
+			part->mappings[part->n_mappings++] = after->mappings[k];
+		if (i < c->n_mappings && t->mapping[i] && (i < m->from || i >= m->before_end))
+			part->mappings[part->n_mappings++] = c->mappings[i];
+	}
+	for (size_t i = 0; i <= c->n_portmaps; i++) {
+		for (size_t k = q->from; i == q->from && k < q->after_end; k++)
+			part->portmaps[part->n_portmaps++] = after->portmaps[k];
+		if (i < c->n_portmaps && t->portmap[i] && (i < q->from || i >= q->before_end))
+			part->portmaps[part->n_portmaps++] = c->portmaps[i];
+	}
+	return 0;
+}
+
+static void part_free(struct config **c)
+{
+	for (size_t i = 0; *c && (*c)->mappings && i < (*c)->n_mappings; i++)
+		(*c)->mappings[i].lists = NULL;
+	config_free(*c);
+}
+
+static int make_part(const struct config *before, const struct config *after, struct config_part *p)
+{
+	_cleanup_free_ bool *mapping = calloc(before->n_mappings + 1, sizeof(*mapping));
+	_cleanup_free_ bool *portmap = calloc(before->n_portmaps + 1, sizeof(*portmap));
+	const struct taken t = { before, p, mapping, portmap };
+	__attribute__((cleanup(part_free))) struct config *part = NULL;
+	struct config *frame = malloc(sizeof(*frame));
+
+	if (!mapping || !portmap || !frame) {
+		free(frame);
+		return -ENOMEM;
+	}
+	memcpy(frame, after, sizeof(*frame));
+	frame->mappings = NULL;
+	frame->portmaps = NULL;
+	frame->portmap_sharers = NULL;
+	frame->n_mappings = frame->n_portmaps = frame->n_draining = frame->n_rests = 0;
+	part = config_clone(frame);
+	free(frame);
+	if (!part)
+		return -ENOMEM;
+	free(part->mappings);
+	free(part->portmaps);
+	part->mappings = NULL;
+	part->portmaps = NULL;
+	take_mappings(&t, after);
+	take_portmaps(&t, after);
+	if (fill(&t, after, part))
+		return -ENOMEM;
+	p->config = take_pointer(part);
+	return 0;
+}
+
+static bool is_much(const struct config_window *w)
+{
+	return w->before_end - w->from > MOST || w->after_end - w->from > MOST;
+}
+
+/* The limits of both lists are those of the whole. */
+static bool exceeds(const struct config *c)
+{
+	size_t ports = 0;
+
+	for (size_t i = 0; i < c->n_portmaps; i++)
+		ports += (c->portmaps[i].in.last - c->portmaps[i].in.first + 1U) *
+			 (c->portmaps[i].protos == PORTMAP_OF_BOTH ? 2 : 1);
+	return c->n_mappings > CONFIG_MAX_MAPPINGS || ports > MAX_PORTMAPS;
+}
+
+int config_part_of(const struct config *before, const struct config *after, struct config_part *ret)
+{
+	struct config_part p = { 0 };
+	int r;
+
+	if (!same_otherwise(before, after))
+		return 1;
+	p.mappings = find_window(before, after, false);
+	p.portmaps = find_window(before, after, true);
+	widen(before, after, &p.mappings);
+	if (is_much(&p.mappings) || is_much(&p.portmaps))
+		return 1;
+	if (p.portmaps.after_end > p.portmaps.before_end && exceeds(after))
+		return 1;
+	if (after->n_mappings > CONFIG_MAX_MAPPINGS)
+		return 1;
+	r = find_touched(before, after, &p);
+	if (!r)
+		r = make_part(before, after, &p);
+	if (r)
+		config_part_free(&p);
+	else
+		*ret = p;
+	return r;
+}
+
+void config_part_free(struct config_part *p)
+{
+	part_free(&p->config);
+	free(p->touched);
+	*p = (struct config_part){ 0 };
+}

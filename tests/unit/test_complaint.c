@@ -313,8 +313,7 @@ static const struct {
 	{ "a range of ports behind an address is refused",
 	  "2026-05-04 19:10:11 UTC 198.51.100.23:51222-51230\n2026-05-04 19:10:12 UTC 198.51.100.24:51222,51230\n",
 	  "refused;refused;" },
-	{ "an address whose number may be octal is none", "2026-05-04 19:10:11 UTC 198.51.100.023:51222\n",
-	  "" },
+	{ "an address whose number may be octal is none", "2026-05-04 19:10:11 UTC 198.51.100.023:51222\n", "" },
 	{ "a text with a time of its own may tell of another event than the mail that it quotes",
 	  "It happened again at 2026-05-06 10:41:00 UTC!\n\n> Source: 198.51.100.23:51222\n> Time: 2026-05-04 19:10:11 "
 	  "UTC\n",

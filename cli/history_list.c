@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The records of the mapping history as a table, or as they are. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "history/history_grant_days.h"
@@ -90,6 +91,9 @@ static void describe(const struct history_record *r, char *text, size_t size)
 	}
 }
 
+/* Of grants, so many are looked at for the change before them. */
+#define LOOKED_BACK 1000U
+
 /* The widths of columns, at least those of their titles. */
 struct widths {
 	int event, in, out;
@@ -116,6 +120,55 @@ static bool is_listed(struct listing *l, const struct history_record *r)
 	if (r->event == EVENT_CONFIRM || r->event == EVENT_UNDO)
 		return r->first <= l->changed;
 	return r->event != EVENT_GRANT && r->event != EVENT_GRANTS;
+}
+
+/* The line of a text of lines before the one that begins at a place, which is not its first. */
+static const char *line_before(const char *text, const char *at)
+{
+	const char *newline = at - 1 > text ? memrchr(text, '\n', (size_t)(at - 1 - text)) : NULL;
+
+	return newline ? newline + 1 : text;
+}
+
+/* Behind a line that is known: the last change up to it, or any if that is far. */
+static uint64_t changed_before(const struct history_files *f, const char *at)
+{
+	struct listing l = { .changed = 0 };
+
+	for (unsigned i = 0; i < LOOKED_BACK && at > f->text && !l.changed; i++) {
+		const char *line = line_before(f->text, at);
+		struct history_record r = { 0 };
+		struct error ignored;
+
+		if (!history_record_read(line, (size_t)(at - 1 - line), &r, &ignored))
+			is_listed(&l, &r);
+		history_record_free(&r);
+		at = line;
+	}
+	return l.changed || at == f->text ? l.changed : UINT64_MAX;
+}
+
+/* Where the records begin behind the one that --after names, and its line; the begin of all if it is not there. */
+static const char *find_after(const struct history_files *f, const char *after, uint64_t *ret_line)
+{
+	const char *dot = after ? strchr(after, '.') : NULL, *at = f->text, *newline;
+	_cleanup_free_ char *end = NULL;
+	uint64_t line = 0;
+	size_t n;
+
+	*ret_line = 0;
+	if (!dot || asprintf(&end, "\"hash\":\"%s\"}", dot + 1) < 0)
+		return f->text;
+	n = strlen(end);
+	for (; line < strtoull(after, NULL, 10); at = newline + 1, line++) {
+		newline = memchr(at, '\n', f->size - (size_t)(at - f->text));
+		if (!newline)
+			return f->text;
+	}
+	if (!line || (size_t)(at - f->text) <= n || memcmp(at - 1 - n, end, n) != 0)
+		return f->text;
+	*ret_line = line;
+	return at;
 }
 
 #define ROW "%6" PRIu64 "  %-20s  %-*s  %-*s  %-*s  %s"
@@ -160,11 +213,11 @@ static void widen(int *width, const char *text)
 }
 
 /* The widths needed for the records. */
-static struct widths widths_of(const struct history_files *f, bool grants)
+static struct widths widths_of(const struct history_files *f, const struct listing *l, const char *at)
 {
-	struct listing like = { .grants = grants, .days = f->days };
+	struct listing like = *l;
 	struct widths widths = { 6, 18, 18 };
-	const char *at = f->text, *newline;
+	const char *newline;
 
 	while ((newline = memchr(at, '\n', f->size - (size_t)(at - f->text)))) {
 		struct history_record r = { 0 };
@@ -240,7 +293,7 @@ static int list_run(const char *socket, const cJSON *args, struct writer *w, str
 	int status = history_read_named(socket, args, false, &f, &dir, err);
 	const char *at, *newline;
 	struct listing l = { .w = w, .grants = !cJSON_IsTrue(json_get(args, "no_grants")) };
-	uint64_t place = 0;
+	uint64_t place;
 
 	if (status)
 		return status;
@@ -252,14 +305,16 @@ static int list_run(const char *socket, const cJSON *args, struct writer *w, str
 		history_files_free(&f);
 		return EXIT_REFUSED;
 	}
+	at = find_after(&f, json_text(args, "after", NULL), &place);
+	l.changed = changed_before(&f, at);
 	if (!w->json)
-		l.width = widths_of(&f, l.grants);
+		l.width = widths_of(&f, &l, at);
 	if (w->json)
 		writer_stream_begin(w, NULL);
 	else
 		writer_line(w, "%6s  %-20s  %-*s  %-*s  %-*s  %s", "LINE", "TIME", l.width.event, "EVENT", l.width.in,
 			    "INSIDE", l.width.out, "OUTSIDE", "");
-	for (at = f.text; !w->failed && (newline = memchr(at, '\n', f.size - (size_t)(at - f.text))); at = newline + 1)
+	for (; !w->failed && (newline = memchr(at, '\n', f.size - (size_t)(at - f.text))); at = newline + 1)
 		list_line(&l, at, (size_t)(newline - at), ++place);
 	if (w->json)
 		writer_stream_end(w, "");

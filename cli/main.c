@@ -32,12 +32,22 @@ static void guard_descriptors(void)
 			_exit(EXIT_USAGE);
 }
 
+/* Of an option that takes one value; what: it, as the message calls it. */
+static int set_once(const char **to, const char *value, const char *what, struct error *err)
+{
+	if (*to)
+		return error_set(err, -EINVAL, "%s is given twice: %s and %s", what, QUOTED(*to), QUOTED(value));
+	*to = value;
+	return 0;
+}
+
 /* Parses the options that may precede or follow any command, and closes the gaps they leave among the words. */
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
 	bool options = true;
+	int r = 0;
 
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc && !r; i++) {
 		char *word = argv[i];
 
 		if (!options || word[0] != '-' || !word[1]) {
@@ -55,23 +65,23 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		} else if (!strcmp(word, "-b") || !strcmp(word, "--batch") || !strcmp(word, "-batch")) {
 			if (++i >= argc)
 				return error_set(err, -EINVAL, "%s needs the name of a file, or -", word);
-			o->batch = argv[i];
+			r = set_once(&o->batch, argv[i], "--batch", err);
 		} else if (!strncmp(word, "--batch=", 8)) {
-			o->batch = word + 8;
+			r = set_once(&o->batch, word + 8, "--batch", err);
 		} else if (!strcmp(word, "-s") || !strcmp(word, "--socket")) {
 			if (++i >= argc)
 				return error_set(err, -EINVAL, "%s needs the path of a socket", word);
-			o->socket = argv[i];
+			r = set_once(&o->socket, argv[i], "--socket", err);
 		} else if (!strncmp(word, "--socket=", 9)) {
-			o->socket = word + 9;
+			r = set_once(&o->socket, word + 9, "--socket", err);
 		} else if (!strncmp(word, "-s", 2)) {
-			o->socket = word + 2;
+			r = set_once(&o->socket, word + 2, "--socket", err);
 		} else {
 			options = strcmp(word, "--") != 0;
 			o->words[o->n_words++] = word;
 		}
 	}
-	return 0;
+	return r;
 }
 
 /* A reader that closed the pipe early is not an error; any other failed write is. */

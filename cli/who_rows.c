@@ -141,7 +141,8 @@ void who_row_question(const struct who_question *q, struct writer *w)
 
 	addr_format(q->out.addr, addr);
 	time_format(q->t, when);
-	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr, q->out.port);
+	if (!w->json)
+		snprintf(endpoint, sizeof(endpoint), "%s:%u", addr, q->out.port);
 	if (!w->json)
 		writer_line(w, ROW "line %" PRIu64, when, endpoint, "-", q->line);
 	else if (asprintf(&json, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u%s}",

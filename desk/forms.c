@@ -17,6 +17,14 @@ bool form_zone_valid(const char *zone)
 	return n >= 1 && n <= 63 && strspn(zone, LETTERS "+-:/_") == n;
 }
 
+bool form_record_valid(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits && digits < 20 && text[digits] == '.' && strlen(text + digits + 1) == 64 &&
+	       strspn(text + digits + 1, "0123456789abcdef") == 64;
+}
+
 static bool blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r';

@@ -11,6 +11,9 @@
 /* A zone such as +01:00 or Europe/Berlin: 1 to 63 letters, digits and +-:/_ */
 bool form_zone_valid(const char *zone);
 
+/* Whether a text names a record of the history: its line, a dot, its hash. */
+bool form_record_valid(const char *text);
+
 /* A time of RFC 3339 with its zone. */
 bool form_time_valid(const char *text);
 

@@ -40,22 +40,35 @@ bool history_mark_recall(const struct history_seen *now, struct call *call)
 	return same;
 }
 
-void history_mark_make(const struct history_seen *then, struct call *call)
+/* Of octets; where the file itself is marked, its mark is not that of a list. */
+static void make(char begin, const void *octets, size_t size, char ret[static sizeof(last_mark)])
 {
 	uint8_t digest[SHA256_DIGEST_SIZE];
 	struct sha256_ctx ctx;
-	size_t size, n = 1;
-	const char *text = ask_answer_map(&call->answer, &size);
+	size_t n = (size_t)sprintf(ret, "\"%c", begin);
 
 	sha256_init(&ctx);
-	if (text)
-		sha256_update(&ctx, size, (const uint8_t *)text);
+	if (size)
+		sha256_update(&ctx, size, octets);
 	sha256_digest(&ctx, sizeof(digest), digest);
-	ask_answer_unmap(&call->answer, text, size);
-	strcpy(call->mark, "\"");
 	for (unsigned i = 0; i < MARK_OCTETS; i++)
-		n += (size_t)snprintf(call->mark + n, sizeof(call->mark) - n, "%02x", digest[i]);
-	strcpy(call->mark + n, "\"");
+		n += (size_t)sprintf(ret + n, "%02x", digest[i]);
+	strcpy(ret + n, "\"");
+}
+
+void history_mark_file(const struct history_seen *seen, struct call *call)
+{
+	if (seen->ino)
+		make('f', seen, sizeof(*seen), call->mark);
+}
+
+void history_mark_make(const struct history_seen *then, struct call *call)
+{
+	size_t size;
+	const char *text = ask_answer_map(&call->answer, &size);
+
+	make('l', text, text ? size : 0, call->mark);
+	ask_answer_unmap(&call->answer, text, size);
 	pthread_mutex_lock(&mutex);
 	last = *then;
 	strcpy(last_mark, call->mark);

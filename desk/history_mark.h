@@ -15,6 +15,9 @@ void history_look(const char *dir, struct history_seen *ret);
 /* The mark of the list that was made when the file was as it is now, into call->mark. False: that is not known. */
 bool history_mark_recall(const struct history_seen *now, struct call *call);
 
+/* The mark of the file itself, as it was looked at, into call->mark; none where it cannot be seen. */
+void history_mark_file(const struct history_seen *seen, struct call *call);
+
 /* The mark of the list that call->answer has, into call->mark; it is recalled until the file changes. */
 void history_mark_make(const struct history_seen *then, struct call *call);
 

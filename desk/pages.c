@@ -98,20 +98,30 @@ static unsigned answer_evidence(struct call *call)
 	return status;
 }
 
-/* Who has the list already is told so without asking for it again. */
+/* Who has the list already is told so without asking for it again; who has a part gets what came behind. */
 static unsigned answer_history(struct call *call)
 {
 	struct ask ask = { .words = { "history", "list", "--no-grants" }, .n = 3 };
 	const char *dir = state_dir_known(call->at, call->dir);
 	struct history_seen seen;
 	unsigned status;
+	bool same;
 
+	if (call->after && !form_record_valid(call->after))
+		return malformed(call, "after is the line of a record, a dot, and its hash");
 	history_look(dir, &seen);
-	if (call->known && history_mark_recall(&seen, call) && !strcmp(call->known, call->mark))
+	if (call->after)
+		history_mark_file(&seen, call);
+	same = call->known && (call->after ? *call->mark : history_mark_recall(&seen, call)) &&
+	       !strcmp(call->known, call->mark);
+	if (same)
 		return 200;
 	ask_add_option(&ask, "--state-dir", dir);
+	ask_add_option(&ask, "--after", call->after);
 	status = call_ask(call, &ask);
-	if (status == 200)
+	if (status != 200)
+		*call->mark = '\0';
+	else if (!call->after)
 		history_mark_make(&seen, call);
 	return status;
 }

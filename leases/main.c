@@ -44,10 +44,12 @@ struct options {
 	bool agent; /* the agent has started it */
 };
 
-static int read_option(struct options *o, int option)
+static int read_option(struct options *o, int option, struct error *err)
 {
 	switch (option) {
 	case 'c':
+		if (o->config)
+			return error_set(err, -EINVAL, "--config is given twice");
 		o->config = optarg;
 		return 0;
 	case 'a':
@@ -78,8 +80,8 @@ static int read_options(int argc, char **argv, struct options *o, struct error *
 
 	opterr = 0;
 	while (!r && (option = getopt_long(argc, argv, "c:Vh", known, NULL)) >= 0)
-		r = read_option(o, option);
-	if (r)
+		r = read_option(o, option, err);
+	if (r && !*err->text)
 		error_set(err, 0, "%s is no option or lacks its value; see detnat-leases --help",
 			  option_refused(argv, refused));
 	if (!r && optind < argc)
@@ -203,7 +205,7 @@ static int run(const struct options *o, struct error *err)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .config = "/etc/detnat/detnat.json" };
+	struct options o = { 0 };
 	struct error err = { 0 };
 
 	log_set_program("detnat-leases");
@@ -211,6 +213,7 @@ int main(int argc, char **argv)
 		text_line(stderr, "detnat-leases: ", err.text);
 		return EXIT_USAGE;
 	}
+	o.config = o.config ? o.config : "/etc/detnat/detnat.json";
 	drop_rights();
 	if (run(&o, &err)) {
 		text_line(stderr, "detnat-leases: ", *err.text ? err.text : "cannot start");

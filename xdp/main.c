@@ -228,6 +228,10 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "Vh", options, NULL)) != -1) {
 		switch (option) {
 		case 'l':
+			if (path) {
+				fputs("detnat-xdp: --listen is given twice\n", stderr);
+				return 2;
+			}
 			path = optarg;
 			break;
 		case 'V':

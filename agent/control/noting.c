@@ -126,7 +126,12 @@ static int write_look(FILE *out, const struct request *r, struct error *err)
 /* Whether it looks at persons, and there must be a line then. */
 static bool is_look(const struct request *r, bool audited)
 {
-	return r->spec->looks && (audited || arg_of(r, "case") || arg_of(r, "reason"));
+	const struct verb_spec *spec = r->spec;
+
+	/* What runs names subscribers by its portmaps alone. */
+	if (spec == &verb_specs[VERB_config_show] && !r->context->active->config->n_portmaps)
+		return false;
+	return spec->looks && (audited || arg_of(r, "case") || arg_of(r, "reason"));
 }
 
 /* The line of a request, or those of a batch. */

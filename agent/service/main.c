@@ -248,7 +248,7 @@ static int (*const once[])(const char *config_path) = {
 
 int main(int argc, char **argv)
 {
-	const char *config_path = DEFAULT_CONFIG;
+	const char *config_path = NULL;
 	enum mode mode = MODE_RUN;
 	unsigned verbosity = 0;
 	bool quiet = false, replace = false;
@@ -262,6 +262,8 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "c:tvqVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
+			if (config_path)
+				return bad_usage("--config once");
 			config_path = optarg;
 			break;
 		case 't':
@@ -319,5 +321,6 @@ int main(int argc, char **argv)
 	/* These two take signals in their turns. */
 	if (mode != MODE_RUN && mode != MODE_HAND_BACK)
 		signals_release();
+	config_path = config_path ? config_path : DEFAULT_CONFIG;
 	return mode == MODE_RUN ? run(config_path, replace) : printed("detnat-agent", once[mode](config_path));
 }

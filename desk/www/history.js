@@ -124,10 +124,16 @@ function draw(place, records) {
 export function show(main) {
 	const place = h("div", { id: "history" });
 	const seen = {};
+	let records = [];
 	main.replaceChildren(h("h1", {}, "History of the mappings"), place);
 	return { seconds: SECONDS, update: async () => {
-		const records = await apiIfNew("history", seen);
-		if (records)
-			draw(place, records);
+		// What is behind the last record that is whole, which the page has; all if the history is another one now.
+		const last = records.findLast((r) => r.hash);
+		const found = await apiIfNew(last ? `history?after=${last.line}.${last.hash}` : "history", seen);
+		if (!found || (last && !found.length))
+			return;
+		const goesOn = last && found[0].line > last.line;
+		records = goesOn ? [...records.slice(0, records.indexOf(last) + 1), ...found] : found;
+		draw(place, records);
 	} };
 }

@@ -43,8 +43,8 @@ static int days_in_month(int year, int month)
 	return days[month - 1] + (leap && month == 2);
 }
 
-/* Days from 1970-01-01 to a date, which may be earlier. The year is counted from March, so that leap days end it. */
-static int64_t days_of(int year, int month, int day)
+/* The year is counted from March, so that leap days end it. */
+int64_t time_days(int year, int month, int day)
 {
 	int64_t years = year + 400 - (month < 3);
 
@@ -60,7 +60,7 @@ static bool read_date(const char **at, int64_t *ret)
 	if (!read_digits(at, 4, &year) || !read_char(at, '-') || !read_digits(at, 2, &month) || !read_char(at, '-') ||
 	    !read_digits(at, 2, &day) || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
 		return false;
-	*ret = days_of(year, month, day) * 86400;
+	*ret = time_days(year, month, day) * 86400;
 	return true;
 }
 

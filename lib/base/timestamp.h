@@ -26,6 +26,9 @@
  */
 int time_parse(const char *text, int64_t *ret);
 
+/* Days from 1970-01-01 to a date of the Gregorian calendar, which may be earlier. month: 1 to 12. */
+int64_t time_days(int year, int month, int day);
+
 /* Writes a time as RFC 3339 in UTC and returns text; times outside TIME_MIN..TIME_MAX are clamped to that range. */
 const char *time_format(int64_t t, char text[static TIME_TEXT]);
 

@@ -147,10 +147,30 @@ static bool of_another(const struct reading *x, const struct item *addr, const s
 	       (!s->time.happened && !time->stamped && !joined);
 }
 
+/* An endpoint of a quoted mail, below a text that has a time of its own: the text may tell of a new event. */
+static void doubt_quoted(struct reading *x)
+{
+	uint32_t own = 0;
+
+	while (own < x->n_items && (x->items[own].kind != ITEM_TIME || x->items[own].at != x->own_time))
+		own++;
+	for (size_t i = 0; i < x->n_items && own < x->n_items; i++) {
+		struct item *a = &x->items[i];
+
+		if (a->kind != ITEM_ADDR || a->fault || a->port_item == NONE || a->time_item == NONE ||
+		    stamp_agree(&x->stamps[x->items[a->time_item].stamp], &x->stamps[x->items[own].stamp]))
+			continue;
+		a->fault = FAULT_SEVERAL_TIMES;
+		a->other = own;
+	}
+}
+
 void complaint_apart(struct reading *x)
 {
 	struct both s = { 0 };
 
+	if (x->own_time != NONE)
+		doubt_quoted(x);
 	for (size_t i = 0; i < x->n_items; i++) {
 		struct item *a = &x->items[i];
 

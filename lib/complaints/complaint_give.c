@@ -40,7 +40,8 @@ struct giving {
 	struct elsewhere elsewhere;
 	struct given *known; /* a table of `slots`, a power of 2, of which `n_known` are taken */
 	size_t slots, n_known;
-	bool failed; /* out of memory */
+	bool failed;	  /* out of memory */
+	int64_t *seconds; /* of each item that is definite, else FREE */
 	uint64_t questions, refused;
 	uint64_t unlisted_at; /* the line of the first that is refused, and not listed */
 	bool ported;	      /* an address has a port */
@@ -334,7 +335,9 @@ static int give_one(struct giving *g, uint32_t number)
 		return give_portless(g, a, &q);
 	q.out.port = x->items[a->port_item].port;
 	q.proto = a->proto_item != NONE ? x->items[a->proto_item].proto : g->proto;
-	find_question(g, a, &q);
+	q.t = g->seconds[number];
+	if (q.t == FREE || !q.out.port || x->items[a->port_item].cut)
+		find_question(g, a, &q);
 	if (a->time_item == NONE && !in_record(x, a->scope) && known(g, a->addr, q.out.port, ANY_TIME, false))
 		return 0;
 	if (!q.fault && known(g, a->addr, q.out.port, q.t, true))
@@ -385,27 +388,55 @@ static int give_rest(struct giving *g)
 	return reader->take(reader->arg, &q);
 }
 
-static int give_all(struct giving *g)
+/* Finds the seconds of what is definite. Returns whether something is not, which other places of the text may be. */
+static bool find_seconds(struct giving *g)
 {
 	const struct reading *x = g->x;
-	int64_t t;
-	int r = 0;
+	bool any = false;
 
-	g->proto = only_proto(x);
-	for (size_t i = 0; i < x->n_items && !g->failed; i++) {
+	for (uint32_t i = 0; i < x->n_items; i++) {
 		const struct item *a = &x->items[i];
+		bool ported = is_asked(x, a) && a->port_item != NONE;
+
+		g->seconds[i] = FREE;
+		g->ported |= ported;
+		if (ported && !a->fault)
+			second_of(g, a->time_item, &g->seconds[i], NULL);
+		any |= is_asked(x, a) && g->seconds[i] == FREE;
+	}
+	return any;
+}
+
+/* Notes what is said of each address, where it is not said of all. */
+static void note_known(struct giving *g)
+{
+	const struct reading *x = g->x;
+
+	for (uint32_t i = 0; i < x->n_items && !g->failed; i++) {
+		const struct item *a = &x->items[i];
+		uint16_t port;
 
 		if (!is_asked(x, a) || a->port_item == NONE)
 			continue;
-		g->ported = true;
+		port = x->items[a->port_item].port;
 		known(g, a->addr, 0, WITH_PORT, true);
 		if (a->time_item != NONE)
-			known(g, a->addr, x->items[a->port_item].port, ANY_TIME, true);
-		if (!a->fault && !second_of(g, a->time_item, &t, NULL)) {
-			known(g, a->addr, x->items[a->port_item].port, DEFINITE, true);
-			known(g, a->addr, x->items[a->port_item].port, t + DEFINITE, true);
-		}
+			known(g, a->addr, port, ANY_TIME, true);
+		if (g->seconds[i] == FREE)
+			continue;
+		known(g, a->addr, port, DEFINITE, true);
+		known(g, a->addr, port, g->seconds[i] + DEFINITE, true);
 	}
+}
+
+static int give_all(struct giving *g)
+{
+	const struct reading *x = g->x;
+	int r = 0;
+
+	g->proto = only_proto(x);
+	if (find_seconds(g))
+		note_known(g);
 	for (uint32_t i = 0; i < x->n_items && !r && !g->failed; i++)
 		if (is_asked(x, &x->items[i]))
 			r = give_one(g, i);
@@ -416,8 +447,9 @@ static int give_all(struct giving *g)
 
 int complaint_give(struct reading *x)
 {
-	struct giving g = { .x = x };
-	int r = elsewhere_survey(&g.elsewhere, x);
+	_cleanup_free_ int64_t *seconds = reallocarray(NULL, x->n_items + 1, sizeof(*seconds));
+	struct giving g = { .x = x, .seconds = seconds };
+	int r = seconds ? elsewhere_survey(&g.elsewhere, x) : -ENOMEM;
 
 	if (!r)
 		r = make_table(&g, FIRST_SLOTS);

@@ -10,6 +10,8 @@
 
 /* A field that is longer is cut. */
 #define FIELD_TEXT 2048U
+/* More that say something of a part contradict each other, and are not read. */
+#define MOST_FIELDS 16U
 
 static const char *next_line(const char *at, const char *end)
 {
@@ -133,8 +135,11 @@ static void take_field(struct content *c, const char *field)
 	const char *value;
 	char word[16] = "";
 
-	c->any |= !strncasecmp(field, "Content-", 8);
+	c->fields += !strncasecmp(field, "Content-", 8);
+	c->any = c->fields > 0;
 	c->mail |= c->any || is_mail_field(field);
+	if (c->fields > MOST_FIELDS)
+		return;
 	if ((value = value_of(field, "Content-Transfer-Encoding:"))) {
 		copy_value(value, c->encoding, sizeof(c->encoding));
 		lower(c->encoding);

@@ -14,8 +14,9 @@ struct content {
 	char boundary[BOUNDARY_TEXT];
 	char name[100]; /* of a file */
 	char encoding[24];
-	bool any;  /* it says something */
-	bool mail; /* it is that of a mail */
+	unsigned fields; /* that say something of it */
+	bool any;	 /* there is one */
+	bool mail;	 /* it is that of a mail */
 	bool attachment, flowed;
 };
 

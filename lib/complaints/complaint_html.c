@@ -10,13 +10,11 @@
 
 static bool begins(const char *at, const char *end, const char *word)
 {
-	size_t n;
-
-	/* Most differ at once. */
-	if (at >= end || tolower((unsigned char)*at) != *word)
-		return false;
-	n = strlen(word);
-	return (size_t)(end - at) >= n && !strncasecmp(at, word, n);
+	while (*word && at < end && tolower((unsigned char)*at) == *word) {
+		at++;
+		word++;
+	}
+	return !*word;
 }
 
 /* Where a text is found that begins with a sign; NULL: nowhere. */
@@ -65,24 +63,36 @@ static bool is_tag(const char *at, const char *end, const char *name)
 	return begins(at, end, name) && (at + n == end || !isalnum((unsigned char)at[n]));
 }
 
+/* Whether a name is in a list, in which each stands between blanks. */
+static bool in_list(const char *list, const char *name, size_t n)
+{
+	for (const char *at = n ? list : NULL; at && (at = strstr(at, name)); at++)
+		if (at[-1] == ' ' && at[n] == ' ')
+			return true;
+	return false;
+}
+
 /* What is shown in the place of a tag; NUL: nothing. */
 static char sign_of(const char *tag, const char *end)
 {
-	static const char *const lines[] = { "br",  "p",  "/p",	  "/tr",    "tr",  "div", "/div",
-					     "/li", "li", "/h1",  "/h2",    "/h3", "/h4", "/h5",
-					     "/h6", "hr", "/pre", "/table", "/ul", "/dd", "/dt" };
+	static const char lines[] =
+		" br p /p /tr tr div /div /li li /h1 /h2 /h3 /h4 /h5 /h6 hr /pre /table /ul /dd /dt ";
 	/* An address may have some within. */
-	static const char *const nothing[] = { "span",	 "b",	 "i",  "u",	"em",  "a",   "font",
-					       "strong", "code", "tt", "small", "wbr", "o:p", "mark" };
-	const char *name = tag + 1 + (end - tag > 1 && tag[1] == '/');
+	static const char nothing[] = " span b i u em a font strong code tt small wbr o:p mark ";
+	char name[12] = "";
+	size_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-		if (is_tag(tag + 1, end, lines[i]))
-			return '\n';
-	for (size_t i = 0; i < ARRAY_SIZE(nothing); i++)
-		if (is_tag(name, end, nothing[i]))
-			return 0;
-	return is_tag(tag, end, "</td") || is_tag(tag, end, "</th") ? '\t' : ' ';
+	for (const char *at = tag + 1; at < end && n < sizeof(name) - 1; at++) {
+		if (!isalnum((unsigned char)*at) && (n || *at != '/') && (n != 1 || *name != 'o' || *at != ':'))
+			break;
+		name[n++] = (char)tolower((unsigned char)*at);
+	}
+	name[n] = '\0';
+	if (in_list(lines, name, n))
+		return '\n';
+	if (in_list(nothing, name + (*name == '/'), n - (*name == '/')))
+		return 0;
+	return !strcmp(name, "/td") || !strcmp(name, "/th") ? '\t' : ' ';
 }
 
 /* "&auml;" is read as the letter without its mark, as words are. */

@@ -51,7 +51,7 @@ struct label scan_label(const struct scan *c, const char *at)
 }
 
 /* "443 (https)" */
-static bool is_service(const char *at, const char *end)
+bool scan_is_service(const char *at, const char *end)
 {
 	static const char *const names[] = { "http", "https",  "ssh",  "ftp", "smtp",  "submission",
 					     "imap", "imaps",  "pop3", "sip", "rdp",   "dns",
@@ -73,7 +73,7 @@ unsigned scan_role_behind(const struct scan *c, const char *at)
 	if (open >= c->s->end || *open != '(')
 		return 0;
 	close = memchr(open, ')', c->s->end - open < 40 ? (size_t)(c->s->end - open) : 40);
-	return !close ? 0 : is_service(open + 1, close) ? WORD_TARGET : label_read(open, close).role;
+	return !close ? 0 : scan_is_service(open + 1, close) ? WORD_TARGET : label_read(open, close).role;
 }
 
 /* What is between an item and the next one if nothing but an arrow: 1 to the right, -1 to the left. */

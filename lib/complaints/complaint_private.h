@@ -84,6 +84,7 @@ struct reading {
 	struct scope *scopes;
 	size_t n_scopes, room_scopes;
 	size_t first_item;	       /* of the record; a day before it is not joined with an hour in it */
+	uint32_t own_time;	       /* in the text, a time before the mail that it quotes, and asks about; NONE */
 	uint32_t addr;		       /* the address before, which a port without a role belongs to; NONE */
 	bool xarf;		       /* JSON of X-ARF 4, whose "timestamp" is the incident's */
 	bool served;		       /* its scheme says that a port without a role is the service's */

@@ -9,6 +9,9 @@
 #include "base/base.h"
 #include "complaints/complaint_scan.h"
 
+/* Ports below are of services (RFC 6335 section 6). */
+#define FIRST_FREE_PORT 1024U
+
 const char *addr_at(const char *at, const char *end, uint32_t *ret)
 {
 	uint32_t addr = 0;
@@ -18,7 +21,9 @@ const char *addr_at(const char *at, const char *end, uint32_t *ret)
 
 		for (; at < end && digit_octet(*at) && n < 4; at++, n++)
 			value = value * 10 + (unsigned)(*at - '0');
-		if (!n || n > 3 || value > 255 || (i < 3 && (at >= end || *at++ != '.')))
+		/* "025" is 25 to some programs, and 21 to others. */
+		if (!n || n > 3 || (n > 1 && at[-(int)n] == '0') || value > 255 ||
+		    (i < 3 && (at >= end || *at++ != '.')))
 			return NULL;
 		addr = addr << 8 | value;
 	}
@@ -106,6 +111,16 @@ static const char *in_four(const struct scan *c, const char *at, const char *end
 	return port + 1;
 }
 
+/* Whether a port is the first of several: "5100-5200", "5100,5200". */
+static bool goes_on(const char *at, const char *end)
+{
+	const char *behind = at < end ? scan_signs(at + 1, end, "0123456789") : end;
+
+	if (at >= end || !octet_is_of(*at, "-,") || behind == at + 1 || behind > at + 6)
+		return false;
+	return *at == '-' || behind == end || octet_is_of(*behind, " \n");
+}
+
 /* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
 static const char *joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
 {
@@ -119,6 +134,8 @@ static const char *joined(struct scan *c, const char *at, const char *end, unsig
 		if (!after || (after < stop && isalpha((unsigned char)*after)) ||
 		    (after + 1 < stop && *after == ':' && digit_octet(after[1])) ||
 		    (after + 1 < stop && *after == '.' && digit_octet(after[1])))
+			return NULL;
+		if (goes_on(after, stop))
 			return NULL;
 		if ((*p == '(' && (after >= stop || *after != ')')) || (*p == '/' && *ret <= 32))
 			return NULL;
@@ -164,6 +181,23 @@ static bool candidate(struct reading *x, uint32_t addr, unsigned role)
 	return !x->reader->ours;
 }
 
+/*
+ * Whether the octets before an address make it the end of one of IPv6 that does not stand for it: only ::ffff:a.b.c.d
+ * (RFC 4291 section 2.5.5.2) and 64:ff9b::a.b.c.d (RFC 6052 section 2.1) do.
+ */
+static bool ends_ipv6(const struct scan *c, const char *at)
+{
+	const char *begin = at;
+	size_t n;
+
+	while (begin > c->s->begin && at - begin < 30 && (isxdigit((unsigned char)begin[-1]) || begin[-1] == ':'))
+		begin--;
+	n = (size_t)(at - begin);
+	if (!memmem(begin, n, "::", 2))
+		return false;
+	return !(n == 9 && !strncasecmp(begin, "64:ff9b::", 9)) && !(n >= 7 && !strncasecmp(at - 7, "::ffff:", 7));
+}
+
 /* An address at a place. Returns its end, or NULL. */
 static const char *take_address(struct scan *c, const char *at)
 {
@@ -173,7 +207,7 @@ static const char *take_address(struct scan *c, const char *at)
 	uint32_t addr, i;
 
 	end = addr_at(at, stop, &addr);
-	if (!end || (at > c->s->begin && strchr(".-_", at[-1])) ||
+	if (!end || (at > c->s->begin && (strchr(".-_", at[-1]) || (at[-1] == ':' && ends_ipv6(c, at)))) ||
 	    (end < stop &&
 	     (isalpha((unsigned char)*end) || (*end == '-' && end + 1 < stop && isalnum((unsigned char)end[1])))))
 		return NULL;
@@ -231,6 +265,21 @@ static bool source_has_port(const struct scan *c)
 	return false;
 }
 
+/* Whether the address before is one of several of which a port behind them is said: "A and B, source port 5100". */
+static bool is_one_of_two(const struct scan *c)
+{
+	const struct reading *x = c->x;
+	const struct item *b = &x->items[c->addr], *a = c->addr > c->first ? b - 1 : NULL;
+	const char *between, *behind = x->text + b->at;
+	struct label l;
+
+	if (!a || a->kind != ITEM_ADDR || a->done || a->addr == b->addr || a->scope != b->scope || a->port_item != NONE)
+		return false;
+	between = x->text + a->at + a->size;
+	l = label_read(between, behind);
+	return behind - between < 12 && !memchr(between, '\n', (size_t)(behind - between)) && !(l.any & ~WORD_LINK);
+}
+
 /*
  * A number that a word for a port stands before. With a word for the source it is the source's. Else it is of the
  * address before it in its record, if nothing but words for a port are between, in a line or behind a key. The port
@@ -252,6 +301,10 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 		role = WORD_TARGET;
 	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))
 		role = WORD_TARGET;
+	/* "A -> port 443", and what no subscriber has unless it is said to be his */
+	if (!role && ((here && tight && scan_arrow(c->after, at) > 0) ||
+		      (!c->s->cells && !x->broken && number < FIRST_FREE_PORT)))
+		role = WORD_TARGET;
 	/* "server=A sport=P" behind "client=B cport=Q" */
 	if (role == WORD_SOURCE && here && of == WORD_TARGET && source_has_port(c))
 		role = WORD_TARGET;
@@ -264,7 +317,9 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	c->last = i;
 	if (role == WORD_TARGET)
 		return;
-	if (here && (free || (tight && of != WORD_TARGET)))
+	if (here && free && is_one_of_two(c))
+		x->items[i].scope = c->s->scope;
+	else if (here && (free || (tight && of != WORD_TARGET)))
 		port_to(x, addr, i);
 	else
 		x->items[i].scope = c->s->scope;
@@ -389,6 +444,8 @@ static const char *take_any(struct scan *c, const char *at)
 
 		if (at[3] == ':' || l.any & WORD_TIME)
 			scan_take_zone(c, at, end, &zone);
+		else
+			c->after = end;
 		return end;
 	}
 	if (!word_octet(*at))

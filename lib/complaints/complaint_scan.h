@@ -37,6 +37,9 @@ struct label scan_label(const struct scan *c, const char *at);
 /* What is said in parentheses behind a value: "(client)", "(ours)". WORD_SOURCE, WORD_TARGET or 0. */
 unsigned scan_role_behind(const struct scan *c, const char *at);
 
+/* Whether a word is the name of a service, such as https. */
+bool scan_is_service(const char *at, const char *end);
+
 /* Which way an arrow between two places points: 1 to the right, -1 to the left, 0: there is none. */
 int scan_arrow(const char *at, const char *end);
 

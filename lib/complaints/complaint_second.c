@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/timestamp.h"
 #include "complaints/complaint_time.h"
 #include "leases/zone.h"
 
@@ -14,19 +15,10 @@
 #define HOUR   3600L
 #define DAY    DAY_S
 
-/* Days since 1970-01-01. Years begin in March, so that a leap day is the last of one; timegm() takes ten times as long.
- */
-static int64_t day_number(int year, int month, int day)
-{
-	int64_t y = year - (month < 3);
-
-	return y * 365 + y / 4 - y / 100 + y / 400 + (153 * (month + (month < 3 ? 9 : -3)) + 2) / 5 + day - 719469;
-}
-
 /* The day of a month that is its nth Sunday, or with n 0 the last of 31 days. */
 static int64_t sunday(int year, int month, int n)
 {
-	int64_t day = day_number(year, month, n ? n * 7 - 6 : 25);
+	int64_t day = time_days(year, month, n ? n * 7 - 6 : 25);
 
 	/* 1970-01-01 was a Thursday. */
 	while ((day + 4) % 7)
@@ -58,7 +50,7 @@ static bool in_season(unsigned season, int64_t t, int year)
 
 static int64_t wall_seconds(const struct stamp *s)
 {
-	return day_number(s->year, s->month, s->day) * DAY + s->hour * HOUR + s->minute * MINUTE +
+	return time_days(s->year, s->month, s->day) * DAY + s->hour * HOUR + s->minute * MINUTE +
 	       (s->second < 60 ? s->second : 59);
 }
 
@@ -78,6 +70,7 @@ static int in_database(const struct stamp *s, const char *name, int64_t *ret, st
 int stamp_second(const struct stamp *s, const struct claim *zone, int64_t *ret, struct error *err)
 {
 	struct claim all = s->zone;
+	int64_t t;
 
 	if (s->exact)
 		return *ret = s->t, 0;
@@ -89,13 +82,14 @@ int stamp_second(const struct stamp *s, const struct claim *zone, int64_t *ret, 
 		return in_database(s, all.name, ret, err);
 	if (all.n != 1)
 		return error_set(err, -EINVAL, "the zone has several meanings; ask for the offset to UTC");
-	*ret = wall_seconds(s) - all.minutes[0] * MINUTE;
+	t = wall_seconds(s) - all.minutes[0] * MINUTE;
 	for (unsigned i = SEASON_EU_WINTER; i <= SEASON_US_SUMMER; i++)
-		if (all.seasons & 1U << i && !in_season(i, *ret, s->year))
+		if (all.seasons & 1U << i && !in_season(i, t, s->year))
 			return error_set(
 				err, -EINVAL,
 				"the zone does not fit the season of %04d-%02d-%02d; ask for the offset to UTC",
 				s->year, s->month, s->day);
+	*ret = t;
 	return 0;
 }
 

@@ -54,6 +54,23 @@ uint32_t complaint_record(const struct reading *x, uint32_t scope)
 	return scope;
 }
 
+/* In a line that names the source, another endpoint of which nothing is said is not meant. */
+static void drop_unnamed(struct reading *x, size_t first, size_t end)
+{
+	const struct item *source = NULL;
+
+	for (size_t i = first; i < end; i++)
+		if (x->items[i].kind == ITEM_ADDR && !x->items[i].done && x->items[i].role == WORD_SOURCE &&
+		    x->items[i].port_item != NONE)
+			source = &x->items[i];
+	for (size_t i = first; i < end && source; i++) {
+		struct item *a = &x->items[i];
+
+		if (a->kind == ITEM_ADDR && !a->role && a->port_item != NONE && a->addr != source->addr)
+			a->role = WORD_TARGET;
+	}
+}
+
 /* Of several endpoints of a line of which nothing is said the first is given, as an ambiguity. */
 static void doubt_all(struct reading *x, size_t first, size_t end)
 {
@@ -110,6 +127,7 @@ void complaint_sides(struct reading *x)
 		end = line_end(x, i);
 		if (x->reader->ours)
 			take_answer(x, i, end);
+		drop_unnamed(x, i, end);
 		doubt_all(x, i, end);
 	}
 }

@@ -6,10 +6,12 @@
 #include <strings.h>
 
 #include "base/base.h"
-#include "complaints/complaint_private.h"
+#include "complaints/complaint_scan.h"
 
 /* More lines are no header of a mail that somebody quotes. */
 #define HEADER_LINES 40U
+/* A longer text names no author of what it quotes. */
+#define ATTRIBUTION 200
 
 /* A text under way. */
 struct walk {
@@ -187,6 +189,7 @@ static void look_ahead(struct walk *w, const char *at)
 {
 	static const char *const marks[] = { "reported-from:", "report-type:", "report-id:", "schema-url:",
 					     "service:",       "service ",     "dienst:" };
+	static const char *const protocols[] = { "protocol:", "protokoll:", "application:", "daemon:", "jail:" };
 	const char *p = at;
 
 	for (; at >= w->looked && p < w->end && !is_rule(p, line_end(p, w->end)); p = next_line(p, w->end)) {
@@ -194,6 +197,10 @@ static void look_ahead(struct walk *w, const char *at)
 
 		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
 			if ((*key | 32) == *marks[i] && !strncasecmp(key, marks[i], strlen(marks[i])))
+				w->served = p;
+		for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+			if ((*key | 32) == *protocols[i] && !strncasecmp(key, protocols[i], strlen(protocols[i])) &&
+			    scan_is_service(scan_signs(key + strlen(protocols[i]), w->end, " \t"), w->end))
 				w->served = p;
 	}
 	w->looked = at >= w->looked ? p : w->looked;
@@ -414,6 +421,37 @@ static bool any_address(const struct reading *x)
 	return false;
 }
 
+/* Whether a line, with those below it up to an empty one, ends as "On Monday at nine, Ann wrote:" does. */
+static bool attributes(const char *at, const char *end)
+{
+	for (; at + 1 < end && !(*at == '\n' && at[1] == '\n'); at++)
+		if (*at == ':' && at[1] == '\n')
+			return true;
+	return false;
+}
+
+/*
+ * A time of the text itself, if the endpoints are in what it quotes: there may be a new event. The times at which the
+ * quoted mails were written are blanked in `whole`.
+ */
+static uint32_t find_own_time(const struct reading *x, char *whole)
+{
+	uint32_t own = NONE;
+
+	for (size_t i = 0; i < x->n_items; i++) {
+		const struct item *t = &x->items[i];
+		const char *at = x->text + t->at + t->size, *end = x->text + x->size;
+
+		if (t->kind != ITEM_TIME || !x->stamps[t->stamp].date || !x->stamps[t->stamp].clock)
+			continue;
+		if (attributes(at, end - at > ATTRIBUTION ? at + ATTRIBUTION : end))
+			memset(whole + t->at, ' ', t->size);
+		else if (own == NONE && t->rank < RANK_LATE)
+			own = t->at;
+	}
+	return own;
+}
+
 void complaint_text(struct reading *x)
 {
 	char *whole = strndup(x->text, x->size);
@@ -425,6 +463,7 @@ void complaint_text(struct reading *x)
 	if (blank_quotes(x)) {
 		take_parts(x);
 		if (!any_address(x)) {
+			x->own_time = find_own_time(x, whole);
 			memcpy(x->text, whole, x->size);
 			bare_quotes(x);
 			take_parts(x);

@@ -32,18 +32,14 @@ static const struct word months[] = {
 	{ "мая", 5 },	   { "ноя*", 11 },    { "окт*", 10 },	 { "сен*", 9 },	  { "фев*", 2 },    { "янв*", 1 },
 };
 
+/* Whether a word is in a list, in which blanks are between. */
 static bool in_list(const char *list, const char *word)
 {
-	for (; *list; list += *list == ' ') {
-		const char *p = word;
+	size_t n = strlen(word);
 
-		for (; *p && *p == *list; p++)
-			list++;
-		if (!*p && (*list == ' ' || !*list))
+	for (const char *at = n ? list : NULL; at && (at = strstr(at, word)); at++)
+		if ((at == list || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
 			return true;
-		while (*list && *list != ' ')
-			list++;
-	}
 	return false;
 }
 

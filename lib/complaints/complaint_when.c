@@ -30,6 +30,9 @@ uint8_t scan_rank(struct scan *c, const char *at)
 	/* "The attack that was reported began at" */
 	if (!c->s->key && (l.when & (WORD_EVENT | WORD_TIME)) == (WORD_EVENT | WORD_TIME))
 		return RANK_EVENT;
+	/* "Blocked at: …", "Unblocked: …" */
+	if ((c->s->key || c->s->keyed) && l.any & WORD_MEASURE && !(l.any & WORD_EVENT))
+		return RANK_OTHER;
 	return l.any & WORD_OTHER   ? RANK_OTHER
 	       : l.any & WORD_END   ? RANK_END
 	       : l.any & WORD_LATE  ? RANK_LATE

@@ -199,7 +199,7 @@ def test_what_acts_on_a_person_leaves_its_line_alone_and_in_a_batch(watched, tmp
             ("user", "move", IN, "1.1.1.2"), ("portmap", "add", "tcp", f"{IN}:80", "1.1.1.1:80"),
             ("portmap", "del", "tcp", "1.1.1.1:80"), ("grant", "revoke", "1.1.1.1:1276"))
     seen = {" ".join(w for w in command[:2] if w.isalpha()) for command in (*LOOKS, *acts)}
-    assert looking() == seen | {"forward", "reverse", "monitor", "trace pcap"}
+    assert looking() == seen | {"forward", "reverse", "monitor", "trace pcap", "config show", "config diff"}
     for n, command in enumerate(acts):
         execute(CTL, "-s", watched.socket, *command)
         line = looks(watched.state)[n]
@@ -221,6 +221,18 @@ def test_what_acts_on_a_person_leaves_its_line_alone_and_in_a_batch(watched, tmp
     (watched.state / "away").rename(watched.state / "chain.jsonl")
     assert len(watched.ctl("portmap", "list", IN)) == 2
     assert execute(CTL, "history", "verify", "--state-dir", watched.state).status == 0
+
+
+def test_a_configuration_with_portmaps_leaves_a_line(watched, tmp_path):
+    """Also where it is shown to be saved. Without portmaps it names no subscriber."""
+    watched.ctl("config", "show")
+    assert not looks(watched.state)
+    watched.ctl("portmap", "add", "tcp", f"{IN}:80", "1.1.1.1:80")
+    before = len(looks(watched.state))
+    for n, command in enumerate((("show", "--all", "--case", "17"), ("diff",), ("save", tmp_path / "saved.json"))):
+        execute(CTL, "-s", watched.socket, "config", *command)
+        line = looks(watched.state)[before + n]
+        assert line["kind"] == f"config {'diff' if n == 1 else 'show'}" and line.get("case") == (None if n else "17"), line
 
 
 def test_a_question_that_is_asked_again_and_again_leaves_few_lines(watched):

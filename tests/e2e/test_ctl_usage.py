@@ -61,6 +61,17 @@ def test_bad_usage_is_exit_2_with_or_without_an_agent(running_lab, run_directory
         assert result.status == 2, result
 
 
+@pytest.mark.parametrize("words", [
+    (CTL, "-s", "/a/b", "--socket=/a/c", "status"), (CTL, "-s/a/b", "-s", "/a/b", "status"), (CTL, "-b", "a", "--batch=b"),
+    (AGENT, "-t", "-c", "/a/b", "--config", "/a/c"), (BUILD / "detnat-leases", "-c", "/a/b", "--config=/a/c"),
+    (BUILD / "detnat-xdp", "--listen", "/a/b", "--listen", "/a/c"), (BUILD / "detnat-desk", "--key", "/a/b", "--key", "/a/c"),
+], ids=lambda words: words[0].name + "".join(words[1:3]).replace("/", "-"))
+def test_an_option_with_one_value_is_not_given_twice(words):
+    """Which of two is meant is not guessed, also if they say the same."""
+    result = execute(*words)
+    assert result.status == 2 and ("twice" in result.err or "once" in result.err) and not result.out, result
+
+
 def test_long_and_short_json_option(running_lab):
     for option in ("-j", "--json"):
         result = running_lab.agent.command(option, "timeouts", "show")

@@ -147,6 +147,34 @@ def test_the_history_is_sent_once(desk):
     assert desk.ask("/api/history", "lea", headers=[("If-None-Match", '"other"')]).body == first.body
 
 
+def test_who_has_a_part_of_the_history_gets_what_came_behind(desk, running_lab):
+    def after(record, **changed):
+        r = {**record, **changed}
+        return f"/api/history?after={r['line']}.{r['hash']}"
+
+    def everything():
+        return desk.ask("/api/history", "lea").json()
+
+    wait_for(lambda: everything()[-1]["event"] == "confirm", what="the changes of the start are confirmed")
+    whole = everything()
+    for n in (0, len(whole) - 1):
+        assert desk.ask(after(whole[n]), "lea").json() == whole[n + 1:]
+    # Of another history, or of a file that has not so many lines: all.
+    for changed in ({"hash": "0" * 64}, {"line": 10**9}, {"line": whole[-1]["line"] + 1}, {"line": 0}):
+        assert desk.ask(after(whole[-1], **changed), "lea").json() == whole, changed
+    for malformed in ("", "1", "1.", "x.y", "1." + "g" * 64, "1." + "0" * 63, "-1." + "0" * 64):
+        assert desk.ask(f"/api/history?after={malformed}", "lea").status == 400, malformed
+    last = after(whole[-1])
+    answer = desk.ask(last, "lea")
+    mark = [("If-None-Match", answer.headers["ETag"])]
+    assert (answer.json(), desk.ask(last, "lea", headers=mark).status) == ([], 304)
+    for verb in ("add", "del"):
+        running_lab.agent.ctl("portmap", verb, "tcp", *(["10.0.0.2:80"] if verb == "add" else []), "1.1.1.0:80")
+        answer = desk.ask(last, "lea", headers=mark)
+        assert answer.status == 200 and answer.json()[0]["event"] == "portmap" and answer.headers["ETag"] != mark[0][1], answer
+    wait_for(lambda: whole + desk.ask(last, "lea").json() == everything(), what="the parts are the whole")
+
+
 MAIL = """Hello,
 one of your users attacked us from 1.1.1.1:1276 at 2999-01-31T14:05:00+01:00, please act.
 <b>2026-01-31 14:05:00</b> 1.1.1.1:1276 has no zone

@@ -314,13 +314,22 @@ Test(desk_api, a_list_of_the_history_is_known_until_the_file_changes)
 	history_look(dir, &seen);
 	cr_assert_eq(buffer_add(&a.answer.text, "[]", 2, 2), 0);
 	history_mark_make(&seen, &a);
-	cr_expect_eq(strlen(a.mark), 34);
+	cr_expect_eq(strlen(a.mark), 35);
 	cr_assert(history_mark_recall(&seen, &b));
 	cr_expect_str_eq(b.mark, a.mark);
+	/* The file itself has another mark, which needs no list. */
+	history_mark_file(&seen, &b);
+	cr_expect_str_neq(b.mark, a.mark);
+	strcpy(a.mark, b.mark);
 	fputs("{}", file);
 	fclose(file);
 	history_look(dir, &seen);
 	cr_expect_not(history_mark_recall(&seen, &b));
+	history_mark_file(&seen, &b);
+	cr_expect_str_neq(b.mark, a.mark);
+	*b.mark = '\0';
+	history_mark_file(&none, &b);
+	cr_expect_str_empty(b.mark);
 	ask_answer_free(&a.answer);
 	unlink(path);
 	rmdir(dir);

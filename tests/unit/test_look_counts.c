@@ -8,13 +8,12 @@
 
 /* All others look at a person, or act on one: a new verb does, or is added here. */
 static const char *const about_nobody[] = {
-	"mapping add",	 "mapping del",	   "mapping set",    "mapping list",  "pool list",    "pool drain",
-	"pool restore",	 "config show",	   "config diff",    "config save",   "plan",	      "plan check",
-	"plan diff",	 "history verify", "verify",	     "leases import", "leases index", "leases expire",
-	"interface add", "interface del",  "interface list", "timeouts show", "timeouts set", "timeouts reset",
-	"ipfix show",	 "ipfix set",	   "ipfix disable",  "ipfix flush",   "trace stop",   "peer list",
-	"peer resync",	 "check",	   "stats",	     "status",	      "reload",	      "import",
-	"help",		 "version",
+	"mapping add",	  "mapping del",   "mapping set",  "mapping list",   "pool list",     "pool drain",
+	"pool restore",	  "config save",   "plan",	   "plan check",     "plan diff",     "history verify",
+	"verify",	  "leases import", "leases index", "leases expire",  "interface add", "interface del",
+	"interface list", "timeouts show", "timeouts set", "timeouts reset", "ipfix show",    "ipfix set",
+	"ipfix disable",  "ipfix flush",   "trace stop",   "peer list",	     "peer resync",   "check",
+	"stats",	  "status",	   "reload",	   "import",	     "help",	      "version",
 };
 
 static bool is_about_nobody(const char *name)

@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "config/running_text.h"
-#include "datapath/running.h"
 
 /* The number of stages of the programs, and the reason: see change/stages_choice.h. */
 struct stages_choice {
@@ -20,12 +19,11 @@ struct stages_choice {
 struct active_config {
 	struct config *config;	  /* NULL until the first one is applied; saved in the pinned map `running` */
 	struct running_text text; /* of it, as it is saved */
-	struct running_saved saved;
-	const char *path;    /* of the file */
-	uint64_t file_hash;  /* of the file that was last applied; 0: no file matches the active configuration */
-	uint64_t file_read;  /* of the file as it was when it was last applied, wholly or in part */
-	time_t file_applied; /* CLOCK_REALTIME */
-	bool reload_failed;  /* whether the last reload failed */
+	const char *path;	  /* of the file */
+	uint64_t file_hash;	  /* of the file that was last applied; 0: no file matches the active configuration */
+	uint64_t file_read;	  /* of the file as it was when it was last applied, wholly or in part */
+	time_t file_applied;	  /* CLOCK_REALTIME */
+	bool reload_failed;	  /* whether the last reload failed */
 	struct stages_choice stages;
 	char stages_failure[160];  /* why the programs with two stages cannot be loaded; empty: they can */
 	unsigned session_monitors; /* clients that want notices of sessions opened and closed */

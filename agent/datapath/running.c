@@ -74,19 +74,23 @@ static int latest_place(const void *map, size_t size, struct running_header *ret
 	return latest;
 }
 
-/* The latest place is known without a look at its text if this process has written it. */
-static int own_place(const void *map, size_t size, const struct running_saved *saved, struct running_header *ret)
+/* What this process has saved last: the latest place is known without a look at its text. */
+static struct {
+	const void *map;
+	struct running_header header;
+} saved;
+
+static int own_place(const void *map, size_t size, struct running_header *ret)
 {
-	for (unsigned i = 0; saved && saved->map == map && i < RUNNING_PLACES; i++) {
+	for (unsigned i = 0; saved.map == map && i < RUNNING_PLACES; i++) {
 		memcpy(ret, (const char *)map + i * (size / RUNNING_PLACES), sizeof(*ret));
-		if (!memcmp(ret, &saved->header, sizeof(*ret)))
+		if (!memcmp(ret, &saved.header, sizeof(*ret)))
 			return (int)i;
 	}
 	return latest_place(map, size, ret);
 }
 
-static int save(void *map, size_t size, struct running_saved *saved, uint32_t magic, const char *json,
-		uint64_t file_hash, struct error *err)
+static int save(void *map, size_t size, uint32_t magic, const char *json, uint64_t file_hash, struct error *err)
 {
 	struct running_header header = { 0 };
 	size_t length = strlen(json);
@@ -96,7 +100,7 @@ static int save(void *map, size_t size, struct running_saved *saved, uint32_t ma
 				 "the running configuration is %zu octets of JSON, more than the %zu that can be saved",
 				 length, room_in(size));
 
-	int latest = own_place(map, size, saved, &header);
+	int latest = own_place(map, size, &header);
 	char *place = (char *)map + (latest == 0 ? size / RUNNING_PLACES : 0);
 
 	header = (struct running_header){
@@ -108,25 +112,19 @@ static int save(void *map, size_t size, struct running_saved *saved, uint32_t ma
 	header.checksum = place_checksum(&header, json);
 	memcpy(place + sizeof(header), json, length);
 	memcpy(place, &header, sizeof(header));
-	if (saved)
-		*saved = (struct running_saved){ map, header };
+	saved.map = map;
+	saved.header = header;
 	return 0;
 }
 
 int running_save_to(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err)
 {
-	return save(map, size, NULL, RUNNING_MAGIC, json, file_hash, err);
-}
-
-int running_resave(void *map, size_t size, struct running_saved *saved, const char *json, uint64_t file_hash,
-		   struct error *err)
-{
-	return save(map, size, saved, RUNNING_MAGIC, json, file_hash, err);
+	return save(map, size, RUNNING_MAGIC, json, file_hash, err);
 }
 
 int running_save_former(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err)
 {
-	return save(map, size, NULL, RUNNING_MAGIC_FORMER, json, file_hash, err);
+	return save(map, size, RUNNING_MAGIC_FORMER, json, file_hash, err);
 }
 
 int running_load_from(const void *map, size_t size, char **ret_json, uint64_t *ret_file_hash)

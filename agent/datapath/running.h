@@ -37,16 +37,6 @@ struct running_header {
 /* `map` is the whole map in memory, of size octets. -EFBIG if the JSON is too long; nothing is written then. */
 int running_save_to(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err);
 
-/* What this process has saved last; zero-initialised: nothing. */
-struct running_saved {
-	const void *map;
-	struct running_header header;
-};
-
-/* The same, which finds its place without a look at the texts if it wrote the latest one. */
-int running_resave(void *map, size_t size, struct running_saved *saved, const char *json, uint64_t file_hash,
-		   struct error *err);
-
 /* The same for an agent of 1.0.0, which knows no other checksum. */
 int running_save_former(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err);
 

@@ -407,6 +407,29 @@ void history_queue_ready(struct history_queue *q)
 	wait_idle(q, READY_PATIENCE_US);
 }
 
+void history_queue_differs(const struct error *why)
+{
+	trouble_set(TROUBLE_RECORDS, "mapping history: %s; it is recorded as the tables have it", why->text);
+}
+
+static void compare(struct history_queue *q)
+{
+	bool known = trouble_get(TROUBLE_RECORDS);
+	struct error why;
+
+	if (history_queue_compare_next(q, &why))
+		return;
+	history_queue_differs(&why);
+	/* What was recorded anew and differs again is not mended by another record. */
+	if (known)
+		q->compares = FACT_KINDS;
+	/* Mappings without a record are in the list of a start. */
+	else if (q->compares == FACT_MAPPING)
+		history_queue_assume(q);
+	else
+		history_queue_reconcile(q);
+}
+
 void history_queue_second(struct history_queue *q)
 {
 	uint32_t period = trouble_get(TROUBLE_HISTORY) ? 1 : HISTORY_TICK_S;
@@ -415,7 +438,7 @@ void history_queue_second(struct history_queue *q)
 		trouble_set(TROUBLE_HISTORY,
 			    "mapping history: the disk does not respond; changes of mappings wait for it");
 	look_at_clock(q);
-	history_queue_compare_some(q);
+	compare(q);
 	if (++q->seconds < period || q->first)
 		return;
 	q->seconds = 0;

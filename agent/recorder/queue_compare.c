@@ -22,43 +22,17 @@ bool history_queue_holds(const struct history_queue *q, struct error *why)
 	return holds;
 }
 
-/* All is compared so often, and in the seconds after a change; one kind of facts a second, as lists may be long. */
-#define COMPARE_S 300U
-
-void history_queue_compare(struct history_queue *q)
+bool history_queue_compare_next(struct history_queue *q, struct error *why)
 {
-	q->compares = FACT_MAPPING;
-	q->compare_s = COMPARE_S;
-}
-
-void history_queue_differs(const struct error *why)
-{
-	trouble_set(TROUBLE_RECORDS, "mapping history: %s; it is recorded as the tables have it", why->text);
-}
-
-void history_queue_compare_some(struct history_queue *q)
-{
-	bool known = trouble_get(TROUBLE_RECORDS);
-	struct error why;
-
 	if (!q->compare_s--)
 		history_queue_compare(q);
 	if (q->compares == FACT_KINDS || q->first || q->waits || trouble_get(TROUBLE_HISTORY))
-		return;
-	if (holds_all(q, q->compares, &why)) {
-		if (++q->compares == FACT_KINDS)
-			trouble_clear(TROUBLE_RECORDS);
-		return;
-	}
-	history_queue_differs(&why);
-	/* What was recorded anew and differs again is not mended by another record. */
-	if (known)
-		q->compares = FACT_KINDS;
-	/* Mappings without a record are in the list of a start. */
-	else if (q->compares == FACT_MAPPING)
-		history_queue_assume(q);
-	else
-		history_queue_reconcile(q);
+		return true;
+	if (!holds_all(q, q->compares, why))
+		return false;
+	if (++q->compares == FACT_KINDS)
+		trouble_clear(TROUBLE_RECORDS);
+	return true;
 }
 
 /* A change has just taken effect, and its confirmation is not being written. */

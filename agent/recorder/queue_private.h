@@ -56,8 +56,16 @@ struct history_queue {
 	char hash[HASH_TEXT];
 };
 
-/* Begins a comparison of all facts with the tables, and goes on with it: once a second, in queue_compare.c. */
-void history_queue_compare(struct history_queue *q);
-void history_queue_compare_some(struct history_queue *q);
+/* All is compared so often, and in the seconds after a change; one kind of facts a second, as lists may be long. */
+#define COMPARE_S 300U
+
+static inline void history_queue_compare(struct history_queue *q)
+{
+	q->compares = FACT_MAPPING;
+	q->compare_s = COMPARE_S;
+}
+
+/* Called each second. false: q->compares differ; why: the first difference. */
+bool history_queue_compare_next(struct history_queue *q, struct error *why);
 
 #endif

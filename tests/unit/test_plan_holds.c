@@ -226,6 +226,7 @@ Test(overlapping_changes, at_a_start_what_drains_gives_way_to_the_configuration)
 	config_free(active.config);
 	running_text_free(&active.text);
 	active.config = NULL;
-	cr_assert_eq(plan_new_with(&context, config_clone(wanted), 1, false, NULL, &options, &p, &err), 0, "%s", err.text);
+	cr_assert_eq(plan_new_with(&context, config_clone(wanted), 1, false, NULL, &options, &p, &err), 0, "%s",
+		     err.text);
 	change_plan_free(p);
 }

@@ -7,25 +7,19 @@
 #include <strings.h>
 
 #include "base/base.h"
+#include "complaints/complaint_line.h"
 
 /* A field that is longer is cut. */
 #define FIELD_TEXT 2048U
 /* More that say something of a part contradict each other, and are not read. */
 #define MOST_FIELDS 16U
 
-static const char *next_line(const char *at, const char *end)
-{
-	const char *newline = memchr(at, '\n', (size_t)(end - at));
-
-	return newline ? newline + 1 : end;
-}
-
 bool header_begins(const char *at, const char *end)
 {
 	const char *p;
 
 	if (end - at > 5 && !memcmp(at, "From ", 5))
-		at = next_line(at, end);
+		at = line_next(at, end);
 	if (at >= end || !isalpha((unsigned char)*at))
 		return false;
 	for (p = at; p < end && (isalnum((unsigned char)*p) || *p == '-' || *p == '_');)

@@ -11,6 +11,7 @@
 
 #include "base/array_grow.h"
 #include "base/base.h"
+#include "complaints/complaint_line.h"
 #include "complaints/complaint_mime.h"
 
 #define MAX_DEPTH 16U
@@ -18,13 +19,6 @@
 #define AHEAD 8U
 
 static void take_entity(struct mime *m, const struct span *s, const char *default_type);
-
-static const char *line_end(const char *at, const char *end)
-{
-	const char *newline = memchr(at, '\n', (size_t)(end - at));
-
-	return newline ? newline : end;
-}
 
 /* The next line with a boundary. Returns its begin, or the end of the text; *ret_after: behind it; *ret_last: it ends
  * all. */

@@ -139,9 +139,6 @@ const char *complaint_json(struct reading *x, uint32_t scope, const char *at, co
 const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, const char *end);
 const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end);
 
-/* The end of the line below that of a place, if it goes on with a sentence, or NULL. */
-const char *complaint_beyond(const char *at, const char *end);
-
 /* Reads the parts of the text, with the forms above. */
 void complaint_text(struct reading *x);
 

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/base.h"
+#include "complaints/complaint_line.h"
 #include "complaints/complaint_scan.h"
 
 /* More lines are no header of a mail that somebody quotes. */
@@ -23,59 +24,6 @@ struct walk {
 	const char *looked; /* up to there the form of the blocks is known; and the last line that says it, or NULL */
 	const char *served;
 };
-
-static const char *line_end(const char *at, const char *end)
-{
-	const char *newline = memchr(at, '\n', (size_t)(end - at));
-
-	return newline ? newline : end;
-}
-
-static const char *next_line(const char *at, const char *end)
-{
-	const char *newline = line_end(at, end);
-
-	return newline < end ? newline + 1 : end;
-}
-
-/* Whether a line has neither letters nor digits: what separates blocks. */
-static bool is_rule(const char *at, const char *end)
-{
-	for (; at < end; at++)
-		if (isalnum((unsigned char)*at) || ((unsigned char)*at >= 0x80 && (unsigned char)*at != 0xe2))
-			return false;
-		else if ((unsigned char)*at == 0xe2)
-			at += 2;
-	return true;
-}
-
-/* The end of a key before ':', '=', '|', dots, tabs or blanks; NULL: the line has none. Its value begins at *ret. */
-static const char *key_end(const char *at, const char *end, const char **ret)
-{
-	const char *p = at;
-	unsigned words = 0;
-
-	for (; p < end && p - at < 60; p++) {
-		/* "10:00" */
-		if (*p == ':' && p > at && isdigit((unsigned char)p[-1]) && p + 1 < end && isdigit((unsigned char)p[1]))
-			return NULL;
-		if (*p == ':' || *p == '=' || *p == '|' || *p == '\t' || (end - p > 2 && !memcmp(p, " ..", 3)) ||
-		    (end - p > 1 && *p == ' ' && p[1] == ' ') || (end - p > 2 && !memcmp(p, "...", 3))) {
-			const char *value = p;
-
-			while (value < end && strchr(" \t:=|.", *value))
-				value++;
-			if (value >= end || p == at)
-				return NULL;
-			*ret = value;
-			return p;
-		}
-		words += *p == ' ';
-		if (words > 6)
-			return NULL;
-	}
-	return NULL;
-}
 
 static uint64_t key_hash(const char *at, const char *end)
 {
@@ -132,8 +80,8 @@ static const char *mail_header(const char *at, const char *end)
 	unsigned fields = 0, known = 0;
 
 	if (end - p > 5 && !memcmp(p, "From ", 5))
-		p = next_line(p, end);
-	for (; p < end && line_end(p, end) > p; p = next_line(p, end)) {
+		p = line_next(p, end);
+	for (; p < end && line_end(p, end) > p; p = line_next(p, end)) {
 		if (fields && (*p == ' ' || *p == '\t'))
 			continue;
 		if (!is_field(p, line_end(p, end)))
@@ -151,8 +99,8 @@ static const char *quoted_header(const char *at, const char *end)
 	const char *p = at, *value;
 	unsigned known = 0, fields = 0;
 
-	for (; p < end && !is_rule(p, line_end(p, end)); p = next_line(p, end)) {
-		const char *key = inner_begin(p, line_end(p, end)), *stop = key_end(key, line_end(p, end), &value);
+	for (; p < end && !line_is_rule(p, line_end(p, end)); p = line_next(p, end)) {
+		const char *key = inner_begin(p, line_end(p, end)), *stop = line_key_end(key, line_end(p, end), &value);
 		bool folded = *p == ' ' || *p == '\t';
 
 		if (!stop && !folded)
@@ -170,7 +118,7 @@ static const char *quoted_header(const char *at, const char *end)
 /* The mail's own time, from which no question is taken. */
 static void note_sent(struct reading *x, const char *at, const char *end)
 {
-	for (; at < end; at = next_line(at, end)) {
+	for (; at < end; at = line_next(at, end)) {
 		struct stamp s;
 		const char *p = at + 5;
 
@@ -192,7 +140,7 @@ static void look_ahead(struct walk *w, const char *at)
 	static const char *const protocols[] = { "protocol:", "protokoll:", "application:", "daemon:", "jail:" };
 	const char *p = at;
 
-	for (; at >= w->looked && p < w->end && !is_rule(p, line_end(p, w->end)); p = next_line(p, w->end)) {
+	for (; at >= w->looked && p < w->end && !line_is_rule(p, line_end(p, w->end)); p = line_next(p, w->end)) {
 		const char *key = inner_begin(p, w->end);
 
 		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
@@ -243,10 +191,10 @@ static void mark_cut(const struct walk *w, const char *at, const char *end)
 
 	if (!last || last->kind != ITEM_PORT || x->text + last->at + last->size != end)
 		return;
-	next = next_line(end, w->end);
+	next = line_next(end, w->end);
 	for (const char *p = at; (p = memchr(p, '=', (size_t)(end - p))); p++)
 		pairs++;
-	if (pairs < 3 || (next < w->end && !is_rule(next, line_end(next, w->end))))
+	if (pairs < 3 || (next < w->end && !line_is_rule(next, line_end(next, w->end))))
 		return;
 	last->cut = true;
 	for (size_t i = x->first_item; i < x->n_items; i++)
@@ -284,18 +232,11 @@ static const char *second_flow(const char *at, const char *end)
 	return again ? again : end;
 }
 
-const char *complaint_beyond(const char *at, const char *end)
-{
-	const char *below = next_line(at, end), *stop = line_end(below, end), *value;
-
-	return below >= end || is_rule(below, stop) || key_end(below, stop, &value) ? NULL : stop;
-}
-
 /* Returns where it ends. */
 static const char *take_line(struct walk *w, const char *at, const char *end)
 {
 	struct reading *x = w->x;
-	const char *value, *key = inner_begin(at, end), *stop = key_end(key, end, &value);
+	const char *value, *key = inner_begin(at, end), *stop = line_key_end(key, end, &value);
 	size_t first = x->n_items;
 	struct stretch s = { .begin = at, .end = end };
 	const char *after;
@@ -353,16 +294,16 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 	while (at < end && !x->error) {
 		const char *stop = line_end(at, end), *after;
 
-		if (is_rule(at, stop) && !strchr("{[", at[strspn(at, " \t")])) {
+		if (line_is_rule(at, stop) && !strchr("{[", at[strspn(at, " \t")])) {
 			w.block = NONE;
-			at = next_line(at, end);
+			at = line_next(at, end);
 			continue;
 		}
 		after = w.block == NONE ? quoted_header(at, end) : at;
 		after = after > at ? after : structure(&w, at);
 		if (after) {
 			w.block = NONE;
-			at = next_line(after > at ? after - 1 : at, end);
+			at = line_next(after > at ? after - 1 : at, end);
 			continue;
 		}
 		stop = take_line(&w, at, stop);

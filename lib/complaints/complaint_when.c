@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "complaints/complaint_line.h"
 #include "complaints/complaint_scan.h"
 
 uint8_t scan_rank(struct scan *c, const char *at)
@@ -74,7 +75,7 @@ static const char *read_time(const struct scan *c, const char *at, struct stamp 
 
 	if (!end || !ret->date || ret->clock || !c->s->all_end || c->s->end - end > 12)
 		return end;
-	beyond = complaint_beyond(c->s->end, c->s->all_end);
+	beyond = line_beyond(c->s->end, c->s->all_end);
 	if (!beyond)
 		return end;
 	further = stamp_read(at, beyond, &more);

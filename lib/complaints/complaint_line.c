@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "complaints/complaint_line.h"
+
+#include <ctype.h>
+#include <string.h>
+
+const char *line_end(const char *at, const char *end)
+{
+	const char *newline = memchr(at, '\n', (size_t)(end - at));
+
+	return newline ? newline : end;
+}
+
+const char *line_next(const char *at, const char *end)
+{
+	const char *newline = line_end(at, end);
+
+	return newline < end ? newline + 1 : end;
+}
+
+bool line_is_rule(const char *at, const char *end)
+{
+	for (; at < end; at++)
+		if (isalnum((unsigned char)*at) || ((unsigned char)*at >= 0x80 && (unsigned char)*at != 0xe2))
+			return false;
+		else if ((unsigned char)*at == 0xe2)
+			at += 2;
+	return true;
+}
+
+const char *line_key_end(const char *at, const char *end, const char **ret)
+{
+	const char *p = at;
+	unsigned words = 0;
+
+	for (; p < end && p - at < 60; p++) {
+		/* "10:00" */
+		if (*p == ':' && p > at && isdigit((unsigned char)p[-1]) && p + 1 < end && isdigit((unsigned char)p[1]))
+			return NULL;
+		if (*p == ':' || *p == '=' || *p == '|' || *p == '\t' || (end - p > 2 && !memcmp(p, " ..", 3)) ||
+		    (end - p > 1 && *p == ' ' && p[1] == ' ') || (end - p > 2 && !memcmp(p, "...", 3))) {
+			const char *value = p;
+
+			while (value < end && strchr(" \t:=|.", *value))
+				value++;
+			if (value >= end || p == at)
+				return NULL;
+			*ret = value;
+			return p;
+		}
+		words += *p == ' ';
+		if (words > 6)
+			return NULL;
+	}
+	return NULL;
+}
+
+const char *line_beyond(const char *at, const char *end)
+{
+	const char *below = line_next(at, end), *stop = line_end(below, end), *value;
+
+	return below >= end || line_is_rule(below, stop) || line_key_end(below, stop, &value) ? NULL : stop;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lines of a text that has no NUL: it goes from a place up to an end. */
+#ifndef DETNAT_COMPLAINT_LINE_H
+#define DETNAT_COMPLAINT_LINE_H
+
+#include <stdbool.h>
+
+/* The newline that ends the line of a place, or the text's end. */
+const char *line_end(const char *at, const char *end);
+
+/* The begin of the line below, or the text's end. */
+const char *line_next(const char *at, const char *end);
+
+/* Whether a line has neither letters nor digits: what separates blocks. */
+bool line_is_rule(const char *at, const char *end);
+
+/* The end of a key before ':', '=', '|', dots, tabs or blanks, or NULL if the line has none. Its value begins at *ret. */
+const char *line_key_end(const char *at, const char *end, const char **ret);
+
+/* The end of the line below that of a place, if it goes on with a sentence, or NULL. */
+const char *line_beyond(const char *at, const char *end);
+
+#endif

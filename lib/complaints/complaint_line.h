@@ -14,7 +14,8 @@ const char *line_next(const char *at, const char *end);
 /* Whether a line has neither letters nor digits: what separates blocks. */
 bool line_is_rule(const char *at, const char *end);
 
-/* The end of a key before ':', '=', '|', dots, tabs or blanks, or NULL if the line has none. Its value begins at *ret. */
+/* The end of a key before ':', '=', '|', dots, tabs or blanks, or NULL if the line has none. Its value begins at *ret.
+ */
 const char *line_key_end(const char *at, const char *end, const char **ret);
 
 /* The end of the line below that of a place, if it goes on with a sentence, or NULL. */

@@ -101,3 +101,15 @@ def test_daemon_bad_usage_is_exit_2(arguments):
 def test_daemon_version():
     result = execute(AGENT, "-V")
     assert result.status == 0 and len(result.out.splitlines()) == 1 and any(c.isdigit() for c in result.out)
+
+
+@pytest.mark.parametrize("words", [
+    ("detnatctl", "help"), ("detnatctl", "--version"), ("detnatctl", "-j", "version"), ("detnatctl", "import", "--help"), ("detnat-leases", "--help"),
+    ("detnat-leases", "--version"), ("detnat-agent", "--help"), ("detnat-agent", "--version"), ("detnat-agent", "--schema"), ("detnat-xdp", "--help"),
+    ("detnat-xdp", "--version"), ("detnatctl", "plan", "--in", "10.0.0.0/24", "--out", "192.0.2.0/30"), ("detnat-desk", "--help"),
+    ("detnat-desk", "--sample", "5", "-h"),
+], ids=" ".join)
+def test_what_cannot_be_printed_is_no_success(words):
+    assert execute("sh", "-c", '"$@" >/dev/null', "sh", BUILD / words[0], *words[1:]).status == 0
+    told = execute("sh", "-c", '"$@" >/dev/full', "sh", BUILD / words[0], *words[1:])
+    assert told.status == 1 and "written" in told.err or "write" in told.err, told

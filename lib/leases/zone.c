@@ -84,7 +84,7 @@ static bool read_abbreviation(const char *text, size_t size, int32_t *ret)
 /* Whether the time zone database has a name, which is no path out of it. */
 static bool in_database(const char *name)
 {
-	static char found[ZONE_TEXT]; /* the last one: a text names it again and again */
+	static _Thread_local char found[ZONE_TEXT]; /* the last one: a text names it again and again */
 	char path[128];
 
 	if (*found && !strcmp(name, found))

@@ -11,6 +11,7 @@
 
 #include "tables_fixture.h"
 
+#include <detnat/portmap_lines.h>
 #include <detnat/portmaps.h>
 
 #define OVERFLOW_SESSIONS 4096U
@@ -100,6 +101,9 @@ void tables_make(struct datapath *d)
 			       &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
 							      .map_flags = BPF_F_NO_PREALLOC });
 	cr_assert(d->portmaps >= 0 && d->portmap_filters >= 0 && d->untranslated >= 0);
+	d->portmap_line = mmap(NULL, sizeof(struct portmap_line) * PORTMAP_LINES_TABLE, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	cr_assert(d->portmap_line != MAP_FAILED);
 	d->in_nodes = map_memory(d->in_index, INDEX_NODES * sizeof(struct index_node));
 	d->out_nodes = map_memory(d->out_index, INDEX_NODES * sizeof(struct index_node));
 	d->table = map_memory(d->mappings, sizeof(struct mapping_table));

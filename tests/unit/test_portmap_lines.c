@@ -33,9 +33,7 @@ static void set_up(void)
 	struct error err = { "" };
 
 	tables_make(&datapath);
-	lines = calloc(PORTMAP_LINES_TABLE, sizeof(*lines));
-	cr_assert_not_null(lines);
-	datapath.portmap_line = lines;
+	lines = datapath.portmap_line;
 	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
 	open_portmaps();
 	number = tables_add(mappings, &spec);
@@ -45,7 +43,6 @@ static void tear_down(void)
 {
 	portmaps_close(portmaps);
 	mappings_close(mappings);
-	free(lines);
 }
 
 TestSuite(portmap_lines, .init = set_up, .fini = tear_down, .timeout = 120);

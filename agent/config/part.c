@@ -11,9 +11,15 @@
 /* With more elements than this, all of them are looked at. */
 #define MOST 64U
 
+/* Octets between members count, too: false for equal ones costs time alone, as the whole is looked at then. */
+static bool same_octets(const void *a, const void *b, size_t size)
+{
+	return !size || a == b || !memcmp(a, b, size);
+}
+
 static bool same_list(const void *a, size_t n_a, const void *b, size_t n_b, size_t size)
 {
-	return n_a == n_b && (!n_a || a == b || !memcmp(a, b, n_a * size));
+	return n_a == n_b && same_octets(a, b, n_a * size);
 }
 
 /* Takes away what config_part_of() compares itself, or what says nothing of the configuration. */
@@ -43,7 +49,7 @@ static bool same_otherwise(const struct config *a, const struct config *b)
 		return false;
 	keep_plain(a, x);
 	keep_plain(b, y);
-	return !memcmp(x, y, sizeof(*x)) &&
+	return same_octets(x, y, sizeof(*x)) &&
 	       same_list(a->interfaces, a->n_interfaces, b->interfaces, b->n_interfaces, sizeof(*a->interfaces)) &&
 	       same_list(a->tenants, a->n_tenants, b->tenants, b->n_tenants, sizeof(*a->tenants)) &&
 	       same_list(a->bypass, a->n_bypass, b->bypass, b->n_bypass, sizeof(*a->bypass)) &&
@@ -59,12 +65,12 @@ static bool same_mapping(const struct config_mapping *a, const struct config_map
 		return false;
 	memcpy(&x, a, sizeof(x));
 	x.lists = b->lists;
-	return !memcmp(&x, b, sizeof(x));
+	return same_octets(&x, b, sizeof(x));
 }
 
 static bool same_element(const struct config *a, size_t i, const struct config *b, size_t k, bool portmaps)
 {
-	return portmaps ? !memcmp(&a->portmaps[i], &b->portmaps[k], sizeof(*a->portmaps))
+	return portmaps ? same_octets(&a->portmaps[i], &b->portmaps[k], sizeof(*a->portmaps))
 			: same_mapping(&a->mappings[i], &b->mappings[k]);
 }
 
@@ -73,8 +79,8 @@ static bool same_element(const struct config *a, size_t i, const struct config *
 
 static bool same_chunk(const struct config *a, size_t i, const struct config *b, size_t k, bool portmaps)
 {
-	return portmaps ? !memcmp(&a->portmaps[i], &b->portmaps[k], CHUNK * sizeof(*a->portmaps))
-			: !memcmp(&a->mappings[i], &b->mappings[k], CHUNK * sizeof(*a->mappings));
+	return portmaps ? same_octets(&a->portmaps[i], &b->portmaps[k], CHUNK * sizeof(*a->portmaps))
+			: same_octets(&a->mappings[i], &b->mappings[k], CHUNK * sizeof(*a->mappings));
 }
 
 static struct config_window find_window(const struct config *a, const struct config *b, bool portmaps)
@@ -334,7 +340,7 @@ static bool exceeds(const struct config *c)
 	size_t ports = 0;
 
 	for (size_t i = 0; i < c->n_portmaps; i++)
-		ports += (c->portmaps[i].in.last - c->portmaps[i].in.first + 1U) *
+		ports += (size_t)(c->portmaps[i].in.last - c->portmaps[i].in.first + 1) *
 			 (c->portmaps[i].protos == PORTMAP_OF_BOTH ? 2 : 1);
 	return c->n_mappings > CONFIG_MAX_MAPPINGS || ports > MAX_PORTMAPS;
 }

@@ -52,8 +52,8 @@ static uint8_t takes(const struct applying *a, const struct overflow_id *id, con
 
 	if (p->behalf)
 		return 0;
-	if (of ? copy_is_replaced(a->c, p, of, t->turn, t->behalf)
-	       : claim_wins(a->c, a->peer, p->turn, 0, t ? t->turn : 0))
+	if (t && of ? copy_is_replaced(a->c, p, of, t->turn, t->behalf)
+		    : claim_wins(a->c, a->peer, p->turn, 0, t ? t->turn : 0))
 		set |= (uint8_t)(1U << of);
 	return set;
 }

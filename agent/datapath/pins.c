@@ -21,13 +21,13 @@
 #include "detnat_xdp.skel.h"
 
 /* Memory-mapped maps: X(member with the descriptor, member with the pointer, octets) */
-#define MMAPS(X)                                                                          \
-	X(in_index, in_nodes, sizeof(struct index_node) * INDEX_NODES)                    \
-	X(out_index, out_nodes, sizeof(struct index_node) * INDEX_NODES)                  \
-	X(mappings, table, sizeof(struct mapping_table))                                  \
-	X(devices, devices_at, sizeof(struct device_table))                               \
-	X(stage_control, stages, sizeof(struct stage_control))                            \
-	X(portmap_lines, portmap_line, sizeof(struct portmap_line) * PORTMAP_LINES_TABLE) \
+#define MMAPS(X)                                                                         \
+	X(in_index, in_nodes, sizeof(struct index_node) * INDEX_NODES)                   \
+	X(out_index, out_nodes, sizeof(struct index_node) * INDEX_NODES)                 \
+	X(mappings, table, sizeof(struct mapping_table))                                 \
+	X(devices, devices_at, sizeof(struct device_table))                              \
+	X(stage_control, stages, sizeof(struct stage_control))                           \
+	X(portmap_lines, portmap_line, sizeof(struct portmap_line[PORTMAP_LINES_TABLE])) \
 	X(running, running_state, d->running_size)
 
 static const char *const pin_names[] = {

@@ -8,6 +8,7 @@
  * Prints a line for each figure: NAME VALUE UNIT.
  */
 #include <bpf/bpf.h>
+#include <detnat/portmap_lines.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <netinet/in.h>
@@ -107,6 +108,10 @@ static void make_tables(struct datapath *d)
 	d->table = map_memory(d->mappings, sizeof(struct mapping_table));
 	d->mapping = d->table->mapping;
 	d->global = &d->table->globals;
+	d->portmap_line = mmap(NULL, sizeof(struct portmap_line[PORTMAP_LINES_TABLE]), PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (d->portmap_line == MAP_FAILED)
+		die("mmap", errno);
 	d->fib = calloc(1, sizeof(*d->fib));
 	d->clock = make_clock();
 }

@@ -23,7 +23,6 @@ struct portmap_changes {
 };
 
 /* Compares the portmaps of a plan, of the inside addresses that it looks at, with the datapath's. 0 or -ENOMEM. */
-struct change_plan;
 int portmap_changes_find(const struct change_plan *p, const struct portmaps *present, struct portmap_changes *ret);
 void portmap_changes_free(struct portmap_changes *c);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/address_ranges.h"
+#include "base/search.h"
 #include "config/near.h"
 #include "config/port_pairs.h"
 
@@ -146,17 +147,9 @@ static int find_touched(const struct config *a, const struct config *b, struct c
 
 bool config_part_touches(const struct config_part *p, uint32_t first, uint32_t last)
 {
-	size_t low = 0, high = p->n_touched;
+	size_t i = count_while(k, p->n_touched, p->touched[k].last < first);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (p->touched[middle].last < first)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < p->n_touched && p->touched[low].first <= last;
+	return i < p->n_touched && p->touched[i].first <= last;
 }
 
 /* Elements of `before` that the part has, beside those that changed. */
@@ -334,15 +327,14 @@ static bool is_much(const struct config_window *w)
 	return w->before_end - w->from > MOST || w->after_end - w->from > MOST;
 }
 
-/* The limits of both lists are those of the whole. */
-static bool exceeds(const struct config *c)
+/* The limits of both lists are those of the whole. w: what changes of the portmaps. */
+static bool exceeds(const struct config *c, const struct config_window *w)
 {
-	size_t ports = 0;
+	size_t pairs = 0;
 
-	for (size_t i = 0; i < c->n_portmaps; i++)
-		ports += (size_t)(c->portmaps[i].in.last - c->portmaps[i].in.first + 1) *
-			 (c->portmaps[i].protos == PORTMAP_OF_BOTH ? 2 : 1);
-	return c->n_mappings > CONFIG_MAX_MAPPINGS || ports > MAX_PORTMAPS;
+	for (size_t i = 0; w->after_end > w->before_end && i < c->n_portmaps; i++)
+		pairs += portmap_pairs(&c->portmaps[i]);
+	return c->n_mappings > CONFIG_MAX_MAPPINGS || pairs > MAX_PORTMAPS;
 }
 
 int config_part_of(const struct config *before, const struct config *after, struct config_part *ret)
@@ -355,11 +347,7 @@ int config_part_of(const struct config *before, const struct config *after, stru
 	p.mappings = find_window(before, after, false);
 	p.portmaps = find_window(before, after, true);
 	widen(before, after, &p.mappings);
-	if (is_much(&p.mappings) || is_much(&p.portmaps))
-		return 1;
-	if (p.portmaps.after_end > p.portmaps.before_end && exceeds(after))
-		return 1;
-	if (after->n_mappings > CONFIG_MAX_MAPPINGS)
+	if (is_much(&p.mappings) || is_much(&p.portmaps) || exceeds(after, &p.portmaps))
 		return 1;
 	r = find_touched(before, after, &p);
 	if (!r)

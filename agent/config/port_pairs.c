@@ -14,6 +14,11 @@ static size_t ports_of(const struct config_portmap *m)
 	return m->in.last - m->in.first + 1U;
 }
 
+size_t portmap_pairs(const struct config_portmap *m)
+{
+	return ports_of(m) * (m->protos == PORTMAP_OF_BOTH ? 2 : 1);
+}
+
 static bool has_proto(const struct config_portmap *m, unsigned i)
 {
 	return m->protos & 1U << i;
@@ -110,7 +115,7 @@ int port_pairs_of(const struct config *c, struct port_pair **ret, size_t *ret_n)
 	size_t room = 0, n = 0;
 
 	for (size_t i = 0; i < c->n_portmaps; i++)
-		room += ports_of(&c->portmaps[i]) * (c->portmaps[i].protos == PORTMAP_OF_BOTH ? 2 : 1);
+		room += portmap_pairs(&c->portmaps[i]);
 	list = calloc(room + 1, sizeof(*list));
 	if (!list)
 		return -ENOMEM;
@@ -361,7 +366,7 @@ static int check_number(const struct portmap_check *v)
 	for (size_t i = 0; i < v->config->n_portmaps; i++) {
 		const struct config_portmap *m = &v->config->portmaps[i];
 
-		n += ports_of(m) * (m->protos == PORTMAP_OF_BOTH ? 2 : 1);
+		n += portmap_pairs(m);
 		if (n > MAX_PORTMAPS)
 			return refuse(v, i, "in",
 				      "more than %u portmaps: each port of a range counts, and each protocol",

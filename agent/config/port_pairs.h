@@ -43,6 +43,9 @@ struct endpoint config_portmap_out(const struct config *c, const struct config_p
  */
 void config_name_portmap_tenants(struct config *c, struct prefix in);
 
+/* The number of ports of a portmap, for each of its protocols: what the limit of all portmaps counts. */
+size_t portmap_pairs(const struct config_portmap *m);
+
 /* Before a change of the list: gives a configuration one that no copy shares. 0 or -ENOMEM. */
 int config_own_portmaps(struct config *c);
 

@@ -4,16 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array_grow.h"
+
 static int list_append(struct text_list *l, uint32_t at)
 {
-	/* Room grows at the powers of two. */
-	if (!(l->n & (l->n - 1))) {
-		uint32_t *larger = reallocarray(l->at, l->n ? 2 * l->n : 1, sizeof(*larger));
-
-		if (!larger)
-			return -ENOMEM;
-		l->at = larger;
-	}
+	if (array_grow(&l->at, l->n, &l->room, sizeof(*l->at)))
+		return -ENOMEM;
 	l->at[l->n++] = at;
 	return 0;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The JSON of config_to_json(), with the places of its mappings and portmaps, so that an edit writes what it changes.
- */
+/* The JSON of config_to_json(), with the places of mappings and portmaps, so that an edit writes what it changes. */
 #ifndef DETNAT_CONFIG_RUNNING_TEXT_H
 #define DETNAT_CONFIG_RUNNING_TEXT_H
 
@@ -11,7 +10,7 @@ struct text_list {
 	uint32_t open;	/* its `[`; 0: the text has none */
 	uint32_t close; /* its `]` */
 	uint32_t *at;	/* the beginning of each element */
-	size_t n;
+	size_t n, room;
 };
 
 /* Zero-initialised: none. */

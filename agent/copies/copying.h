@@ -210,6 +210,11 @@ struct copying_lacks {
 };
 struct copying_lacks copying_lacks(const struct copying *c, unsigned peer);
 
+static inline bool copying_lacks_any(const struct copying_lacks *l)
+{
+	return l->grants || l->sessions || l->unknown;
+}
+
 /* Whether the peer must announce everything again, as what prevented it has ended: true once. */
 bool copying_asks_again(struct copying *c, unsigned peer);
 

@@ -56,7 +56,7 @@ static struct told_session session_of_record(const struct wire_session *w)
 		.out_port = be16toh(w->out_port),
 		.slot = be16toh(w->slot),
 		.proto = w->proto,
-		.state = w->state & (uint8_t)~WIRE_ON_BEHALF,
+		.state = wire_session_state(w->state),
 		.behalf = w->state & WIRE_ON_BEHALF,
 		.inbound = be16toh(w->flags) & WIRE_SESSION_INBOUND,
 		.turn = wire_turn(w->flags),
@@ -453,7 +453,7 @@ int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct
 		.key = htobe64(w->key),
 		.out_port = htobe16(w->out_port),
 		.proto = w->proto,
-		.state = (uint8_t)(w->state | (w->behalf ? WIRE_ON_BEHALF : 0)),
+		.state = wire_state(w->state, w->behalf),
 		.slot = htobe16(w->slot),
 		.flags = wire_flags(w->inbound ? WIRE_SESSION_INBOUND : 0, w->turn, w->age_s),
 	};
@@ -472,12 +472,13 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 	int e, f;
 
 	copied_mappings_look(c);
-	if (type == WIRE_WHOLE_END && !length) {
+	if (type == WIRE_WHOLE_END && length)
+		return -EPROTO;
+	if (type == WIRE_WHOLE_END) {
 		copied_overflow_whole_ended(c, peer);
 		copied_grants_whole_ended(c, peer);
+		return 0;
 	}
-	if (type == WIRE_WHOLE_END)
-		return length ? -EPROTO : 0;
 	if (type == WIRE_LEASES)
 		return copied_leases_apply(c, peer, payload, length, add);
 	if (type == WIRE_GRANTS)

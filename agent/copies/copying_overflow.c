@@ -33,7 +33,7 @@ static void fill(const struct copying *c, struct wire_overflow *w, const struct 
 		.mapping = htobe16(t->id.mapping),
 		.out_port = htobe16(t->id.out_port),
 		.proto = t->id.proto,
-		.state = (uint8_t)(state | (state && t->peer ? WIRE_ON_BEHALF : 0)),
+		.state = wire_state(state, state && t->peer),
 		.flags = wire_flags(flags | (t->inbound ? WIRE_OVERFLOW_INBOUND : 0), t->turn,
 				    session_age_s(c, t->word, datapath_ticks(mappings_datapath(c->m)))),
 	};

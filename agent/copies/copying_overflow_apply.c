@@ -95,7 +95,7 @@ static void note_heard(const struct applying *a, const struct wire_overflow *w, 
 static int apply(const struct applying *a, const struct wire_overflow *w, const struct copied_mapping *cm)
 {
 	const struct told_session t = {
-		.state = w->state & (uint8_t)~WIRE_ON_BEHALF,
+		.state = wire_session_state(w->state),
 		.behalf = w->state & WIRE_ON_BEHALF,
 		.turn = wire_turn(w->flags),
 		.age_s = wire_age_s(w->flags),
@@ -137,7 +137,7 @@ int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, co
 		.subscriber = htobe32(w->subscriber),
 		.out_port = htobe16(w->out_port),
 		.proto = w->proto,
-		.state = (uint8_t)(w->state | (w->behalf ? WIRE_ON_BEHALF : 0)),
+		.state = wire_state(w->state, w->behalf),
 		.flags = wire_flags(w->inbound ? WIRE_OVERFLOW_INBOUND : 0, w->turn, w->age_s),
 	};
 

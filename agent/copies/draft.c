@@ -48,7 +48,7 @@ void wire_session_fill(struct wire_session *ret, const struct copying *c, const 
 		.key = htobe64(key),
 		.out_port = htobe16(word_out_port(word)),
 		.proto = word_proto(word),
-		.state = (uint8_t)(word_state(word) | (behalf ? WIRE_ON_BEHALF : 0)),
+		.state = wire_state(word_state(word), behalf),
 		.slot = htobe16((uint16_t)slot),
 		.flags = wire_flags(inbound ? WIRE_SESSION_INBOUND : 0, turn, session_age_s(c, word, now)),
 	};

@@ -107,6 +107,17 @@ _Static_assert(sizeof(struct wire_sessions) == 8, "part of the protocol");
  */
 #define WIRE_ON_BEHALF 0x80U
 
+static inline uint8_t wire_state(uint8_t state, bool behalf)
+{
+	return (uint8_t)(state | (behalf ? WIRE_ON_BEHALF : 0));
+}
+
+/* The state in an octet of wire_state(). */
+static inline uint8_t wire_session_state(uint8_t octet)
+{
+	return octet & (uint8_t)~WIRE_ON_BEHALF;
+}
+
 #define WIRE_SESSION_INBOUND 0x0001U /* the outside has opened it */
 
 /* In the flags of a session, beside the bits: its turn, and the seconds since a packet refreshed it. */

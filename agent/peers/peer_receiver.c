@@ -80,13 +80,6 @@ static bool is_silent(const struct receiver *r)
 	       now_ms() - r->heard_ms > (patience_ms > LEAST_SILENCE_MS ? patience_ms : LEAST_SILENCE_MS);
 }
 
-static bool lacks_any(const struct receiver *r)
-{
-	struct copying_lacks lacks = copying_lacks(r->copying, r->number);
-
-	return lacks.grants || lacks.sessions || lacks.unknown;
-}
-
 static int acknowledge(struct receiver *r, const struct frame *f)
 {
 	const struct wire_ack ack = {
@@ -96,12 +89,13 @@ static int acknowledge(struct receiver *r, const struct frame *f)
 		.sessions = copying_held(r->copying, r->number),
 		.refused = r->counts.refused - r->refused_before,
 	};
+	const struct copying_lacks lacks = copying_lacks(r->copying, r->number);
 	uint8_t payload[sizeof(ack)], flags = 0;
 	int ret;
 
 	if (r->ask_again)
 		flags |= ACK_COPY_AGAIN;
-	if (lacks_any(r))
+	if (copying_lacks_any(&lacks))
 		flags |= ACK_LACKS;
 	ack_write(&ack, payload);
 	ret = connection_send(r->connection, WIRE_ACK, flags, payload, sizeof(payload));

@@ -28,11 +28,6 @@ static const char *endpoint_text(struct endpoint e, char text[static SPAN_TEXT])
 	return span_format((struct port_span){ e.addr, e.port, e.port }, text);
 }
 
-static bool is_lacking(const struct sender_figures *s, const struct receiver_figures *r)
-{
-	return s->lacks || r->lacks.grants || r->lacks.sessions || r->lacks.unknown;
-}
-
 static enum peer_state state_of(const struct sender_figures *s, const struct receiver_figures *r, uint32_t differ)
 {
 	if (!s->connected || !r->connected)
@@ -41,7 +36,7 @@ static enum peer_state state_of(const struct sender_figures *s, const struct rec
 		return PEER_MISMATCH;
 	if (!s->complete || !r->complete)
 		return PEER_COPYING;
-	return differ || is_lacking(s, r) ? PEER_DIFFERS : PEER_SYNCHRONISED;
+	return differ || s->lacks || copying_lacks_any(&r->lacks) ? PEER_DIFFERS : PEER_SYNCHRONISED;
 }
 
 /* The reason why a peer is down, as far as the two directions know it. */

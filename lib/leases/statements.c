@@ -227,19 +227,26 @@ static bool confirms(const struct statements *x, uint32_t number, const struct s
 	       other->tenant == s->tenant && distance(other->from, s->from) <= SAME_LENGTH_S;
 }
 
-/* A record that has waited is of its event for certain, if its length is right by what is said first or last. */
-static void settle(struct statements *x, const uint32_t *first, const uint32_t *last)
+/*
+ * A record that has waited is of its event for certain, if its length is right by what is said first or last. Returns
+ * whether there is such a record.
+ */
+static bool settle(struct statements *x, const uint32_t *first, const uint32_t *last)
 {
+	bool any = false;
+
 	for (uint32_t i = 0; i < x->n; i++) {
 		struct statement *s = &x->list[i];
 
 		if (s->here && s->session && s->event_at != TIME_NONE && s->from != TIME_NONE)
 			s->settled = (s->event != LEASE_START && confirms(x, first[i], s)) ||
 				     (s->event != LEASE_STOP && confirms(x, last[i], s));
+		any |= s->settled;
 	}
 	for (uint32_t i = 0; i < x->n; i++)
 		if (x->list[i].settled)
 			x->list[i].late = x->list[i].event_at;
+	return any;
 }
 
 /* In order of time, with those of one number linked. */
@@ -275,7 +282,7 @@ int statements_finish(struct statements *x)
 		return r;
 	find_first(x, first);
 	find_last(x, last);
-	settle(x, first, last);
-	r = order(x);
+	if (settle(x, first, last))
+		r = order(x);
 	return r ? r : stays_find(x);
 }

@@ -358,9 +358,7 @@ static bool is_about(const struct statement *s, uint32_t other)
 	return s->here && s->stay != NO_STAY && s->stay != other;
 }
 
-/* Another statement of the address ends a stay that is heard of no more. Statements are in order of their latest
- * moment.
- */
+/* Another statement of the address ends a stay that is heard of no more. They are in order of their latest moments. */
 static void bound_end(struct statements *x, uint32_t number)
 {
 	struct stay *y = &x->stay[number];

@@ -257,14 +257,25 @@ static void take_portmaps(const struct taken *t, const struct config *after)
 	}
 }
 
+static size_t n_taken(const bool *taken, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += taken[i];
+	return count;
+}
+
 /* The elements that were taken, with those of the window in the place of their former ones; the texts are shared. */
 static int fill(const struct taken *t, const struct config *after, struct config *part)
 {
 	const struct config *c = t->config;
 	const struct config_window *m = &t->part->mappings, *q = &t->part->portmaps;
 
-	part->mappings = calloc(c->n_mappings + after->n_mappings + 1, sizeof(*part->mappings));
-	part->portmaps = calloc(c->n_portmaps + after->n_portmaps + 1, sizeof(*part->portmaps));
+	part->mappings = calloc(n_taken(t->mapping, c->n_mappings) + (m->after_end - m->from) + 1,
+				sizeof(*part->mappings));
+	part->portmaps = calloc(n_taken(t->portmap, c->n_portmaps) + (q->after_end - q->from) + 1,
+				sizeof(*part->portmaps));
 	if (!part->mappings || !part->portmaps)
 		return -ENOMEM;
 	for (size_t i = 0; i <= c->n_mappings; i++) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "overflow_fixture.h"
+#include "rounds.h"
 
 #define SUBSCRIBERS 12U
 #define FIRST	    20U /* of these */
@@ -325,7 +326,7 @@ static void judge(struct flow *f, unsigned round, bool lost)
 static void churn(uint32_t from)
 {
 	const char *seed = getenv("DETNAT_CHURN_SEED"), *rounds = getenv("DETNAT_CHURN_ROUNDS");
-	unsigned n = rounds ? (unsigned)atoi(rounds) : 12;
+	unsigned n = rounds ? (unsigned)atoi(rounds) : rounds_of(12) + 2;
 
 	begin(from);
 	srandom(seed ? (unsigned)atoi(seed) : 4711);

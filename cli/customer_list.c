@@ -11,6 +11,7 @@
 
 #include "base/array_grow.h"
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/json_scan.h"
 #include "base/text.h"
 #include "customer.h"
@@ -35,6 +36,7 @@ struct listing {
 	int64_t from, to;
 	struct had *had;
 	size_t n, room;
+	struct hash_index had_by; /* address and tenant */
 	const struct history_index *history;
 	const struct had *at;
 	const char *by;
@@ -47,20 +49,25 @@ struct listing {
 static int note_address(void *arg, const char *name, uint64_t number, const char *line, size_t size)
 {
 	struct listing *x = arg;
+	struct had had = { 0 };
 	struct lease_line l;
+	uint64_t hash;
+	uint32_t i;
 
 	(void)name;
 	(void)number;
 	if (chain_erased(line, size) || lease_line_read(line, size, &l, NULL) || !l.addr.plen ||
 	    !lease_named_by(&l, x->customer, x->mac) || (x->tenant && strcmp(l.tenant, x->tenant) != 0))
 		return 0;
-	for (size_t i = 0; i < x->n; i++)
-		if (!memcmp(&x->had[i].addr, &l.addr, sizeof(l.addr)) && !strcmp(x->had[i].tenant, l.tenant))
+	had.addr = l.addr;
+	snprintf(had.tenant, sizeof(had.tenant), "%s", l.tenant);
+	hash = hash_octets(&had, sizeof(had));
+	for (uint32_t step = 0; hash_index_next(&x->had_by, hash, &step, &i);)
+		if (!memcmp(&x->had[i], &had, sizeof(had)))
 			return 0;
-	if (array_grow(&x->had, x->n, &x->room, sizeof(*x->had)))
+	if (array_grow(&x->had, x->n, &x->room, sizeof(*x->had)) || hash_index_add(&x->had_by, hash, (uint32_t)x->n))
 		return -ENOMEM;
-	x->had[x->n].addr = l.addr;
-	memcpy(x->had[x->n++].tenant, l.tenant, sizeof(l.tenant));
+	x->had[x->n++] = had;
 	return 0;
 }
 
@@ -310,6 +317,7 @@ int customer_list(const char *socket, const cJSON *args, struct writer *w, struc
 	status = status ? status : list(&x, json_text(args, "leases", lease_directory(own, at)), err);
 	history_files_free(&f);
 	free(x.had);
+	hash_index_free(&x.had_by);
 	free(x.cut);
 	return status;
 }

@@ -13,9 +13,6 @@
 #include "base/search.h"
 #include "base/withheld.h"
 
-/* Lines of which the one before in time is looked for: an agent's very first beginnings. */
-#define MAX_REACHING 16U
-
 /* The octets behind the hash of a line: a quote, a brace and a newline. */
 #define HASH_BEHIND 3U
 
@@ -62,9 +59,14 @@ static uint64_t hash_owner(const struct lease_line *l)
 	return hash_of('c', names, (size_t)n);
 }
 
+/* Lines of which the one before in time is looked for: an agent's very first beginnings. */
+#define MAX_REACHING 16U
+
 struct reading {
 	struct lease_day *day;
 	uint64_t at; /* where the line begins */
+	size_t reaching[MAX_REACHING];
+	unsigned n_reaching;
 };
 
 static int add_row(struct lease_day *day, struct lease_row row)
@@ -106,11 +108,23 @@ static int add_rows(struct lease_day *day, const struct lease_line *l, uint64_t 
 	return add_row(day, row);
 }
 
-static int add_remark(struct lease_day *day, struct lease_remark remark)
+/* What is said beyond all addresses begins after the last line that was before it, wherever that is in the file. */
+static void note_reaching(struct reading *r, size_t i)
 {
+	const struct lease_remark *b = &r->day->remark[i];
+
+	if (r->n_reaching < MAX_REACHING && b->event == LEASE_BEGIN && !b->silent && b->from == TIME_NONE)
+		r->reaching[r->n_reaching++] = i;
+}
+
+static int add_remark(struct reading *r, struct lease_remark remark)
+{
+	struct lease_day *day = r->day;
+
 	if (array_grow(&day->remark, day->n_remarks, &day->remark_room, sizeof(*day->remark)))
 		return -ENOMEM;
-	day->remark[day->n_remarks++] = remark;
+	day->remark[day->n_remarks] = remark;
+	note_reaching(r, day->n_remarks++);
 	return 0;
 }
 
@@ -139,43 +153,32 @@ int lease_day_finish(struct lease_day *day)
 	return end_doubt(day, day->begin + DAY_S);
 }
 
-/* What is said beyond all addresses begins after the last line that was before it, wherever that is in the file. */
-static void note_before(struct lease_day *day, int64_t t)
+static int note_time(struct reading *r, int64_t t)
 {
-	unsigned n = 0;
+	struct lease_extent *e = &r->day->extent;
+	int error = end_doubt(r->day, t);
 
-	for (size_t i = 0; i < day->n_remarks && n < MAX_REACHING; i++) {
-		struct lease_remark *b = &day->remark[i];
+	for (unsigned i = 0; i < r->n_reaching; i++) {
+		struct lease_remark *b = &r->day->remark[r->reaching[i]];
 
-		if (b->event != LEASE_BEGIN || b->silent || b->from != TIME_NONE)
-			continue;
 		if (t < b->time && t > b->before)
 			b->before = t;
-		n++;
 	}
-}
-
-static int note_time(struct lease_day *day, int64_t t)
-{
-	struct lease_extent *e = &day->extent;
-	int r = end_doubt(day, t);
-
-	note_before(day, t);
 	e->disordered |= e->time != TIME_NONE && t < e->time;
 	e->time = t;
 	e->first = least(t, e->first);
 	e->last = most(t, e->last);
-	return r;
+	return error;
 }
 
 /* A line that says nothing stays to be found, as evidence shows it. */
-static int take_silent(struct lease_day *day, const char *line, size_t size, uint64_t at)
+static int take_silent(struct reading *r, const char *line, size_t size, uint64_t at)
 {
 	struct lease_line l;
 
 	if (!lease_line_read(line, size, &l, NULL) && l.addr.plen)
-		return add_rows(day, &l, at, true);
-	return add_remark(day, (struct lease_remark){ .at = (int64_t)at, .silent = true });
+		return add_rows(r->day, &l, at, true);
+	return add_remark(r, (struct lease_remark){ .at = (int64_t)at, .silent = true });
 }
 
 /* The latest time that is known to be of a line before a time; an earlier one leaves less certain. */
@@ -186,23 +189,24 @@ static int64_t line_before(const struct lease_extent *e, int64_t t)
 	return e->time < t ? e->time : e->first < t ? e->first : TIME_NONE;
 }
 
-static int take_whole(struct lease_day *day, const struct lease_line *l, uint64_t at)
+static int take_whole(struct reading *r, const struct lease_line *l, uint64_t at)
 {
+	struct lease_day *day = r->day;
 	int64_t before = line_before(&day->extent, l->time);
-	int r = note_time(day, l->time);
+	int error = note_time(r, l->time);
 
 	day->extent.live |= l->event == LEASE_MARK || l->event == LEASE_BEGIN;
-	if (r || l->event == LEASE_MARK)
-		return r;
+	if (error || l->event == LEASE_MARK)
+		return error;
 	if (l->addr.plen || lease_ends_session(l))
 		return add_rows(day, l, at, false);
 	/* What is said of no address has to do with all, be its session that of a server. */
-	return add_remark(day, (struct lease_remark){ .at = (int64_t)at,
-						      .time = l->time,
-						      .from = l->from,
-						      .to = l->to,
-						      .before = before,
-						      .event = l->event });
+	return add_remark(r, (struct lease_remark){ .at = (int64_t)at,
+						    .time = l->time,
+						    .from = l->from,
+						    .to = l->to,
+						    .before = before,
+						    .event = l->event });
 }
 
 /* Whether a line follows from the one before, and may be believed. */
@@ -225,9 +229,9 @@ static bool follows(struct reading *r, const char *line, size_t size)
 }
 
 /* What is withheld says how far the record goes; or of somebody without a name, that he had the address. */
-static int take_withheld(struct lease_day *day, const struct withheld *w, uint64_t at, uint64_t end)
+static int take_withheld(struct reading *r, const struct withheld *w, uint64_t at, uint64_t end)
 {
-	struct lease_extent *e = &day->extent;
+	struct lease_extent *e = &r->day->extent;
 	struct lease_line l;
 
 	if (e->unchained == at && !strcmp(w->hash, HASH_NONE))
@@ -237,10 +241,10 @@ static int take_withheld(struct lease_day *day, const struct withheld *w, uint64
 	e->damaged |= w->damaged;
 	e->wrong += w->damaged;
 	if (w->says && !lease_line_read(w->says, w->says_size, &l, NULL))
-		return take_whole(day, &l, at);
-	if (w->from != TIME_NONE && note_time(day, w->from))
+		return take_whole(r, &l, at);
+	if (w->from != TIME_NONE && note_time(r, w->from))
 		return -ENOMEM;
-	return w->to != TIME_NONE ? note_time(day, w->to) : 0;
+	return w->to != TIME_NONE ? note_time(r, w->to) : 0;
 }
 
 static int take_line(void *arg, const char *name, uint64_t number, const char *line, size_t size)
@@ -254,15 +258,15 @@ static int take_line(void *arg, const char *name, uint64_t number, const char *l
 
 	if (day->evidence && withheld_read(line, size, &w)) {
 		r->at = day->extent.end.size = at + size + 1;
-		return take_withheld(day, &w, at, r->at);
+		return take_withheld(r, &w, at, r->at);
 	}
 	whole = follows(r, line, size);
 	r->at = day->extent.end.size = at + size + 1;
 	day->extent.end.line++;
 	if (whole && !lease_line_read(line, size, &l, NULL))
-		return take_whole(day, &l, at);
+		return take_whole(r, &l, at);
 	day->extent.wrong += whole;
-	return take_silent(day, line, size, at);
+	return take_silent(r, line, size, at);
 }
 
 static int by_key(const void *pa, const void *pb)
@@ -284,8 +288,11 @@ int lease_day_read_on(int fd, struct lease_day *day)
 {
 	struct reading reading = { .day = day, .at = day->extent.end.size };
 	size_t torn;
-	int r = chain_read_part(fd, day->name, reading.at, UINT64_MAX, take_line, &reading, &torn);
+	int r;
 
+	for (size_t i = 0; i < day->n_remarks; i++)
+		note_reaching(&reading, i);
+	r = chain_read_part(fd, day->name, reading.at, UINT64_MAX, take_line, &reading, &torn);
 	if (!r && day->n)
 		qsort(day->row, day->n, sizeof(*day->row), by_key);
 	return r;

@@ -49,8 +49,11 @@ struct question {
 	int64_t from, to;
 	struct mention *mention; /* by session or customer, then by time */
 	size_t n, room;
+	struct mention **timed; /* those that are not `again`, by time */
+	size_t n_timed;
 	bool *taken;		  /* days whose mentions are there */
 	int64_t earliest, latest; /* what it has turned out to need */
+	size_t step;		  /* mentions by which it looks further: twice as many each time */
 	int64_t lo, hi;		  /* seconds of which lines are needed */
 	int64_t begin, end;	  /* of the sessions of which lines are needed */
 	bool sparse;		  /* a session ended or moved, according to others than its own lines */
@@ -58,8 +61,7 @@ struct question {
 	int64_t ready_from;	  /* days from then on are to be ready */
 	struct place *place;
 	size_t n_places, place_room;
-	char (*session)[LEASE_SESSION]; /* sessions that had the address */
-	size_t n_sessions, session_room;
+	struct lease_pool sessions; /* that had the address */
 	struct statements *x;
 	struct error *err;
 	size_t at; /* the day that is being read */

@@ -7,118 +7,175 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/array_grow.h"
 #include "base/base.h"
 #include "base/hash.h"
 #include "leases/lease_files.h"
 #include "leases/lease_index.h"
 
+/* A server's last restart. */
 struct restart {
-	int64_t time;
+	struct hash_entry entry;
 	char tenant[LEASE_TENANT];
 	char server[LEASE_SESSION];
+	int64_t time;
+};
+
+/* A session with several addresses: when it was heard of last at one, and at any other. */
+struct moved {
+	struct hash_entry entry;
+	uint64_t session;
+	uint32_t of;
+	int32_t second, other;
 };
 
 struct midnight {
 	int dir, fd; /* fd: of the day before */
 	struct lease_day day;
 	int64_t begin; /* of the day that begins */
-	bool missing;  /* no file is there of days between, though an agent recorded */
-	struct restart *restart;
-	size_t n_restarts, room;
-	struct hash_index moved; /* keys of sessions that had more than one address */
-	struct lease_row last;	 /* of the address, or the session, whose rows are given */
+	int64_t whole; /* no records are missing from then on; TIME_OPEN: they may be up to the end */
+	struct hash_table restarts, moved;
+	struct lease_row last; /* of the address, or the session, whose rows are given */
 	bool has_last;
 	lease_take take;
 	void *arg;
 };
 
-static int note_restarts(struct midnight *m)
+static uint64_t hash_restart(const void *entry)
 {
-	for (size_t i = 0; i < m->day.n_remarks; i++) {
-		const struct lease_remark *off = &m->day.remark[i];
-		struct restart *x;
-		struct lease_line l;
-		int r;
+	const struct restart *x = entry;
 
-		if (off->silent || off->event != LEASE_OFF)
-			continue;
-		r = lease_day_line(&m->day, m->fd, (uint64_t)off->at, &l);
-		if (r || array_grow(&m->restart, m->n_restarts, &m->room, sizeof(*m->restart)))
-			return r ? r : -ENOMEM;
-		x = &m->restart[m->n_restarts++];
-		x->time = l.time;
-		memcpy(x->tenant, l.tenant, sizeof(x->tenant));
-		snprintf(x->server, sizeof(x->server), "%.*s", (int)strcspn(l.session, "/"), l.session);
-	}
-	return 0;
+	return hash_octets(x->server, strlen(x->server));
 }
 
+static bool same_restart(const void *pa, const void *pb)
+{
+	const struct restart *a = pa, *b = pb;
+
+	return !strcmp(a->server, b->server) && !strcmp(a->tenant, b->tenant);
+}
+
+static const struct hash_type restart_type = { .size = sizeof(struct restart),
+					       .hash = hash_restart,
+					       .same = same_restart };
+
+static uint64_t hash_moved(const void *entry)
+{
+	const struct moved *x = entry;
+
+	return HASH_OF(x->session);
+}
+
+static bool same_moved(const void *pa, const void *pb)
+{
+	const struct moved *a = pa, *b = pb;
+
+	return a->session == b->session;
+}
+
+static const struct hash_type moved_type = { .size = sizeof(struct moved), .hash = hash_moved, .same = same_moved };
+
+/* SERVER of SERVER/NUMBER; false: the session names none. */
+static bool server_of(const struct lease_line *l, struct restart *ret)
+{
+	size_t n = strcspn(l->session, "/");
+
+	*ret = (struct restart){ .time = l->time };
+	memcpy(ret->tenant, l->tenant, sizeof(ret->tenant));
+	snprintf(ret->server, sizeof(ret->server), "%.*s", (int)n, l->session);
+	return l->session[n];
+}
+
+static int note_restart(struct midnight *m, const struct lease_remark *off)
+{
+	struct restart like, *x;
+	struct lease_line l;
+	int r = lease_day_line(&m->day, m->fd, (uint64_t)off->at, &l);
+
+	if (r)
+		return r;
+	server_of(&l, &like);
+	x = hash_find(&restart_type, &m->restarts, &like);
+	if (x)
+		x->time = most(x->time, l.time);
+	return x || hash_add(&restart_type, &m->restarts, &like) ? 0 : -ENOMEM;
+}
+
+/* Whether records may be missing up to a line. */
+static bool is_broken_by(const struct lease_remark *x)
+{
+	return x->event == LEASE_LOST || x->event == LEASE_STEP || (x->event == LEASE_BEGIN && x->from != 0);
+}
+
+static int note_remarks(struct midnight *m)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < m->day.n_remarks && !r; i++) {
+		const struct lease_remark *x = &m->day.remark[i];
+
+		if (x->silent)
+			continue;
+		if (x->event == LEASE_OFF)
+			r = note_restart(m, x);
+		else if (is_broken_by(x))
+			m->whole = most(m->whole, x->time);
+	}
+	for (size_t i = 0; i < m->day.n_doubtful; i++)
+		if (m->day.doubtful[i].doubt == DOUBT_DAMAGED)
+			m->whole = most(m->whole, m->day.doubtful[i].to);
+	return r;
+}
+
+/* The rows of a session come one after another. */
 static int note_moved(void *arg, const struct lease_row *row)
 {
 	struct midnight *m = arg;
-	bool other = m->has_last && m->last.key == row->key && m->last.of != row->of;
+	struct moved like = { .session = row->key, .of = m->last.of, .second = m->last.second, .other = INT32_MIN };
+	bool again = m->has_last && m->last.key == row->key;
+	struct moved *x;
 
 	if (!row->by_session)
 		return 0;
+	x = again ? hash_find(&moved_type, &m->moved, &like) : NULL;
+	if (again && !x && m->last.of != row->of) {
+		x = hash_add(&moved_type, &m->moved, &like);
+		if (!x)
+			return -ENOMEM;
+	}
+	if (x && row->of == x->of) {
+		x->second = row->second > x->second ? row->second : x->second;
+	} else if (x && row->second >= x->second) {
+		x->other = x->second;
+		x->second = row->second;
+		x->of = row->of;
+	} else if (x && row->second > x->other) {
+		x->other = row->second;
+	}
+	if (again && row->of == m->last.of && m->last.second > row->second)
+		return 0;
 	m->last = *row;
 	m->has_last = true;
-	return other ? hash_set_add(&m->moved, row->key) : 0;
+	return 0;
 }
 
 static bool is_restarted(const struct midnight *m, const struct lease_line *l, int64_t seen)
 {
-	size_t n = strcspn(l->session, "/");
+	struct restart like;
+	const struct restart *x;
 
-	for (size_t i = 0; i < m->n_restarts; i++) {
-		const struct restart *x = &m->restart[i];
-
-		if (x->time >= seen && l->session[n] && strlen(x->server) == n && !strncmp(x->server, l->session, n) &&
-		    !strcmp(x->tenant, l->tenant))
-			return true;
-	}
-	return false;
+	if (!server_of(l, &like))
+		return false;
+	x = hash_find(&restart_type, &m->restarts, &like);
+	return x && x->time >= seen;
 }
 
-/* Whether records may be missing since a time. */
-static bool is_broken(const struct midnight *m, int64_t seen)
+/* Whether the session was heard of at another address since. */
+static bool is_away(const struct midnight *m, const struct lease_line *l, const struct lease_row *row)
 {
-	bool broken = m->missing;
+	struct moved like = { .session = lease_day_session_key(l->session) };
+	const struct moved *x = *l->session ? hash_find(&moved_type, &m->moved, &like) : NULL;
 
-	for (size_t i = 0; i < m->day.n_remarks && !broken; i++) {
-		const struct lease_remark *x = &m->day.remark[i];
-
-		if (!x->silent &&
-		    (x->event == LEASE_LOST || x->event == LEASE_STEP || (x->event == LEASE_BEGIN && x->from != 0)))
-			broken = x->time > seen;
-	}
-	for (size_t i = 0; i < m->day.n_doubtful && !broken; i++)
-		broken = m->day.doubtful[i].doubt == DOUBT_DAMAGED && m->day.doubtful[i].to > seen;
-	return broken;
-}
-
-struct stays_away {
-	const struct midnight *m;
-	uint32_t own;
-	int32_t second;
-};
-
-static int look_away(void *arg, const struct lease_row *row)
-{
-	const struct stays_away *x = arg;
-
-	return row->of != x->own && row->second > x->second;
-}
-
-/* Whether the session was heard of at another address since. 0, 1 or -errno. */
-static int is_away(const struct midnight *m, const struct lease_line *l, const struct lease_row *row)
-{
-	uint64_t key = lease_day_session_key(l->session);
-	struct stays_away x = { m, (uint32_t)row->key, row->second };
-
-	if (!*l->session || !hash_set_has(&m->moved, key))
-		return 0;
-	return lease_index_rows(m->dir, &m->day, key, look_away, &x);
+	return x && (x->of == (uint32_t)row->key ? x->other : x->second) > row->second;
 }
 
 /* Repeats the last statement about an address. */
@@ -131,11 +188,8 @@ static int repeat(const struct midnight *m)
 	if (m->last.event == LEASE_STOP || seen < m->begin - (int64_t)LEASE_OPEN_DAYS * DAY_S)
 		return 0;
 	r = lease_day_line(&m->day, m->fd, m->last.at, &l);
-	if (r || is_restarted(m, &l, seen) || (!*l.session && l.to < m->begin))
+	if (r || is_restarted(m, &l, seen) || (!*l.session && l.to < m->begin) || is_away(m, &l, &m->last))
 		return r;
-	r = is_away(m, &l, &m->last);
-	if (r)
-		return r > 0 ? 0 : r;
 	/* Lengths of an open session are told up to the later of two moments. */
 	if (l.event != LEASE_OPEN && l.late != TIME_NONE && l.from != TIME_NONE)
 		l.from += seen - l.time;
@@ -143,7 +197,7 @@ static int repeat(const struct midnight *m)
 	l.late = l.early == seen ? TIME_NONE : seen;
 	l.event = LEASE_OPEN;
 	l.time = m->begin;
-	l.broken |= is_broken(m, l.early);
+	l.broken |= m->whole > l.early;
 	return m->take(m->arg, &l);
 }
 
@@ -164,7 +218,7 @@ static int take_row(void *arg, const struct lease_row *row)
 
 static int give(struct midnight *m)
 {
-	int r = note_restarts(m);
+	int r = note_remarks(m);
 
 	r = r ? r : lease_index_each(m->dir, &m->day, note_moved, m);
 	m->has_last = false;
@@ -184,7 +238,7 @@ static const char *file_before(const struct ledger_names *names, const char *fil
 
 int lease_midnight(const char *dir, const char *file, lease_take take, void *arg)
 {
-	struct midnight m = { .fd = -1, .take = take, .arg = arg };
+	struct midnight m = { .fd = -1, .whole = TIME_NONE, .take = take, .arg = arg };
 	struct ledger_names names = { 0 };
 	int r = ledger_files_list(dir, LEDGER_LEASES, &names, NULL);
 
@@ -195,14 +249,16 @@ int lease_midnight(const char *dir, const char *file, lease_take take, void *arg
 		m.dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		r = m.dir < 0 ? -errno : lease_index_ready(m.dir, &m.day, UINT64_MAX, NULL);
 		m.fd = r ? -1 : lease_day_open(m.dir, &m.day);
-		m.missing = m.day.extent.live && m.day.begin + DAY_S < m.begin;
+		/* No file is there of days between, though an agent recorded. */
+		if (m.day.extent.live && m.day.begin + DAY_S < m.begin)
+			m.whole = TIME_OPEN;
 		r = r ? r : m.fd < 0 ? m.fd : give(&m);
 		close_fd(&m.fd);
 		close_fd(&m.dir);
 	}
 	lease_day_clear(&m.day);
-	hash_index_free(&m.moved);
-	free(m.restart);
+	hash_free(&m.moved);
+	hash_free(&m.restarts);
 	free(names.name);
 	return r;
 }

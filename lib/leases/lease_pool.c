@@ -53,8 +53,16 @@ int lease_pool_add(struct lease_pool *p, const char *text, uint32_t *ret_offset)
 	return hash_index_add(&p->index, hash, *ret_offset);
 }
 
+const char *lease_pool_next(const struct lease_pool *p, const char *text)
+{
+	size_t at = text ? (size_t)(text - p->text) + strlen(text) + 1 : 1;
+
+	return at < p->size ? p->text + at : NULL;
+}
+
 void lease_pool_free(struct lease_pool *p)
 {
 	free(p->text);
 	hash_index_free(&p->index);
+	*p = (struct lease_pool){ 0 };
 }

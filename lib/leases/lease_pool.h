@@ -21,6 +21,9 @@ static inline const char *lease_pool_text(const struct lease_pool *p, uint32_t o
 	return offset ? p->text + offset : "";
 }
 
+/* The text after another one, the first of all after NULL; NULL: there is none. */
+const char *lease_pool_next(const struct lease_pool *p, const char *text);
+
 void lease_pool_free(struct lease_pool *p);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/search.h"
 #include "leases/accounting_servers.h"
 #include "leases/lease_days_private.h"
 
@@ -71,6 +72,29 @@ static void take_once(struct question *q, size_t first, size_t n)
 		broken->again = false;
 }
 
+static int by_time(const void *pa, const void *pb)
+{
+	const struct mention *a = *(struct mention *const *)pa, *b = *(struct mention *const *)pb;
+
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	return (a > b) - (a < b);
+}
+
+static int order_by_time(struct question *q)
+{
+	free(q->timed);
+	q->timed = calloc(q->n, sizeof(struct mention *));
+	q->n_timed = 0;
+	if (!q->timed)
+		return -ENOMEM;
+	for (size_t i = 0; i < q->n; i++)
+		if (!q->mention[i].again)
+			q->timed[q->n_timed++] = &q->mention[i];
+	qsort(q->timed, q->n_timed, sizeof(struct mention *), by_time);
+	return 0;
+}
+
 static int take_mentions(struct question *q)
 {
 	size_t before = q->n;
@@ -93,7 +117,7 @@ static int take_mentions(struct question *q)
 			end++;
 		take_once(q, i, end - i);
 	}
-	return 0;
+	return order_by_time(q);
 }
 
 /* ---- The seconds that matter */
@@ -162,23 +186,30 @@ static void want_begin(struct question *q, struct mention *m, struct mention *gr
 	want(q, first);
 }
 
-/*
- * The nearest mention before or after a time, of another session or customer than the rows of `of`, unless that is
- * NULL. NULL: there is none.
- */
-static struct mention *nearest(struct question *q, bool before, int64_t time, const struct mention *of)
+/* The first mention after a time, in their order by time; their number: there is none. */
+static size_t first_after(const struct question *q, int64_t time)
 {
-	struct mention *found = NULL;
+	return count_while(i, q->n_timed, q->timed[i]->time <= time);
+}
 
-	for (size_t i = 0; i < q->n; i++) {
-		struct mention *m = &q->mention[i];
+/* The mention that is so many before or after a time, or the last one there. NULL: there is none. */
+static struct mention *nearest(const struct question *q, bool before, int64_t time, size_t n)
+{
+	size_t first = before ? count_while(i, q->n_timed, q->timed[i]->time < time) : first_after(q, time);
+	size_t there = before ? first : q->n_timed - first;
 
-		if (m->again || (of && m->row.of == of->row.of) || (before ? m->time >= time : m->time <= time))
-			continue;
-		if (!found || (before ? m->time > found->time : m->time < found->time))
-			found = m;
-	}
-	return found;
+	n = n < there ? n : there;
+	return !n ? NULL : q->timed[before ? first - n : first + n - 1];
+}
+
+/* The first one after it of another session or customer. NULL: there is none. */
+static struct mention *next_other(const struct question *q, const struct mention *m)
+{
+	size_t i = first_after(q, m->time);
+
+	while (i < q->n_timed && q->timed[i]->row.of == m->row.of)
+		i++;
+	return i < q->n_timed ? q->timed[i] : NULL;
 }
 
 /* Where it ended, or was heard of last before another one was. */
@@ -193,7 +224,7 @@ static void want_end(struct question *q, struct mention *m, struct mention *end)
 	}
 	want(q, last);
 	if (last->row.event != LEASE_STOP)
-		want(q, nearest(q, false, last->time, last));
+		want(q, next_other(q, last));
 }
 
 /* How long an answer's sessions lasted is told, too. */
@@ -230,25 +261,15 @@ static int64_t early_of(const struct mention *m)
 /* What comes last may have been said before what bounds the window. */
 static void need_vague(struct question *q)
 {
-	bool more = true;
-
-	while (more) {
-		more = false;
-		for (size_t i = 0; i < q->n; i++) {
-			const struct mention *m = &q->mention[i];
-
-			if (m->again || m->time <= q->hi || early_of(m) > q->hi)
-				continue;
-			need(q, m);
-			more = true;
-		}
-	}
+	for (size_t i = first_after(q, q->hi); i < q->n_timed; i++)
+		if (early_of(q->timed[i]) <= q->hi)
+			need(q, q->timed[i]);
 }
 
 /* The nearest mention before and after, and those of a session that lie on both sides. */
 static void find_window(struct question *q)
 {
-	const struct mention *before = nearest(q, true, q->from, NULL), *after = nearest(q, false, q->to, NULL);
+	const struct mention *before = nearest(q, true, q->from, 1), *after = nearest(q, false, q->to, 1);
 	const struct mention *last = NULL;
 
 	q->lo = q->ready_from = q->from;
@@ -297,13 +318,14 @@ static size_t unready(const struct question *q, int64_t from, int64_t to, bool b
 /* Looks further on one side. *ret: whether there was more. 0 or -errno. */
 static int look_beyond(struct question *q, bool before, bool *ret)
 {
-	const struct mention *m = nearest(q, before, before ? q->lo : q->hi, NULL);
+	const struct mention *m = nearest(q, before, before ? q->lo : q->hi, q->step);
 	int64_t from = before ? (m ? m->time : INT64_MIN) : q->hi, to = before ? q->lo : m ? m->time : INT64_MAX;
 	size_t i = unready(q, from, to, before);
 
 	*ret = true;
 	if (i < q->d->names.n)
 		return get_ready(q, i);
+	q->step *= 2;
 	if (before)
 		q->earliest = m ? m->time : INT64_MIN;
 	else
@@ -368,8 +390,10 @@ static void forget(struct question *q)
 	free(take_pointer(q->mention));
 	free(take_pointer(q->taken));
 	free(take_pointer(q->place));
-	free(take_pointer(q->session));
-	q->n = q->room = q->n_places = q->place_room = q->n_sessions = q->session_room = 0;
+	free(take_pointer(q->timed));
+	lease_pool_free(&q->sessions);
+	q->n = q->room = q->n_timed = q->n_places = q->place_room = 0;
+	q->step = 1;
 }
 
 /* An index that turns out not to fit is made anew, once. */

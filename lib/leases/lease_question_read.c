@@ -52,19 +52,6 @@ static bool reaches(const struct question *q, const struct lease_remark *m)
 	}
 }
 
-static int note_session(struct question *q, const char *session)
-{
-	for (size_t i = 0; i < q->n_sessions; i++)
-		if (!strcmp(q->session[i], session))
-			return 0;
-	if (!*session)
-		return 0;
-	if (array_grow(&q->session, q->n_sessions, &q->session_room, sizeof(*q->session)))
-		return -ENOMEM;
-	memcpy(q->session[q->n_sessions++], session, strlen(session) + 1);
-	return 0;
-}
-
 static int by_place(const void *pa, const void *pb)
 {
 	const struct place *a = pa, *b = pb;
@@ -100,7 +87,9 @@ static int each_line(struct question *q, int (*take)(struct question *q, const s
 
 static int take_session(struct question *q, const struct place *p, struct lease_line *l)
 {
-	return memcmp(&l->addr, q->addr, sizeof(l->addr)) ? 0 : note_session(q, l->session);
+	uint32_t at;
+
+	return memcmp(&l->addr, q->addr, sizeof(l->addr)) ? 0 : lease_pool_add(&q->sessions, l->session, &at);
 }
 
 /* An agent's very first beginning: nothing is known from the last line before it, which others wrote. */
@@ -162,8 +151,9 @@ static int add_elsewhere(struct question *q)
 		q->at = i;
 		if (!day->ready || day->begin > q->end || day->begin + DAY_S < q->begin)
 			continue;
-		for (size_t k = 0; k < q->n_sessions; k++) {
-			int r = lease_index_rows(q->d->dir, day, lease_day_session_key(q->session[k]), take_row, &rows);
+		for (const char *session = lease_pool_next(&q->sessions, NULL); session;
+		     session = lease_pool_next(&q->sessions, session)) {
+			int r = lease_index_rows(q->d->dir, day, lease_day_session_key(session), take_row, &rows);
 
 			if (r)
 				return r;
@@ -318,7 +308,8 @@ int lease_question_read(struct question *q)
 	int r;
 
 	statements_free(take_pointer(q->x));
-	q->n_places = q->n_sessions = 0;
+	q->n_places = 0;
+	lease_pool_free(&q->sessions);
 	q->sparse = false;
 	r = statements_new(q->addr, &q->x);
 	r = r ? r : add_mentions(q);

@@ -42,27 +42,18 @@ void statements_free(struct statements *x)
 	lease_pool_free(&x->pool);
 	free(x->stay);
 	free(x->bounds);
-	free(x->latest);
 	free(x->list);
-	free(x->span);
+	lease_spans_free(&x->spans);
+	stay_lists_free(&x->lists);
+	stay_lists_free(&x->elsewhere);
 	free(x);
 }
 
 void statements_note(struct statements *x, int64_t time)
 {
-	for (uint32_t i = 0; i < x->n_spans; i++)
-		if (x->span[i].reaches_back && time < x->span[i].to && time > x->span[i].from)
-			x->span[i].from = time;
+	lease_spans_note(&x->spans, time);
 	x->first = least(x->first, time);
 	x->last = most(x->last, time);
-}
-
-static int add_span(struct statements *x, struct lease_span span)
-{
-	if (array_grow(&x->span, x->n_spans, &x->span_room, sizeof(*x->span)))
-		return -ENOMEM;
-	x->span[x->n_spans++] = span;
-	return 0;
 }
 
 /* In either order, as a clock is set forward and back. */
@@ -70,28 +61,45 @@ int statements_doubt(struct statements *x, int64_t from, int64_t to, enum lease_
 {
 	if (from == TIME_NONE || to == TIME_OPEN || from == to)
 		return 0;
-	return add_span(x, (struct lease_span){ .from = least(from, to), .to = most(from, to), .doubt = doubt });
+	return lease_spans_add(&x->spans,
+			       (struct lease_span){ .from = least(from, to), .to = most(from, to), .doubt = doubt });
 }
 
-/* SERVER of a session, with the tenant: servers of two tenants may have one address. */
+/* A text of a tenant's: two tenants may have servers of one address, and numbers alike. */
+static int take_of_tenant(struct statements *x, const struct lease_line *l, const char *kind, const char *text,
+			  size_t size, uint32_t *ret)
+{
+	char whole[LEASE_TENANT + 2 + LEASE_SESSION + LEASE_ID];
+
+	snprintf(whole, sizeof(whole), "%s/%s%.*s", l->tenant, kind, (int)size, text);
+	return lease_pool_add(&x->pool, whole, ret);
+}
+
 static int take_server(struct statements *x, const struct lease_line *l, uint32_t *ret)
 {
 	const char *slash = strchr(l->session, '/');
-	char server[LEASE_TENANT + LEASE_SESSION];
 
 	*ret = 0;
 	if (!slash || slash == l->session)
 		return 0;
-	snprintf(server, sizeof(server), "%s%s%.*s", l->tenant, *l->tenant ? "/" : "", (int)(slash - l->session),
-		 l->session);
-	return lease_pool_add(&x->pool, server, ret);
+	return take_of_tenant(x, l, "", l->session, (size_t)(slash - l->session), ret);
+}
+
+/* Of its number or, without one, of the customer. */
+static int take_key(struct statements *x, const struct lease_line *l, uint32_t *ret)
+{
+	const char *customer = *l->id ? l->id : l->mac;
+
+	if (*l->session)
+		return take_of_tenant(x, l, "#", l->session, strlen(l->session), ret);
+	return take_of_tenant(x, l, "@", customer, strlen(customer), ret);
 }
 
 static int take_texts(struct statements *x, const struct lease_line *l, struct statement *ret)
 {
 	if (lease_pool_add(&x->pool, l->tenant, &ret->tenant) || lease_pool_add(&x->pool, l->id, &ret->id) ||
 	    lease_pool_add(&x->pool, l->mac, &ret->mac) || lease_pool_add(&x->pool, l->circuit, &ret->circuit) ||
-	    lease_pool_add(&x->pool, l->session, &ret->session))
+	    lease_pool_add(&x->pool, l->session, &ret->session) || take_key(x, l, &ret->key))
 		return -ENOMEM;
 	return take_server(x, l, &ret->server);
 }
@@ -139,13 +147,14 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 static int take_begin(struct statements *x, const struct lease_line *l, int64_t last)
 {
 	if (l->from == 0)
-		return add_span(x, (struct lease_span){ .from = 0, .to = l->time, .doubt = DOUBT_GAP, .added = true });
+		return lease_spans_add(
+			&x->spans, (struct lease_span){ .from = 0, .to = l->time, .doubt = DOUBT_GAP, .added = true });
 	if (l->from != TIME_NONE)
 		return statements_doubt(x, l->from, l->time + (l->from == l->time), DOUBT_GAP);
-	return add_span(x, (struct lease_span){ .from = last < l->time ? last : l->time,
-						.to = l->time,
-						.doubt = DOUBT_GAP,
-						.reaches_back = true });
+	return lease_spans_add(&x->spans, (struct lease_span){ .from = last < l->time ? last : l->time,
+							       .to = l->time,
+							       .doubt = DOUBT_GAP,
+							       .reaches_back = true });
 }
 
 int statements_feed(struct statements *x, const struct lease_line *l)
@@ -168,8 +177,9 @@ int statements_feed(struct statements *x, const struct lease_line *l)
 	case LEASE_STEP:
 		return statements_doubt(x, l->from, l->to, DOUBT_CLOCK);
 	case LEASE_ERASED:
-		return add_span(x, (struct lease_span){
-					   .from = l->from, .to = l->to, .doubt = DOUBT_ERASED, .erased = l->time });
+		return lease_spans_add(
+			&x->spans,
+			(struct lease_span){ .from = l->from, .to = l->to, .doubt = DOUBT_ERASED, .erased = l->time });
 	case LEASE_MARK:
 		break;
 	}
@@ -249,26 +259,44 @@ static bool settle(struct statements *x, const uint32_t *first, const uint32_t *
 	return any;
 }
 
-/* In order of time, with those of one number linked. */
+/* Whether the record of a statement about another address is about this one, too: the session has both. */
+static void find_both(struct statements *x)
+{
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct statement *s = &x->list[i];
+
+		s->both = s->here ||
+			  (s->former != NO_STATEMENT && x->list[s->former].late == s->late && x->list[s->former].both);
+	}
+	for (uint32_t i = (uint32_t)x->n; i-- > 0;) {
+		struct statement *s = &x->list[i];
+
+		s->both |= s->next != NO_STATEMENT && x->list[s->next].late == s->late && x->list[s->next].both;
+	}
+}
+
+/* In order of time, with those of one key linked. */
 static int order(struct statements *x)
 {
-	int r = stays_unlink(x);
+	_cleanup_free_ uint32_t *latest = malloc((x->pool.size + 1) * sizeof(*latest));
 
-	if (r || !x->n)
-		return r;
-	qsort(x->list, x->n, sizeof(*x->list), by_time);
+	if (!latest)
+		return -ENOMEM;
+	memset(latest, 0xff, (x->pool.size + 1) * sizeof(*latest));
+	if (x->n)
+		qsort(x->list, x->n, sizeof(*x->list), by_time);
 	x->vague = 0;
 	for (uint32_t i = 0; i < x->n; i++) {
 		struct statement *s = &x->list[i];
-		uint32_t *latest = &x->latest[statement_key(s)];
 
-		s->former = *latest;
+		s->former = latest[s->key];
 		s->next = NO_STATEMENT;
-		if (*latest != NO_STATEMENT)
-			x->list[*latest].next = i;
-		*latest = i;
+		if (s->former != NO_STATEMENT)
+			x->list[s->former].next = i;
+		latest[s->key] = i;
 		x->vague = most(x->vague, s->late - s->early);
 	}
+	find_both(x);
 	return 0;
 }
 
@@ -278,6 +306,7 @@ int statements_finish(struct statements *x)
 	_cleanup_free_ uint32_t *last = calloc(x->n + 1, sizeof(*last));
 	int r = first && last ? order(x) : -ENOMEM;
 
+	r = r ? r : lease_spans_order(&x->spans);
 	if (r)
 		return r;
 	find_first(x, first);

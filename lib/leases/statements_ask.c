@@ -7,39 +7,6 @@
 #include "base/search.h"
 #include "leases/statements_private.h"
 
-/* Lines of one customer are missing: others whose own statements are there are as certain without them. */
-static bool is_erased(const struct lease_span *s)
-{
-	return s->doubt == DOUBT_ERASED;
-}
-
-/* Anybody may have been there. */
-static bool hides(const struct lease_span *s)
-{
-	return !is_erased(s);
-}
-
-/* What was said on both sides does not hold between. */
-static bool breaks(const struct lease_span *s)
-{
-	return hides(s) && !s->added;
-}
-
-/* The first such span that reaches into what lies between two moments; NULL: none. */
-static const struct lease_span *span_between(const struct statements *x, int64_t from, int64_t to,
-					     bool (*is_such)(const struct lease_span *s))
-{
-	const struct lease_span *first = NULL;
-
-	for (size_t i = 0; i < x->n_spans; i++) {
-		const struct lease_span *s = &x->span[i];
-
-		if (s->from < to && s->to > from && is_such(s) && (!first || s->from < first->from))
-			first = s;
-	}
-	return first;
-}
-
 /* What a stay is in a second. */
 enum held { NOT_HELD, MAY_HOLD, HOLDS };
 
@@ -122,7 +89,7 @@ static bool is_disputed(const struct statements *x, const struct stay *y, int64_
 static enum lease_doubt doubt_between(const struct statements *x, const struct stay *y, const struct statement *s,
 				      int64_t to)
 {
-	const struct lease_span *span = span_between(x, s->late, to, breaks);
+	const struct lease_span *span = lease_spans_between(&x->spans, SPANS_BREAK, s->late, to);
 
 	if (span)
 		return span->doubt;
@@ -269,8 +236,9 @@ static int64_t ended_before(const struct statements *x, const char *tenant, int6
 static enum lease_doubt doubt_of_absence(const struct statements *x, const char *tenant, int64_t t, int64_t *ret_erased)
 {
 	int64_t heard, ended = ended_before(x, tenant, t, &heard);
-	const struct lease_span *span = span_between(x, ended == TIME_NONE ? t : ended, t + 1, hides);
-	const struct lease_span *erased = span_between(x, heard, t + 1, is_erased);
+	const struct lease_span *span =
+		lease_spans_between(&x->spans, SPANS_HIDE, ended == TIME_NONE ? t : ended, t + 1);
+	const struct lease_span *erased = lease_spans_between(&x->spans, SPANS_ERASED, heard, t + 1);
 
 	if (erased)
 		*ret_erased = erased->erased;
@@ -283,14 +251,22 @@ static enum lease_doubt doubt_of_absence(const struct statements *x, const char 
 	return ended == TIME_NONE ? DOUBT_EARLY : DOUBT_NONE;
 }
 
-/* The clock read the seconds of a step twice: whoever may have had the address in one of them may have had it in each.
+/*
+ * The clock read the seconds of a step twice: whoever may have had the address in one of them may have had it in each.
+ * Those of all steps that have a second; false: none has.
  */
-static const struct lease_span *step_at(const struct statements *x, int64_t t)
+static bool steps_at(const struct statements *x, int64_t t, int64_t *ret_from, int64_t *ret_to)
 {
-	for (uint32_t i = 0; i < x->n_spans; i++)
-		if (x->span[i].doubt == DOUBT_CLOCK && x->span[i].from <= t && t <= x->span[i].to)
-			return &x->span[i];
-	return NULL;
+	const struct lease_span *first = lease_spans_between(&x->spans, SPANS_STEP, t - 1, t + 1);
+
+	*ret_from = first ? first->from : t;
+	*ret_to = first ? lease_spans_around(&x->spans, SPANS_STEP, t, t)->to : t;
+	return first;
+}
+
+static bool in_step(const struct statements *x, int64_t t)
+{
+	return lease_spans_around(&x->spans, SPANS_STEP, t, t);
 }
 
 void statements_closed(const struct statements *x, int64_t lo, int64_t from, int64_t to, int64_t hi, bool *ret_before,
@@ -301,7 +277,7 @@ void statements_closed(const struct statements *x, int64_t lo, int64_t from, int
 		const struct statement *s = &x->list[i];
 
 		/* Which of two statements came first is not known in a step. */
-		if (!s->here || s->stay == NO_STAY || step_at(x, s->early) || step_at(x, s->late))
+		if (!s->here || s->stay == NO_STAY || in_step(x, s->early) || in_step(x, s->late))
 			continue;
 		*ret_before |= s->late < from && s->early >= lo;
 		*ret_after |= s->early > to && s->late <= hi;
@@ -327,8 +303,8 @@ static const struct stay *next_stay(const struct statements *x, size_t *at, int6
 
 static void collect(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret)
 {
-	const struct lease_span *step = step_at(x, t);
-	int64_t from = step ? step->from : t, to = step ? step->to : t;
+	int64_t from, to;
+	bool step = steps_at(x, t, &from, &to);
 	const struct stay *y;
 	struct hold sure = { 0 };
 
@@ -349,7 +325,8 @@ static void collect(const struct statements *x, const char *tenant, int64_t t, s
 		if (h.held == NOT_HELD || (h.held == MAY_HOLD && sure.held == HOLDS && is_past(x, y, &sure, t)))
 			continue;
 		/* Whoever is not heard of any more may have been followed by the customer whose lines were erased. */
-		if (h.held == MAY_HOLD && h.before && !h.after && span_between(x, h.before->late, t, is_erased))
+		if (h.held == MAY_HOLD && h.before && !h.after &&
+		    lease_spans_between(&x->spans, SPANS_ERASED, h.before->late, t))
 			continue;
 		holder = holder_of(x, y, &h);
 		add_holder(ret, &holder);
@@ -370,7 +347,8 @@ static bool hides_others(const struct statements *x, int64_t t)
 			after = s->early;
 	}
 	after = after > t ? after : t + 1;
-	return span_between(x, before, after, hides) || span_between(x, before, after, is_erased);
+	return lease_spans_between(&x->spans, SPANS_HIDE, before, after) ||
+	       lease_spans_between(&x->spans, SPANS_ERASED, before, after);
 }
 
 void statements_ask(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret)
@@ -428,9 +406,9 @@ static int find_changes(const struct statements *x, struct moments *ret)
 		r = add_moment(ret, x->stay[i].begin);
 		r = r ? r : add_moment(ret, x->stay[i].end);
 	}
-	for (uint32_t i = 0; i < x->n_spans && !r; i++) {
-		r = add_moment(ret, x->span[i].from);
-		r = r ? r : add_moment(ret, x->span[i].to);
+	for (uint32_t i = 0; i < x->spans.n && !r; i++) {
+		r = add_moment(ret, x->spans.span[i].from);
+		r = r ? r : add_moment(ret, x->spans.span[i].to);
 	}
 	return r;
 }

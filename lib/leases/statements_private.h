@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The statements about an address: statements.c collects them, stays.c orders them, statements_ask.c answers. */
+/* The statements about an address: statements.c collects them, stays.c finds which belong together,
+ * stay_bounds.c when that was, statements_ask.c answers. */
 #ifndef DETNAT_STATEMENTS_PRIVATE_H
 #define DETNAT_STATEMENTS_PRIVATE_H
 
+#include "leases/lease_spans.h"
 #include "leases/statements.h"
+#include "leases/stay_lists.h"
 
 /* Texts are offsets in the pool: the same text is in one place. */
 struct statement {
@@ -13,13 +16,15 @@ struct statement {
 	int64_t until;	     /* a DHCP server has promised the address until then; TIME_NONE: it has not */
 	uint64_t order;	     /* of its line */
 	uint32_t tenant, id, mac, circuit, session, server;
+	uint32_t key;		/* of the tenant's number or, without one, of the customer */
 	enum lease_event event; /* LEASE_START, LEASE_INTERIM, LEASE_STOP, LEASE_OFF */
 	bool here;		/* about the address; false: about another one, or about all of the server's */
+	bool both;		/* another of this moment, of the same number, is about the address */
 	bool ends;		/* the session, at whatever address */
 	bool broken;		/* records may be missing after it */
 	bool settled;		/* it was made at event_at */
 	uint32_t stay;		/* NO_STAY: it says nothing about the address */
-	uint32_t former, next;	/* of the same number, or customer without one; NO_STATEMENT: there is none */
+	uint32_t former, next;	/* of the same key; NO_STATEMENT: there is none */
 };
 
 #define NO_STAY	     UINT32_MAX
@@ -29,16 +34,18 @@ struct statement {
 struct stay {
 	uint32_t *statement; /* numbers, in order of time */
 	size_t n, room;
-	uint32_t tenant, id, mac, circuit, session, server;
-	uint32_t former; /* stay of the same number, or customer without one; NO_STAY: there is none */
-	int64_t since;	 /* when its session began, as any of its statements says; TIME_NONE: none does */
-	int64_t begin;	 /* the earliest second in which it may have begun; TIME_NONE: unknown */
-	int64_t end;	 /* the latest second in which it may have lasted; TIME_OPEN: unknown */
-	int64_t over;	 /* an end is recorded: after this second it is over; TIME_OPEN: none is */
-	bool started;	 /* its first statement is its beginning */
-	bool moved;	 /* it ended as its session had another address */
-	bool off;	 /* it ended as its server was restarted */
-	bool last;	 /* nothing is said of its session after it, but perhaps a beginning */
+	uint32_t tenant, id, mac, circuit, session, server, key;
+	int64_t since;	  /* when its session began, as any of its statements says; TIME_NONE: none does */
+	int64_t begin;	  /* the earliest second in which it may have begun; TIME_NONE: unknown */
+	int64_t end;	  /* the latest second in which it may have lasted; TIME_OPEN: unknown */
+	int64_t over;	  /* an end is recorded: after this second it is over; TIME_OPEN: none is */
+	bool started;	  /* its first statement is its beginning */
+	bool moved;	  /* it ended as its session had another address */
+	bool off;	  /* it ended as its server was restarted */
+	bool last;	  /* nothing is said of its session after it, but perhaps a beginning */
+	bool listed;	  /* among those of its number that may not be over, while stays are found */
+	bool at_server;	  /* among those of its server */
+	int64_t moved_in; /* until then, its session had another address alone; TIME_NONE: it is not known to */
 };
 
 /* Bounds of the times of so many stays: those of other times are passed over together. */
@@ -46,15 +53,6 @@ struct stay {
 
 struct stays_bounds {
 	int64_t begin, end, over_least, over_most;
-};
-
-/* Seconds from..to that are not what they seem. */
-struct lease_span {
-	int64_t from, to;
-	enum lease_doubt doubt; /* but none of one customer */
-	bool reaches_back;	/* from the last line before `to` on, whichever comes to be that */
-	int64_t erased;		/* DOUBT_ERASED: when */
-	bool added;		/* a source was not recorded: others may have been there, what was said stands */
 };
 
 struct statements {
@@ -65,10 +63,10 @@ struct statements {
 	struct stay *stay;
 	size_t n_stays, stay_room;
 	struct stays_bounds *bounds; /* of each STAYS_TOGETHER */
-	uint32_t *latest;	     /* statement or stay of each number or customer, while they are linked */
 	int64_t vague;		     /* the widest time between which a statement was made */
-	struct lease_span *span;
-	size_t n_spans, span_room;
+	struct lease_spans spans;
+	struct stay_lists lists;     /* of stays, by names and by what is to be found of them */
+	struct stay_lists elsewhere; /* of each number and names, the last statement about other addresses alone */
 	uint64_t lines;
 	int64_t first, last; /* seconds that the record covers; TIME_OPEN and TIME_NONE: none */
 };
@@ -78,16 +76,30 @@ static inline const char *statement_text(const struct statements *x, uint32_t of
 	return lease_pool_text(&x->pool, offset);
 }
 
-/* Texts by which statements and stays are linked: of a number, or of a customer without one. */
-static inline uint32_t statement_key(const struct statement *s)
+static inline const struct statement *stay_last(const struct statements *x, const struct stay *y)
 {
-	return s->session ? s->session : s->id ? s->id : s->mac;
+	return &x->list[y->statement[y->n - 1]];
 }
 
-/* Forgets the latest of each key. 0 or -ENOMEM. */
-int stays_unlink(struct statements *x);
+/* Whether a statement may be of the session of a stay, by its number and names. */
+bool stay_is_of(const struct stay *y, const struct statement *s);
+
+/*
+ * When the session of a statement began, at the earliest: its age is told in whole seconds. TIME_NONE: it is not known,
+ * as where the clock was set meanwhile, or may have been.
+ */
+int64_t stay_began_after(const struct statements *x, const struct statement *s);
+
+/*
+ * When a session ended at the latest, by a statement about it. By its length, an end may have been as much later as
+ * that says that the session began earlier. Both are of whole seconds.
+ */
+int64_t stay_ended_by(const struct statements *x, const struct stay *y, const struct statement *s);
 
 /* Finds the stays of statements in order of time. 0 or -ENOMEM. */
 int stays_find(struct statements *x);
+
+/* Finds from when to when they may have been. 0 or -ENOMEM. */
+int stays_bound(struct statements *x);
 
 #endif

@@ -5,27 +5,23 @@
 #include <string.h>
 
 #include "base/array_grow.h"
+#include "base/cleanup.h"
+#include "base/search.h"
 #include "leases/statements_private.h"
 
 /* Two sources, or a source and its copy, may differ by as much about when a session began. */
-#define SAME_BEGIN_S 5
+#define SAME_BEGIN_S 5LL
 
 static bool same_text(uint32_t a, uint32_t b)
 {
 	return a == b || !a || !b;
 }
 
-/* Whether a statement may be of the session of a stay, by its number and names. */
-static bool is_of(const struct stay *y, const struct statement *s)
+bool stay_is_of(const struct stay *y, const struct statement *s)
 {
 	if (y->tenant != s->tenant || y->session != s->session)
 		return false;
 	return s->session ? same_text(y->id, s->id) && same_text(y->mac, s->mac) : y->id == s->id && y->mac == s->mac;
-}
-
-static const struct statement *last_of(const struct statements *x, const struct stay *y)
-{
-	return &x->list[y->statement[y->n - 1]];
 }
 
 /*
@@ -41,14 +37,14 @@ static bool is_another(const struct statements *x, const struct stay *y, const s
 	if (from != TIME_NONE && begin != TIME_NONE)
 		return distance(from, begin) > SAME_BEGIN_S;
 	if (from != TIME_NONE)
-		return from > last_of(x, y)->early;
+		return from > stay_last(x, y)->early;
 	return y->over != TIME_OPEN && s->early > y->over;
 }
 
 /* Whether the server gave the address to another one between a stay and a statement. */
 static bool given_away(const struct statements *x, const struct stay *y, const struct statement *s)
 {
-	for (const struct statement *i = last_of(x, y) + 1; i < s; i++)
+	for (const struct statement *i = stay_last(x, y) + 1; i < s; i++)
 		if (i->here && i->stay != NO_STAY && &x->stay[i->stay] != y)
 			return true;
 	return false;
@@ -57,86 +53,115 @@ static bool given_away(const struct statements *x, const struct stay *y, const s
 /* Whether a DHCP lease is renewed: its term had not ended, and nobody else had it meanwhile. */
 static bool renews(const struct statements *x, const struct stay *y, const struct statement *s)
 {
-	const struct statement *last = last_of(x, y);
+	const struct statement *last = stay_last(x, y);
 
 	return y->over == TIME_OPEN && (last->until == TIME_NONE || last->until >= s->early) && !given_away(x, y, s);
 }
 
 static bool goes_on(const struct statements *x, const struct stay *y, const struct statement *s)
 {
-	if (!is_of(y, s) || (y->moved && s->early > y->over))
+	if (!stay_is_of(y, s) || (y->moved && s->early > y->over))
 		return false;
 	if (!s->session && s->event != LEASE_STOP)
 		return renews(x, y, s);
 	return !is_another(x, y, s);
 }
 
-static int add_to(const struct statements *x, struct stay *y, uint32_t number)
+int64_t stay_began_after(const struct statements *x, const struct statement *s)
+{
+	if (s->from == TIME_NONE || lease_spans_between(&x->spans, SPANS_UNCLEAR, s->from, s->early))
+		return TIME_NONE;
+	return s->from - 1 - (s->late - s->early);
+}
+
+/* ---- Stays by the names of their sessions */
+
+/* Lists beside those of names: sessions by when they began, and those that may not be over. */
+enum { OF_SINCE = UINT32_MAX - 1, OF_OPEN = UINT32_MAX - 2 };
+
+/* Seconds of one list; those within SAME_BEGIN_S are in two. */
+#define SINCE_STEP_S (2 * SAME_BEGIN_S + 1)
+
+static struct stay_names named(uint32_t of, uint32_t id, uint32_t mac)
+{
+	return (struct stay_names){ of, id, mac };
+}
+
+static struct stay_names since_of(uint32_t key, int64_t since)
+{
+	return named(key, (uint32_t)(since / SINCE_STEP_S), OF_SINCE);
+}
+
+static uint32_t number_of(const struct statements *x, const struct stay *y)
+{
+	return (uint32_t)(y - x->stay);
+}
+
+static int list_names(struct statements *x, const struct stay *y)
+{
+	int r = 0;
+
+	for (unsigned kind = 0; kind < STAY_KINDS && !r; kind++)
+		r = stay_list_add(&x->lists, stay_kept(named(y->key, y->id, y->mac), kind), number_of(x, y));
+	return r;
+}
+
+static int list_since(struct statements *x, const struct stay *y)
+{
+	return !y->session || y->since == TIME_NONE
+		       ? 0
+		       : stay_list_add(&x->lists, since_of(y->key, y->since), number_of(x, y));
+}
+
+/* Among those that end as their number is used again, or their server is restarted. */
+static int list_open(struct statements *x, struct stay *y)
+{
+	int r = 0;
+
+	if (y->session && !y->listed)
+		r = stay_list_add(&x->lists, named(y->key, ANY_NAME, OF_OPEN), number_of(x, y));
+	y->listed = true;
+	if (!r && y->server && !y->at_server)
+		r = stay_list_add(&x->lists, named(y->server, ANY_NAME, OF_OPEN), number_of(x, y));
+	y->at_server = true;
+	return r;
+}
+
+/* The latest stay in a list whose names have not changed since. */
+static uint32_t latest_in(struct statements *x, struct stay_names names)
+{
+	uint32_t *at = stay_list(&x->lists, names);
+
+	while (at && *at != LIST_END) {
+		const struct stay_link *link = &x->lists.link[*at];
+		const struct stay *y = &x->stay[link->number];
+
+		if ((names.id == ANY_NAME || names.id == y->id) && (names.mac == ANY_NAME || names.mac == y->mac))
+			return link->number;
+		*at = link->next;
+	}
+	return NO_STAY;
+}
+
+static int add_to(struct statements *x, struct stay *y, uint32_t number)
 {
 	int64_t from = x->list[number].from;
 
 	if (array_grow(&y->statement, y->n, &y->room, sizeof(*y->statement)))
 		return -ENOMEM;
 	y->statement[y->n++] = number;
-	if (from != TIME_NONE && (y->since == TIME_NONE || from < y->since))
-		y->since = from;
-	return 0;
-}
-
-/* Whether the clock was set between two moments, or may have been where records are missing. */
-static bool is_clock_broken(const struct statements *x, int64_t from, int64_t to)
-{
-	for (uint32_t i = 0; i < x->n_spans; i++) {
-		const struct lease_span *s = &x->span[i];
-
-		if ((s->doubt == DOUBT_CLOCK || s->doubt == DOUBT_GAP) && !s->added && !s->reaches_back &&
-		    s->from < to && s->to > from)
-			return true;
-	}
-	return false;
-}
-
-/* When the session of a statement began, at the earliest: its age is told in whole seconds. TIME_NONE: it is not known.
- */
-static int64_t began_after(const struct statements *x, const struct statement *s)
-{
-	return s->from == TIME_NONE || is_clock_broken(x, s->from, s->early) ? TIME_NONE
-									     : s->from - 1 - (s->late - s->early);
-}
-
-static bool same_session(const struct statement *a, const struct statement *b)
-{
-	return a->session == b->session && a->tenant == b->tenant;
-}
-
-/* Whether the record of a statement about another address is about this one, too: the session has both. */
-static bool has_both(const struct statements *x, uint32_t number)
-{
-	const struct statement *s = &x->list[number];
-
-	while (x->list[number].former != NO_STATEMENT && x->list[x->list[number].former].late == s->late)
-		number = x->list[number].former;
-	for (; number != NO_STATEMENT && x->list[number].late == s->late; number = x->list[number].next)
-		if (x->list[number].here && same_session(&x->list[number], s))
-			return true;
-	return false;
-}
-
-/* The last moment before a statement at which its session had another address alone. TIME_NONE if there is none. */
-static int64_t elsewhere_until(const struct statements *x, uint32_t number)
-{
-	const struct statement *s = &x->list[number];
-
-	for (uint32_t i = s->former; s->session && i != NO_STATEMENT; i = x->list[i].former)
-		if (!x->list[i].here && same_session(&x->list[i], s) && !has_both(x, i))
-			return x->list[i].early;
-	return TIME_NONE;
+	if (from == TIME_NONE || (y->since != TIME_NONE && from >= y->since))
+		return 0;
+	y->since = from;
+	return list_since(x, y);
 }
 
 static int begin_stay(struct statements *x, uint32_t number)
 {
 	const struct statement *s = &x->list[number];
+	const uint32_t *elsewhere = stay_list(&x->elsewhere, named(s->key, s->id, s->mac));
 	struct stay *y;
+	int r;
 
 	if (array_grow(&x->stay, x->n_stays, &x->stay_room, sizeof(*x->stay)))
 		return -ENOMEM;
@@ -148,23 +173,28 @@ static int begin_stay(struct statements *x, uint32_t number)
 		.circuit = s->circuit,
 		.session = s->session,
 		.server = s->server,
+		.key = s->key,
 		.started = s->event == LEASE_START,
-		.begin = s->event == LEASE_START ? s->early : most(began_after(x, s), elsewhere_until(x, number)),
-		.former = x->latest[statement_key(s)],
+		.moved_in = s->session && elsewhere ? x->list[*elsewhere].early : TIME_NONE,
 		.since = TIME_NONE,
 		.end = TIME_OPEN,
 		.over = TIME_OPEN,
 	};
-	x->latest[statement_key(s)] = (uint32_t)(y - x->stay);
-	return add_to(x, y, number);
+	y->begin = y->started ? s->early : most(stay_began_after(x, s), y->moved_in);
+	r = list_names(x, y);
+	r = r ? r : list_open(x, y);
+	return r ? r : add_to(x, y, number);
 }
 
 /* A later name of a customer that was not known at first. */
-static void keep_texts(struct stay *y, const struct statement *s)
+static int keep_texts(struct statements *x, struct stay *y, const struct statement *s)
 {
+	bool named = (s->id && !y->id) || (s->mac && !y->mac);
+
 	y->id = y->id ? y->id : s->id;
 	y->mac = y->mac ? y->mac : s->mac;
 	y->circuit = s->circuit ? s->circuit : y->circuit;
+	return named ? list_names(x, y) : 0;
 }
 
 /* The end of a stay that is recorded, or known to have been by then. */
@@ -183,46 +213,76 @@ static void end_by_restart(struct stay *y, int64_t end)
 	y->off = true;
 }
 
+/* The latest stay of a statement's session, by its number and names; NO_STAY: there is none. */
+static uint32_t latest_of(struct statements *x, const struct statement *s)
+{
+	uint32_t found = NO_STAY;
+
+	for (unsigned kind = 0; kind < (s->session ? STAY_KINDS : 1); kind++) {
+		struct stay_names own = named(s->key, s->id, s->mac);
+		uint32_t i = latest_in(x, s->session ? stay_sought(own, kind) : own);
+
+		if (i != NO_STAY && (found == NO_STAY || i > found))
+			found = i;
+	}
+	return found;
+}
+
+/* The latest stay of a statement's session before another one that began when it says; NO_STAY: there is none. */
+static uint32_t former_of(const struct statements *x, const struct statement *s, uint32_t latest)
+{
+	uint32_t found = NO_STAY;
+
+	for (int64_t since = s->from - SAME_BEGIN_S; since <= s->from + SAME_BEGIN_S; since += 2 * SAME_BEGIN_S) {
+		const uint32_t *at = stay_list(&x->lists, since_of(s->key, since));
+
+		for (uint32_t i = at ? *at : LIST_END; i != LIST_END; i = x->lists.link[i].next) {
+			uint32_t number = x->lists.link[i].number;
+
+			if (number < latest && (found == NO_STAY || number > found) && goes_on(x, &x->stay[number], s))
+				found = number;
+		}
+	}
+	return found;
+}
+
 /*
  * The stay that a statement goes on with: the latest of its session, or one of before that began when it says. Returns
  * NULL if there is none.
  */
-static struct stay *stay_of(const struct statements *x, const struct statement *s)
+static struct stay *stay_of(struct statements *x, const struct statement *s)
 {
-	bool latest = true;
+	uint32_t found = latest_of(x, s);
 
-	for (uint32_t i = x->latest[statement_key(s)]; i != NO_STAY; i = x->stay[i].former) {
-		struct stay *y = &x->stay[i];
-
-		if (!is_of(y, s))
-			continue;
-		if ((latest || (s->session && s->from != TIME_NONE && y->since != TIME_NONE)) && goes_on(x, y, s))
-			return y;
-		latest = false;
-	}
-	return NULL;
+	if (found != NO_STAY && !goes_on(x, &x->stay[found], s))
+		found = s->session && s->from != TIME_NONE ? former_of(x, s, found) : NO_STAY;
+	return found == NO_STAY ? NULL : &x->stay[found];
 }
 
 /* Sessions of a number that is used again have ended by then, whatever they were. One of before may be heard of late.
  */
 static void end_former(struct statements *x, const struct statement *s)
 {
-	int64_t began = began_after(x, s);
+	uint32_t *at = s->session ? stay_list(&x->lists, named(s->key, ANY_NAME, OF_OPEN)) : NULL;
+	int64_t began = at ? stay_began_after(x, s) : TIME_NONE;
 
-	for (uint32_t i = x->latest[statement_key(s)]; s->session && i != NO_STAY; i = x->stay[i].former) {
-		struct stay *y = &x->stay[i];
+	while (at && *at != LIST_END) {
+		struct stay_link *link = &x->lists.link[*at];
+		struct stay *y = &x->stay[link->number];
 
-		if (y->session == s->session && y->tenant == s->tenant && y->over == TIME_OPEN && !goes_on(x, y, s) &&
+		if (y->over == TIME_OPEN && !goes_on(x, y, s) &&
 		    (began == TIME_NONE ? s->event != LEASE_STOP : began >= x->list[y->statement[0]].late))
 			end_stay(y, s->late, false);
+		if (y->over != TIME_OPEN || y->end != TIME_OPEN) {
+			y->listed = false;
+			*at = link->next;
+		} else {
+			at = &link->next;
+		}
 	}
 }
 
-/*
- * When a session ended at the latest, by a statement about it. By its length, an end may have been as much later as
- * that says that the session began earlier. Both are of whole seconds.
- */
-static int64_t ended_by(const struct statements *x, const struct stay *y, const struct statement *s)
+int64_t stay_ended_by(const struct statements *x, const struct stay *y, const struct statement *s)
 {
 	int64_t began = x->list[y->statement[0]].from;
 
@@ -247,6 +307,19 @@ static bool came_late(struct stay *y, const struct statement *s)
 	return y->over != TIME_OPEN;
 }
 
+/* A statement of a stay that was there before. */
+static int go_on(struct statements *x, struct stay *y, uint32_t number)
+{
+	int r = add_to(x, y, number);
+
+	if (r)
+		return r;
+	y->off = false;
+	y->end = y->over;
+	r = keep_texts(x, y, &x->list[number]);
+	return r || y->over != TIME_OPEN ? r : list_open(x, y);
+}
+
 static int take_here(struct statements *x, uint32_t number)
 {
 	struct statement *s = &x->list[number];
@@ -254,171 +327,62 @@ static int take_here(struct statements *x, uint32_t number)
 	int r;
 
 	end_former(x, s);
-	if (!y) {
-		r = begin_stay(x, number);
-		if (r)
-			return r;
-		y = &x->stay[x->n_stays - 1];
-	} else {
-		/* What is heard of a session after its end was on the way for long. */
-		if (came_late(y, s))
-			return 0;
-		r = add_to(x, y, number);
-		if (r)
-			return r;
-		y->off = false;
-		y->end = y->over;
-		keep_texts(y, s);
-	}
-	s->stay = (uint32_t)(y - x->stay);
+	/* What is heard of a session after its end was on the way for long. */
+	if (y && came_late(y, s))
+		return 0;
+	r = y ? go_on(x, y, number) : begin_stay(x, number);
+	if (r)
+		return r;
+	y = y ? y : &x->stay[x->n_stays - 1];
+	s->stay = number_of(x, y);
 	if (s->event == LEASE_STOP)
-		end_stay(y, ended_by(x, y, s), true);
+		end_stay(y, stay_ended_by(x, y, s), true);
 	return 0;
 }
 
 /* A session that has another address, of the same family, or has ended, has this one no more. */
-static void take_elsewhere(struct statements *x, uint32_t number)
+static int take_elsewhere(struct statements *x, uint32_t number)
 {
 	const struct statement *s = &x->list[number];
 	struct stay *y = stay_of(x, s);
+	uint32_t *last;
 
-	if (!y || y->over != TIME_OPEN || has_both(x, number))
-		return;
-	end_stay(y, s->late, true);
-	y->moved = !s->ends;
+	if (s->both)
+		return 0;
+	if (y && y->over == TIME_OPEN) {
+		end_stay(y, s->late, true);
+		y->moved = !s->ends;
+	}
+	last = stay_list_make(&x->elsewhere, named(s->key, s->id, s->mac));
+	if (!last)
+		return -ENOMEM;
+	*last = number;
+	return 0;
 }
 
 /* What began in the same second may have begun after it. */
 static void take_off(struct statements *x, const struct statement *s)
 {
-	for (size_t i = 0; s->server && i < x->n_stays; i++) {
-		struct stay *y = &x->stay[i];
+	uint32_t *at = s->server ? stay_list(&x->lists, named(s->server, ANY_NAME, OF_OPEN)) : NULL;
 
-		if (y->server == s->server && y->over == TIME_OPEN && x->list[y->statement[0]].late < s->early)
+	while (at && *at != LIST_END) {
+		struct stay_link *link = &x->lists.link[*at];
+		struct stay *y = &x->stay[link->number];
+
+		if (y->over == TIME_OPEN && x->list[y->statement[0]].late < s->early)
 			end_by_restart(y, s->late);
+		if (y->over != TIME_OPEN) {
+			y->at_server = false;
+			*at = link->next;
+		} else {
+			at = &link->next;
+		}
 	}
-}
-
-/* Readings of a clock that was set back came twice: which was first, they do not say. */
-static bool in_one_step(const struct statements *x, const struct statement *a, const struct statement *b)
-{
-	for (uint32_t i = 0; i < x->n_spans; i++) {
-		const struct lease_span *s = &x->span[i];
-
-		if (s->doubt == DOUBT_CLOCK && a->late >= s->from && a->early <= s->to && b->late >= s->from &&
-		    b->early <= s->to)
-			return true;
-	}
-	return false;
-}
-
-/* Whether a statement was made after another one for certain; not where the clock was set between, or in one second. */
-static bool statement_after(const struct statements *x, const struct statement *a, const struct statement *b)
-{
-	return a->early > b->late && !in_one_step(x, a, b);
-}
-
-/* Whether nothing is said of the session of a stay after it, but perhaps a beginning. */
-static bool is_last(const struct statements *x, const struct stay *y)
-{
-	const struct statement *last = last_of(x, y);
-
-	if (last->event == LEASE_STOP)
-		return true;
-	for (uint32_t i = last->next; i != NO_STATEMENT; i = x->list[i].next)
-		if (x->list[i].here && x->list[i].stay != NO_STAY && is_of(y, &x->list[i]))
-			return x->list[i].event == LEASE_START;
-	return true;
-}
-
-/*
- * What is said last of a session counts against its beginning: by its length the session began earlier, though by
- * seconds. Where one of the two is misdated, the time between is in doubt.
- */
-static void begins_by_length(const struct statements *x, struct stay *y)
-{
-	const struct statement *last = last_of(x, y);
-	int64_t began = most(began_after(x, last), elsewhere_until(x, y->statement[0]));
-
-	y->last = y->session && is_last(x, y);
-	if (y->last && began != TIME_NONE && last->from < y->begin)
-		y->begin = least(y->begin, began);
-}
-
-/* Whether a statement was made in the time of a session of that number and customer, if its length is right. */
-static bool is_within(const struct statements *x, const struct stay *y, const struct statement *s)
-{
-	const struct statement *first = &x->list[y->statement[0]];
-
-	return y->last && is_of(y, s) && first->from != TIME_NONE && s->late >= first->from;
-}
-
-static bool is_about(const struct statement *s, uint32_t other)
-{
-	return s->here && s->stay != NO_STAY && s->stay != other;
-}
-
-/* Another statement of the address ends a stay that is heard of no more. They are in order of their latest moments. */
-static void bound_end(struct statements *x, uint32_t number)
-{
-	struct stay *y = &x->stay[number];
-	const struct statement *last = last_of(x, y), *end = x->list + x->n;
-
-	for (const struct statement *s = last + 1; s < end && s->late < y->end; s++)
-		if (is_about(s, number) && statement_after(x, s, last))
-			y->end = least(y->end, is_of(y, s) ? ended_by(x, y, s) : s->late);
-}
-
-/* Another statement comes before one whose beginning was not heard of. */
-static void bound_begin(struct statements *x, uint32_t number)
-{
-	struct stay *y = &x->stay[number];
-	const struct statement *first = &x->list[y->statement[0]];
-
-	for (uint32_t i = y->statement[0]; !y->started && i-- > 0 && x->list[i].late > y->begin;) {
-		const struct statement *s = &x->list[i];
-
-		if (is_about(s, number) && statement_after(x, first, s) && !is_within(x, y, s))
-			y->begin = most(y->begin, s->early);
-	}
-}
-
-static int find_bounds(struct statements *x)
-{
-	size_t n = (x->n_stays + STAYS_TOGETHER - 1) / STAYS_TOGETHER;
-
-	x->bounds = calloc(n + 1, sizeof(*x->bounds));
-	if (!x->bounds)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		x->bounds[i] = (struct stays_bounds){ TIME_OPEN, TIME_NONE, TIME_OPEN, TIME_NONE };
-	for (uint32_t i = 0; i < x->n_stays; i++) {
-		struct stays_bounds *b = &x->bounds[i / STAYS_TOGETHER];
-
-		bound_end(x, i);
-		bound_begin(x, i);
-		b->begin = least(b->begin, x->stay[i].begin);
-		b->end = most(b->end, x->stay[i].end);
-		b->over_least = least(b->over_least, x->stay[i].over);
-		b->over_most = most(b->over_most, x->stay[i].over);
-	}
-	return 0;
-}
-
-int stays_unlink(struct statements *x)
-{
-	size_t size = (x->pool.size + 1) * sizeof(*x->latest);
-
-	x->latest = x->latest ? x->latest : malloc(size);
-	if (!x->latest)
-		return -ENOMEM;
-	memset(x->latest, 0xff, size);
-	return 0;
 }
 
 int stays_find(struct statements *x)
 {
-	int r = stays_unlink(x);
+	int r = 0;
 
 	for (uint32_t i = 0; i < x->n && !r; i++) {
 		const struct statement *s = &x->list[i];
@@ -428,9 +392,7 @@ int stays_find(struct statements *x)
 		else if (s->here)
 			r = take_here(x, i);
 		else
-			take_elsewhere(x, i);
+			r = take_elsewhere(x, i);
 	}
-	for (uint32_t i = 0; i < x->n_stays && !r; i++)
-		begins_by_length(x, &x->stay[i]);
-	return r ? r : find_bounds(x);
+	return r ? r : stays_bound(x);
 }

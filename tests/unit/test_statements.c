@@ -280,6 +280,10 @@ Test(statements, a_clock_that_was_set_leaves_nothing_certain)
 	       "100 start alice nas/1\n300 step from=200 to=300\n400 interim alice nas/1 from=100\n500 stop alice "
 	       "nas/1",
 	       { 150, "alice?clock" }, { 350, "alice?clock" }, { 450, "alice" });
+	EXPECT("back twice: seconds that are in both",
+	       "190 start carol nas/3\n205 stop carol nas/3\n300 step from=300 to=200\n320 start bob nas/2\n"
+	       "350 step from=350 to=250\n400 interim bob nas/2\n500 stop bob nas/2",
+	       { 220, "carol?clock" }, { 270, "carol?clock bob?clock" }, { 330, "bob?clock" }, { 450, "bob" });
 }
 
 Test(statements, a_term_is_a_promise)
@@ -378,6 +382,10 @@ Test(statements, a_session_may_move)
 	       "100 start alice nas/1\n300 stop alice nas/1 at=none\n350 interim alice nas/1 from=100\n"
 	       "400 start bob nas/2\n500 stop carol nas/2 at=none\n600 interim bob nas/2 from=400\n900 mark",
 	       { 200, "alice?unheard" }, { 301, "alice?unheard" }, { 380, "-" }, { 450, "bob" }, { 550, "bob" });
+	EXPECT("which another customer has, whose server gives all sessions one number",
+	       "10 start zoe nas/9\n50 stop zoe nas/9\n90 interim carol nas/1 at=10.0.0.2\n100 interim alice nas/1\n"
+	       "200 stop alice nas/1",
+	       { 49, "zoe" }, { 70, "alice?begin" }, { 150, "alice" });
 	EXPECT("it came from another",
 	       "100 start alice nas/1 at=10.0.0.2\n400 interim alice nas/1 from=100\n500 stop alice nas/1",
 	       { 99, "?before-record" }, { 200, "alice?begin" }, { 450, "alice" });

@@ -25,6 +25,7 @@
 	X(FAULT_SEVERAL_TIMES, "several-times")         \
 	X(FAULT_AMBIGUOUS_DATE, "ambiguous-date")       \
 	X(FAULT_CUT_OFF, "cut-off")                     \
+	X(FAULT_UNSURE, "unsure")                       \
 	X(FAULT_UNLISTED, "unlisted")                   \
 	X(FAULT_TIME, "time") /* it never was, was twice, or has a zone that cannot be */
 

@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include "complaints/complaint_private.h"
-
-/* A longer sentence is cut off. */
-#define SENTENCE 600
+#include "complaints/complaint_sentence.h"
 
 /* A longer text before a value is no key. */
 #define KEY_TEXT 60
@@ -27,8 +25,7 @@ static bool is_letter(char c)
 	return isalpha((unsigned char)c) || (unsigned char)c >= 0x80;
 }
 
-/* Whether a sentence ends at a sign of a text: what follows begins another. */
-static bool ends_at(const char *begin, const char *at, const char *end)
+bool sentence_ends(const char *begin, const char *at, const char *end)
 {
 	const char *next = at + 1;
 
@@ -55,7 +52,7 @@ static bool apart(const char *begin, const char *from, const char *to, const cha
 	if (to - from > SENTENCE)
 		return true;
 	for (; from < to; from++)
-		if (ends_at(begin, from, end))
+		if (sentence_ends(begin, from, end))
 			return true;
 	return false;
 }
@@ -90,9 +87,10 @@ static void read_sentence(const struct reading *x, const struct item *i, bool re
 		return;
 	*s = (struct sentence){ .begin = at, .end = behind, .record = record };
 	while (s->begin > text && at - s->begin < SENTENCE &&
-	       !(record ? s->begin[-1] == '\n' : ends_at(text, s->begin - 1, all)))
+	       !(record ? s->begin[-1] == '\n' : sentence_ends(text, s->begin - 1, all)))
 		s->begin--;
-	while (s->end < all && s->end - behind < SENTENCE && !(record ? *s->end == '\n' : ends_at(text, s->end, all)))
+	while (s->end < all && s->end - behind < SENTENCE &&
+	       !(record ? *s->end == '\n' : sentence_ends(text, s->end, all)))
 		s->end++;
 	read_words(s);
 }

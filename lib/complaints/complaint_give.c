@@ -224,6 +224,26 @@ static void untied(const struct giving *g, const struct item *a, struct complain
 	candidate(g, a, a->port_item, a->time_item, q);
 }
 
+/* Of values of which the text itself is not sure. */
+static void unsure(const struct giving *g, const struct item *a, struct complaint *q)
+{
+	static const char *const why[] = {
+		[DOUBT_SPAN] = "is the end of a span; ask for the second",
+		[DOUBT_ABOUT] = "is approximate, says the text; ask for the second",
+		[DOUBT_MAYBE] = "may be another, or its port may, says the text; ask which",
+		[DOUBT_CLOCK] = "is of a clock that the text says is wrong; ask for the right time",
+		[DOUBT_CORRECTED] = "does not fit what the text corrects; ask which holds",
+	};
+	char time[60];
+
+	q->fault = FAULT_UNSURE;
+	if (!is_listed(g))
+		return;
+	text_of(g->x, a->time_item, time);
+	error_set(&q->why, 0, "%s (line %u) %s", time, place(g, a->time_item).line, why[a->doubt]);
+	candidate(g, a, a->port_item, a->time_item, q);
+}
+
 /* Both readings of a date whose day and month could be exchanged. */
 static void both_dates(struct giving *g, const struct item *a, struct complaint *q)
 {
@@ -315,6 +335,8 @@ static void find_question(struct giving *g, const struct item *a, struct complai
 				     "the record ends behind its source port, which may be cut off");
 	else if (a->fault == FAULT_NO_TIME)
 		untied(g, a, q);
+	else if (a->fault == FAULT_UNSURE)
+		unsure(g, a, q);
 	else if (a->fault && a->other != NONE)
 		several(g, a, q);
 	else if (!q->out.port)

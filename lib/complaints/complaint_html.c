@@ -72,6 +72,97 @@ static bool in_list(const char *list, const char *name, size_t n)
 	return false;
 }
 
+/* With room for a NUL. */
+#define TAG_NAME 12U
+
+/* The name of a tag, with '/' before it if it ends an element, in small letters, cut. */
+static size_t tag_name(const char *tag, const char *end, char ret[static TAG_NAME])
+{
+	size_t n = 0;
+
+	for (const char *at = tag + 1; at < end && n < TAG_NAME - 1; at++) {
+		if (!isalnum((unsigned char)*at) && (n || *at != '/') && (n != 1 || *ret != 'o' || *at != ':'))
+			break;
+		ret[n++] = (char)tolower((unsigned char)*at);
+	}
+	ret[n] = '\0';
+	return n;
+}
+
+/* Whether a tag has a style of a value: "display: none". */
+static bool has_style(const char *tag, const char *end, const char *name, const char *value)
+{
+	for (const char *at = tag; at < end; at++) {
+		const char *p = at + strlen(name);
+
+		if (!begins(at, end, name))
+			continue;
+		while (p < end && octet_is_of(*p, " \t\n:"))
+			p++;
+		if (p > at + strlen(name) && p < end && begins(p, end, value) &&
+		    !octet_is_of(p + strlen(value) < end ? p[strlen(value)] : ' ', ".0123456789"))
+			return true;
+	}
+	return false;
+}
+
+/* Whether what is in an element is not shown, or is struck out. */
+static bool hides(const char *tag, const char *end, const char *name, size_t n)
+{
+	static const char empty[] = " img br hr input meta link area base col embed source track wbr ";
+	static const char struck[] = " s del strike ";
+	static const struct {
+		const char *name, *value;
+	} styles[] = { { "display", "none" },
+		       { "visibility", "hidden" },
+		       { "mso-hide", "all" },
+		       { "font-size", "0" },
+		       { "font-size", "0px" },
+		       { "font-size", "0pt" },
+		       { "text-decoration", "line-through" },
+		       { "text-decoration-line", "line-through" } };
+
+	if (*name == '/' || in_list(empty, name, n) || (end - tag > 1 && end[-2] == '/'))
+		return false;
+	if (in_list(struck, name, n))
+		return true;
+	if (!memchr(tag, '=', (size_t)(end - tag)))
+		return find(tag, end, " hidden>") != NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(styles) && memchr(tag, ':', (size_t)(end - tag)); i++)
+		if (has_style(tag, end, styles[i].name, styles[i].value))
+			return true;
+	return find(tag, end, " hidden>") || find(tag, end, " hidden ") || find(tag, end, " hidden=");
+}
+
+/* An element that is not shown, up to its end. */
+struct veil {
+	char name[TAG_NAME]; /* "": what is read is shown */
+	unsigned depth;	     /* of elements of that name in it */
+};
+
+/* Takes a tag. Returns whether what follows is shown. */
+static bool lift(struct veil *v, const char *tag, const char *end)
+{
+	/* An element that ends where another of its name begins. */
+	static const char open[] = " p li td th tr dt dd option ";
+	char name[TAG_NAME];
+	size_t n = tag_name(tag, end, name);
+
+	if (*v->name && !strcmp(name + (*name == '/'), v->name)) {
+		if (*name == '/' || in_list(open, name, n))
+			v->depth--;
+		else
+			v->depth += end[-2] != '/';
+		if (!v->depth)
+			*v->name = '\0';
+	}
+	if (!*v->name && hides(tag, end, name, n)) {
+		memcpy(v->name, name, sizeof(name));
+		v->depth = 1;
+	}
+	return !*v->name;
+}
+
 /* What is shown in the place of a tag; NUL: nothing. */
 static char sign_of(const char *tag, const char *end)
 {
@@ -79,15 +170,9 @@ static char sign_of(const char *tag, const char *end)
 		" br p /p /tr tr div /div /li li /h1 /h2 /h3 /h4 /h5 /h6 hr /pre /table /ul /dd /dt ";
 	/* An address may have some within. */
 	static const char nothing[] = " span b i u em a font strong code tt small wbr o:p mark ";
-	char name[12] = "";
-	size_t n = 0;
+	char name[TAG_NAME];
+	size_t n = tag_name(tag, end, name);
 
-	for (const char *at = tag + 1; at < end && n < sizeof(name) - 1; at++) {
-		if (!isalnum((unsigned char)*at) && (n || *at != '/') && (n != 1 || *name != 'o' || *at != ':'))
-			break;
-		name[n++] = (char)tolower((unsigned char)*at);
-	}
-	name[n] = '\0';
 	if (in_list(lines, name, n))
 		return '\n';
 	if (in_list(nothing, name + (*name == '/'), n - (*name == '/')))
@@ -152,16 +237,23 @@ void octets_untag(const struct span *s, struct octets *out)
 {
 	const char *at = s->text, *end = s->end, *last = s->text < end ? memrchr(at, '>', (size_t)(end - at)) : NULL,
 		   *next;
+	struct veil veil = { 0 };
 	bool table = false;
 
 	while (at < end) {
 		char is = *at;
 
+		/* What is not shown has tags alone. */
+		if (*veil.name && is != '<' && !(at = memchr(at, '<', (size_t)(end - at))))
+			return;
+		is = *at;
 		next = at + 1;
 		if (is == '<' && (next = end_of_hidden(at, end))) {
 			is = ' ';
 		} else if (is == '<' && (next = end_of_tag(at, end, last))) {
 			is = sign_of(at, end);
+			if (!lift(&veil, at, next))
+				is = ' ';
 			table = is_tag(at, end, "<table") || (table && !is_tag(at, end, "</table"));
 			if (!is) {
 				at = next;
@@ -174,7 +266,7 @@ void octets_untag(const struct span *s, struct octets *out)
 		}
 		/* A sign that is nothing else stands for itself. */
 		if (!next || !is) {
-			is = *at;
+			is = *veil.name ? ' ' : *at;
 			next = at + 1;
 		}
 		octet_put(out, is, span_from(s, at));

@@ -29,12 +29,16 @@ struct item {
 	uint32_t port_item, time_item, proto_item; /* of an address, what is tied to it, or NONE */
 	uint32_t other; /* of an address: another candidate, which makes it ambiguous, or NONE */
 	uint32_t fault; /* and of what kind */
+	uint8_t doubt;	/* why it is FAULT_UNSURE, see enum doubt */
 	uint32_t next;	/* in a list of its scope */
 	uint32_t stamp; /* of a time or a zone: in `stamps` */
 };
 
 /* Which of several times is meant: the lowest. */
 enum rank { RANK_SCHEMA, RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_END, RANK_OTHER };
+
+/* What a text says of the values of a question that it is not sure of. */
+enum doubt { DOUBT_NONE, DOUBT_SPAN, DOUBT_ABOUT, DOUBT_MAYBE, DOUBT_CLOCK, DOUBT_CORRECTED };
 
 #define SCOPE_ITEMS 6U
 
@@ -153,6 +157,12 @@ void complaint_tie(struct reading *x);
 
 /* Unties times of sentences that speak of another event than that of the port. */
 void complaint_apart(struct reading *x);
+
+/* Finds the questions of which the text itself is not sure. */
+void complaint_doubt(struct reading *x);
+
+/* Whether a text says of a zone at a place that it may be another. */
+bool complaint_unsure_zone(const struct reading *x, const char *at, const char *end);
 
 /* Gives the questions and what is none. As complaint_read(). */
 int complaint_give(struct reading *x);

@@ -9,9 +9,6 @@
 #include "base/base.h"
 #include "complaints/complaint_scan.h"
 
-/* Ports below are of services (RFC 6335 section 6). */
-#define FIRST_FREE_PORT 1024U
-
 const char *addr_at(const char *at, const char *end, uint32_t *ret)
 {
 	uint32_t addr = 0;
@@ -31,19 +28,6 @@ const char *addr_at(const char *at, const char *end, uint32_t *ret)
 	return at;
 }
 
-static const char *port_at(const char *at, const char *end, unsigned *ret)
-{
-	unsigned n = 0;
-
-	*ret = 0;
-	for (; at + n < end && digit_octet(at[n]); n++)
-		if (n == 5)
-			return NULL;
-		else
-			*ret = *ret * 10 + (unsigned)(at[n] - '0');
-	return n && *ret <= UINT16_MAX ? at + n : NULL;
-}
-
 /* The role of an address by what is before and behind it. */
 static unsigned addr_role(struct scan *c, const char *at, const char *end)
 {
@@ -54,6 +38,8 @@ static unsigned addr_role(struct scan *c, const char *at, const char *end)
 	int way = follows || (c->addr != NONE && between && at - between < 60) ? scan_arrow(between, at) : 0;
 	struct item *before = c->addr != NONE ? &c->x->items[c->addr] : NULL;
 
+	if (l.negated && !way)
+		return WORD_TARGET;
 	if (way) {
 		if (!before->role)
 			before->role = way > 0 ? WORD_SOURCE : WORD_TARGET;
@@ -70,99 +56,6 @@ static unsigned addr_role(struct scan *c, const char *at, const char *end)
 	    l.last & (WORD_TO | WORD_TARGET | WORD_ADDR))
 		return WORD_TARGET;
 	return l.role ? l.role : scan_role_behind(c, end);
-}
-
-/* Whether "a.b.c.d.port" is meant, as tcpdump has it, and no version of something. */
-static bool dotted_port(struct scan *c, const char *at, const char *after)
-{
-	const char *line =
-		memchr(after, '\n', (size_t)(c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT));
-
-	line = line && line - after < LABEL_TEXT
-		       ? line
-		       : after + (c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT);
-	return (after == line || strchr(" :,)\t", *after)) &&
-	       scan_arrow(at - (at - c->line < LABEL_TEXT ? at - c->line : LABEL_TEXT), line);
-}
-
-/*
- * The port of an address of "source,target,source port,target port", as packet filters write them. Its begin, or NULL.
- * That of the source ends where its address does, so that the target is read next.
- */
-static const char *in_four(const struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
-{
-	const struct item *before = c->addr != NONE && c->addr == c->last ? &c->x->items[c->addr] : NULL;
-	const char *stop = c->s->end, *port, *behind;
-	unsigned other;
-	uint32_t any;
-
-	if (before && before->port_item != NONE && c->x->text + before->at + before->size + 1 == at) {
-		const struct item *first = &c->x->items[before->port_item];
-
-		port = c->x->text + first->at + first->size + 1;
-		*ret_end = port_at(port, stop, ret);
-		return c->x->text + first->at == end + 1 ? port : NULL;
-	}
-	port = addr_at(end + 1, stop, &any);
-	behind = port && port < stop && *port == ',' ? port_at(port + 1, stop, ret) : NULL;
-	if (!behind || behind >= stop || *behind != ',' || !port_at(behind + 1, stop, &other))
-		return NULL;
-	*ret_end = end;
-	return port + 1;
-}
-
-/* Whether a port is the first of several: "5100-5200", "5100,5200". */
-static bool goes_on(const char *at, const char *end)
-{
-	const char *behind = at < end ? scan_signs(at + 1, end, "0123456789") : end;
-
-	if (at >= end || !octet_is_of(*at, "-,") || behind == at + 1 || behind > at + 6)
-		return false;
-	return *at == '-' || behind == end || octet_is_of(*behind, " \n");
-}
-
-/* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
-static const char *joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
-{
-	const char *p = end + (end < c->s->end && *end == ']'), *after;
-	const char *stop = c->s->end;
-
-	if (p + 1 >= stop)
-		return NULL;
-	if (strchr(":/#(", *p) && digit_octet(p[1])) {
-		after = port_at(p + 1, stop, ret);
-		if (!after || (after < stop && isalpha((unsigned char)*after)) ||
-		    (after + 1 < stop && *after == ':' && digit_octet(after[1])) ||
-		    (after + 1 < stop && *after == '.' && digit_octet(after[1])))
-			return NULL;
-		if (goes_on(after, stop))
-			return NULL;
-		if ((*p == '(' && (after >= stop || *after != ')')) || (*p == '/' && *ret <= 32))
-			return NULL;
-		*ret_end = after + (*p == '(');
-		return p + 1;
-	}
-	if (*p == '.' && digit_octet(p[1])) {
-		after = port_at(p + 1, stop, ret);
-		*ret_end = after;
-		return after && dotted_port(c, at, after) ? p + 1 : NULL;
-	}
-	if (*p != ' ')
-		return NULL;
-	p = scan_signs(p, stop, " ");
-	after = port_at(p, stop, ret);
-	if (!after)
-		return NULL;
-	*ret_end = after;
-	if (c->last != NONE && c->addr == c->last && c->x->items[c->last].port_item != NONE &&
-	    (after == stop || strchr(" \n,;)", *after)) && c->x->items[c->addr].role == WORD_SOURCE)
-		return p;
-	return scan_signs(after, stop, " ") < stop &&
-			       scan_arrow(scan_signs(after, stop, " "), scan_signs(after, stop, " ") + 4 < stop
-										? scan_signs(after, stop, " ") + 4
-										: stop)
-		       ? p
-		       : NULL;
 }
 
 bool addr_nobodys(uint32_t a)
@@ -211,8 +104,8 @@ static const char *take_address(struct scan *c, const char *at)
 	    (end < stop &&
 	     (isalpha((unsigned char)*end) || (*end == '-' && end + 1 < stop && isalnum((unsigned char)end[1])))))
 		return NULL;
-	port = end < stop && *end == ',' ? in_four(c, at, end, &number, &port_end)
-					 : joined(c, at, end, &number, &port_end);
+	port = end < stop && *end == ',' ? scan_in_four(c, at, end, &number, &port_end)
+					 : scan_joined(c, at, end, &number, &port_end);
 	if (!port && end + 1 < stop && *end == '.' && digit_octet(end[1]))
 		return NULL;
 	/* A network is nobody's address, but for one of one address. */
@@ -280,6 +173,23 @@ static bool is_one_of_two(const struct scan *c)
 	return behind - between < 12 && !memchr(between, '\n', (size_t)(behind - between)) && !(l.any & ~WORD_LINK);
 }
 
+/* What the last word of the line above says of a port that begins a line: "its source", "port 5100". */
+static unsigned role_above(const struct scan *c, const struct label *l)
+{
+	const char *text = c->x->text, *p = c->s->begin, *end;
+	struct label above;
+
+	if (c->s->keyed || !c->s->all_end || c->after != c->s->begin || l->words > 1 || p == text)
+		return 0;
+	for (p--; p > text && p[-1] == ' ';)
+		p--;
+	end = p;
+	while (p > text && word_octet(p[-1]) && end - p < LABEL_TEXT)
+		p--;
+	above = label_read(p, end);
+	return above.role ? above.role : above.any & WORD_FROM ? WORD_SOURCE : 0;
+}
+
 /*
  * A number that a word for a port stands before. With a word for the source it is the source's. Else it is of the
  * address before it in its record, if nothing but words for a port are between, in a line or behind a key. The port
@@ -288,7 +198,7 @@ static bool is_one_of_two(const struct scan *c)
 static void place_port(struct scan *c, const struct label *l, const char *at, const char *end, unsigned number)
 {
 	struct reading *x = c->x;
-	unsigned role = l->role ? l->role : scan_role_behind(c, end);
+	unsigned role = l->role ? l->role : scan_role_behind(c, end), above = role ? 0 : role_above(c, l);
 	bool here = c->addr != NONE && !c->s->cells, tight = here && c->addr == c->last && !c->number && !l->strange;
 	uint32_t addr = here ? c->addr : c->s->keyed ? x->addr : NONE, i;
 	unsigned of = addr != NONE ? x->items[addr].role : 0;
@@ -297,6 +207,7 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	/* "to port 443, from port 5100" */
 	if (!role && l->before_port & WORD_FROM)
 		role = WORD_SOURCE;
+	role = role ? role : above;
 	if (!role && (x->served || (!c->s->cells && (l->strange || !(tight || c->s->keyed)))))
 		role = WORD_TARGET;
 	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))
@@ -363,6 +274,27 @@ static void place_another(struct scan *c, const char *at, const char *end, unsig
 		port_to(x, c->addr, i);
 }
 
+/* "51,234" and "51 234", in which a sign parts the thousands: its end, or NULL. */
+static const char *thousands(const char *at, const char *end)
+{
+	const char *p = scan_signs(at, end, "0123456789"), *behind;
+
+	if (p - at > 2 || end - p < 4 || !octet_is_of(*p, ", '") || !digit_octet(p[1]))
+		return NULL;
+	behind = scan_signs(p + 1, end, "0123456789");
+	return behind - p == 4 && (behind == end || octet_is_of(*behind, " ,.;)\n\t")) &&
+			       !(behind + 1 < end && octet_is_of(*behind, ".,") && digit_octet(behind[1]))
+		       ? behind
+		       : NULL;
+}
+
+/* Seconds since 1970 that begin a line, as some logs have them: of this century, and with something behind. */
+static bool is_epoch_of_line(struct scan *c, const char *at, const char *end)
+{
+	return at - scan_signs(scan_line(c, at), at, " \t[(\"") == 0 && *at == '1' && end < c->s->end &&
+	       octet_is_of(*end, ".,;] \t|") && !(c->s->key && end + 1 >= c->s->end);
+}
+
 /* A number that is no time and no address. */
 static const char *take_number(struct scan *c, const char *at)
 {
@@ -374,7 +306,17 @@ static const char *take_number(struct scan *c, const char *at)
 	/* "-1", "5100-5200", "5x", "5.1" */
 	bool odd = (at > c->s->begin && strchr("-.", at[-1])) || (end + 1 < stop && *end == '-' && digit_octet(end[1]));
 
-	if (odd || (end < stop && (isalpha((unsigned char)*end) ||
+	if ((size == 10 || size == 13) && is_epoch_of_line(c, at, end) && stamp_epoch(at, end, &t)) {
+		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
+
+		if (i != NONE)
+			c->x->items[i].stamped = true;
+		end = *end == '.' ? scan_signs(end + 1, stop, "0123456789") : end;
+	} else if (l.any & WORD_PORT && thousands(at, stop)) {
+		end = thousands(at, stop);
+		c->number = true;
+	} else if (odd || l.negated ||
+		   (end < stop && (isalpha((unsigned char)*end) ||
 				   (*end == '.' && end + 1 < stop && digit_octet(end[1]) && !(l.any & WORD_TIME))))) {
 		c->number = true;
 	} else if (l.any & (WORD_TIME | WORD_EVENT) && size >= 10 && stamp_epoch(at, end, &t)) {
@@ -384,9 +326,9 @@ static const char *take_number(struct scan *c, const char *at)
 			c->x->items[i].rank = scan_rank(c, at);
 	} else if (l.any & WORD_PROTO && ((size == 1 && *at == '6') || (size == 2 && !memcmp(at, "17", 2)))) {
 		take_proto(c, at, end, *at == '6' ? IPPROTO_TCP : IPPROTO_UDP);
-	} else if (l.any & WORD_PORT && !l.loose && port_at(at, stop, &port)) {
+	} else if (l.any & WORD_PORT && !l.loose && scan_port(at, stop, &port)) {
 		place_port(c, &l, at, end, port);
-	} else if (is_another_port(c, &l, at, end) && port_at(at, stop, &port)) {
+	} else if (is_another_port(c, &l, at, end) && scan_port(at, stop, &port)) {
 		place_another(c, at, end, port);
 	} else {
 		c->number = true;

@@ -8,6 +8,9 @@
 /* As much of the text before a value is its label. */
 #define LABEL_TEXT 160
 
+/* Ports below are of services (RFC 6335 section 6). */
+#define FIRST_FREE_PORT 1024U
+
 /* A scan under way. */
 struct scan {
 	struct reading *x;
@@ -42,6 +45,18 @@ bool scan_is_service(const char *at, const char *end);
 
 /* Which way an arrow between two places points: 1 to the right, -1 to the left, 0: there is none. */
 int scan_arrow(const char *at, const char *end);
+
+/* A port at a place. Its end, or NULL. */
+const char *scan_port(const char *at, const char *end, unsigned *ret);
+
+/*
+ * The port of an address of "source,target,source port,target port", as packet filters write them. Its begin, or NULL.
+ * That of the source ends where its address does, so that the target is read next.
+ */
+const char *scan_in_four(const struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end);
+
+/* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
+const char *scan_joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end);
 
 /* Sets where the item before ends. */
 void scan_after(struct scan *c, const char *after);

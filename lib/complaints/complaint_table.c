@@ -14,6 +14,9 @@
 /* Rows without an address that end no table. */
 #define MOST_EMPTY 32U
 
+/* Lines of a cell that is quoted. */
+#define MOST_LINES 64U
+
 /* Separators of columns; two blanks, and any blanks. */
 #define TWO_BLANKS '2'
 #define BLANKS	   '1'
@@ -28,6 +31,7 @@ struct table {
 	uint8_t role[COLUMNS]; /* of a column of ports without one: that of the addresses before it */
 	bool addr[COLUMNS];    /* a column of addresses */
 	bool has_time;
+	bool unclosed; /* a quote has no end */
 };
 
 static struct cell trimmed(const char *at, const char *end)
@@ -266,6 +270,28 @@ static void take_zones(struct reading *x, const struct table *t, uint32_t table)
 		item_zone(x, table, t->names[0].begin, t->names[0].end, &(struct claim){ .n = 1 });
 }
 
+/*
+ * The end of a row: of its line, or of one further down if a quoted cell goes on there. A quote that nothing closes
+ * ends with its line.
+ */
+static const char *row_end(struct table *t, const char *at, const char *end, char separator)
+{
+	const char *stop = end_of_line(at, end), *p = at, *far = stop;
+	bool quoted = false;
+
+	if (t->unclosed || octet_is_of(separator, "|12"))
+		return stop;
+	for (unsigned lines = 0; lines < MOST_LINES; lines++) {
+		for (; p < far; p++)
+			quoted ^= *p == '"';
+		if (!quoted || far >= end)
+			break;
+		far = end_of_line(far + 1, end);
+	}
+	t->unclosed = quoted;
+	return !quoted && far != stop && split(t->cells, at, far, separator) == t->n ? far : stop;
+}
+
 const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end)
 {
 	struct table t;
@@ -276,8 +302,9 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 
 	if (!read_header(&t, at, p, &separator) || !complaint_may_look(x))
 		return NULL;
+	t.unclosed = false;
 	while (p < end) {
-		const char *stop = end_of_line(p + 1, end), *c = p + 1;
+		const char *stop = row_end(&t, p + 1, end, separator), *c = p + 1;
 
 		while (c < stop && !word_octet(*c) && *c != '"')
 			c++;

@@ -353,12 +353,32 @@ static void take_parts(struct reading *x)
 	}
 }
 
-static bool any_address(const struct reading *x)
+/*
+ * Whether the text has a question: an address with its port, or an address, a port that is not the target's and a time
+ * in one block.
+ */
+static bool any_question(const struct reading *x)
 {
-	for (size_t i = 0; i < x->n_items; i++)
-		if (x->items[i].kind == ITEM_ADDR && !x->items[i].done && x->items[i].role != WORD_TARGET &&
-		    x->items[i].port_item != NONE)
+	enum { ADDR = 1, PORT = 2, TIME = 4 };
+	uint32_t block = NONE;
+	unsigned has = 0;
+
+	for (size_t i = 0; i < x->n_items; i++) {
+		const struct item *a = &x->items[i];
+		uint32_t scope = a->scope;
+
+		if (a->kind == ITEM_ADDR && !a->done && a->role != WORD_TARGET && a->port_item != NONE)
 			return true;
+		if (scope == NONE || a->role == WORD_TARGET || a->done)
+			continue;
+		while (!x->scopes[scope].block && !x->scopes[scope].closed && x->scopes[scope].parent != NONE)
+			scope = x->scopes[scope].parent;
+		has = scope == block ? has : 0;
+		block = scope;
+		has |= a->kind == ITEM_ADDR ? ADDR : a->kind == ITEM_PORT ? PORT : a->kind == ITEM_TIME ? TIME : 0;
+		if (has == (ADDR | PORT | TIME))
+			return true;
+	}
 	return false;
 }
 
@@ -403,7 +423,7 @@ void complaint_text(struct reading *x)
 	}
 	if (blank_quotes(x)) {
 		take_parts(x);
-		if (!any_address(x)) {
+		if (!any_question(x)) {
 			x->own_time = find_own_time(x, whole);
 			memcpy(x->text, whole, x->size);
 			bare_quotes(x);

@@ -111,8 +111,8 @@ const char *scan_take_time(struct scan *c, const char *at)
 	if (!end)
 		return NULL;
 	line = scan_signs(scan_line(c, at), at, " \t[(");
-	/* A day that breaks off is none, and is no other number either. */
-	if (!t.date && !t.clock)
+	/* A day that breaks off is none, and is no other number either. "Not at 10:00" is no time. */
+	if ((!t.date && !t.clock) || (!c->s->cells && line != at && scan_label(c, at).negated))
 		return scan_after(c, end), end;
 	/* An hour alone is of a day that is named elsewhere, if a word says what it is, or of a line of a log. */
 	if (!t.date && line != at && !c->s->cells && !(scan_label(c, at).any & WORD_TIME))
@@ -155,6 +155,8 @@ void scan_take_zone(struct scan *c, const char *at, const char *end, const struc
 	if (label_read(before, at).any & WORD_UNLESS)
 		return;
 	i = item_zone(c->x, c->s->scope, at, end, zone);
+	if (i != NONE && complaint_unsure_zone(c->x, at, end))
+		c->x->stamps[c->x->items[i].stamp].zone.clash = true;
 	if (i != NONE)
 		c->x->items[i].keyed = c->s->cells || c->s->keyed;
 }

@@ -78,6 +78,8 @@ const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT
 #define M WORD_MEASURE
 #define V WORD_ANOTHER
 #define W WORD_DEED
+#define G WORD_NOT
+#define K WORD_BUT
 
 static const struct word words[] = {
 #define WORD(text, is) { text, is },
@@ -102,6 +104,8 @@ static const struct word words[] = {
 #undef M
 #undef V
 #undef W
+#undef G
+#undef K
 
 /* The first two octets of a text, in its order. */
 static unsigned begin_of(const char *text)
@@ -138,16 +142,33 @@ unsigned word_find(const struct word *table, size_t n, const char *folded)
 	return is;
 }
 
+/* "not" is about so many words behind it. */
+#define NOT_WORDS 6U
+
+/* Where a text goes on behind "(not the target's port)", or in any other parentheses. */
+static const char *behind_other(const char *at, const char *end)
+{
+	const char *close = memchr(at, ')', end - at < 40 ? (size_t)(end - at) : 40), *p = at + 1;
+	char folded[WORD_TEXT];
+
+	if (!close || close + 1 >= end)
+		return at + 1;
+	word_fold(p, close, folded);
+	return word_find(words, sizeof(words) / sizeof(*words), folded) & WORD_NOT ? close + 1 : at + 1;
+}
+
 struct label label_read(const char *at, const char *end)
 {
 	struct label l = { 0 };
 	char folded[WORD_TEXT];
+	unsigned said = 0, not_at = 0;
 
 	while (at < end) {
 		unsigned is;
 
 		if (!word_octet(*at)) {
-			at++;
+			l.negated &= !octet_is_of(*at, ",.;:)]");
+			at = *at == '(' ? behind_other(at, end) : at + 1;
 			continue;
 		}
 		at = word_fold(at, end, folded);
@@ -156,7 +177,10 @@ struct label label_read(const char *at, const char *end)
 							   : word_find(words, sizeof(words) / sizeof(*words), folded);
 		l.words++;
 		l.any |= is;
-		l.before_port = is & WORD_PORT ? l.last : l.before_port;
+		l.before_port = is & WORD_PORT ? said : l.before_port;
+		said = is == WORD_LINK ? said : is;
+		not_at = is & WORD_NOT ? l.words : not_at;
+		l.negated = is & WORD_NOT || (l.negated && !(is & WORD_BUT) && l.words - not_at < NOT_WORDS);
 		l.loose =
 			is & WORD_PORT ? false : !(is & (WORD_SOURCE | WORD_TARGET | WORD_LINK | WORD_ADDR)) || l.loose;
 		l.strange |= !(

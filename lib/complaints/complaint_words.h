@@ -18,11 +18,13 @@
 #define WORD_FROM    512U
 #define WORD_TO	     1024U
 #define WORD_PROTO   2048U
-#define WORD_LATE    8192U  /* of its discovery */
-#define WORD_UNLESS  4096U  /* what follows is not meant */
-#define WORD_MEASURE 16384U /* what was done about it */
-#define WORD_ANOTHER 32768U /* another event than the one before */
-#define WORD_DEED    65536U /* what happened, where a sentence is read */
+#define WORD_LATE    8192U   /* of its discovery */
+#define WORD_UNLESS  4096U   /* what follows is not meant */
+#define WORD_MEASURE 16384U  /* what was done about it */
+#define WORD_ANOTHER 32768U  /* another event than the one before */
+#define WORD_DEED    65536U  /* what happened, where a sentence is read */
+#define WORD_NOT     131072U /* a negation */
+#define WORD_BUT     262144U /* what follows it is meant */
 
 /* With room for a NUL; longer words are cut. */
 #define WORD_TEXT 32U
@@ -67,9 +69,10 @@ struct label {
 	unsigned role;	      /* WORD_SOURCE, WORD_TARGET or 0: of the last word that has one */
 	unsigned last;	      /* of the last word */
 	unsigned when;	      /* of the last word that says which time is meant */
-	unsigned before_port; /* of the word before the last "port" */
+	unsigned before_port; /* of the word before the last "port" that means something alone */
 	unsigned words;	      /* how many */
 	bool loose;	      /* other words follow the last "port" */
+	bool negated;	      /* a negation is before: "not from port" */
 	bool strange;	      /* it has words that are neither "port" nor a role nor what joins them */
 };
 

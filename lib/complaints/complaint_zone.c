@@ -43,7 +43,8 @@ static const struct {
 	{ "SAST", ANY, BEHIND, 1, { 120 } },	  { "NPT", ANY, BEHIND, 1, { 345 } },
 	{ "AST", ANY, BEHIND, 2, { -240, 180 } }, { "MSD", ANY, BEHIND, 1, { 240 } },
 	{ "AKST", UW, BEHIND, 1, { -540 } },	  { "HST", ANY, BEHIND, 1, { -600 } },
-	{ "МСК", ANY, false, 1, { 180 } },
+	{ "МСК", ANY, false, 1, { 180 } },	  { "SEČ", EW, false, 1, { 60 } },
+	{ "SELČ", ES, false, 1, { 120 } },
 };
 
 bool claim_given(const struct claim *c)
@@ -98,11 +99,51 @@ static const char *offset(const char *at, const char *end, unsigned digits, stru
 	return p;
 }
 
+/* Behind "UTC" and blanks: " +5:30", " + 2", unless a text goes on behind it: "UTC - 5 attempts". */
+static const char *offset_apart(const char *at, const char *end, struct claim *ret)
+{
+	const char *p = at, *more;
+	struct claim found;
+	char text[8] = "";
+
+	while (p < end && *p == ' ')
+		p++;
+	if (p == at || p + 1 >= end || !octet_is_of(*p, "+-"))
+		return NULL;
+	if (p[1] != ' ')
+		return offset(p, end, 1, ret);
+	if (end - p < 3 || !digit_octet(p[2]))
+		return NULL;
+	*text = *p;
+	memcpy(text + 1, p + 2, end - p - 2 < 6 ? (size_t)(end - p - 2) : 6);
+	more = offset(text, text + strlen(text), 1, &found);
+	p += more ? more - text + 1 : 0;
+	if (!more || (p < end && !octet_is_of(*p, "),;]\n")))
+		return NULL;
+	*ret = found;
+	return p;
+}
+
+/* "UTC offset: +2", whose value says the zone. */
+static bool is_offsets_name(const char *at, const char *end)
+{
+	static const char *const names[] = { "offset", "difference", "abweichung", "decalage", "diferencia" };
+	char folded[WORD_TEXT];
+
+	while (at < end && octet_is_of(*at, " -_"))
+		at++;
+	word_fold(at, end, folded);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], folded))
+			return true;
+	return false;
+}
+
 static const char *universal(const char *at, const char *end, struct claim *ret)
 {
-	static const char *const names[] = { "UTC", "GMT" };
+	static const char *const names[] = { "UTC", "GMT", "ZULU" };
 
-	if (at >= end || !octet_is_of(*at, "UuGg"))
+	if (at >= end || !octet_is_of(*at, "UuGgZ"))
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		size_t n = strlen(names[i]);
@@ -110,15 +151,16 @@ static const char *universal(const char *at, const char *end, struct claim *ret)
 
 		if ((size_t)(end - at) < n || strncasecmp(at, names[i], n) != 0 || (p < end && word_octet(*p)))
 			continue;
+		if (is_offsets_name(p, end))
+			return NULL;
 		*ret = (struct claim){ .n = 1 };
 		if (p + 1 < end && strchr("+-", *p) && digit_octet(p[1])) {
 			more = offset(p, end, 1, ret);
 			ret->clash = !more;
 			return more ? more : p;
 		}
-		if (p + 5 < end && *p == ' ' && (more = offset(p + 1, end, 4, ret)))
-			return more;
-		return p;
+		more = offset_apart(p, end, ret);
+		return more ? more : p;
 	}
 	return NULL;
 }

@@ -19,9 +19,9 @@ import statistics
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-WANTED = {"one": 90, "several": 30, "refused": 30}
+WANTED = {"one": 108, "several": 31, "refused": 41}
 REASONS = {"no-port", "no-zone", "no-time", "several-times", "several-ports", "no-year", "not-ours", "wrong-zone",
-           "ambiguous-date", "cut-off"}
+           "ambiguous-date", "cut-off", "unsure"}
 PROTOCOLS = {"tcp", "udp", "-"}
 POOL = [ipaddress.ip_network(text) for text in ("198.51.100.0/24", "203.0.113.0/24", "1.1.1.0/30")]
 # Minutes of zones that are not of whole hours.

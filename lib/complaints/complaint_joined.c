@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Ports that are joined to an address. */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "complaints/complaint_scan.h"
+
+const char *scan_port(const char *at, const char *end, unsigned *ret)
+{
+	unsigned n = 0;
+
+	*ret = 0;
+	for (; at + n < end && digit_octet(at[n]); n++)
+		if (n == 5)
+			return NULL;
+		else
+			*ret = *ret * 10 + (unsigned)(at[n] - '0');
+	return n && *ret <= UINT16_MAX ? at + n : NULL;
+}
+
+/* Whether "a.b.c.d.port" is meant, as tcpdump has it, and no version of something. */
+static bool dotted_port(struct scan *c, const char *at, const char *after)
+{
+	const char *line =
+		memchr(after, '\n', (size_t)(c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT));
+
+	line = line && line - after < LABEL_TEXT
+		       ? line
+		       : after + (c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT);
+	return (after == line || strchr(" :,)\t", *after)) &&
+	       scan_arrow(at - (at - c->line < LABEL_TEXT ? at - c->line : LABEL_TEXT), line);
+}
+
+/*
+ * The port of an address of "source,target,source port,target port", as packet filters write them. Its begin, or NULL.
+ * That of the source ends where its address does, so that the target is read next.
+ */
+const char *scan_in_four(const struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
+{
+	const struct item *before = c->addr != NONE && c->addr == c->last ? &c->x->items[c->addr] : NULL;
+	const char *stop = c->s->end, *port, *behind;
+	unsigned other;
+	uint32_t any;
+
+	if (before && before->port_item != NONE && c->x->text + before->at + before->size + 1 == at) {
+		const struct item *first = &c->x->items[before->port_item];
+
+		port = c->x->text + first->at + first->size + 1;
+		*ret_end = scan_port(port, stop, ret);
+		return c->x->text + first->at == end + 1 ? port : NULL;
+	}
+	port = addr_at(end + 1, stop, &any);
+	behind = port && port < stop && *port == ',' ? scan_port(port + 1, stop, ret) : NULL;
+	if (!behind || behind >= stop || *behind != ',' || !scan_port(behind + 1, stop, &other))
+		return NULL;
+	*ret_end = end;
+	return port + 1;
+}
+
+/* Whether a port is the first of several: "5100-5200", "5100,5200". */
+static bool goes_on(const char *at, const char *end)
+{
+	const char *behind = at < end ? scan_signs(at + 1, end, "0123456789") : end;
+
+	if (at >= end || !octet_is_of(*at, "-,") || behind == at + 1 || behind > at + 6)
+		return false;
+	return *at == '-' || behind == end || octet_is_of(*behind, " \n");
+}
+
+/* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
+const char *scan_joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
+{
+	const char *p = end + (end < c->s->end && *end == ']'), *after;
+	const char *stop = c->s->end;
+
+	if (p + 1 >= stop)
+		return NULL;
+	if (strchr(":/#(", *p) && digit_octet(p[1])) {
+		after = scan_port(p + 1, stop, ret);
+		if (!after || (after < stop && isalpha((unsigned char)*after)) ||
+		    (after + 1 < stop && *after == ':' && digit_octet(after[1])) ||
+		    (after + 1 < stop && *after == '.' && digit_octet(after[1])))
+			return NULL;
+		if (goes_on(after, stop))
+			return NULL;
+		/* "203.0.113.5#2" is a note; a count stands in parentheses, too. */
+		if (octet_is_of(*p, "#(") && *ret < FIRST_FREE_PORT)
+			return NULL;
+		if ((*p == '(' && (after >= stop || *after != ')')) || (*p == '/' && *ret <= 32))
+			return NULL;
+		*ret_end = after + (*p == '(');
+		return p + 1;
+	}
+	if (*p == '.' && digit_octet(p[1])) {
+		after = scan_port(p + 1, stop, ret);
+		*ret_end = after;
+		return after && dotted_port(c, at, after) ? p + 1 : NULL;
+	}
+	if (*p != ' ')
+		return NULL;
+	p = scan_signs(p, stop, " ");
+	after = scan_port(p, stop, ret);
+	if (!after)
+		return NULL;
+	*ret_end = after;
+	if (c->last != NONE && c->addr == c->last && c->x->items[c->last].port_item != NONE &&
+	    (after == stop || strchr(" \n,;)", *after)) && c->x->items[c->addr].role == WORD_SOURCE)
+		return p;
+	return scan_signs(after, stop, " ") < stop &&
+			       scan_arrow(scan_signs(after, stop, " "), scan_signs(after, stop, " ") + 4 < stop
+										? scan_signs(after, stop, " ") + 4
+										: stop)
+		       ? p
+		       : NULL;
+}

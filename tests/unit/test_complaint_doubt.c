@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What complaints themselves are not sure of, say not to be meant, or show struck out. */
+#include <criterion/criterion.h>
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/timestamp.h"
+#include "complaints/complaint.h"
+
+/* Addresses of 203.0.113.0/24 are of the pool. */
+static bool is_ours(void *arg, uint32_t addr)
+{
+	(void)arg;
+	return addr >> 8 == 0xcb0071;
+}
+
+/* "2026-02-04T10:00:01Z 5100;" for each question of 203.0.113.5, "unsure;" for those that are none. */
+static int note(void *arg, const struct complaint *c)
+{
+	char addr[ADDR_TEXT], when[TIME_TEXT];
+
+	if (!c->good)
+		fprintf(arg, "%s;", complaint_fault_word(c->fault));
+	else if (c->out.addr == 0xcb007105)
+		fprintf(arg, "%s %u;", time_format(c->t, when), c->out.port);
+	else
+		fprintf(arg, "%s;", addr_format(c->out.addr, addr));
+	return 0;
+}
+
+#define ONE  "2026-02-04T10:00:01Z 5100;"
+#define HTML "Content-Type: text/html\nSubject: x\nFrom: a@example.net\n\n"
+#define WHAT "203.0.113.5, source port 5100"
+#define AT   "2026-02-04 10:00:01 UTC"
+
+static const struct {
+	const char *name, *text, *found;
+} rows[] = {
+	{ "a time is approximate", WHAT ", about " AT "\n", "unsure;" },
+	{ "a time is approximate by the words behind it", WHAT ", " AT ", roughly\n", "unsure;" },
+	{ "what something else is about is said behind it", AT ": about to ban " WHAT "\n", ONE },
+	{ "gegen before an hour, and before a server",
+	  "Am 04.02.2026 gegen 10:00 Uhr UTC: " WHAT "\n\nAm 04.02.2026 um 10:00:01 UTC ein Angriff gegen uns: " WHAT
+	  "\n",
+	  "no-time;" ONE },
+	{ "a margin of minutes", WHAT ", " AT " +/- 5 min\n", "unsure;" },
+	{ "a margin of seconds", WHAT ", " AT " +/- 2 s\n", ONE },
+	{ "a span", "Between 10:00 and 10:05 UTC on 2026-02-04 there was " WHAT "\n", "unsure;" },
+	{ "a span by a dash", "On 2026-02-04, 10:00-10:05 UTC: " WHAT "\n", "no-zone;" },
+	{ "a zone in doubt", WHAT ", 2026-02-04 10:00:01 (UTC, I think)\n", "unsure;" },
+	{ "a zone with a question mark", WHAT ", 2026-02-04 10:00:01 (UTC?)\n", "unsure;" },
+	{ "a question mark at the end of a question", "Who had 203.0.113.5:5100 at " AT "?\n", ONE },
+	{ "a zone of a sentence in doubt", "The times are probably in UTC.\n\n2026-02-04 10:00:01 203.0.113.5:5100\n",
+	  "time;" },
+	{ "a port in doubt", "Source: 203.0.113.5\nSource port: 5100 (I think)\nTime: " AT "\n", "unsure;" },
+	{ "who did it is in doubt", WHAT ", " AT ", maybe a bot\n", ONE },
+	{ "a clock is wrong", "The clock of this server is 3 minutes fast.\n\n" AT " 203.0.113.5:5100\n", "unsure;" },
+	{ "a clock is wrong by a second", "The clock may be off by a second.\n\n" AT " 203.0.113.5:5100\n", ONE },
+	{ "a clock is right", "Our clock is not off.\n\n" AT " 203.0.113.5:5100\n", ONE },
+	{ "an hour is no clock", "Am 04.02.2026 um 10:00:01 Uhr (UTC) nach dem Neustart: " WHAT "\n", ONE },
+	{ "a correction says another port", "Sorry, it was port 5200.\n\n" AT " 203.0.113.5:5100\n", "unsure;" },
+	{ "a correction says the same", "Sorry, it was port 5100, not 5200.\n\n" AT " 203.0.113.5:5100\n", ONE },
+	{ "a correction in the sentence behind", "The time was wrong. It was 11:00:01.\n\n" AT " 203.0.113.5:5100\n",
+	  "unsure;" },
+	{ "a wrong password is no correction", AT " wrong password from 203.0.113.5 port 5100\n", ONE },
+	{ "a correction of what is quoted", "Typo in the port, it was 5200.\n\n> " AT " 203.0.113.5:5100\n",
+	  "unsure;" },
+	{ "a text of its own is not asked about by what it quotes",
+	  "Source: 203.0.113.5\nSource port: 5100\nTime: " AT
+	  "\n\n> Source: 203.0.113.5\n> Source port: 5200\n> Time: " AT "\n",
+	  ONE },
+	{ "seven in the evening", WHAT ", 2026-02-04 7:00:01 in the evening (UTC)\n", "unsure;" },
+	{ "an hour of the afternoon in Japanese",
+	  "\346\227\245\346\231\202: 2026\345\271\2642\346\234\2104\346\227\245 "
+	  "\345\215\210\345\276\2149\346\231\20205\345\210\20611\347\247\222 (JST) " WHAT "\n",
+	  "unsure;" },
+	{ "not this port but that", AT ": 203.0.113.5, not from source port 5200 but from source port 5100\n", ONE },
+	{ "nicht, sondern", AT ": 203.0.113.5, nicht vom Quellport 5200, sondern vom Quellport 5100\n", ONE },
+	{ "not this address", AT ", not from 203.0.113.6:5200 but from 203.0.113.5:5100\n", ONE },
+	{ "not the target's port, in parentheses",
+	  "Source: 203.0.113.5\nSource port (not the destination port): 5100\nTime: " AT "\n", ONE },
+	{ "thousands of a port", AT ": 203.0.113.5 with source port 51,000\n", "no-port;" },
+	{ "thousands of a port, with a blank", "Source: 203.0.113.5\nSource port: 51 000\nTime: " AT "\n", "no-port;" },
+	{ "an offset behind a blank", WHAT ", 2026-02-04 15:30:01 (UTC +5:30)\n", ONE },
+	{ "an offset between blanks", WHAT ", 2026-02-04 05:00:01 (UTC - 5)\n", ONE },
+	{ "a dash behind UTC", AT " - 5 attempts: " WHAT "\n", ONE },
+	{ "an offset to UTC as a key", "Source: 203.0.113.5:5100\nTime: 2026-02-04 12:00:01\nUTC offset: +02:00\n",
+	  ONE },
+	{ "a note at an address", AT ": 203.0.113.5#2\n", "no-port;" },
+	{ "seconds since 1970 that begin a line", "1770199201.250 203.0.113.5:5100 DENIED\n", ONE },
+	{ "seconds since 1970 that begin a value of JSON",
+	  "{\"time\":\"2026-02-04T10:30:00Z\",\"tuples\":[\"1770199201,203.0.113.5,10.0.0.4,5100,3389,T,I,D\"]}\n",
+	  ONE },
+	{ "a source at the end of the line above", AT ": 203.0.113.5 with the source\nport 5100 came\n", ONE },
+	{ "a target at the end of the line above", AT ": 203.0.113.5 came to the target\nport 5100\n", "no-port;" },
+	{ "what HTML does not show",
+	  HTML "<div style=\"display: none\"><div>203.0.113.5:5200 " AT "</div></div>203.0.113.5:5100 " AT "\n", ONE },
+	{ "what HTML strikes out", HTML "<p>203.0.113.5 source port <s>5200</s> 5100 " AT "</p>\n", ONE },
+	{ "what HTML strikes out by a style",
+	  HTML "<p>203.0.113.5 source port <span style='text-decoration:line-through'>5200</span> 5100 " AT "</p>\n",
+	  ONE },
+	{ "an element that hides nothing", HTML "<img style=\"display:none\">203.0.113.5:5100 " AT "\n", ONE },
+	{ "an element that ends where the next begins",
+	  HTML "<p hidden>203.0.113.5:5200 " AT "<p>203.0.113.5:5100 " AT "\n", ONE },
+	{ "a cell of CSV of two lines",
+	  "ip,port,time,remark\n203.0.113.5,5100," AT ",\"a\nb, 1\"\n203.0.113.6,5200," AT ",\n", ONE "203.0.113.6;" },
+	{ "a day of RouterOS", "feb/04/2026 10:00:01 UTC 203.0.113.5:5100->192.0.2.1:22\n", ONE },
+};
+
+Test(complaint_doubt, is_no_question)
+{
+	struct zone zone = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char *found = NULL;
+		size_t size;
+		FILE *out = open_memstream(&found, &size);
+		const struct complaint_reader reader = { .zone = &zone, .ours = is_ours, .take = note, .arg = out };
+
+		cr_expect_eq(complaint_read(rows[i].text, strlen(rows[i].text), &reader), 0);
+		fclose(out);
+		cr_expect_str_eq(found, rows[i].found, "%s: %s", rows[i].name, found);
+		free(found);
+	}
+}

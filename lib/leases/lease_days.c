@@ -138,21 +138,21 @@ static int note_time(void *arg, const char *name, uint64_t number, const char *l
 	return 0;
 }
 
+int lease_days_last(const struct lease_days *d, const struct lease_day *day, int64_t *ret)
+{
+	*ret = day->ready ? day->extent.last : TIME_NONE;
+	return day->ready ? 0 : chain_read_last(d->dir, day->name, LAST_OCTETS, note_time, ret);
+}
+
 int lease_days_until(struct lease_days *d, int64_t *ret, struct error *err)
 {
-	int64_t last = TIME_NONE;
 	int r = 0;
 
-	for (size_t i = d->names.n; i-- > 0 && last == TIME_NONE && !r;) {
-		const struct lease_day *day = &d->day[i];
-
-		if (day->ready)
-			last = day->extent.last;
-		else
-			r = chain_read_last(d->dir, day->name, LAST_OCTETS, note_time, &last);
-		r = r ? lease_day_failed(day, r, err) : 0;
+	*ret = TIME_NONE;
+	for (size_t i = d->names.n; i-- > 0 && *ret == TIME_NONE && !r;) {
+		r = lease_days_last(d, &d->day[i], ret);
+		r = r ? lease_day_failed(&d->day[i], r, err) : 0;
 	}
-	*ret = last;
 	return r;
 }
 

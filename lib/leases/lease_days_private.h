@@ -37,8 +37,7 @@ struct mention {
 
 /* The lines that are read, of one day. */
 struct place {
-	size_t day;
-	uint64_t at;
+	struct lease_place line;
 	const struct lease_remark *remark; /* NULL: about a session */
 };
 
@@ -74,6 +73,12 @@ int lease_question_read(struct question *q);
 
 /* Notes a line, if lines are noted. 0 or -ENOMEM. */
 int lease_days_note(struct lease_days *d, size_t day, uint64_t at);
+
+/* The time of the last line of a day; TIME_NONE: there is none. 0 or -errno. */
+int lease_days_last(const struct lease_days *d, const struct lease_day *day, int64_t *ret);
+
+/* Orders lines by day and place: struct lease_place, or what begins with one. */
+int lease_places_order(const void *a, const void *b);
 
 /* Makes days ready that have an index, or little to read. 0, or -errno with err. */
 int lease_days_search(struct lease_days *d, struct error *err);

@@ -15,9 +15,6 @@
 #include "base/withheld.h"
 #include "leases/lease_days_private.h"
 
-/* More than the last lines have, of which one can be read. */
-#define LAST_OCTETS (256U << 10)
-
 void lease_evidence_begin(struct lease_days *d)
 {
 	d->noting = true;
@@ -151,7 +148,7 @@ static int note_live(struct lease_days *d, size_t i)
 	return lease_days_note(d, i, before ? (uint64_t)(before + 1 - l.text) : 0);
 }
 
-static int by_place(const void *pa, const void *pb)
+int lease_places_order(const void *pa, const void *pb)
 {
 	const struct lease_place *a = pa, *b = pb;
 
@@ -176,12 +173,12 @@ int lease_evidence_lines(struct lease_days *d, struct lease_place **ret, size_t 
 			return lease_day_failed(day, r, err);
 	}
 	if (d->n_used)
-		qsort(d->used, d->n_used, sizeof(*d->used), by_place);
+		qsort(d->used, d->n_used, sizeof(*d->used), lease_places_order);
 	*ret = calloc(d->n_used + 1, sizeof(**ret));
 	if (!*ret)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < d->n_used; i++)
-		if (!i || by_place(&d->used[i - 1], &d->used[i]))
+		if (!i || lease_places_order(&d->used[i - 1], &d->used[i]))
 			(*ret)[n++] = d->used[i];
 	*ret_n = n;
 	return 0;
@@ -351,17 +348,6 @@ static int write_shown(struct lease_days *d, size_t i, const struct lease_place 
 	return r;
 }
 
-static int note_time(void *arg, const char *name, uint64_t number, const char *line, size_t size)
-{
-	int64_t t = time_of(line, size);
-
-	(void)name;
-	(void)number;
-	if (t != TIME_NONE && t > *(int64_t *)arg)
-		*(int64_t *)arg = t;
-	return 0;
-}
-
 /* The end of a day of which nothing is shown, of one that was not read by its last lines. */
 static int find_end(const struct lease_days *d, const struct lease_day *day, struct withheld *ret)
 {
@@ -383,7 +369,7 @@ static int find_end(const struct lease_days *d, const struct lease_day *day, str
 	ret->lines = c.tip.line;
 	memcpy(ret->hash, c.tip.hash, HASH_TEXT);
 	chain_close(&c);
-	return r ? r : chain_read_last(d->dir, day->name, LAST_OCTETS, note_time, &ret->to);
+	return r ? r : lease_days_last(d, day, &ret->to);
 }
 
 static int write_day(struct lease_days *d, size_t i, const struct lease_place *place, size_t n, FILE *out,

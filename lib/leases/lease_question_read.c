@@ -16,7 +16,7 @@ static int add_place(struct question *q, size_t day, uint64_t at, const struct l
 {
 	if (array_grow(&q->place, q->n_places, &q->place_room, sizeof(*q->place)))
 		return -ENOMEM;
-	q->place[q->n_places++] = (struct place){ day, at, remark };
+	q->place[q->n_places++] = (struct place){ { .day = day, .at = at }, remark };
 	return 0;
 }
 
@@ -52,36 +52,23 @@ static bool reaches(const struct question *q, const struct lease_remark *m)
 	}
 }
 
-static int by_place(const void *pa, const void *pb)
-{
-	const struct place *a = pa, *b = pb;
-
-	if (a->day != b->day)
-		return a->day < b->day ? -1 : 1;
-	return (a->at > b->at) - (a->at < b->at);
-}
-
 /* Reads the lines in order of day and place. */
 static int each_line(struct question *q, int (*take)(struct question *q, const struct place *p, struct lease_line *l))
 {
+	_cleanup_lease_lines_ struct lease_lines lines = { .d = q->d };
 	struct lease_line l;
-	int fd = -1, r = 0;
+	int r = 0;
 
 	if (q->n_places)
-		qsort(q->place, q->n_places, sizeof(*q->place), by_place);
+		qsort(q->place, q->n_places, sizeof(*q->place), lease_places_order);
 	for (size_t i = 0; i < q->n_places && !r; i++) {
 		const struct place *p = &q->place[i];
 
-		q->at = p->day;
-		if (!i || p->day != p[-1].day) {
-			close_fd(&fd);
-			fd = lease_day_open(q->d->dir, &q->d->day[p->day]);
-		}
-		r = fd < 0 ? fd : lease_day_line(&q->d->day[p->day], fd, p->at, &l);
-		r = r ? r : lease_days_note(q->d, p->day, p->at);
+		q->at = p->line.day;
+		r = lease_evidence_line(&lines, &p->line, &l);
+		r = r ? r : lease_days_note(q->d, p->line.day, p->line.at);
 		r = r ? r : counts(q, &l) ? take(q, p, &l) : 0;
 	}
-	close_fd(&fd);
 	return r;
 }
 
@@ -97,7 +84,7 @@ static int64_t recorded_before(const struct question *q, const struct place *p)
 {
 	int64_t before = p->remark->before;
 
-	for (size_t i = 0; i < p->day; i++) {
+	for (size_t i = 0; i < p->line.day; i++) {
 		const struct lease_day *day = &q->d->day[i];
 		int64_t last = day->ready ? day->extent.last : day->begin;
 

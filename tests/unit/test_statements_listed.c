@@ -71,6 +71,27 @@ static void print_answers(FILE *out, const struct statements *book, const char *
 	}
 }
 
+static int print_stay(void *arg, const struct lease_holder *h)
+{
+	print_holder(arg, h);
+	return 0;
+}
+
+/* All stays, and of which windows statements bound the seconds in their middle. */
+static void print_stays(FILE *out, const struct statements *book)
+{
+	bool before, after;
+
+	fputs("stays:", out);
+	statements_each(book, print_stay, out);
+	fputs("\nclosed:", out);
+	for (int64_t t = 15; t < 60; t += 15) {
+		statements_closed(book, t - 10, t - 2, t + 2, t + 10, &before, &after);
+		fprintf(out, " %lld%s%s", (long long)t, before ? " before" : "", after ? " after" : "");
+	}
+	fputc('\n', out);
+}
+
 /* Of a case "... of TENANT" by statements of the tenant. */
 static void print_case(FILE *out, const char *name, const char *text, size_t size)
 {
@@ -78,6 +99,7 @@ static void print_case(FILE *out, const char *name, const char *text, size_t siz
 	struct statements *book = statements_told(text);
 
 	print_answers(out, book, of ? of + 4 : NULL);
+	print_stays(out, book);
 	statements_free(book);
 }
 

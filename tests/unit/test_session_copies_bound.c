@@ -132,6 +132,29 @@ Test(session_copies_bound, a_session_in_the_overflow_binds_a_port_of_another_gro
 	sound();
 }
 
+/* Its request is told from one of the inside by `inbound` alone. */
+Test(session_copies_bound, a_session_in_the_overflow_that_the_outside_has_opened_is_counted_as_such)
+{
+	struct session_copies *all = gateway.opener.requests;
+	uint16_t port = first_port(&gateway, HOST, 5000) ^ 64;
+
+	cr_assert_eq(place_in_overflow(KEY, port), COPY_PLACED);
+	cr_assert_eq(mappings_inbound(gateway.m, gateway.number, HOST), 0);
+	all->copy[0].key = slot_key(0xc6336408, 443, 5000);
+	all->copy[0].inbound = 1;
+	cr_assert_eq(copy_program_run(&gateway.opener), 0);
+	cr_assert_eq(all->copy[0].result, COPY_PLACED);
+	cr_assert_eq(mappings_inbound(gateway.m, gateway.number, HOST), 1);
+	/* What is there already, or has no place, is not counted. */
+	cr_assert_eq(copy_program_run(&gateway.opener), 0);
+	cr_assert_eq(all->copy[0].result, COPY_BEYOND);
+	all->copy[0].key = slot_key(0xc633640a, 443, 5001);
+	cr_assert_eq(copy_program_run(&gateway.opener), 0);
+	cr_assert_eq(all->copy[0].result, COPY_PORT);
+	cr_assert_eq(mappings_inbound(gateway.m, gateway.number, HOST), 1);
+	sound();
+}
+
 Test(session_copies_bound, a_session_in_the_overflow_does_not_take_a_bound_inside_port_elsewhere)
 {
 	uint16_t port = first_port(&gateway, HOST, 5000);

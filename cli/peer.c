@@ -65,6 +65,19 @@ static bool repeats(const cJSON *peer)
 	return false;
 }
 
+/* Which gateways tell as a trouble, too. */
+#define CLOCK_DIFFERS_S 5
+
+static void show_clock(struct writer *w, const char *at, const cJSON *ahead)
+{
+	double s = cJSON_IsNumber(ahead) ? ahead->valuedouble : 0;
+
+	if (s >= CLOCK_DIFFERS_S)
+		writer_line(w, "%s: its clock is %.0f s ahead of this gateway's", at, s);
+	else if (s <= -CLOCK_DIFFERS_S)
+		writer_line(w, "%s: its clock is %.0f s behind this gateway's", at, -s);
+}
+
 static void show_peers(struct writer *w, const cJSON *result, const cJSON *args)
 {
 	const cJSON *peer, *m, *d;
@@ -75,6 +88,9 @@ static void show_peers(struct writer *w, const cJSON *result, const cJSON *args)
 
 		if (reason && !repeats(peer))
 			writer_line(w, "%s: %s", at, reason);
+		if (cJSON_IsTrue(json_get(peer, "spoken_for")))
+			writer_line(w, "%s: this gateway tells the others of its sessions, on its behalf", at);
+		show_clock(w, at, json_get(peer, "clock_ahead_seconds"));
 		cJSON_ArrayForEach (m, json_get(peer, "not_exchanged")) {
 			writer_line(w, "%s: not exchanged: %s to %s, which %s", at, json_text(m, "in", "-"),
 				    json_text(m, "out", "-"), json_text(m, "reason", "-"));

@@ -84,6 +84,11 @@ static cJSON *peer_json(const struct replication *x, unsigned n)
 	cJSON_AddStringToObject(json, "mapping_digest", digest);
 	json_add_u64(json, "lacking_grants", f.lacks.grants);
 	json_add_u64(json, "lacking_sessions", f.lacks.sessions);
+	cJSON_AddBoolToObject(json, "spoken_for", f.spoken_for);
+	if (f.has_clock)
+		cJSON_AddNumberToObject(json, "clock_ahead_seconds", (double)f.clock_ahead_ms / 1000);
+	else
+		cJSON_AddNullToObject(json, "clock_ahead_seconds");
 	add_differences(json, x, n);
 	add_rule_differences(json, replication_differences(x, n));
 	return json;

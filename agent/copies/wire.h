@@ -69,8 +69,9 @@ _Static_assert(sizeof(struct wire_hello) == 40, "part of the protocol");
 struct wire_alive {
 	uint64_t sent_ms; /* CLOCK_MONOTONIC of the sender */
 	uint64_t pass_ms; /* the same clock: when the last complete pass began; 0: none yet */
+	uint64_t wall_ms; /* CLOCK_REALTIME of the sender */
 } __attribute__((packed));
-_Static_assert(sizeof(struct wire_alive) == 16, "part of the protocol");
+_Static_assert(sizeof(struct wire_alive) == 24, "part of the protocol");
 
 /* The other direction: acknowledges. */
 struct wire_ack {

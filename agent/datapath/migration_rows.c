@@ -81,6 +81,7 @@ const struct migration_row migration_rows[] = {
 	{ "history", MIGRATION_SHARED, .key_size = 4, .value_size = 80 },
 	{ "interfaces", MIGRATION_SHARED, .key_size = 4, .value_size = 16 },
 	{ "peers", MIGRATION_SHARED, .key_size = 4, .value_size = 8 },
+	{ "spoken", MIGRATION_SHARED, .key_size = 4, .value_size = 4 },
 	{ "lease_stamps", MIGRATION_SHARED, { "portmap_key" }, .key_size = 8, .value_size = 32 },
 	{ "pcp", MIGRATION_SHARED, { "portmap_key", "portmap_value" }, .key_size = 4, .value_size = 8 },
 

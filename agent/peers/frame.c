@@ -184,7 +184,7 @@ int hello_read(const uint8_t *data, size_t size, struct hello *ret)
 
 void alive_write(const struct wire_alive *a, uint8_t out[static sizeof(struct wire_alive)])
 {
-	const struct wire_alive w = { htobe64(a->sent_ms), htobe64(a->pass_ms) };
+	const struct wire_alive w = { htobe64(a->sent_ms), htobe64(a->pass_ms), htobe64(a->wall_ms) };
 
 	memcpy(out, &w, sizeof(w));
 }
@@ -196,7 +196,7 @@ int alive_read(const uint8_t *payload, size_t length, struct wire_alive *ret)
 	if (length != sizeof(w))
 		return -EPROTO;
 	memcpy(&w, payload, sizeof(w));
-	*ret = (struct wire_alive){ be64toh(w.sent_ms), be64toh(w.pass_ms) };
+	*ret = (struct wire_alive){ be64toh(w.sent_ms), be64toh(w.pass_ms), be64toh(w.wall_ms) };
 	return 0;
 }
 

@@ -25,6 +25,15 @@ static const struct pinned_map numbers_map = {
 	.entries = REPLICATION_MAX_PEERS,
 };
 
+/* One entry: peers, by bit of their numbers. */
+static const struct pinned_map spoken_map = {
+	.name = "spoken",
+	.type = BPF_MAP_TYPE_ARRAY,
+	.key_size = sizeof(uint32_t),
+	.value_size = sizeof(uint32_t),
+	.entries = 1,
+};
+
 static bool is_at(const struct place *p, struct endpoint e)
 {
 	return p->addr == e.addr && p->port == e.port;
@@ -54,11 +63,21 @@ static uint32_t find(const struct place *places, const struct config_replication
 	return vacant < REPLICATION_MAX_PEERS ? vacant : left;
 }
 
+static uint32_t spoken_for(const char *pin_dir)
+{
+	_cleanup_close_ int fd = pinned_map_find(pin_dir, &spoken_map);
+	const uint32_t at = 0;
+	uint32_t peers;
+
+	return fd < 0 || bpf_map_lookup_elem(fd, &at, &peers) ? 0 : peers;
+}
+
 int peer_numbers(const char *pin_dir, const struct config_replication *c,
 		 struct peer_number ret[static REPLICATION_MAX_PEERS])
 {
 	_cleanup_close_ int fd = pinned_map_open(pin_dir, &numbers_map);
 	struct place places[REPLICATION_MAX_PEERS] = { 0 };
+	uint32_t spoken = spoken_for(pin_dir);
 	int r = fd < 0 ? fd : 0;
 
 	for (uint32_t i = 0; !r && i < REPLICATION_MAX_PEERS; i++)
@@ -66,9 +85,13 @@ int peer_numbers(const char *pin_dir, const struct config_replication *c,
 	for (uint32_t i = 0; i < c->n_peers; i++) {
 		uint32_t at = find(places, c, c->peers[i]);
 
-		if (!is_at(&places[at], c->peers[i]))
+		if (!is_at(&places[at], c->peers[i])) {
 			places[at] = (struct place){ c->peers[i].addr, c->peers[i].port, 0 };
-		ret[i] = (struct peer_number){ .number = (uint8_t)(at + 1), .tables = places[at].tables };
+			spoken &= ~(1U << (at + 1));
+		}
+		ret[i] = (struct peer_number){ .number = (uint8_t)(at + 1),
+					       .tables = places[at].tables,
+					       .spoken = spoken >> (at + 1) & 1 };
 	}
 	for (uint32_t i = 0; !r && i < REPLICATION_MAX_PEERS; i++)
 		r = bpf_map_update_elem(fd, &i, &places[i], BPF_ANY);
@@ -86,6 +109,14 @@ int peer_numbers_note(const char *pin_dir, unsigned number, uint16_t tables)
 		return r;
 	place.tables = tables;
 	return bpf_map_update_elem(fd, &at, &place, BPF_ANY);
+}
+
+int peer_numbers_speak(const char *pin_dir, uint8_t peers)
+{
+	_cleanup_close_ int fd = pinned_map_open(pin_dir, &spoken_map);
+	const uint32_t at = 0, value = peers;
+
+	return fd < 0 ? fd : bpf_map_update_elem(fd, &at, &value, BPF_ANY);
 }
 
 #define BOOT_ID 36U

@@ -3,6 +3,7 @@
 #ifndef DETNAT_PEER_NUMBERS_H
 #define DETNAT_PEER_NUMBERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "config/config.h"
@@ -11,6 +12,7 @@
 struct peer_number {
 	uint8_t number;
 	uint16_t tables; /* the last noted tables; 0: none */
+	bool spoken;	 /* an earlier agent spoke for it */
 };
 
 /*
@@ -22,6 +24,9 @@ int peer_numbers(const char *pin_dir, const struct config_replication *c,
 
 /* Notes there a peer's tables, as tables_mark(). 0 or -errno. */
 int peer_numbers_note(const char *pin_dir, unsigned number, uint16_t tables);
+
+/* Notes there for which peers this gateway speaks, by bit of their numbers. 0 or -errno. */
+int peer_numbers_speak(const char *pin_dir, uint8_t peers);
 
 /* A number from which a gateway's peers know whether its tables are the former ones, or began empty. */
 

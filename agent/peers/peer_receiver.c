@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "peers/frame.h"
+#include "peers/peer_clock.h"
 #include "peers/peer_queue.h"
 
 /* A peer that is silent for three of its intervals is not vouched for; after this time, its connection is closed. */
@@ -24,6 +26,7 @@ struct receiver {
 	bool complete;	   /* the whole copy has come, and no silence since */
 	bool ask_again;
 	struct wire_alive alive; /* of the peer's clock */
+	struct peer_clock clock; /* since the connection began */
 	uint64_t received;
 	uint64_t refused_before; /* when the connection began */
 	struct copying_counts counts;
@@ -108,8 +111,10 @@ static int take_alive(struct receiver *r, const struct frame *f, struct error *w
 {
 	int ret = alive_read(f->payload, f->length, &r->alive);
 
-	if (!ret)
+	if (!ret) {
+		peer_clock_note(&r->clock, r->alive.wall_ms, wall_clock_ms());
 		ret = acknowledge(r, f);
+	}
 	return ret ? error_set(why, ret, ret == -EPROTO ? "a malformed sign of life" : "out of memory") : 0;
 }
 
@@ -184,6 +189,7 @@ void receiver_take(struct receiver *r, struct connection *c, uint32_t interval_m
 	r->interval_ms = interval_ms;
 	r->heard_ms = now_ms();
 	r->refused_before = r->counts.refused;
+	r->clock = (struct peer_clock){ 0 };
 	r->why[0] = '\0';
 }
 
@@ -235,4 +241,5 @@ void receiver_figures(const struct receiver *r, struct receiver_figures *ret)
 		.lacks = copying_lacks(r->copying, r->number),
 		.report = r->report,
 	};
+	ret->has_clock = ret->connected && peer_clock_ahead(&r->clock, &ret->clock_ahead_ms);
 }

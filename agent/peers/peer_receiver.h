@@ -44,6 +44,8 @@ struct receiver_figures {
 	uint64_t existing;
 	uint64_t held; /* copies */
 	uint64_t memory;
+	bool has_clock;
+	int64_t clock_ahead_ms; /* of this gateway's */
 	struct copying_lacks lacks;
 	struct copying_table_report report;
 };

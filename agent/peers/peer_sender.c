@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "peers/frame.h"
 #include "peers/peer_queue.h"
@@ -146,7 +147,7 @@ static void put_alive(struct sender *s)
 	uint8_t payload[sizeof(struct wire_alive)];
 
 	s->alive_ms = now_ms();
-	alive_write(&(struct wire_alive){ s->alive_ms, s->pass_ms }, payload);
+	alive_write(&(struct wire_alive){ s->alive_ms, s->pass_ms, wall_clock_ms() }, payload);
 	s->told[s->next_told % TOLD_TIMES].alive_ms = s->alive_ms;
 	s->told[s->next_told++ % TOLD_TIMES].told = copying_told(s->shared->copying);
 	/* If the queue is full, a whole copy is due, and another sign of life. */
@@ -243,7 +244,7 @@ static int on_frame(void *arg, const struct frame *f, struct error *why)
 	s->ack_ms = now_ms();
 	/* Ignores an acknowledgement of something never sent. */
 	if (ack.alive_ms <= s->alive_ms && ack.alive_ms >= s->acknowledged.sent_ms && ack.pass_ms <= s->pass_ms)
-		s->acknowledged = (struct wire_alive){ ack.alive_ms, ack.pass_ms };
+		s->acknowledged = (struct wire_alive){ .sent_ms = ack.alive_ms, .pass_ms = ack.pass_ms };
 	note_copies(s, &ack);
 	if (s->whole_end_ms && ack.alive_ms >= s->whole_end_ms)
 		s->complete = true;

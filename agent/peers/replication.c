@@ -113,6 +113,7 @@ static void stop_peers(struct replication *r)
 	}
 	memset(r->peer, 0, sizeof(r->peer));
 	r->n_peers = 0;
+	r->spoken = 0;
 }
 
 /* Ends all connections; the tables' side keeps its data. */
@@ -156,7 +157,9 @@ static int start_peers(struct replication *r)
 		*p = (struct replication_peer){ .copying = r->copying,
 						.at = rules->peers[i],
 						.number = numbers[i].number,
-						.since_ms = replication_now_ms() };
+						.since_ms = replication_now_ms(),
+						.spoken_for = numbers[i].spoken };
+		r->spoken |= (uint8_t)(numbers[i].spoken << numbers[i].number);
 		if (numbers[i].tables)
 			copying_peer_tables(r->copying, p->number, numbers[i].tables);
 		ret = sender_new(&r->sending, p->at, p->number, &p->sender);

@@ -86,6 +86,9 @@ struct peer_figures {
 	bool has_copies_there;
 	uint64_t copies_there; /* the peer's copies of sessions here */
 	uint64_t told_then;    /* sessions announced to it by then */
+	bool spoken_for;       /* this gateway tells of its sessions on its behalf */
+	bool has_clock;
+	int64_t clock_ahead_ms; /* of this gateway's */
 };
 
 bool replication_enabled(const struct replication *r);

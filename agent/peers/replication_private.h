@@ -23,6 +23,7 @@ struct replication_peer {
 	uint64_t back_ms;     /* since when it does; 0: it does not */
 	bool spoken_for;      /* this gateway tells of its sessions on its behalf */
 	uint64_t differs_ms;  /* since when rules differ, CLOCK_MONOTONIC; 0: they do not */
+	int64_t clock_told_s; /* how far its clock is ahead, as operators are told; 0: they are not */
 	struct error refused; /* reason why it must not be dialled at present; "": it may */
 };
 
@@ -60,6 +61,8 @@ struct replication {
 	struct gate *gate;
 	struct replication_peer peer[REPLICATION_MAX_PEERS];
 	unsigned n_peers;
+	uint8_t spoken; /* peers, by bit of their numbers, for which this gateway speaks, as is noted for the next agent
+			 */
 	struct event *tick;
 	unsigned ticks;
 	struct replication_passes passes;

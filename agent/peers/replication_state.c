@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/notice.h"
 #include "base/trouble.h"
+#include "peers/peer_clock.h"
 #include "peers/replication_private.h"
 
 /* A peer that has not come up after a start, or has gone, is trouble after this time. */
@@ -138,6 +140,9 @@ void replication_peer_figures(const struct replication_peer *p, struct peer_figu
 		.copies = s.copies,
 		.overruns = s.overruns,
 		.memory = s.memory + r.memory,
+		.spoken_for = p->spoken_for,
+		.has_clock = r.has_clock,
+		.clock_ahead_ms = r.clock_ahead_ms,
 	};
 	if (ret->state == PEER_DOWN)
 		write_reason(&s, &r, ret->reason, sizeof(ret->reason));
@@ -242,6 +247,27 @@ static void look_at_differences(struct replication_peer *p, const struct peer_fi
 	add_wrong(w, "a takeover by or from %s would lose sessions: %s", endpoint_text(p->at, at), f->reason);
 }
 
+/* A clock that drifts is told of once, not each second with another figure. */
+#define CLOCK_TOLD_S 3
+
+static void look_at_clock(struct replication_peer *p, const struct peer_figures *f, struct wrongs *w)
+{
+	int64_t ahead_s = peer_clock_seconds(f->clock_ahead_ms), of_told = ahead_s - p->clock_told_s;
+	char at[SPAN_TEXT];
+
+	/* What was known of it last holds. */
+	if (f->has_clock && !peer_clock_differs(f->clock_ahead_ms))
+		p->clock_told_s = 0;
+	else if (f->has_clock && (of_told >= CLOCK_TOLD_S || of_told <= -CLOCK_TOLD_S))
+		p->clock_told_s = ahead_s;
+	if (p->clock_told_s)
+		add_wrong(w,
+			  "the clock of %s is %lld s %s this one: `who` means another second there, and after a split "
+			  "the clock that is ahead decides about leases and blocks; set the one that is wrong",
+			  endpoint_text(p->at, at), llabs((long long)p->clock_told_s),
+			  p->clock_told_s > 0 ? "ahead of" : "behind");
+}
+
 void replication_state_tick(struct replication *r)
 {
 	struct wrongs wrongs = { 0 };
@@ -258,6 +284,7 @@ void replication_state_tick(struct replication *r)
 			add_wrong(&wrongs, "%s%s: %s", wrongs.length ? "" : "no sessions are exchanged with ",
 				  endpoint_text(p->at, at), f.reason);
 		look_at_differences(p, &f, &wrongs);
+		look_at_clock(p, &f, &wrongs);
 	}
 	if (r->ticks % REPLICATION_TICKS_A_SECOND)
 		return;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "peers/peer_numbers.h"
 
 #define PASS_US	 1000U
 #define COPY_US	 700U
@@ -112,6 +113,9 @@ static void speak(struct replication *r)
 		peers |= (uint8_t)(r->peer[i].spoken_for << r->peer[i].number);
 	}
 	copying_speak(r->copying, peers);
+	/* The next agent goes on with it at once, as its peers would lose those sessions meanwhile. */
+	if (peers != r->spoken && !peer_numbers_speak(r->d->pin_dir, peers))
+		r->spoken = peers;
 }
 
 static void on_work(evutil_socket_t fd, short what, void *arg)

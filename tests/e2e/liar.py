@@ -8,6 +8,7 @@ import os
 import random
 import socket
 import struct
+import time
 
 from gateways import ADDRESSES, KEY, PORT
 
@@ -138,8 +139,9 @@ class Liar:
         self._write(self.frame(self.key, self.sequence, kind, payload, length))
         self.sequence += 1
 
-    def alive(self):
-        self.send(ALIVE, struct.pack(">QQ", 1, 1))
+    def alive(self, ahead=0):
+        """ahead: seconds by which its clock differs."""
+        self.send(ALIVE, struct.pack(">QQQ", 1, 1, int((time.time() + ahead) * 1000)))
 
     def is_closed(self):
         """Reads up to an acknowledgement, or the end."""

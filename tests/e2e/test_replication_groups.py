@@ -118,6 +118,42 @@ def test_a_gateway_that_comes_back_learns_the_sessions_of_one_that_is_dead(gatew
     c.agent.check()
 
 
+@pytest.mark.parametrize("how", ["killed", "reloaded"])
+@pytest.mark.parametrize("gateways", [3], indirect=True)
+def test_a_gateway_that_speaks_for_another_goes_on_where_its_agent_begins_anew(gateways, how):
+    a, b, c = gateways.start(timeouts={"udp": 120}).labs
+    host = a.host()
+    for lab in (b, c):
+        lab.host(host.addr)
+    c.agent.stop()
+    c.agent.detach()
+    a.open_udp(host, 6000)
+    wait_same(a, b, host)
+    die(a)
+    c.agent.start()
+    wait_for(lambda: gateways.peers(1)[endpoint(0)]["spoken_for"] and listed(c, host) != [], timeout=30, what="the session of the dead one", interval=0.2)
+    assert "tells the others of its sessions, on its behalf" in b.agent.text("peer", "list")
+    begun = gateways.peers(2)[endpoint(1)]["whole_copies"], gateways.peers(1)[endpoint(2)]["whole_copies"]
+    if how == "killed":
+        b.agent.kill()
+        b.agent.start()
+    else:
+        b.agent.write(replication={**b.agent.config["replication"], "interval": 2})
+        b.agent.ctl("reload")
+
+    def has_heard_all():
+        assert listed(c, host), "the third has no copy for a while"
+        return gateways.peers(2)[endpoint(1)]["state"] == gateways.peers(1)[endpoint(2)]["state"] == "synchronised" and (
+            gateways.peers(2)[endpoint(1)]["whole_copies"] > begun[0])
+
+    wait_for(has_heard_all, what="a whole copy after it", interval=0.05)
+    assert listed(c, host) and gateways.peers(1)[endpoint(0)]["spoken_for"]
+    c.agent.check()
+    # Once the dead one is back it is spoken for no more.
+    a.agent = None
+    assert gateways.peers(1)[endpoint(0)]["state"] == "down"
+
+
 def test_collectors_are_told_of_peers_and_of_the_end_of_a_copy_that_expires_not_of_its_copying(gateways):
     a, b = gateways.labs
     collector = Collector(b)

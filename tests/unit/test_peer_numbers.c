@@ -75,3 +75,25 @@ Test(peer_numbers, notes_about_a_peers_tables_last_until_another_peer_has_its_pl
 	for (int i = 0; i < 7; i++)
 		cr_expect_eq(ret[i].tables, 0);
 }
+
+Test(peer_numbers, the_next_agent_knows_for_which_peers_this_one_spoke)
+{
+	struct peer_number ret[REPLICATION_MAX_PEERS];
+
+	numbers_of("abc", ret);
+	for (int i = 0; i < 3; i++)
+		cr_expect_not(ret[i].spoken);
+	cr_assert_eq(peer_numbers_speak(pins, 1U << 1 | 1U << 3), 0);
+	numbers_of("cab", ret);
+	cr_expect(ret[0].spoken);
+	cr_expect(ret[1].spoken);
+	cr_expect_not(ret[2].spoken);
+	/* Another peer that has got the place of one is not spoken for. */
+	cr_expect_str_eq(numbers_of("bdefghi", ret), "2456713");
+	for (int i = 0; i < 7; i++)
+		cr_expect_not(ret[i].spoken, "%d", i);
+	cr_assert_eq(peer_numbers_speak(pins, 0), 0);
+	numbers_of("bdefghi", ret);
+	for (int i = 0; i < 7; i++)
+		cr_expect_not(ret[i].spoken);
+}

@@ -103,7 +103,7 @@ Test(peer_queue, a_queue_that_is_full_takes_no_more_and_keeps_what_it_has)
 
 Test(acknowledgement, an_acknowledgement_that_is_written_is_read_back)
 {
-	struct wire_alive alive = { 0x0102030405060708, 9 }, alive_back;
+	struct wire_alive alive = { 0x0102030405060708, 9, 0x1112131415161718 }, alive_back;
 	struct wire_ack ack = { 1, 2, 3, 0x0102030405060708, 5 }, ack_back;
 	uint8_t octets[sizeof(ack) + 1];
 

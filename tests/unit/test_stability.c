@@ -128,7 +128,7 @@ Test(stability, records_of_release_1_0_have_their_members_in_the_same_places)
 		.in_addr = ADDR(10, 0, 0, 2),
 		.in_port = htobe16(8443),
 	};
-	const struct wire_alive alive = { htobe64(5000), htobe64(4000) };
+	const struct wire_alive alive = { .sent_ms = htobe64(5000), .pass_ms = htobe64(4000) };
 	const struct wire_ack ack = { htobe64(11), htobe64(5000), htobe64(4000), htobe64(40), htobe64(2) };
 	struct frame_channel c;
 	struct hello h;

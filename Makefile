@@ -307,6 +307,7 @@ define DOCUMENTED_STEPS
 'bench-nic|740|test-vm VM_PARTS=benchnic SERIES=6.12|bench-nic, between two guests' \
 'soak|110|soak MINUTES=1|everything at once for a minute' \
 'world|80|world SECONDS=60 SEED=$(HASH)|a world of the seed that the commit says' \
+'world-trio|110|world GATEWAYS=3 PROFILE=trio SECONDS=60 SEED=$(HASH)|three gateways that are lost and come back' \
 'upgrades|230|test-upgrades|upgrades from real builds of 1.0.0, and back' \
 'kills|400|test-kills KILLS=8|eight kills in each phase of the agent' \
 'long|400|test-long SHARE=$(shell echo $$(($(HASH) % 12 + 1)))/12|a share of the tests before a release' \

@@ -131,8 +131,9 @@ class Agent:
         assert line is not None and line.endswith("ready"), f"said {line!r}, not ready\n{self.log_end()}"
         return self
 
-    def first_line(self, timeout=START_PATIENCE):
+    def first_line(self, timeout=None):
         """The first line on stdout, or None if the process ended without one."""
+        timeout = timeout or START_PATIENCE  # which the world sets
         end = time.monotonic() + timeout
         text = b""
         out = self.process.stdout.fileno()

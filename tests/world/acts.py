@@ -127,19 +127,19 @@ class Acts:
     def change(self, gateways, what, words, prefixes=(), **options):
         """A change by the operator, at each of the gateways: the model knows when it began, and takes up what came of it."""
         world, begin, results = self.world, time.time_ns(), []
-        if len(self.gateways) == 2 and ("--drain" in words or words[0] in ("pool", "user", "reload")):
+        if len(self.gateways) > 1 and ("--drain" in words or words[0] in ("pool", "user", "reload")):
             # One gateway has it before the other, and routes may lead to either.
             prefixes = [ALL]
         world.begin_change(prefixes)
         for it in gateways:
             if it.running():
                 results.append(it.command(*words, **options))
-        if len(self.gateways) == 2 and ({status for status, _, _ in results} != {0} or len(results) == 1) and ALL not in prefixes:
+        if len(self.gateways) > 1 and ({status for status, _, _ in results} != {0} or len(results) < len(self.gateways)) and ALL not in prefixes:
             # What one alone has may be taken back.
             world.doubt([ALL])
             prefixes = [ALL]
-        if len(self.gateways) == 2:
-            world.sync(begin, what)  # what is there now may be gone until both are alike
+        if len(self.gateways) > 1:
+            world.sync(begin, what)  # what is there now may be gone until all are alike
             self.make_alike()
         world.end_change(begin, what, prefixes)
         for status, out, err in results:
@@ -159,30 +159,37 @@ class Acts:
             time.sleep(0.2)
 
     def make_alike(self):
-        """Each of two gateways has in its file what runs, as a reboot of one must leave both alike; what only one has taken goes to the other."""
-        saved = [self.save(it) for it in self.gateways if it.running()]
+        """Each of several gateways has in its file what runs, as a reboot of one must leave all alike; what only one has taken goes to the others."""
+        running = [it for it in self.gateways if it.running()]
+        saved = [self.save(it) for it in running]
         if len(saved) < 2 or not all(saved):
             return
-        first, second = ({key: it.agent.config.get(key) for key in ("mappings", "portmaps", "timeouts")} for it in self.gateways)
-        if first != second:
-            self.gateways[1].agent.write(**first)
-            status, _, err = self.gateways[1].command("reload")
-            self.world.note_result("reload of the other's", status, err)
-            if status:
-                self.gateways[1].agent.write(**second)
-                self.gateways[0].agent.write(**second)
-                status, _, err = self.gateways[0].command("reload")
-                self.world.note_result("reload of the other's", status, err)
+        has = [{key: it.agent.config.get(key) for key in ("mappings", "portmaps", "timeouts")} for it in running]
+        for wanted in has:
+            if all([self.make_like(it, wanted, own) for it, own in zip(running, has)]):
+                break
+            has = [{key: it.agent.config.get(key) for key in wanted} for it in running]
+
+    def make_like(self, it, wanted, own):
+        """Whether a gateway takes what another has."""
+        if wanted == own:
+            return True
+        it.agent.write(**wanted)
+        status, _, err = it.command("reload")
+        self.world.note_result("reload of the other's", status, err)
+        if status:
+            it.agent.write(**own)
+        return not status
 
     def see_to_it(self):
         begin = time.time_ns()
         self.world.begin_change([ALL])
         self.make_alike()
-        self.world.end_change(begin, "both are made alike", [ALL])
+        self.world.end_change(begin, "all are made alike", [ALL])
 
     def only_one_can(self):
-        """With the disk of one of two gateways at fault, a change would leave them different."""
-        return len(self.gateways) == 2 and any(getattr(call, "__name__", "") in ("trace_end", "fill_disk") for _, call, _ in self.later)
+        """With the disk of one of several gateways at fault, a change would leave them different."""
+        return len(self.gateways) > 1 and any(getattr(call, "__name__", "") in ("trace_end", "fill_disk") for _, call, _ in self.later)
 
     def do_ctl(self, words, gateway=None, prefixes=()):
         if self.only_one_can():
@@ -270,7 +277,7 @@ class Acts:
         if it.running():
             it.trace_end()
             it.agent.kill() if how == "kill" else it.agent.stop()
-            if len(self.gateways) == 2:
+            if len(self.gateways) > 1:
                 self.world.oracles.endings_untold(begin)
         time.sleep(pause)
         self.world.start(it)
@@ -403,21 +410,24 @@ class Acts:
     def do_rotate(self):
         self.traffic.at(0, self.world.customers.dhcp[0].rotate)
 
-    # ---- two gateways
+    # ---- several gateways
 
     def do_takeover(self, to, how="routes", pause=0.5):
-        """Routes lead to the other gateway: alone, with the links of the first down, or with its agent killed as well."""
-        self.world.takeover(to, how, pause)
+        """Routes lead to another gateway: alone, with the links of the first down, or with its agent killed as well."""
+        self.world.together.takeover(to, how, pause)
+
+    def do_lose(self, gateway, how):
+        """A gateway that serves nobody is lost."""
+        self.world.together.lose(gateway, how)
 
     def do_return(self, gateway, how):
         """A gateway that was away comes back, with the tables that it had or without."""
-        self.world.comes_back(gateway, how)
+        self.world.together.comes_back(gateway, how)
 
-    def do_split(self, seconds):
-        """The gateways lose sight of each other."""
-        self.gateways[0].gw.ip("link", "set", "sync0", "down")
-        self.world.copied_since = 0
-        self.end_later(seconds, self.world.join_again)
+    def do_split(self, seconds, gateway=0):
+        """A gateway and the others lose sight of each other."""
+        self.world.together.split(gateway)
+        self.end_later(seconds, self.world.together.join_again, gateway)
 
     # ---- ends of faults
 

@@ -2,6 +2,7 @@
 """What must hold in a world, whatever happens. Each oracle goes by what was sent and what was seen on the wires."""
 
 import collections
+import itertools
 import json
 import re
 import struct
@@ -213,7 +214,7 @@ class Oracles:
                 flow.cert, flow.since = "no", seen.at
             elif flow.cert == "maybe" and flow.state == "established" and flow.last_down > max(flow.since, seen.sent) and self.has_session(flow) \
                     and not self.model.drains(flow.host, outside):
-                flow.cert, flow.reason, flow.since, flow.copied = "yes", "", seen.at, False
+                flow.cert, flow.reason, flow.since, flow.copied = "yes", "", seen.at, set()
         self.ended.pop((PROTO_NAMES[flow.proto], flow.host, flow.port, flow.ext, flow.eport, outside), None)
 
     def has_session(self, flow):
@@ -311,6 +312,8 @@ class Oracles:
             answers[n].append((second, row))
         for n, (key, senders) in enumerate(questions):
             self.judge(truth, key, senders, answers[n], again)
+        if again:
+            self.compare_elsewhere(truth, questions)
 
     def judge(self, truth, key, senders, rows, again):
         self.counts["questions of who"] += 1
@@ -335,6 +338,39 @@ class Oracles:
             if strangers - owners:
                 self.fail("who: too many names", f"{', '.join(map(frames.text, senders))} alone had {frames.endpoint(*key[1:])} "
                           f"at {stamp(key[0][0])}, and nothing changed around it: {shown}")
+
+    def compare_elsewhere(self, truth, questions):
+        """What left by one gateway, asked at the others: the same name, or that there is no record; never another name, nor that nobody had it."""
+        for other in self.truth:
+            same = [(key, senders) for key, senders in questions if len(key[0]) == 1 and other.seconds(*self.of_senders(senders)) == key[0]
+                    and self.certain(truth, key[0][0], senders) and self.certain(other, key[0][0], senders)
+                    and not any(self.model.port_owners(key[1:], sent - SECOND, at + SECOND) for sent, at, _ in senders.values())]
+            if other is truth or not same:
+                continue
+            lines = [f"{stamp(key[0][0])} {frames.endpoint(*key[1:])}" for key, _ in same]
+            status, out, err = other.gateway.command("who", "-", "--state-dir", other.gateway.agent.state, text="\n".join(lines) + "\n")
+            if status not in (0, 1):
+                self.fail("who", f"exit {status}\n{err}")
+                return
+            for (key, senders), row in zip(same, json.loads(out)):
+                self.counts["questions of who elsewhere"] += 1
+                named = names(row)
+                granted = self.newly_granted(key, senders)
+                if named == set(senders) or (not named and row.get("reason") == "no-record") or (granted and not named):
+                    continue
+                self.fail("who elsewhere", f"{', '.join(map(frames.text, senders))} left as {frames.endpoint(*key[1:])} by gateway {truth.gateway.number} at "
+                          f"{stamp(key[0][0])}; gateway {other.gateway.number} says {json.dumps(row)}")
+
+    @staticmethod
+    def of_senders(senders):
+        return min(sent for sent, _, _ in senders.values()), max(at for _, at, _ in senders.values())
+
+    def newly_granted(self, key, senders):
+        """Whether it left by a block that others may have heard of only then."""
+        begin, end = self.of_senders(senders)
+        grants = [it for it in (*self.model.grants.values(), *self.model.past_grants) if it.outside[0] == key[1] and it.outside[1] <= key[2] <= it.outside[2]]
+        return any(it.begin > begin - PATIENCE * SECOND and it.begin <= end for it in grants) or any(
+            begin - PATIENCE * SECOND < it.end <= end + SECOND for it in grants)
 
     def may_lack(self, truth, second):
         return any(first <= second <= last for first, last in truth.unrecorded)
@@ -361,9 +397,9 @@ class Oracles:
         self.fail("check", f"gateway {gateway.number}, three times: {json.dumps(findings[:5])}{more}")
 
     def unlike(self):
-        """How the sessions of two gateways differ."""
+        """How the sessions of gateways differ."""
         own, listed, said = {}, {}, ""
-        for gateway in (truth.gateway for truth in self.truth):
+        for gateway in (truth.gateway for truth in self.truth if truth.gateway.running()):
             rows = gateway.ctl("session", "list")
             listed[gateway.number] = {(row["proto"], row["in_addr"], row["in_port"], row["ext_addr"], row["ext_port"]): row for row in rows}
             peers = gateway.ctl("peer", "list")
@@ -371,9 +407,9 @@ class Oracles:
             for host in sorted({row["in_addr"] for row in rows}):
                 status, out, _ = gateway.command("explain", host)
                 own[gateway.number, host] = [part for part in out.split('"') if "cop" in part or "own" in part][:4] if not status else status
-        for here, there in ((0, 1), (1, 0)):
+        for here, there in itertools.permutations(sorted(listed), 2):
             alone = [row for key, row in listed.get(here, {}).items() if key not in listed.get(there, {})]
-            said += f"\n    gateway {here} alone lists {len(alone)}: {json.dumps(alone[:8])}"
+            said += f"\n    gateway {here} lists {len(alone)} that gateway {there} does not: {json.dumps(alone[:8])}"
         return said + f"\n    {own}"
 
     def verify(self, gateway):
@@ -445,7 +481,7 @@ class Oracles:
         timeout = self.world.timeout_of(flow)
         if now - flow.last_up > (timeout - 3) * SECOND or (flow.drain_end and now > flow.drain_end - SECOND):
             return False
-        return serving or self.is_told(flow, now)
+        return serving or self.is_told(flow, now, gateway.number)
 
     def quotas(self, gateway):
         """What a subscriber is said to have is what is listed, and no more than it may."""
@@ -540,10 +576,12 @@ class Oracles:
         while len(self.ended) > 3000:
             self.ended.pop(next(iter(self.ended)))
 
-    def is_told(self, flow, now):
-        """Whether the session is old enough for the other gateway to have a copy, and there is room for one."""
-        since = self.world.copied_since
-        return bool(since) and max(since, flow.since) + PATIENCE * SECOND < now and flow.host not in self.crowded(now)
+    def is_told(self, flow, now, number):
+        """Whether the session is old enough for a gateway to have it or a copy, and there is room for one."""
+        together = self.world.together
+        since = together.knows_since(number, flow)
+        told = (number in flow.copied and together.keeps(number, flow, now)) or (since and max(since, flow.since) + PATIENCE * SECOND < now)
+        return bool(told) and flow.host not in self.crowded(now)
 
     def crowded(self, now):
         """Subscribers that may have been at their quota: where routes moved meanwhile, each gateway has let in others."""
@@ -554,21 +592,22 @@ class Oracles:
 
     def ends_everywhere(self, flow):
         """
-        Whether the flow's session, which ends now, must end at all gateways (docs/internals/OWNERSHIP.md): not if two have opened it, nor if
-        one that cannot be told has it, and it ends without a packet.
+        Whether the flow's session, which ends now, must end at all gateways (docs/internals/OWNERSHIP.md): not if several have opened it, nor
+        if one that cannot be told has it, and it ends without a packet.
         """
         if len(self.truth) == 1:
             return True
         if any(killed - PATIENCE * SECOND // 2 < flow.last_up < killed + SECOND for killed in self.kills):
             return False
-        if len(flow.gateways) == 2 and not flow.copied and not self.is_told(flow, time.time_ns()):
+        now = time.time_ns()
+        if len(flow.gateways) > 1 and not all(self.is_told(flow, now, number) for number in flow.gateways):
             return False
-        return flow.proto == frames.TCP or bool(self.world.copied_since)
+        return flow.proto == frames.TCP or self.world.together.all_know()
 
     def endings_untold(self, now):
-        """An agent was killed: what has ended there just before, the other gateway may not have heard of."""
+        """An agent was killed: what has ended there just before, others may not have heard of, nor have those that were silent then."""
         self.kills = [*self.kills[-9:], now]
-        since = now - PATIENCE * SECOND // 2
+        since = min([now - PATIENCE * SECOND // 2, *self.world.together.silent.values()])
         for flow in self.traffic.flows.values():
             if flow.cert == "no" and flow.since >= since:
                 flow.cert, flow.reason = "maybe", "its end may not have been told"

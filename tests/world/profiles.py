@@ -47,6 +47,9 @@ PROFILES = {
     "operator": {**PLAIN, "quota": 1, "timeouts": 1, "close": 4, "flush": 2, "batch": 2, "reload": 1, "save": 0.5, "portmap": 1, "portmap_del": 1},
     "pair": {**PLAIN, "close": 2, "pcp": 3, "takeover": 2.5, "return": 2.5, "quiet": 2},
     "split": {"split": 1},
+    # For three gateways: sessions that are silent for long, a gateway lost beside those that serve.
+    "trio": {**PLAIN, "idle": 9, "close": 2, "pcp": 2, "grow": 2, "takeover": 2, "return": 2.5, "lose": 0.7, "split": 0.8, "full_disk": 0.5, "kill": 0.7,
+             "quiet": 2},
     "customers": {**PLAIN, **CUSTOMERS},  # nothing of their accounting is lost
     "lossy": {**PLAIN, **CUSTOMERS},  # one record of a hundred is
     "accounting": {**PLAIN, **CUSTOMERS, "access_restart": 1.5, "replay": 4, "forge": 3},
@@ -54,10 +57,10 @@ PROFILES = {
 }
 PROFILES["all"] = {}
 for name, weights in PROFILES.items():
-    if name not in ("all", "pair", "split", "tenants", "customers", "lossy"):
+    if name not in ("all", "pair", "split", "trio", "tenants", "customers", "lossy"):
         for kind, weight in weights.items():
             PROFILES["all"][kind] = PROFILES["all"].get(kind, 0) + weight * (0.3 if name not in ("plain", "overflow") and kind in PLAIN else 1)
-OF_PAIRS = ("takeover", "return", "split")
+OF_PAIRS = ("takeover", "return", "split", "lose", "idle")
 OF_ONE = ("killed_change", "reboot")
 
 MODES = {
@@ -78,10 +81,11 @@ def weights_of(profile, gateways):
             found[kind] = found.get(kind, 0) + weight * float(times or 1)
         for kind in without:
             found.pop(kind, None)
-    if gateways == 2 and "takeover" not in found:
+    if gateways > 1 and "takeover" not in found:
         found.update(takeover=1.0, split=0.4, **{"return": 1.0})
-    if gateways == 2:
-        # What one of two would have alone.
+        found.update({"lose": 0.5, "idle": 6} if gateways > 2 else {})
+    if gateways > 1:
+        # What one of them would have alone.
         found = {kind: weight for kind, weight in found.items() if kind not in OF_ONE}
     if gateways == 1:
         found = {kind: weight for kind, weight in found.items() if kind not in OF_PAIRS}
@@ -144,7 +148,7 @@ REACHES = {
     "stop": ("restart",), "killed_change": ("kill", "exception", "untranslated", "drain", "portmap", "move"), "reboot": ("reboot",),
     "clock": ("clock step",), "slow_disk": ("slow disk",), "failing_disk": ("failing disk",), "full_disk": ("failing disk",), "link": ("link",),
     "rename": ("rename",), "route": ("route move",), "foreign": ("foreign program",),
-    "takeover": ("takeover", "kill", "link"), "return": ("takeover", "reboot"),
+    "idle": ("plain", "udp", "tcp"), "lose": ("kill", "link"), "takeover": ("takeover", "kill", "link"), "return": ("takeover", "reboot"),
     "split": ("split brain",), "quiet": (),
     "customer": (), "lease": (), "rotate": (), "access_restart": (), "replay": (), "forge": (),
 }
@@ -164,7 +168,7 @@ class Planner(CustomerPlans):
         self.last_quiet = 0.0
         self.ports = {}
         self.leases = []
-        self.away = None  # the gateway that is not there
+        self.away = set()  # gateways that are not there
         self.foreign = set()
         self.renamed = 0
         self.drained = []
@@ -480,7 +484,11 @@ class Planner(CustomerPlans):
 
     def here(self):
         """A gateway whose agent runs."""
-        return self.gateway() if self.away is None else 1 - self.away
+        there = self.there()
+        return self.gateway() if not self.away else there[0] if len(there) == 1 else self.dice.choice(there)
+
+    def there(self):
+        return [number for number in range(len(self.world.gateways)) if number not in self.away]
 
     def plan_killed_change(self):
         step = self.dice.choice([self.plan_exception, self.plan_unexception, self.plan_portmap, self.plan_move])()
@@ -527,28 +535,47 @@ class Planner(CustomerPlans):
         self.foreign.symmetric_difference_update({name})
         return {"do": "foreign", "name": name, "on": on, "gateway": 0, "tags": ["foreign program"]}
 
-    # ---- two gateways
+    # ---- several gateways
+
+    def plan_idle(self):
+        """A session with a packet now and then, so that another gateway than the one that translates may have it for long."""
+        proto = self.dice.choice(["udp", "tcp", "tcp"])
+        interval = round(self.dice.uniform(6, 9) if proto == "udp" else self.dice.uniform(8, 30), 2)
+        return self.plan_flow(proto=proto, interval=interval, left=-1) if self.live() <= self.header.get("flows", 90) else None
 
     def plan_takeover(self):
-        if self.away is not None:
+        here = self.world.traffic.active_out
+        others = [number for number in self.there() if number != here]
+        if not others:
             return None
-        to = 1 - self.world.traffic.active_out
+        to = others[0] if len(others) == 1 else self.dice.choice(others)
         how = self.dice.choice(["routes", "routes", "links", "kill"])
         if how != "routes":
-            self.away = 1 - to
+            self.away.add(here)
         return {"do": "takeover", "to": to, "how": how, "tags": ["takeover", *{"kill": ["kill", "link"], "links": ["link"]}.get(how, [])]}
 
-    def plan_return(self):
-        if self.away is None:
+    def plan_lose(self):
+        others = [number for number in self.there() if number != self.world.traffic.active_out]
+        if not others:
             return None
-        number, self.away = self.away, None
+        number, how = self.dice.choice(others), self.dice.choice(["links", "kill", "kill"])
+        self.away.add(number)
+        return {"do": "lose", "gateway": number, "how": how, "tags": ["link", *(["kill"] if how == "kill" else [])]}
+
+    def plan_return(self):
+        if not self.away:
+            return None
+        number = self.dice.choice(sorted(self.away)) if len(self.away) > 1 else next(iter(self.away))
+        self.away.discard(number)
         how = self.dice.choice(["kept", "kept", "reboot"])
         return {"do": "return", "gateway": number, "how": how, "tags": ["takeover", *(["reboot"] if how == "reboot" else [])]}
 
     def plan_split(self):
-        if self.away is not None:
+        if self.away or self.world.together.cut:
             return None
-        return {"do": "split", "seconds": self.dice.choice([2, 6]), "tags": ["split brain"]}
+        if len(self.world.gateways) == 2:
+            return {"do": "split", "seconds": self.dice.choice([2, 6]), "tags": ["split brain"]}
+        return {"do": "split", "seconds": self.dice.choice([2, 6, 18]), "gateway": self.gateway(), "tags": ["split brain"]}
 
     def plan_quiet(self):
         return {"do": "quiet", "tags": []}

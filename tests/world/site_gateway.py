@@ -34,7 +34,7 @@ WIRES = {  # name: gateway's address, router's address, MAC address of the gatew
     "out0": ("203.0.113.1", "203.0.113.2", "020000000201", "020000000207"),
     "out1": ("203.0.113.5", "203.0.113.6", "020000000211", "020000000217"),
 }
-SYNC = ("192.0.2.1", "192.0.2.2")
+SYNC = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
 SYNC_PORT = 9470
 STATE_OCTETS = 24 << 20
 FOREIGN = '__attribute__((section("xdp"), used)) int pass(void *ctx) { return 2; }\n'
@@ -90,6 +90,7 @@ class Gateway:
         self.killed = 0  # when its agent ended with a takeover, which is over when it comes back
         self.lacking, self.looked_at = set(), 0  # interfaces without their role, and when that was asked for
         self.fresh = 0  # descriptors of its first agent
+        self.began = 0  # when its agent was ready
         self.ids = {"map": set(), "prog": set()}
         self.history_read = 0  # octets of the history that were looked at
         directory.mkdir()
@@ -200,6 +201,7 @@ class Gateway:
     def start(self):
         self.set_clock(self.shift)
         self.agent.start(**self.shimmed)
+        self.began = time.time_ns()
 
     def running(self):
         return self.agent.running()
@@ -352,8 +354,20 @@ class Gateway:
             namespace.delete()
 
 
-def connect(a, b):
-    """The link by which two gateways copy sessions to each other."""
-    isolation.run("ip", "link", "add", "sync0", "netns", a.gw.name, "type", "veth", "peer", "name", "sync0", "netns", b.gw.name)
-    for gateway, address in zip((a, b), SYNC):
+def replication(number, count, key_file):
+    """The value of `replication` for one of so many gateways."""
+    listen, *peers = (f"{address}:{SYNC_PORT}" for address in (SYNC[number], *SYNC[:number], *SYNC[number + 1: count]))
+    return {"listen": listen, "peers": peers, "key_file": str(key_file), "min_age": 1, "interval": 1}
+
+
+def connect(gateways):
+    """The network by which gateways copy sessions to each other: a switch, whose namespace is returned."""
+    switch = netns.Namespace(f"dn{os.getpid()}s")
+    switch.ip("link", "add", "switch", "type", "bridge")
+    switch.ip("link", "set", "switch", "up")
+    for gateway, address in zip(gateways, SYNC):
+        port = f"to{gateway.number}"
+        isolation.run("ip", "link", "add", "sync0", "netns", gateway.gw.name, "type", "veth", "peer", "name", port, "netns", switch.name)
+        switch.ip("link", "set", port, "master", "switch", "up")
         gateway.gw.batch(f"addr add {address}/24 dev sync0", "link set sync0 up", "route add unreachable 192.0.2.0/24 metric 9999")
+    return switch

@@ -47,7 +47,7 @@ class Flow:
     downs: int = 0
     cert: str = "maybe"  # yes: it must go on as it is; no: it must have ended; maybe
     since: int = 0  # of cert
-    copied: bool = False  # the other gateway had a copy of it before routes moved
+    copied: set = dataclasses.field(default_factory=set)  # gateways that knew it before routes moved, or before one fell silent
     drain_end: int = 0
     reason: str = ""
     gateways: dict = dataclasses.field(default_factory=dict)  # when a packet of it was last seen at each gateway
@@ -60,7 +60,7 @@ class Flow:
         times = ", ".join(f"at gateway {number} last {at / 1e9 % 1000:.3f}" for number, at in sorted(self.gateways.items()))
         return (f"flow {self.ident}: {frames.PROTO_NAMES[self.proto]} {frames.endpoint(self.host, self.port)} to "
                 f"{frames.endpoint(self.ext, self.eport)} as {where} ({self.state}, {self.cert}{' ' + self.reason if self.reason else ''} "
-                f"since {self.since / 1e9 % 1000:.3f}; {times}{', copied' if self.copied else ''})")
+                f"since {self.since / 1e9 % 1000:.3f}; {times}{f', known at {sorted(self.copied)}' if self.copied else ''})")
 
 
 class Traffic(threading.Thread):

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A gateway, or two, in a world of subscribers, servers, strangers, an operator and faults, all drawn from one seed; beside it
+"""A gateway, or several, in a world of subscribers, servers, strangers, an operator and faults, all drawn from one seed; beside it
 oracles that know who sent what.
 
-    world.py [--seconds N] [--seed S] [--mode redirect1|redirect2|kernel|none|hours] [--gateways 1|2]
+    world.py [--seconds N] [--seed S] [--mode redirect1|redirect2|kernel|none|hours] [--gateways 1|2|3]
              [--profile NAMES]
              [--build DIRECTORY] [--replay FILE] [--shrink SECONDS] [--write FILE] [--go-on]
 
@@ -29,7 +29,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 PR_SET_PDEATHSIG = 1
-RUN_EXTRA = 240  # seconds beyond what was asked for and a tenth of it, after which a run is ended
+RUN_EXTRA = 240  # seconds for each gateway beyond what was asked for and a tenth of it, after which a run is ended
 MEMORY = 1 << 31  # octets of address space for the run itself
 RUNS = "detnat-world."
 _children = []
@@ -40,7 +40,7 @@ def options():
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mode", default="redirect1", choices=("redirect1", "redirect2", "kernel", "none", "hours"))
-    parser.add_argument("--gateways", type=int, default=1, choices=(1, 2))
+    parser.add_argument("--gateways", type=int, default=1, choices=(1, 2, 3))
     parser.add_argument("--profile", default="all")
     parser.add_argument("--build", default=os.environ.get("BUILD") or str(HERE.parents[1] / "build"))
     parser.add_argument("--replay", help="a file of steps, as --write makes it")
@@ -92,7 +92,7 @@ def run_world(args, header, steps=None, seconds=None, limit=None):
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{RUNS}{os.getpid()}."))
     try:
         seconds = seconds or args.seconds
-        limit = limit or seconds * 1.1 + RUN_EXTRA
+        limit = limit or seconds * 1.1 + RUN_EXTRA * header["gateways"]
         task = folder / "task"
         task.write_text(json.dumps({"header": header, "steps": steps, "seconds": seconds, "build": str(pathlib.Path(args.build).resolve()),
                                     "directory": str(folder / "run"), "go_on": args.go_on, "limit": limit}))

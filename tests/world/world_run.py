@@ -17,7 +17,8 @@ from acts import Acts
 from model import SECOND, Model, covers, prefix
 from oracles import Failure, Oracles
 from profiles import OF_MODES, Planner
-from site_gateway import Gateway, connect
+from site_gateway import Gateway, connect, replication
+from together import Together
 from traffic import Traffic
 
 GROWTH = 32 << 10  # KiB that an agent may have more than one that has just begun
@@ -42,13 +43,12 @@ class World:
         self.failures, self.steps, self.log = [], [], []
         self.numbers = 0
         self.quiet_at = 0  # not before this time are links and programs what they should be
-        self.copied_since = 0
         self.exposed = []  # (begin, end): no agent since the boot, or an interface without its role
         self.stale = False  # what is known of mappings is older than the last change
         self.ports_changed = False
         self.model = Model()
         self.gateways = []
-        self.traffic = self.customers = None
+        self.traffic = self.customers = self.together = self.switch = None
         self.began = 0
         self.samples = {}
 
@@ -56,22 +56,22 @@ class World:
 
     def build(self):
         shim = clock.build(self.directory / "clock_shim.so")
-        two = self.header["gateways"] == 2
-        for number in range(self.header["gateways"]):
+        count = self.header["gateways"]
+        for number in range(count):
             config = json.loads(json.dumps(self.header["config"]))
-            if two:
+            if count > 1:
                 key = self.directory / f"key{number}"
                 key.write_bytes(bytes(range(32)))
                 key.chmod(0o600)
-                mine, other = ("192.0.2.1:9470", "192.0.2.2:9470")[:: 1 if number == 0 else -1]
-                config["replication"] = {"listen": mine, "peers": [other], "key_file": str(key), "min_age": 1, "interval": 1}
+                config["replication"] = replication(number, count, key)
             self.gateways.append(Gateway(number, self.directory / f"gateway{number}", shim, config))
             if self.header.get("customers"):
                 self.gateways[-1].record_leases(customers.sources(self.gateways[-1].directory), self.header["midnight"])
-        if two:
-            connect(*self.gateways)
+        if count > 1:
+            self.switch = connect(self.gateways)
         self.traffic = Traffic(self.gateways)
         self.oracles = Oracles(self)
+        self.together = Together(self)
         self.acts = Acts(self)
         self.planner = Planner(self, self.header)
         if self.header.get("customers"):
@@ -81,8 +81,7 @@ class World:
             gateway.start()
             gateway.fresh = gateway.resources()[0]
         self.end_change(begin, "start", ())
-        if two:
-            self.wait_synchronised()
+        self.together.wait_synchronised()
         self.traffic.start()
 
     def run(self, seconds):
@@ -288,7 +287,7 @@ class World:
             drain_end = 0
             if self.model.drains(flow.host, flow.outside):
                 left = [h.drain_left for h in self.model.now.values() if h.draining and covers(h.inside, flow.host)]
-                # At two gateways it ends twice, and they may have different ones.
+                # At several gateways it ends at each, and they may have different ones.
                 drain_end = begin + (max(left) if len(self.gateways) == 1 else min(left)) * SECOND
                 if len(self.gateways) == 1:
                     flow.drain_end = drain_end
@@ -336,88 +335,12 @@ class World:
         if status and len(self.samples.setdefault("refusals", {})) < 40:
             self.samples["refusals"].setdefault(verb + ": " + err.strip()[:60], f"{what} -> {err.strip()[:200]}")
 
-    def synchronised(self):
-        for gateway in self.gateways:
-            if not gateway.running():
-                return False
-            if any(peer["state"] != "synchronised" for peer in gateway.ctl("peer", "list")):
-                return False
-        return True
-
-    def wait_synchronised(self, timeout=30):
-        end, again = time.monotonic() + timeout, time.monotonic() + 5
-        while not self.synchronised():
-            if time.monotonic() > again:
-                # What one refused that the other has taken, as an operator would see to.
-                self.acts.see_to_it()
-                again = time.monotonic() + 10
-            if time.monotonic() > end:
-                said = [gateway.ctl("peer", "list") for gateway in self.gateways if gateway.running()]
-                raise Failure("peers", f"not synchronised within {timeout} s: {json.dumps(said)[:1500]}")
-            time.sleep(0.2)
-        self.copied_since = self.copied_since or time.time_ns()
-
-    def takeover(self, to, how, pause):
-        there = self.gateways[to]
-        if not there.running() or there.down:
-            return
-        now = time.time_ns()
-        here = self.gateways[1 - to]
-        for flow in list(self.traffic.flows.values()):
-            flow.copied |= self.oracles.is_told(flow, now)
-            if flow.cert == "yes" and not (flow.copied and flow.gateways.get(1 - to, 0) > now - 60 * SECOND):
-                flow.cert, flow.reason, flow.since = "maybe", "younger than a copy", now
-        if how in ("links", "kill") and here.running():
-            if how == "kill":
-                here.agent.kill()
-                here.killed = now
-                self.copied_since = 0
-                self.oracles.endings_untold(now)
-            for name in ("in0", "out0"):
-                here.link(name, False)
-        self.traffic.active_out = self.traffic.active_in = to
-        self.disturbed(pause + 2)
-        self.model.changed(now, time.time_ns(), f"takeover {how}")
-        time.sleep(pause)
-
-    def comes_back(self, number, how):
-        gateway = self.gateways[number]
-        begin = time.time_ns()
-        if how == "reboot":
-            gateway.reboot()
-            if self.traffic.active_out == number:
-                for flow in self.traffic.flows.values():
-                    flow.cert, flow.reason, flow.since = "maybe", "reboot", begin
-        for name in list(gateway.down):
-            gateway.link(name, True)
-        self.acts.do_save()
-        if not gateway.running():
-            # What the operator changed meanwhile at the other one.
-            other = self.gateways[1 - number].agent.config
-            gateway.agent.write(**{key: other.get(key) for key in ("mappings", "portmaps", "timeouts")})
-        self.start(gateway)
-        if how == "reboot":
-            # Nobody knows when the datapath was lost after the agent was.
-            self.lost_record(gateway, min(begin, gateway.killed or begin), time.time_ns())
-            self.exposed.append((begin, time.time_ns()))
-        gateway.killed = 0
-        self.end_change(begin, f"gateway {number} comes back, {how}", ())
-        self.copied_since = 0
-        self.wait_synchronised(40)
-
-    def join_again(self):
-        self.gateways[0].gw.ip("link", "set", "sync0", "up")
-        for gateway, address in zip(self.gateways, ("192.0.2.1", "192.0.2.2")):
-            gateway.gw.ip("addr", "replace", f"{address}/24", "dev", "sync0")
-
     # ---- quiet points
 
     def quiet(self):
         self.acts.expire(all_of_them=True)
         self.wait_until(self.elapsed() + max(0.3, self.quiet_at - time.monotonic()))
-        two = len(self.gateways) == 2
-        if two and all(g.running() for g in self.gateways):
-            self.wait_synchronised(150)  # ports rest for up to two minutes, and what would use them is refused
+        self.together.wait_synchronised(150)  # ports rest for up to two minutes, and what would use them is refused
         self.sync(time.time_ns(), "")
         slow = time.monotonic() - self.traffic.late_at < 10
         self.counts["quiet points at which the machine was too slow for sessions"] += slow
@@ -433,6 +356,8 @@ class World:
             self.measure(gateway)
         if not slow:
             self.oracles.compare_leases([gateway for gateway in self.gateways if gateway.running()])
+            self.together.compare_speakers()
+            self.together.compare_grants()
             self.oracles.probe()
         self.oracles.ask()
         if self.customers:
@@ -542,3 +467,5 @@ class World:
             self.traffic.end()
         for gateway in self.gateways:
             gateway.close()
+        if self.switch:
+            self.switch.delete()

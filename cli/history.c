@@ -28,12 +28,10 @@ static void warn_of_usual_place(const struct error *why)
 	message_show(said.text);
 }
 
-int history_read_named(const char *socket, const cJSON *args, bool cached, struct history_files *ret, char **ret_dir,
-		       struct error *err)
+int history_dir_named(const char *socket, const cJSON *args, char **ret_dir, struct error *err)
 {
 	const char *dir = json_text(args, "state_dir", NULL);
 	_cleanup_json_ cJSON *config = NULL;
-	_cleanup_free_ char *copy = NULL;
 	int status = EXIT_DONE;
 
 	if (!dir)
@@ -45,12 +43,21 @@ int history_read_named(const char *socket, const cJSON *args, bool cached, struc
 		return status;
 	if (!dir)
 		dir = json_text(config, "state_dir", DEFAULT_STATE_DIR);
-	copy = strdup(dir);
-	if (!copy)
-		return error_set(err, EXIT_REFUSED, "out of memory");
+	*ret_dir = strdup(dir);
+	return *ret_dir ? EXIT_DONE : error_set(err, EXIT_REFUSED, "out of memory");
+}
+
+int history_read_named(const char *socket, const cJSON *args, bool cached, struct history_files *ret, char **ret_dir,
+		       struct error *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	int status = history_dir_named(socket, args, &dir, err);
+
+	if (status)
+		return status;
 	if (cached ? history_files_read_cached(dir, ret, err) : history_files_read(dir, ret, err))
 		return EXIT_REFUSED;
-	*ret_dir = take_pointer(copy);
+	*ret_dir = take_pointer(dir);
 	return EXIT_DONE;
 }
 

@@ -14,6 +14,9 @@
 int history_read_named(const char *socket, const cJSON *args, bool cached, struct history_files *ret, char **ret_dir,
 		       struct error *err);
 
+/* The directory alone, of which nothing is read. */
+int history_dir_named(const char *socket, const cJSON *args, char **ret_dir, struct error *err);
+
 /* Warns on stderr about damage, if there is any; the answers are still useful. */
 void history_warn(const struct history_files *f);
 

@@ -277,12 +277,35 @@ static void list_line(struct listing *l, const char *line, size_t size, uint64_t
 	history_record_free(&r);
 }
 
-/* Grants name subscribers, unlike mappings. */
-static bool has_grants(const struct history_files *f)
+/* Whether records name subscribers, as grants do, unlike mappings. */
+static bool has_grants(const struct history_files *f, const char *at)
 {
 	static const char grant[] = "\"event\":\"grant";
 
-	return memmem(f->text, f->size, grant, sizeof(grant) - 1);
+	return memmem(at, f->size - (size_t)(at - f->text), grant, sizeof(grant) - 1);
+}
+
+/*
+ * Reads the history, and finds where the list begins, with the line before. What is behind a record that is known is
+ * read alone, if nothing is wrong with it.
+ */
+static int read_list(const char *socket, const cJSON *args, struct history_files *ret, char **ret_dir,
+		     const char **ret_at, uint64_t *ret_line, struct error *err)
+{
+	const char *after = json_text(args, "after", NULL), *dot = after ? strchr(after, '.') : NULL;
+	_cleanup_free_ char *dir = NULL;
+	int status = history_dir_named(socket, args, &dir, err);
+
+	if (status)
+		return status;
+	*ret_line = dot ? strtoull(after, NULL, 10) : 0;
+	if (!dot || history_tail_read(dir, *ret_line, dot + 1, LOOKED_BACK + 1, ret, ret_at)) {
+		if (history_files_read(dir, ret, err))
+			return EXIT_REFUSED;
+		*ret_at = find_after(ret, after, ret_line);
+	}
+	*ret_dir = take_pointer(dir);
+	return EXIT_DONE;
 }
 
 static int list_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
@@ -290,22 +313,21 @@ static int list_run(const char *socket, const cJSON *args, struct writer *w, str
 	_cleanup_free_ char *dir = NULL;
 	_cleanup_looks_ struct looks looks = { 0 };
 	struct history_files f;
-	int status = history_read_named(socket, args, false, &f, &dir, err);
 	const char *at, *newline;
-	struct listing l = { .w = w, .grants = !cJSON_IsTrue(json_get(args, "no_grants")) };
 	uint64_t place;
+	int status = read_list(socket, args, &f, &dir, &at, &place, err);
+	struct listing l = { .w = w, .grants = !cJSON_IsTrue(json_get(args, "no_grants")) };
 
 	if (status)
 		return status;
 	l.days = f.days;
 	looks_begin(&looks, "history list", args, &f, dir);
-	if (l.grants && has_grants(&f))
+	if (l.grants && has_grants(&f, at))
 		looks_add_text(&looks, "all grants");
 	if (looks_write(&looks, err)) {
 		history_files_free(&f);
 		return EXIT_REFUSED;
 	}
-	at = find_after(&f, json_text(args, "after", NULL), &place);
 	l.changed = changed_before(&f, at);
 	if (!w->json)
 		l.width = widths_of(&f, &l, at);

@@ -21,7 +21,7 @@
 #define LOOKS	5U
 #define LOOK_NS 10000000
 
-static int read_head(int dir, struct history_head *ret, char **ret_text)
+int history_head_read(int dir, struct history_head *ret, char **ret_text)
 {
 	_cleanup_close_ int fd = openat(dir, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char *text = NULL;
@@ -96,7 +96,7 @@ static int read_files(int dir, int fd, bool cached, bool evidence, struct histor
 	/*
 	 * The head first: an agent that is appending writes it last, so the lines it covers are in the file by then.
 	 */
-	int head = read_head(dir, &f.head, &f.head_text);
+	int head = history_head_read(dir, &f.head, &f.head_text);
 	size_t before = 0, used;
 	int r = file_read(fd, UINT64_MAX, &f.text, &f.size);
 

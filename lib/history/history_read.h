@@ -48,6 +48,17 @@ int history_files_read(const char *dir, struct history_files *ret, struct error 
 int history_files_read_cached(const char *dir, struct history_files *ret, struct error *err);
 void history_files_free(struct history_files *f);
 
+/* The head file of a directory. 0, -errno, or -EBADMSG: it is damaged; the caller frees *ret_text, also then. */
+int history_head_read(int dir, struct history_head *ret, char **ret_text);
+
+/*
+ * The records behind one that its line and its hash name, at *ret_at of a text that has up to so many lines before that
+ * place; the index is empty. 0 or -errno, after which the whole history has to be read: it has no such record, or the
+ * records behind do not follow up to that of the head.
+ */
+int history_tail_read(const char *dir, uint64_t line, const char *hash, unsigned before, struct history_files *ret,
+		      const char **ret_at);
+
 /*
  * The same of a text of the lines with which evidence of such a history answers a question. 0 or -ENOMEM; the caller
  * frees *ret. from: the whole one, whose end it has.

@@ -110,6 +110,7 @@ struct config {
 	uint32_t session_slots; /* 0: auto */
 	struct config_independence independence;
 	uint32_t overflow_sessions;
+	uint32_t extent_buckets;       /* room for extents, <detnat/extents.h>; no key sets it: 0 */
 	unsigned overflow_line;	       /* in the file; 0: not from a file */
 	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
 	struct config_ipfix ipfix;

@@ -34,6 +34,7 @@ static int set_maps(struct bpf_object *o, const struct datapath *d)
 		{ "out_index", d->out_index },
 		{ "subscribers", d->subscribers },
 		{ "buckets", d->buckets },
+		{ "extents", d->extents },
 		{ "overflow", d->overflow },
 		{ "portmaps", d->portmaps },
 		{ "events", d->events },

@@ -21,6 +21,8 @@ void datapath_init(struct datapath *d)
 		.subscribers = -1,
 		.buckets = -1,
 		.overflow = -1,
+		.extents = -1,
+		.extent_pool = -1,
 		.devices = -1,
 		.vlans = -1,
 		.route_mtus = -1,

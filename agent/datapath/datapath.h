@@ -72,6 +72,8 @@ struct datapath {
 	int subscribers; /* ARRAY_OF_MAPS */
 	int buckets;	 /* ARRAY_OF_MAPS */
 	int overflow;
+	int extents;	 /* ARRAY, see <detnat/extents.h> */
+	int extent_pool; /* ARRAY of one */
 	int devices;
 	int vlans;
 	int route_mtus;
@@ -123,6 +125,9 @@ struct datapath {
 	struct mapping_table *table;
 	struct mapping *mapping;	   /* MAX_MAPPINGS of them, part of the table */
 	struct portmap_line *portmap_line; /* PORTMAP_LINES_TABLE of them */
+	struct bucket *extent;		   /* the buckets of all extents */
+	size_t extents_size;		   /* octets of them */
+	struct extent_pool *pool;
 	struct device_table *devices_at;
 	struct device *device;	/* MAX_IFINDEX of them, by interface index; part of that table, as the next */
 	uint32_t *way;		/* MAX_TENANT_NUMBERS of them */
@@ -170,6 +175,9 @@ int datapath_open(const struct config *c, bool replace, struct datapath *ret, st
 
 /* Removes the pins of another layout, once the tables have been compared with the copies. */
 void datapath_migrated(struct datapath *d);
+
+/* The slots of an extent, as a subscriber's record has it, and their number; NULL: none, or it is no extent. */
+struct slot *datapath_extent(const struct datapath *d, uint32_t extent, uint32_t *ret_n);
 
 /*
  * Takes the lock and opens whatever is pinned under a pin path, without creating anything; missing maps are -1 or NULL

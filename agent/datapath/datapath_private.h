@@ -12,6 +12,7 @@
 
 #define PIN_RUNNING  "running"
 #define PIN_OVERFLOW "overflow"
+#define PIN_EXTENTS  "extents"
 
 /* The arrays of tail-call programs; each set has its own, pinned as NAME_<generation>. */
 #define PIN_XDP_PROGS	  "xdp_leaves"
@@ -50,6 +51,8 @@
 	X(routed_until, "routed_until")            \
 	X(portmaps, "portmaps")                    \
 	X(portmap_lines, "portmap_lines")          \
+	X(extents, PIN_EXTENTS)                    \
+	X(extent_pool, "extent_pool")              \
 	X(portmap_filters, "portmap_filters")      \
 	X(grants, "grants")                        \
 	X(grant_bindings, "grant_bindings")        \
@@ -111,6 +114,12 @@ uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases);
 
 /* Sets the size of these maps in an object, if it has them. */
 void object_set_leases(struct bpf_object *o, uint32_t leases);
+
+/* The buckets for which a pinned map of extents has room; 0: there is none. */
+uint32_t extents_in(int map);
+
+/* Sets the size of the map of extents in an object, if it has one; 0: as small as maps can be. */
+void object_set_extents(struct bpf_object *o, uint32_t buckets);
 
 /* An object that is open but not loaded, with its settings and the datapath's maps in place. Zero-initialised: none. */
 struct hook_object {

@@ -49,6 +49,7 @@ static int set_own_maps(const struct datapath *d, const struct bpf_object *o, st
 		memcpy((void *)&skeleton->rodata->settings, settings, sizeof(*settings));                        \
 		*o = (struct hook_object){ skeleton->obj, skeleton, destroy_##name };                            \
 		object_set_leases(skeleton->obj, datapath_lease_room(d));                                        \
+		object_set_extents(skeleton->obj, extents_in(d->extents));                                       \
 		return set_own_maps(d, skeleton->obj, skeleton->maps.bss);                                       \
 	}
 

@@ -57,6 +57,9 @@ const struct migration_row migration_rows[] = {
 	{ "portmap_filters", MIGRATION_SHARED, { "portmap_key", "portmap_filters" }, .sized = true },
 	/* Made anew by each start. */
 	{ "portmap_lines", MIGRATION_REBUILT },
+	/* No agent of an earlier layout has extents in use. */
+	{ PIN_EXTENTS, MIGRATION_REBUILT },
+	{ "extent_pool", MIGRATION_REBUILT },
 	{ "grants", MIGRATION_SHARED, { "grant_key", "grant_value" } },
 	{ "grant_bindings", MIGRATION_SHARED, { "grant_binding_key", "grant_binding" } },
 	{ "fragments", MIGRATION_SHARED, { "fragment_key", "fragment" } },

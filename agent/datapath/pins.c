@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <detnat/extents.h>
 #include <detnat/portmap_lines.h>
 
 #include "base/base.h"
@@ -28,6 +29,8 @@
 	X(devices, devices_at, sizeof(struct device_table))                              \
 	X(stage_control, stages, sizeof(struct stage_control))                           \
 	X(portmap_lines, portmap_line, sizeof(struct portmap_line[PORTMAP_LINES_TABLE])) \
+	X(extents, extent, d->extents_size)                                              \
+	X(extent_pool, pool, sizeof(struct extent_pool))                                 \
 	X(running, running_state, d->running_size)
 
 static const char *const pin_names[] = {
@@ -123,6 +126,16 @@ static uint32_t overflow_entries(const struct datapath *d, const struct config *
 	return OVERFLOW_ENTRIES(c->overflow_sessions);
 }
 
+/* The size of the pinned map, or else the configured one. */
+static uint32_t extents_room(const struct datapath *d, const struct config *c)
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, PIN_EXTENTS, path));
+	uint32_t pinned = extents_in(fd);
+
+	return pinned ? pinned : c->extent_buckets;
+}
+
 /* Counters and events are not state: if a new version of the agent has more of them, their map is created afresh. */
 static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
 {
@@ -147,6 +160,7 @@ static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
 struct room {
 	uint32_t overflow; /* entries */
 	uint32_t leases;
+	uint32_t extents; /* buckets */
 };
 
 static int load_sized(struct bpf_object *o, const struct room *room, struct error *err)
@@ -156,6 +170,7 @@ static int load_sized(struct bpf_object *o, const struct room *room, struct erro
 	if (m)
 		bpf_map__set_max_entries(m, room->overflow);
 	object_set_leases(o, room->leases);
+	object_set_extents(o, room->extents);
 	return object_load(o, err);
 }
 
@@ -219,7 +234,7 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	__attribute__((cleanup(destroy_entry))) struct detnat_entry *entry = detnat_entry__open_opts(&opts);
 	__attribute__((cleanup(destroy_xdp))) struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
 	__attribute__((cleanup(destroy_tc))) struct detnat_tc *tc = detnat_tc__open_opts(&opts);
-	struct room room = { .overflow = overflow_entries(d, c) };
+	struct room room = { .overflow = overflow_entries(d, c), .extents = extents_room(d, c) };
 	int r = 0;
 
 	if (!entry || !xdp || !tc)
@@ -258,6 +273,8 @@ int pins_mmap(struct datapath *d, struct error *err)
 {
 	if (d->running >= 0 && !d->running_state)
 		d->running_size = running_map_size(d->running);
+	if (d->extents >= 0 && !d->extent)
+		d->extents_size = sizeof(struct bucket) * extents_in(d->extents);
 #define X(fd, member, size)                                                                               \
 	if (d->fd >= 0 && !d->member) {                                                                   \
 		void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);            \

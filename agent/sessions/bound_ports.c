@@ -52,10 +52,10 @@ void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64
 
 static void keep_those_of_sessions(const struct subscriber_iterator *it)
 {
-	for (uint32_t i = 0; i < it->n_slots; i++) {
+	for (uint32_t i = 0; i < subscriber_slots(it); i++) {
 		uint64_t key, word;
 
-		if (slot_read(&it->slots[i], &key, &word) && !too_old(&it->limits, word, it->now))
+		if (slot_read(subscriber_slot(it, i), &key, &word) && !too_old(&it->limits, word, it->now))
 			binding_keep(it->m, it->number, it->in_addr, key, word, it->now);
 	}
 }
@@ -255,11 +255,11 @@ static void hold(struct held_ports *h, uint16_t port)
 
 static void add_sessions(const struct subscriber_iterator *it, uint16_t in_port, uint8_t proto, struct held_ports *h)
 {
-	for (uint32_t i = 0; i < it->n_slots; i++) {
+	for (uint32_t i = 0; i < subscriber_slots(it); i++) {
 		uint64_t key, word;
 
-		if (slot_read(&it->slots[i], &key, &word) && word_proto(word) == proto && key_in_port(key) != in_port &&
-		    counts_now(&it->limits, word, it->now))
+		if (slot_read(subscriber_slot(it, i), &key, &word) && word_proto(word) == proto &&
+		    key_in_port(key) != in_port && counts_now(&it->limits, word, it->now))
 			hold(h, word_out_port(word));
 	}
 }

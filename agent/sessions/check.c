@@ -38,7 +38,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 		return 1;
 	examine(it, &e);
 	c->figures.subscribers++;
-	c->figures.slots += it->n_slots;
+	c->figures.slots += subscriber_slots(it);
 	c->figures.sessions += e.n_sessions;
 	c->figures.bindings += e.n_bindings;
 	it->cost +=

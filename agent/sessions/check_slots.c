@@ -28,10 +28,13 @@ static bool is_worse(uint64_t word, uint64_t other, bool behind)
 	return age > 0 || (!age && behind);
 }
 
+/* The slots among which a session may stand: the subscriber's own, or those of its extent. */
 struct place {
 	const struct slot *slots;
+	uint32_t base; /* number of the first among all */
+	uint32_t n;
 	struct bucket_pair pair;
-	uint32_t at; /* number of the slot */
+	uint32_t at; /* number of the session's slot among all */
 	uint64_t key;
 	uint64_t word;
 };
@@ -44,15 +47,15 @@ static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 {
 	const uint32_t buckets[] = { p->pair.first, p->pair.second };
 
-	for (unsigned b = 0; b < (p->pair.first == p->pair.second ? 1 : ARRAY_SIZE(buckets)); b++) {
+	for (unsigned b = 0; p->n && b < (p->pair.first == p->pair.second ? 1 : ARRAY_SIZE(buckets)); b++) {
 		for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
 			uint32_t at = buckets[b] * BUCKET_SLOTS + i;
 			uint64_t word = load_truth(&p->slots[at]), key;
 
-			if (at == p->at || !word_is_live(word) || word_proto(word) != word_proto(p->word))
+			if (p->base + at == p->at || !word_is_live(word) || word_proto(word) != word_proto(p->word))
 				continue;
 			key = __atomic_load_n(&p->slots[at].key, __ATOMIC_ACQUIRE);
-			if ((key ^ p->key) >> 16 || !is_worse(p->word, word, p->at > at))
+			if ((key ^ p->key) >> 16 || !is_worse(p->word, word, p->at > p->base + at))
 				continue;
 			if (word_out_port(word) == word_out_port(p->word) || key == p->key) {
 				*ret_kind = key == p->key ? FINDING_FLOW : FINDING_PORT;
@@ -63,15 +66,27 @@ static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 	return false;
 }
 
-/* Examines one session; *ret_needed are the `displaced` bits that it requires. */
+static struct place place_of(const struct slot *slots, uint32_t base, uint32_t n, uint32_t offset, uint64_t key,
+			     uint64_t word)
+{
+	struct place p = { .slots = slots, .base = base, .n = n, .key = key, .word = word };
+
+	if (n)
+		p.pair = session_buckets(key_ext_addr(key), key_ext_port(key), word_proto(word), offset,
+					 (uint32_t)__builtin_ctz(n / BUCKET_SLOTS));
+	return p;
+}
+
+/* Examines one session, given its number among all slots; *ret_needed are the `displaced` bits that it requires. */
 static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_t key, uint64_t word,
 		      enum finding_kind *ret_kind, uint32_t *ret_needed)
 {
 	const struct geometry *g = &it->map->geo;
 	uint32_t port_lo = mapping_port_lo(g, mapping_subscriber(g, it->in_addr));
 	uint32_t offset = (uint32_t)word_out_port(word) - port_lo;
-	uint32_t first = mapping_first_choice(g, key_in_port(key)), bucket = at / BUCKET_SLOTS;
-	struct place p = { .slots = it->slots, .at = at, .key = key, .word = word };
+	uint32_t first = mapping_first_choice(g, key_in_port(key)), bucket;
+	bool beyond = at >= it->n_slots;
+	struct place own, extent, *p = beyond ? &extent : &own;
 
 	*ret_kind = FINDING_STATE;
 	if (!state_fits(key, word))
@@ -80,13 +95,16 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	if (!word_out_port(word) || offset >= g->ports_per_host ||
 	    offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
 		return true;
-	p.pair = session_buckets(key_ext_addr(key), key_ext_port(key), word_proto(word), offset, it->map->bucket_shift);
+	own = place_of(it->slots, 0, it->n_slots, offset, key, word);
+	extent = place_of(it->beyond, it->n_slots, it->n_beyond, offset, key, word);
+	own.at = extent.at = at;
+	bucket = (at - p->base) / BUCKET_SLOTS;
 	*ret_kind = FINDING_PLACE;
-	if (bucket != p.pair.first && bucket != p.pair.second)
+	if (bucket != p->pair.first && bucket != p->pair.second)
 		return true;
-	if (bucket != p.pair.first || at % BUCKET_SLOTS != (first & (BUCKET_SLOTS - 1)) || offset != first)
-		*ret_needed |= home_bit(p.pair.first);
-	return clashes(&p, ret_kind);
+	if (beyond || bucket != own.pair.first || at % BUCKET_SLOTS != (first & (BUCKET_SLOTS - 1)) || offset != first)
+		*ret_needed |= home_bit(own.pair.first);
+	return clashes(&own, ret_kind) || clashes(&extent, ret_kind);
 }
 
 void examine(const struct subscriber_iterator *it, struct examination *ret)
@@ -100,11 +118,11 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 	ret->limited = line && !__atomic_load_n(&line->uncounted, __ATOMIC_ACQUIRE);
 	for (unsigned i = 0; ret->limited && i < N_LIMITS; i++)
 		ret->line[i] = __atomic_load_n(&line->sessions[i], __ATOMIC_ACQUIRE);
-	for (uint32_t i = 0; i < it->n_slots; i++) {
+	for (uint32_t i = 0; i < subscriber_slots(it); i++) {
 		enum finding_kind kind;
 		uint64_t key, word;
 
-		if (!slot_read(&it->slots[i], &key, &word))
+		if (!slot_read(subscriber_slot(it, i), &key, &word))
 			continue;
 		ret->live += word_state(word) != SESSION_TIME_WAIT;
 		ret->of_protocol[limit_protocol_of(word_proto(word))] += word_state(word) != SESSION_TIME_WAIT;
@@ -255,7 +273,7 @@ static bool settle_faults(struct table_check *c, const struct suspect *s, const 
 			continue;
 		}
 		/* No lookup finds it, or two flows find each other's session: close it. */
-		repaired = c->repair && slot_free(it, &it->slots[f->slot], f->word);
+		repaired = c->repair && slot_free(it, subscriber_slot(it, f->slot), f->word);
 		findings_add(c->findings, f->kind, repaired, where(it, addr),
 			     "slot %u: %s: protocol %u, inside port %u, outside port %u, to %s:%u, state %#x%s",
 			     f->slot, fault_text(f->kind), word_proto(f->word), key_in_port(f->key),

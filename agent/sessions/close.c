@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include <detnat/extents.h>
+
 #include "sessions/sessions_private.h"
 #include "tables/mapping_drains.h"
 
@@ -66,12 +68,13 @@ static void count_closed(struct closing *c, const struct subscriber_iterator *it
 
 static void close_slots(struct closing *c, struct subscriber_iterator *it)
 {
-	for (uint32_t i = 0; i < it->n_slots; i++) {
+	for (uint32_t i = 0; i < subscriber_slots(it); i++) {
+		struct slot *slot = subscriber_slot(it, i);
 		uint64_t key, word;
 
 		/* Retry until it is freed, here or elsewhere: a packet may refresh it at any time. */
-		while (slot_read(&it->slots[i], &key, &word) && matches(c, key, word)) {
-			if (slot_free(it, &it->slots[i], word)) {
+		while (slot_read(slot, &key, &word) && matches(c, key, word)) {
+			if (slot_free(it, slot, word)) {
 				count_closed(c, it, key, word);
 				break;
 			}
@@ -129,8 +132,11 @@ static int close_of(struct mappings *m, int number, uint32_t in_addr, struct clo
 
 	if (number < 0 || !mapping_has_slots(mappings_get(m, number)))
 		return -ENOENT;
-	subscriber_find_of(&it, m, number, in_addr);
-	close_slots(c, &it);
+	do {
+		subscriber_find_of(&it, m, number, in_addr);
+		close_slots(c, &it);
+		/* The session may have moved to another extent meanwhile. */
+	} while (subscriber_has_moved(&it));
 	if (overflow_count(it.subscriber))
 		close_overflow(c, &it);
 	return c->closed;
@@ -190,6 +196,16 @@ static void report_slot(struct mapping_job *t, uint32_t in_addr, uint64_t key, u
 	tell(t, in_addr, key, word, datapath_ticks(t->m->d));
 }
 
+/* No count includes those in time-wait. */
+static void report_run(struct mapping_job *t, uint32_t in_addr, const struct slot *slots, uint32_t n, uint32_t now)
+{
+	uint64_t key, word;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (slot_read(&slots[i], &key, &word))
+			tell(t, in_addr, key, word, now);
+}
+
 static bool report_slots(struct mapping_job *t)
 {
 	struct mappings *m = t->m;
@@ -201,12 +217,11 @@ static bool report_slots(struct mapping_job *t)
 		const struct subscriber *s = chunks_at(&m->subscribers, t->record.first_subscriber + n);
 		const struct slot *slots =
 			chunks_at(&m->buckets, t->record.first_bucket + (n << t->record.bucket_shift));
-		uint64_t key, word;
+		uint32_t n_beyond;
+		const struct slot *beyond = datapath_extent(m->d, subscriber_extent(s), &n_beyond);
 
-		/* No count includes those in time-wait. */
-		for (uint32_t i = 0; i < n_slots; i++)
-			if (slot_read(&slots[i], &key, &word))
-				tell(t, t->record.geo.in_base + n, key, word, now);
+		report_run(t, t->record.geo.in_base + n, slots, n_slots, now);
+		report_run(t, t->record.geo.in_base + n, beyond, n_beyond, now);
 		if ((s->sessions || !(++passed % 16)) && monotonic_us() >= deadline_us)
 			return false;
 	}
@@ -234,14 +249,15 @@ static bool may_refresh(uint64_t word)
 
 static int refresh_slots(struct subscriber_iterator *it, uint64_t wanted, uint8_t proto, struct session *ret)
 {
-	for (uint32_t i = 0; i < it->n_slots; i++) {
+	for (uint32_t i = 0; i < subscriber_slots(it); i++) {
+		struct slot *slot = subscriber_slot(it, i);
 		uint64_t key, word;
 
-		if (!slot_read(&it->slots[i], &key, &word) || key != wanted || word_proto(word) != proto ||
+		if (!slot_read(slot, &key, &word) || key != wanted || word_proto(word) != proto ||
 		    !word_counts(word, it->now, it->map->timeout_ticks))
 			continue;
 		if (may_refresh(word)) {
-			word_refresh((__u64 *)&it->slots[i].truth, it->now);
+			word_refresh((__u64 *)&slot->truth, it->now);
 			word = word_with(word, word_state(word), it->now);
 		}
 		*ret = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(it->m)->hz);

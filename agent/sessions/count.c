@@ -93,8 +93,8 @@ static int count_subscriber(struct subscriber_iterator *it, void *arg)
 	bool due = subscriber_due(it);
 
 	if (c->looked < EXACT_SLOTS || (due && c->freed >= MAX_FREED)) {
-		c->looked += c->looked < EXACT_SLOTS ? it->n_slots : 0;
-		*count += slots_count(it->slots, it->n_slots, &it->limits, it->now);
+		c->looked += c->looked < EXACT_SLOTS ? subscriber_slots(it) : 0;
+		*count += subscriber_count(it);
 		return 0;
 	}
 	if (due)
@@ -171,7 +171,7 @@ struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscribe
 		if (!drain_holds(m, &d[i], subscriber_place(it)) || d[i].number == it->number)
 			continue;
 		subscriber_find_of(&other, m, d[i].number, it->in_addr);
-		sum.in_slots += slots_count(other.slots, other.n_slots, &other.limits, other.now);
+		sum.in_slots += subscriber_count(&other);
 		sum.overflow += overflow_count(other.subscriber);
 		sum.recorded += __atomic_load_n(&other.subscriber->sessions, __ATOMIC_RELAXED);
 	}
@@ -244,8 +244,7 @@ int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us, st
 	if (r)
 		return r;
 	*ret = (struct subscriber_figures){
-		.sessions = slots_count(it.slots, it.n_slots, &it.limits, it.now) +
-			    subscriber_elsewhere(c->m, &it).in_slots + c->overflow,
+		.sessions = subscriber_count(&it) + subscriber_elsewhere(c->m, &it).in_slots + c->overflow,
 		.quota = it.map->sessions_per_user,
 		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
 	};

@@ -169,13 +169,14 @@ static bool count(struct limit_count *c, const struct subscriber_iterator *it, s
 {
 	const struct subscriber *s = it->subscriber;
 	const struct tallied *t = find(c, it->number, mapping_subscriber(&it->map->geo, it->in_addr));
-	uint32_t lock = lock_of(s), found[N_LIMITS], before[N_LIMITS], after[N_LIMITS], sessions;
+	uint32_t lock = lock_of(s), found[N_LIMITS], beyond[N_LIMITS], before[N_LIMITS], after[N_LIMITS], sessions;
 
 	sessions = __atomic_load_n(&s->sessions, __ATOMIC_ACQUIRE);
 	read_line(line, before);
 	limit_count_slots(it->slots, it->n_slots, found);
-	for (unsigned i = 0; t && i < N_LIMITS; i++)
-		found[i] += t->sessions[i];
+	limit_count_slots(it->beyond, it->n_beyond, beyond);
+	for (unsigned i = 0; i < N_LIMITS; i++)
+		found[i] += beyond[i] + (t ? t->sessions[i] : 0);
 	read_line(line, after);
 	if (!anyway && (lock & 1 || (t && t->lock != lock) || overflow_count(s) != (t ? sum(t->sessions) : 0) ||
 			sum(found) != sessions || memcmp(before, after, sizeof(before)) != 0 ||
@@ -192,7 +193,7 @@ static int visit(struct subscriber_iterator *it, void *arg)
 	struct limit_count *c = arg;
 	struct limit_line *line = uncounted_line(it);
 
-	it->cost = line ? it->n_slots : 1;
+	it->cost = line ? subscriber_slots(it) : 1;
 	if (line && !count(c, it, line, false) && !count(c, it, line, c->passes + 1 == PASSES_MAX))
 		c->failed = true;
 	return 0;

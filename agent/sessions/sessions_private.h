@@ -41,9 +41,6 @@ static inline uint64_t load_truth(const struct slot *s)
 /* Reads a slot by rule 3 of <detnat/session.h>; false if it holds no session. */
 bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_word);
 
-/* Number of slots that hold a session that counts. */
-uint32_t slots_count(const struct slot *s, uint32_t n, const struct age_limits *l, uint32_t now);
-
 /* Builds a session from the key and state word of a slot or of an overflow session. */
 struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now,
 			  uint32_t hz);
@@ -81,8 +78,10 @@ struct subscriber_iterator {
 	uint32_t now;
 	uint32_t in_addr;
 	struct subscriber *subscriber;
-	struct slot *slots;
+	struct slot *slots; /* the subscriber's own */
 	uint32_t n_slots;
+	struct slot *beyond; /* those of its extent, <detnat/extents.h> */
+	uint32_t n_beyond;
 	uint32_t *due;	  /* the tick in sweep_due, or NULL */
 	uint32_t due_max; /* how far ahead it may lie at most */
 	struct age_limits limits;
@@ -112,6 +111,23 @@ const struct mapping_drain *subscriber_iterator_at(const struct subscriber_itera
 
 /* Visits every subscriber, with or without sessions; set fields to narrow it down. */
 void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m);
+
+/* All slots of the subscriber visited: its own, then those of its extent. */
+static inline uint32_t subscriber_slots(const struct subscriber_iterator *it)
+{
+	return it->n_slots + it->n_beyond;
+}
+
+static inline struct slot *subscriber_slot(const struct subscriber_iterator *it, uint32_t i)
+{
+	return i < it->n_slots ? &it->slots[i] : &it->beyond[i - it->n_slots];
+}
+
+/* Whether its sessions beyond its own slots are in another extent by now. */
+bool subscriber_has_moved(const struct subscriber_iterator *it);
+
+/* The number of its sessions in slots that count. */
+uint32_t subscriber_count(const struct subscriber_iterator *it);
 
 /* Whether the subscriber's sessions must be looked at: one may have expired, or that is unknown. */
 static inline bool subscriber_due(const struct subscriber_iterator *it)

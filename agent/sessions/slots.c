@@ -64,13 +64,19 @@ bool slot_free(const struct subscriber_iterator *it, struct slot *s, uint64_t wo
 	return true;
 }
 
-uint32_t slots_count(const struct slot *s, uint32_t n, const struct age_limits *l, uint32_t now)
+static uint32_t slots_count(const struct slot *s, uint32_t n, const struct age_limits *l, uint32_t now)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < n; i++)
 		count += counts_now(l, load_truth(&s[i]), now);
 	return count;
+}
+
+uint32_t subscriber_count(const struct subscriber_iterator *it)
+{
+	return slots_count(it->slots, it->n_slots, &it->limits, it->now) +
+	       slots_count(it->beyond, it->n_beyond, &it->limits, it->now);
 }
 
 struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now,

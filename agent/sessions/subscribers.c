@@ -2,6 +2,8 @@
 /* Iterates over subscribers in order of address, in slices. */
 #include <errno.h>
 
+#include <detnat/extents.h>
+
 #include "sessions/sessions.h"
 #include "sessions/sessions_private.h"
 #include "tables/mapping_drains.h"
@@ -38,6 +40,25 @@ static void enter_mapping(struct subscriber_iterator *it, int number)
 	age_limits_fill(&it->limits, it->map->timeout_ticks);
 }
 
+/* A move to another extent meanwhile leaves its slots empty. */
+static void enter_extent(struct subscriber_iterator *it)
+{
+	uint32_t extent = __atomic_load_n(&it->subscriber->hairpins, __ATOMIC_ACQUIRE) >> EXTENT_AT;
+
+	it->beyond = NULL;
+	it->n_beyond = 0;
+	if (extent)
+		it->beyond = datapath_extent(mappings_datapath(it->m), extent, &it->n_beyond);
+}
+
+bool subscriber_has_moved(const struct subscriber_iterator *it)
+{
+	struct subscriber_iterator now = *it;
+
+	enter_extent(&now);
+	return now.beyond != it->beyond;
+}
+
 static void enter_subscriber(struct subscriber_iterator *it, uint32_t in_addr)
 {
 	uint32_t n = mapping_subscriber(&it->map->geo, in_addr);
@@ -47,6 +68,7 @@ static void enter_subscriber(struct subscriber_iterator *it, uint32_t in_addr)
 	it->subscriber = mappings_subscriber(it->m, it->number, n);
 	it->slots = (struct slot *)mappings_buckets(it->m, it->number, n);
 	it->due = due ? &due[n] : NULL;
+	enter_extent(it);
 }
 
 int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint64_t place)
@@ -86,7 +108,8 @@ static int iterate_run(struct subscriber_iterator *it, uint64_t n, uint32_t *cos
 		if (passed_over(it)) {
 			*cost += 1;
 		} else {
-			it->cost = it->n_slots;
+			enter_extent(it);
+			it->cost = subscriber_slots(it);
 			if (visit(it, arg))
 				return 1;
 			*cost += it->cost;
@@ -268,7 +291,7 @@ int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, str
 	now = it.now << TICK_SHIFT;
 	hz = mappings_datapath(m)->hz;
 	*ret = (struct subscriber_record){
-		.slots = it.n_slots,
+		.slots = subscriber_slots(&it),
 		.overflow = overflow_count(it.subscriber),
 		.refused = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
 		.quota_refusal =
@@ -276,8 +299,8 @@ int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, str
 		.ports_refusal =
 			last_report(__atomic_load_n(&it.subscriber->ports_event_next, __ATOMIC_RELAXED), now, hz),
 	};
-	for (uint32_t i = 0; i < it.n_slots; i++)
-		ret->slots_free += !word_is_live(load_truth(&it.slots[i]));
+	for (uint32_t i = 0; i < subscriber_slots(&it); i++)
+		ret->slots_free += !word_is_live(load_truth(subscriber_slot(&it, i)));
 	return 0;
 }
 
@@ -394,8 +417,8 @@ static int add_subscriber(struct subscriber_iterator *it, void *arg)
 	f->refused += __atomic_load_n(&it->subscriber->refused, __ATOMIC_RELAXED);
 	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))
 		return 0;
-	it->cost = it->n_slots;
-	sessions = slots_count(it->slots, it->n_slots, &it->limits, it->now) + overflow_count(it->subscriber);
+	it->cost = subscriber_slots(it);
+	sessions = subscriber_count(it) + overflow_count(it->subscriber);
 	f->sessions += sessions;
 	f->active += sessions > 0;
 	f->at_quota += sessions >= it->map->sessions_per_user;

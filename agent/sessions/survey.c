@@ -143,13 +143,14 @@ static uint32_t count_slots(struct survey *s, const struct subscriber_iterator *
 {
 	uint32_t own = 0;
 
-	for (uint32_t i = 0; i < it->n_slots; i++) {
-		uint64_t word = load_truth(&it->slots[i]);
+	for (uint32_t i = 0; i < subscriber_slots(it); i++) {
+		const struct slot *slot = subscriber_slot(it, i);
+		uint64_t word = load_truth(slot);
 
-		if (!counts_now(&it->limits, word, it->now) || (copies && is_set(copies, i)))
+		if (!counts_now(&it->limits, word, it->now) || (copies && i < it->n_slots && is_set(copies, i)))
 			continue;
 		own++;
-		count(s, found, &s->destinations, __atomic_load_n(&it->slots[i].key, __ATOMIC_RELAXED), word);
+		count(s, found, &s->destinations, __atomic_load_n(&slot->key, __ATOMIC_RELAXED), word);
 	}
 	return own;
 }

@@ -9,6 +9,7 @@
 
 #include "sessions/granted_ports.h"
 #include "sessions/sessions_private.h"
+#include "tables/extents.h"
 #include "tables/mapping_tables.h"
 
 /*
@@ -146,27 +147,36 @@ static void free_those_of_port_zero(struct freeing *f, struct subscriber_iterato
 			free_expired(f, it, &it->slots[i]);
 }
 
-uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg)
+/* Frees those that have expired. Returns the ticks until the next one does, `first` at most. */
+static int64_t sweep_slots(struct freeing *f, struct subscriber_iterator *it, struct slot *slots, uint32_t n,
+			   int64_t first)
 {
-	struct freeing freeing = { closed, arg, 0 };
 	const struct age_limits *limits = &it->limits;
-	uint32_t now = it->now, n = it->n_slots;
-	int64_t first = it->due_max; /* until it expires, in ticks */
-	struct slot *slots = it->slots;
+	uint32_t now = it->now;
 
-	free_those_of_port_zero(&freeing, it);
 	for (uint32_t i = 0; i < n; i++) {
 		int64_t left = ticks_left(limits, load_truth(&slots[i]), now);
 
 		if (__builtin_expect(left < first, 0)) {
 			if (left < 0)
-				free_expired(&freeing, it, &slots[i]);
+				free_expired(f, it, &slots[i]);
 			else
 				first = left;
 		}
 	}
+	return first;
+}
+
+uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg)
+{
+	struct freeing freeing = { closed, arg, 0 };
+	int64_t first;
+
+	free_those_of_port_zero(&freeing, it);
+	first = sweep_slots(&freeing, it, it->slots, it->n_slots, it->due_max);
+	first = sweep_slots(&freeing, it, it->beyond, it->n_beyond, first);
 	if (it->due)
-		*it->due = now + (uint32_t)first + 1;
+		*it->due = it->now + (uint32_t)first + 1;
 	return freeing.n;
 }
 
@@ -259,6 +269,7 @@ int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visi
 		if (subscriber_iterate(&s->it, s->deadline_us, visit_subscriber, s))
 			return 1;
 		s->slots_done = true;
+		extents_reclaim(mappings_datapath(s->it.m));
 	}
 	while (!s->overflow_done && (r = sweep_overflow(s)) > 0)
 		if (monotonic_us() >= s->deadline_us)

@@ -138,9 +138,9 @@ static uint32_t count_sessions(struct top *t, struct subscriber_iterator *it, ui
 
 	if (t->looked >= EXACT_SLOTS && !subscriber_due(it))
 		return recorded;
-	t->looked += t->looked < EXACT_SLOTS ? it->n_slots : 0;
-	it->cost = it->n_slots;
-	sessions = slots_count(it->slots, it->n_slots, &it->limits, it->now) + overflow;
+	t->looked += t->looked < EXACT_SLOTS ? subscriber_slots(it) : 0;
+	it->cost = subscriber_slots(it);
+	sessions = subscriber_count(it) + overflow;
 	return sessions < recorded ? sessions : recorded;
 }
 
@@ -288,8 +288,8 @@ static void measure(struct top *t, const struct chosen *chosen)
 	};
 	for (unsigned p = 0; p < N_PROTOCOLS; p++)
 		memset(t->used[p], 0, (g->ports_per_host + WORD_BITS - 1) / WORD_BITS * sizeof(t->used[p][0]));
-	for (uint32_t i = 0; i < it.n_slots; i++) {
-		uint64_t word = load_truth(&it.slots[i]);
+	for (uint32_t i = 0; i < subscriber_slots(&it); i++) {
+		uint64_t word = load_truth(subscriber_slot(&it, i));
 		uint32_t port = word_out_port(word) - port_lo;
 		unsigned p = protocol_of_state(word_state(word));
 

@@ -196,14 +196,15 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 		hash_clear(&u->destinations);
 	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++)
 		memset(u->used[p], 0, (geo->ports_per_host + WORD_BITS - 1) / WORD_BITS * sizeof(u->used[p][0]));
-	for (uint32_t i = 0; i < it->n_slots; i++) {
-		uint64_t word = load_truth(&it->slots[i]);
+	for (uint32_t i = 0; i < subscriber_slots(it); i++) {
+		const struct slot *slot = subscriber_slot(it, i);
+		uint64_t word = load_truth(slot);
 
 		if (!counts_now(&it->limits, word, it->now))
 			continue;
 
 		enum usage_protocol p = protocol_of_state(word_state(word));
-		uint32_t with = count_destination(u, __atomic_load_n(&it->slots[i].key, __ATOMIC_RELAXED), p);
+		uint32_t with = count_destination(u, __atomic_load_n(&slot->key, __ATOMIC_RELAXED), p);
 
 		busiest = with > busiest ? with : busiest;
 		m->sessions[p]++;

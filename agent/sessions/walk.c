@@ -124,8 +124,8 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 		w->slot_place = place;
 		w->slot = 0;
 	}
-	while (w->slot < it->n_slots) {
-		const struct slot *slot = &it->slots[w->slot++];
+	while (w->slot < subscriber_slots(it)) {
+		const struct slot *slot = subscriber_slot(it, w->slot++);
 
 		if (slot_read(slot, &key, &word) && visit_one(w, key, word))
 			return 1;

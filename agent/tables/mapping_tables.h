@@ -80,6 +80,7 @@ struct mapping_job {
 	uint32_t *openings;	   /* per subscriber: the lock as last surveyed; 0: not yet; NULL: not kept */
 	uint64_t left_ns;	   /* CLOCK_REALTIME since when the datapath does not use them */
 	uint64_t told;		   /* subscribers whose sessions have been reported */
+	uint64_t extents_done;	   /* subscribers whose extents are free */
 	uint64_t subscribers_done; /* returned so far */
 	uint64_t buckets_done;
 	uint64_t bindings_done; /* of the range being returned */

@@ -5,6 +5,8 @@
  */
 #include <string.h>
 
+#include <detnat/extents.h>
+
 #include "tables/mapping_tables.h"
 
 #define PART_BUDGET_US 2000U
@@ -56,10 +58,15 @@ static void end_subscriber(struct mapping_job *t, uint32_t n)
 	struct mappings *m = t->m;
 	uint32_t n_slots = BUCKET_SLOTS << t->record.bucket_shift, in_addr = t->record.geo.in_base + n;
 	struct subscriber *s = mappings_subscriber(m, t->number, n);
-	struct slot *slots = (struct slot *)mappings_buckets(m, t->number, n);
+	struct slot *slots = (struct slot *)mappings_buckets(m, t->number, n), *beyond;
+	uint32_t n_beyond;
 
 	for (uint32_t i = 0; i < n_slots; i++)
 		end_slot(t, in_addr, s, &slots[i]);
+	/* Its extent stays the subscriber's, for the time after the exception. */
+	beyond = datapath_extent(m->d, subscriber_extent(s), &n_beyond);
+	for (uint32_t i = 0; i < n_beyond; i++)
+		end_slot(t, in_addr, s, &beyond[i]);
 	/* Those in the overflow have been purged, each with its count. */
 	__atomic_store_n(&s->displaced, 0, __ATOMIC_RELAXED);
 	/* Incomplete datagrams are subtracted when they end, from the mapping that then has the address. */

@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include <detnat/extents.h>
+
 #include "base/log.h"
+#include "tables/extents.h"
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_limits.h"
@@ -212,6 +215,28 @@ void mappings_settle_overlaps(struct mappings *m, const struct geometry *g)
 	}
 }
 
+/* Subscribers whose records are looked at in one step. */
+#define EXTENTS_STEP 16384U
+
+/* Frees extents of the tables' subscribers. True if there is more to do. */
+static bool free_extents(struct mapping_job *t)
+{
+	struct mappings *m = t->m;
+	uint64_t end =
+		t->extents_done + EXTENTS_STEP < t->n_subscribers ? t->extents_done + EXTENTS_STEP : t->n_subscribers;
+
+	if (!m->d->pool || !m->d->pool->next)
+		return false;
+	for (; t->extents_done < end; t->extents_done++) {
+		const struct subscriber *s =
+			chunks_at(&m->subscribers, t->record.first_subscriber + (uint32_t)t->extents_done);
+
+		if (subscriber_extent(s))
+			extent_free(m->d, subscriber_extent(s));
+	}
+	return end < t->n_subscribers;
+}
+
 /* Returns memory of the tables, as much as one step may. */
 static enum chunks_release release(struct mapping_job *t)
 {
@@ -220,6 +245,8 @@ static enum chunks_release release(struct mapping_job *t)
 
 	if (t->part_of)
 		return r;
+	if (free_extents(t))
+		return CHUNKS_MORE;
 	if (t->buckets_done < t->n_buckets)
 		r = chunks_release_step(&m->buckets, t->record.first_bucket, t->n_buckets, &t->buckets_done);
 	if (r == CHUNKS_RELEASED)

@@ -10,6 +10,7 @@
 #include <detnat/slots.h>
 #include <detnat/tables.h>
 
+#include "base/settings.h"
 #include "base/subprogram.h"
 
 /*
@@ -65,6 +66,16 @@ static __always_inline void open_unlock(struct subscriber *s)
 static __always_inline void displace(struct subscriber *s, __u32 home)
 {
 	*(volatile __u32 *)&s->displaced |= home;
+}
+
+/* Notes that a session of the subscriber has a pool address as its external one. The opener's lock is not needed. */
+static __always_inline void hairpins_note(struct subscriber *s)
+{
+	/* One store, where nothing else is in the word. */
+	if (!settings.extent_buckets)
+		STORE(s->hairpins, HAIRPINS_SEEN);
+	else if (!(LOAD(s->hairpins) & HAIRPINS_SEEN))
+		__sync_fetch_and_or(&s->hairpins, HAIRPINS_SEEN);
 }
 
 #endif

@@ -11,6 +11,7 @@
 
 #include <detnat/drains.h>
 #include <detnat/events.h>
+#include <detnat/extents.h>
 #include <detnat/fragments.h>
 #include <detnat/growth.h>
 #include <detnat/next_hops.h>
@@ -73,6 +74,25 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__array(values, struct bucket_chunk);
 } buckets SEC(".maps");
+
+/* The agent sets max_entries to the number of buckets of all extents, 1 at least. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct bucket);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} extents SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct extent_pool);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} extent_pool SEC(".maps");
 
 /* The agent sets max_entries to OVERFLOW_ENTRIES(overflow_sessions). */
 struct {

@@ -114,7 +114,8 @@ static __always_inline struct opening *copy_scan(const struct mapping *m, struct
 
 	STORE(found->existing, 0);
 	STORE(found->taken, 0);
-	if (!o || open_scan_buckets(m, s, &found->p, port_offset, now_ticks()))
+	if (!o || open_scan_buckets(m, s, &found->p, port_offset, now_ticks()) ||
+	    (settings.extent_buckets && open_scan_extent(m, s, c->subscriber, port_offset, now_ticks())))
 		return 0;
 	if ((LOAD(o->existing) || LOAD(o->ports_used)) && copy_clashes(m, c, port_offset))
 		return 0;
@@ -285,6 +286,19 @@ static __always_inline int copy_port(const struct mapping *m, struct subscriber 
 	return COPY_PLACED;
 }
 
+/*
+ * Under the lock, after a scan that found neither the session nor its port in the subscriber's own slots: whether its
+ * extent has one of them.
+ */
+static __always_inline int copy_in_extent(const struct opening *o, __u32 offset)
+{
+	if (!settings.extent_buckets)
+		return COPY_PLACED;
+	if (LOAD(o->existing) >> OPENING_EXTENT)
+		return COPY_BEYOND;
+	return LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ? COPY_PORT : COPY_PLACED;
+}
+
 /* Number of the slot of the lowest bit in a mask that is not 0, as opening_slot(). */
 static __always_inline __u32 copy_slot_number(struct bucket_pair pair, __u32 mask)
 {
@@ -380,13 +394,18 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 		copy_note_taken(m, c, first);
 		return COPY_PORT;
 	}
-	room = LOAD(o->room);
+	r = copy_in_extent(o, offset);
+	if (r != COPY_PLACED) {
+		c->slot = COPY_NOT_IN_A_SLOT;
+		return r;
+	}
+	room = LOAD(o->room) & OPENING_OWN;
 	if (room & wanted)
 		room = wanted;
 	else if (room)
 		room = opening_room(room, first, slots_crowded(LOAD(s->sessions), m->bucket_shift));
 	else
-		room = LOAD(o->time_wait);
+		room = LOAD(o->time_wait) & OPENING_OWN;
 	if (!room)
 		return COPY_NO_SLOT;
 	/* The lowest bit alone. */

@@ -4,6 +4,7 @@
 #define DETNAT_FAST_OUT2IN_H
 
 #include "egress/tenant.h"
+#include "fast/fast_extent.h"
 #include "fast/fast_path.h"
 #include "fast/fast_portmap.h"
 #include "fast/fast_stateless.h"
@@ -28,7 +29,14 @@ static __always_inline int fast_out2in_session(const struct mapping *m, __u32 su
 			return CONTINUE;
 		}
 	}
-	s = slot_lookup_out2in(m, subscriber, p, now, &word, ret_key);
+	if (settings.extent_buckets) {
+		int in_port = fast_packet_out2in(m, subscriber, (__u64)p->src << 16 | p->sport,
+						 (__u32)p->dport << 16 | (__u32)p->flags << 8 | p->proto);
+
+		*ret_key = slot_key(0, 0, (__u16)in_port);
+		return in_port < 0 ? TO_SLOW_PATH : CONTINUE;
+	}
+	s = own_lookup_out2in(m, subscriber, p, now, &word, ret_key);
 	if (!s)
 		return TO_SLOW_PATH;
 	session_hit_fast(s, word, p, 0, now, m, subscriber);

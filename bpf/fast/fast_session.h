@@ -3,6 +3,7 @@
 #ifndef DETNAT_FAST_SESSION_H
 #define DETNAT_FAST_SESSION_H
 
+#include "fast/fast_extent.h"
 #include "fast/fast_packet.h"
 #include "session/fast_open.h"
 
@@ -19,11 +20,20 @@ static __always_inline int fast_session_of(const struct flow *f, struct slot *s,
 		struct subscriber *sub = subscriber_get(m, f->subscriber);
 		__u32 home = home_bit(
 			session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, m->bucket_shift).first);
-		struct slot *elsewhere;
+		struct slot *elsewhere = 0;
 
 		if (!sub)
 			return TO_SLOW_PATH;
-		elsewhere = LOAD(sub->displaced) & home ? slot_lookup_in2out(f, ret_word) : 0;
+		if (LOAD(sub->displaced) & home) {
+			/* Stage 2 leaves sessions in extents to the slow path. */
+			if (STAGE2 || !settings.extent_buckets) {
+				elsewhere = own_lookup_in2out(f, ret_word);
+			} else {
+				*ret_word = fast_packet_in2out(m, f->key, fast_flow(f, 0));
+				if (*ret_word != EXTENT_NONE)
+					return *ret_word == EXTENT_LEAVE ? TO_SLOW_PATH : CONTINUE;
+			}
+		}
 		if (!elsewhere)
 			return fast_open(f, sub, s, home, ret_word);
 		s = elsewhere;

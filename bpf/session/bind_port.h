@@ -37,13 +37,9 @@ struct binding_walk {
 static long binding_walk_bucket(__u32 i, struct binding_walk *w)
 {
 	struct binding_search *b = binding_search_get();
-	struct bucket_range range;
-	struct bucket *bucket;
+	struct bucket *bucket = subscriber_bucket(w->m, w->subscriber, i);
 
-	if (!b || bucket_range_get(w->m, w->subscriber, &range))
-		return 1;
-	bucket = bucket_get(&range, i);
-	if (!bucket)
+	if (!b || !bucket)
 		return 1;
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
 		__u64 word = LOAD(bucket->slot[k].truth);
@@ -68,8 +64,8 @@ static __always_inline void binding_walk(const struct mapping *m, __u32 subscrib
 		.proto = p->proto,
 	};
 
-	bpf_loop(1U << m->bucket_shift, binding_walk_bucket, &w, 0);
-	search_end(s, BUCKET_SLOTS << m->bucket_shift);
+	bpf_loop(subscriber_buckets(m, s), binding_walk_bucket, &w, 0);
+	search_end(s, BUCKET_SLOTS * subscriber_buckets(m, s));
 }
 
 /* Walks the other groups of the block, for a binding that has strayed and for a free port. */
@@ -279,16 +275,12 @@ static long binding_import_slot(__u32 i, struct binding_import *w)
 {
 	const struct mapping *m = w->m;
 	struct binding_search *b = binding_search_get();
-	struct bucket_range range;
+	struct bucket *bucket = subscriber_bucket(m, w->subscriber, i >> BUCKET_SLOTS_SHIFT);
 	struct binding_line *line;
-	struct bucket *bucket;
 	__u64 word, key;
 	__u32 at;
 
-	if (!b || bucket_range_get(m, w->subscriber, &range))
-		return 1;
-	bucket = bucket_get(&range, i >> BUCKET_SLOTS_SHIFT);
-	if (!bucket)
+	if (!b || !bucket)
 		return 1;
 	word = LOAD(bucket->slot[i & (BUCKET_SLOTS - 1)].truth);
 	key = LOAD(bucket->slot[i & (BUCKET_SLOTS - 1)].key);
@@ -317,7 +309,7 @@ static __always_inline void binding_import(const struct mapping *m, struct subsc
 		return;
 	STORE(h->imported, 1);
 	if (LOAD(s->sessions))
-		bpf_loop(BUCKET_SLOTS << m->bucket_shift, binding_import_slot, &w, 0);
+		bpf_loop(BUCKET_SLOTS * subscriber_buckets(m, s), binding_import_slot, &w, 0);
 }
 
 /* Under the lock: the port offset of a packet's inside endpoint, bound if need be. */

@@ -59,14 +59,16 @@ static __always_inline void bucket_view(const struct bucket *b, __u64 key, __u64
  * Chooses a slot if sessions of the bucket are displaced, the preferred slot is taken, or the subscriber's slots are
  * crowded. Returns NULL if open.h has to look closer.
  */
-static __always_inline struct slot *fast_open_slot(const struct flow *f, __u64 word, int crowded, int *ret_displaced)
+static __always_inline struct slot *fast_open_slot(const struct flow *f, const struct subscriber *s, __u64 word,
+						   int crowded, int *ret_displaced)
 {
 	__u32 at = f->port_offset & (BUCKET_SLOTS - 1);
 	struct bucket_view first, second;
 	struct bucket_choice b;
 	__u64 taken;
 
-	if (flow_buckets(f, &b))
+	/* Sessions in its extent may concern the flow, too. */
+	if ((settings.extent_buckets && subscriber_extent(s)) || flow_buckets(f, &b))
 		return 0;
 	bucket_view(b.first, f->key, word >> 40, &first);
 	bucket_view(b.second, f->key, word >> 40, &second);
@@ -285,7 +287,7 @@ SUBPROGRAM __u64 fast_open_to(const struct mapping *m, struct subscriber *s, __u
 	if (!flow_buckets(&f, &b)) {
 		slot = preferred_slot(&b, f.port_offset);
 		if (crowded || other || !word_is_free(LOAD(slot->truth)) || LOAD(s->displaced) & b.home)
-			slot = fast_open_slot(&f, word, crowded, &displaced);
+			slot = fast_open_slot(&f, s, word, crowded, &displaced);
 	}
 	if (!slot)
 		return 0;
@@ -384,7 +386,7 @@ static __always_inline int fast_open_at(const struct flow *f, struct subscriber 
 	displaced = 0;
 	crowded = slots_crowded(before.sessions, f->m->bucket_shift);
 	if (unlikely(crowded || !word_is_free(LOAD(slot->truth)) || LOAD(s->displaced) & home)) {
-		slot = fast_open_slot(f, word, crowded, &displaced);
+		slot = fast_open_slot(f, s, word, crowded, &displaced);
 		if (!slot)
 			return TO_SLOW_PATH;
 	}

@@ -50,7 +50,7 @@ static long inbound_look_bucket(__u32 i, struct quota_walk *w)
 
 	if (!inbound)
 		return 0;
-	b = quota_bucket(w->m, w->subscriber, i);
+	b = subscriber_bucket(w->m, w->subscriber, i);
 	if (!sessions || !b)
 		return 1;
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {

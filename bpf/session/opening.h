@@ -107,27 +107,52 @@ static __always_inline void quota_leave(const struct mapping *m, struct subscrib
 	__sync_fetch_and_add(&s->sessions, -1U);
 }
 
-/* Reports the sessions that a scan removed. */
-static __always_inline void opening_tell(const struct opening *o, const struct mapping *m, __u32 subscriber)
+/* Reports the sessions that a scan of two buckets removed, whose bits in the masks begin at `first`. */
+static __always_inline void opening_tell(const struct opening *o, const struct mapping *m, __u32 subscriber,
+					 __u32 first)
 {
 	if (!settings.session_events || !LOAD(o->gone))
 		return;
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < 2 * BUCKET_SLOTS; i++) {
+	for (__u32 i = first; i < first + 2 * BUCKET_SLOTS; i++) {
 		if (LOAD(o->gone) & (1U << i))
 			slot_closed(m, subscriber, LOAD(o->gone_slot[i].key), LOAD(o->gone_slot[i].truth));
 	}
 }
 
-/* opening_scan_slot() into the scratch record, of slot `at` of both buckets: eight of the first, then of the second. */
+/* After a scan of two buckets, whose bits in the masks begin at `first`: counts and reports what it removed. */
+static __always_inline void opening_account(const struct opening *o, const struct mapping *m, struct subscriber *s,
+					    __u32 subscriber, __u32 first)
+{
+	/* Those that a scan frees are of the flow's protocol. */
+	if (LOAD(o->freed)) {
+		limit_ended(m, subscriber, o->proto, LOAD(o->freed));
+		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
+	}
+	opening_tell(o, m, subscriber, first);
+}
+
+/* opening_scan_slot() into the scratch record, of a slot of the bucket whose bits in the masks `at` is among. */
 SUBPROGRAM int open_scan_slot(const struct mapping *m, struct bucket *b, __u32 at, __u32 now)
 {
 	struct opening *o = opening_record();
 
 	if (!m || !b || !o)
 		return -1;
-	opening_scan_slot(o, &b->slot[at & (BUCKET_SLOTS - 1)], at & (2 * BUCKET_SLOTS - 1), now, m->timeout_ticks);
+	opening_scan_slot(o, &b->slot[at & (BUCKET_SLOTS - 1)], at & (OPENING_SLOTS - 1), now, m->timeout_ticks);
 	return 0;
+}
+
+/* The slot of the lowest bit set in a mask of the scratch record, whose own buckets are b; NULL: it has gone. */
+static __always_inline struct slot *opening_slot_of(const struct opening *o, const struct bucket_choice *b, __u32 mask)
+{
+	__u32 at;
+
+	if (!settings.extent_buckets || mask & OPENING_OWN)
+		return opening_slot(b, mask);
+	mask >>= OPENING_EXTENT;
+	at = opening_slot_at(mask);
+	return extent_slot(extent_slot_number(mask & 0xff ? LOAD(o->extent.first) : LOAD(o->extent.second), at));
 }
 
 /*
@@ -152,12 +177,40 @@ SUBPROGRAM int open_scan_buckets(const struct mapping *m, struct subscriber *s, 
 		open_scan_slot(m, b.first, at, now);
 	for (__u32 at = BUCKET_SLOTS; at < 2 * BUCKET_SLOTS && b.second != b.first; at++)
 		open_scan_slot(m, b.second, at, now);
-	/* Those that a scan frees are of the flow's protocol. */
-	if (LOAD(o->freed)) {
-		limit_ended(m, subscriber, p->proto, LOAD(o->freed));
-		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
-	}
-	opening_tell(o, m, subscriber);
+	opening_account(o, m, s, subscriber, 0);
+	return 0;
+}
+
+/*
+ * Under the lock, after open_scan_buckets(): the same in the subscriber's extent, if it has one. Notes which buckets
+ * they are. Returns 0; or -1, only while tables are being deleted.
+ */
+SUBPROGRAM int open_scan_extent(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 port_offset,
+				__u32 now)
+{
+	struct opening *o = opening_record();
+	struct bucket *first, *second;
+	struct bucket_pair pair;
+	__u32 extent;
+
+	if (!m || !s || !o)
+		return -1;
+	extent = subscriber_extent(s);
+	if (!extent)
+		return 0;
+	pair = extent_pair(extent, o->key, o->proto, port_offset);
+	STORE(o->extent.first, pair.first);
+	STORE(o->extent.second, pair.second);
+	first = extent_bucket(pair.first);
+	second = extent_bucket(pair.second);
+	if (!first || !second)
+		return -1;
+	STORE(o->freed, 0);
+	for (__u32 at = OPENING_EXTENT; at < OPENING_EXTENT + BUCKET_SLOTS; at++)
+		open_scan_slot(m, first, at, now);
+	for (__u32 at = OPENING_EXTENT + BUCKET_SLOTS; at < OPENING_SLOTS && pair.second != pair.first; at++)
+		open_scan_slot(m, second, at, now);
+	opening_account(o, m, s, subscriber, OPENING_EXTENT);
 	return 0;
 }
 

@@ -75,19 +75,13 @@ static __always_inline struct quota_look *quota_look_get(void)
 	return bpf_map_lookup_elem(&quota_looks, &zero);
 }
 
-static __always_inline struct bucket *quota_bucket(const struct mapping *m, __u32 subscriber, __u32 i)
-{
-	struct bucket_range range;
-
-	return bucket_range_get(m, subscriber, &range) ? 0 : bucket_get(&range, i);
-}
-
-/* The slots of a bucket whose session the outside has opened. */
+/* The slots of a bucket whose session the outside has opened: only own buckets have such. */
 static __always_inline __u32 quota_inbound(const struct mapping *m, __u32 subscriber, __u32 bucket)
 {
 	__u8 *octet;
 
-	if (!settings.filtering || !LOAD(m->bindings.filtering))
+	if (!settings.filtering || !LOAD(m->bindings.filtering) ||
+	    (settings.extent_buckets && bucket >> m->bucket_shift))
 		return 0;
 	octet = inbound_octet(m, subscriber, bucket);
 	return octet ? LOAD(*octet) : 0;
@@ -148,7 +142,7 @@ SUBPROGRAM int quota_look_slot(const struct mapping *m, struct slot *slot, __u32
 SUBPROGRAM int quota_look_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
 {
 	struct quota_look *l = quota_look_get();
-	struct bucket *b = m ? quota_bucket(m, subscriber, i) : 0;
+	struct bucket *b = m ? subscriber_bucket(m, subscriber, i) : 0;
 	__u32 inbound = b ? quota_inbound(m, subscriber, i) : 0;
 
 	if (!l || !b)
@@ -180,7 +174,7 @@ SUBPROGRAM int quota_take_slot(const struct mapping *m, struct slot *slot, __u32
 SUBPROGRAM int quota_take_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
 {
 	struct quota_look *l = quota_look_get();
-	struct bucket *b = m ? quota_bucket(m, subscriber, i) : 0;
+	struct bucket *b = m ? subscriber_bucket(m, subscriber, i) : 0;
 	__u32 inbound = b ? quota_inbound(m, subscriber, i) : 0;
 
 	if (!l || !b)
@@ -205,18 +199,24 @@ static long quota_take_step(__u32 i, struct quota_walk *w)
 	return quota_take_bucket(w->m, w->subscriber, w->from + i, w->now) != 0;
 }
 
+/* The bucket at which a walk goes on, as a pass notes it: from the first on behind the subscriber's own ones. */
+static __always_inline __u32 quota_pass_bucket(const struct mapping *m, __u32 bucket)
+{
+	return bucket >> m->bucket_shift ? 0 : bucket & 0xff;
+}
+
 /* Takes a session by the findings of the last walk. Returns 1 if one was taken, or seen. */
 static __always_inline int quota_go_on(struct quota_walk *w, struct quota_look *l, __u32 pass)
 {
-	__u32 buckets = 1U << w->m->bucket_shift, end;
+	__u32 buckets = subscriber_buckets(w->m, w->s), end;
 
-	w->from = pass & 0xff & (buckets - 1);
+	w->from = pass & 0xff & ((1U << w->m->bucket_shift) - 1);
 	STORE(l->wanted, pass >> 8);
 	STORE(l->peek, w->peek);
 	STORE(l->found, 0);
 	end = w->from + (__u32)bpf_loop(buckets - w->from, quota_take_step, w, 0);
 	if (LOAD(l->found))
-		STORE(*w->pass, (__u16)((pass & 0xff00) | ((end - 1) & 0xff)));
+		STORE(*w->pass, (__u16)((pass & 0xff00) | quota_pass_bucket(w->m, end - 1)));
 	/* Each part of a walk that is shared counts once. */
 	search_count(w->s, end / QUOTA_UNIT - w->from / QUOTA_UNIT);
 	return (int)LOAD(l->found);
@@ -228,7 +228,7 @@ static __always_inline int quota_go_on(struct quota_walk *w, struct quota_look *
  */
 static __always_inline int quota_look(struct quota_walk *w, struct quota_look *l)
 {
-	__u32 buckets = 1U << w->m->bucket_shift, freed;
+	__u32 buckets = subscriber_buckets(w->m, w->s), freed;
 
 	STORE(l->freed, 0);
 	STORE(l->rank, 0);
@@ -277,7 +277,7 @@ static __always_inline int quota_give_way(struct quota_walk *w, struct quota_loo
 			STORE(l->rank, QUOTA_RANK_BEYOND);
 		if (!LOAD(l->rank))
 			break;
-		STORE(*w->pass, (__u16)(LOAD(l->rank) << 8 | (LOAD(l->bucket) & 0xff)));
+		STORE(*w->pass, (__u16)(LOAD(l->rank) << 8 | quota_pass_bucket(w->m, LOAD(l->bucket))));
 	}
 	return quota_inbound_beyond(w);
 }

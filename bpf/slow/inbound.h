@@ -110,15 +110,18 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 	if (!o)
 		return INBOUND_BUSY;
 	/* Another core has opened it meanwhile; or it has another port, from before there were bindings. */
-	if (LOAD(o->existing))
-		return word_out_port(LOAD(opening_slot(&b, LOAD(o->existing))->truth)) == p->dport ? 0 : INBOUND_NOT;
+	if (LOAD(o->existing)) {
+		slot = opening_slot_of(o, &b, LOAD(o->existing));
+		return slot && word_out_port(LOAD(slot->truth)) == p->dport ? 0 : INBOUND_NOT;
+	}
 	/* Another inside port's, from before there were bindings; see open_bound_port(). */
 	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
 	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, p->dport)))
 		return INBOUND_NOT;
-	room = opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
+	room = opening_room(LOAD(o->room) & OPENING_OWN, LOAD(o->port_offset),
+			    slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
 	if (!room)
-		room = LOAD(o->time_wait);
+		room = LOAD(o->time_wait) & OPENING_OWN;
 	if (!room)
 		return INBOUND_SLOTS;
 	slot = opening_slot(&b, room);
@@ -200,7 +203,7 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	open_unlock(s);
 	/* A hairpin's peer is a subscriber, see out2in(). */
 	if (!r && index_find(&out_index, p->src))
-		*(volatile __u32 *)&s->hairpins = 1;
+		hairpins_note(s);
 	return r ? r : in_port;
 }
 

@@ -4,6 +4,7 @@
 #define DETNAT_OPEN_H
 
 #include "session/drain.h"
+#include "session/extent_grow.h"
 #include "slow/in2out.h"
 #include "session/overflow.h"
 #include "session/fast_open.h"
@@ -73,14 +74,13 @@ static __always_inline int opening_port(struct opening *o, const struct flow *f,
 }
 
 /* Handles a flow that already has a session, perhaps one in time-wait that a SYN reopens. */
-static __always_inline enum opened open_existing(const struct flow *f, struct subscriber *s,
-						 const struct bucket_choice *b, __u32 existing, __u64 *ret_word)
+static __always_inline enum opened open_existing(const struct flow *f, struct subscriber *s, struct slot *slot,
+						 __u32 existing, __u64 *ret_word)
 {
-	struct slot *slot = opening_slot(b, existing);
-	__u64 word = LOAD(slot->truth), after;
+	__u64 word = slot ? LOAD(slot->truth) : 0, after;
 	int reopens = session_reopens(word, &f->p);
 
-	if (!word_is_live(word))
+	if (!slot || !word_is_live(word))
 		return OPEN_LOST;
 	/* It may not have its port any more: the session ends, and the opening is tried again. */
 	if (reopens && port_is_withheld(f->m, s, &f->p, word_out_port(word))) {
@@ -105,7 +105,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 		slot_closed(f->m, f->subscriber, f->key, word);
 		session_notify(EVENT_SESSION_OPENED, f, word_out_port(after));
 		/* The subscriber opens this one, even if the outside had opened the one before. */
-		if (settings.filtering)
+		if (settings.filtering && existing & OPENING_OWN)
 			inbound_mark(f, existing, 0);
 	} else if (entered_time_wait(word, after)) {
 		limit_ended(f->m, f->subscriber, f->p.proto, 1);
@@ -134,6 +134,7 @@ static __always_inline struct opening *open_scan(const struct flow *f, struct su
 						 struct bucket_choice *ret_b)
 {
 	if (open_scan_buckets(f->m, s, &f->p, port_offset, f->now) ||
+	    (settings.extent_buckets && open_scan_extent(f->m, s, f->subscriber, port_offset, f->now)) ||
 	    bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, port_offset, ret_b))
 		return 0;
 	return opening_record();
@@ -198,7 +199,21 @@ static __always_inline int bound_has_strayed(const struct flow *f, __u32 bound)
 	       ((bound - 1) >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT || bound_is_granted(f->m, bound));
 }
 
-/* Under the lock: finds or opens the session in the flow's two buckets. */
+/*
+ * Under the lock, after open_scan(): where a session may stand, as a mask; 0: nowhere. In the extent only if not in the
+ * subscriber's own buckets, and there in the preferred slot if it can, where one cache line finds it.
+ */
+static __always_inline __u32 open_room(const struct opening *o, const struct flow *f, const struct subscriber *s)
+{
+	__u32 own = opening_room(LOAD(o->room) & OPENING_OWN, LOAD(o->port_offset),
+				 slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
+
+	if (!settings.extent_buckets || own)
+		return own;
+	return opening_room(LOAD(o->room) >> OPENING_EXTENT, LOAD(o->port_offset), 0) << OPENING_EXTENT;
+}
+
+/* Under the lock: finds or opens the session in the flow's buckets. */
 static __always_inline enum opened open_in_bucket(const struct flow *f, struct subscriber *s, __u32 bound,
 						  __u64 *ret_word)
 {
@@ -208,14 +223,13 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	if (!o)
 		return OPEN_LOST;
 	if (LOAD(o->existing))
-		return open_existing(f, s, &b, LOAD(o->existing), ret_word);
+		return open_existing(f, s, opening_slot_of(o, &b, LOAD(o->existing)), LOAD(o->existing), ret_word);
 
 	if (settings.bindings && bound_has_strayed(f, bound))
 		return OPEN_NO_ROOM;
 
 	__s32 offset = settings.bindings && bound ? open_bound_port(o, f, s, bound - 1) : opening_port(o, f, s);
-	__u32 room =
-		opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
+	__u32 room = open_room(o, f, s);
 
 	struct slot *slot;
 	enum opened opened;
@@ -225,7 +239,9 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 		return OPEN_NO_PORT;
 	if (offset < 0 && LOAD(o->time_wait_port)) {
 		room = LOAD(o->time_wait_port);
-		slot = opening_slot(&b, room);
+		slot = opening_slot_of(o, &b, room);
+		if (!slot)
+			return OPEN_LOST;
 		from = LOAD(slot->truth);
 		offset = (__s32)(word_out_port(from) - LOAD(o->port_lo));
 		/* It may have been swept since the scan. */
@@ -235,21 +251,28 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 		if (port_is_withheld(f->m, s, &f->p, word_out_port(from)))
 			return OPEN_NO_ROOM;
 	} else {
+		if (settings.extent_buckets && offset >= 0 && extent_is_due(o, s, room) &&
+		    extent_grow(f->m, s, f->subscriber))
+			return OPEN_LOST; /* and is tried again */
 		if (!room)
 			room = LOAD(o->time_wait);
 		if (offset < 0 || !room)
 			return OPEN_NO_ROOM;
-		slot = opening_slot(&b, room);
+		slot = opening_slot_of(o, &b, room);
+		if (!slot)
+			return OPEN_LOST;
 		from = LOAD(slot->truth);
 	}
 	if ((__u32)offset != f->port_offset || room != preferred_bit(f->port_offset))
 		displace(s, b.home);
 	/* Before it is there: a search for sessions of the outside, without the lock, would take it for one. */
-	if (settings.filtering)
+	if (settings.filtering && room & OPENING_OWN)
 		inbound_mark(f, room, 0);
 	opened = open_claim(f, s, slot, from,
 			    state_word((__u16)(LOAD(o->port_lo) + offset), f->p.proto, open_state(&f->p), f->now),
 			    ret_word);
+	if (opened == OPENED && !(room & OPENING_OWN))
+		count_add(REASON_sessions_overflowed, 1);
 	return opened;
 }
 
@@ -439,29 +462,37 @@ static __always_inline int open_drained(ctx_t *ctx, struct in2out *io)
 	return in2out_is_left_over(ctx, io) ? in2out_unmatched(ctx, io) : CONTINUE;
 }
 
+/*
+ * Outside port of the session of a flow that has none in its subscriber's own slots; 0: it has none. Before the quota
+ * is asked: stage 2 does not look into extents, and a session may have moved to another one while the fast path looked.
+ */
+static __always_inline __u16 open_find_beyond(const struct flow *f, const struct subscriber *s)
+{
+	if (settings.extent_buckets && subscriber_extent(s))
+		return (__u16)session_packet_in2out(f->m, &f->p);
+	return s->overflow ? (__u16)overflow_packet_in2out(f->m, &f->p) : 0;
+}
+
 /* The program for a flow from inside that has no slot. */
 static __always_inline int open_session(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
 	int verdict = open_prepare(ctx, &io, &s), bound, refused;
+	__u16 out_port;
 
 	if (verdict != CONTINUE)
 		return verdict;
-	if (s->overflow) {
-		__u16 out_port = (__u16)overflow_packet_in2out(io.f.m, &io.f.p);
-
-		if (out_port)
-			return open_finish(ctx, &io, out_port);
-	}
+	out_port = open_find_beyond(&io.f, s);
+	if (out_port)
+		return open_finish(ctx, &io, out_port);
 	if (settings.drains) {
 		verdict = open_drained(ctx, &io);
 		if (verdict != CONTINUE)
 			return verdict;
 	}
 	if (s->overflow && !is_hairpin(&io)) {
-		__u16 out_port = (__u16)portmap_packet_in2out(io.f.m, s, &io.f.p);
-
+		out_port = (__u16)portmap_packet_in2out(io.f.m, s, &io.f.p);
 		if (out_port)
 			return open_finish(ctx, &io, out_port);
 	}
@@ -472,7 +503,7 @@ static __always_inline int open_session(ctx_t *ctx)
 	if (bound < 0)
 		return open_unbound(ctx, &io.f, s, bound);
 	if (is_hairpin(&io))
-		*(volatile __u32 *)&s->hairpins = 1;
+		hairpins_note(s);
 
 	__u64 word = 0;
 

@@ -39,7 +39,9 @@ static __always_inline long port_take(struct opening *o, const struct bucket_cho
 
 	if (!mask)
 		return 0;
-	slot = opening_slot(b, mask);
+	slot = opening_slot_of(o, b, mask);
+	if (!slot)
+		return 0;
 	word = LOAD(slot->truth);
 	key = LOAD(slot->key);
 	if (of == PORT_OF_RESET ? !(word_state(word) & SESSION_RESET) : word_state(word) != SESSION_TIME_WAIT)

@@ -162,7 +162,7 @@ static __always_inline int out2in(ctx_t *ctx)
 	if (!s)
 		return tail_call(ctx, PROG_out2in_slow);
 	/* A hairpin's peer is a subscriber of this gateway, whose packets come from inside. */
-	if (LOAD(s->hairpins) && index_find(&out_index, oi.p.src))
+	if (LOAD(s->hairpins) & HAIRPINS_SEEN && index_find(&out_index, oi.p.src))
 		return drop(REASON_drop_martian);
 	verdict = egress_towards(ctx, &oi.p, oi.m, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)

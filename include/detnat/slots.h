@@ -138,10 +138,15 @@ static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u
 	return 1;
 }
 
+#define OPENING_SLOTS  (4 * BUCKET_SLOTS)
+#define OPENING_EXTENT (2 * BUCKET_SLOTS)	    /* bits of an extent's buckets begin here */
+#define OPENING_OWN    ((1U << OPENING_EXTENT) - 1) /* those of the subscriber's own */
+
 /*
  * An opener's findings in the candidate buckets. The masks have one bit per slot: 0..7 for the first bucket, 8..15 for
- * the second. In BPF the struct must be in a map: the verifier follows each combination of values in registers and on
- * the stack, of which there are too many, but assumes nothing about the contents of a map.
+ * the second; 16..31 for both of the subscriber's extent, <detnat/extents.h>. In BPF the struct must be in a map: the
+ * verifier follows each combination of values in registers and on the stack, of which there are too many, but assumes
+ * nothing about the contents of a map.
  */
 struct opening {
 	/* input */
@@ -159,13 +164,14 @@ struct opening {
 	__u8 proto;
 	__u8 rated; /* 1: the flow's own opening, which takes a token, <detnat/limits.h> */
 	__u8 pad[2];
-	__u32 gone;	  /* sessions removed, including time-wait: to be reported, one bit each */
-	__u32 reset_port; /* as time_wait_port, for sessions that an RST has closed */
-	__u32 others;	  /* port search: whose ports may be taken, a bit for each enum port_of */
-	__u32 reserved;	  /* 1: the flow has the place in the quota of a session that gave way */
-	struct slot gone_slot[2 * BUCKET_SLOTS]; /* the removed slots */
+	__u32 gone;			      /* sessions removed, including time-wait: to be reported, one bit each */
+	__u32 reset_port;		      /* as time_wait_port, for sessions that an RST has closed */
+	__u32 others;			      /* port search: whose ports may be taken, a bit for each enum port_of */
+	__u32 reserved;			      /* 1: the flow has the place in the quota of a session that gave way */
+	struct bucket_pair extent;	      /* the buckets of the subscriber's extent, if it has one */
+	struct slot gone_slot[OPENING_SLOTS]; /* the removed slots */
 };
-_Static_assert(sizeof(struct opening) == 64 + 2 * sizeof(struct bucket), "no hidden padding");
+_Static_assert(sizeof(struct opening) == 72 + 4 * sizeof(struct bucket), "no hidden padding");
 
 /* Clears the findings; opening_scan_slot() for each slot of both buckets fills them in. */
 static __always_inline void opening_begin(struct opening *o)
@@ -227,12 +233,19 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 	}
 }
 
-/* Slot of the lowest bit set in a mask, which is not 0. */
-static __always_inline struct slot *opening_slot(const struct bucket_choice *b, __u32 mask)
+/* Place in its bucket of the lowest bit set in a mask of two buckets, which is not 0. */
+static __always_inline __u32 opening_slot_at(__u32 mask)
 {
 	__u32 byte = mask & 0xff ? mask & 0xff : mask >> 8;
 	__u32 low = byte & -byte; /* 1, 2, 4 … 128 */
-	__u32 at = (low > 8 ? 4 : 0) + (low & 0xcc ? 2 : 0) + (low & 0xaa ? 1 : 0);
+
+	return (low > 8 ? 4 : 0) + (low & 0xcc ? 2 : 0) + (low & 0xaa ? 1 : 0);
+}
+
+/* Slot of the lowest bit set in a mask of two buckets, which is not 0. */
+static __always_inline struct slot *opening_slot(const struct bucket_choice *b, __u32 mask)
+{
+	__u32 at = opening_slot_at(mask);
 
 	return mask & 0xff ? &b->first->slot[at & (BUCKET_SLOTS - 1)] : &b->second->slot[at & (BUCKET_SLOTS - 1)];
 }

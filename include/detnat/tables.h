@@ -174,7 +174,10 @@ struct subscriber {
 	__u16 portmap_out;
 	__u32 growth_asked; /* when the agent is asked for a block again, and what it was asked, see open_grant.h */
 	__u32 growth_vain;  /* tick 10 | grants 6 | mark 16: a search of the granted blocks found no port */
-	/* Not 0 once the subscriber has opened a session towards a pool address: only then can one be its peer. */
+	/*
+	 * HAIRPINS_SEEN once the subscriber has opened a session towards a pool address: only then can one be its peer.
+	 * Above it the place of its extent, <detnat/extents.h>.
+	 */
 	__u32 hairpins;
 	/*
 	 * One bit per bucket, home_bit(). The opener sets it under the lock if the bucket is the first one of a session
@@ -188,6 +191,8 @@ struct subscriber {
 	__u8 resolve_tick; /* tick of the last request to resolve the next hop, see egress_check.h; 0: none */
 };
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
+
+#define HAIRPINS_SEEN 1U
 
 /*
  * Flags in subscriber.overflow, set and cleared by the agent. The fast path notices them without a test of their own,
@@ -571,9 +576,10 @@ struct settings {
 	__u8 attack;	     /* packets of strangers are counted: STRANGERS_… of <detnat/strangers.h> */
 	__u8 tenants;	     /* there are tenants */
 	__u8 pad[2];
+	__u32 extent_buckets; /* of all extents together, <detnat/extents.h>; 0: there are none */
 	struct address_range bypass[MAX_BYPASS];
 };
-_Static_assert(sizeof(struct settings) == 48 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
+_Static_assert(sizeof(struct settings) == 52 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* log2 of the jiffies per tick, the unit of last seen: a tick is 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

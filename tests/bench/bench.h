@@ -82,6 +82,7 @@ enum feature {
 	FEATURE_NO_AGENT,	    /* none keeps the copy of the routes, nor vouches for sources */
 	FEATURE_GROWTH,		    /* blocks grow, and have room: no session is on a granted port */
 	FEATURE_GRANTED,	    /* all sessions but those that the small blocks hold are on granted ports */
+	FEATURE_EXTENTS,	    /* sessions beyond the slots stand in extents */
 	FEATURE_LIMITS,		    /* sessions by protocol and their openings are limited, out of reach */
 	FEATURE_RULES,		    /* routes depend on more than the destination: there is no copy either */
 	FEATURE_TENANTS,	    /* two tenants with the same inside prefix; the packets are those of the first */

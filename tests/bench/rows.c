@@ -89,6 +89,8 @@ static const struct row rows[] = {
 	/* Eight sessions of each in slots, the others beyond them: on ports of the block, and on granted ports. */
 	{ "beyond-h1024-p63", "beyond", SHAPE(1024, 63, 9, 8), .ratio = 512, .mix = MIX_LISTED, .runs = ANY,
 	  .paths = BIT(IN) | BIT(OUT), .beside = "h1024-p63" },
+	{ "extents-h1024-p63", "extents", SHAPE(1024, 63, 9, 8), .ratio = 512, .mix = MIX_LISTED,
+	  .feature = FEATURE_EXTENTS, .runs = ANY, .paths = BIT(IN) | BIT(OUT), .beside = "h1024-p63" },
 	{ "granted-h1024-p63", "granted", SHAPE(1024, 63, 9, 8), .ratio = 512, .ports = 8, .mix = MIX_LISTED,
 	  .feature = FEATURE_GRANTED, .runs = ANY, .paths = BIT(IN) | BIT(OUT), .beside = "h1024-p63" },
 	{ "limits-h1024-p63", "limits", SHAPE(1024, 63, 10, 128), .feature = FEATURE_LIMITS, .runs = ANY, .paths = BOTH,

@@ -16,6 +16,7 @@
 #include "generator.skel.h"
 
 #define OVERFLOW_SESSIONS 65536
+#define EXTENT_BUCKETS    262144 /* for rows with extents */
 
 void die(const char *what, int r)
 {
@@ -122,6 +123,7 @@ void world_programs(struct bench *b, enum forwarding forwarding, enum feature fe
 		.tenants = feature == FEATURE_TENANTS || feature == FEATURE_VRF,
 		.growth = feature == FEATURE_GROWTH || feature == FEATURE_GRANTED,
 		.limits = feature == FEATURE_LIMITS,
+		.extent_buckets = feature == FEATURE_EXTENTS ? EXTENT_BUCKETS : 0,
 	};
 	const bool vouched = feature != FEATURE_NO_AGENT && feature != FEATURE_RULES && feature != FEATURE_VRF;
 	const uint32_t until = datapath_ticks(&b->d) + (vouched ? 0x40000000U : -1U);
@@ -161,7 +163,8 @@ static void choose_cores(struct bench *b)
 
 void world_make(struct bench *b, uint32_t list_max, unsigned cores)
 {
-	struct config config = { .pin_path = (char *)"/sys/fs/bpf/detnat", .overflow_sessions = OVERFLOW_SESSIONS };
+	struct config config = { .pin_path = (char *)"/sys/fs/bpf/detnat", .overflow_sessions = OVERFLOW_SESSIONS,
+				 .extent_buckets = EXTENT_BUCKETS };
 	struct error err;
 
 	*b = (struct bench){ .inside_fd = -1, .outside_fd = -1, .list_max = list_max };

@@ -11,6 +11,7 @@
 #ifndef DETNAT_TEST_FIXTURE_H
 #define DETNAT_TEST_FIXTURE_H
 
+#include <detnat/extents.h>
 #include <detnat/reasons.h>
 #include <detnat/transmit.h>
 
@@ -115,7 +116,10 @@ uint64_t counted(enum reason reason);
 /* Puts the sessions of a subscriber so many seconds further into the past. */
 void age_sessions(uint32_t in_addr, uint32_t seconds);
 
-/* The same with all sessions beyond the slots, in ticks. */
+/* The slots of a subscriber's extent, and their number; NULL: it has none. */
+struct slot *slots_beyond(int number, uint32_t in_addr, uint32_t *ret_n);
+
+/* The same as age_sessions() with all sessions in the map `overflow`, in ticks. */
 void age_overflow(uint32_t ticks);
 
 /* Waits until the datapath's clock goes on. */

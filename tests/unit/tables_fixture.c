@@ -71,6 +71,8 @@ void tables_make(struct datapath *d)
 	memset(d, 0xff, sizeof(*d));
 	d->pin_dir = NULL;
 	d->stranger_host = NULL;
+	d->extent = NULL;
+	d->pool = NULL;
 	d->reused = false;
 	d->hz = TABLES_HZ;
 	d->reused = true; /* an agent before this one may have filled them */

@@ -85,6 +85,8 @@ static void make_tables(struct datapath *d)
 	/* No descriptor but those made here. */
 	memset(d, 0xff, sizeof(*d));
 	d->pin_dir = NULL;
+	d->extent = NULL;
+	d->pool = NULL;
 	d->reused = true;
 	d->hz = datapath_hz();
 	d->in_index = make_array("in_index", sizeof(struct index_table), 1);

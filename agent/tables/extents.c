@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tables/extents.h"
+
+#include <string.h>
+
+#include <detnat/extents.h>
+
+static uint64_t list_take(__u64 *list)
+{
+	__u64 word = __atomic_load_n(list, __ATOMIC_ACQUIRE);
+
+	while ((uint32_t)word && !__atomic_compare_exchange_n(list, &word, extent_list_with(word, 0), false,
+							      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+	return (uint32_t)word;
+}
+
+static void list_put(const struct datapath *d, __u64 *list, uint32_t first)
+{
+	__u64 *link = &d->extent[first].slot[0].key, word = __atomic_load_n(list, __ATOMIC_ACQUIRE);
+
+	do
+		__atomic_store_n(link, (uint32_t)word, __ATOMIC_RELEASE);
+	while (!__atomic_compare_exchange_n(list, &word, extent_list_with(word, first + 1), false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE));
+}
+
+void extent_free(const struct datapath *d, uint32_t extent)
+{
+	uint32_t n;
+	struct slot *slots = datapath_extent(d, extent, &n);
+
+	if (!slots || !d->pool)
+		return;
+	memset(slots, 0, n * sizeof(*slots));
+	list_put(d, &d->pool->free[extent_shift(extent) / EXTENT_GROWS_BY], extent_first(extent));
+	__atomic_fetch_sub(&d->pool->used, extent_buckets(extent), __ATOMIC_ACQ_REL);
+}
+
+unsigned extents_reclaim(const struct datapath *d)
+{
+	uint64_t taken[EXTENT_SIZES];
+	unsigned n = 0;
+
+	if (!d->pool)
+		return 0;
+	for (unsigned i = 0; i < EXTENT_SIZES; i++) {
+		taken[i] = list_take(&d->pool->retired[i]);
+		n += taken[i] != 0;
+	}
+	if (!n)
+		return 0;
+	datapath_grace_period(d);
+	n = 0;
+	for (unsigned i = 0; i < EXTENT_SIZES; i++) {
+		for (uint64_t at = taken[i]; at && at <= d->extents_size / sizeof(struct bucket); n++) {
+			uint32_t first = (uint32_t)at - 1;
+
+			at = (uint32_t)d->extent[first].slot[0].key;
+			extent_free(d, extent_of(first, i * EXTENT_GROWS_BY));
+		}
+	}
+	return n;
+}

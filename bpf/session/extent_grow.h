@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Gives a subscriber an extent, or a larger one in place of a full one, under the opener's lock: <detnat/extents.h>,
+ * which says what others may do meanwhile.
+ */
+#ifndef DETNAT_EXTENT_GROW_H
+#define DETNAT_EXTENT_GROW_H
+
+#include "session/opening.h"
+#include "session/search_limit.h"
+
+/* A session that was copied from one slot to another, both numbered among those of all extents. */
+struct extent_moved {
+	__u64 word; /* as it was copied */
+	__u32 from;
+	__u32 to;
+};
+
+/* Those of one move, of one core: the largest extent that is moved has a quarter of the slots of the largest of all. */
+#define EXTENT_MOVES ((BUCKET_SLOTS << EXTENT_MAX_SHIFT) >> EXTENT_GROWS_BY)
+
+struct extent_moves {
+	__u32 n;
+	__u32 pad;
+	struct extent_moved moved[EXTENT_MOVES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct extent_moves);
+} extent_moves SEC(".maps");
+
+static __always_inline struct extent_moves *extent_moves_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&extent_moves, &zero);
+}
+
+static __always_inline struct extent_moved *extent_moved_at(struct extent_moves *moves, __u32 at)
+{
+	barrier_var(at); /* as in line_entry() */
+	return &moves->moved[at & (EXTENT_MOVES - 1)];
+}
+
+static __always_inline struct extent_pool *extent_pool_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&extent_pool, &zero);
+}
+
+/* How often a list is tried that other cores change. */
+#define EXTENT_TRIES 8
+
+/* Takes the first extent of a list of free ones. Returns its first bucket, plus one; 0: there is none. */
+static __always_inline __u32 extent_pop(__u64 *list)
+{
+	for (int i = 0; i < EXTENT_TRIES; i++) {
+		__u64 word = LOAD(*list);
+		struct slot *link = (__u32)word ? extent_slot(extent_slot_number((__u32)word - 1, 0)) : 0;
+
+		if (!link)
+			return 0;
+		if (__sync_val_compare_and_swap(list, word, extent_list_with(word, (__u32)LOAD(link->key))) == word)
+			return (__u32)word;
+	}
+	return 0;
+}
+
+/* Puts an extent, given by its first bucket, in front of a list. */
+static __always_inline void extent_push(__u64 *list, __u32 first)
+{
+	struct slot *link = extent_slot(extent_slot_number(first, 0));
+
+	for (int i = 0; i < EXTENT_TRIES && link; i++) {
+		__u64 word = LOAD(*list);
+
+		STORE(link->key, (__u32)word);
+		if (__sync_val_compare_and_swap(list, word, extent_list_with(word, first + 1)) == word)
+			return;
+	}
+}
+
+/* Takes an extent for a subscriber; 0: none is left, or not for one subscriber. */
+SUBPROGRAM __u32 extent_take(__u32 shift)
+{
+	struct extent_pool *pool = extent_pool_get();
+	__u64 size = 1ULL << (shift & 15), used, at;
+	__u32 first;
+
+	if (!pool || shift > EXTENT_MAX_SHIFT)
+		return 0;
+	used = __sync_fetch_and_add(&pool->used, size);
+	if (used < settings.extent_buckets &&
+	    size * BUCKET_SLOTS <= overflow_share((__u64)settings.extent_buckets * BUCKET_SLOTS,
+						  (settings.extent_buckets - used) * BUCKET_SLOTS)) {
+		first = extent_pop(&pool->free[shift / EXTENT_GROWS_BY & 7]);
+		if (first)
+			return extent_of(first - 1, shift);
+		at = __sync_fetch_and_add(&pool->next, size);
+		if (at + size <= settings.extent_buckets)
+			return extent_of((__u32)at, shift);
+		__sync_fetch_and_add(&pool->next, -size);
+	}
+	__sync_fetch_and_add(&pool->used, -size);
+	__sync_fetch_and_add(&pool->refused, 1);
+	return 0;
+}
+
+/* Gives up an extent that no record has any more: a core may be about to read it still. */
+SUBPROGRAM int extent_retire(__u32 extent)
+{
+	struct extent_pool *pool = extent_pool_get();
+
+	if (pool && extent)
+		extent_push(&pool->retired[extent_shift(extent) / EXTENT_GROWS_BY & 7], extent_first(extent));
+	return 0;
+}
+
+/*
+ * Place of a free slot in a bucket that no core reads yet, the preferred one of a port offset if it can be; -1: none.
+ * On a stack of its own (stacks.py).
+ */
+SUBPROGRAM int extent_room_in(__u32 bucket, __u32 port_offset)
+{
+	struct bucket *b = extent_bucket(bucket);
+	__u32 room = 0;
+
+	if (!b)
+		return -1;
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
+		room |= (__u32)word_is_free(LOAD(b->slot[i].truth)) << i;
+	room = room & preferred_bit(port_offset) ? preferred_bit(port_offset) : room;
+	return room ? (int)opening_slot_at(room) : -1;
+}
+
+/* Number of a free slot for a session in an extent that no core reads yet; -1: none. */
+static __always_inline __s64 extent_room(__u32 extent, __u64 key, __u8 proto, __u32 port_offset)
+{
+	struct bucket_pair pair = extent_pair(extent, key, proto, port_offset);
+	int at = extent_room_in(pair.first, port_offset);
+
+	if (at >= 0)
+		return extent_slot_number(pair.first, (__u32)at);
+	at = extent_room_in(pair.second, port_offset);
+	return at >= 0 ? extent_slot_number(pair.second, (__u32)at) : -1;
+}
+
+/* A move of a subscriber's sessions from one extent to another. */
+struct extent_move {
+	const struct mapping *m;
+	struct subscriber *s;
+	__u32 subscriber;
+	__u32 from;
+	__u32 to;
+	__u32 failed;
+};
+
+/*
+ * Copies the session in a slot of the former extent, if there is one. Returns 1 if the other extent has no room.
+ * Inlined into the callback, as one frame takes less stack than two (stacks.py).
+ */
+static __always_inline int extent_copy(__u32 port_lo, __u32 to, __u32 number)
+{
+	struct extent_moves *moves = extent_moves_get();
+	struct slot *old = extent_slot(number), *slot;
+	struct extent_moved *moved;
+	__u64 word, key;
+	__s64 room;
+	__u32 n;
+
+	if (!moves || !old)
+		return 1;
+	word = LOAD(old->truth);
+	/* Only an opener changes it, and has the lock. */
+	key = LOAD(old->key);
+	if (!word_is_live(word))
+		return 0;
+	n = LOAD(moves->n);
+	room = extent_room(to, key, word_proto(word), word_out_port(word) - port_lo);
+	slot = extent_slot(room);
+	if (!slot || n >= EXTENT_MOVES)
+		return 1;
+	STORE(slot->key, key);
+	STORE(slot->truth, word);
+	moved = extent_moved_at(moves, n);
+	STORE(moved->word, word);
+	STORE(moved->from, number);
+	STORE(moved->to, (__u32)room);
+	STORE(moves->n, n + 1);
+	return 0;
+}
+
+static long extent_copy_step(__u32 i, struct extent_move *w)
+{
+	if (extent_copy(mapping_port_lo(&w->m->geo, w->subscriber), w->to,
+			(extent_first(w->from) << BUCKET_SLOTS_SHIFT) + i))
+		STORE(w->failed, 1);
+	return LOAD(w->failed) != 0;
+}
+
+/* Empties the slot that the i-th session was copied from, and hands over what has become of it since. */
+SUBPROGRAM int extent_hand_over(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 i)
+{
+	struct extent_moves *moves = extent_moves_get();
+	struct extent_moved *moved;
+	struct slot *old, *slot;
+	__u64 word, now, merged;
+	__s32 correction;
+
+	if (!m || !s || !moves)
+		return 0;
+	moved = extent_moved_at(moves, i);
+	old = extent_slot(LOAD(moved->from));
+	slot = extent_slot(LOAD(moved->to));
+	if (!old || !slot)
+		return 0;
+	word = __sync_lock_test_and_set(&old->truth, 0);
+	now = LOAD(slot->truth);
+	merged = extent_merged(LOAD(moved->word), word, now);
+	for (int k = 0; k < EXTENT_TRIES; k++) {
+		if (merged == now || slot_change(slot, now, merged))
+			break;
+		now = LOAD(slot->truth);
+		merged = extent_merged(LOAD(moved->word), word, now);
+	}
+	correction = extent_correction(LOAD(moved->word), word, now, merged);
+	if (correction) {
+		if (settings.limits)
+			limit_count(m, subscriber, word_proto(LOAD(moved->word)), (__u32)correction);
+		__sync_fetch_and_add(&s->sessions, (__u32)correction);
+	}
+	return 0;
+}
+
+static long extent_hand_over_step(__u32 i, struct extent_move *w)
+{
+	return extent_hand_over(w->m, w->s, w->subscriber, i) != 0;
+}
+
+/* Under the lock: makes an extent the subscriber's; others may change the flag beside it. */
+static __always_inline void extent_publish(struct subscriber *s, __u32 from, __u32 to)
+{
+	order_writes();
+	order_and_add(&s->hairpins, (to - from) << EXTENT_AT);
+}
+
+/*
+ * Under the lock: moves the subscriber's sessions to a new extent of the same or another size. Returns 1; 0: they do
+ * not fit, and stay where they are.
+ */
+static __always_inline int extent_move(struct extent_move *w)
+{
+	struct extent_moves *moves = extent_moves_get();
+	__u32 n;
+
+	if (!moves)
+		return 0;
+	STORE(moves->n, 0);
+	bpf_loop(BUCKET_SLOTS * extent_buckets(w->from), extent_copy_step, w, 0);
+	search_end(w->s, BUCKET_SLOTS * extent_buckets(w->from));
+	if (LOAD(w->failed))
+		return 0;
+	extent_publish(w->s, w->from, w->to);
+	n = LOAD(moves->n);
+	bpf_loop(n, extent_hand_over_step, w, 0);
+	return 1;
+}
+
+/* Under the lock: gives a subscriber its first extent, or a larger one. Returns 1 if it has. */
+SUBPROGRAM int extent_grow(const struct mapping *m, struct subscriber *s, __u32 subscriber)
+{
+	struct extent_pool *pool = extent_pool_get();
+	struct extent_move w = { .m = m, .s = s, .subscriber = subscriber };
+	__u32 shift;
+
+	if (!m || !s || !pool)
+		return 0;
+	w.from = subscriber_extent(s);
+	shift = w.from ? extent_shift(w.from) + EXTENT_GROWS_BY : 0;
+	if (shift > EXTENT_MAX_SHIFT)
+		return 0;
+	w.to = extent_take(shift);
+	if (!w.to)
+		return 0;
+	if (!w.from) {
+		extent_publish(s, 0, w.to);
+		return 1;
+	}
+	if (!extent_move(&w)) {
+		extent_retire(w.to);
+		return 0;
+	}
+	extent_retire(w.from);
+	__sync_fetch_and_add(&pool->grown, 1);
+	return 1;
+}
+
+/* Slots that are free in both buckets below which a session that does not get its preferred one wants a larger extent.
+ */
+#define EXTENT_CROWDED 4U
+
+/*
+ * Under the lock, after a scan: returns 1 if the session should get room in a larger extent, given where it may stand,
+ * see open_room(). One in time-wait gives way before its subscriber gets more room.
+ */
+static __always_inline int extent_is_due(const struct opening *o, const struct subscriber *s, __u32 room)
+{
+	__u32 free = LOAD(o->room) >> OPENING_EXTENT, extent = subscriber_extent(s);
+
+	if (room & OPENING_OWN)
+		return 0;
+	if (!room)
+		return !LOAD(o->time_wait);
+	return !(free & preferred_bit(LOAD(o->port_offset))) &&
+	       count_bits8(free & 0xff) + count_bits8(free >> 8) < EXTENT_CROWDED &&
+	       extent_shift(extent) < EXTENT_MAX_SHIFT;
+}
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Extents: buckets beyond a subscriber's own. A subscriber whose own buckets are full gets an extent, 1, 4, 16, 64 or
+ * 256 buckets of the mmapable ARRAY `extents`. They are buckets as the others: the same slots by the same rules,
+ * <detnat/session.h>, two candidates for a session by the same hash, opened under the same lock. The subscriber's
+ * record has the extent's place beside `hairpins`, in a word of which only the opener's lock allows a change.
+ *
+ * A session in an extent sets the bit of its flow's first own bucket in subscriber.displaced: while that is clear, the
+ * fast path need not look here.
+ *
+ * An extent that has grown full is replaced by one four times as large: the sessions are copied there, the record gets
+ * the new place, then each old slot is emptied, all under the lock. What others do meanwhile:
+ *
+ *  - A reader has the place from before, and the session is in the old slot still, or finds nothing: the slow path
+ *    reads the record again, or takes the lock. Either extent translates alike.
+ *  - The old slot changes between copy and exchange (an end, a change of state, a refresh): the exchange that empties
+ *    it returns the change, which the copy gets, see extent_merged(). Each side has lowered the subscriber's count for
+ *    what it ended; extent_correction() makes one of two.
+ *  - A packet has read the old slot, and changes its state after the exchange: its compare-and-swap fails, and it
+ *    passes without that change, as a packet does that loses two races.
+ *  - A refresh of the old slot after the exchange marks a slot that is free, rule 4.
+ *  - A pass of the agent reads the place at each subscriber, and so counts the sessions of one extent or of the other.
+ *    One that ends a session in the old extent and meets the copy in the new one at once tells that end twice.
+ *
+ * A replaced extent is retired: the datapath takes extents from the lists of free ones, and puts those that it no
+ * longer needs into the lists of retired ones. Only the agent makes free ones of them, emptied, once every core has
+ * left the programs that may have read their place. Without an agent none is used again. An extent in a list has the
+ * next one's first bucket, plus one, in the key of its first slot, whose state is free. An extent that an agent had
+ * taken out of a list as it was killed is in no list, and in no record; no start looks for such yet.
+ */
+#ifndef DETNAT_EXTENTS_H
+#define DETNAT_EXTENTS_H
+
+#include "slots.h"
+#include "tables.h"
+
+#define EXTENT_MAX_SHIFT 8U /* log2 of the buckets of the largest */
+#define EXTENT_GROWS_BY	 2U /* log2 */
+#define EXTENT_SIZES	 (EXTENT_MAX_SHIFT / EXTENT_GROWS_BY + 1)
+
+/* The place of an extent: first bucket 27 | log2 of the buckets, plus one 4. 0: none. */
+#define EXTENT_SHIFT_BITS 4U
+
+static __always_inline __u32 extent_of(__u32 first, __u32 shift)
+{
+	return first << EXTENT_SHIFT_BITS | (shift + 1);
+}
+
+static __always_inline __u32 extent_first(__u32 extent)
+{
+	return extent >> EXTENT_SHIFT_BITS;
+}
+
+static __always_inline __u32 extent_shift(__u32 extent)
+{
+	return ((extent & ((1U << EXTENT_SHIFT_BITS) - 1)) - 1) & 15;
+}
+
+static __always_inline __u32 extent_buckets(__u32 extent)
+{
+	return extent ? 1U << extent_shift(extent) : 0;
+}
+
+/* In subscriber.hairpins, the extent is above the flag. */
+#define EXTENT_AT 1U
+
+static __always_inline __u32 subscriber_extent(const struct subscriber *s)
+{
+	return LOAD(s->hairpins) >> EXTENT_AT;
+}
+
+/* The two candidate buckets of a session in an extent, numbered from the first of all extents. */
+static __always_inline struct bucket_pair extent_pair(__u32 extent, __u64 ext, __u8 proto, __u32 port_offset)
+{
+	struct bucket_pair pair =
+		session_buckets(key_ext_addr(ext), key_ext_port(ext), proto, port_offset, extent_shift(extent));
+
+	pair.first += extent_first(extent);
+	pair.second += extent_first(extent);
+	return pair;
+}
+
+/* The extents that no subscriber has: ARRAY of one `extent_pool`, mmapable. */
+struct extent_pool {
+	__u64 next;    /* the buckets from here on were never part of an extent */
+	__u64 used;    /* buckets of extents that subscribers have, or had and are not free yet */
+	__u64 refused; /* openings that found no extent */
+	__u64 grown;   /* extents that took the place of a smaller one */
+	__u64 pad[4];
+	/* Lists by size: changes 32 | first bucket of the first one, plus one; 0: empty. */
+	__u64 free[8];
+	__u64 retired[8];
+};
+_Static_assert(sizeof(struct extent_pool) == 192, "lines of their own");
+_Static_assert(EXTENT_SIZES <= 8, "a list for each size");
+
+/* A list's word after an extent was put in front, or taken off. first: of the extent that is in front now, plus one. */
+static __always_inline __u64 extent_list_with(__u64 list, __u32 first)
+{
+	return ((list >> 32) + 1) << 32 | first;
+}
+
+/* Whether a session counts towards its subscriber's sessions, expired or not. */
+static __always_inline __s32 word_is_counted(__u64 word)
+{
+	return word_is_live(word) && word_state(word) != SESSION_TIME_WAIT;
+}
+
+/*
+ * The state word of a session that is moved: `copied` from its old slot, which has `old` by now, while its copy has
+ * `now`. An end on either side ends it.
+ */
+static __always_inline __u64 extent_merged(__u64 copied, __u64 old, __u64 now)
+{
+	__u64 merged = now;
+
+	if (!word_is_live(old))
+		return 0;
+	if (!word_is_live(now))
+		return now;
+	if (!word_same(old, copied) && (word_same(now, copied) || word_state(old) == SESSION_TIME_WAIT))
+		merged = old;
+	if ((__s32)(word_seen(old) - word_seen(now)) > 0)
+		return (merged >> 32) << 32 | word_seen(old);
+	return (merged >> 32) << 32 | word_seen(now);
+}
+
+/* What is to be added to the subscriber's count after that, as each side has taken off what it ended. */
+static __always_inline __s32 extent_correction(__u64 copied, __u64 old, __u64 now, __u64 merged)
+{
+	return word_is_counted(copied) - word_is_counted(old) - word_is_counted(now) + word_is_counted(merged);
+}
+
+#endif

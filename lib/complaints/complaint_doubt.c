@@ -28,6 +28,8 @@ enum {
 	IS_ROUGH = 16384,  /* "approximately", which may stand behind, too */
 	IS_SECRET = 65536, /* what may be wrong, too: "wrong password" */
 	IS_LATER = 32768,  /* of the day: what is 7 there may be 19 */
+	IS_ASKED = 131072, /* of others, unless a person does it */
+	IS_WISH = 262144,  /* of others */
 };
 
 static const struct word words[] = {
@@ -162,6 +164,19 @@ static bool has_margin(const struct reading *x, const char *at)
 	return at >= end || (*at | 32) != 's';
 }
 
+/* Whether there are parentheses behind a value that end in a question: "(spoofed?)". */
+static bool asks_behind(const char *at, const char *all)
+{
+	const char *end = all - at > NEAR_TEXT ? at + NEAR_TEXT : all, *close;
+
+	while (at < end && *at == ' ')
+		at++;
+	if (at >= end || *at != '(')
+		return false;
+	close = memchr(at, ')', (size_t)(end - at));
+	return close && close[-1] == '?';
+}
+
 /* Whether the text says of a value that it may be another: "maybe", "I think", "(UTC?)". */
 static bool is_unsure(const struct reading *x, const struct item *i)
 {
@@ -173,8 +188,25 @@ static bool is_unsure(const struct reading *x, const struct item *i)
 		return true;
 	if (end[0] == '?' && end[1] == ')')
 		return true;
+	if (asks_behind(end, x->text + x->size))
+		return true;
 	return (is.any & IS_MAYBE && (parentheses || is.first & IS_PERSON)) ||
 	       ((is.any | in.any) & IS_SURE && (is.any | in.any) & IS_NOT);
+}
+
+bool complaint_asked_zone(const struct reading *x, const char *at, const char *end)
+{
+	const char *all = x->text + x->size, *stop = end;
+	unsigned is;
+
+	while (at > x->text && end - at < SENTENCE && !octet_is_of(at[-1], ",;:(") &&
+	       !sentence_ends(x->text, at - 1, all))
+		at--;
+	while (stop < all && stop - end < SENTENCE && !octet_is_of(*stop, ",;:()") &&
+	       !sentence_ends(x->text, stop, all))
+		stop++;
+	is = words_of(at, stop).any;
+	return is & IS_WISH || (is & IS_ASKED && !(is & IS_PERSON));
 }
 
 bool complaint_unsure_zone(const struct reading *x, const char *at, const char *end)
@@ -377,7 +409,7 @@ void complaint_doubt(struct reading *x)
 
 		if (a->kind != ITEM_ADDR || a->fault || a->port_item == NONE || a->time_item == NONE)
 			continue;
-		a->doubt = near_doubt(x, a);
+		a->doubt = complaint_other_weekday(x, &x->items[a->time_item]) ? DOUBT_WEEKDAY : near_doubt(x, a);
 		if (!a->doubt && d.clock)
 			a->doubt = DOUBT_CLOCK;
 		if (!a->doubt && is_corrected(&d, a))
@@ -385,4 +417,5 @@ void complaint_doubt(struct reading *x)
 		if (a->doubt)
 			a->fault = FAULT_UNSURE;
 	}
+	complaint_midnights(x);
 }

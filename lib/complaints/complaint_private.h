@@ -21,6 +21,7 @@ struct item {
 	bool cut;      /* the text ends within its record */
 	bool done;     /* tied to a question */
 	bool stamped;  /* of a time: it begins a line of a log */
+	bool joined;   /* of a time: its day stands elsewhere */
 	uint16_t port; /* of a port */
 	uint8_t proto; /* of a protocol: 6 or 17 */
 	uint32_t addr; /* of an address */
@@ -38,7 +39,7 @@ struct item {
 enum rank { RANK_SCHEMA, RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_END, RANK_OTHER };
 
 /* What a text says of the values of a question that it is not sure of. */
-enum doubt { DOUBT_NONE, DOUBT_SPAN, DOUBT_ABOUT, DOUBT_MAYBE, DOUBT_CLOCK, DOUBT_CORRECTED };
+enum doubt { DOUBT_NONE, DOUBT_SPAN, DOUBT_ABOUT, DOUBT_MAYBE, DOUBT_CLOCK, DOUBT_CORRECTED, DOUBT_WEEKDAY, DOUBT_MIDNIGHT };
 
 #define SCOPE_ITEMS 6U
 
@@ -160,6 +161,15 @@ void complaint_apart(struct reading *x);
 
 /* Finds the questions of which the text itself is not sure. */
 void complaint_doubt(struct reading *x);
+
+/* Whether the word before a time is a day of the week that its day is not. */
+bool complaint_other_weekday(const struct reading *x, const struct item *time);
+
+/* Doubts hours that go on behind midnight, of a day that is named once. */
+void complaint_midnights(struct reading *x);
+
+/* Whether a text asks for times of a zone at a place, which are not its own then: "Please send logs in UTC". */
+bool complaint_asked_zone(const struct reading *x, const char *at, const char *end);
 
 /* Whether a text says of a zone at a place that it may be another. */
 bool complaint_unsure_zone(const struct reading *x, const char *at, const char *end);

@@ -91,6 +91,18 @@ static bool ends_ipv6(const struct scan *c, const char *at)
 	return !(n == 9 && !strncasecmp(begin, "64:ff9b::", 9)) && !(n >= 7 && !strncasecmp(at - 7, "::ffff:", 7));
 }
 
+/* Whether it is of "sip:100@203.0.113.36:5060", which says where a program thinks to be: not from where it sent. */
+static bool of_sip(const struct scan *c, const char *at)
+{
+	const char *begin = at;
+
+	if (at == c->s->begin || at[-1] != '@')
+		return false;
+	while (begin > c->s->begin && at - begin < 80 && !octet_is_of(begin[-1], " \t\n<>\"'"))
+		begin--;
+	return !strncasecmp(begin, "sip:", 4) || !strncasecmp(begin, "sips:", 5);
+}
+
 /* An address at a place. Returns its end, or NULL. */
 static const char *take_address(struct scan *c, const char *at)
 {
@@ -115,6 +127,8 @@ static const char *take_address(struct scan *c, const char *at)
 	role = !port || *end != ',' ? addr_role(c, at, end) : port_end == end ? WORD_SOURCE : WORD_TARGET;
 	/* Of a URL, if it is not of a pool: a server that was asked for something. */
 	if (at - c->s->begin > 2 && at[-1] == '/' && at[-2] == '/' && !(x->reader->ours && candidate(x, addr, role)))
+		role = WORD_TARGET;
+	if (of_sip(c, at))
 		role = WORD_TARGET;
 	i = item_add(x, ITEM_ADDR, c->s->scope, at, end);
 	if (i == NONE)

@@ -311,16 +311,47 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 	}
 }
 
-/* Lines that quote another mail are blanked if the text says enough without them. */
-static bool blank_quotes(struct reading *x)
+/*
+ * Blanks "On Monday at nine, Ann wrote:" above a quote, also in `whole`: it says when the quoted mail was written. A
+ * line that tells of an address is none. end: of it; one without a number goes on from the line above.
+ */
+static void blank_attribution(struct reading *x, char *whole, char *end)
 {
-	bool any = false;
+	char *at, *p;
+	bool digits = false, person = false;
+	uint32_t addr;
+
+	while (end > x->text && octet_is_of(end[-1], " \n"))
+		end--;
+	if (end == x->text || end[-1] != ':')
+		return;
+	for (at = end; at > x->text && end - at < ATTRIBUTION && (at[-1] != '\n' || (!digits && at[-2] != '\n')); at--)
+		digits |= digit_octet(at[-1]);
+	for (p = at; p < end; p++) {
+		if (addr_at(p, end, &addr))
+			return;
+		person |= *p == '@';
+	}
+	if (!person && !(label_read(at, end).any & WORD_OTHER))
+		return;
+	memset(whole + (at - x->text), ' ', (size_t)(end - at));
+	memset(at, ' ', (size_t)(end - at));
+}
+
+/* Lines that quote another mail are blanked if the text says enough without them. */
+static bool blank_quotes(struct reading *x, char *whole)
+{
+	bool any = false, before = false;
 
 	for (char *at = x->text, *end = x->text + x->size; at < end;) {
 		char *stop = (char *)line_end(at, end);
 
-		if (quotes(at, stop)) {
-			any = true;
+		if (!quotes(at, stop)) {
+			before = false;
+		} else {
+			if (!before)
+				blank_attribution(x, whole, at);
+			any = before = true;
 			memset(at, ' ', (size_t)(stop - at));
 		}
 		at = stop + 1;
@@ -421,7 +452,7 @@ void complaint_text(struct reading *x)
 		x->error = -ENOMEM;
 		return;
 	}
-	if (blank_quotes(x)) {
+	if (blank_quotes(x, whole)) {
 		take_parts(x);
 		if (!any_question(x)) {
 			x->own_time = find_own_time(x, whole);

@@ -195,8 +195,10 @@ static uint32_t join(struct reading *x, uint32_t one, uint32_t two)
 
 	stamp_add_clock(&joined, stamp_of(x, hour));
 	i = item_time(x, x->items[hour].scope, at, at + x->items[hour].size, &joined);
-	if (i != NONE)
-		x->items[i].rank = x->items[one].rank < x->items[two].rank ? x->items[one].rank : x->items[two].rank;
+	if (i == NONE)
+		return i;
+	x->items[i].rank = x->items[one].rank < x->items[two].rank ? x->items[one].rank : x->items[two].rank;
+	x->items[i].joined = true;
 	return i;
 }
 

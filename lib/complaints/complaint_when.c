@@ -154,6 +154,8 @@ void scan_take_zone(struct scan *c, const char *at, const char *end, const struc
 	/* "five hours less than UTC", "not UTC" */
 	if (label_read(before, at).any & WORD_UNLESS)
 		return;
+	if (!c->s->cells && !c->s->keyed && complaint_asked_zone(c->x, at, end))
+		return;
 	i = item_zone(c->x, c->s->scope, at, end, zone);
 	if (i != NONE && complaint_unsure_zone(c->x, at, end))
 		c->x->stamps[c->x->items[i].stamp].zone.clash = true;

@@ -272,10 +272,10 @@ static int fill(const struct taken *t, const struct config *after, struct config
 	const struct config *c = t->config;
 	const struct config_window *m = &t->part->mappings, *q = &t->part->portmaps;
 
-	part->mappings = calloc(n_taken(t->mapping, c->n_mappings) + (m->after_end - m->from) + 1,
-				sizeof(*part->mappings));
-	part->portmaps = calloc(n_taken(t->portmap, c->n_portmaps) + (q->after_end - q->from) + 1,
-				sizeof(*part->portmaps));
+	part->mappings =
+		calloc(n_taken(t->mapping, c->n_mappings) + (m->after_end - m->from) + 1, sizeof(*part->mappings));
+	part->portmaps =
+		calloc(n_taken(t->portmap, c->n_portmaps) + (q->after_end - q->from) + 1, sizeof(*part->portmaps));
 	if (!part->mappings || !part->portmaps)
 		return -ENOMEM;
 	for (size_t i = 0; i <= c->n_mappings; i++) {

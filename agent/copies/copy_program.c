@@ -30,18 +30,12 @@ static int set_maps(struct bpf_object *o, const struct datapath *d)
 		const char *name;
 		int fd;
 	} shared[] = {
-		{ "mappings", d->mappings },
-		{ "out_index", d->out_index },
-		{ "subscribers", d->subscribers },
-		{ "buckets", d->buckets },
-		{ "extents", d->extents },
-		{ "overflow", d->overflow },
-		{ "portmaps", d->portmaps },
-		{ "events", d->events },
-		{ "counters", d->counters },
-		{ "overflow_lists", d->overflow_lists },
-		{ "grants", d->grants },
-		{ "grant_bindings", d->grant_bindings },
+		{ "mappings", d->mappings },	   { "out_index", d->out_index },
+		{ "subscribers", d->subscribers }, { "buckets", d->buckets },
+		{ "extents", d->extents },	   { "overflow", d->overflow },
+		{ "portmaps", d->portmaps },	   { "events", d->events },
+		{ "counters", d->counters },	   { "overflow_lists", d->overflow_lists },
+		{ "grants", d->grants },	   { "grant_bindings", d->grant_bindings },
 	};
 	static const char *const own[] = { "copies", "copy_scans", "openings", "binding_searches",
 					   "overflow_list_blank" };

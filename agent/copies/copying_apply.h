@@ -25,9 +25,8 @@ struct applying {
 	unsigned peer;
 	uint32_t now;
 	uint32_t fresh_ticks; /* age up to which a subscriber's tick of vouching is good enough for new copies */
-	bool whole;
-	uint32_t told; /* tick at which the peer has announced it */
-	uint64_t last; /* mapping and subscriber of the last group */
+	uint32_t told;	      /* tick at which the peer has announced it */
+	uint64_t last;	      /* mapping and subscriber of the last group */
 	uint64_t deadline_us;
 };
 
@@ -61,11 +60,8 @@ void copy_update(const struct applying *a, const struct group *g, const struct h
 /* 0 or -errno. */
 int copy_place(const struct applying *a, const struct group *g, const struct told_session *t);
 
-/* Applies a group by apply_changes(), or with `whole` by apply_whole(). */
-int apply_group(struct applying *a, const struct group *g);
-
-/* Applies everything that the peer has of a subscriber: copies without a record end. */
-int apply_whole(const struct applying *a, const struct group *g);
+/* Prepares for the records of a group. 0; 1: nobody here has them, they are counted as refused; or -errno. */
+int group_begin(struct applying *a, const struct group *g);
 
 /* Applies WIRE_WHOLE: 0; 1: not all of it yet; or -errno. */
 int apply_range(struct applying *a, struct reader *r);

@@ -20,7 +20,8 @@ static int find_record(const struct group *g, const struct held *h, const uint8_
 	return -1;
 }
 
-int apply_whole(const struct applying *a, const struct group *g)
+/* Applies everything that the peer has of a subscriber: copies without a record end. */
+static int apply_whole(const struct applying *a, const struct group *g)
 {
 	struct copying *c = a->c;
 	uint16_t *marks = copy_marks_of(&g->cm->marks, g->subscriber);
@@ -75,6 +76,15 @@ int apply_whole(const struct applying *a, const struct group *g)
 			c->counts->refused++;
 	}
 	return r;
+}
+
+static int apply_group(struct applying *a, const struct group *g)
+{
+	int r = group_begin(a, g);
+
+	if (r)
+		return r < 0 ? r : 0;
+	return apply_whole(a, g);
 }
 
 /* Subscribers of a range without a group have no session of the peer. 1: the time is up; the next one is noted. */
@@ -145,7 +155,6 @@ int apply_range(struct applying *a, struct reader *r)
 	count = be32toh(w->count);
 	if (cm && (first > cm->tables.n_subscribers || count > cm->tables.n_subscribers - first))
 		return -EPROTO;
-	a->whole = true;
 	/* Where the last call with this payload stopped, if it did. */
 	at = p->whole_generation == a->c->generation && p->whole_at > first ? p->whole_at : first;
 	p->whole_generation = 0;

@@ -9,7 +9,7 @@
 
 #include "sessions/granted_ports.h"
 #include "sessions/sessions_private.h"
-#include "tables/extents.h"
+#include "tables/extent_reuse.h"
 #include "tables/mapping_tables.h"
 
 /*

@@ -11,7 +11,7 @@
 #include <detnat/extents.h>
 
 #include "base/log.h"
-#include "tables/extents.h"
+#include "tables/extent_reuse.h"
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_limits.h"

@@ -234,7 +234,8 @@ static void unsure(const struct giving *g, const struct item *a, struct complain
 		[DOUBT_CLOCK] = "is of a clock that the text says is wrong; ask for the right time",
 		[DOUBT_CORRECTED] = "does not fit what the text corrects; ask which holds",
 		[DOUBT_WEEKDAY] = "is of another day of the week than the text says; ask for the day",
-		[DOUBT_MIDNIGHT] = "may be of the day before or behind, there is a midnight in the log; ask for the day",
+		[DOUBT_MIDNIGHT] =
+			"may be of the day before or behind, there is a midnight in the log; ask for the day",
 	};
 	char time[60];
 

@@ -313,5 +313,6 @@ int statements_finish(struct statements *x)
 	find_last(x, last);
 	if (settle(x, first, last))
 		r = order(x);
-	return r ? r : stays_find(x);
+	r = r ? r : stays_find(x);
+	return r ? r : stays_bound(x);
 }

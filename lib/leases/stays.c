@@ -394,5 +394,5 @@ int stays_find(struct statements *x)
 		else
 			r = take_elsewhere(x, i);
 	}
-	return r ? r : stays_bound(x);
+	return r;
 }

@@ -16,7 +16,7 @@
 #include "generator.skel.h"
 
 #define OVERFLOW_SESSIONS 65536
-#define EXTENT_BUCKETS    262144 /* for rows with extents */
+#define EXTENT_BUCKETS	  262144 /* for rows with extents */
 
 void die(const char *what, int r)
 {
@@ -163,7 +163,8 @@ static void choose_cores(struct bench *b)
 
 void world_make(struct bench *b, uint32_t list_max, unsigned cores)
 {
-	struct config config = { .pin_path = (char *)"/sys/fs/bpf/detnat", .overflow_sessions = OVERFLOW_SESSIONS,
+	struct config config = { .pin_path = (char *)"/sys/fs/bpf/detnat",
+				 .overflow_sessions = OVERFLOW_SESSIONS,
 				 .extent_buckets = EXTENT_BUCKETS };
 	struct error err;
 

@@ -9,7 +9,6 @@
 #include "config/running_text.h"
 #include "rounds.h"
 
-
 static uint32_t below(uint32_t n)
 {
 	return (uint32_t)random() % n;

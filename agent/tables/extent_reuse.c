@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tables/extents.h"
+#include "tables/extent_reuse.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The agent's part of <detnat/extents.h>: it makes those that subscribers gave up free ones. */
-#ifndef DETNAT_TABLES_EXTENTS_H
-#define DETNAT_TABLES_EXTENTS_H
+#ifndef DETNAT_TABLES_EXTENT_REUSE_H
+#define DETNAT_TABLES_EXTENT_REUSE_H
 
 #include "datapath/datapath.h"
 

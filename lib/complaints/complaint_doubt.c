@@ -367,7 +367,7 @@ static void take_sentence(struct doubts *d, const char *begin, const char *end, 
 	if (is & IS_CORRECT || (is & IS_FALSE && !(is & IS_SECRET) && about & (WORD_TIME | WORD_PORT))) {
 		/* The next sentence, too: "The port was wrong. It was 5100." */
 		for (end += end < all && *end != '\n';
-		     end < all && end - begin < 2 * SENTENCE && !sentence_ends(begin, end, all);)
+		     end < all && end - begin < 2L * SENTENCE && !sentence_ends(begin, end, all);)
 			end++;
 		take_values(d, begin, end);
 	} else if (is & IS_SORRY) {

@@ -100,7 +100,7 @@ static bool has_style(const char *tag, const char *end, const char *name, const 
 		while (p < end && octet_is_of(*p, " \t\n:"))
 			p++;
 		if (p > at + strlen(name) && p < end && begins(p, end, value) &&
-		    !octet_is_of(p + strlen(value) < end ? p[strlen(value)] : ' ', ".0123456789"))
+		    (p + strlen(value) >= end || !octet_is_of(p[strlen(value)], ".0123456789")))
 			return true;
 	}
 	return false;
@@ -266,7 +266,9 @@ void octets_untag(const struct span *s, struct octets *out)
 		}
 		/* A sign that is nothing else stands for itself. */
 		if (!next || !is) {
-			is = *veil.name ? ' ' : *at;
+			is = *at;
+			if (*veil.name)
+				is = ' ';
 			next = at + 1;
 		}
 		octet_put(out, is, span_from(s, at));

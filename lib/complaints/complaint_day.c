@@ -4,9 +4,10 @@
  * mistake. Hours of a log whose day is named once, and which go on behind a midnight: the day is that of a part of
  * them.
  */
-#include <string.h>
+#include <errno.h>
 
 #include "base/base.h"
+#include "base/hash.h"
 #include "complaints/complaint_private.h"
 
 /* Hours that go back by more are behind a midnight; by less, they are in another order. */
@@ -73,33 +74,46 @@ static int second_of(const struct stamp *t)
 	return (t->hour * 60 + t->minute) * 60 + t->second;
 }
 
-static void doubt_day(struct reading *x, const struct stamp *day)
+static uint64_t hash_of_day(const struct stamp *t)
 {
-	for (size_t i = 0; i < x->n_items; i++) {
-		struct item *a = &x->items[i];
-		const struct stamp *t = joined(x, a);
-
-		if (!t || !same_day(t, day))
-			continue;
-		a->fault = FAULT_UNSURE;
-		a->doubt = DOUBT_MIDNIGHT;
-	}
+	return HASH_OF((uint64_t)t->year, (uint64_t)t->month, (uint64_t)t->day);
 }
 
-void complaint_midnights(struct reading *x)
+/* Finds the days on which hours go back behind a midnight. 0 or -ENOMEM. */
+static int find_midnights(const struct reading *x, struct hash_index *days)
 {
 	const struct stamp *before = NULL;
 
 	for (size_t i = 0; i < x->n_items; i++) {
 		const struct stamp *t = joined(x, &x->items[i]);
 
-		if (!t)
+		if (!t || hash_set_has(days, hash_of_day(t)))
 			continue;
-		if (before && same_day(before, t) && second_of(before) - second_of(t) > BACK) {
-			doubt_day(x, t);
-			before = NULL;
+		if (!before || !same_day(before, t) || second_of(before) - second_of(t) <= BACK) {
+			before = t;
 			continue;
 		}
-		before = t;
+		if (hash_set_add(days, hash_of_day(t)))
+			return -ENOMEM;
+		before = NULL;
 	}
+	return 0;
+}
+
+void complaint_midnights(struct reading *x)
+{
+	struct hash_index days = { 0 };
+
+	if (find_midnights(x, &days))
+		x->error = -ENOMEM;
+	for (size_t i = 0; i < x->n_items && days.n; i++) {
+		struct item *a = &x->items[i];
+		const struct stamp *t = joined(x, a);
+
+		if (!t || !hash_set_has(&days, hash_of_day(t)))
+			continue;
+		a->fault = FAULT_UNSURE;
+		a->doubt = DOUBT_MIDNIGHT;
+	}
+	hash_index_free(&days);
 }

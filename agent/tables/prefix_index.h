@@ -55,7 +55,8 @@ struct prefix_index {
 typedef void (*prefix_index_visit)(uint32_t base, unsigned plen, int tenant, unsigned number, void *arg);
 
 /*
- * Takes over existing nodes. Clears entries that no writer could have left (links to missing nodes or to nodes linked
+ * Takes over existing nodes, into an index whose octets are all 0 (of calloc(): most of its nodes are never touched,
+ * and cost no memory). Clears entries that no writer could have left (links to missing nodes or to nodes linked
  * already, numbers without a mapping) and links to empty nodes; returns their number. With `nests`, prefix_index_own()
  * and prefix_index_repaint() must follow.
  */

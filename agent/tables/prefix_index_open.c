@@ -48,8 +48,6 @@ unsigned prefix_index_open(struct prefix_index *x, struct index_node *nodes, boo
 {
 	unsigned cleared = 0;
 
-	/* Not assigned: without optimization the whole index would be made on the stack first. */
-	memset(x, 0, sizeof(*x));
 	x->nodes = nodes;
 	x->nests = nests;
 	x->shows_shared = true;

@@ -60,7 +60,7 @@ static void check_all(const struct prefix_index *index, unsigned without, unsign
 static void fill(void)
 {
 	memset(nodes, 0, sizeof(nodes));
-	cr_assert_eq(watched_open(&x, nodes, false), 0);
+	cr_assert_eq(open_anew(&x, nodes, false), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
 		cr_assert_eq(watched_insert(&x, 0, at(rows[i].base, rows[i].plen), i), 0);
 }
@@ -116,7 +116,7 @@ static void look(void)
 	check_all(&x, UINT32_MAX, changing_row);
 	memcpy(snapshot, nodes, sizeof(nodes));
 	after_store = NULL;
-	watched_open(&copy, snapshot, false);
+	open_anew(&copy, snapshot, false);
 	check_all(&copy, UINT32_MAX, changing_row);
 	watched_remove_number(&copy, changing_row);
 	watched_settle(&copy);
@@ -162,7 +162,7 @@ Test(prefix_index, does_not_reuse_a_node_before_it_has_settled)
 Test(prefix_index, holds_as_many_mappings_as_there_may_be)
 {
 	memset(nodes, 0, sizeof(nodes));
-	watched_open(&x, nodes, false);
+	open_anew(&x, nodes, false);
 	const unsigned most = (INDEX_NODES - INDEX_ROOTS) / 2; /* prefixes that take two nodes each */
 
 	cr_assert_geq(most, MAX_MAPPINGS);
@@ -181,7 +181,7 @@ Test(prefix_index, finds_nothing_of_what_was_in_a_node_before)
 	/* Nodes filled by an agent that was killed before it linked them. */
 	for (uint32_t node = INDEX_ROOTS; node < INDEX_NODES; node++)
 		nodes[node].entry[9] = INDEX_LEAF | 5;
-	watched_open(&x, nodes, false);
+	open_anew(&x, nodes, false);
 	cr_assert_eq(watched_insert(&x, 0, at(0x0a000001, 32), 1), 0);
 	cr_assert_eq(watched_find(&x, 0x0a000009), -ENOENT);
 	cr_assert_eq(watched_find(&x, 0x0a000901), -ENOENT);
@@ -197,7 +197,7 @@ Test(prefix_index, takes_over_damaged_nodes)
 	nodes[1].entry[4] = INDEX_NODES - 1;	       /* linked to itself */
 	nodes[INDEX_NODES - 1].entry[0] = INDEX_NODES - 1;
 	nodes[1].entry[5] = INDEX_NODES - 2; /* empty */
-	cr_assert_geq(watched_open(&x, nodes, false), 6);
+	cr_assert_geq(open_anew(&x, nodes, false), 6);
 	for (unsigned i = 0; i < 6; i++)
 		if (i != 3)
 			cr_assert_eq(nodes[1].entry[i], 0, "%u", i);
@@ -263,7 +263,7 @@ Test(prefix_index, a_held_place_is_that_of_no_prefix_until_its_next_one_is_there
 		uint32_t base = held_base & prefix_mask(held_plen), around = held_base & prefix_mask(around_plen);
 
 		memset(nodes, 0, sizeof(nodes));
-		cr_assert_eq(watched_open(&x, nodes, true), 0);
+		cr_assert_eq(open_anew(&x, nodes, true), 0);
 		cr_assert_eq(watched_insert(&x, 0, at(around, around_plen), AROUND), 0);
 		cr_assert_eq(watched_insert(&x, 0, at(base, held_plen), FORMER), 0);
 		check_held(FORMER);
@@ -302,7 +302,7 @@ Test(prefix_index, a_held_place_is_that_of_no_prefix_until_its_next_one_is_there
 Test(prefix_index, there_can_be_as_many_holds_as_mappings)
 {
 	memset(nodes, 0, sizeof(nodes));
-	watched_open(&x, nodes, true);
+	open_anew(&x, nodes, true);
 	for (uint32_t i = 0; i < MAX_MAPPINGS; i++)
 		cr_assert_eq(watched_hold(&x, 0, at(held_base + i, 32)), 0);
 	cr_assert_eq(watched_hold(&x, 0, at(held_base - 1, 32)), -ENOSPC);
@@ -336,7 +336,7 @@ static int outer_at(uint32_t addr)
 
 Test(prefix_index, a_range_has_its_addresses_alone_and_one_within_it_takes_and_returns_its_own)
 {
-	watched_open(&x, nodes, true);
+	open_anew(&x, nodes, true);
 	cr_assert_eq(watched_insert(&x, 0, outer_range, AROUND), 0);
 	expect_ranges(outer_at);
 	cr_assert_eq(watched_insert(&x, 0, inner_range, LATTER), 0);
@@ -352,7 +352,7 @@ Test(prefix_index, a_range_has_its_addresses_alone_and_one_within_it_takes_and_r
 
 Test(prefix_index, a_range_inserted_before_the_one_around_it_keeps_its_addresses)
 {
-	watched_open(&x, nodes, true);
+	open_anew(&x, nodes, true);
 	cr_assert_eq(watched_insert(&x, 0, inner_range, LATTER), 0);
 	cr_assert_eq(watched_insert(&x, 0, outer_range, AROUND), 0);
 	expect_ranges(number_at);
@@ -366,7 +366,7 @@ Test(prefix_index, outside_ranges_that_overlap_in_part_are_refused)
 {
 	const struct prefix other = { 0x0a0201fe, PLEN_RANGE, 0x0a020300 };
 
-	watched_open(&x, nodes, false);
+	open_anew(&x, nodes, false);
 	cr_assert_eq(watched_insert(&x, 0, outer_range, AROUND), 0);
 	cr_expect_eq(watched_insert(&x, 0, other, LATTER), -EEXIST);
 	cr_expect_eq(watched_find(&x, other.last), -ENOENT);
@@ -374,7 +374,7 @@ Test(prefix_index, outside_ranges_that_overlap_in_part_are_refused)
 
 Test(prefix_index, a_repaint_restores_ranges_within_each_other)
 {
-	watched_open(&x, nodes, true);
+	open_anew(&x, nodes, true);
 	cr_assert_eq(watched_insert(&x, 0, outer_range, AROUND), 0);
 	cr_assert_eq(watched_insert(&x, 0, inner_range, LATTER), 0);
 	watched_remove(&x, inner_range, LATTER);

@@ -133,7 +133,7 @@ static void reopen(void)
 {
 	memcpy(snapshot, nodes, sizeof(nodes));
 	/* Nodes without anything to be found are removed. */
-	shared_open(&copy, snapshot, true);
+	open_anew(&copy, snapshot, true);
 	for (unsigned i = 0; i < NUMBERS; i++)
 		if (known[i].used)
 			shared_own(&copy, i, known[i].tenant, known[i].in, known[i].hidden);
@@ -175,7 +175,7 @@ static void empty(void)
 {
 	memset(nodes, 0, sizeof(nodes));
 	memset(known, 0, sizeof(known));
-	cr_assert_eq(shared_open(&x, nodes, true), 0);
+	cr_assert_eq(open_anew(&x, nodes, true), 0);
 }
 
 TestSuite(prefix_index_tenants, .timeout = 600);

@@ -7,6 +7,7 @@
 #define WATCHED_INDEX_H
 
 #include <stdint.h>
+#include <string.h>
 
 static void (*after_store)(void);
 
@@ -54,5 +55,12 @@ static void watched_store(uint16_t *p, uint16_t value)
 #include "tables/prefix_index_open.c" /* NOLINT(bugprone-suspicious-include) */
 #include "tables/prefix_sets.c"	      /* NOLINT(bugprone-suspicious-include) */
 #undef __atomic_store_n
+
+/* Takes over nodes, whatever the index held before. */
+static unsigned open_anew(struct prefix_index *x, struct index_node *nodes, bool nests)
+{
+	memset(x, 0, sizeof(*x));
+	return prefix_index_open(x, nodes, nests);
+}
 
 #endif

@@ -248,7 +248,7 @@ $(BUILD)/tests/tsan/run: $(TSAN_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(LINK) $^ -o $@ -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ -Wl,--wrap=build_load_tc,--wrap=bpf_object__load $(call libraries,criterion) -lpthread $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ -Wl,--wrap=build_load_tc,--wrap=bpf_object__load,--wrap=bpf_object__open_skeleton $(call libraries,criterion) -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
@@ -269,7 +269,7 @@ demo: as-root deps-demo ## subscribers reach an internet through detnat, in name
 define TEST_STEPS
 'build|60|tests-run -j$(shell nproc)|the programs and their tests are built' \
 '+lint-quick|50|lint-quick|formatting, names, layers and documents' \
-'+unit|190|test-unit ROUNDS=20|modules of the agent and the command line' \
+'+unit|190|test-unit ROUNDS=8|modules of the agent and the command line' \
 '+complaints|2|test-complaints|180 complaints, and the questions in them' \
 'bpf|215|test-bpf ROUNDS=30|the datapath, packet by packet' \
 '+world|125|test-world|five worlds of fixed seeds' \
@@ -344,11 +344,11 @@ ROUNDS ?= 100
 test-unit: deps-test ## modules of the agent and the command line (ROUNDS=100 percent); without root some are skipped
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/unit/run
 	DETNAT_ROUNDS=$(ROUNDS) $(BUILD)/tests/unit/run
-# The suites that include tests/unit/rounds.h: in all their rounds, where `make test` has a fifth.
+# The suites that include tests/unit/rounds.h: in all their rounds, where `make test` has a twelfth.
 .PHONY: test-unit-rounds
 test-unit-rounds: deps-test
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/unit/run
-	$(BUILD)/tests/unit/run --filter '@(config_part|copying_churn|history_model|history_portmaps|history_time|history_walk|killed_agents|lease_index|mappings_nested|overlapping_changes|sessions_under_traffic|slots)/*'
+	$(BUILD)/tests/unit/run --filter '@(config_part|copying_churn|history_grants_model|history_model|history_portmaps|history_time|history_walk|import_agree|killed_agents|lease_index|mappings_nested|overlapping_changes|sessions_under_traffic|slots)/*'
 # Without random addresses, which ThreadSanitizer's map of memory does not know on every kernel.
 test-tsan: deps-test ## the unit tests whose threads race, under ThreadSanitizer
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=thread build/tsan/tests/tsan/run
@@ -407,7 +407,7 @@ test-bpf-passes: as-root deps-test ## all random packets and races, and the same
 	    $(MAKE) --no-print-directory test-bpf-$$pass || exit 1; \
 	done
 test-bpf-rounds:
-	EVERY_PROGRAM=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(every_program|property|race)/*'
+	EVERY_PROGRAM=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(every_program|property|race|tenants_random|tenants_shared_random)/*'
 test-bpf-padded:
 	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|fib|fragments|icmp_in|in2out|lengths|out2in|property|sources)/*'
 test-bpf-stages:

@@ -60,6 +60,9 @@ extern struct limit_layout user_limits; /* of the mapping, likewise */
 extern uint32_t inside_ifindex, outside_ifindex;
 
 void set_up(void);
+
+/* The same with tables as large as the agent makes them, for tests that fill one. */
+void set_up_with_room(void);
 void tear_down(void);
 
 /* Adds a mapping; how: NULL, it takes the place of none. */

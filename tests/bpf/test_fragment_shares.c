@@ -9,7 +9,7 @@
 
 #include "fixture.h"
 
-TestSuite(fragment_shares, .init = set_up, .fini = tear_down);
+TestSuite(fragment_shares, .init = set_up_with_room, .fini = tear_down);
 
 #define EXTERNAL_2 ADDR(198, 51, 100, 8)
 #define ATTACKERS  48

@@ -11,7 +11,7 @@
 
 #include "fixture.h"
 
-TestSuite(fragments, .init = set_up, .fini = tear_down);
+TestSuite(fragments, .init = set_up_with_room, .fini = tear_down);
 
 #define FROM_HOST   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
 #define TO_ROUTER   .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL

@@ -7,7 +7,7 @@
 
 #include "fixture.h"
 
-TestSuite(limits, .init = set_up, .fini = tear_down);
+TestSuite(limits, .init = set_up_with_room, .fini = tear_down);
 
 #define SYN 0x02
 #define RST 0x04

@@ -9,7 +9,7 @@
 #include "staged.h"
 #include "told_routes.h"
 
-TestSuite(out2in, .init = set_up, .fini = tear_down);
+TestSuite(out2in, .init = set_up_with_room, .fini = tear_down);
 
 #define FROM_HOST   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
 #define TO_ROUTER   .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL

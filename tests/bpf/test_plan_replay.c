@@ -65,7 +65,7 @@ static void set_up_grown(void)
 				     .growth = { BLOCK, 3 } };
 
 	settings.growth = 1;
-	set_up();
+	set_up_with_room();
 	cr_assert_eq(system("ip route add 10.1.0.0/25 dev tin;"
 			    "ip neigh add 10.1.0.2 lladdr 02:00:00:00:00:03 dev tin"),
 		     0);

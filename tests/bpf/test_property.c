@@ -19,7 +19,7 @@
 #include "told_routes.h"
 #include "../unit/rounds.h"
 
-TestSuite(property, .init = set_up, .fini = tear_down);
+TestSuite(property, .init = set_up_with_room, .fini = tear_down);
 
 #define PACKETS 40000 /* where no time is set */
 

@@ -44,7 +44,7 @@ static void set_up_two(void)
 
 	settings.tenants = 1;
 	settings.tc = TC_ALONE;
-	set_up();
+	set_up_with_room();
 	stay_on_one_core();
 	cr_assert_eq(system("ip link add tin2 type veth peer name pin2; ip link set tin2 address 02:00:00:00:00:05;"
 			    "ip link set tin2 up; ip link set pin2 up; ip addr add 10.1.0.1/24 dev tin2;"

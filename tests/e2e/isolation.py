@@ -2,7 +2,7 @@
 """Isolation of a test run: private mounts, so that nothing outlives the process.
 
 Namespaces, bpffs and files hang in mounts that only this process and its children see. When they end, however they end
-(SIGKILL included), the kernel takes all of it away. Children are tied to this process by PR_SET_PDEATHSIG.
+(SIGKILL included), the kernel takes all of it away. Children are tied to this process by setpriv(1).
 """
 
 import contextlib
@@ -10,13 +10,11 @@ import ctypes
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
-PR_SET_PDEATHSIG = 1
 
 RUNS = pathlib.Path("/tmp")
 NETNS = pathlib.Path("/run/netns")
@@ -75,11 +73,6 @@ def hidden_mounts():
         show_mounts()
 
 
-def die_with_parent():
-    """For preexec_fn: the child is killed when the test run ends."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def run(*command, check=True, **options):
     """Runs a command to its end; if it fails, the exception has its output."""
     result = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
@@ -89,8 +82,8 @@ def run(*command, check=True, **options):
 
 
 def popen(*command, **options):
-    """Starts a process that dies with the test run."""
-    return subprocess.Popen([str(c) for c in command], preexec_fn=die_with_parent, **options)
+    """Starts a process that dies with the test run. A function between fork and exec would cost a copy of this process."""
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)], **options)
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ def fail_over(pair, streams):
 
 
 def test_every_session_goes_on_when_the_active_gateway_dies(run_directory):
-    for _ in range(3):
+    for _ in range(6):
         with working_pair(run_directory) as pair, working_streams(pair) as streams:
             lost, refused, undisturbed = fail_over(pair, streams)
             print(f"{pair.kind}: {streams.summary(lost)}")

@@ -39,6 +39,7 @@ int complaint_read(const char *text, size_t size, const struct complaint_reader 
 			complaint_sides(&x);
 		complaint_tie(&x);
 		complaint_apart(&x);
+		complaint_between(&x);
 		complaint_doubt(&x);
 		r = x.error ? x.error : complaint_give(&x);
 	}

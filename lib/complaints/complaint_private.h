@@ -22,6 +22,7 @@ struct item {
 	bool done;     /* tied to a question */
 	bool stamped;  /* of a time: it begins a line of a log */
 	bool joined;   /* of a time: its day stands elsewhere */
+	bool also;     /* of an address: it follows another by "and" */
 	uint16_t port; /* of a port */
 	uint8_t proto; /* of a protocol: 6 or 17 */
 	uint32_t addr; /* of an address */
@@ -167,6 +168,9 @@ void complaint_tie(struct reading *x);
 
 /* Unties times of sentences that speak of another event than that of the port. */
 void complaint_apart(struct reading *x);
+
+/* Doubts times that a block ranks before another that may be the only one of an address. */
+void complaint_between(struct reading *x);
 
 /* Finds the questions of which the text itself is not sure. */
 void complaint_doubt(struct reading *x);

@@ -9,6 +9,35 @@
 #include "base/base.h"
 #include "complaints/complaint_scan.h"
 
+/* Whether a word is "and". */
+static bool is_and(const char *folded)
+{
+	static const char *const words[] = { "and", "und", "et", "y", "e", "i", "oraz", "en", "och", "og", "и" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(words[i], folded))
+			return true;
+	return false;
+}
+
+/*
+ * Whether nothing but "and" is between an address and the one before: what is said of the one is said of both. A comma
+ * is that between two of the pools; else it may be between a source and a target.
+ */
+static bool is_also(const struct scan *c, const char *at, uint32_t addr)
+{
+	const struct complaint_reader *reader = c->x->reader;
+	const char *word = scan_signs(c->after, at, ", ");
+	char folded[WORD_TEXT];
+
+	if (c->addr == NONE || c->addr != c->last || c->number)
+		return false;
+	if (word == at)
+		return at - c->after > 1 && *c->after == ',' && reader->ours && reader->ours(reader->arg, addr) &&
+		       reader->ours(reader->arg, c->x->items[c->addr].addr);
+	return scan_signs(word_fold(word, at, folded), at, " ") == at && is_and(folded);
+}
+
 /* The role of an address by what is before and behind it. */
 static unsigned addr_role(struct scan *c, const char *at, const char *end)
 {
@@ -91,6 +120,7 @@ static const char *take_address(struct scan *c, const char *at)
 	const char *stop = c->s->end, *end, *port, *port_end = NULL;
 	unsigned number, role;
 	uint32_t addr, i;
+	bool also;
 
 	end = addr_at(at, stop, &addr);
 	if (!end || (at > c->s->begin && (strchr(".-_", at[-1]) || (at[-1] == ':' && ends_ipv6(c, at)))) ||
@@ -105,7 +135,11 @@ static const char *take_address(struct scan *c, const char *at)
 	if (!port && end + 1 < stop && *end == '/' && digit_octet(end[1]) && strncmp(end, "/32", 3) != 0)
 		return scan_signs(end + 1, stop, "0123456789.");
 	x->seen = true;
-	role = !port || *end != ',' ? addr_role(c, at, end) : port_end == end ? WORD_SOURCE : WORD_TARGET;
+	also = is_also(c, at, addr);
+	role = also		      ? x->items[c->addr].role
+	       : !port || *end != ',' ? addr_role(c, at, end)
+	       : port_end == end      ? WORD_SOURCE
+				      : WORD_TARGET;
 	/* Of a URL, if it is not of a pool: a server that was asked for something. */
 	if (at - c->s->begin > 2 && at[-1] == '/' && at[-2] == '/' && !(x->reader->ours && candidate(x, addr, role)))
 		role = WORD_TARGET;
@@ -116,6 +150,7 @@ static const char *take_address(struct scan *c, const char *at)
 		return end;
 	x->items[i].addr = addr;
 	x->items[i].role = (uint16_t)role;
+	x->items[i].also = also;
 	x->items[i].done = !candidate(x, addr, role);
 	if (port) {
 		uint32_t p = item_add(x, ITEM_PORT, NONE, port, scan_signs(port, stop, "0123456789"));

@@ -85,7 +85,7 @@ static void doubt_all(struct reading *x, size_t first, size_t end)
 			one = a;
 			continue;
 		}
-		if (one->role != a->role)
+		if (one->role != a->role || (a->also && a->role == WORD_SOURCE))
 			continue;
 		if (one->addr != a->addr && !one->fault) {
 			one->fault = FAULT_SEVERAL_ADDRESSES;

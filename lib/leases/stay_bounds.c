@@ -23,7 +23,8 @@ static uint32_t next_of(const struct stay_lists *seen, const struct stay *y)
 	uint32_t found = NO_STATEMENT;
 
 	for (unsigned kind = 0; kind < STAY_KINDS; kind++) {
-		const uint32_t *at = stay_list(seen, stay_sought((struct stay_names){ y->key, y->id, y->mac }, kind));
+		const uint32_t *at =
+			stay_list(seen, stay_sought((struct stay_names){ y->key, y->id, y->mac, 0 }, kind));
 
 		if (at && *at < found)
 			found = *at;
@@ -49,7 +50,7 @@ static int find_last_stays(struct statements *x)
 			y->last = next == NO_STATEMENT || x->list[next].event == LEASE_START;
 		for (unsigned kind = 0; kind < STAY_KINDS && !r; kind++) {
 			uint32_t *at =
-				stay_list_make(&seen, stay_kept((struct stay_names){ s->key, s->id, s->mac }, kind));
+				stay_list_make(&seen, stay_kept((struct stay_names){ s->key, s->id, s->mac, 0 }, kind));
 
 			r = at ? 0 : -ENOMEM;
 			if (at)

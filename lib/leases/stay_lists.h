@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 
-/* In place of an id or a MAC. */
+/* In place of an id, a MAC or a time. */
 #define ANY_NAME UINT32_MAX
 
 /* The end of a list, and nothing at its place. */
@@ -16,6 +16,7 @@
 
 struct stay_names {
 	uint32_t of, id, mac;
+	uint32_t since; /* seconds around the beginning of a session */
 };
 
 struct stay_link {
@@ -38,13 +39,22 @@ uint32_t *stay_list_make(struct stay_lists *x, struct stay_names names);
 /* Adds a number to a list, whose numbers descend. 0 or -ENOMEM. */
 int stay_list_add(struct stay_lists *x, struct stay_names names, uint32_t number);
 
+/* The same to one whose numbers ascend, which takes no longer for the largest one. */
+int stay_list_append(struct stay_lists *x, struct stay_names names, uint32_t number);
+
+enum stay_visit { VISIT_KEEP, VISIT_DROP, VISIT_ENOUGH };
+
+/* Visits the numbers of a list that ascends, until it is enough. */
+void stay_list_visit(struct stay_lists *x, struct stay_names names,
+		     enum stay_visit (*visit)(void *arg, uint32_t number), void *arg);
+
 void stay_lists_free(struct stay_lists *x);
 
 /* The lists that one with these names is in: those for whom a name is not known look in the lists of any. */
 #define STAY_KINDS 4U
 static inline struct stay_names stay_kept(struct stay_names n, unsigned kind)
 {
-	return (struct stay_names){ n.of, kind & 1 ? ANY_NAME : n.id, kind & 2 ? ANY_NAME : n.mac };
+	return (struct stay_names){ n.of, kind & 1 ? ANY_NAME : n.id, kind & 2 ? ANY_NAME : n.mac, n.since };
 }
 
 /* The lists that have all who may be the same: a name is not known of them, or the same one. */
@@ -56,7 +66,8 @@ static inline struct stay_names stay_sought(struct stay_names n, unsigned kind)
 					       : n.id,
 				    !n.mac     ? ANY_NAME
 				    : kind & 2 ? 0
-					       : n.mac };
+					       : n.mac,
+				    n.since };
 }
 
 #endif

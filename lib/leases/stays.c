@@ -76,20 +76,21 @@ int64_t stay_began_after(const struct statements *x, const struct statement *s)
 
 /* ---- Stays by the names of their sessions */
 
-/* Lists beside those of names: sessions by when they began, and those that may not be over. */
-enum { OF_SINCE = UINT32_MAX - 1, OF_OPEN = UINT32_MAX - 2 };
+/* In place of a MAC: the sessions of a number, or of a server, that may not be over. */
+#define OF_OPEN (UINT32_MAX - 1)
 
 /* Seconds of one list; those within SAME_BEGIN_S are in two. */
 #define SINCE_STEP_S (2 * SAME_BEGIN_S + 1)
 
 static struct stay_names named(uint32_t of, uint32_t id, uint32_t mac)
 {
-	return (struct stay_names){ of, id, mac };
+	return (struct stay_names){ of, id, mac, 0 };
 }
 
-static struct stay_names since_of(uint32_t key, int64_t since)
+/* The same, of those that began around a second. */
+static struct stay_names named_since(uint32_t of, uint32_t id, uint32_t mac, int64_t since)
 {
-	return named(key, (uint32_t)(since / SINCE_STEP_S), OF_SINCE);
+	return (struct stay_names){ of, id, mac, (uint32_t)(since / SINCE_STEP_S) };
 }
 
 static uint32_t number_of(const struct statements *x, const struct stay *y)
@@ -97,20 +98,26 @@ static uint32_t number_of(const struct statements *x, const struct stay *y)
 	return (uint32_t)(y - x->stay);
 }
 
-static int list_names(struct statements *x, const struct stay *y)
+static int list_in_each(struct statements *x, const struct stay *y, struct stay_names names)
 {
 	int r = 0;
 
 	for (unsigned kind = 0; kind < STAY_KINDS && !r; kind++)
-		r = stay_list_add(&x->lists, stay_kept(named(y->key, y->id, y->mac), kind), number_of(x, y));
+		r = stay_list_add(&x->lists, stay_kept(names, kind), number_of(x, y));
 	return r;
 }
 
 static int list_since(struct statements *x, const struct stay *y)
 {
-	return !y->session || y->since == TIME_NONE
-		       ? 0
-		       : stay_list_add(&x->lists, since_of(y->key, y->since), number_of(x, y));
+	return !y->session || y->since == TIME_NONE ? 0
+						    : list_in_each(x, y, named_since(y->key, y->id, y->mac, y->since));
+}
+
+static int list_names(struct statements *x, const struct stay *y)
+{
+	int r = list_in_each(x, y, named(y->key, y->id, y->mac));
+
+	return r ? r : list_since(x, y);
 }
 
 /* Among those that end as their number is used again, or their server is restarted. */
@@ -119,26 +126,32 @@ static int list_open(struct statements *x, struct stay *y)
 	int r = 0;
 
 	if (y->session && !y->listed)
-		r = stay_list_add(&x->lists, named(y->key, ANY_NAME, OF_OPEN), number_of(x, y));
+		r = stay_list_append(&x->lists, named(y->key, ANY_NAME, OF_OPEN), number_of(x, y));
 	y->listed = true;
 	if (!r && y->server && !y->at_server)
-		r = stay_list_add(&x->lists, named(y->server, ANY_NAME, OF_OPEN), number_of(x, y));
+		r = stay_list_append(&x->lists, named(y->server, ANY_NAME, OF_OPEN), number_of(x, y));
 	y->at_server = true;
 	return r;
 }
 
-/* The latest stay in a list whose names have not changed since. */
-static uint32_t latest_in(struct statements *x, struct stay_names names)
+/* The latest stay in a list before another one, with which a statement goes on (NULL: any); NO_STAY: there is none. */
+static uint32_t latest_in(struct statements *x, struct stay_names names, uint32_t before, const struct statement *s)
 {
 	uint32_t *at = stay_list(&x->lists, names);
 
 	while (at && *at != LIST_END) {
-		const struct stay_link *link = &x->lists.link[*at];
+		struct stay_link *link = &x->lists.link[*at];
 		const struct stay *y = &x->stay[link->number];
+		bool named =
+			(names.id == ANY_NAME || names.id == y->id) && (names.mac == ANY_NAME || names.mac == y->mac);
 
-		if ((names.id == ANY_NAME || names.id == y->id) && (names.mac == ANY_NAME || names.mac == y->mac))
+		/* Its names have become known since. */
+		if (!named)
+			*at = link->next;
+		else if (link->number < before && (!s || goes_on(x, y, s)))
 			return link->number;
-		*at = link->next;
+		else
+			at = &link->next;
 	}
 	return NO_STAY;
 }
@@ -213,14 +226,13 @@ static void end_by_restart(struct stay *y, int64_t end)
 	y->off = true;
 }
 
-/* The latest stay of a statement's session, by its number and names; NO_STAY: there is none. */
-static uint32_t latest_of(struct statements *x, const struct statement *s)
+/* The same of a session, whatever is known of its names. */
+static uint32_t latest_of(struct statements *x, struct stay_names names, uint32_t before, const struct statement *s)
 {
 	uint32_t found = NO_STAY;
 
-	for (unsigned kind = 0; kind < (s->session ? STAY_KINDS : 1); kind++) {
-		struct stay_names own = named(s->key, s->id, s->mac);
-		uint32_t i = latest_in(x, s->session ? stay_sought(own, kind) : own);
+	for (unsigned kind = 0; kind < STAY_KINDS; kind++) {
+		uint32_t i = latest_in(x, stay_sought(names, kind), before, s);
 
 		if (i != NO_STAY && (found == NO_STAY || i > found))
 			found = i;
@@ -229,21 +241,12 @@ static uint32_t latest_of(struct statements *x, const struct statement *s)
 }
 
 /* The latest stay of a statement's session before another one that began when it says; NO_STAY: there is none. */
-static uint32_t former_of(const struct statements *x, const struct statement *s, uint32_t latest)
+static uint32_t former_of(struct statements *x, const struct statement *s, uint32_t latest)
 {
-	uint32_t found = NO_STAY;
+	uint32_t a = latest_of(x, named_since(s->key, s->id, s->mac, s->from - SAME_BEGIN_S), latest, s);
+	uint32_t b = latest_of(x, named_since(s->key, s->id, s->mac, s->from + SAME_BEGIN_S), latest, s);
 
-	for (int64_t since = s->from - SAME_BEGIN_S; since <= s->from + SAME_BEGIN_S; since += 2 * SAME_BEGIN_S) {
-		const uint32_t *at = stay_list(&x->lists, since_of(s->key, since));
-
-		for (uint32_t i = at ? *at : LIST_END; i != LIST_END; i = x->lists.link[i].next) {
-			uint32_t number = x->lists.link[i].number;
-
-			if (number < latest && (found == NO_STAY || number > found) && goes_on(x, &x->stay[number], s))
-				found = number;
-		}
-	}
-	return found;
+	return a == NO_STAY || (b != NO_STAY && b > a) ? b : a;
 }
 
 /*
@@ -252,34 +255,43 @@ static uint32_t former_of(const struct statements *x, const struct statement *s,
  */
 static struct stay *stay_of(struct statements *x, const struct statement *s)
 {
-	uint32_t found = latest_of(x, s);
+	struct stay_names own = named(s->key, s->id, s->mac);
+	uint32_t found = s->session ? latest_of(x, own, NO_STAY, NULL) : latest_in(x, own, NO_STAY, NULL);
 
 	if (found != NO_STAY && !goes_on(x, &x->stay[found], s))
 		found = s->session && s->from != TIME_NONE ? former_of(x, s, found) : NO_STAY;
 	return found == NO_STAY ? NULL : &x->stay[found];
 }
 
+/* What ends stays that may not be over. */
+struct ending {
+	struct statements *x;
+	const struct statement *by;
+	int64_t began;
+};
+
+static enum stay_visit end_used_again(void *arg, uint32_t number)
+{
+	struct ending *e = arg;
+	struct stay *y = &e->x->stay[number];
+
+	/* Those that follow began later. */
+	if (e->began != TIME_NONE && e->x->list[y->statement[0]].late > e->began)
+		return VISIT_ENOUGH;
+	if (y->over == TIME_OPEN && !goes_on(e->x, y, e->by))
+		end_stay(y, e->by->late, false);
+	y->listed = y->over == TIME_OPEN && y->end == TIME_OPEN;
+	return y->listed ? VISIT_KEEP : VISIT_DROP;
+}
+
 /* Sessions of a number that is used again have ended by then, whatever they were. One of before may be heard of late.
  */
 static void end_former(struct statements *x, const struct statement *s)
 {
-	uint32_t *at = s->session ? stay_list(&x->lists, named(s->key, ANY_NAME, OF_OPEN)) : NULL;
-	int64_t began = at ? stay_began_after(x, s) : TIME_NONE;
+	struct ending e = { x, s, s->session ? stay_began_after(x, s) : TIME_NONE };
 
-	while (at && *at != LIST_END) {
-		struct stay_link *link = &x->lists.link[*at];
-		struct stay *y = &x->stay[link->number];
-
-		if (y->over == TIME_OPEN && !goes_on(x, y, s) &&
-		    (began == TIME_NONE ? s->event != LEASE_STOP : began >= x->list[y->statement[0]].late))
-			end_stay(y, s->late, false);
-		if (y->over != TIME_OPEN || y->end != TIME_OPEN) {
-			y->listed = false;
-			*at = link->next;
-		} else {
-			at = &link->next;
-		}
-	}
+	if (s->session && (e.began != TIME_NONE || s->event != LEASE_STOP))
+		stay_list_visit(&x->lists, named(s->key, ANY_NAME, OF_OPEN), end_used_again, &e);
 }
 
 int64_t stay_ended_by(const struct statements *x, const struct stay *y, const struct statement *s)
@@ -360,24 +372,26 @@ static int take_elsewhere(struct statements *x, uint32_t number)
 	return 0;
 }
 
-/* What began in the same second may have begun after it. */
+static enum stay_visit end_restarted(void *arg, uint32_t number)
+{
+	struct ending *e = arg;
+	struct stay *y = &e->x->stay[number];
+
+	/* What began in the same second may have begun after it. */
+	if (e->x->list[y->statement[0]].late >= e->by->early)
+		return VISIT_ENOUGH;
+	if (y->over == TIME_OPEN)
+		end_by_restart(y, e->by->late);
+	y->at_server = false;
+	return VISIT_DROP;
+}
+
 static void take_off(struct statements *x, const struct statement *s)
 {
-	uint32_t *at = s->server ? stay_list(&x->lists, named(s->server, ANY_NAME, OF_OPEN)) : NULL;
+	struct ending e = { x, s, TIME_NONE };
 
-	while (at && *at != LIST_END) {
-		struct stay_link *link = &x->lists.link[*at];
-		struct stay *y = &x->stay[link->number];
-
-		if (y->over == TIME_OPEN && x->list[y->statement[0]].late < s->early)
-			end_by_restart(y, s->late);
-		if (y->over != TIME_OPEN) {
-			y->at_server = false;
-			*at = link->next;
-		} else {
-			at = &link->next;
-		}
-	}
+	if (s->server)
+		stay_list_visit(&x->lists, named(s->server, ANY_NAME, OF_OPEN), end_restarted, &e);
 }
 
 int stays_find(struct statements *x)

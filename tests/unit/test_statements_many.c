@@ -77,6 +77,19 @@ static void one_second(int i, int64_t t)
 	say(LEASE_START, 1000, number(i), i, 1000);
 }
 
+static void one_second_and_number(int i, int64_t t)
+{
+	say(LEASE_START, 1000, "nas/0", i, 1000);
+	say(LEASE_INTERIM, 1010 + t, "nas/0", i, 1000);
+}
+
+static void two_beginnings_of_one_number(int i, int64_t t)
+{
+	say(LEASE_START, 1000, "nas/0", i, 1000);
+	say(LEASE_START, 1020, "nas/0", i, 1020);
+	say(LEASE_INTERIM, 1030 + t, "nas/0", i, 1000);
+}
+
 static void ends_that_are_lost(int i, int64_t t)
 {
 	say(LEASE_START, t, number(i), i, t);
@@ -117,6 +130,8 @@ Test(statements_many, an_answer_takes_time_in_proportion)
 	EXPECT_LINEAR(restarts);
 	EXPECT_LINEAR(gaps);
 	EXPECT_LINEAR(one_second);
+	EXPECT_LINEAR(one_second_and_number);
+	EXPECT_LINEAR(two_beginnings_of_one_number);
 	EXPECT_LINEAR(ends_that_are_lost);
 	EXPECT_LINEAR(terms);
 }

@@ -94,6 +94,7 @@ static int load(struct copy_program *p, const struct datapath *d)
 	settings->portmaps = settings->bindings = settings->filtering = settings->growth = settings->limits = 1;
 	/* Sessions displaced by copies are reported like those displaced by packets. */
 	settings->session_events = d->settings.session_events;
+	settings->extent_buckets = d->settings.extent_buckets;
 	bpf_program__set_autoload(p->skeleton->progs.pcp_sender, false);
 	r = set_maps(p->skeleton->obj, d);
 	if (!r)
@@ -108,6 +109,7 @@ static int load(struct copy_program *p, const struct datapath *d)
 	}
 	p->overflow = map_id(d->overflow);
 	p->session_events = d->settings.session_events;
+	p->extents = d->settings.extent_buckets;
 	return 0;
 }
 
@@ -116,7 +118,8 @@ int copy_program_load(struct copy_program *p, const struct datapath *d)
 	struct copy_program next = { .refused = p->refused };
 	int r;
 
-	if (p->skeleton && p->overflow == map_id(d->overflow) && p->session_events == d->settings.session_events)
+	if (p->skeleton && p->overflow == map_id(d->overflow) && p->session_events == d->settings.session_events &&
+	    p->extents == d->settings.extent_buckets)
 		return 0;
 	r = load(&next, d);
 	if (r) {

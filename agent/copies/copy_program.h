@@ -11,13 +11,14 @@ struct copy_program {
 	struct detnat_agent *skeleton; /* NULL: not loaded */
 	struct session_copies *requests;
 	uint32_t overflow;	/* id of its map */
-	uint8_t session_events; /* as it was loaded */
+	uint32_t extents;	/* settings.extent_buckets, as it was loaded */
+	uint8_t session_events; /* likewise */
 	bool refused;		/* by the kernel, which has been logged */
 };
 
 /*
- * Loads it; loads it again if the map `overflow` has been replaced, or session events have been switched on or off. 0
- * or -errno; the reason for a refusal by the kernel is logged the first time.
+ * Loads it; loads it again if the map `overflow` has been replaced, or settings that it shares have changed. 0 or
+ * -errno; the reason for a refusal by the kernel is logged the first time.
  */
 int copy_program_load(struct copy_program *p, const struct datapath *d);
 void copy_program_unload(struct copy_program *p);

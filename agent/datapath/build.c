@@ -57,6 +57,7 @@ void build_free(struct datapath_build *b)
 	close_fd(&b->tc_outside);
 	close_fd(&b->tc_bare);
 	close_fd(&b->overflow_removal);
+	close_fd(&b->extent_release);
 	close_fd(&b->grant_binding_change);
 	close_fd(&b->agent_count);
 	close_fd(&b->session_held);
@@ -90,7 +91,7 @@ static struct datapath_build *build_alloc(void)
 			b->progs[i].fd[k] = -1;
 	}
 	b->tc_outside = b->tc_bare = b->overflow_removal = b->grant_binding_change = b->agent_count = b->session_held =
-		b->overflow = -1;
+		b->extent_release = b->overflow = -1;
 	b->stage2 = b->stage_lists = -1;
 	return b;
 }
@@ -187,6 +188,8 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 		r = build_pin(d, main_programs[i], b->generation, b->main[i], err);
 	if (!r)
 		r = build_take(xdp.object, "overflow_removal", &b->overflow_removal, err);
+	if (!r)
+		r = build_take(xdp.object, "extent_release", &b->extent_release, err);
 	if (!r)
 		r = build_take(xdp.object, "grant_binding_change", &b->grant_binding_change, err);
 	if (!r)

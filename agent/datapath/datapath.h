@@ -147,6 +147,7 @@ struct datapath {
 	int tc_from_both;
 	int tc_into_vrf;
 	int overflow_removal;	  /* see struct overflow_removal */
+	int extent_release;	  /* see struct extent_release */
 	int grant_binding_change; /* see struct grant_binding_change */
 	int agent_count;	  /* see datapath_count() */
 	int session_held;	  /* see struct session_question */

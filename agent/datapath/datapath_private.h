@@ -85,6 +85,7 @@ struct datapath_build {
 	int tc_outside;
 	int tc_bare; /* the same for interfaces without an Ethernet header; -1 unless the settings ask for it */
 	int overflow_removal;
+	int extent_release;
 	int grant_binding_change;
 	int agent_count;
 	int session_held;

@@ -21,6 +21,7 @@ static void set_current(struct datapath *d, const struct datapath_build *b)
 	d->tc_outside = b->tc_outside;
 	d->tc_bare = b->tc_bare;
 	d->overflow_removal = b->overflow_removal;
+	d->extent_release = b->extent_release;
 	d->grant_binding_change = b->grant_binding_change;
 	d->agent_count = b->agent_count;
 	d->session_held = b->session_held;

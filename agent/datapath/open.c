@@ -299,7 +299,7 @@ void datapath_close(struct datapath *d)
 	build_free(take_pointer(d->former));
 	build_free(take_pointer(d->spare));
 	d->tc_outside = d->tc_bare = d->overflow_removal = d->grant_binding_change = d->agent_count = d->session_held =
-		-1;
+		d->extent_release = -1;
 	pins_close(d);
 	fib_maps_close(d);
 	stranger_maps_close(d);

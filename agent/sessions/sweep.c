@@ -7,6 +7,8 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 
+#include <detnat/extents.h>
+
 #include "sessions/granted_ports.h"
 #include "sessions/sessions_private.h"
 #include "tables/extent_reuse.h"
@@ -167,6 +169,19 @@ static int64_t sweep_slots(struct freeing *f, struct subscriber_iterator *it, st
 	return first;
 }
 
+/* Gives up an extent in which no session is left. */
+static void sweep_extent(const struct subscriber_iterator *it)
+{
+	uint32_t extent = subscriber_extent(it->subscriber);
+
+	for (uint32_t i = 0; i < it->n_beyond; i++)
+		if (!word_is_free(load_truth(&it->beyond[i])))
+			return;
+	if (it->n_beyond)
+		extent_give_up(mappings_datapath(it->m), it->number, mapping_subscriber(&it->map->geo, it->in_addr),
+			       extent);
+}
+
 uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg)
 {
 	struct freeing freeing = { closed, arg, 0 };
@@ -175,6 +190,7 @@ uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, 
 	free_those_of_port_zero(&freeing, it);
 	first = sweep_slots(&freeing, it, it->slots, it->n_slots, it->due_max);
 	first = sweep_slots(&freeing, it, it->beyond, it->n_beyond, first);
+	sweep_extent(it);
 	if (it->due)
 		*it->due = it->now + (uint32_t)first + 1;
 	return freeing.n;

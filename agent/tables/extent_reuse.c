@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tables/extent_reuse.h"
 
+#include <bpf/bpf.h>
 #include <string.h>
 
 #include <detnat/extents.h>
@@ -25,7 +26,7 @@ static void list_put(const struct datapath *d, __u64 *list, uint32_t first)
 					    __ATOMIC_ACQUIRE));
 }
 
-void extent_free(const struct datapath *d, uint32_t extent)
+void extent_list(const struct datapath *d, uint32_t extent)
 {
 	uint32_t n;
 	struct slot *slots = datapath_extent(d, extent, &n);
@@ -34,6 +35,13 @@ void extent_free(const struct datapath *d, uint32_t extent)
 		return;
 	memset(slots, 0, n * sizeof(*slots));
 	list_put(d, &d->pool->free[extent_shift(extent) / EXTENT_GROWS_BY], extent_first(extent));
+}
+
+void extent_free(const struct datapath *d, uint32_t extent)
+{
+	if (!d->pool)
+		return;
+	extent_list(d, extent);
 	__atomic_fetch_sub(&d->pool->used, extent_buckets(extent), __ATOMIC_ACQ_REL);
 }
 
@@ -61,4 +69,14 @@ unsigned extents_reclaim(const struct datapath *d)
 		}
 	}
 	return n;
+}
+
+void extent_give_up(const struct datapath *d, int number, uint32_t subscriber, uint32_t extent)
+{
+	const struct extent_release release = { (uint32_t)number, subscriber, extent };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &release, .ctx_size_in = sizeof(release));
+
+	/* In vain if a packet holds the lock, or has opened a session meanwhile: the next sweep tries again. */
+	if (d->extent_release >= 0)
+		bpf_prog_test_run_opts(d->extent_release, &run);
 }

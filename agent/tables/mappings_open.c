@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "tables/extent_reuse.h"
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_drains.h"
 #include "tables/mapping_limits.h"
@@ -376,6 +377,7 @@ int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)
 	mappings_purge_overflow(m);
 	chunks_clear_unused(&m->subscribers);
 	chunks_clear_unused(&m->buckets);
+	extents_recover(m);
 	*ret = m;
 	return 0;
 }

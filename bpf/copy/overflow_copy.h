@@ -37,39 +37,44 @@ SUBPROGRAM int copy_overflow_delete(const struct mapping *m, struct subscriber *
 
 /*
  * Under the lock: looks for the session and its port in the slots. The session itself can be in the buckets of its
- *first choice, other sessions on its port in the buckets of the port. Returns COPY_PLACED	neither is in the slots
+ * first choice, other sessions on its port in the buckets of the port. Returns
+ *	COPY_PLACED	neither is in the slots
  *	COPY_EXISTS	the session is in c->slot
- *	COPY_PORT	another session, in c->slot, has the port
+ *	COPY_BEYOND	the session is in the subscriber's extent
+ *	COPY_PORT	another session has the port, in c->slot or in the extent
  *	COPY_IMPOSSIBLE	the tables are being deleted
  */
 SUBPROGRAM int copy_overflow_slots(const struct mapping *m, struct subscriber *s, struct session_copy *c, __u32 offset)
 {
 	struct copy_scan *found = copy_scan_get();
 	__u32 first;
+	int r;
 
 	if (!m || !s || !c || !found)
 		return COPY_IMPOSSIBLE;
 	first = mapping_first_choice(&m->geo, key_in_port(c->key));
 	if (!copy_scan(m, s, c, first, found))
 		return COPY_IMPOSSIBLE;
-	if (LOAD(found->existing)) {
+	if (LOAD(found->existing) & OPENING_OWN) {
 		struct bucket_pair pair = session_buckets(key_ext_addr(c->key), key_ext_port(c->key),
 							  word_proto(c->word), first, m->bucket_shift);
 
 		c->slot = (__u16)copy_slot_number(pair, LOAD(found->existing));
 		return COPY_EXISTS;
 	}
-	if (LOAD(found->taken)) {
+	if (LOAD(found->taken) & OPENING_OWN) {
 		copy_note_taken(m, c, first);
 		return COPY_PORT;
 	}
+	r = copy_in_extent(found);
 	/* No session in a slot has a granted port. */
-	if (offset >> PORT_GROUP_SHIFT == first >> PORT_GROUP_SHIFT || offset >= m->geo.ports_per_host)
-		return COPY_PLACED;
+	if (r != COPY_PLACED || offset >> PORT_GROUP_SHIFT == first >> PORT_GROUP_SHIFT ||
+	    offset >= m->geo.ports_per_host)
+		return r;
 	if (!copy_scan(m, s, c, offset, found))
 		return COPY_IMPOSSIBLE;
-	if (!LOAD(found->taken))
-		return COPY_PLACED;
+	if (!(LOAD(found->taken) & OPENING_OWN))
+		return copy_in_extent(found);
 	copy_note_taken(m, c, offset);
 	return COPY_PORT;
 }

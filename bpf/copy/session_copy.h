@@ -20,7 +20,10 @@ struct {
 	__type(value, struct session_copies);
 } copies SEC(".maps");
 
-/* The sessions that prevent a copy, one bit per slot as in struct opening. In a map, as the verifier needs it. */
+/*
+ * The sessions that prevent a copy, one bit per slot as in struct opening, those of the extent among them. In a map, as
+ * the verifier needs it.
+ */
 struct copy_scan {
 	__u32 existing;	 /* the session itself */
 	__u32 taken;	 /* others on its port towards its external endpoint */
@@ -102,6 +105,25 @@ SUBPROGRAM int copy_clashes(const struct mapping *m, const struct session_copy *
 	return 0;
 }
 
+/* copy_clash() for each slot of the buckets of the subscriber's extent that open_scan_extent() has scanned. */
+SUBPROGRAM int copy_clashes_beyond(const struct mapping *m, const struct session_copy *c)
+{
+	struct copy_scan *found = copy_scan_get();
+	struct opening *o = opening_record();
+
+	if (!m || !c || !found || !o)
+		return -1;
+	for (__u32 i = OPENING_EXTENT; i < OPENING_SLOTS; i++) {
+		__u32 bucket = i < OPENING_EXTENT + BUCKET_SLOTS ? LOAD(o->extent.first) : LOAD(o->extent.second);
+		struct slot *slot = extent_slot(extent_slot_number(bucket, i));
+
+		if (!slot)
+			return -1;
+		copy_clash(m, c, slot, 1U << i, found, o);
+	}
+	return 0;
+}
+
 /*
  * Under the lock: scans both buckets of a port offset for a session with the packet found->p. Returns its findings, or
  * NULL while tables are being deleted.
@@ -117,7 +139,9 @@ static __always_inline struct opening *copy_scan(const struct mapping *m, struct
 	if (!o || open_scan_buckets(m, s, &found->p, port_offset, now_ticks()) ||
 	    (settings.extent_buckets && open_scan_extent(m, s, c->subscriber, port_offset, now_ticks())))
 		return 0;
-	if ((LOAD(o->existing) || LOAD(o->ports_used)) && copy_clashes(m, c, port_offset))
+	if ((LOAD(o->existing) || LOAD(o->ports_used)) &&
+	    (copy_clashes(m, c, port_offset) ||
+	     (settings.extent_buckets && subscriber_extent(s) && copy_clashes_beyond(m, c))))
 		return 0;
 	return o;
 }
@@ -286,17 +310,15 @@ static __always_inline int copy_port(const struct mapping *m, struct subscriber 
 	return COPY_PLACED;
 }
 
-/*
- * Under the lock, after a scan that found neither the session nor its port in the subscriber's own slots: whether its
- * extent has one of them.
+/* After copy_scan() that found neither in the subscriber's own slots: whether its extent has the session, or its port.
  */
-static __always_inline int copy_in_extent(const struct opening *o, __u32 offset)
+static __always_inline int copy_in_extent(const struct copy_scan *found)
 {
 	if (!settings.extent_buckets)
 		return COPY_PLACED;
-	if (LOAD(o->existing) >> OPENING_EXTENT)
+	if (LOAD(found->existing) >> OPENING_EXTENT)
 		return COPY_BEYOND;
-	return LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ? COPY_PORT : COPY_PLACED;
+	return LOAD(found->taken) >> OPENING_EXTENT ? COPY_PORT : COPY_PLACED;
 }
 
 /* Number of the slot of the lowest bit in a mask that is not 0, as opening_slot(). */
@@ -386,15 +408,15 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 	o = copy_scan(m, s, c, first, found);
 	if (!o || bucket_choice_get(m, c->subscriber, p->dst, p->dport, p->proto, first, &b))
 		return COPY_IMPOSSIBLE;
-	if (LOAD(found->existing)) {
+	if (LOAD(found->existing) & OPENING_OWN) {
 		c->slot = (__u16)copy_slot_number(pair, LOAD(found->existing));
 		return COPY_EXISTS;
 	}
-	if (LOAD(found->taken)) {
+	if (LOAD(found->taken) & OPENING_OWN) {
 		copy_note_taken(m, c, first);
 		return COPY_PORT;
 	}
-	r = copy_in_extent(o, offset);
+	r = copy_in_extent(found);
 	if (r != COPY_PLACED) {
 		c->slot = COPY_NOT_IN_A_SLOT;
 		return r;

@@ -196,6 +196,13 @@ int grant_binding_change(struct grant_binding_change *c)
 	return settings.growth && settings.bindings ? grant_binding_do(c) : GRANT_BINDING_NOT;
 }
 
+/* Gives up a subscriber's extent for the agent, under the lock, if it is empty. Returns 1 if so. */
+SEC("syscall")
+int extent_release(struct extent_release *r)
+{
+	return settings.extent_buckets ? extent_do_release(r) : 0;
+}
+
 /* Removes an entry from the overflow map for the agent, under the lock. Returns enum overflow_removed. */
 SEC("syscall")
 int overflow_removal(struct overflow_removal *r)

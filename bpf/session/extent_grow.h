@@ -100,10 +100,14 @@ SUBPROGRAM __u32 extent_take(__u32 shift)
 		first = extent_pop(&pool->free[shift / EXTENT_GROWS_BY & 7]);
 		if (first)
 			return extent_of(first - 1, shift);
-		at = __sync_fetch_and_add(&pool->next, size);
-		if (at + size <= settings.extent_buckets)
-			return extent_of((__u32)at, shift);
-		__sync_fetch_and_add(&pool->next, -size);
+		/* Never beyond the last one, not even for a moment: the agent takes what is below for used once. */
+		for (int i = 0; i < EXTENT_TRIES; i++) {
+			at = LOAD(pool->next);
+			if (at + size > settings.extent_buckets)
+				break;
+			if (__sync_val_compare_and_swap(&pool->next, at, at + size) == at)
+				return extent_of((__u32)at, shift);
+		}
 	}
 	__sync_fetch_and_add(&pool->used, -size);
 	__sync_fetch_and_add(&pool->refused, 1);
@@ -297,6 +301,60 @@ SUBPROGRAM int extent_grow(const struct mapping *m, struct subscriber *s, __u32 
 	extent_retire(w.from);
 	__sync_fetch_and_add(&pool->grown, 1);
 	return 1;
+}
+
+/* A walk through the buckets of an extent. */
+struct extent_look {
+	__u32 first;
+	__u32 found; /* 1: one has a session, or one that is being opened */
+};
+
+SUBPROGRAM int extent_bucket_is_used(__u32 number)
+{
+	struct bucket *b = extent_bucket(number);
+
+	if (!b)
+		return 1;
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
+		if (!word_is_free(LOAD(b->slot[i].truth)))
+			return 1;
+	return 0;
+}
+
+static long extent_look_step(__u32 i, struct extent_look *w)
+{
+	w->found = (__u32)extent_bucket_is_used(w->first + i);
+	return w->found != 0;
+}
+
+/* For the agent: retires a subscriber's extent if no session is left there. Returns 1 if so. */
+static __always_inline int extent_do_release(const struct extent_release *r)
+{
+	__u32 number = r->mapping, subscriber = r->subscriber, extent = r->extent;
+	struct mapping_table *t = mapping_table_get();
+	struct extent_look w = { .first = extent_first(extent) };
+	const struct mapping *m;
+	struct subscriber *s;
+	int released = 0;
+
+	if (!t || !extent || number >= MAX_MAPPINGS)
+		return 0;
+	m = mapping_of_leaf(t, INDEX_LEAF | number);
+	if (!m || m->first_bucket == NO_BUCKETS || subscriber > m->geo.last_subscriber)
+		return 0;
+	s = subscriber_get(m, subscriber);
+	if (!s || open_lock(s))
+		return 0;
+	if (subscriber_extent(s) == extent) {
+		bpf_loop(extent_buckets(extent), extent_look_step, &w, 0);
+		if (!w.found) {
+			extent_publish(s, extent, 0);
+			extent_retire(extent);
+			released = 1;
+		}
+	}
+	open_unlock(s);
+	return released;
 }
 
 /* Slots that are free in both buckets below which a session that does not get its preferred one wants a larger extent.

@@ -26,7 +26,10 @@
  * longer needs into the lists of retired ones. Only the agent makes free ones of them, emptied, once every core has
  * left the programs that may have read their place. Without an agent none is used again. An extent in a list has the
  * next one's first bucket, plus one, in the key of its first slot, whose state is free. An extent that an agent had
- * taken out of a list as it was killed is in no list, and in no record; no start looks for such yet.
+ * taken out of a list as it was killed is in no list, and in no record: the next start finds those,
+ * agent/tables/extent_recovery.c.
+ *
+ * An extent whose sessions have all ended is retired, too, by the program `extent_release`, which the sweep calls.
  */
 #ifndef DETNAT_EXTENTS_H
 #define DETNAT_EXTENTS_H
@@ -93,6 +96,14 @@ struct extent_pool {
 };
 _Static_assert(sizeof(struct extent_pool) == 192, "lines of their own");
 _Static_assert(EXTENT_SIZES <= 8, "a list for each size");
+
+/* The agent's request to the syscall program `extent_release`: give up a subscriber's extent if it is empty. */
+struct extent_release {
+	__u32 mapping;	  /* its number */
+	__u32 subscriber; /* within it */
+	__u32 extent;	  /* as its record has it */
+};
+_Static_assert(sizeof(struct extent_release) == 12, "context of a program");
 
 /* A list's word after an extent was put in front, or taken off. first: of the extent that is in front now, plus one. */
 static __always_inline __u64 extent_list_with(__u64 list, __u32 first)

@@ -457,6 +457,21 @@ void age_sessions(uint32_t in_addr, uint32_t seconds)
 			age_slots(number, in_addr, seconds);
 }
 
+/* Slots of all extents that there ever were. */
+static uint32_t slots_of_extents(void)
+{
+	return datapath.pool ? (uint32_t)datapath.pool->next * BUCKET_SLOTS : 0;
+}
+
+int64_t sessions_overflowed(void)
+{
+	int64_t n = datapath.global->overflow;
+
+	for (uint32_t i = 0; i < slots_of_extents(); i++)
+		n += word_is_live(datapath.extent->slot[i].truth);
+	return n;
+}
+
 void age_overflow(uint32_t ticks)
 {
 	static struct overflow_key keys[1024];
@@ -473,6 +488,8 @@ void age_overflow(uint32_t ticks)
 		session.truth = word_with(session.truth, word_state(session.truth), word_seen(session.truth) - ticks);
 		cr_assert_eq(bpf_map_update_elem(datapath.overflow, &keys[n], &session, BPF_EXIST), 0);
 	}
+	if (slots_of_extents())
+		age_those(datapath.extent->slot, slots_of_extents(), ticks);
 }
 
 void next_tick(void)

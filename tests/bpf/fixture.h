@@ -122,7 +122,10 @@ void age_sessions(uint32_t in_addr, uint32_t seconds);
 /* The slots of a subscriber's extent, and their number; NULL: it has none. */
 struct slot *slots_beyond(int number, uint32_t in_addr, uint32_t *ret_n);
 
-/* The same as age_sessions() with all sessions in the map `overflow`, in ticks. */
+/* All sessions beyond the slots, in the map `overflow` or in extents. */
+int64_t sessions_overflowed(void);
+
+/* The same as age_sessions() with all of those, in ticks. */
 void age_overflow(uint32_t ticks);
 
 /* Waits until the datapath's clock goes on. */

@@ -244,6 +244,20 @@ static bool beyond_of_sender(const struct judging *j)
 	return j->o->overflowed > receivers;
 }
 
+/* Whether it stands in an extent, where sessions are as in slots. */
+static bool is_in_extent(const struct model_session *s)
+{
+	uint64_t key = slot_key(s->ext_addr, s->ext_port, s->in_port);
+	int number = mappings_find_any(mappings, s->in_addr);
+	uint32_t n = 0;
+	const struct slot *slots = number < 0 ? NULL : slots_beyond(number, s->in_addr, &n);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (word_is_live(slots[i].truth) && slots[i].key == key && word_proto(slots[i].truth) == s->proto)
+			return true;
+	return false;
+}
+
 /* A session that opens on a granted port: no port of the block is left. */
 static void judge_granted(const struct judging *j, const struct model_session *flow)
 {
@@ -291,7 +305,7 @@ static void judge_opening(const struct judging *j, const struct model_session *f
 		       "not the first choice");
 	s = model_open(m, flow, j->p->flags);
 	EXPECT(j, s, "the model is full");
-	s->overflow = beyond_of_sender(j);
+	s->overflow = beyond_of_sender(j) && !is_in_extent(s);
 }
 
 /* Whether blocks grow, and the subscriber has all that it may have. */

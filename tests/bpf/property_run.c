@@ -182,15 +182,38 @@ static bool has_former(const struct property *t, uint32_t in_addr)
 	return false;
 }
 
-/* A subscriber's tables, to be put back. */
+#define EXTENTS_MAX 2048 /* buckets, far more than the subscribers of a scene ever have */
+
+/* A subscriber's tables, and all extents, to be put back. */
 struct snapshot {
 	struct subscriber record;
-	uint64_t slot[2048][2];
+	uint64_t slot[4096][2];
 	size_t slots;
+	struct extent_pool pool;
+	struct bucket extent[EXTENTS_MAX];
 	bool kept, limited;
 	struct limit_line line;
 	uint64_t bindings[8192];
 };
+
+static void extents_take(struct snapshot *s)
+{
+	s->pool = *datapath.pool;
+	cr_assert_leq(s->pool.next, EXTENTS_MAX);
+	if (s->pool.next)
+		memcpy(s->extent, datapath.extent, s->pool.next * sizeof(*s->extent));
+}
+
+static void extents_restore(const struct snapshot *s)
+{
+	uint64_t n = datapath.pool->next;
+
+	if (!n)
+		return;
+	memcpy(datapath.extent, s->extent, s->pool.next * sizeof(*s->extent));
+	memset(datapath.extent + s->pool.next, 0, (n - s->pool.next) * sizeof(*s->extent));
+	*datapath.pool = s->pool;
+}
 
 static void snapshot_take(struct snapshot *s, uint32_t in_addr)
 {
@@ -198,6 +221,7 @@ static void snapshot_take(struct snapshot *s, uint32_t in_addr)
 
 	s->slots = 0;
 	s->limited = false;
+	extents_take(s);
 	s->kept = property_tables(in_addr, &now);
 	if (!s->kept)
 		return;
@@ -217,6 +241,7 @@ static void snapshot_restore(const struct snapshot *s, uint32_t in_addr)
 {
 	struct property_tables now;
 
+	extents_restore(s);
 	if (!property_tables(in_addr, &now))
 		return;
 	*now.record = s->record;
@@ -237,12 +262,17 @@ static int compare_slots(const void *a, const void *b)
 	return x[1] < y[1] ? -1 : x[1] > y[1];
 }
 
-/* Those that have not expired, to the front; the others leave the count. */
+/* Those in slots and extents that have not expired, to the front; the others leave the count. */
 static size_t sorted_sessions(struct snapshot *s, uint32_t now)
 {
-	size_t n = 0;
+	uint32_t extent = s->slots ? subscriber_extent(&s->record) : 0;
+	size_t n = 0, all = s->slots + extent_buckets(extent) * BUCKET_SLOTS;
 
-	for (size_t i = 0; i < s->slots; i++) {
+	cr_assert_leq(all, sizeof(s->slot) / sizeof(*s->slot));
+	if (extent)
+		memcpy(s->slot + s->slots, s->extent + extent_first(extent),
+		       extent_buckets(extent) * sizeof(*s->extent));
+	for (size_t i = 0; i < all; i++) {
 		uint64_t truth = s->slot[i][1];
 
 		if (!word_is_live(truth))

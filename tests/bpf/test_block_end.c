@@ -68,6 +68,5 @@ Test(block_end, all_its_ports_are_found)
 			      "flow %u", i);
 	cr_expect_eq(open_flow_of(MINE, UDP, 4000, 53, 0), -1);
 	cr_expect_eq(counted(REASON_drop_ports_exhausted), 1);
-	cr_expect_eq((uint64_t)datapath.global->overflow, counted(REASON_sessions_overflowed),
-		     "the refused one is none");
+	cr_expect_eq((uint64_t)sessions_overflowed(), counted(REASON_sessions_overflowed), "the refused one is none");
 }

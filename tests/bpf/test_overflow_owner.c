@@ -58,7 +58,7 @@ static uint16_t fill_mapping(void)
 /* An exception, with eight slots and one session beyond them, so that packets are looked up there. */
 static void except(struct prefix in, struct prefix out)
 {
-	const int64_t before = datapath.global->overflow;
+	const int64_t before = sessions_overflowed();
 	struct mapping_spec spec = {
 		.in = in, .out = out, .sessions_per_user = 100, .session_slots = 8, .bindings = bindings
 	};
@@ -68,7 +68,7 @@ static void except(struct prefix in, struct prefix out)
 	make_mapping(&spec, NULL);
 	for (uint16_t i = 0; i < 9; i++)
 		cr_assert_geq(open_flow(UDP, (uint16_t)(100 + 8 * i), 443, 0), 0);
-	cr_assert_eq(datapath.global->overflow, before + 1);
+	cr_assert_eq(sessions_overflowed(), before + 1);
 }
 
 static void except_and_fill(void)

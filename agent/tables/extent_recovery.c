@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Finds the extents that were lost as an agent was killed between two lists, or between a list and a record, see
+ * <detnat/extents.h>. Packets pass meanwhile: they take extents from the lists of free ones, and retire others.
+ *
+ * What is in a list of free ones is marked first. What programs had taken by then is in a record after a grace period,
+ * and so is marked with the records; or it has been retired since, and is marked with the lists of retired ones, after
+ * another grace period, as a program enters it there only after the record has the next one. Nobody else puts extents
+ * into lists or takes any from those of retired ones, and those beyond pool.next at the beginning were not lost.
+ */
+#include <stdlib.h>
+
+#include <detnat/extents.h>
+
+#include "base/base.h"
+#include "base/log.h"
+#include "tables/extent_reuse.h"
+#include "tables/mapping_tables.h"
+
+struct recovery {
+	const struct datapath *d;
+	uint8_t *marked; /* an octet for each bucket */
+	uint64_t n;	 /* buckets that were ever part of an extent, as it began */
+	uint64_t used;	 /* buckets that records and lists of retired ones have */
+};
+
+/* How often a list is walked that packets change meanwhile. */
+#define WALKS 1000
+
+/* Marks an extent. Returns how many of its buckets were not marked before. */
+static uint64_t mark(struct recovery *r, uint32_t extent)
+{
+	uint64_t first = extent_first(extent), end = first + extent_buckets(extent), added = 0;
+
+	for (uint64_t i = first; i < end && i < r->n; i++) {
+		added += !r->marked[i];
+		r->marked[i] = 1;
+	}
+	return added;
+}
+
+/* Marks the extents in a list. Returns their buckets that were not marked before; -1: the list has changed. */
+static int64_t mark_list(struct recovery *r, const __u64 *list, unsigned shift)
+{
+	const uint64_t all = r->d->extents_size / sizeof(struct bucket);
+	__u64 word = __atomic_load_n(list, __ATOMIC_ACQUIRE);
+	uint64_t at = (uint32_t)word, steps = 0;
+	int64_t added = 0;
+
+	while (at && at <= all && steps++ <= all) {
+		uint64_t next = (uint32_t)__atomic_load_n(&r->d->extent[at - 1].slot[0].key, __ATOMIC_ACQUIRE);
+
+		/* Taken by now, it may have sessions. */
+		if (__atomic_load_n(list, __ATOMIC_ACQUIRE) != word)
+			return -1;
+		added += (int64_t)mark(r, extent_of((uint32_t)at - 1, shift));
+		at = next;
+	}
+	return added;
+}
+
+/* The same for lists of all sizes. False: they keep changing. */
+static bool mark_lists(struct recovery *r, const __u64 *lists, uint64_t *add)
+{
+	for (unsigned i = 0; i < EXTENT_SIZES; i++) {
+		int64_t added = -1;
+
+		for (unsigned k = 0; k < WALKS && added < 0; k++)
+			added = mark_list(r, &lists[i], i * EXTENT_GROWS_BY);
+		if (added < 0)
+			return false;
+		*add += (uint64_t)added;
+	}
+	return true;
+}
+
+static void mark_records(struct recovery *r, const struct mappings *m)
+{
+	for (unsigned i = 0; i < MAX_MAPPINGS; i++) {
+		const struct mapping_job *t = m->table[i];
+
+		for (uint64_t k = 0; t && k < t->n_subscribers; k++) {
+			const struct subscriber *s =
+				chunks_at(&m->subscribers, t->record.first_subscriber + (uint32_t)k);
+			uint32_t extent = __atomic_load_n(&s->hairpins, __ATOMIC_ACQUIRE) >> EXTENT_AT;
+
+			if (extent)
+				r->used += mark(r, extent);
+		}
+	}
+}
+
+/* Lists what is not marked, in pieces as large as can be. Returns its buckets. */
+static uint64_t list_lost(struct recovery *r)
+{
+	uint64_t lost = 0;
+
+	for (uint64_t at = 0, end; at < r->n; at = end) {
+		for (end = at; end < r->n && r->marked[end] == r->marked[at]; end++)
+			;
+		for (uint64_t left = r->marked[at] ? 0 : end - at; left;) {
+			unsigned shift = EXTENT_MAX_SHIFT;
+
+			while (1ULL << shift > left)
+				shift -= EXTENT_GROWS_BY;
+			extent_list(r->d, extent_of((uint32_t)(end - left), shift));
+			left -= 1ULL << shift;
+			lost += 1ULL << shift;
+		}
+	}
+	return lost;
+}
+
+static uint64_t recover(struct recovery *r, const struct mappings *m)
+{
+	struct extent_pool *pool = r->d->pool;
+	uint64_t in_lists = 0, lost;
+	__u64 used;
+
+	if (!mark_lists(r, pool->free, &in_lists))
+		return 0;
+	datapath_grace_period(r->d);
+	used = __atomic_load_n(&pool->used, __ATOMIC_ACQUIRE);
+	mark_records(r, m);
+	datapath_grace_period(r->d);
+	if (!mark_lists(r, pool->retired, &r->used))
+		return 0;
+	lost = list_lost(r);
+	/* Unless packets have taken some meanwhile. */
+	if (__atomic_load_n(&pool->next, __ATOMIC_ACQUIRE) == r->n)
+		__atomic_compare_exchange_n(&pool->used, &used, r->used, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	return lost;
+}
+
+uint64_t extents_recover(const struct mappings *m)
+{
+	struct recovery r = { .d = m->d };
+	uint64_t all = r.d->extents_size / sizeof(struct bucket), lost;
+
+	if (!r.d->pool || !r.d->extent)
+		return 0;
+	r.n = __atomic_load_n(&r.d->pool->next, __ATOMIC_ACQUIRE);
+	if (r.n > all)
+		r.n = all;
+	r.marked = r.n ? calloc(r.n, 1) : NULL;
+	if (!r.marked)
+		return 0;
+	lost = recover(&r, m);
+	if (lost)
+		log_info("%llu buckets of extents were lost by an earlier agent: they are free again",
+			 (unsigned long long)lost);
+	free(r.marked);
+	return lost;
+}

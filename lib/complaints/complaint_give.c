@@ -236,6 +236,8 @@ static void unsure(const struct giving *g, const struct item *a, struct complain
 		[DOUBT_WEEKDAY] = "is of another day of the week than the text says; ask for the day",
 		[DOUBT_MIDNIGHT] =
 			"may be of the day before or behind, there is a midnight in the log; ask for the day",
+		[DOUBT_WITHDRAWN] = "is of an event that the text takes back; ask whether it holds",
+		[DOUBT_EXAMPLE] = "is of an example, says the text; ask whether it was an event",
 	};
 	char time[60];
 

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Sentences that are about all of a text: that a clock is wrong, and what was wrong. A correction names values, all of
+ * which a question has to have; one that names none says that something is wrong, and keeps each from being definite.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "complaints/complaint_doubt.h"
+#include "complaints/complaint_sentence.h"
+
+/* A smaller number may be a year. */
+#define LAST_YEAR 2099U
+
+/* So far behind what is wrong, in words, and so far before it, "wrong" may stand. */
+#define WRONG_BEHIND 4U
+#define WRONG_BEFORE 2U
+
+/* And so many between "sorry" and a day that is meant: "Sorry, it was on the 5th of May 2026". */
+#define SORRY_WORDS 6U
+
+/* The words that a sentence is looked at for. */
+#define ANY_SAID (IS_CLOCK | IS_SORRY | IS_CORRECT | IS_FALSE | IS_IGNORE | IS_ACT | IS_EXAMPLE)
+
+/* Adds what a correction says, unless it says that it does not hold. */
+static void say(struct doubts *d, const struct correction *c, const char *begin, const char *at)
+{
+	if (doubt_before(begin, at, IS_NOT))
+		return;
+	if (d->n < CORRECTED)
+		d->said[d->n] = *c;
+	d->n += d->n <= CORRECTED;
+}
+
+/* A port is no year, no part of a date and of no longer word. Its end. */
+static const char *take_port(struct doubts *d, const char *begin, const char *at, const char *end)
+{
+	struct correction c = { .kind = ITEM_PORT };
+	const char *stop = at;
+
+	for (; stop < end && digit_octet(*stop); stop++)
+		c.port = c.port < 100000 ? c.port * 10 + (unsigned)(*stop - '0') : c.port;
+	if (c.port > LAST_YEAR && c.port <= UINT16_MAX &&
+	    (at == begin || !(word_octet(at[-1]) || octet_is_of(at[-1], ".-/#"))) &&
+	    (stop == end || !(word_octet(*stop) || *stop == '-')))
+		say(d, &c, begin, at);
+	return stop;
+}
+
+/* The value of a correction at a place: where it ends. days: whether a day is one. */
+static const char *take_value(struct doubts *d, const char *begin, const char *at, const char *end, bool days)
+{
+	const struct complaint_reader *reader = d->x->reader;
+	struct correction c = { .kind = ITEM_ADDR };
+	bool word = !digit_octet(*at);
+	const char *stop = word ? NULL : addr_at(at, end, &c.addr);
+
+	if (stop) {
+		if (reader->ours && reader->ours(reader->arg, c.addr))
+			say(d, &c, begin, at);
+		return stop;
+	}
+	c.kind = ITEM_TIME;
+	if ((stop = stamp_read(at, end, &c.day)) && c.day.date && !c.day.exact) {
+		if (!days)
+			return stop;
+		c.hour = (struct hour){ { (unsigned)c.day.hour, (unsigned)c.day.minute, (unsigned)c.day.second },
+					c.day.seconds };
+		say(d, &c, begin, at);
+		return stop;
+	}
+	c.day = (struct stamp){ 0 };
+	if (!word && (stop = doubt_hour(at, end, &c.hour))) {
+		say(d, &c, begin, at);
+		return stop;
+	}
+	for (stop = at; word && stop < end && word_octet(*stop) && !digit_octet(*stop);)
+		stop++;
+	return word ? stop : take_port(d, begin, at, end);
+}
+
+/* The values of a correction; days: how many words may be before one. Returns whether there are any. */
+static bool take_values(struct doubts *d, const char *begin, const char *end, unsigned days)
+{
+	unsigned before = d->n, words = 0;
+
+	for (const char *p = begin; p < end && d->n <= CORRECTED; words++) {
+		while (p < end && !word_octet(*p))
+			p++;
+		if (p < end)
+			p = take_value(d, begin, p, end, words < days);
+	}
+	return d->n > before;
+}
+
+static bool same_hour(const struct stamp *t, const struct hour *h)
+{
+	/* 2 may be 14 in the afternoon. */
+	return h->number[0] % 12 == (unsigned)t->hour % 12 && h->number[1] == (unsigned)t->minute &&
+	       (!h->seconds || !t->seconds || h->number[2] == (unsigned)t->second);
+}
+
+static bool same_day(const struct stamp *t, const struct stamp *day)
+{
+	bool exchanged = day->either && t->month == day->day && t->day == day->month;
+
+	return (!day->year || !t->year || day->year == t->year) &&
+	       ((day->month == t->month && day->day == t->day) || exchanged ||
+		(t->either && day->month == t->day && day->day == t->month));
+}
+
+static bool follows(const struct reading *x, const struct item *a, const struct correction *c)
+{
+	const struct stamp *t = &x->stamps[x->items[a->time_item].stamp];
+
+	if (c->kind == ITEM_ADDR)
+		return c->addr == a->addr;
+	if (c->kind == ITEM_PORT)
+		return c->port == x->items[a->port_item].port;
+	if (t->exact || (c->day.date && !same_day(t, &c->day)))
+		return false;
+	return (c->day.date && !c->day.clock) || same_hour(t, &c->hour);
+}
+
+/* Whether a question is not what the corrections say. */
+static bool is_corrected(const struct doubts *d, const struct item *a)
+{
+	for (unsigned i = 0; i < d->n && i < CORRECTED; i++)
+		if (!follows(d->x, a, &d->said[i]))
+			return true;
+	return d->n > CORRECTED;
+}
+
+/* Whether a sentence says "wrong" of a time or a port: "the date was wrong", "a wrong port was given". */
+static bool names_wrong(const char *at, const char *end)
+{
+	unsigned n = 0, wrong = 0, named = 0, label;
+	char folded[WORD_TEXT];
+
+	while (at < end) {
+		const char *word = at;
+
+		if (!word_octet(*at)) {
+			at++;
+			continue;
+		}
+		at = word_fold(at, end, folded);
+		n++;
+		label = label_read(word, at).any;
+		if (label & (WORD_TIME | WORD_PORT) && !(label & (WORD_EVENT | WORD_LATE)) && at - word > 2)
+			named = n;
+		wrong = doubt_meaning(folded) & IS_FALSE ? n : wrong;
+		if (wrong && named && (wrong > named ? wrong - named <= WRONG_BEHIND : named - wrong <= WRONG_BEFORE))
+			return true;
+	}
+	return false;
+}
+
+/* A sentence that may say what was wrong; at: the word that says so. */
+static void take_correction(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is)
+{
+	const char *all = d->x->text + d->x->size, *own = end;
+	bool about = is & IS_CORRECT ||
+		     (is & IS_FALSE && !(is & IS_SECRET) && label_read(begin, end).any & (WORD_TIME | WORD_PORT));
+
+	if (!about) {
+		if (is & IS_SORRY)
+			take_values(d, at, end, is & IS_LETTER ? 0 : SORRY_WORDS);
+		return;
+	}
+	/* The next sentence, too: "The port was wrong. It was 5100." */
+	for (end += end < all && *end != '\n';
+	     end < all && end - begin < 2L * SENTENCE && !sentence_ends(begin, end, all);)
+		end++;
+	if (!take_values(d, begin, end, is & IS_LETTER ? 0 : UINT_MAX) && is & IS_FALSE && !(is & (IS_NOT | IS_IF)) &&
+	    names_wrong(begin, own))
+		d->wrong = begin;
+}
+
+/* at: the word that a sentence is looked at for. */
+static void take_sentence(struct doubts *d, const char *begin, const char *end, const char *at)
+{
+	unsigned is = doubt_words(begin, end).any;
+	/* "14:05 Uhr" is no clock. */
+	bool clock = is & IS_CLOCK && !(at - begin > 1 && (digit_octet(at[-1]) || digit_octet(at[-2])));
+
+	if (clock && is & IS_WRONG && !(is & IS_NOT) && (!(is & IS_SMALL) || is & IS_LARGE))
+		d->clock = begin;
+	if (is & (IS_IGNORE | IS_ACT | IS_EXAMPLE))
+		doubt_take_back(d, begin, end, at, is);
+	take_correction(d, begin, end, at, is);
+}
+
+/* A bit for each two octets that a word begins with which a sentence is looked at for. */
+struct filter {
+	uint8_t bits[(1U << 16) / 8];
+};
+
+static unsigned letter(char c)
+{
+	return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 32 : c);
+}
+
+/* The first two octets of the word at a place, folded; those that are not of ASCII are not told apart. */
+static unsigned begin_of(const char *at, const char *end)
+{
+	bool alone =
+		at + 1 == end || !word_octet(at[1]) || (at[1] >= 'A' && at[1] <= 'Z' && !(*at >= 'A' && *at <= 'Z'));
+	unsigned first = letter(*at), second = alone ? 0 : letter(at[1]);
+
+	return first >= 0x80 || second >= 0x80 ? 0 : first << 8 | second;
+}
+
+static void make_filter(struct filter *f)
+{
+	*f = (struct filter){ .bits = { 1 } };
+	for (size_t i = 0; i < DOUBT_WORDS; i++) {
+		const struct word *w = &doubt_table[i];
+		unsigned begin = begin_of(w->text, w->text + strlen(w->text));
+
+		if (w->is & ANY_SAID)
+			f->bits[begin / 8] |= (uint8_t)(1U << begin % 8);
+	}
+}
+
+static bool passes(const struct filter *f, unsigned begin)
+{
+	return f->bits[begin / 8] & 1U << begin % 8;
+}
+
+/* Where the word at a place ends, as word_fold() does. */
+static const char *skip_word(const char *at, const char *end)
+{
+	bool lower = false;
+
+	for (; at < end && word_octet(*at); at++) {
+		bool upper = *at >= 'A' && *at <= 'Z';
+
+		if (lower && upper)
+			break;
+		lower = !upper && (unsigned char)*at < 0x80;
+	}
+	return at;
+}
+
+/* Whether nothing that comes can make a question definite. */
+static bool is_settled(const struct doubts *d)
+{
+	return d->clock || d->wrong || d->n > CORRECTED || d->n_taken > WITHDRAWN;
+}
+
+void doubt_survey(struct doubts *d)
+{
+	const char *text = d->x->text, *end = text + d->x->size, *seen = text;
+	char folded[WORD_TEXT];
+	struct filter f;
+
+	make_filter(&f);
+	for (const char *p = text; p < end && !is_settled(d);) {
+		const char *word = p, *begin, *stop;
+
+		if (!word_octet(*p) || digit_octet(*p)) {
+			p++;
+			continue;
+		}
+		if (!passes(&f, begin_of(p, end))) {
+			p = skip_word(p, end);
+			continue;
+		}
+		p = word_fold(p, end, folded);
+		if (!(doubt_meaning(folded) & ANY_SAID))
+			continue;
+		for (begin = word; begin > seen && word - begin < SENTENCE && !sentence_ends(text, begin - 1, end);)
+			begin--;
+		for (stop = word; stop < end && stop - word < SENTENCE && !sentence_ends(text, stop, end);)
+			stop++;
+		take_sentence(d, begin, stop, word);
+		seen = stop;
+		p = stop > p ? stop : p;
+	}
+}
+
+uint8_t doubt_said(const struct doubts *d, const struct item *a)
+{
+	const char *at = d->x->text + a->at;
+
+	if (d->clock)
+		return DOUBT_CLOCK;
+	if (d->wrong || is_corrected(d, a))
+		return DOUBT_CORRECTED;
+	for (unsigned i = 0; i < d->n_taken && i < WITHDRAWN; i++)
+		if (at >= d->taken[i].begin && at < d->taken[i].end)
+			return d->taken[i].doubt;
+	return d->n_taken > WITHDRAWN ? DOUBT_WITHDRAWN : DOUBT_NONE;
+}

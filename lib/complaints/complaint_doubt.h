@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Words by which a text says that it is not sure of a question, takes it back, or says something else instead. */
+#ifndef DETNAT_COMPLAINT_DOUBT_H
+#define DETNAT_COMPLAINT_DOUBT_H
+
+#include "complaints/complaint_private.h"
+
+enum {
+	IS_ABOUT = 1,	       /* "approximately" */
+	IS_MAYBE = 2,	       /* "perhaps", and verbs of thinking */
+	IS_SURE = 4,	       /* which a negation makes a doubt */
+	IS_NOT = 8,	       /* a negation */
+	IS_PERSON = 16,	       /* "I" */
+	IS_BETWEEN = 32,       /* a span follows */
+	IS_JOINER = 64,	       /* between the ends of a span */
+	IS_CLOCK = 128,	       /* a clock of a machine */
+	IS_WRONG = 256,	       /* of a clock */
+	IS_SORRY = 512,	       /* a correction follows */
+	IS_CORRECT = 1024,     /* it is one */
+	IS_FALSE = 2048,       /* it is one if it is said of a time or a port */
+	IS_LARGE = 4096,       /* a unit of which an error counts */
+	IS_SMALL = 8192,       /* and of which it does not */
+	IS_ROUGH = 16384,      /* "approximately", which may stand behind, too */
+	IS_LATER = 32768,      /* of the day: what is 7 there may be 19 */
+	IS_SECRET = 65536,     /* what may be wrong, too: "wrong password" */
+	IS_ASKED = 131072,     /* of others, unless a person does it */
+	IS_WISH = 262144,      /* of others */
+	IS_IGNORE = 524288,    /* what it says of is taken back, where it is asked for */
+	IS_ACT = 1048576,      /* the same, where it is negated */
+	IS_PLEASE = 2097152,   /* something is asked for */
+	IS_IF = 4194304,       /* under a condition alone */
+	IS_ABOVE = 8388608,    /* which one: above, */
+	IS_BELOW = 16777216,   /* or below */
+	IS_ENTRY = 33554432,   /* one line or record */
+	IS_MANY = 67108864,    /* of which there are several */
+	IS_LETTER = 134217728, /* the whole mail */
+	IS_EXAMPLE = 268435456,
+	IS_FORM = 536870912,  /* of which no event is an example */
+	IS_REAL = 1073741824, /* of which one is: a log; and "for" before "example" */
+};
+
+/* The words, in the order of their octets. */
+enum {
+#define WORD(text, is) +1
+	DOUBT_WORDS =
+#include "complaints/complaint_doubt.def"
+#undef WORD
+};
+
+extern const struct word doubt_table[DOUBT_WORDS];
+
+/* What a folded word is. */
+unsigned doubt_meaning(const char *folded);
+
+/* What words say from a place on up to an end: bits of the first word, and of all. */
+struct said {
+	unsigned first, any;
+};
+
+struct said doubt_words(const char *at, const char *end);
+
+/* What the nearest word before a value says of it, of those that are meant. */
+unsigned doubt_before(const char *begin, const char *at, unsigned meant);
+
+/* An hour at a place, with seconds or without. Its end, or NULL. */
+struct hour {
+	unsigned number[3];
+	bool seconds;
+};
+
+const char *doubt_hour(const char *at, const char *end, struct hour *ret);
+
+/* What a correction says: an address, a port, an hour or a day. */
+struct correction {
+	enum item_kind kind;
+	uint32_t addr;
+	unsigned port;
+	struct hour hour;
+	struct stamp day; /* of a time; without a date: the hour is said alone */
+};
+
+/* Corrections that say more values than these are not told apart. */
+#define CORRECTED 64U
+/* Nor are stretches that are taken back, if they are more. */
+#define WITHDRAWN 16U
+
+/* A stretch of the text of which no event is to be taken. */
+struct taken_back {
+	const char *begin, *end;
+	uint8_t doubt;
+};
+
+/* What the sentences of a text say of its questions. */
+struct doubts {
+	struct reading *x;
+	const char *clock; /* where a text says that a clock is wrong, or NULL */
+	const char *wrong; /* where it says that something is, and not what is right, or NULL */
+	struct correction said[CORRECTED];
+	unsigned n; /* CORRECTED + 1: more */
+	struct taken_back taken[WITHDRAWN];
+	unsigned n_taken; /* WITHDRAWN + 1: more */
+};
+
+/* Reads the sentences. */
+void doubt_survey(struct doubts *d);
+
+/* What they keep a question from being definite by. */
+uint8_t doubt_said(const struct doubts *d, const struct item *a);
+
+/* A sentence that may take something back, or give an example of a form. at: a word of it; is: what its words are. */
+void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is);
+
+#endif

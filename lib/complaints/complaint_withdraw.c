@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Events that a text takes back ("please ignore the line above"), and examples of a form ("example of a useful
+ * report"). It is about the address in the same sentence; else about the line, or the lines, above or below that it
+ * points at; else, of what is taken back, about all.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "complaints/complaint_doubt.h"
+#include "complaints/complaint_line.h"
+
+/* What stands farther away is not pointed at. */
+#define FAR 8192
+
+/* So many words may be between "example" and "report". */
+#define FORM_WORDS 4U
+
+static bool has_address(const char *at, const char *end)
+{
+	uint32_t any;
+
+	for (bool inside = false; at < end; inside = word_octet(*at) || *at == '.', at++)
+		if (!inside && digit_octet(*at) && addr_at(at, end, &any))
+			return true;
+	return false;
+}
+
+static void take(struct doubts *d, const char *begin, const char *end, uint8_t doubt)
+{
+	if (d->n_taken < WITHDRAWN)
+		d->taken[d->n_taken] = (struct taken_back){ begin, end, doubt };
+	d->n_taken += d->n_taken <= WITHDRAWN;
+}
+
+/* The begin of the lines above a place that belong together, or of the last one that has an address. */
+static const char *above(const char *text, const char *at, bool one)
+{
+	const char *p = at, *limit = at - text > FAR ? at - FAR : text;
+	bool any = false;
+
+	while (p > limit) {
+		const char *end = p - 1, *line = end;
+
+		while (line > limit && line[-1] != '\n')
+			line--;
+		if (any && line_is_rule(line, end))
+			break;
+		any |= has_address(line, end);
+		p = line;
+		if (one && any)
+			break;
+	}
+	return any ? p : at;
+}
+
+/* The same below: where they end. */
+static const char *below(const char *at, const char *all, bool one)
+{
+	const char *p = at, *limit = all - at > FAR ? at + FAR : all;
+	bool any = false;
+
+	while (p < limit) {
+		const char *end = line_end(p, limit);
+
+		if (any && line_is_rule(p, end))
+			break;
+		any |= has_address(p, end);
+		p = end < limit ? end + 1 : limit;
+		if (one && any)
+			break;
+	}
+	return any ? p : at;
+}
+
+/* What a sentence points at. */
+static void point(struct doubts *d, const char *begin, const char *end, unsigned is, uint8_t doubt)
+{
+	const char *text = d->x->text, *all = text + d->x->size, *first = begin, *last = end;
+	bool one = is & IS_ENTRY && !(is & IS_MANY);
+
+	if (has_address(begin, end))
+		return take(d, begin, end, doubt);
+	if (is & IS_BELOW || doubt == DOUBT_EXAMPLE)
+		last = is & IS_ABOVE ? end : below(end, all, one);
+	if (last == end && !(is & IS_BELOW))
+		first = above(text, begin, one);
+	if (first < begin || last > end)
+		take(d, first, last, doubt);
+	else if (is & (IS_LETTER | IS_ENTRY) && doubt == DOUBT_WITHDRAWN)
+		take(d, text, all, doubt);
+}
+
+/* Whether a word is part of a name: "host.example", "example.net". */
+static bool in_name(const char *text, const char *at, const char *end, const char *all)
+{
+	return (at > text && octet_is_of(at[-1], ".@-/_")) ||
+	       (end + 1 < all && octet_is_of(*end, ".@-/_") && isalnum((unsigned char)end[1]));
+}
+
+/* Whether a sentence has an example of a form, and not "for example": of events there are examples, too. */
+static bool is_form(const struct doubts *d, const char *begin, const char *end)
+{
+	const char *text = d->x->text, *all = text + d->x->size;
+	unsigned since = FORM_WORDS + 1, before = 0;
+	char folded[WORD_TEXT];
+
+	for (const char *p = begin; p < end;) {
+		const char *word = p;
+		unsigned is;
+
+		if (!word_octet(*p)) {
+			p++;
+			continue;
+		}
+		p = word_fold(p, end, folded);
+		is = doubt_meaning(folded);
+		if (is & IS_EXAMPLE && is & IS_FORM)
+			return true;
+		since = is & IS_EXAMPLE && !(before & IS_REAL) && !in_name(text, word, p, all) ? 0
+			: is & IS_REAL							       ? FORM_WORDS + 1
+											       : since + 1;
+		if (is & IS_FORM && since <= FORM_WORDS + 1 && since)
+			return true;
+		before = is;
+	}
+	return false;
+}
+
+/* Whether the first word of a sentence is what it asks for. */
+static bool is_command(const char *begin, const char *end, unsigned meant)
+{
+	char folded[WORD_TEXT];
+
+	while (begin < end && !word_octet(*begin))
+		begin++;
+	word_fold(begin, end, folded);
+	return doubt_meaning(folded) & meant;
+}
+
+/* Lines with events that are above and below the one in which a sentence says so are not part of it. */
+static unsigned cut(const char **begin, const char **end, const char *at)
+{
+	const char *line = at, *stop = line_end(at, *end);
+	unsigned is = 0;
+
+	while (line > *begin && line[-1] != '\n')
+		line--;
+	if (has_address(*begin, line))
+		*begin = line;
+	if (has_address(stop, *end)) {
+		*end = stop;
+		is = stop[-1] == ':' ? IS_BELOW : 0;
+	}
+	return is;
+}
+
+void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is)
+{
+	bool asked;
+
+	is |= cut(&begin, &end, at);
+	asked = is & IS_PLEASE || is_command(begin, end, IS_IGNORE);
+
+	/* Of another mail. */
+	if (is & IS_LETTER && !(is & (IS_ENTRY | IS_ABOVE | IS_BELOW)) && label_read(begin, end).any & WORD_ANOTHER)
+		return;
+	if ((is & IS_IGNORE && asked && !(is & (IS_NOT | IS_IF))) ||
+	    (is & IS_ACT && is & IS_NOT && !(is & (IS_IF | IS_PERSON))))
+		point(d, begin, end, is, DOUBT_WITHDRAWN);
+	else if (is & IS_EXAMPLE && is_form(d, begin, end))
+		point(d, begin, end, is, DOUBT_EXAMPLE);
+}

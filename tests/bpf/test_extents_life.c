@@ -189,6 +189,33 @@ Test(extents_life, a_full_pool_refuses_sessions_and_counts_that, .init = set_up_
 	extents_tables_right();
 }
 
+static void set_up_shares(void)
+{
+	settings.extent_buckets = 64;
+	settings.overflow_sessions = 0;
+	set_up();
+	extents_mapping(4000);
+}
+
+/* A size of which there would be one still, but which is more than one subscriber's share of what is free. */
+Test(extents_life, one_subscriber_gets_no_more_than_its_share, .init = set_up_shares)
+{
+	const uint64_t all = 64 * BUCKET_SLOTS, left = all - (1 + 4) * BUCKET_SLOTS;
+
+	cr_assert_leq(4 * BUCKET_SLOTS, overflow_share(all, all - BUCKET_SLOTS));
+	cr_assert_leq(16 * BUCKET_SLOTS, left);
+	cr_assert_gt(16 * BUCKET_SLOTS, overflow_share(all, left));
+	for (unsigned i = 0; i < 200; i++)
+		extents_open_nth(UDP, i, 0);
+	cr_expect_eq(extents_size(), 4);
+	cr_expect_gt(datapath.pool->refused, 0);
+	for (uint32_t host = 1; host < 8; host++)
+		for (unsigned i = 0; i < SLOTS + 8; i++)
+			cr_expect_geq(open_flow_of(IN + host, UDP, extents_port(i), 53, 0), 0, "host %u, flow %u", host,
+				      i);
+	extents_tables_right();
+}
+
 /* While flows are opened, so that extents grow, others end: by packets, by the agent, and by a sweep. */
 static volatile int opening;
 

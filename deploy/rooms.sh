@@ -12,8 +12,8 @@ cd "$(dirname "$0")/.."
 # The rooms of lib/ and agent/ in their order, and the face of each: the headers that other rooms include. The others are
 # private to their room; only tests look at them.
 faces='
-base       act_stamp address address_ranges array_grow background base btf_layout chain cleanup clock clock_state duration
-           error expiry_day findings fnv hash heap hll inside_runs interface_pattern ip_checksum json_scan json_text ledger
+base       act_stamp address address_ranges array_grow array_large background base btf_layout chain cleanup clock clock_state
+           duration error expiry_day findings fnv hash heap hll inside_runs interface_pattern ip_checksum json_scan json_text ledger
            ledger_files ledger_lines ledger_verify limiter log notice option printed query_ledger rights search text
            timestamp trouble user_groups whole_file withheld
 proto      collector_endpoint defaults label reason_texts timeouts verbs words

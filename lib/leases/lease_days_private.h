@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The days of a directory: lease_days.c opens them, lease_question.c finds what a question needs of them, and
- * lease_question_read.c reads it.
+ * The days of a directory: lease_days.c opens them, lease_mentions.c finds their mentions of an address,
+ * lease_question.c what a question needs of them, and lease_question_read.c reads it.
  */
 #ifndef DETNAT_LEASE_DAYS_PRIVATE_H
 #define DETNAT_LEASE_DAYS_PRIVATE_H
@@ -25,14 +25,15 @@ struct lease_days {
 /* Reads the file of evidence of an open directory, or an open one, into days. 0, -ENOENT, or -errno. */
 int lease_evidence_open(int at, struct lease_days *d);
 
-/* A line about the address. */
+/* A line about the address, as its row says: there may be very many. */
 struct mention {
-	size_t day;
-	struct lease_row row;
 	int64_t time;
-	int64_t known_from; /* from then on, days say by their `open` lines that it is the last one */
-	bool again;	    /* it only repeats another */
-	bool wanted;	    /* a session's beginning or end, beyond the window */
+	uint32_t of;
+	uint32_t day : 31;
+	uint32_t repeated : 1; /* `open` lines of later days say that it is the last one */
+	uint64_t at : 39, event : 4, broken : 1, session : 1, vague : 17;
+	uint64_t again : 1;  /* it only repeats another */
+	uint64_t wanted : 1; /* a session's beginning or end, beyond the window */
 };
 
 /* The lines that are read, of one day. */
@@ -46,9 +47,10 @@ struct question {
 	const struct lease_addr *addr;
 	const char *tenant;
 	int64_t from, to;
-	struct mention *mention; /* by session or customer, then by time */
+	struct mention *mention;
 	size_t n, room;
-	struct mention **timed; /* those that are not `again`, by time */
+	uint32_t *owned; /* all of them by session or customer, then by time */
+	uint32_t *timed; /* those that are not `again`, by time */
 	size_t n_timed;
 	bool *taken;		  /* days whose mentions are there */
 	int64_t earliest, latest; /* what it has turned out to need */
@@ -66,6 +68,23 @@ struct question {
 	size_t at; /* the day that is being read */
 	size_t of; /* the day whose rows are taken */
 };
+
+/* A mention in one order, and in the other. */
+static inline struct mention *owned(const struct question *q, size_t i)
+{
+	return &q->mention[q->owned[i]];
+}
+
+static inline struct mention *timed(const struct question *q, size_t i)
+{
+	return &q->mention[q->timed[i]];
+}
+
+/* Takes the mentions of days that are ready. 0, -ESTALE: q->at has an index that does not fit, or another -errno. */
+int lease_mentions_take(struct question *q);
+
+/* From when on days say that a mention is the last one. */
+int64_t lease_mention_known(const struct question *q, const struct mention *m);
 
 /* Reads the lines of the window. 0, -ESTALE: q->at has an index that does not fit, -EFBIG: q->at is to be made ready,
  * -EAGAIN: it is to be dense, or another -errno. */

@@ -404,6 +404,14 @@ int lease_index_rows(int dir, const struct lease_day *day, uint64_t key, lease_t
 	return r ? r : lease_day_rows(day, key, take, arg);
 }
 
+size_t lease_index_most(const struct lease_day *day, uint64_t key)
+{
+	size_t blocks = count_while(i, day->n_blocks, day->block[i].key <= key) - first_block(day, key);
+
+	return blocks * BLOCK_ROWS + count_while(i, day->n, day->row[i].key <= key) -
+	       count_while(i, day->n, day->row[i].key < key);
+}
+
 int lease_index_each(int dir, const struct lease_day *day, lease_take_row take, void *arg)
 {
 	int r = rows_on_disk(dir, day, NULL, take, arg);

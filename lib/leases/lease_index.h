@@ -21,6 +21,9 @@ int lease_index_ready(int dir, struct lease_day *day, uint64_t most, struct erro
  */
 int lease_index_rows(int dir, const struct lease_day *day, uint64_t key, lease_take_row take, void *arg);
 
+/* So many there are at most. */
+size_t lease_index_most(const struct lease_day *day, uint64_t key);
+
 /* Gives all rows, in order of key and place, of a day that was made ready just now. As before. */
 int lease_index_each(int dir, const struct lease_day *day, lease_take_row take, void *arg);
 

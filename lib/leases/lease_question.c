@@ -17,109 +17,6 @@ static int get_ready(struct question *q, size_t i)
 	return lease_index_ready(q->d->dir, &q->d->day[i], UINT64_MAX, q->err);
 }
 
-/* ---- Mentions */
-
-static int take_mention(void *arg, const struct lease_row *row)
-{
-	struct question *q = arg;
-	int64_t time = lease_row_time(&q->d->day[q->of], row);
-
-	if (row->wrong)
-		return 0;
-	if (array_grow(&q->mention, q->n, &q->room, sizeof(*q->mention)))
-		return -ENOMEM;
-	q->mention[q->n++] = (struct mention){ .day = q->of, .row = *row, .time = time, .known_from = time };
-	return 0;
-}
-
-static int by_owner(const void *pa, const void *pb)
-{
-	const struct mention *a = pa, *b = pb;
-	bool a_open = a->row.event == LEASE_OPEN, b_open = b->row.event == LEASE_OPEN;
-
-	if (a->row.of != b->row.of)
-		return a->row.of < b->row.of ? -1 : 1;
-	if (a->time != b->time)
-		return a->time < b->time ? -1 : 1;
-	if (a_open != b_open)
-		return a_open - b_open;
-	return (a->day > b->day) - (a->day < b->day);
-}
-
-static bool same_moment(const struct mention *a, const struct mention *b)
-{
-	return a->row.of == b->row.of && a->time == b->time;
-}
-
-/* Of lines that repeat one statement, the statement is taken, or the last by the time of the question. */
-static void take_once(struct question *q, size_t first, size_t n)
-{
-	struct mention *m = &q->mention[first], *kept = m, *broken = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		int64_t begin = q->d->day[m[i].day].begin;
-
-		m[i].again = m[i].row.event == LEASE_OPEN;
-		if (m[i].again && begin <= q->from && kept->row.event == LEASE_OPEN)
-			kept = &m[i];
-		broken = m[i].row.broken ? &m[i] : broken;
-	}
-	kept->again = false;
-	for (size_t i = 0; i < n; i++)
-		if (m[i].row.event == LEASE_OPEN && q->d->day[m[i].day].begin <= q->from)
-			kept->known_from = most(kept->known_from, q->d->day[m[i].day].begin);
-	if (broken)
-		broken->again = false;
-}
-
-static int by_time(const void *pa, const void *pb)
-{
-	const struct mention *a = *(struct mention *const *)pa, *b = *(struct mention *const *)pb;
-
-	if (a->time != b->time)
-		return a->time < b->time ? -1 : 1;
-	return (a > b) - (a < b);
-}
-
-static int order_by_time(struct question *q)
-{
-	free(q->timed);
-	q->timed = calloc(q->n, sizeof(struct mention *));
-	q->n_timed = 0;
-	if (!q->timed)
-		return -ENOMEM;
-	for (size_t i = 0; i < q->n; i++)
-		if (!q->mention[i].again)
-			q->timed[q->n_timed++] = &q->mention[i];
-	qsort(q->timed, q->n_timed, sizeof(struct mention *), by_time);
-	return 0;
-}
-
-static int take_mentions(struct question *q)
-{
-	size_t before = q->n;
-
-	for (size_t i = 0; i < q->d->names.n; i++) {
-		int r = 0;
-
-		q->of = q->at = i;
-		if (q->d->day[i].ready && !q->taken[i])
-			r = lease_index_rows(q->d->dir, &q->d->day[i], lease_day_addr_key(q->addr), take_mention, q);
-		if (r)
-			return r;
-		q->taken[i] |= q->d->day[i].ready;
-	}
-	if (q->n == before)
-		return 0;
-	qsort(q->mention, q->n, sizeof(*q->mention), by_owner);
-	for (size_t i = 0, end; i < q->n; i = end) {
-		for (end = i + 1; end < q->n && same_moment(&q->mention[i], &q->mention[end]);)
-			end++;
-		take_once(q, i, end - i);
-	}
-	return order_by_time(q);
-}
-
 /* ---- The seconds that matter */
 
 /* The clock read the seconds of a step twice: each of them is asked about. */
@@ -140,15 +37,17 @@ static void widen_to_steps(struct question *q)
 /* Whether two statements of a session, the nearest on both sides, can be of one stay. */
 static bool is_one(const struct mention *a, const struct mention *b)
 {
-	if (b->row.event == LEASE_START)
+	if (b->event == LEASE_START)
 		return false;
-	return a->row.event != LEASE_STOP || b->row.event == LEASE_STOP;
+	return a->event != LEASE_STOP || b->event == LEASE_STOP;
 }
 
 static void need(struct question *q, const struct mention *m)
 {
-	if (m->known_from < q->lo || m->time < q->lo)
-		q->ready_from = least(q->ready_from, m->known_from);
+	int64_t known = lease_mention_known(q, m);
+
+	if (known < q->lo || m->time < q->lo)
+		q->ready_from = least(q->ready_from, known);
 	q->lo = least(q->lo, m->time);
 	q->hi = most(q->hi, m->time);
 }
@@ -168,19 +67,21 @@ static bool is_needed(const struct question *q, const struct mention *m)
 }
 
 /* Where a session of which lines are needed began, as far as is known; what comes after its end is none of it. */
-static void want_begin(struct question *q, struct mention *m, struct mention *group)
+static void want_begin(struct question *q, size_t i, size_t group)
 {
 	struct mention *first = NULL;
 
-	if (m->row.event == LEASE_START)
+	if (owned(q, i)->event == LEASE_START)
 		return;
-	while (m-- > group) {
+	while (i-- > group) {
+		struct mention *m = owned(q, i);
+
 		if (m->again)
 			continue;
 		first = m;
 		if (q->dense)
 			want(q, m);
-		if (m->row.event == LEASE_START || m->row.event == LEASE_STOP)
+		if (m->event == LEASE_START || m->event == LEASE_STOP)
 			break;
 	}
 	want(q, first);
@@ -189,17 +90,17 @@ static void want_begin(struct question *q, struct mention *m, struct mention *gr
 /* The first mention after a time, in their order by time; their number: there is none. */
 static size_t first_after(const struct question *q, int64_t time)
 {
-	return count_while(i, q->n_timed, q->timed[i]->time <= time);
+	return count_while(i, q->n_timed, timed(q, i)->time <= time);
 }
 
 /* The mention that is so many before or after a time, or the last one there. NULL: there is none. */
 static struct mention *nearest(const struct question *q, bool before, int64_t time, size_t n)
 {
-	size_t first = before ? count_while(i, q->n_timed, q->timed[i]->time < time) : first_after(q, time);
+	size_t first = before ? count_while(i, q->n_timed, timed(q, i)->time < time) : first_after(q, time);
 	size_t there = before ? first : q->n_timed - first;
 
 	n = n < there ? n : there;
-	return !n ? NULL : q->timed[before ? first - n : first + n - 1];
+	return !n ? NULL : timed(q, before ? first - n : first + n - 1);
 }
 
 /* The first one after it of another session or customer. NULL: there is none. */
@@ -207,47 +108,45 @@ static struct mention *next_other(const struct question *q, const struct mention
 {
 	size_t i = first_after(q, m->time);
 
-	while (i < q->n_timed && q->timed[i]->row.of == m->row.of)
+	while (i < q->n_timed && timed(q, i)->of == m->of)
 		i++;
-	return i < q->n_timed ? q->timed[i] : NULL;
+	return i < q->n_timed ? timed(q, i) : NULL;
 }
 
 /* Where it ended, or was heard of last before another one was. */
-static void want_end(struct question *q, struct mention *m, struct mention *end)
+static void want_end(struct question *q, size_t i, size_t end)
 {
-	struct mention *last = m;
+	struct mention *last = owned(q, i);
 
-	while (last->row.event != LEASE_STOP && ++m < end && (m->again || m->row.event != LEASE_START)) {
-		last = m->again ? last : m;
+	while (last->event != LEASE_STOP && ++i < end && (owned(q, i)->again || owned(q, i)->event != LEASE_START)) {
+		last = owned(q, i)->again ? last : owned(q, i);
 		if (q->dense)
 			want(q, last);
 	}
 	want(q, last);
-	if (last->row.event != LEASE_STOP)
+	if (last->event != LEASE_STOP)
 		want(q, next_other(q, last));
 }
 
 /* How long an answer's sessions lasted is told, too. */
 static void find_ends(struct question *q)
 {
-	struct mention *end;
-
 	q->begin = q->lo;
 	q->end = q->hi;
 	for (size_t i = 0; i < q->n; i++)
 		q->mention[i].wanted = false;
-	for (struct mention *m = q->mention; m < q->mention + q->n; m = end) {
-		struct mention *first = NULL, *last = NULL;
+	for (size_t i = 0, end; i < q->n; i = end) {
+		size_t first = q->n, last = q->n;
 
-		for (end = m; end < q->mention + q->n && end->row.of == m->row.of; end++) {
-			if (!is_needed(q, end))
+		for (end = i; end < q->n && owned(q, end)->of == owned(q, i)->of; end++) {
+			if (!is_needed(q, owned(q, end)))
 				continue;
-			first = first ? first : end;
+			first = first < q->n ? first : end;
 			last = end;
 		}
-		if (!first || !first->row.session)
+		if (first == q->n || !owned(q, first)->session)
 			continue;
-		want_begin(q, first, m);
+		want_begin(q, first, i);
 		want_end(q, last, end);
 	}
 }
@@ -255,15 +154,15 @@ static void find_ends(struct question *q)
 /* The earliest moment of a mention; INT64_MIN: its line alone has it. */
 static int64_t early_of(const struct mention *m)
 {
-	return m->row.vague == LEASE_VAGUE_MAX ? INT64_MIN : m->time - (int64_t)m->row.vague;
+	return m->vague == LEASE_VAGUE_MAX ? INT64_MIN : m->time - (int64_t)m->vague;
 }
 
 /* What comes last may have been said before what bounds the window. */
 static void need_vague(struct question *q)
 {
 	for (size_t i = first_after(q, q->hi); i < q->n_timed; i++)
-		if (early_of(q->timed[i]) <= q->hi)
-			need(q, q->timed[i]);
+		if (early_of(timed(q, i)) <= q->hi)
+			need(q, timed(q, i));
 }
 
 /* The nearest mention before and after, and those of a session that lie on both sides. */
@@ -275,16 +174,16 @@ static void find_window(struct question *q)
 	q->lo = q->ready_from = q->from;
 	q->hi = q->to;
 	for (size_t i = 0; i < q->n; i++) {
-		const struct mention *m = &q->mention[i];
+		const struct mention *m = owned(q, i);
 
 		if (m->again)
 			continue;
-		if (last && last->row.of == m->row.of && last->time <= q->to && m->time >= q->from && is_one(last, m)) {
+		if (last && last->of == m->of && last->time <= q->to && m->time >= q->from && is_one(last, m)) {
 			need(q, last);
 			need(q, m);
 		}
 		/* That may have been said before. */
-		if (!last || !m->row.vague || m->time <= q->to || last->row.of != m->row.of)
+		if (!last || !m->vague || m->time <= q->to || last->of != m->of)
 			last = m;
 	}
 	if (before)
@@ -358,7 +257,7 @@ static int look(struct question *q)
 	while (!r && more) {
 		size_t i;
 
-		r = take_mentions(q);
+		r = lease_mentions_take(q);
 		if (r)
 			break;
 		widen_to_steps(q);
@@ -390,6 +289,7 @@ static void forget(struct question *q)
 	free(take_pointer(q->mention));
 	free(take_pointer(q->taken));
 	free(take_pointer(q->place));
+	free(take_pointer(q->owned));
 	free(take_pointer(q->timed));
 	lease_pool_free(&q->sessions);
 	q->n = q->room = q->n_timed = q->n_places = q->place_room = 0;

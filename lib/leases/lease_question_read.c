@@ -170,7 +170,7 @@ static int add_mentions(struct question *q)
 		const struct mention *m = &q->mention[i];
 
 		if (!m->again && (m->wanted || (m->time >= q->lo && m->time <= q->hi)) &&
-		    add_place(q, m->day, m->row.at, NULL))
+		    add_place(q, m->day, m->at, NULL))
 			return -ENOMEM;
 	}
 	return 0;

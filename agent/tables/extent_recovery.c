@@ -82,7 +82,7 @@ static void mark_records(struct recovery *r, const struct mappings *m)
 		for (uint64_t k = 0; t && k < t->n_subscribers; k++) {
 			const struct subscriber *s =
 				chunks_at(&m->subscribers, t->record.first_subscriber + (uint32_t)k);
-			uint32_t extent = __atomic_load_n(&s->hairpins, __ATOMIC_ACQUIRE) >> EXTENT_AT;
+			uint32_t extent = subscriber_extent(s);
 
 			if (extent)
 				r->used += mark(r, extent);

@@ -26,7 +26,6 @@
 #include "fixture.h"
 #include "late_tc.h"
 #include "left_out.h"
-#include "small_maps.h"
 #include "staged.h"
 #include "told_routes.h"
 

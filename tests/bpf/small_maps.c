@@ -4,7 +4,7 @@
 
 #include "datapath/datapath_private.h"
 
-#include "small_maps.h"
+#include "fixture.h"
 
 /* The tests are linked with --wrap=bpf_object__open_skeleton. */
 int __real_bpf_object__open_skeleton(struct bpf_object_skeleton *s, const struct bpf_object_open_opts *opts);

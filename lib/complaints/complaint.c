@@ -30,7 +30,7 @@ const char *complaint_notice_word(enum complaint_notice_code code)
 
 int complaint_read(const char *text, size_t size, const struct complaint_reader *reader)
 {
-	struct reading x = { .reader = reader, .addr = NONE, .own_time = NONE };
+	struct reading x = { .reader = reader, .addr = NONE, .own_time = NONE, .own_port = NONE };
 	int r = complaint_decode(&x, text, size);
 
 	if (!r) {

@@ -145,13 +145,36 @@ static bool of_another(const struct reading *x, const struct item *addr, const s
 	       (!s->time.happened && !time->stamped && !joined);
 }
 
+static uint32_t find_item(const struct reading *x, enum item_kind kind, uint32_t at)
+{
+	uint32_t i = 0;
+
+	while (i < x->n_items && (x->items[i].kind != kind || x->items[i].at != at))
+		i++;
+	return i;
+}
+
+/* An endpoint of a quoted mail, below a text that has a port of its own. */
+static void doubt_quoted_ports(struct reading *x)
+{
+	uint32_t own = find_item(x, ITEM_PORT, x->own_port);
+
+	for (size_t i = 0; i < x->n_items && own < x->n_items; i++) {
+		struct item *a = &x->items[i];
+
+		if (a->kind != ITEM_ADDR || a->fault || a->port_item == NONE ||
+		    x->items[a->port_item].port == x->items[own].port)
+			continue;
+		a->fault = FAULT_SEVERAL_PORTS;
+		a->other = own;
+	}
+}
+
 /* An endpoint of a quoted mail, below a text that has a time of its own: the text may tell of a new event. */
 static void doubt_quoted(struct reading *x)
 {
-	uint32_t own = 0;
+	uint32_t own = find_item(x, ITEM_TIME, x->own_time);
 
-	while (own < x->n_items && (x->items[own].kind != ITEM_TIME || x->items[own].at != x->own_time))
-		own++;
 	for (size_t i = 0; i < x->n_items && own < x->n_items; i++) {
 		struct item *a = &x->items[i];
 
@@ -169,6 +192,8 @@ void complaint_apart(struct reading *x)
 
 	if (x->own_time != NONE)
 		doubt_quoted(x);
+	if (x->own_port != NONE)
+		doubt_quoted_ports(x);
 	for (size_t i = 0; i < x->n_items; i++) {
 		struct item *a = &x->items[i];
 

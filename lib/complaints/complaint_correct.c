@@ -21,7 +21,7 @@
 #define SORRY_WORDS 6U
 
 /* The words that a sentence is looked at for. */
-#define ANY_SAID (IS_CLOCK | IS_SORRY | IS_CORRECT | IS_FALSE | IS_IGNORE | IS_ACT | IS_EXAMPLE)
+#define ANY_SAID (IS_CLOCK | IS_SORRY | IS_CORRECT | IS_FALSE | IS_IGNORE | IS_ACT | IS_EXAMPLE | IS_ALARM)
 
 /* Adds what a correction says, unless it says that it does not hold. */
 static void say(struct doubts *d, const struct correction *c, const char *begin, const char *at)
@@ -187,7 +187,7 @@ static void take_sentence(struct doubts *d, const char *begin, const char *end, 
 
 	if (clock && is & IS_WRONG && !(is & IS_NOT) && (!(is & IS_SMALL) || is & IS_LARGE))
 		d->clock = begin;
-	if (is & (IS_IGNORE | IS_ACT | IS_EXAMPLE))
+	if (is & (IS_IGNORE | IS_ACT | IS_EXAMPLE | IS_ALARM))
 		doubt_take_back(d, begin, end, at, is);
 	take_correction(d, begin, end, at, is);
 }

@@ -13,6 +13,9 @@
 /* So much text around a value speaks of it. */
 #define NEAR_TEXT 60
 
+/* A clock may be off by so many. */
+#define SECONDS_OFF 5U
+
 /* What words say behind a value, in its sentence, up to a number, or in parentheses. */
 static struct said behind(const struct reading *x, const char *at, bool *ret_within)
 {
@@ -28,19 +31,20 @@ static struct said behind(const struct reading *x, const char *at, bool *ret_wit
 	return doubt_words(at, stop);
 }
 
-/* "+/- 5 minutes", but for an error of seconds. */
-static bool has_margin(const struct reading *x, const char *at)
+/* "+/- 5 minutes", but for an error of few seconds, of a time that has seconds. */
+static bool has_margin(const struct reading *x, const char *at, bool seconds)
 {
 	const char *end = x->text + x->size;
+	unsigned n = 0;
 
 	while (at < end && octet_is_of(*at, " ,("))
 		at++;
 	if (end - at < 4 || (memcmp(at, "+/-", 3) != 0 && memcmp(at, "\302\261", 2) != 0))
 		return false;
 	at += *at == '+' ? 3 : 2;
-	while (at < end && (*at == ' ' || digit_octet(*at)))
-		at++;
-	return at >= end || (*at | 32) != 's';
+	for (; at < end && (*at == ' ' || digit_octet(*at)); at++)
+		n = *at == ' ' || n > SECONDS_OFF ? n : n * 10 + (unsigned)(*at - '0');
+	return at >= end || (*at | 32) != 's' || n > SECONDS_OFF || !seconds;
 }
 
 /* Whether there are parentheses behind a value that end in a question: "(spoofed?)". */
@@ -130,6 +134,15 @@ static bool ends_span(const struct reading *x, const char *at)
 	       doubt_hour(hour, p, &any);
 }
 
+/* Whether the text denies the zone of a time elsewhere: "the time above is local, not UTC". */
+static bool is_denied(const struct reading *x, const struct stamp *s)
+{
+	for (unsigned i = 0; i < x->n_denied; i++)
+		if (claim_equal(&s->zone, &x->denied[i]))
+			return true;
+	return false;
+}
+
 /* What keeps a question from being definite that is said near its values. */
 static uint8_t near_doubt(const struct reading *x, const struct item *a)
 {
@@ -141,9 +154,12 @@ static uint8_t near_doubt(const struct reading *x, const struct item *a)
 	bool parentheses;
 	struct said after = behind(x, end, &parentheses);
 
+	if (is_denied(x, s))
+		return DOUBT_CORRECTED;
 	if (is & IS_BETWEEN || (!t->stamped && ends_span(x, at)))
 		return DOUBT_SPAN;
-	if (is & IS_ABOUT || (parentheses ? after.any : after.first) & IS_ROUGH || has_margin(x, end))
+	if (is & IS_ABOUT || (parentheses ? after.any : after.first) & IS_ROUGH ||
+	    has_margin(x, end, s->seconds || s->exact))
 		return DOUBT_ABOUT;
 	if (!s->exact && s->hour < 12 &&
 	    (doubt_before(x->text, at, IS_LATER) | after.any | doubt_words(at, end).any) & IS_LATER)

@@ -39,6 +39,9 @@ enum {
 	IS_REAL = 1073741824, /* of which one is: a log; and "for" before "example" */
 };
 
+/* What an event may have been that was none, in words of several. */
+#define IS_ALARM 0x80000000U
+
 /* The words, in the order of their octets. */
 enum {
 #define WORD(text, is) +1
@@ -109,5 +112,8 @@ uint8_t doubt_said(const struct doubts *d, const struct item *a);
 
 /* A sentence that may take something back, or give an example of a form. at: a word of it; is: what its words are. */
 void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is);
+
+/* Whether a sentence says of an event that it was none: a false alarm, an own test. */
+bool doubt_was_nothing(const char *begin, const char *end);
 
 #endif

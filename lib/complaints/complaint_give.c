@@ -336,8 +336,7 @@ static void find_question(struct giving *g, const struct item *a, struct complai
 	const struct reading *x = g->x;
 
 	if (x->items[a->port_item].cut)
-		q->fault = error_set(&q->why, FAULT_CUT_OFF,
-				     "the record ends behind its source port, which may be cut off");
+		q->fault = error_set(&q->why, FAULT_CUT_OFF, "its source port may be cut off, and lack digits");
 	else if (a->fault == FAULT_NO_TIME)
 		untied(g, a, q);
 	else if (a->fault == FAULT_UNSURE)

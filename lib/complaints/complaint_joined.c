@@ -19,6 +19,38 @@ const char *scan_port(const char *at, const char *end, unsigned *ret)
 	return n && *ret <= UINT16_MAX ? at + n : NULL;
 }
 
+/* "[truncated]", "(cut)", "<snip>" */
+static bool is_cut_mark(const char *at, const char *end)
+{
+	static const char *const words[] = { "trunc", "snip",	"cut",	 "gekurzt", "abgeschn", "tronqu",
+					     "coupe", "cortad", "tronc", "redact",  "masked" };
+	char folded[WORD_TEXT];
+
+	if (!octet_is_of(*at, "[(<"))
+		return false;
+	at = scan_signs(at + 1, end, ".\342\200\246 ");
+	word_fold(at, end, folded);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strncmp(words[i], folded, strlen(words[i])))
+			return true;
+	return at < end && octet_is_of(*at, "])>") && octet_is_of(at[-1], ".\246");
+}
+
+bool scan_lacks_digits(struct scan *c, const char *at, const char *end)
+{
+	const char *stop = c->s->end, *line;
+
+	if (end >= stop || octet_is_of(*end, " \n,;:)"))
+		return false;
+	if (stop - end >= 2 && (!memcmp(end, "..", 2) || !memcmp(end, "??", 2)))
+		return true;
+	if ((stop - end >= 3 && !memcmp(end, "\342\200\246", 3)) || *end == '#' || is_cut_mark(end, stop))
+		return true;
+	/* What makes a text bold stands before it, too. */
+	line = scan_line(c, at);
+	return octet_is_of(*end, "*_") && !memchr(line, *end, (size_t)(at - line));
+}
+
 /* Whether "a.b.c.d.port" is meant, as tcpdump has it, and no version of something. */
 static bool dotted_port(struct scan *c, const char *at, const char *after)
 {

@@ -4,6 +4,9 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "complaints/complaint_time.h"
+#include "complaints/complaint_words.h"
+
 const char *line_end(const char *at, const char *end)
 {
 	const char *newline = memchr(at, '\n', (size_t)(end - at));
@@ -60,4 +63,33 @@ const char *line_beyond(const char *at, const char *end)
 	const char *below = line_next(at, end), *stop = line_end(below, end), *value;
 
 	return below >= end || line_is_rule(below, stop) || line_key_end(below, stop, &value) ? NULL : stop;
+}
+
+bool line_is_divider(const char *at, const char *end)
+{
+	const char *p = at, *stop = end;
+
+	while (stop > p && octet_is_of(stop[-1], " \t"))
+		stop--;
+	if (stop - p < 8 || !octet_is_of(*at, "-_=*") || memcmp(at, (char[]){ *at, *at, *at }, 3) != 0 ||
+	    stop[-1] != *at || stop[-3] != *at)
+		return false;
+	for (; p < stop; p++)
+		if (digit_octet(*p))
+			return false;
+	return true;
+}
+
+bool line_is_day(const char *at, const char *end)
+{
+	const char *p = at;
+	struct stamp t;
+
+	while (p < end && octet_is_of(*p, " \t=#*-["))
+		p++;
+	if (p == end || !digit_octet(*p))
+		return false;
+	at = at < p ? p - 1 : p;
+	p = stamp_read(p, end, &t);
+	return p && t.date && !t.clock && line_is_rule(p, end) && (*at == ' ' || *at == '=' || *at == '[' || *p == ':');
 }

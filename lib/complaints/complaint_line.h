@@ -21,4 +21,10 @@ const char *line_key_end(const char *at, const char *end, const char **ret);
 /* The end of the line below that of a place, if it goes on with a sentence, or NULL. */
 const char *line_beyond(const char *at, const char *end);
 
+/* "----- Forwarded message -----", behind which the header of a mail begins. */
+bool line_is_divider(const char *at, const char *end);
+
+/* Whether a line is a day alone, between signs or before a colon: the heading of what is below, "== 2026-03-14 ==". */
+bool line_is_day(const char *at, const char *end);
+
 #endif

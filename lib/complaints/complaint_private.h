@@ -23,6 +23,7 @@ struct item {
 	bool stamped;  /* of a time: it begins a line of a log */
 	bool joined;   /* of a time: its day stands elsewhere */
 	bool also;     /* of an address: it follows another by "and" */
+	bool assumed;  /* of a port: that it is the target's, as nothing says whose it is */
 	uint16_t port; /* of a port */
 	uint8_t proto; /* of a protocol: 6 or 17 */
 	uint32_t addr; /* of an address */
@@ -84,6 +85,9 @@ struct landmark {
 	uint32_t line, column;
 };
 
+/* More zones are not denied. */
+#define DENIED 4U
+
 /* A reading. */
 struct reading {
 	const struct complaint_reader *reader;
@@ -100,13 +104,16 @@ struct reading {
 	size_t n_stamps, room_stamps;
 	struct scope *scopes;
 	size_t n_scopes, room_scopes;
-	size_t first_item;	       /* of the record; a day before it is not joined with an hour in it */
-	uint32_t own_time;	       /* in the text, a time before the mail that it quotes, and asks about; NONE */
-	uint32_t addr;		       /* the address before, which a port without a role belongs to; NONE */
-	bool xarf;		       /* JSON of X-ARF 4, whose "timestamp" is the incident's */
-	bool served;		       /* its scheme says that a port without a role is the service's */
-	const char *broken;	       /* the end of a part in which JSON or XML has no end */
-	bool seen, foreign;	       /* an address; one that is of no pool */
+	size_t first_item;	     /* of the record; a day before it is not joined with an hour in it */
+	uint32_t own_time;	     /* in the text, a time before the mail that it quotes, and asks about; NONE */
+	uint32_t own_port;	     /* the same, a port that is not said to be the target's; NONE */
+	uint32_t addr;		     /* the address before, which a port without a role belongs to; NONE */
+	bool xarf;		     /* JSON of X-ARF 4, whose "timestamp" is the incident's */
+	bool served;		     /* its scheme says that a port without a role is the service's */
+	const char *broken;	     /* the end of a part in which JSON or XML has no end */
+	bool seen, foreign;	     /* an address; one that is of no pool */
+	struct claim denied[DENIED]; /* zones that the text says are not those of its times */
+	unsigned n_denied;
 	struct stamp sent;	       /* the time of the mail's own header */
 	unsigned told;		       /* notices */
 	uint32_t told_at[MAX_NOTICES]; /* where they begin in what was handed over */

@@ -113,6 +113,39 @@ static bool of_sip(const struct scan *c, const char *at)
 	return !strncasecmp(begin, "sip:", 4) || !strncasecmp(begin, "sips:", 5);
 }
 
+/* Whether four numbers are of a version: "firmware 1.1.1.2". */
+static bool of_version(const struct scan *c, const char *at)
+{
+	static const char *const words[] = { "version", "versione", "versie", "wersja", "firmware",
+					     "release", "build",    "ver",    "v" };
+	const char *word = at, *end;
+	char folded[WORD_TEXT];
+
+	while (word > c->s->begin && octet_is_of(word[-1], " :=\""))
+		word--;
+	for (end = word; word > c->s->begin && word_octet(word[-1]) && end - word < (ptrdiff_t)WORD_TEXT;)
+		word--;
+	if (word == end && c->s->key && at == c->s->begin)
+		word = c->s->key, end = c->s->key_end;
+	word_fold(word, end, folded);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(words[i], folded))
+			return true;
+	return false;
+}
+
+/* The end of a range of addresses, as registries print networks: "203.0.113.0 - 203.0.113.255", or NULL. */
+static const char *range_end(const char *end, const char *stop, uint32_t first)
+{
+	const char *p = scan_signs(end, stop, " \t"), *last;
+	uint32_t addr;
+
+	if (p >= stop || *p != '-')
+		return NULL;
+	last = addr_at(scan_signs(p + 1, stop, " \t"), stop, &addr);
+	return last && addr > first && addr >> 16 == first >> 16 ? last : NULL;
+}
+
 /* An address at a place. Returns its end, or NULL. */
 static const char *take_address(struct scan *c, const char *at)
 {
@@ -134,6 +167,10 @@ static const char *take_address(struct scan *c, const char *at)
 	/* A network is nobody's address, but for one of one address. */
 	if (!port && end + 1 < stop && *end == '/' && digit_octet(end[1]) && strncmp(end, "/32", 3) != 0)
 		return scan_signs(end + 1, stop, "0123456789.");
+	if (!port && range_end(end, stop, addr))
+		return range_end(end, stop, addr);
+	if (of_version(c, at))
+		return port ? port_end : end;
 	x->seen = true;
 	also = is_also(c, at, addr);
 	role = also		      ? x->items[c->addr].role
@@ -157,6 +194,7 @@ static const char *take_address(struct scan *c, const char *at)
 
 		if (p != NONE) {
 			x->items[p].port = (uint16_t)number;
+			x->items[p].cut = scan_lacks_digits(c, at, port + x->items[p].size);
 			x->items[i].port_item = p;
 		}
 	}
@@ -238,6 +276,8 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	if (!role && l->before_port & WORD_FROM)
 		role = WORD_SOURCE;
 	role = role ? role : above;
+	bool unsaid = !role && !x->served && !(l->before_port & WORD_TO) && number >= FIRST_FREE_PORT;
+
 	if (!role && (x->served || (!c->s->cells && (l->strange || !(tight || c->s->keyed)))))
 		role = WORD_TARGET;
 	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))
@@ -254,7 +294,9 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 		return;
 	x->items[i].port = (uint16_t)number;
 	x->items[i].role = (uint16_t)role;
-	x->items[i].cut = x->broken && scan_signs(end, x->broken, " \t\n") == x->broken;
+	x->items[i].assumed = unsaid && role == WORD_TARGET;
+	x->items[i].cut =
+		(x->broken && scan_signs(end, x->broken, " \t\n") == x->broken) || scan_lacks_digits(c, at, end);
 	c->last = i;
 	if (role == WORD_TARGET)
 		return;

@@ -46,6 +46,9 @@ bool scan_is_service(const char *at, const char *end);
 /* Which way an arrow between two places points: 1 to the right, -1 to the left, 0: there is none. */
 int scan_arrow(const char *at, const char *end);
 
+/* Whether what is right behind the digits of a port says that some are missing: "51...", "51***", "51[truncated]". */
+bool scan_lacks_digits(struct scan *c, const char *at, const char *end);
+
 /* A port at a place. Its end, or NULL. */
 const char *scan_port(const char *at, const char *end, unsigned *ret);
 

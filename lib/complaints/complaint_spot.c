@@ -131,6 +131,47 @@ static bool half_of_day(struct spot *s, int *hour)
 	return true;
 }
 
+/* A word of a list, in which blanks are between, behind blanks. */
+static bool word_of(struct spot *s, const char *list)
+{
+	struct spot next = *s;
+	char folded[WORD_TEXT];
+
+	spot_blanks(&next);
+	if (next.at >= next.end || !word_octet(*next.at) || digit_octet(*next.at))
+		return false;
+	next.at = word_fold(next.at, next.end, folded);
+	if (!in_list(list, folded))
+		return false;
+	*s = next;
+	return true;
+}
+
+/* "14 h 05 min 11 s", "14 heures 05 minutes et 11 secondes", behind the hour */
+static bool clock_of_words(struct spot *s, int *minute, int *second, bool *seconds)
+{
+	struct spot next = *s;
+
+	if (!word_of(&next, "h heure heures") || next.at >= next.end || *next.at != ' ')
+		return false;
+	spot_blanks(&next);
+	if (!spot_number(&next, 2, 2, minute))
+		return false;
+	*s = next;
+	if (!word_of(&next, "m mn min minute minutes"))
+		return true;
+	*s = next;
+	word_of(&next, "et");
+	spot_blanks(&next);
+	if (spot_number(&next, 1, 2, second) && word_of(&next, "s sec seconde secondes")) {
+		*seconds = true;
+		*s = next;
+	} else {
+		*second = 0;
+	}
+	return true;
+}
+
 /* "20h14m33s", "15h40" */
 static bool clock_of_letters(struct spot *s, int *minute, int *second, bool *seconds)
 {
@@ -185,6 +226,8 @@ bool spot_clock(struct spot *s, struct stamp *t, bool compact)
 		seconds = true;
 	} else if (!spot_number(s, 1, 2, &hour)) {
 		return false;
+	} else if (clock_of_words(s, &minute, &second, &seconds)) {
+		;
 	} else if (s->at < s->end && *s->at == 'h') {
 		if (!clock_of_letters(s, &minute, &second, &seconds))
 			return false;

@@ -28,6 +28,7 @@ struct cell {
 struct table {
 	struct cell names[COLUMNS], cells[COLUMNS];
 	unsigned n, n_cells;
+	const char *line;      /* of the names */
 	uint8_t role[COLUMNS]; /* of a column of ports without one: that of the addresses before it */
 	bool addr[COLUMNS];    /* a column of addresses */
 	bool has_time;
@@ -135,6 +136,19 @@ static const char *end_of_line(const char *at, const char *end)
 	return newline ? newline : end;
 }
 
+/* Whether names between blanks are a sentence: "Our clock is fine", or end as one does. */
+static bool is_prose(const struct table *t)
+{
+	const struct cell *last = &t->names[t->n - 1];
+
+	if (last->end > last->begin && octet_is_of(last->end[-1], ".!?,"))
+		return true;
+	for (unsigned i = 1; i < t->n; i++)
+		if (label_read(t->names[i].begin, t->names[i].end).any == WORD_LINK)
+			return true;
+	return false;
+}
+
 /* A header at a line. */
 static bool read_header(struct table *t, const char *at, const char *end, char *ret)
 {
@@ -164,12 +178,31 @@ static bool read_header(struct table *t, const char *at, const char *end, char *
 		if (!fields && separators[i] == BLANKS && memchr(begin, ':', (size_t)(end - begin)))
 			continue;
 		t->n = split(t->names, begin + (fields && separators[i] == '\t' && *begin == '\t'), end, separators[i]);
-		if (t->n < 3 || (separators[i] == BLANKS && t->n < 4) || !names_questions(t))
+		if (t->n < 3 || (separators[i] == BLANKS && (t->n < 4 || is_prose(t))) || !names_questions(t))
 			continue;
 		*ret = separators[i];
 		return true;
 	}
 	return false;
+}
+
+/*
+ * A row of which each cell begins below its name, with a blank before it: as programs print columns of one width. Cells
+ * between blanks may be more, such as a day and an hour.
+ */
+static unsigned split_below(struct table *t, const char *at, const char *end)
+{
+	const char *header = t->line;
+
+	for (unsigned i = 0; i < t->n; i++) {
+		const char *begin = at + (t->names[i].begin - header);
+		const char *stop = i + 1 < t->n ? at + (t->names[i + 1].begin - header) : end;
+
+		if (stop > end || begin >= stop || octet_is_of(*begin, " \t") || (i && begin[-1] != ' '))
+			return 0;
+		t->cells[i] = trimmed(begin, stop);
+	}
+	return t->n;
 }
 
 /* A row has a cell for each name, or its values would be taken for others'. Blanks alone may separate some. */
@@ -179,7 +212,7 @@ static void split_row(struct table *t, const char *at, const char *end, char sep
 	if (separator == TWO_BLANKS && t->n_cells != t->n)
 		t->n_cells = split(t->cells, at, end, BLANKS);
 	if (separator == TWO_BLANKS && t->n_cells != t->n)
-		t->n_cells = 0;
+		t->n_cells = split_below(t, at, end);
 }
 
 static bool is_row(const struct table *t)
@@ -303,6 +336,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 	if (!read_header(&t, at, p, &separator) || !complaint_may_look(x))
 		return NULL;
 	t.unclosed = false;
+	t.line = at;
 	while (p < end) {
 		const char *stop = row_end(&t, p + 1, end, separator), *c = p + 1;
 

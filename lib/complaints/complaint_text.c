@@ -243,7 +243,7 @@ static const char *take_line(struct walk *w, const char *at, const char *end)
 
 	if (w->block == NONE)
 		begin_block(w, at);
-	if (w->has_addr && is_entry(key, end) && has_address(at, end))
+	if (w->has_addr && ((is_entry(key, end) && has_address(at, end)) || line_is_day(at, end)))
 		begin_block(w, at);
 	if (stop && !isdigit((unsigned char)*key))
 		split_block(w, at, key, stop);
@@ -294,6 +294,11 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 	while (at < end && !x->error) {
 		const char *stop = line_end(at, end), *after;
 
+		if (line_is_divider(at, stop)) {
+			w.block = NONE;
+			at = line_next(at, end);
+			continue;
+		}
 		if (line_is_rule(at, stop) && !strchr("{[", at[strspn(at, " \t")])) {
 			w.block = NONE;
 			at = line_next(at, end);
@@ -374,6 +379,7 @@ static void bare_quotes(struct reading *x)
 static void take_parts(struct reading *x)
 {
 	x->n_items = x->n_stamps = x->n_scopes = 0;
+	x->n_denied = 0;
 	x->seen = x->foreign = false;
 	scope_add(x, NONE);
 	for (size_t i = 0; i < x->n_parts; i++) {
@@ -444,6 +450,18 @@ static uint32_t find_own_time(const struct reading *x, char *whole)
 	return own;
 }
 
+/* A port of the text itself that may be of a new event: "Again today, port 5100". */
+static uint32_t find_own_port(const struct reading *x)
+{
+	for (size_t i = 0; i < x->n_items; i++) {
+		const struct item *p = &x->items[i];
+
+		if (p->kind == ITEM_PORT && (p->role != WORD_TARGET || p->assumed))
+			return p->at;
+	}
+	return NONE;
+}
+
 void complaint_text(struct reading *x)
 {
 	char *whole = strndup(x->text, x->size);
@@ -456,6 +474,7 @@ void complaint_text(struct reading *x)
 		take_parts(x);
 		if (!any_question(x)) {
 			x->own_time = find_own_time(x, whole);
+			x->own_port = find_own_port(x);
 			memcpy(x->text, whole, x->size);
 			bare_quotes(x);
 			take_parts(x);

@@ -145,6 +145,10 @@ static void claims_within(struct spot *s, struct stamp *t)
 		struct claim c;
 		const char *after = claim_read(p, close, true, &c);
 
+		if (after && label_read(s->at + 1, p).negated) {
+			p = after;
+			continue;
+		}
 		if (after) {
 			claim_add(&t->zone, &c);
 			any = true;

@@ -141,6 +141,19 @@ static bool is_again(const struct scan *c, const struct claim *zone)
 	       claim_equal(&x->stamps[before->stamp].zone, zone);
 }
 
+/* Whether "not", or "no" of Spanish, is before a zone: times that are said to be of it are not. */
+static void note_denied(struct reading *x, const char *before, const char *at, const struct claim *zone)
+{
+	const char *word = at;
+	bool no;
+
+	while (word > before && octet_is_of(word[-1], " \t\n"))
+		word--;
+	no = word - before >= 2 && !memcmp(word - 2, "no", 2) && (word - 2 == before || !word_octet(word[-3]));
+	if ((no || label_read(before, at).negated) && x->n_denied < DENIED)
+		x->denied[x->n_denied++] = *zone;
+}
+
 void scan_take_zone(struct scan *c, const char *at, const char *end, const struct claim *zone)
 {
 	const char *before = at;
@@ -151,6 +164,8 @@ void scan_take_zone(struct scan *c, const char *at, const char *end, const struc
 	while (before > c->s->begin && at - before < 24 && !strchr(",;.(", before[-1]))
 		before--;
 
+	if (!c->s->cells)
+		note_denied(c->x, before, at, zone);
 	/* "five hours less than UTC", "not UTC" */
 	if (label_read(before, at).any & WORD_UNLESS)
 		return;

@@ -81,14 +81,25 @@ static void point(struct doubts *d, const char *begin, const char *end, unsigned
 
 	if (has_address(begin, end))
 		return take(d, begin, end, doubt);
+	if (is & IS_LETTER && doubt == DOUBT_WITHDRAWN && !(is & (IS_ENTRY | IS_ABOVE | IS_BELOW)))
+		return take(d, text, all, doubt);
 	if (is & IS_BELOW || doubt == DOUBT_EXAMPLE)
 		last = is & IS_ABOVE ? end : below(end, all, one);
 	if (last == end && !(is & IS_BELOW))
 		first = above(text, begin, one);
 	if (first < begin || last > end)
 		take(d, first, last, doubt);
-	else if (is & (IS_LETTER | IS_ENTRY) && doubt == DOUBT_WITHDRAWN)
+	else if (is & IS_ENTRY && doubt == DOUBT_WITHDRAWN)
 		take(d, text, all, doubt);
+}
+
+/* What was none, which no more is said of: each. */
+static void take_nothing(struct doubts *d, const char *begin, const char *end)
+{
+	if (has_address(begin, end))
+		take(d, begin, end, DOUBT_WITHDRAWN);
+	else
+		take(d, d->x->text, d->x->text + d->x->size, DOUBT_WITHDRAWN);
 }
 
 /* Whether a word is part of a name: "host.example", "example.net". */
@@ -157,17 +168,22 @@ static unsigned cut(const char **begin, const char **end, const char *at)
 
 void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is)
 {
-	bool asked;
+	bool asked, retracted;
 
 	is |= cut(&begin, &end, at);
 	asked = is & IS_PLEASE || is_command(begin, end, IS_IGNORE);
+	/* "We withdraw this report" */
+	retracted = is & IS_IGNORE && is & IS_WISH && is & IS_PERSON && is & (IS_LETTER | IS_FORM | IS_ENTRY) &&
+		    !(is & (IS_NOT | IS_IF));
 
 	/* Of another mail. */
 	if (is & IS_LETTER && !(is & (IS_ENTRY | IS_ABOVE | IS_BELOW)) && label_read(begin, end).any & WORD_ANOTHER)
 		return;
-	if ((is & IS_IGNORE && asked && !(is & (IS_NOT | IS_IF))) ||
-	    (is & IS_ACT && is & IS_NOT && !(is & (IS_IF | IS_PERSON))))
-		point(d, begin, end, is, DOUBT_WITHDRAWN);
+	if (is & IS_ALARM && doubt_was_nothing(begin, end))
+		take_nothing(d, begin, end);
+	else if (retracted || (is & IS_IGNORE && asked && !(is & (IS_NOT | IS_IF))) ||
+		 (is & IS_ACT && is & IS_NOT && !(is & (IS_IF | IS_PERSON))))
+		point(d, begin, end, is | (retracted ? IS_LETTER : 0), DOUBT_WITHDRAWN);
 	else if (is & IS_EXAMPLE && is_form(d, begin, end))
 		point(d, begin, end, is, DOUBT_EXAMPLE);
 }

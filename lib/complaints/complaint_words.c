@@ -161,7 +161,8 @@ struct label label_read(const char *at, const char *end)
 {
 	struct label l = { 0 };
 	char folded[WORD_TEXT];
-	unsigned said = 0, not_at = 0;
+	unsigned said = 0, not_at = 0, before = 0;
+	bool valid = false;
 
 	while (at < end) {
 		unsigned is;
@@ -185,6 +186,13 @@ struct label label_read(const char *at, const char *end)
 			is & WORD_PORT ? false : !(is & (WORD_SOURCE | WORD_TARGET | WORD_LINK | WORD_ADDR)) || l.loose;
 		l.strange |= !(
 			is & (WORD_PORT | WORD_LINK | WORD_SOURCE | WORD_TARGET | WORD_FROM | WORD_PROTO | WORD_ADDR));
+		/* "valid from": of what is asked for */
+		l.any |= valid && is & (WORD_FROM | WORD_LINK) ? WORD_OTHER : 0;
+		valid = !strncmp(folded, "valid", 5);
+		/* "our report" */
+		if (is & WORD_OTHER && before == WORD_TARGET && l.role == WORD_TARGET)
+			l.role = 0;
+		before = is;
 		if (is & (WORD_SOURCE | WORD_TARGET))
 			l.role = is & (WORD_SOURCE | WORD_TARGET);
 		if (is & (WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE))

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Sentences that say of an event that it was none: a false alarm, a test of one's own, a test of the way of reporting.
+ * Only a statement does ("it was", "Fehlalarm!"), no condition, question or doubt; each clause is one.
+ */
+#include <string.h>
+
+#include "base/base.h"
+#include "complaints/complaint_doubt.h"
+
+/* So many words may be between "it was" and what it was, and so many a sentence without "was" may have. */
+#define WAS_WORDS 4U
+#define FEW_WORDS 4U
+
+/* Whether a word is in a list, in which stars stand for the rest of a word. */
+static bool is_in(const char *const *list, size_t n, const char *folded)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t size = strcspn(list[i], "*");
+
+		if (!strncmp(list[i], folded, size) && (list[i][size] || !folded[size]))
+			return true;
+	}
+	return false;
+}
+
+static bool is_false(const char *folded)
+{
+	static const char *const words[] = { "false", "falsch*", "fausse",   "faux",   "falso", "falsa",
+					     "vals",  "falsz*",	 "falszyw*", "falskt", "falsk", "ложн*" };
+
+	return is_in(words, ARRAY_SIZE(words), folded);
+}
+
+static bool is_alarm(const char *folded)
+{
+	static const char *const words[] = { "alarm",  "alarma",   "alarme",  "allarme",  "alert",  "alerta",
+					     "alerte", "positive", "positif", "positivo", "тревога" };
+
+	return is_in(words, ARRAY_SIZE(words), folded);
+}
+
+static bool is_alarm_itself(const char *folded)
+{
+	static const char *const words[] = { "fehlalarm", "falschmeldung", "testmeldung*" };
+
+	return is_in(words, ARRAY_SIZE(words), folded);
+}
+
+static bool is_own(const char *folded)
+{
+	static const char *const words[] = { "own",    "eigene*", "propio", "propia",
+					     "propre", "proprio", "wlasn*", "eigen" };
+
+	return is_in(words, ARRAY_SIZE(words), folded);
+}
+
+/* What somebody does to himself, or has done. */
+static bool is_own_deed(const char *folded)
+{
+	static const char *const words[] = { "test*",	 "pentest*", "penetration*", "admin*", "scan*", "skan*",
+					     "monitor*", "prueba*",  "prova*",	     "essai*", "audit*" };
+
+	return is_in(words, ARRAY_SIZE(words), folded);
+}
+
+static bool is_test(const char *folded)
+{
+	static const char *const words[] = { "test", "prueba", "essai", "prova", "testmail" };
+
+	return is_in(words, ARRAY_SIZE(words), folded);
+}
+
+/* "It was" */
+static bool is_was(const char *folded)
+{
+	static const char *const words[] = { "was",   "were", "is",  "s",      "war", "ist", "est",
+					     "etait", "fue",  "era", "es",     "foi", "byl", "byla",
+					     "bylo",  "jest", "var", "turned", "это", "был*" };
+
+	return is_in(words, ARRAY_SIZE(words), folded);
+}
+
+static bool is_this(const char *folded)
+{
+	static const char *const words[] = { "this", "dies", "das", "ceci", "esto", "esta", "questo", "questa", "dit" };
+
+	return is_in(words, ARRAY_SIZE(words), folded);
+}
+
+/* What the words of a sentence make of it. */
+struct statement {
+	unsigned words, was, own; /* numbers of the last word that is so, from 1; 0: none */
+	bool was_false, was_alarm, this_was;
+	unsigned is; /* of all */
+	bool nothing;
+};
+
+static void take_word(struct statement *s, const char *folded, bool by)
+{
+	bool falsely = is_false(folded), alarm = is_alarm(folded);
+	unsigned since;
+
+	s->words++;
+	s->is |= doubt_meaning(folded);
+	s->this_was |= s->words == 1 && is_this(folded);
+	/* "It was noticed by our own monitoring" */
+	s->was = by ? 0 : is_was(folded) ? s->words : s->was;
+	since = s->words - s->was;
+	if ((alarm && s->was_false) || (falsely && s->was_alarm) || is_alarm_itself(folded))
+		s->nothing |= (s->was && since <= WAS_WORDS) || s->words <= FEW_WORDS;
+	if (is_own_deed(folded) && s->own && s->words - s->own <= 2)
+		s->nothing |= s->was && s->own - s->was <= WAS_WORDS && s->own > s->was;
+	if (is_test(folded))
+		s->nothing |= s->this_was && s->was == 2 && since <= WAS_WORDS - 1;
+	s->own = is_own(folded) ? s->words : s->own;
+	s->was_false = falsely;
+	s->was_alarm = alarm;
+}
+
+static bool is_stated(const struct statement *s)
+{
+	return s->nothing && !(s->is & (IS_IF | IS_NOT | IS_MAYBE | IS_ASKED));
+}
+
+bool doubt_was_nothing(const char *begin, const char *end)
+{
+	struct statement s = { 0 };
+	char folded[WORD_TEXT];
+
+	for (const char *p = begin; p < end;) {
+		if (word_octet(*p)) {
+			const char *word = p;
+
+			p = word_fold(p, end, folded);
+			take_word(&s, folded, label_read(word, p).any & WORD_FROM);
+			continue;
+		}
+		if (octet_is_of(*p, ",;:") && is_stated(&s))
+			return true;
+		if (octet_is_of(*p, ",;:"))
+			s = (struct statement){ 0 };
+		p++;
+	}
+	return *end != '?' && is_stated(&s);
+}

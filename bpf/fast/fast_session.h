@@ -25,9 +25,10 @@ static __always_inline int fast_session_of(const struct flow *f, struct slot *s,
 		if (!sub)
 			return TO_SLOW_PATH;
 		if (LOAD(sub->displaced) & home) {
-			/* Stage 2 leaves sessions in extents to the slow path. */
 			if (STAGE2 || !settings.extent_buckets) {
 				elsewhere = own_lookup_in2out(f, ret_word);
+				if (!elsewhere && settings.extent_buckets)
+					elsewhere = extent_lookup_in2out(f, subscriber_extent(sub), ret_word);
 			} else {
 				*ret_word = fast_packet_in2out(m, f->key, fast_flow(f, 0));
 				if (*ret_word != EXTENT_NONE)

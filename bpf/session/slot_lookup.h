@@ -215,6 +215,14 @@ static __always_inline struct slot *extent_match_in(struct slot *s, const struct
 	return *ret_word ? s : 0;
 }
 
+/* Finds the session of a flow from inside in an extent, or NULL. extent: 0: there is none. */
+static __always_inline struct slot *extent_lookup_in2out(const struct flow *f, __u32 extent, __u64 *ret_word)
+{
+	__s64 at = extent_search_in(f->m, extent, f->key, f->port_offset << 8 | f->p.proto);
+
+	return extent_match_in(extent_slot(at), f, ret_word);
+}
+
 /*
  * The same in any slot of the subscriber. In an extent the preferred slot comes first: of a subscriber that has one,
  * most of the sessions that are looked for are there.
@@ -230,9 +238,7 @@ static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u
 	if (!s)
 		s = own_lookup_in2out(f, ret_word);
 	if (!s)
-		s = extent_match_in(
-			extent_slot(extent_search_in(f->m, extent, f->key, f->port_offset << 8 | f->p.proto)), f,
-			ret_word);
+		s = extent_lookup_in2out(f, extent, ret_word);
 	return s;
 }
 

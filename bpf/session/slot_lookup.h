@@ -121,16 +121,17 @@ static __always_inline struct slot *extent_preferred(__u32 extent, __u64 ext, __
 SUBPROGRAM __s64 extent_search_in(const struct mapping *m, __u32 extent, __u64 key, __u32 offset_and_proto)
 {
 	struct bucket_pair pair = extent_pair(extent, key, (__u8)offset_and_proto, offset_and_proto >> 8);
-	__u32 now = now_ticks();
+	__u32 number = pair.first;
 	int at;
 
 	if (!m || !extent)
 		return -1;
-	at = bucket_search_in(extent_bucket(pair.first), key, (__u8)offset_and_proto, now, m);
-	if (at >= 0)
-		return extent_slot_number(pair.first, (__u32)at);
-	at = bucket_search_in(extent_bucket(pair.second), key, (__u8)offset_and_proto, now, m);
-	return at >= 0 ? extent_slot_number(pair.second, (__u32)at) : -1;
+	at = bucket_search_in(extent_bucket(number), key, (__u8)offset_and_proto, now_ticks(), m);
+	if (at < 0) {
+		number = pair.second;
+		at = bucket_search_in(extent_bucket(number), key, (__u8)offset_and_proto, now_ticks(), m);
+	}
+	return at < 0 ? -1 : extent_slot_number(number, (__u32)at);
 }
 
 /* The same of a packet from outside. key: slot_key() with any inside port. */

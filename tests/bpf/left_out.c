@@ -272,6 +272,11 @@ int __wrap_bpf_object__load(struct bpf_object *o)
 	r = __real_bpf_object__load(o);
 	if (!r)
 		verified_note(o);
+	/* On an emulated processor it takes minutes, and silence is taken for a guest that has stopped. */
+	if (!r && load_every_program) {
+		printf("loaded %s\n", bpf_object__name(o));
+		fflush(stdout);
+	}
 	for (size_t i = 0; !r && i < ARRAY_SIZE(arrays); i++) {
 		if (!n[i])
 			continue;

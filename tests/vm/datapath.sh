@@ -14,7 +14,19 @@ said_tests() { # COMPILER: one line for the tests that passed, one for each that
     [ "$passed" = 0 ] || echo "ok $1: $passed of the datapath's tests pass"
 }
 
-loads_every_program() { EVERY_PROGRAM=1 VERIFIED=1 "$1" -j2 --filter 'every_program/*'; }
+# Passes lines on; each is a sign of life, which run.sh waits for and does not print.
+alive() {
+    while IFS= read -r line; do
+        echo . >/dev/ttyS1
+        echo "$line"
+    done
+}
+
+loads_every_program() {
+    { EVERY_PROGRAM=1 VERIFIED=1 "$1" -j2 --filter 'every_program/*' 2>&1 || echo failed; } | alive >/tmp/loads
+    cat /tmp/loads
+    ! grep -qx failed /tmp/loads
+}
 
 datapath_part() {
     for tests in /usr/lib/datapath/*; do
@@ -30,7 +42,7 @@ datapath_part() {
         grep -E '^ *[0-9]+  detnat' /tmp/said >&2
         echo "# $compiler: loaded after $(($(uptime_ms) - began)) ms"
         began=$(uptime_ms)
-        DETNAT_ROUNDS=$(cat /etc/rounds) "$tests" -j2 --tap=/tmp/tap --filter "$(cat /etc/bpf)" >/tmp/said 2>&1
+        DETNAT_ROUNDS=$(cat /etc/rounds) "$tests" -j2 --verbose --tap=/tmp/tap --filter "$(cat /etc/bpf)" 2>&1 | alive >/tmp/said
         grep -E '^\[(FAIL|CRASH|----)\]|unexpected' /tmp/said | head -n 150 >&2
         grep -m 2 -B 60 'processed .* insns' /tmp/said >&2
         [ -s /tmp/tap ] || echo "not ok $compiler: the datapath's tests have no results"

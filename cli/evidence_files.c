@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -284,14 +285,44 @@ static int name_file(int dir, const struct evidence_file *f)
 	return linkat(AT_FDCWD, path, dir, f->name, AT_SYMLINK_FOLLOW) ? copy_file(dir, f) : 0;
 }
 
-static int name_files(const struct evidence *e, const char *path)
+/* So many directories of others may have the names that are tried. */
+#define NAMES_MAX 100
+
+/* A new directory with a hidden name beside the place; -errno. */
+static int make_beside(const struct evidence *e, char name[static NAME_MAX + 1])
 {
-	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = dir < 0 ? -errno : 0;
+	int r = -EEXIST;
+
+	for (unsigned i = 0; i < NAMES_MAX && r == -EEXIST; i++) {
+		uint32_t number;
+
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number) ||
+		    snprintf(name, NAME_MAX + 1, ".%s.%06x", e->name, number & 0xffffff) > NAME_MAX)
+			return -ENAMETOOLONG;
+		r = mkdirat(e->dir, name, 0700) ? -errno : 0;
+	}
+	return r;
+}
+
+/* The place may be in another user's directory: its name leads to the new one, or nothing is done. */
+static int open_made(const struct evidence *e, const char *name)
+{
+	_cleanup_close_ int dir = openat(e->dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (dir < 0 || fstat(dir, &st))
+		return -errno;
+	return st.st_uid == geteuid() ? take_fd(dir) : -EPERM;
+}
+
+static int name_files(const struct evidence *e, const char *name)
+{
+	_cleanup_close_ int dir = open_made(e, name);
+	int r = dir < 0 ? dir : 0;
 
 	for (unsigned i = 0; i < e->n && !r; i++)
 		r = name_file(dir, &e->file[i]);
-	if (!r && (fchmod(dir, 0750) || fsync(dir) || rename(path, e->place)))
+	if (!r && (fchmod(dir, 0750) || fsync(dir) || renameat(e->dir, name, e->dir, e->name)))
 		r = -errno;
 	for (unsigned i = 0; i < e->n && r && dir >= 0; i++)
 		unlinkat(dir, e->file[i].name, 0);
@@ -301,16 +332,18 @@ static int name_files(const struct evidence *e, const char *path)
 /* No signal ends the process between the first name and the last. */
 int evidence_finish(const struct evidence *e, struct error *err)
 {
-	char path[sizeof(e->place)];
+	char name[NAME_MAX + 1];
 	sigset_t all, before;
 	int r;
 
-	snprintf(path, sizeof(path), "%.*s/.%s.XXXXXX", (int)(e->name - e->place - 1), e->place, e->name);
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
-	r = mkdtemp(path) ? name_files(e, path) : -errno;
-	if (r)
-		rmdir(path);
+	r = make_beside(e, name);
+	if (!r) {
+		r = name_files(e, name);
+		if (r)
+			unlinkat(e->dir, name, AT_REMOVEDIR);
+	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return r ? fail(err, r, e->place) : 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* leases import: what another server wrote down becomes lines of leases; leases expire: old ones go;
  * customer --erase: those of one customer do. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "customer_list.h"
 #include "json_get.h"
 #include "base/ledger.h"
+#include "base/rights.h"
 #include "leases/lease_append.h"
 #include "leases/lease_days.h"
 #include "leases/lease_erase.h"
@@ -146,11 +148,19 @@ static bool grants_stay(void *arg, const char *name)
 	return history_grants_stay(x->history, name, x->before);
 }
 
+/* With the rights of the agent's user, whose directory it is. */
+static void remove_cache(const char *dir)
+{
+	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_rights_ struct rights lesser = rights_of(at);
+
+	unlinkat(at, HISTORY_CACHE_FILE, 0);
+}
+
 /* Files of grants are beside the history, whose agent forgets what they had. */
 static int expire_grants(const char *socket, const cJSON *args, const struct leaving *of, struct error *err)
 {
 	_cleanup_free_ char *dir = NULL;
-	char cache[PATH_MAX];
 	struct history_files f;
 	struct leaving leaving = *of;
 	struct ledger_expiry x = { .kind = LEDGER_GRANTS,
@@ -174,8 +184,8 @@ static int expire_grants(const char *socket, const cJSON *args, const struct lea
 		writer_stream_begin(leaving.w, NULL);
 	status = ledger_expire(&x, time(NULL), &n, err) ? EXIT_REFUSED : EXIT_DONE;
 	/* It has who had them. */
-	if (n && !x.dry && snprintf(cache, sizeof(cache), "%s/" HISTORY_CACHE_FILE, dir) < (int)sizeof(cache))
-		unlink(cache);
+	if (n && !x.dry)
+		remove_cache(dir);
 	if (!status && leaving.w->json)
 		writer_stream_end(leaving.w, "");
 	history_files_free(&f);

@@ -6,7 +6,9 @@
 #include <bpf/bpf.h>
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -20,6 +22,7 @@
 
 #include <detnat/version.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/option.h"
 #include "base/printed.h"
@@ -149,32 +152,69 @@ static int serve(int connection)
 	return denied || sent ? 1 : 0;
 }
 
+/* Opens the directory of a path; -1 with errno. In another user's, that user would choose what is given away. */
+static int open_parent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[PATH_MAX];
+	struct stat st;
+	int fd = -1;
+
+	if ((size_t)snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".") >=
+	    sizeof(parent))
+		errno = ENAMETOOLONG;
+	else
+		fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		return fd;
+	if (st.st_uid == geteuid() && (!(st.st_mode & 0022) || st.st_mode & S_ISVTX))
+		return fd;
+	close(fd);
+	errno = EPERM;
+	return -1;
+}
+
+/* Binds in a directory that is open. */
+static int bind_in(int fd, int dir, const char *name)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	if (snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/%s", dir, name) >= (int)sizeof(at.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return bind(fd, (const struct sockaddr *)&at, sizeof(at));
+}
+
 /* A socket that exists under its name only once connections to it are taken; -1 with a message. */
 static int listen_at(const char *path)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	const struct passwd *user = getpwnam(AGENT_USER);
+	_cleanup_close_ int dir = open_parent(path);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	char fresh[NAME_MAX + 1];
 	mode_t mask = umask(0177);
-	int r = fd < 0 ? -1 : 0;
+	int r = dir < 0 || fd < 0 ? -1 : 0;
 
-	if (!r && snprintf(at.sun_path, sizeof(at.sun_path), "%s.new", path) >= (int)sizeof(at.sun_path)) {
+	if (!r && snprintf(fresh, sizeof(fresh), "%s.new", name) >= (int)sizeof(fresh)) {
 		errno = ENAMETOOLONG;
 		r = -1;
 	}
-	if (!r && unlink(at.sun_path) && errno != ENOENT)
+	if (!r && unlinkat(dir, fresh, 0) && errno != ENOENT)
 		r = -1;
 	if (!r)
-		r = bind(fd, (const struct sockaddr *)&at, sizeof(at));
+		r = bind_in(fd, dir, fresh);
 	if (!r && user)
-		r = lchown(at.sun_path, user->pw_uid, user->pw_gid);
+		r = fchownat(dir, fresh, user->pw_uid, user->pw_gid, AT_SYMLINK_NOFOLLOW);
 	if (!r)
 		r = listen(fd, SOMAXCONN);
 	if (!r)
-		r = rename(at.sun_path, path);
+		r = renameat(dir, fresh, dir, name);
 	umask(mask);
 	if (r) {
-		fprintf(stderr, "detnat-xdp: %s: %s\n", path, strerror(errno));
+		fprintf(stderr, "detnat-xdp: %s: %s\n", path,
+			errno == EPERM ? "its directory is not root's alone; name another path" : strerror(errno));
 		close_fd(&fd);
 		return -1;
 	}

@@ -190,11 +190,12 @@ static int visit_pin(const char *name, void *arg)
 
 void bpffs_release(const char *path)
 {
-	/* The mount, and the directory that holds it, are root's where the pins are another user's. */
+	/* The mount, and the directory that holds it, are root's where the pins are another's; else none was made. */
 	_cleanup_rights_ struct rights was = rights_full();
+	_cleanup_rights_ struct rights lesser = path_rights_beside(path);
 	struct stat pins;
 
-	if (!bpffs_is(path))
+	if (lesser.set || !bpffs_is(path))
 		return;
 	if (!stat(path, &pins) && mount_listed("/proc/self/mountinfo", pins.st_dev, is_own, path) > 0) {
 		/* Busy or not empty: something else is using it. */

@@ -321,11 +321,14 @@ int datapath_unpin(const char *pin_path, struct error *err)
 {
 	_cleanup_close_ int dir = bpffs_is(pin_path) ? open(pin_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	int r = dir < 0 ? 0 : directory_visit_at(dir, remove_layout, &dir);
-	_cleanup_rights_ struct rights was = { 0 };
 
 	if (r)
 		return error_set(err, r, "%s: pins cannot be removed: %s", pin_path, strerror(-r));
-	was = rights_full();
+
+	/* The directory around it is root's where the pins are another user's, or it is that user's affair, too. */
+	_cleanup_rights_ struct rights was = rights_full();
+	_cleanup_rights_ struct rights lesser = path_rights_beside(pin_path);
+
 	rmdir(pin_path);
 	return 0;
 }

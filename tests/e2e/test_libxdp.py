@@ -130,6 +130,15 @@ def test_automatically_tc_translates_and_xdp_stays_free(lab, refusing):
     assert REFUSED.search(examined.out), examined
 
 
+@pytest.mark.parametrize("owner, mode", [(65534, 0o755), (0, 0o777)])
+def test_root_gives_no_socket_away_in_a_directory_of_others(tmp_path, owner, mode):
+    os.chown(tmp_path, owner, -1)
+    tmp_path.chmod(mode)
+    result = subprocess.run([BUILD / "detnat-xdp", "--listen", tmp_path / "xdp.sock"], capture_output=True, text=True, timeout=30)
+    assert result.returncode == 1 and "its directory is not root's alone" in result.stderr, result
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_a_helper_it_is_said_how_to_start_one(lab, tmp_path, monkeypatch):
     monkeypatch.setenv("DETNAT_XDP_SOCKET", str(tmp_path / "none.sock"))
     agent = lab.prepare(xdp_mode="native", xdp_dispatcher="libxdp")

@@ -118,3 +118,28 @@ Test(cli_evidence, what_cannot_be_put_in_its_place_leaves_nothing)
 	evidence_close(&again);
 	cr_expect(!rmdir(taken) && !rmdir(place) && !rmdir(dir));
 }
+
+/* Another user, whose directory it is, lays a link in its way meanwhile. */
+Test(cli_evidence, it_is_made_in_the_directory_that_it_began_in)
+{
+	char dir[] = "/dev/shm/detnat-evidence-XXXXXX", theirs[64], moved[64], roots[64], place[80];
+	struct evidence e = { 0 };
+	struct error err;
+
+	cr_assert(mkdtemp(dir));
+	snprintf(theirs, sizeof(theirs), "%s/theirs", dir);
+	snprintf(moved, sizeof(moved), "%s/moved", dir);
+	snprintf(roots, sizeof(roots), "%s/roots", dir);
+	snprintf(place, sizeof(place), "%s/case", moved);
+	cr_assert(!mkdir(theirs, 0700) && !mkdir(roots, 0700));
+	cr_assert_eq(evidence_begin(&e, theirs, "case", &err), 0);
+	cr_expect_eq(evidence_write(&e, "a", "one\n", 4, &err), 0);
+	cr_assert(!rename(theirs, moved) && !symlink("roots", theirs));
+	cr_expect_eq(evidence_finish(&e, &err), 0, "%s", err.text);
+	evidence_close(&e);
+	cr_expect_eq(entries(roots), 0);
+	cr_expect_eq(entries(moved), 1);
+	cr_expect_eq(entries(place), 1);
+	snprintf(place, sizeof(place), "rm -r %s", dir);
+	cr_expect_eq(system(place), 0);
+}

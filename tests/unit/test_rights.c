@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/rights.h"
+#include "datapath/bpffs.h"
+#include "datapath/datapath.h"
 #include "host/hand_over.h"
 #include "host/paths.h"
 
@@ -155,6 +157,22 @@ Test(rights, root_makes_nothing_below_anothers_directory)
 	cr_expect_eq(path_make_directory(path, 0750, &err), 0, "%s", err.text);
 	cr_expect_eq(path_make_directory(below("new"), 0750, &err), -EPERM);
 	cr_expect_eq(access(below("new"), F_OK), -1);
+}
+
+/* A pin path that leads through their directory, to an empty directory of root's. */
+Test(rights, root_removes_no_pin_path_behind_anothers_link)
+{
+	char pins[96];
+
+	snprintf(pins, sizeof(pins), "%s/pins", directory);
+	cr_assert_eq(mkdir(pins, 0700), 0);
+	cr_assert_eq(symlink("..", below("back")), 0);
+	cr_expect_eq(datapath_unpin(below("back/pins"), NULL), 0);
+	bpffs_release(below("back/pins"));
+	cr_expect_eq(access(pins, F_OK), 0);
+	cr_expect(rights_are_roots());
+	cr_expect_eq(datapath_unpin(pins, NULL), 0);
+	cr_expect_eq(access(pins, F_OK), -1);
 }
 
 static int give(const char *name, struct error *err)

@@ -344,7 +344,8 @@ start_guest() {
     *-benchnic) command=("$here/pair.sh" qemu-system-x86_64) limit=$((3 * VM_TIMEOUT)) ;;
     esac
     (
-        end_if_silent $BASHPID "$name" "$limit" >/dev/null 2>&1 &
+        guest=$BASHPID # not in the line below, which is a process of its own
+        end_if_silent "$guest" "$name" "$limit" >/dev/null 2>&1 &
         # no_timer_check: on a busy machine an emulated timer may be late for that check, after which the kernel panics.
         exec "${command[@]}" -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
             -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \

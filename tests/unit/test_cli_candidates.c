@@ -125,6 +125,13 @@ Test(cli_candidates, pages_are_parts_of_the_whole)
 {
 	struct history_index x;
 	unsigned seen = 0, offset = 0;
+	static const struct {
+		const char *args;
+		int rows, next; /* 0: none */
+	} edges[] = {
+		{ "{\"offset\":4294967295}", 0, 0 }, { "{\"offset\":256}", 0, 0 },    { "{\"offset\":255}", 1, 0 },
+		{ "{\"limit\":256}", 256, 0 },	     { "{\"limit\":255}", 255, 255 }, { "{\"limit\":1}", 1, 1 },
+	};
 
 	told_put_start(100, TIME_NONE);
 	told_put_change(100, EVENT_ADD, A, 100);
@@ -143,7 +150,13 @@ Test(cli_candidates, pages_are_parts_of_the_whole)
 		cJSON_Delete(json);
 	}
 	cr_expect_eq(seen, 256);
-	cJSON_Delete(candidates(&x, ADDR, 200, "{\"offset\":4294967295}", EXIT_DONE));
+	for (unsigned i = 0; i < sizeof(edges) / sizeof(*edges); i++) {
+		cJSON *json = candidates(&x, ADDR, 200, edges[i].args, EXIT_DONE);
+
+		cr_expect_eq(cJSON_GetArraySize(json_get(json, "candidates")), edges[i].rows, "%s", edges[i].args);
+		cr_expect_eq(json_number(json, "next"), edges[i].next, "%s", edges[i].args);
+		cJSON_Delete(json);
+	}
 	history_index_free(&x);
 }
 

@@ -11,7 +11,8 @@
 
 #define READ_UNTIL 1000
 
-/* Answers, a letter each: a, b: a customer; A, B: the same with a mapping that has ended. */
+/* Answers, a letter each: a, b: a customer; A, B: the same with a mapping that has ended; c: of another tenant; d: a
+ * name in other letters. */
 static const struct {
 	const char *answers;
 	bool customers;
@@ -22,6 +23,8 @@ static const struct {
 	{ "aaa", false, 500, "all 3 name the same subscriber" },
 	{ "abb", true, 500, "they differ: lines 2, 3" },
 	{ "aba", false, 500, "they differ: lines 2" },
+	{ "ac", true, 500, "they differ: lines 2" },
+	{ "ad", true, 500, "they differ: lines 2" },
 	{ "a-a", true, 500, "not definite: lines 2" },
 	{ "-ab?", true, 500, "they differ: lines 3; not definite: lines 1, 4" },
 	{ "a+a", true, 500, "not definite: lines 2" },
@@ -49,6 +52,10 @@ static void take(struct verdict *v, char answer, uint64_t line, int64_t t, bool 
 	r.customer.lease.holder[0] = (struct lease_holder){
 		.id = second ? "bob" : "alice", .tenant = "", .mac = "", .circuit = "", .session = "", .certain = true
 	};
+	if (answer == 'c')
+		r.customer.lease.holder[0].tenant = "c";
+	if (answer == 'd')
+		r.customer.lease.holder[0].id = "Alice";
 	if (customers)
 		s.customers.days = (struct lease_days *)(void *)&days;
 	verdict_take(v, line, t, &r, &s);
@@ -66,4 +73,19 @@ Test(cli_verdict, names_the_lines_that_differ_and_those_that_are_not_definite)
 		cr_expect_str_eq(text, rows[i].text, "%s: %s", rows[i].answers, text);
 		verdict_free(&v);
 	}
+}
+
+Test(cli_verdict, a_line_with_several_answers_is_named_once)
+{
+	_cleanup_free_ char *text = NULL;
+	struct verdict v = { 0 };
+
+	take(&v, 'a', 1, 500, true);
+	take(&v, 'b', 2, 500, true);
+	take(&v, 'b', 2, 500, true);
+	take(&v, '-', 3, 500, true);
+	take(&v, '?', 3, 500, true);
+	text = verdict_text(&v);
+	cr_expect_str_eq(text, "they differ: lines 2; not definite: lines 3", "%s", text);
+	verdict_free(&v);
 }

@@ -29,7 +29,7 @@ struct said {
 	int64_t t;
 	enum lease_event event;
 	uint32_t addr;
-	const char *id, *mac, *circuit, *session;
+	const char *id, *mac, *circuit, *session, *tenant;
 };
 
 static void add(const struct said *s)
@@ -44,6 +44,7 @@ static void add(const struct said *s)
 	snprintf(l.mac, sizeof(l.mac), "%s", s->mac ? s->mac : "");
 	snprintf(l.circuit, sizeof(l.circuit), "%s", s->circuit ? s->circuit : "");
 	snprintf(l.session, sizeof(l.session), "%s", s->session ? s->session : "");
+	snprintf(l.tenant, sizeof(l.tenant), "%s", s->tenant ? s->tenant : "");
 	cr_assert_eq(lease_batch_add(&b, &l), 0);
 	cr_assert_eq(lease_batch_write(&b, s->t, NULL), 0);
 }
@@ -172,4 +173,30 @@ Test(lease_erase, of_nobody_nothing_goes)
 	cr_expect(strstr(err.text, "has the id, the circuit or the MAC"), "%s", err.text);
 	cr_expect_eq(run("cat * | cmp - /dev/shm/detnat-erase.before"), 0);
 	unlink("/dev/shm/detnat-erase.before");
+}
+
+Test(lease_erase, a_circuit_is_exact_and_a_session_is_his_alone)
+{
+	static const struct said more[] = {
+		{ T0 - 3000, LEASE_START, 5, "carol", .circuit = "Port 9", .session = "nas/9" },
+		{ T0 - 2900, LEASE_STOP, 5, .session = "nas/9", .tenant = "b" },
+		{ T0 - 2800, LEASE_INTERIM, 6, "dave", .session = "nas/9" },
+		{ T0 - 2700, LEASE_INTERIM, 7, "02:00:00:00:00:0c" },
+	};
+	struct lease_erased *e;
+	struct error err;
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)
+		add(&more[i]);
+	cr_assert_eq(run("cat * >/dev/shm/detnat-erase.dry"), 0);
+	cr_expect_eq(lease_erase(dir, "port 9", NULL, true, NOW, &e, &n, &err), -ENOENT);
+	/* Not the same number of another tenant, nor a line that names somebody else. */
+	cr_expect_eq(erase("Port 9", true), 1);
+	cr_expect_eq(erase("carol", true), 1);
+	/* A customer whose name is a MAC. */
+	cr_expect_eq(erase("0200.0000.000C", true), 1);
+	/* Nothing is written to see what would go. */
+	cr_expect_eq(run("cat * | cmp - /dev/shm/detnat-erase.dry"), 0);
+	unlink("/dev/shm/detnat-erase.dry");
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Each look at a person leaves a line: by whom, at what, for which case."""
 
+import contextlib
 import datetime
 import fcntl
 import json
@@ -11,6 +12,7 @@ import subprocess
 
 import pytest
 
+import isolation
 import prometheus
 from agent import AGENT, CTL, Result, execute, wait_for
 from desk import Desk
@@ -95,6 +97,28 @@ def test_a_look_that_leaves_no_line_is_refused_and_says_what_to_do(copy, tmp_pat
     (tmp_path / "own").mkdir()
     told = execute(CTL, "customer", "alice", "--state-dir", copy, "--queries", tmp_path / "own")
     assert told.status == 0 and looks(tmp_path / "own")[0]["question"] == "alice", told
+
+
+def test_a_full_disk_refuses_the_look_and_what_is_there_stays(copy, tmp_path):
+    full = tmp_path / "full"
+    full.mkdir()
+    isolation.mount(b"tmpfs", full, data=b"size=16k")
+    try:
+        where = ("--state-dir", copy, "--queries", full)
+        assert execute(CTL, "customer", "alice", *where).status == 0
+        before = {path.name: path.read_bytes() for path in full.iterdir()}
+        with contextlib.suppress(OSError), open(full / "fill", "wb", buffering=0) as fill:
+            while True:
+                fill.write(bytes(4096))
+        for command in (("who", OUT, *AT), ("customer", "alice"), ("request", "-")):
+            told = ask(*command, *where)
+            assert told.status == 1 and IN not in told.out and "alice" not in told.out and "No space left" in told.err, told
+        assert before.items() <= {path.name: path.read_bytes() for path in full.iterdir() if path.name != "fill"}.items()
+        (full / "fill").unlink()
+        assert execute(CTL, "customer", "alice", *where).status == 0
+        assert [line["line"] for line in looks(full)] == [1, 2]
+    finally:
+        isolation.unmount(full)
 
 
 def test_evidence_that_is_handed_out_asks_for_no_line(copy, tmp_path):

@@ -3,8 +3,7 @@
  * A session that is in a slot at one gateway and beyond the slots at the other, as both have opened it (rules 3, 7 and
  * 8). The session here gives way or stays, and the announced one is tried again.
  */
-#include <bpf/bpf.h>
-
+#include "copies/session_beyond.h"
 #include "copies/ownership.h"
 #include "sessions/sessions.h"
 
@@ -33,27 +32,28 @@ static void place_soon(struct copying *c, const struct session_copy *r, const st
 
 void crossed_beyond(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
-	struct copied_mapping *cm = &c->mapping[r->mapping];
-	const struct overflow_id id = slot_session_id(cm, r->subscriber, r->key, r->word);
-	const struct overflow_key in = beyond_key_of(c, &id);
-	struct datapath *d = mappings_datapath(c->m);
+	const struct overflow_id id = slot_session_id(&c->mapping[r->mapping], r->subscriber, r->key, r->word);
 	struct overflow_told *t = overflow_tolds_find(&c->overflow_told, &id);
-	struct overflow_session s;
+	struct session_beyond b;
 	unsigned of;
 
-	if (p->behalf || bpf_map_lookup_elem(d->overflow, &in, &s))
+	if (p->behalf)
 		return;
-	of = overflow_mark_holds(s.mark, s.truth) ? overflow_mark_peer(s.mark) : 0;
-	if (word_out_port(s.truth) != id.out_port) {
-		beyond_gives_way(c, r, p, &in);
+	if (!session_beyond_find(c, &id, &b)) {
+		/* It has ended just now. */
+		wait_for(c, r, p);
+		return;
+	}
+	of = session_beyond_owner(&b);
+	if (word_out_port(b.word) != id.out_port) {
+		beyond_gives_way(c, r, p, &b);
 	} else if (!yields(c, p, of, t ? t->turn : 0)) {
 		t = of ? NULL : overflow_known(c, &id);
 		if (t && t->turn == p->turn)
 			overflow_contest(c, t, turn_next(t->turn));
 		return;
-	} else if (overflow_delete(d, &in, s.truth, mappings_subscriber(c->m, cm->number, r->subscriber),
-				   mappings_limit_line(c->m, cm->number, r->subscriber))) {
-		report_own(c, r, p, of, s.truth);
+	} else if (session_beyond_end(c, &id, &b)) {
+		report_own(c, r, p, of, b.word);
 		c->told -= t && t->state;
 		/* It continues, so its end is not announced. */
 		if (t)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Endings that other gateways must learn (docs/internals/OWNERSHIP.md, rules 4 and 5): announced, and applied. */
-#include <bpf/bpf.h>
 #include <errno.h>
 
 #include "base/clock.h"
+#include "copies/session_beyond.h"
 #include "copies/ownership.h"
 
 /* Seconds for which an ending is kept at least. */
@@ -253,27 +253,24 @@ static bool end_in_slots(const struct applying *a, uint32_t slot)
 /* Returns whether it continues. */
 static bool end_beyond(const struct applying *a)
 {
-	const struct overflow_key in = beyond_key_of(a->c, &a->id);
-	struct datapath *d = mappings_datapath(a->c->m);
 	struct overflow_told *t = overflow_tolds_find(&a->c->overflow_told, &a->id);
-	struct overflow_session s;
+	struct session_beyond b;
 	unsigned of;
 
-	if (!overflow_any(d) || bpf_map_lookup_elem(d->overflow, &in, &s)) {
+	if (!session_beyond_find(a->c, &a->id, &b)) {
 		if (t)
 			t->ended = true;
 		return false;
 	}
-	if (word_out_port(s.truth) != a->id.out_port)
+	if (word_out_port(b.word) != a->id.out_port)
 		return false;
-	of = overflow_mark_holds(s.mark, s.truth) ? overflow_mark_peer(s.mark) : 0;
-	if (!ends(a, of, t ? t->turn : 0, s.truth)) {
+	of = session_beyond_owner(&b);
+	if (!ends(a, of, t ? t->turn : 0, b.word)) {
 		if (t && !turn_after(t->turn, a->turn))
 			overflow_contest(a->c, t, turn_next(a->turn));
 		return true;
 	}
-	if (!overflow_delete(d, &in, s.truth, mappings_subscriber(a->c->m, a->cm->number, a->id.subscriber),
-			     mappings_limit_line(a->c->m, a->cm->number, a->id.subscriber)))
+	if (!session_beyond_end(a->c, &a->id, &b))
 		return true;
 	a->c->counts->ended++;
 	if (of)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sessions in the overflow, as the sender announces them and as both sides keep them. Each pass reads the whole map,
- * unless it holds many. A mark in the map itself identifies copies.
+ * Sessions in the overflow and in extents, as the sender announces them and as both sides keep them. Each pass reads
+ * all, unless there are many. A mark in the overflow itself identifies copies, which are only there.
  */
 #include <errno.h>
 
 #include "base/clock.h"
+#include "copies/session_beyond.h"
 #include "copies/ownership.h"
 
 /* Sessions for which a scan takes less than a twentieth of a second; with twice as many, it takes two passes. */
@@ -207,7 +208,7 @@ static int look_at(struct copying *c, const struct overflow_key *key, const stru
 static bool is_due(const struct copying *c)
 {
 	const struct datapath *d = mappings_datapath(c->m);
-	int64_t n = overflow_any(d) ? d->global->overflow : 0;
+	int64_t n = (overflow_any(d) ? d->global->overflow : 0) + (int64_t)extents_used(d);
 
 	return !(c->pass % (1 + (uint64_t)n / EACH_PASS));
 }
@@ -271,16 +272,16 @@ static void end_scan(struct copying *c)
 		c->peer[p].purge = PURGE_NONE;
 	}
 	o->at = 0;
-	o->step = OVERFLOW_ENDS;
+	o->extents = (struct copying_cursor){ 0 };
+	o->step = OVERFLOW_EXTENTS;
 }
 
-/* Whether the session is in the overflow after all: it may have appeared, or come back, while the map was read. */
+/* Whether the session is there after all: it may have appeared, come back, or moved while the others were read. */
 static bool is_there(struct copying *c, const struct overflow_told *t)
 {
-	const struct overflow_key in = beyond_key_of(c, &t->id);
-	uint64_t word;
+	struct session_beyond b;
 
-	return !overflow_word(mappings_datapath(c->m), &in, &word) && word_out_port(word) == t->id.out_port;
+	return session_beyond_find(c, &t->id, &b) && word_out_port(b.word) == t->id.out_port;
 }
 
 /*
@@ -323,6 +324,24 @@ static int tell_ends(struct copying *c, uint64_t deadline_us, copying_emit emit,
 	return 0;
 }
 
+/* Where a pass tells what it finds. */
+struct telling {
+	copying_emit emit;
+	void *arg;
+};
+
+/* All sessions there are this gateway's own, and its subscribers have opened them. */
+static int note_in_extent(struct copying *c, const struct overflow_id *id, uint64_t word, void *arg)
+{
+	const struct telling *to = arg;
+	struct overflow_told *t = overflow_known(c, id);
+
+	if (!t)
+		return -ENOMEM;
+	t->inbound = false;
+	return note_own(c, t, word, to->emit, to->arg);
+}
+
 int copied_overflow_tell(struct copying *c, uint64_t deadline_us, copying_emit emit, void *arg)
 {
 	struct overflow_pass *o = &c->overflow_pass;
@@ -340,6 +359,14 @@ int copied_overflow_tell(struct copying *c, uint64_t deadline_us, copying_emit e
 			end_scan(c);
 		else if (monotonic_us() >= deadline_us)
 			return 1;
+	}
+	if (o->step == OVERFLOW_EXTENTS) {
+		struct telling to = { emit, arg };
+
+		r = copied_extents_visit(c, &o->extents, deadline_us, note_in_extent, &to);
+		if (r)
+			return r;
+		o->step = OVERFLOW_ENDS;
 	}
 	return o->step == OVERFLOW_ENDS ? tell_ends(c, deadline_us, emit, arg) : 0;
 }

@@ -179,11 +179,12 @@ struct copying_cursor {
 };
 
 /*
- * A scan of the overflow by the pass, which may be interrupted: it reads the map, then ends sessions that it has not
- * seen.
+ * A scan of the sessions beyond the slots by the pass, which may be interrupted: it reads the overflow, then extents,
+ * then ends sessions that it has not seen.
  */
 struct overflow_pass {
-	enum { OVERFLOW_BEGINS, OVERFLOW_READS, OVERFLOW_ENDS, OVERFLOW_DONE } step;
+	enum { OVERFLOW_BEGINS, OVERFLOW_READS, OVERFLOW_EXTENTS, OVERFLOW_ENDS, OVERFLOW_DONE } step;
+	struct copying_cursor extents;
 	struct overflow_scan scan;
 	uint32_t at; /* entry of the batch, then of the announced sessions */
 	bool last;   /* the batch is the last one */
@@ -524,6 +525,10 @@ int copied_rules_tell(const struct copying *c, struct rules_cursor *at, struct d
 int copied_rules_apply(struct copying *c, unsigned peer, unsigned type, const void *payload, size_t length);
 void copied_rules_free(struct copying *c);
 uint64_t copied_rules_memory(const struct copying *c);
+
+/* Ends a session in a slot or in an extent. False: it has changed meanwhile. */
+bool end_session_at(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, struct slot *s,
+		    uint64_t word);
 
 /* Ends the copy that a slot's mark was found to hold. False: a packet has refreshed it meanwhile. */
 bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word);

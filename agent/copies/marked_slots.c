@@ -23,9 +23,9 @@ void mark_set(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
 	cm->holders[subscriber] |= (uint8_t)(1U << peer);
 }
 
-bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word)
+bool end_session_at(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, struct slot *s,
+		    uint64_t word)
 {
-	struct slot *s = (struct slot *)mappings_buckets(c->m, cm->number, subscriber) + slot;
 	__u64 from = word;
 
 	if (!__atomic_compare_exchange_n(&s->truth, &from, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -36,6 +36,12 @@ bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
 		count_down(&mappings_subscriber(c->m, cm->number, subscriber)->sessions);
 	}
 	return true;
+}
+
+bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word)
+{
+	return end_session_at(c, cm, subscriber, (struct slot *)mappings_buckets(c->m, cm->number, subscriber) + slot,
+			      word);
 }
 
 uint32_t next_holder(const struct copied_mapping *cm, unsigned peer, uint32_t at, uint32_t end_before)

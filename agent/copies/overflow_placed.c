@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The outcome for a session in the overflow that a peer has announced, once the program has run. */
+#include "copies/session_beyond.h"
 #include "copies/ownership.h"
 #include "sessions/sessions.h"
 
@@ -76,11 +77,17 @@ static void contested(struct copying *c, const struct session_copy *r, const str
 static void present(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	c->counts->existing++;
+	/* Not in the overflow, so in an extent. */
+	if (!r->before) {
+		crossed_beyond(c, r, p);
+		return;
+	}
 	if (word_out_port(r->before) != word_out_port(r->word)) {
 		const struct overflow_id id = id_of(r);
-		const struct overflow_key in = beyond_key_of(c, &id);
+		struct session_beyond b;
 
-		beyond_gives_way(c, r, p, &in);
+		if (session_beyond_find(c, &id, &b))
+			beyond_gives_way(c, r, p, &b);
 		wait_for(c, r, p);
 		return;
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "copies/ownership.h"
 
-#include <bpf/bpf.h>
 #include <netinet/in.h>
 
 #include "base/clock.h"
+#include "copies/session_beyond.h"
 #include "copies/copying_private.h"
 #include "sessions/sessions.h"
 
@@ -326,21 +326,15 @@ void slot_gives_way(struct copying *c, const struct session_copy *r, const struc
 }
 
 void beyond_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p,
-		      const struct overflow_key *in)
+		      const struct session_beyond *b)
 {
-	struct copied_mapping *cm = &c->mapping[r->mapping];
-	struct datapath *d = mappings_datapath(c->m);
-	struct overflow_session s;
-	bool copy;
+	const struct overflow_id id = slot_session_id(&c->mapping[r->mapping], r->subscriber, b->key, b->word);
+	unsigned of = session_beyond_owner(b);
 
-	if (p->behalf || bpf_map_lookup_elem(d->overflow, in, &s))
+	if (p->behalf || (of ? c->up >> of & 1 : !is_older(c, b->word, p)))
 		return;
-	copy = overflow_mark_holds(s.mark, s.truth);
-	if (copy ? c->up >> overflow_mark_peer(s.mark) & 1 : !is_older(c, s.truth, p))
-		return;
-	if (overflow_delete(d, in, s.truth, mappings_subscriber(c->m, cm->number, r->subscriber),
-			    mappings_limit_line(c->m, cm->number, r->subscriber)))
-		report_end(c, r, slot_key(in->ext_addr, in->ext_port, in->port), s.truth);
+	if (session_beyond_end(c, &id, b))
+		report_end(c, r, b->key, b->word);
 }
 
 /*
@@ -411,28 +405,22 @@ void wait_for(struct copying *c, const struct session_copy *r, const struct plac
 }
 
 /*
- * The obstacle on the port of a request: a session in a slot or in the overflow, a binding, or a portmap, which stays.
+ * The obstacle on the port of a request: a session in a slot or beyond the slots, a binding, or a portmap, which stays.
  */
 void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	const struct copied_mapping *cm = &c->mapping[r->mapping];
-	const struct geometry *geo = &mappings_get(c->m, r->mapping)->geo;
-	struct overflow_key key = overflow_key_out(geo, geo->in_base + r->subscriber, word_out_port(r->word),
-						   key_ext_addr(r->key), key_ext_port(r->key), word_proto(r->word));
-	struct overflow_session s;
+	const struct overflow_id id = slot_session_id(cm, r->subscriber, r->key, r->word);
+	struct session_beyond b;
 
 	if (r->slot < cm->tables.n_slots) {
 		slot_gives_way(c, r, p, r->slot);
 		return;
 	}
-	if (!overflow_any(mappings_datapath(c->m)) ||
-	    bpf_map_lookup_elem(mappings_datapath(c->m)->overflow, &key, &s)) {
-		if (!p->behalf)
-			bindings_give_way(c, r);
-		return;
-	}
-	key = overflow_key_reverse(&key, s.in_port);
-	beyond_gives_way(c, r, p, &key);
+	if (session_beyond_find_port(c, &id, &b))
+		beyond_gives_way(c, r, p, &b);
+	else if (!p->behalf)
+		bindings_give_way(c, r);
 }
 
 struct overflow_told *overflow_known(struct copying *c, const struct overflow_id *id)

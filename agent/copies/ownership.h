@@ -185,9 +185,10 @@ bool yield_own(struct copying *c, const struct session_copy *r, const struct pla
  */
 void slot_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot);
 
-/* The same for a session beyond the slots with this key, in the mapping of the request. */
+/* The same for a session of the request's subscriber beyond the slots. */
+struct session_beyond;
 void beyond_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p,
-		      const struct overflow_key *in);
+		      const struct session_beyond *b);
 
 /*
  * The bindings in its way give way: the one of its port to another inside port, and the one of its inside port to

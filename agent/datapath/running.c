@@ -42,20 +42,50 @@ static uint64_t place_checksum(const struct running_header *header, const void *
 					      : fnv1a(sum, json, header->length);
 }
 
+/*
+ * A place begins with a saved state as 1.0.0 knows it, whose text is empty: an agent of 1.0.0 that is started over this
+ * datapath sees that another layout is in use, and refuses. It is no state here; a real one has a generation.
+ */
+static const char sign_text[RUNNING_SIGN - sizeof(struct running_header)] = "{}";
+
+static struct running_header sign_header(void)
+{
+	struct running_header header = { .magic = RUNNING_MAGIC_FORMER, .length = (uint32_t)strlen(sign_text) };
+
+	header.checksum = place_checksum(&header, sign_text);
+	return header;
+}
+
 /* Octets of JSON that a map takes. */
 static size_t room_in(size_t size)
 {
-	return size / RUNNING_PLACES - sizeof(struct running_header);
+	return size / RUNNING_PLACES - RUNNING_SIGN - sizeof(struct running_header);
 }
 
-/* Copies the header of a place out, so that it cannot change between check and use. */
+/* Where the header of a state begins in its place: that of 1.0.0 at the beginning, others behind the sign. */
+static size_t header_at(uint32_t magic)
+{
+	return magic == RUNNING_MAGIC_FORMER ? 0 : RUNNING_SIGN;
+}
+
+/* Copies a header out, so that it cannot change between check and use. */
+static bool header_valid(const char *place, size_t octets, uint32_t magic, struct running_header *ret)
+{
+	size_t at = header_at(magic);
+	struct running_header sign = sign_header();
+
+	memcpy(ret, place + at, sizeof(*ret));
+	return ret->magic == magic && ret->length <= octets - at - sizeof(*ret) &&
+	       place_checksum(ret, place + at + sizeof(*ret)) == ret->checksum && memcmp(ret, &sign, sizeof(sign)) != 0;
+}
+
 static bool place_valid(const void *map, size_t size, unsigned number, struct running_header *ret)
 {
-	const char *place = (const char *)map + number * (size / RUNNING_PLACES);
+	size_t octets = size / RUNNING_PLACES;
+	const char *place = (const char *)map + number * octets;
 
-	memcpy(ret, place, sizeof(*ret));
-	return (ret->magic == RUNNING_MAGIC || ret->magic == RUNNING_MAGIC_FORMER) && ret->length <= room_in(size) &&
-	       place_checksum(ret, place + sizeof(*ret)) == ret->checksum;
+	return header_valid(place, octets, RUNNING_MAGIC, ret) ||
+	       header_valid(place, octets, RUNNING_MAGIC_FORMER, ret);
 }
 
 /* The number of the latest valid place, or -ENOENT. */
@@ -83,7 +113,8 @@ static struct {
 static int own_place(const void *map, size_t size, struct running_header *ret)
 {
 	for (unsigned i = 0; saved.map == map && i < RUNNING_PLACES; i++) {
-		memcpy(ret, (const char *)map + i * (size / RUNNING_PLACES), sizeof(*ret));
+		memcpy(ret, (const char *)map + i * (size / RUNNING_PLACES) + header_at(saved.header.magic),
+		       sizeof(*ret));
 		if (!memcmp(ret, &saved.header, sizeof(*ret)))
 			return (int)i;
 	}
@@ -92,7 +123,7 @@ static int own_place(const void *map, size_t size, struct running_header *ret)
 
 static int save(void *map, size_t size, uint32_t magic, const char *json, uint64_t file_hash, struct error *err)
 {
-	struct running_header header = { 0 };
+	struct running_header header = { 0 }, sign = sign_header();
 	size_t length = strlen(json);
 
 	if (length > room_in(size))
@@ -110,8 +141,12 @@ static int save(void *map, size_t size, uint32_t magic, const char *json, uint64
 		.file_hash = file_hash,
 	};
 	header.checksum = place_checksum(&header, json);
-	memcpy(place + sizeof(header), json, length);
-	memcpy(place, &header, sizeof(header));
+	if (magic != RUNNING_MAGIC_FORMER) {
+		memcpy(place + sizeof(sign), sign_text, sizeof(sign_text));
+		memcpy(place, &sign, sizeof(sign));
+	}
+	memcpy(place + header_at(magic) + sizeof(header), json, length);
+	memcpy(place + header_at(magic), &header, sizeof(header));
 	saved.map = map;
 	saved.header = header;
 	return 0;
@@ -139,7 +174,9 @@ int running_load_from(const void *map, size_t size, char **ret_json, uint64_t *r
 
 	if (!json)
 		return -ENOMEM;
-	memcpy(json, (const char *)map + (size_t)latest * (size / RUNNING_PLACES) + sizeof(header), header.length);
+	memcpy(json,
+	       (const char *)map + (size_t)latest * (size / RUNNING_PLACES) + header_at(header.magic) + sizeof(header),
+	       header.length);
 	json[header.length] = '\0';
 	/* Another process may be saving; it writes to the other place first. */
 	if (place_checksum(&header, json) != header.checksum) {
@@ -190,7 +227,8 @@ int running_reserve(struct datapath *d, size_t length, struct error *err)
 	void *memory;
 	int r;
 
-	while ((size_t)parts / RUNNING_PLACES * RUNNING_PLACE_SIZE < length + sizeof(struct running_header))
+	while ((size_t)parts / RUNNING_PLACES * RUNNING_PLACE_SIZE <
+	       length + RUNNING_SIGN + sizeof(struct running_header))
 		parts *= 2;
 	size = (size_t)parts * RUNNING_PLACE_SIZE;
 	if (size <= d->running_size)

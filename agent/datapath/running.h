@@ -19,6 +19,9 @@
 #define RUNNING_PLACES	   2U
 #define RUNNING_SIZE	   ((size_t)RUNNING_PLACE_SIZE * RUNNING_PLACES)
 
+/* Octets at the beginning of a place by which 1.0.0 sees that there is a state. */
+#define RUNNING_SIGN 40U
+
 struct running_header {
 	uint32_t magic;
 	uint32_t length; /* octets of JSON that follow */
@@ -31,8 +34,8 @@ struct running_header {
  * The longest JSON that fits into a map of the usual size, and the longest of all: see running_reserve(). It has keys
  * with their defaults, which a file may omit, and is longer than the longest file.
  */
-#define RUNNING_MAX_LENGTH (RUNNING_PLACE_SIZE - sizeof(struct running_header))
-#define RUNNING_LONGEST	   ((32U << 20) - sizeof(struct running_header))
+#define RUNNING_MAX_LENGTH (RUNNING_PLACE_SIZE - RUNNING_SIGN - sizeof(struct running_header))
+#define RUNNING_LONGEST	   ((32U << 20) - RUNNING_SIGN - sizeof(struct running_header))
 
 /* `map` is the whole map in memory, of size octets. -EFBIG if the JSON is too long; nothing is written then. */
 int running_save_to(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err);

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "base/fnv.h"
 #include "datapath/datapath.h"
 #include "datapath/running.h"
 
@@ -68,7 +69,7 @@ Test(running, a_shorter_state_replaces_a_longer_one)
 Test(running, a_save_cut_short_leaves_the_former_state)
 {
 	_cleanup_free_ char *before = fresh_map(), *after = fresh_map(), *torn = fresh_map();
-	const size_t size = sizeof(struct running_header) + strlen("{\"new\":1}");
+	const size_t size = RUNNING_SIGN + sizeof(struct running_header) + strlen("{\"new\":1}");
 	struct error err;
 
 	cr_assert_eq(running_save(before, "{\"older\":1}", 1, &err), 0);
@@ -104,11 +105,11 @@ Test(running, any_flipped_bit_of_the_latest_state_is_noticed)
 {
 	_cleanup_free_ char *map = fresh_map();
 	const char *json = "{\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/28\"}],\"portmaps\":[],\"b\":2}";
-	const size_t size = sizeof(struct running_header) + strlen(json);
+	const size_t size = RUNNING_SIGN + sizeof(struct running_header) + strlen(json);
 	struct error err;
 
 	cr_assert_eq(running_save(map, json, 1, &err), 0);
-	for (size_t bit = 0; bit < size * 8; bit++) {
+	for (size_t bit = RUNNING_SIGN * 8; bit < size * 8; bit++) {
 		char *text;
 		uint64_t hash;
 
@@ -130,6 +131,40 @@ Test(running, a_state_of_1_0_0_is_read_and_replaced)
 	assert_state(map, "{\"now\":2}", 2);
 	cr_assert_eq(running_save_former(map, RUNNING_SIZE, "{\"back\":3}", 3, &err), 0);
 	assert_state(map, "{\"back\":3}", 3);
+}
+
+/* As 1.0.0 reads a place: its mark, octets of text, and FNV-1a of all but the checksum. */
+Test(running, version_1_0_0_finds_a_state_in_each_place)
+{
+	_cleanup_free_ char *map = fresh_map();
+	struct running_header header;
+	struct error err;
+
+	for (uint64_t n = 1; n <= 3; n++)
+		cr_assert_eq(running_save(map, "{\"new\":1}", n, &err), 0);
+	for (unsigned i = 0; i < RUNNING_PLACES; i++) {
+		const char *place = map + i * RUNNING_PLACE_SIZE;
+		uint64_t sum;
+
+		memcpy(&header, place, sizeof(header));
+		sum = fnv1a(FNV1A_BEGIN, &header, offsetof(struct running_header, checksum));
+		cr_expect_eq(header.magic, 0x646e7231);
+		cr_assert_leq(header.length, RUNNING_SIGN - sizeof(header));
+		cr_expect_eq(fnv1a(sum, place + sizeof(header), header.length), header.checksum);
+	}
+}
+
+/* What it finds there is no state: a place whose own was not written to its end has none. */
+Test(running, a_sign_for_1_0_0_is_no_state)
+{
+	_cleanup_free_ char *map = fresh_map();
+	struct error err;
+	uint64_t hash;
+	char *text;
+
+	cr_assert_eq(running_save(map, "{\"new\":1}", 1, &err), 0);
+	map[RUNNING_SIGN] ^= 1;
+	cr_assert_eq(running_load(map, &text, &hash), -ENOENT);
 }
 
 static char pins[] = "/tmp/detnat-running-XXXXXX";

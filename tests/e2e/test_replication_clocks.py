@@ -56,7 +56,8 @@ def wait_told(gateways, shift):
             assert "clock is" not in lab.agent.text("peer", "list")
             continue
         word = "ahead of" if ahead > 0 else "behind"
-        wait_for(lambda lab=lab: troubles(lab), what="the trouble", interval=0.1)
+        # Until it has looked again, it may say that the other one was not connected.
+        wait_for(lambda lab=lab: any("the clock of" in text for text in troubles(lab)), what="the trouble", interval=0.1)
         (text,) = troubles(lab)
         said = re.search(rf"the clock of 192\.0\.2\.{2 - number}:9470 is (\d+) s {word} this one", text)
         assert said and abs(int(said.group(1)) - abs(ahead)) < 3, text

@@ -8,6 +8,8 @@
 
 #include "copies/copying_private.h"
 
+struct session_beyond;
+
 /* For the files that implement copying.h: places sessions that a peer has announced. */
 
 /* A record of the wire. */
@@ -186,7 +188,6 @@ bool yield_own(struct copying *c, const struct session_copy *r, const struct pla
 void slot_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot);
 
 /* The same for a session of the request's subscriber beyond the slots. */
-struct session_beyond;
 void beyond_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p,
 		      const struct session_beyond *b);
 

@@ -3,89 +3,55 @@
  * Sentences that say of an event that it was none: a false alarm, a test of one's own, a test of the way of reporting.
  * Only a statement does ("it was", "Fehlalarm!"), no condition, question or doubt; each clause is one.
  */
-#include <string.h>
-
-#include "base/base.h"
 #include "complaints/complaint_doubt.h"
 
 /* So many words may be between "it was" and what it was, and so many a sentence without "was" may have. */
 #define WAS_WORDS 4U
 #define FEW_WORDS 4U
 
-/* Whether a word is in a list, in which stars stand for the rest of a word. */
-static bool is_in(const char *const *list, size_t n, const char *folded)
-{
-	for (size_t i = 0; i < n; i++) {
-		size_t size = strcspn(list[i], "*");
-
-		if (!strncmp(list[i], folded, size) && (list[i][size] || !folded[size]))
-			return true;
-	}
-	return false;
-}
-
 static bool is_false(const char *folded)
 {
-	static const char *const words[] = { "false", "falsch*", "fausse",   "faux",   "falso", "falsa",
-					     "vals",  "falsz*",	 "falszyw*", "falskt", "falsk", "ложн*" };
-
-	return is_in(words, ARRAY_SIZE(words), folded);
+	return word_in_list("false falsch* fausse faux falso falsa vals falsz* falszyw* falskt falsk ложн*", folded);
 }
 
 static bool is_alarm(const char *folded)
 {
-	static const char *const words[] = { "alarm",  "alarma",   "alarme",  "allarme",  "alert",  "alerta",
-					     "alerte", "positive", "positif", "positivo", "тревога" };
-
-	return is_in(words, ARRAY_SIZE(words), folded);
+	return word_in_list("alarm alarma alarme allarme alert alerta alerte positive positif positivo тревога",
+			    folded);
 }
 
 static bool is_alarm_itself(const char *folded)
 {
-	static const char *const words[] = { "fehlalarm", "falschmeldung", "testmeldung*" };
-
-	return is_in(words, ARRAY_SIZE(words), folded);
+	return word_in_list("fehlalarm falschmeldung testmeldung*", folded);
 }
 
 static bool is_own(const char *folded)
 {
-	static const char *const words[] = { "own",    "eigene*", "propio", "propia",
-					     "propre", "proprio", "wlasn*", "eigen" };
-
-	return is_in(words, ARRAY_SIZE(words), folded);
+	return word_in_list("own eigene* propio propia propre proprio wlasn* eigen", folded);
 }
 
 /* What somebody does to himself, or has done. */
 static bool is_own_deed(const char *folded)
 {
-	static const char *const words[] = { "test*",	 "pentest*", "penetration*", "admin*", "scan*", "skan*",
-					     "monitor*", "prueba*",  "prova*",	     "essai*", "audit*" };
-
-	return is_in(words, ARRAY_SIZE(words), folded);
+	return word_in_list("test* pentest* penetration* admin* scan* skan* monitor* prueba* prova* essai* audit*",
+			    folded);
 }
 
 static bool is_test(const char *folded)
 {
-	static const char *const words[] = { "test", "prueba", "essai", "prova", "testmail" };
-
-	return is_in(words, ARRAY_SIZE(words), folded);
+	return word_in_list("test prueba essai prova testmail", folded);
 }
 
 /* "It was" */
 static bool is_was(const char *folded)
 {
-	static const char *const words[] = { "was",   "were", "is",  "s",      "war", "ist", "est",
-					     "etait", "fue",  "era", "es",     "foi", "byl", "byla",
-					     "bylo",  "jest", "var", "turned", "это", "был*" };
-
-	return is_in(words, ARRAY_SIZE(words), folded);
+	return word_in_list("was were is s war ist est etait fue era es foi byl byla bylo jest var turned это был*",
+			    folded);
 }
 
 static bool is_this(const char *folded)
 {
-	static const char *const words[] = { "this", "dies", "das", "ceci", "esto", "esta", "questo", "questa", "dit" };
-
-	return is_in(words, ARRAY_SIZE(words), folded);
+	return word_in_list("this dies das ceci esto esta questo questa dit", folded);
 }
 
 /* What the words of a sentence make of it. */

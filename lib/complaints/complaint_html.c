@@ -63,20 +63,11 @@ static bool is_tag(const char *at, const char *end, const char *name)
 	return begins(at, end, name) && (at + n == end || !isalnum((unsigned char)at[n]));
 }
 
-/* Whether a name is in a list, in which each stands between blanks. */
-static bool in_list(const char *list, const char *name, size_t n)
-{
-	for (const char *at = n ? list : NULL; at && (at = strstr(at, name)); at++)
-		if (at[-1] == ' ' && at[n] == ' ')
-			return true;
-	return false;
-}
-
 /* With room for a NUL. */
 #define TAG_NAME 12U
 
 /* The name of a tag, with '/' before it if it ends an element, in small letters, cut. */
-static size_t tag_name(const char *tag, const char *end, char ret[static TAG_NAME])
+static void tag_name(const char *tag, const char *end, char ret[static TAG_NAME])
 {
 	size_t n = 0;
 
@@ -86,7 +77,6 @@ static size_t tag_name(const char *tag, const char *end, char ret[static TAG_NAM
 		ret[n++] = (char)tolower((unsigned char)*at);
 	}
 	ret[n] = '\0';
-	return n;
 }
 
 /* Whether a tag has a style of a value: "display: none". */
@@ -107,10 +97,10 @@ static bool has_style(const char *tag, const char *end, const char *name, const 
 }
 
 /* Whether what is in an element is not shown, or is struck out. */
-static bool hides(const char *tag, const char *end, const char *name, size_t n)
+static bool hides(const char *tag, const char *end, const char *name)
 {
-	static const char empty[] = " img br hr input meta link area base col embed source track wbr ";
-	static const char struck[] = " s del strike ";
+	static const char empty[] = "img br hr input meta link area base col embed source track wbr";
+	static const char struck[] = "s del strike";
 	static const struct {
 		const char *name, *value;
 	} styles[] = { { "display", "none" },
@@ -122,9 +112,9 @@ static bool hides(const char *tag, const char *end, const char *name, size_t n)
 		       { "text-decoration", "line-through" },
 		       { "text-decoration-line", "line-through" } };
 
-	if (*name == '/' || in_list(empty, name, n) || (end - tag > 1 && end[-2] == '/'))
+	if (*name == '/' || word_in_list(empty, name) || (end - tag > 1 && end[-2] == '/'))
 		return false;
-	if (in_list(struck, name, n))
+	if (word_in_list(struck, name))
 		return true;
 	if (!memchr(tag, '=', (size_t)(end - tag)))
 		return find(tag, end, " hidden>") != NULL;
@@ -144,19 +134,19 @@ struct veil {
 static bool lift(struct veil *v, const char *tag, const char *end)
 {
 	/* An element that ends where another of its name begins. */
-	static const char open[] = " p li td th tr dt dd option ";
+	static const char open[] = "p li td th tr dt dd option";
 	char name[TAG_NAME];
-	size_t n = tag_name(tag, end, name);
 
+	tag_name(tag, end, name);
 	if (*v->name && !strcmp(name + (*name == '/'), v->name)) {
-		if (*name == '/' || in_list(open, name, n))
+		if (*name == '/' || word_in_list(open, name))
 			v->depth--;
 		else
 			v->depth += end[-2] != '/';
 		if (!v->depth)
 			*v->name = '\0';
 	}
-	if (!*v->name && hides(tag, end, name, n)) {
+	if (!*v->name && hides(tag, end, name)) {
 		memcpy(v->name, name, sizeof(name));
 		v->depth = 1;
 	}
@@ -166,16 +156,15 @@ static bool lift(struct veil *v, const char *tag, const char *end)
 /* What is shown in the place of a tag; NUL: nothing. */
 static char sign_of(const char *tag, const char *end)
 {
-	static const char lines[] =
-		" br p /p /tr tr div /div /li li /h1 /h2 /h3 /h4 /h5 /h6 hr /pre /table /ul /dd /dt ";
+	static const char lines[] = "br p /p /tr tr div /div /li li /h1 /h2 /h3 /h4 /h5 /h6 hr /pre /table /ul /dd /dt";
 	/* An address may have some within. */
-	static const char nothing[] = " span b i u em a font strong code tt small wbr o:p mark ";
+	static const char nothing[] = "span b i u em a font strong code tt small wbr o:p mark";
 	char name[TAG_NAME];
-	size_t n = tag_name(tag, end, name);
 
-	if (in_list(lines, name, n))
+	tag_name(tag, end, name);
+	if (word_in_list(lines, name))
 		return '\n';
-	if (in_list(nothing, name + (*name == '/'), n - (*name == '/')))
+	if (word_in_list(nothing, name + (*name == '/')))
 		return 0;
 	return !strcmp(name, "/td") || !strcmp(name, "/th") ? '\t' : ' ';
 }

@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "base/base.h"
 #include "complaints/complaint_scan.h"
 
 const char *scan_port(const char *at, const char *end, unsigned *ret)
@@ -22,17 +21,14 @@ const char *scan_port(const char *at, const char *end, unsigned *ret)
 /* "[truncated]", "(cut)", "<snip>" */
 static bool is_cut_mark(const char *at, const char *end)
 {
-	static const char *const words[] = { "trunc", "snip",	"cut",	 "gekurzt", "abgeschn", "tronqu",
-					     "coupe", "cortad", "tronc", "redact",  "masked" };
 	char folded[WORD_TEXT];
 
 	if (!octet_is_of(*at, "[(<"))
 		return false;
 	at = scan_signs(at + 1, end, ".\342\200\246 ");
 	word_fold(at, end, folded);
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (!strncmp(words[i], folded, strlen(words[i])))
-			return true;
+	if (word_in_list("trunc* snip* cut* gekurzt* abgeschn* tronqu* coupe* cortad* tronc* redact* masked*", folded))
+		return true;
 	return at < end && octet_is_of(*at, "])>") && octet_is_of(at[-1], ".\246");
 }
 

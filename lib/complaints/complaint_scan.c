@@ -6,18 +6,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/base.h"
 #include "complaints/complaint_scan.h"
 
 /* Whether a word is "and". */
 static bool is_and(const char *folded)
 {
-	static const char *const words[] = { "and", "und", "et", "y", "e", "i", "oraz", "en", "och", "og", "и" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (!strcmp(words[i], folded))
-			return true;
-	return false;
+	return word_in_list("and und et y e i oraz en och og и", folded);
 }
 
 /*
@@ -116,8 +110,6 @@ static bool of_sip(const struct scan *c, const char *at)
 /* Whether four numbers are of a version: "firmware 1.1.1.2". */
 static bool of_version(const struct scan *c, const char *at)
 {
-	static const char *const words[] = { "version", "versione", "versie", "wersja", "firmware",
-					     "release", "build",    "ver",    "v" };
 	const char *word = at, *end;
 	char folded[WORD_TEXT];
 
@@ -128,10 +120,7 @@ static bool of_version(const struct scan *c, const char *at)
 	if (word == end && c->s->key && at == c->s->begin)
 		word = c->s->key, end = c->s->key_end;
 	word_fold(word, end, folded);
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (!strcmp(words[i], folded))
-			return true;
-	return false;
+	return word_in_list("version versione versie wersja firmware release build ver v", folded);
 }
 
 /* The end of a range of addresses, as registries print networks: "203.0.113.0 - 203.0.113.255", or NULL. */

@@ -7,17 +7,6 @@
 #include "base/base.h"
 #include "complaints/complaint_words.h"
 
-/* Whether a word is in a list, in which blanks are between. */
-static bool in_list(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *at = n ? list : NULL; at && (at = strstr(at, word)); at++)
-		if ((at == list || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
-			return true;
-	return false;
-}
-
 bool spot_digit(const struct spot *s, size_t i)
 {
 	return (size_t)(s->end - s->at) > i && digit_octet(s->at[i]);
@@ -98,7 +87,7 @@ void spot_joiners(struct spot *s, const char *list, const char *signs)
 		if (next.at >= next.end || !word_octet(*next.at) || digit_octet(*next.at))
 			return;
 		next.at = word_fold(next.at, next.end, folded);
-		if (!in_list(list, folded))
+		if (!word_in_list(list, folded))
 			return;
 		*s = next;
 	}
@@ -141,7 +130,7 @@ static bool word_of(struct spot *s, const char *list)
 	if (next.at >= next.end || !word_octet(*next.at) || digit_octet(*next.at))
 		return false;
 	next.at = word_fold(next.at, next.end, folded);
-	if (!in_list(list, folded))
+	if (!word_in_list(list, folded))
 		return false;
 	*s = next;
 	return true;

@@ -61,6 +61,21 @@ const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT
 	return at;
 }
 
+bool word_in_list(const char *list, const char *folded)
+{
+	for (const char *at = list; *folded && *at; at += *at == ' ') {
+		const char *rest = folded;
+
+		for (; *at == *rest && *rest; at++)
+			rest++;
+		if (*at == '*' || (!*rest && (!*at || *at == ' ')))
+			return true;
+		while (*at && *at != ' ')
+			at++;
+	}
+	return false;
+}
+
 #define S WORD_SOURCE
 #define X WORD_TARGET
 #define P WORD_PORT

@@ -54,6 +54,9 @@ char word_plain(unsigned code);
 /* Copies the word at a place in small letters without accents. Returns where it ends; camelCase is several words. */
 const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT]);
 
+/* Whether a folded word is in a list, in which blanks are between, and a star stands for the rest of a word. */
+bool word_in_list(const char *list, const char *folded);
+
 /* A word, folded, or with a star behind it any that begins so. */
 struct word {
 	char text[28]; /* in the table itself, where looking for one is quick */

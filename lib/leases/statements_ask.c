@@ -208,6 +208,13 @@ static void order_holders(struct lease_answer *a)
 		}
 }
 
+/* Whether the end of a stay is recorded before t, and somebody was at the address until then as nothing was heard
+ * since. */
+static bool ends_last(const struct stay *y, int64_t heard, int64_t t)
+{
+	return y->over < t && y->over >= heard && y->end >= y->over;
+}
+
 /*
  * The last second before t that a recorded end is of, where nothing was said of the address since; TIME_NONE: none.
  * *ret_heard: the last statement before t, or t.
@@ -225,7 +232,7 @@ static int64_t ended_before(const struct statements *x, const char *tenant, int6
 
 		if (b->over_least >= t || b->over_most < heard)
 			i |= STAYS_TOGETHER - 1;
-		else if (counts(x, y->tenant, tenant) && y->over < t && y->over >= heard && y->over > ended)
+		else if (counts(x, y->tenant, tenant) && ends_last(y, heard, t) && y->over > ended)
 			ended = y->over;
 	}
 	*ret_heard = heard == TIME_NONE ? t : heard;

@@ -70,7 +70,7 @@ static void begins_by_length(const struct statements *x, struct stay *y)
 	const struct statement *last = stay_last(x, y);
 	int64_t began = most(stay_began_after(x, last), y->moved_in);
 
-	if (y->last && began != TIME_NONE && last->from < y->begin)
+	if (y->last && last->from != TIME_NONE && began != TIME_NONE && last->from < y->begin)
 		y->begin = least(y->begin, began);
 }
 

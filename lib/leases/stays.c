@@ -26,7 +26,7 @@ bool stay_is_of(const struct stay *y, const struct statement *s)
 
 /*
  * Whether a statement is of another session than a stay, whose number was used again: by when it began, or as the stay
- * is over. What does not say when it began may be of a session that is not.
+ * is over, or the number had become another customer's. A lease that was renewed begins anew for some servers.
  */
 static bool is_another(const struct statements *x, const struct stay *y, const struct statement *s)
 {
@@ -34,11 +34,13 @@ static bool is_another(const struct statements *x, const struct stay *y, const s
 
 	if (s->event == LEASE_START && y->over != TIME_OPEN && s->early >= y->over)
 		return true;
+	if (!s->session && from != TIME_NONE && from == stay_last(x, y)->from)
+		return false;
 	if (from != TIME_NONE && begin != TIME_NONE)
 		return distance(from, begin) > SAME_BEGIN_S;
 	if (from != TIME_NONE)
 		return from > stay_last(x, y)->early;
-	return y->over != TIME_OPEN && s->early > y->over;
+	return y->end != TIME_OPEN && s->early > y->end;
 }
 
 /* Whether the server gave the address to another one between a stay and a statement. */

@@ -98,6 +98,16 @@ Test(statements, a_number_that_is_used_again_is_another_session)
 	EXPECT("the same customer",
 	       "100 start alice nas/1\n200 interim alice nas/1 from=100\n700 interim alice nas/1 from=500\n900 mark",
 	       { 150, "alice" }, { 300, "alice?unheard" }, { 550, "alice?begin" }, { 800, "alice?unheard" });
+	EXPECT("by another customer, and then by the first",
+	       "100 start alice nas/1\n200 interim alice nas/1\n400 start bob nas/1\n500 interim bob nas/1\n"
+	       "900 interim alice nas/1\n1000 mark",
+	       { 150, "alice" }, { 300, "alice?unheard" }, { 450, "bob" }, { 600, "bob?unheard alice?begin" },
+	       { 950, "alice?unheard" });
+	EXPECT("after an end that named no address",
+	       "10 start zoe nas/9\n50 stop zoe nas/9\n100 start alice nas/1 at=10.0.0.2\n200 stop alice nas/1 "
+	       "at=none\n"
+	       "500 start alice nas/1\n600 interim alice nas/1\n900 mark",
+	       { 300, "-" }, { 499, "-" }, { 550, "alice" });
 	EXPECT("the end comes after the new beginning",
 	       "100 start alice nas/1\n200 start bob nas/1\n200 stop alice nas/1 from=100 early=199\n"
 	       "300 interim bob nas/1 from=200\n400 mark",
@@ -218,6 +228,9 @@ Test(statements, a_term_is_a_promise)
 	       { 141, "alice?unheard" }, { 149, "alice?unheard" }, { 151, "-" });
 	EXPECT("within the term", "100 start alice to=400\n300 start alice to=600\n700 mark", { 150, "alice" },
 	       { 350, "alice" }, { 600, "alice" }, { 650, "alice?term" });
+	EXPECT("renewed, and the end counts from the renewal",
+	       "100 start alice to=400\n300 start alice to=600\n800 stop alice from=300\n900 mark", { 250, "alice" },
+	       { 700, "alice" }, { 801, "-" });
 	EXPECT("given to another before the end",
 	       "100 start alice to=1000\n300 start bob to=500\n600 start alice to=1600\n2000 mark", { 200, "alice" },
 	       { 400, "bob" }, { 550, "bob?term" }, { 700, "alice" });
@@ -307,6 +320,10 @@ Test(statements, a_session_may_move)
 	       "100 start alice nas/1\n300 stop alice nas/1 at=none\n350 interim alice nas/1 from=100\n"
 	       "400 start bob nas/2\n500 stop carol nas/2 at=none\n600 interim bob nas/2 from=400\n900 mark",
 	       { 200, "alice?unheard" }, { 301, "alice?unheard" }, { 380, "-" }, { 450, "bob" }, { 550, "bob" });
+	EXPECT("which proves nothing where another customer was heard of meanwhile",
+	       "100 start alice nas/1\n300 start bob nas/2\n400 stop bob nas/2\n550 lost from=500 to=550\n"
+	       "700 interim alice nas/1 at=10.0.0.2\n900 mark",
+	       { 350, "bob" }, { 450, "-" }, { 800, "?gap" });
 	EXPECT("which another customer has, whose server gives all sessions one number",
 	       "10 start zoe nas/9\n50 stop zoe nas/9\n90 interim carol nas/1 at=10.0.0.2\n100 interim alice nas/1\n"
 	       "200 stop alice nas/1",

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Sentences that say of an event that it was none: a false alarm, a test of one's own, a test of the way of reporting.
+ * Sentences that say of an event that it was none: a false alarm, a test of one's own, a test of the way of reporting,
+ * an example that was made up.
  * Only a statement does ("it was", "Fehlalarm!"), no condition, question or doubt; each clause is one.
  */
+#include <string.h>
+
 #include "complaints/complaint_doubt.h"
 
 /* So many words may be between "it was" and what it was, and so many a sentence without "was" may have. */
@@ -42,6 +45,14 @@ static bool is_test(const char *folded)
 	return word_in_list("test prueba essai prova testmail", folded);
 }
 
+static bool is_invented(const char *folded)
+{
+	return word_in_list(
+		"invented invente inventee inventad* inventat* fictitious fictional fictici* fictif* fictief "
+		"fiktiv* fikcyjn* fittizi* erfunden* verzonnen zmyslon* выдуман*",
+		folded);
+}
+
 /* "It was" */
 static bool is_was(const char *folded)
 {
@@ -56,8 +67,8 @@ static bool is_this(const char *folded)
 
 /* What the words of a sentence make of it. */
 struct statement {
-	unsigned words, was, own; /* numbers of the last word that is so, from 1; 0: none */
-	bool was_false, was_alarm, this_was;
+	unsigned words, was, own, made; /* numbers of the last word that is so, from 1; 0: none */
+	bool was_false, was_alarm, this_was, invented;
 	unsigned is; /* of all */
 	bool nothing;
 };
@@ -77,6 +88,12 @@ static void take_word(struct statement *s, const char *folded, bool by)
 		s->nothing |= (s->was && since <= WAS_WORDS) || s->words <= FEW_WORDS;
 	if (is_own_deed(folded) && s->own && s->words - s->own <= 2)
 		s->nothing |= s->was && s->own - s->was <= WAS_WORDS && s->own > s->was;
+	/* "I made it up" */
+	s->made = !strcmp(folded, "made") ? s->words : s->made;
+	if (is_invented(folded) || (!strcmp(folded, "up") && s->made && s->words - s->made <= WAS_WORDS)) {
+		s->invented = true;
+		s->nothing |= s->was && since <= WAS_WORDS;
+	}
 	if (is_test(folded))
 		s->nothing |= s->this_was && s->was == 2 && since <= WAS_WORDS - 1;
 	s->own = is_own(folded) ? s->words : s->own;
@@ -86,7 +103,9 @@ static void take_word(struct statement *s, const char *folded, bool by)
 
 static bool is_stated(const struct statement *s)
 {
-	return s->nothing && !(s->is & (IS_IF | IS_NOT | IS_MAYBE | IS_ASKED));
+	bool nothing = s->nothing || (s->invented && s->is & (IS_EXAMPLE | IS_ENTRY));
+
+	return nothing && !(s->is & (IS_IF | IS_NOT | IS_MAYBE | IS_ASKED));
 }
 
 bool doubt_was_nothing(const char *begin, const char *end)

@@ -73,6 +73,12 @@ static void undo_additions(struct change_plan *p)
 	}
 }
 
+/* Whether all outside addresses, of mappings and drains, stay what they are. */
+static bool keeps_pools(const struct change_plan *p)
+{
+	return p->part.config && !plan_begins_or_ends(p) && !p->drained.n && !p->drains && !p->has_timed;
+}
+
 /* All steps that can fail. Mappings that replace none are added before interfaces, so that no packet misses them. */
 static int commit_undoable(struct change_plan *p, bool *ret_loaded, bool *ret_mapped, struct error *err)
 {
@@ -83,7 +89,7 @@ static int commit_undoable(struct change_plan *p, bool *ret_loaded, bool *ret_ma
 
 	if (!r)
 		r = running_reserve(context->datapath, p->text.length, err);
-	if (!r)
+	if (!r && !keeps_pools(p))
 		r = devices_exclude(context->devices, p->wanted, err);
 	if (!r)
 		r = metrics_configure(context->metrics, p->wanted, !context->active->config, p->name, err);
@@ -115,6 +121,8 @@ static int commit_undoable(struct change_plan *p, bool *ret_loaded, bool *ret_ma
 		return r;
 	plan_guard_holds(p);
 	plan_end_drains(p);
+	if (keeps_pools(p) && !*ret_loaded)
+		return 0;
 	return p->part.config && !*ret_loaded ? devices_change_pools(context->devices, p->wanted, err)
 					      : devices_apply(context->devices, p->wanted, err);
 }

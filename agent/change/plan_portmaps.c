@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array_grow.h"
 #include "base/base.h"
 #include "base/log.h"
 #include "config/port_pairs.h"
@@ -50,19 +51,80 @@ static bool may_stay(const struct config *wanted, const struct port_pair *pairs,
 	       lease_holds(wanted, m);
 }
 
+/* Portmaps of the datapath that a plan looks at; valid until the next change. */
+struct looked_at {
+	const struct portmap **at;
+	size_t n;
+	size_t room;
+};
+
+static int look_at(struct looked_at *l, const struct portmap *m)
+{
+	if (array_grow(&l->at, l->n, &l->room, sizeof(*l->at)))
+		return -ENOMEM;
+	l->at[l->n++] = m;
+	return 0;
+}
+
+/* Whether fewer addresses are looked at than there are portmaps. */
+static bool has_fewer_addresses(const struct config_part *part, size_t n_portmaps)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < part->n_touched; i++)
+		n += (uint64_t)part->touched[i].last - part->touched[i].first + 1;
+	return n < n_portmaps;
+}
+
+static int look_at_addresses(const struct change_plan *p, const struct portmaps *present, struct looked_at *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->part.n_touched; i++)
+		for (uint64_t in = p->part.touched[i].first; in <= p->part.touched[i].last; in++)
+			for (const struct portmap *m = portmaps_of(present, in, NULL); m && !r;
+			     m = portmaps_of(present, in, m))
+				r = look_at(ret, m);
+	return r;
+}
+
+static int look_at_all(const struct change_plan *p, const struct portmaps *present, struct looked_at *ret)
+{
+	int r = 0;
+
+	for (const struct portmap *m = portmaps_next(present, NULL); m && !r; m = portmaps_next(present, m))
+		if (plan_looks_at(p, (struct prefix){ m->in.addr, 32, 0 }))
+			r = look_at(ret, m);
+	return r;
+}
+
+static int look(const struct change_plan *p, const struct portmaps *present, struct looked_at *ret)
+{
+	size_t n = 0;
+
+	for (unsigned origin = 0; origin < N_PORTMAP_ORIGINS; origin++)
+		n += portmaps_count(present, origin);
+	return p->part.config && has_fewer_addresses(&p->part, n) ? look_at_addresses(p, present, ret)
+								  : look_at_all(p, present, ret);
+}
+
+static void looked_at_free(struct looked_at *l)
+{
+	free(l->at);
+}
+
 int portmap_changes_find(const struct change_plan *p, const struct portmaps *present, struct portmap_changes *ret)
 {
 	const struct config *wanted = plan_part(p);
 	_cleanup_free_ struct port_pair *pairs = NULL, *by_in = NULL;
+	__attribute__((cleanup(looked_at_free))) struct looked_at looked_at = { 0 };
 	struct portmap_changes c = { 0 };
-	size_t n = 0, n_present = 0;
+	size_t n = 0;
 
-	for (const struct portmap *m = portmaps_next(present, NULL); m; m = portmaps_next(present, m))
-		n_present += plan_looks_at(p, (struct prefix){ m->in.addr, 32, 0 });
-	if (port_pairs_of(wanted, &pairs, &n))
+	if (look(p, present, &looked_at) || port_pairs_of(wanted, &pairs, &n))
 		return -ENOMEM;
 	by_in = calloc(n + 1, sizeof(*by_in));
-	c.del = calloc(n_present + 1, sizeof(*c.del));
+	c.del = calloc(looked_at.n + 1, sizeof(*c.del));
 	c.add = calloc(n + 1, sizeof(*c.add));
 	if (!by_in || !c.del || !c.add) {
 		portmap_changes_free(&c);
@@ -70,9 +132,9 @@ int portmap_changes_find(const struct change_plan *p, const struct portmaps *pre
 	}
 	memcpy(by_in, pairs, n * sizeof(*by_in));
 	port_pairs_sort_in(by_in, n);
-	for (const struct portmap *m = portmaps_next(present, NULL); m; m = portmaps_next(present, m))
-		if (plan_looks_at(p, (struct prefix){ m->in.addr, 32, 0 }) && !may_stay(wanted, pairs, n, by_in, m))
-			c.del[c.n_del++] = *m;
+	for (size_t i = 0; i < looked_at.n; i++)
+		if (!may_stay(wanted, pairs, n, by_in, looked_at.at[i]))
+			c.del[c.n_del++] = *looked_at.at[i];
 	for (size_t i = 0; i < n; i++) {
 		const struct portmap *m = portmaps_by_out(present, pairs[i].proto, pairs[i].out);
 

@@ -103,10 +103,13 @@ void config_free(struct config *c)
 /* A copy of n elements; NULL only if memory is short, even for n = 0. */
 static void *copy_array(const void *from, size_t n, size_t size)
 {
-	void *to = calloc(n + 1, size);
+	char *to = reallocarray(NULL, n + 1, size);
 
-	if (to && n)
+	if (!to)
+		return NULL;
+	if (n)
 		memcpy(to, from, n * size);
+	memset(to + n * size, 0, size);
 	return to;
 }
 
@@ -174,7 +177,7 @@ struct config *config_clone(const struct config *c)
 	copy->interfaces = copy_array(c->interfaces, c->n_interfaces, sizeof(*c->interfaces));
 	copy->tenants = copy_array(c->tenants, c->n_tenants, sizeof(*c->tenants));
 	copy->mappings = copy_mappings(c);
-	copy->near = near_index_new();
+	copy->near = near_index_share(c, copy->mappings);
 	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
 	copy->draining = copy_array(c->draining, c->n_draining, sizeof(*c->draining));
 	copy->rests = copy_array(c->rests, c->n_rests, sizeof(*c->rests));

@@ -19,13 +19,19 @@ struct spans {
 	uint32_t n;
 };
 
+/* The indexes of a list. They name mappings by number, so they are those of a copy of the list, too. */
+struct indexes {
+	uint32_t sharers; /* lists besides the first */
+	struct spans side[NEAR_SIDES];
+	bool has_names;
+	struct hash_index names;
+};
+
 struct near_index {
 	/* The list that the indexes are of: a configuration may be copied, and its list cut short. */
 	const struct config_mapping *mappings;
 	size_t n_mappings;
-	struct spans side[NEAR_SIDES];
-	bool has_names;
-	struct hash_index names;
+	struct indexes *of; /* NULL: none were made */
 };
 
 struct near_index *near_index_new(void)
@@ -33,33 +39,64 @@ struct near_index *near_index_new(void)
 	return calloc(1, sizeof(struct near_index));
 }
 
+static void let_go(struct indexes *i)
+{
+	if (!i || i->sharers--)
+		return;
+	for (unsigned s = 0; s < NEAR_SIDES; s++)
+		free(i->side[s].item);
+	hash_index_free(&i->names);
+	free(i);
+}
+
 void near_index_forget(struct near_index *x)
 {
-	for (unsigned s = 0; x && s < NEAR_SIDES; s++)
-		x->side[s].made = false;
-	if (x)
-		x->has_names = false;
+	if (!x || !x->of)
+		return;
+	if (x->of->sharers) {
+		let_go(x->of);
+		x->of = NULL;
+		return;
+	}
+	for (unsigned s = 0; s < NEAR_SIDES; s++)
+		x->of->side[s].made = false;
+	x->of->has_names = false;
 }
 
 void near_index_free(struct near_index *x)
 {
-	for (unsigned s = 0; x && s < NEAR_SIDES; s++)
-		free(x->side[s].item);
 	if (x)
-		hash_index_free(&x->names);
+		let_go(x->of);
 	free(x);
 }
 
-static struct near_index *index_of(const struct config *c)
+struct near_index *near_index_share(const struct config *c, const struct config_mapping *copy)
+{
+	const struct near_index *x = c->near;
+	struct near_index *shared = near_index_new();
+
+	if (!shared || !x || !x->of || x->mappings != c->mappings || x->n_mappings != c->n_mappings)
+		return shared;
+	*shared = (struct near_index){ copy, x->n_mappings, x->of };
+	x->of->sharers++;
+	return shared;
+}
+
+/* NULL: there is none, or no memory for one. */
+static struct indexes *index_of(const struct config *c)
 {
 	struct near_index *x = c->near;
 
-	if (x && (x->mappings != c->mappings || x->n_mappings != c->n_mappings)) {
+	if (!x)
+		return NULL;
+	if (x->mappings != c->mappings || x->n_mappings != c->n_mappings) {
 		near_index_forget(x);
 		x->mappings = c->mappings;
 		x->n_mappings = c->n_mappings;
 	}
-	return x;
+	if (!x->of)
+		x->of = calloc(1, sizeof(*x->of));
+	return x->of;
 }
 
 static int by_first(const void *a, const void *b)
@@ -113,7 +150,7 @@ static bool make_spans(const struct config *c, struct spans *s, enum near_side s
 
 static struct near begin(const struct config *c, enum near_side side, uint32_t first, uint32_t last)
 {
-	struct near_index *x = index_of(c);
+	struct indexes *x = index_of(c);
 	struct near n;
 
 	/* Not the lists of pieces, which take longer to clear than to use. */
@@ -174,7 +211,7 @@ static uint64_t name_hash(const char *name)
 	return hash_octets(name, strlen(name));
 }
 
-static bool make_names(const struct config *c, struct near_index *x)
+static bool make_names(const struct config *c, struct indexes *x)
 {
 	hash_index_clear(&x->names);
 	for (size_t i = 0; i < c->n_mappings; i++)
@@ -186,7 +223,7 @@ static bool make_names(const struct config *c, struct near_index *x)
 
 struct near_named near_named_begin(const struct config *c, const char *name)
 {
-	struct near_index *x = index_of(c);
+	struct indexes *x = index_of(c);
 	struct near_named n = { .config = c, .name = name, .hash = name_hash(name) };
 
 	if (x && (x->has_names || make_names(c, x)))

@@ -12,16 +12,20 @@
 enum near_side { NEAR_IN, NEAR_OUT, NEAR_SIDES };
 
 struct near_index;
+struct indexes;
 
 /* NULL: out of memory. */
 struct near_index *near_index_new(void);
 void near_index_free(struct near_index *x);
 void near_index_forget(struct near_index *x);
 
+/* For a copy of the list of a configuration: it has the same indexes until either is changed. NULL: out of memory. */
+struct near_index *near_index_share(const struct config *c, const struct config_mapping *copy);
+
 /* A look at the mappings that have any of some addresses on one side, in no order. */
 struct near {
 	const struct config *config;
-	const struct near_index *index; /* NULL: all mappings in turn */
+	const struct indexes *index; /* NULL: all mappings in turn */
 	enum near_side side;
 	uint32_t first, last; /* addresses */
 	uint32_t at;	      /* of all mappings */
@@ -38,7 +42,7 @@ struct config_mapping *near_next(struct near *n);
 /* The same of mappings with a name. */
 struct near_named {
 	const struct config *config;
-	const struct near_index *index;
+	const struct indexes *index;
 	const char *name;
 	uint64_t hash;
 	uint32_t at;

@@ -106,6 +106,7 @@ static char *ordered(const struct config *c)
 		return NULL;
 	SORT(o->interfaces, o->n_interfaces, compare_interfaces);
 	SORT(o->mappings, o->n_mappings, compare_mappings);
+	config_mappings_changed(o);
 	SORT(o->portmaps, o->n_portmaps, compare_portmaps);
 	SORT(o->bypass, o->n_bypass, compare_prefixes);
 	SORT(o->ipfix.collectors, o->ipfix.n_collectors, compare_collectors);

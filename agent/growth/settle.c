@@ -30,9 +30,13 @@ static void read_figures(struct growth *g, const struct config *c)
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 		struct config_growth wanted = config_mapping_growth(m);
-		int number = mappings_find(g->m, m->in, m->out);
 		uint32_t shortest = wanted.idle < wanted.rest ? wanted.idle : wanted.rest;
+		int number;
 
+		/* Of thousands of mappings, most have no figures. */
+		if (!m->drain && !wanted.given)
+			continue;
+		number = mappings_find(g->m, m->in, m->out);
 		if (number >= 0)
 			g->figures[number].drain_s = m->drain;
 		if (number < 0 || !wanted.given)

@@ -36,7 +36,7 @@ int devices_exclude(struct devices *v, const struct config *c, struct error *err
  */
 int devices_apply(struct devices *v, const struct config *c, struct error *err);
 
-/* The same where nothing but mappings has changed, for the routes alone. */
+/* The same where nothing but mappings has changed, for the routes alone: of few pools that differ, theirs. */
 int devices_change_pools(struct devices *v, const struct config *c, struct error *err);
 
 /*

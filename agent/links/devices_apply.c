@@ -343,6 +343,58 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	return 0;
 }
 
+/* A stretch of a list of prefixes. */
+struct stretch {
+	const struct prefix *prefix;
+	size_t n;
+};
+
+/* Takes away what two lists have in common at their beginnings and ends. */
+static void leave_differences(struct stretch *a, struct stretch *b)
+{
+	while (a->n && b->n && prefix_equal(a->prefix[0], b->prefix[0])) {
+		a->prefix++;
+		b->prefix++;
+		a->n--;
+		b->n--;
+	}
+	while (a->n && b->n && prefix_equal(a->prefix[a->n - 1], b->prefix[b->n - 1])) {
+		a->n--;
+		b->n--;
+	}
+}
+
+static bool has_prefix(const struct prefix *list, size_t n, struct prefix p)
+{
+	for (size_t i = 0; i < n; i++)
+		if (prefix_equal(list[i], p))
+			return true;
+	return false;
+}
+
+/* With more prefixes that differ, all routes are compared. */
+#define FEW_PREFIXES 64U
+
+/* Gives the pools the routes that differ from those of v's own pools. */
+static int change_routes(struct devices *v, const struct prefix *prefixes, size_t n, struct error *err)
+{
+	struct stretch came = { prefixes, n }, went = { v->prefixes, v->n_prefixes };
+	struct prefix gone[FEW_PREFIXES];
+	struct blackholes to_add, to_delete;
+	size_t n_gone = 0;
+
+	leave_differences(&came, &went);
+	if (!v->own_routes.known || came.n > FEW_PREFIXES || went.n > FEW_PREFIXES)
+		return apply_routes(v, prefixes, n, err);
+	/* Draining mappings may have the same addresses elsewhere in the list. */
+	for (size_t i = 0; i < went.n; i++)
+		if (!has_prefix(prefixes, n, went.prefix[i]))
+			gone[n_gone++] = went.prefix[i];
+	to_add = devices_blackholes(v, came.prefix, came.n);
+	to_delete = devices_blackholes(v, gone, n_gone);
+	return routes_change(v->netlink, &v->own_routes, &to_add, &to_delete, err);
+}
+
 int devices_change_pools(struct devices *v, const struct config *c, struct error *err)
 {
 	struct prefix *prefixes = NULL;
@@ -351,7 +403,7 @@ int devices_change_pools(struct devices *v, const struct config *c, struct error
 
 	if (r)
 		return r;
-	r = apply_routes(v, prefixes, n, err);
+	r = change_routes(v, prefixes, n, err);
 	if (r) {
 		free(prefixes);
 		apply_routes(v, v->prefixes, v->n_prefixes, NULL);

@@ -255,6 +255,8 @@ static int add_route(struct netlink *n, struct own_routes *own, const struct own
 	/* The notification comes later. */
 	if (!r && own)
 		add_own(own, route);
+	if (r == -EEXIST && own && find_own(own, route))
+		return 0;
 	if (r == -EEXIST) {
 		log_info("%s: there is another route with metric %u, so no blackhole route is added", text,
 			 ROUTE_METRIC);
@@ -317,6 +319,30 @@ int routes_apply(struct netlink *n, struct own_routes *own, const struct blackho
 		if (!r && own)
 			forget_own(own, find_own(own, &routes[i]));
 	}
+	return r;
+}
+
+int routes_change(struct netlink *n, struct own_routes *own, const struct blackholes *came,
+		  const struct blackholes *went, struct error *err)
+{
+	int r = 0;
+
+	for (size_t t = 0; t <= came->n_vrf_tables; t++)
+		for (size_t i = 0; !r && i < came->count; i++) {
+			struct own_route route = blackhole(came->prefix[i], table_at(came, t));
+
+			/* What is known of it is late by a notification, so the kernel is asked. */
+			if (route.prefix.plen)
+				r = add_route(n, own, &route, err);
+		}
+	for (size_t t = 0; t <= went->n_vrf_tables; t++)
+		for (size_t i = 0; !r && i < went->count; i++) {
+			struct own_route route = blackhole(went->prefix[i], table_at(went, t));
+
+			r = delete_route(n, &route, err);
+			if (!r)
+				forget_own(own, find_own(own, &route));
+		}
 	return r;
 }
 

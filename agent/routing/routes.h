@@ -57,6 +57,13 @@ struct blackholes {
  */
 int routes_apply(struct netlink *n, struct own_routes *own, const struct blackholes *wanted, struct error *err);
 
+/*
+ * The same where only some prefixes differ from what routes_apply() has been given: adds the routes of those that came,
+ * and deletes those of others that went. The rest is not looked at. Not with unknown routes.
+ */
+int routes_change(struct netlink *n, struct own_routes *own, const struct blackholes *came,
+		  const struct blackholes *went, struct error *err);
+
 /* Calls `missing` for each of these that is neither there nor has another route in its place. 0 or -errno. */
 int routes_compare(struct netlink *n, const struct own_routes *own, const struct blackholes *wanted,
 		   void (*missing)(struct prefix prefix, uint32_t table, void *arg), void *arg);

@@ -95,3 +95,35 @@ Test(config_near, a_copy_that_is_cut_short_finds_its_own)
 	cr_assert_null(config_find_inside(&cut, (struct prefix){ 0x0a000008, 32 }));
 	cr_assert_not_null(config_find_inside(c, (struct prefix){ 0x0a000008, 32 }));
 }
+
+/* A copy has the indexes of its original until one of them is changed. */
+Test(config_near, a_copy_and_its_original_find_their_own_whichever_changes)
+{
+	_cleanup_config_ struct config *c = config_new();
+
+	srandom(5);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct config *copy, *changed;
+
+		while (c->n_mappings < MOST && random() % 8)
+			add_any(c);
+		if (random() % 4)
+			compare_all(c);
+		copy = config_clone(c);
+		changed = random() % 2 ? copy : c;
+		if (random() % 2)
+			compare_all(copy);
+		while (changed->n_mappings && random() % 4) {
+			const struct config_mapping *m = &changed->mappings[(size_t)random() % changed->n_mappings];
+
+			config_del_mapping_of(changed, m->tenant, m->in, m->out);
+		}
+		while (changed->n_mappings < MOST && random() % 8)
+			add_any(changed);
+		compare_all(c);
+		compare_all(copy);
+		config_free(c);
+		c = copy;
+		compare_all(c);
+	}
+}

@@ -101,6 +101,19 @@ Test(growth_settle, without_growth_they_end_too)
 	cr_expect_eq(layout().block, 0);
 }
 
+/* A mapping that does not grow has a drain all the same. */
+Test(growth_settle, without_growth_they_end_after_the_drain)
+{
+	struct grant *i = granted(gr.in);
+
+	put_session(gr.in, 5000, i->port_lo);
+	grow_configure("\"drain\":500");
+	cr_expect_eq(i->state, GRANT_CLOSED);
+	cr_expect(i->until_s >= boottime_s() + 499 && i->until_s <= boottime_s() + 500);
+	passes_go_by(2);
+	cr_expect_eq(owned(), 1);
+}
+
 Test(growth_settle, fewer_blocks_close_those_beyond_whenever_their_sessions_end)
 {
 	struct grant *i, *k;

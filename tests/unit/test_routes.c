@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "routing/routes.h"
+#include "links/devices_private.h"
 
 static struct netlink *netlink;
 
@@ -228,4 +228,129 @@ Test(routes, those_that_are_known_are_not_read_again)
 	own_routes_again(&own, ROUTES_END, NULL);
 	cr_expect_eq(own.count, 0, "the reading did not see it");
 	own_routes_free(&own);
+}
+
+/* Where few pools change, their routes are changed alone: a lack elsewhere is not its concern. */
+Test(routes, of_pools_that_come_and_go_the_others_are_left_alone)
+{
+	const struct prefix pools[] = { { 0xc0000200, 30 }, { 0xc0000210, 28 }, { 0xc0000220, 32 }, { 0, 0 } };
+	const uint32_t tables[] = { 10 };
+	const struct blackholes first = { pools, 2, tables, 1 }, came = { pools + 2, 2, tables, 1 };
+	const struct blackholes went = { pools + 1, 1, tables, 1 }, none = { 0 };
+	struct own_routes own = { 0 };
+	struct error err;
+
+	own_routes_again(&own, ROUTES_BEGIN, NULL);
+	own_routes_again(&own, ROUTES_END, NULL);
+	cr_assert_eq(routes_apply(netlink, &own, &first, &err), 0);
+	cr_assert_eq(system("ip route del blackhole 192.0.2.0/30 metric 1048576"), 0);
+	cr_assert_eq(routes_change(netlink, &own, &came, &went, &err), 0, "%s", err.text);
+	cr_expect_str_eq(output("ip route show proto 215"), "blackhole 192.0.2.32 metric 1048576");
+	cr_expect_str_eq(output("ip route show proto 215 table 10"),
+			 "blackhole 192.0.2.0/30 metric 1048576 ;blackhole 192.0.2.32 metric 1048576");
+	cr_expect_eq(own.count, 4, "two of each table, one of which was deleted behind its back");
+	cr_assert_eq(routes_change(netlink, &own, &none, &went, &err), 0, "what is not there need not go");
+	cr_assert_eq(routes_change(netlink, &own, &came, &none, &err), 0, "nor come");
+	cr_expect_eq(own.count, 4);
+	own_routes_free(&own);
+}
+
+/* The notification of a change that has just been undone takes away what is known of a route that is there. */
+Test(routes, what_is_known_of_a_pool_that_comes_or_goes_may_be_late)
+{
+	const struct prefix pool = { 0xc0000200, 30 };
+	const struct blackholes one = { &pool, 1, NULL, 0 }, none = { 0 };
+	struct own_routes own = { 0 };
+	struct error err;
+
+	own_routes_again(&own, ROUTES_BEGIN, NULL);
+	own_routes_again(&own, ROUTES_END, NULL);
+	cr_assert_eq(routes_change(netlink, &own, &one, &none, &err), 0, "%s", err.text);
+	cr_assert_eq(system("ip route del blackhole 192.0.2.0/30 metric 1048576"), 0);
+	cr_assert_eq(routes_change(netlink, &own, &one, &none, &err), 0, "%s", err.text);
+	cr_expect_str_eq(output("ip route show proto 215"), "blackhole 192.0.2.0/30 metric 1048576");
+	own.count = 0;
+	cr_assert_eq(routes_change(netlink, &own, &none, &one, &err), 0, "%s", err.text);
+	cr_expect_str_eq(output("ip route show proto 215"), "");
+	own_routes_free(&own);
+}
+
+static struct devices devices;
+
+/* /32 pools from 192.0.2.0 on, except one. */
+static void change_pools(uint32_t n, uint32_t except)
+{
+	_cleanup_config_ struct config *c = config_new();
+	struct error err;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (i != except)
+			cr_assert_eq(config_add_mapping(c, "", (struct prefix){ 0x0a000000 + (i << 8), 24, 0 },
+							(struct prefix){ 0xc0000200 + i, 32, 0 }),
+				     0);
+	cr_assert_eq(devices_change_pools(&devices, c, &err), 0, "%s", err.text);
+}
+
+static void expect_routes(const char *of_pools, const char *first)
+{
+	cr_expect_str_eq(output("ip route show proto 215 | wc -l"), of_pools);
+	cr_expect_str_eq(output("ip route show proto 215 | head -1 | cut -d' ' -f2"), first);
+}
+
+/* The notification that a route has gone from outside: the next comparison of all brings it back. */
+static void lose_the_first(void)
+{
+	cr_assert_eq(system("ip route del blackhole 192.0.2.0 metric 1048576"), 0);
+	for (size_t i = devices.own_routes.count; i-- > 0;)
+		if (devices.own_routes.route[i].prefix.base == 0xc0000200)
+			devices.own_routes.route[i] = devices.own_routes.route[--devices.own_routes.count];
+}
+
+Test(routes, few_pools_that_change_are_looked_at_alone_and_many_with_all)
+{
+	devices = (struct devices){ .netlink = netlink };
+	own_routes_again(&devices.own_routes, ROUTES_BEGIN, NULL);
+	own_routes_again(&devices.own_routes, ROUTES_END, NULL);
+	change_pools(140, ~0U);
+	expect_routes("140", "192.0.2.0");
+	change_pools(140, 70);
+	expect_routes("139", "192.0.2.0");
+	lose_the_first();
+	change_pools(76, 70);
+	expect_routes("74", "192.0.2.1");
+	change_pools(76, ~0U);
+	expect_routes("75", "192.0.2.1");
+	change_pools(140, ~0U);
+	expect_routes("139", "192.0.2.1");
+	change_pools(205, ~0U);
+	expect_routes("205", "192.0.2.0");
+	lose_the_first();
+	change_pools(140, ~0U);
+	expect_routes("140", "192.0.2.0");
+	own_routes_free(&devices.own_routes);
+	free(devices.prefixes);
+}
+
+/* Pools that move in the list stay, as do those that a mapping of another place has. */
+Test(routes, a_pool_that_moves_in_the_list_stays)
+{
+	const uint32_t bases[][4] = { { 0, 1, 2, 3 }, { 3, 0, 1 }, { 1, 3, 0, 2 } };
+	static const char *const counts[] = { "4", "3", "4" };
+	struct error err;
+
+	devices = (struct devices){ .netlink = netlink };
+	own_routes_again(&devices.own_routes, ROUTES_BEGIN, NULL);
+	own_routes_again(&devices.own_routes, ROUTES_END, NULL);
+	for (unsigned k = 0; k < ARRAY_SIZE(bases); k++) {
+		_cleanup_config_ struct config *c = config_new();
+
+		for (unsigned i = 0; i < (k == 1 ? 3 : 4); i++)
+			cr_assert_eq(config_add_mapping(c, "", (struct prefix){ 0x0a000000 + (i << 8), 24, 0 },
+							(struct prefix){ 0xc0000200 + bases[k][i], 32, 0 }),
+				     0);
+		cr_assert_eq(devices_change_pools(&devices, c, &err), 0, "%s", err.text);
+		expect_routes(counts[k], "192.0.2.0");
+	}
+	own_routes_free(&devices.own_routes);
+	free(devices.prefixes);
 }

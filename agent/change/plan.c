@@ -90,6 +90,15 @@ static bool any_counts(const struct mappings *m)
 	return false;
 }
 
+/* The buckets for which the map of extents has room; 0: there are no extents. A map of one is as small as maps can be.
+ */
+static uint32_t extents_of(const struct datapath *d)
+{
+	size_t buckets = d->extents_size / sizeof(struct bucket);
+
+	return buckets > 1 ? (uint32_t)buckets : 0;
+}
+
 static struct settings settings_of(struct change_plan *p)
 {
 	const struct parts *context = p->context;
@@ -114,6 +123,7 @@ static struct settings settings_of(struct change_plan *p)
 		.tc = devices_tc(context->devices, c),
 		.inside_from = (uint8_t)config_inside_from(c),
 		.portmaps = c->n_portmaps > 0 || c->pcp.enabled,
+		.extent_buckets = extents_of(context->datapath),
 		.attack = (uint8_t)((c->attack.enabled ? STRANGERS_BY_ADDRESS : 0) |
 				    (c->suspects.inbound ? STRANGERS_BY_SUBSCRIBER : 0)),
 	};

@@ -8,6 +8,13 @@
 #include "config/port_pairs.h"
 #include "proto/defaults.h"
 
+/*
+ * Buckets of all extents, <detnat/extents.h>. No key sets them, and 0 leaves them out: tests build an agent with some.
+ */
+#ifndef EXTENT_BUCKETS
+#define EXTENT_BUCKETS 0
+#endif
+
 struct config *config_new(void)
 {
 	_cleanup_config_ struct config *c = malloc(sizeof(*c));
@@ -17,6 +24,7 @@ struct config *config_new(void)
 	*c = (struct config){
 		.sessions_per_user = 1000,
 		.overflow_sessions = 65536,
+		.extent_buckets = EXTENT_BUCKETS,
 		.timeouts = {
 #define X(constant, name, seconds) [constant] = seconds,
 			TIMEOUTS(X)

@@ -126,14 +126,18 @@ static uint32_t overflow_entries(const struct datapath *d, const struct config *
 	return OVERFLOW_ENTRIES(c->overflow_sessions);
 }
 
-/* The size of the pinned map, or else the configured one. */
+/* The size of the pinned map, or the configured one: programs have looked at none of a map without room. */
 static uint32_t extents_room(const struct datapath *d, const struct config *c)
 {
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, PIN_EXTENTS, path));
 	uint32_t pinned = extents_in(fd);
 
-	return pinned ? pinned : c->extent_buckets;
+	if (pinned > 1)
+		return pinned;
+	if (pinned && c->extent_buckets > 1)
+		unlink(path);
+	return c->extent_buckets;
 }
 
 /* Counters and events are not state: if a new version of the agent has more of them, their map is created afresh. */

@@ -37,6 +37,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	if (c->n_suspects == SUSPECTS_MAX || c->n_counts == SUSPECTS_MAX)
 		return 1;
 	examine(it, &e);
+	check_extent(c, it);
 	c->figures.subscribers++;
 	c->figures.slots += subscriber_slots(it);
 	c->figures.sessions += e.n_sessions;
@@ -216,6 +217,7 @@ void table_check_free(struct table_check *c)
 	overflow_scan_end(&c->scan);
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
 		free(c->tally[i].count);
+	free(c->claims);
 	free(c);
 }
 

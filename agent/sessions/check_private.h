@@ -112,7 +112,8 @@ struct table_check {
 	bool walked;
 	struct suspect suspect[SUSPECTS_MAX];
 	unsigned n_suspects;
-	unsigned n_looked; /* of these, in this round */
+	unsigned n_looked;	     /* of these, in this round */
+	struct bucket_claim *claims; /* by bucket of all extents; NULL: no subscriber has been seen to have one */
 	/* The overflow. */
 	struct overflow_scan scan;
 	struct overflow_tally tally[MAX_MAPPINGS];
@@ -139,6 +140,9 @@ static inline int check_find(struct table_check *c, struct subscriber_iterator *
 	subscriber_find_of(it, c->m, number, in_addr);
 	return 0;
 }
+
+/* Checks that no other subscriber has the extent of the one visited. */
+void check_extent(struct table_check *c, const struct subscriber_iterator *it);
 
 /* Examines the bindings; returns their number. */
 uint64_t examine_bindings(const struct subscriber_iterator *it, struct examination *ret);

@@ -4,9 +4,10 @@
  * <detnat/extents.h>. Packets pass meanwhile: they take extents from the lists of free ones, and retire others.
  *
  * What is in a list of free ones is marked first. What programs had taken by then is in a record after a grace period,
- * and so is marked with the records; or it has been retired since, and is marked with the lists of retired ones, after
- * another grace period, as a program enters it there only after the record has the next one. Nobody else puts extents
- * into lists or takes any from those of retired ones, and those beyond pool.next at the beginning were not lost.
+ * and so is marked with the records; or it has been retired since, and is marked with the retired ones, after another
+ * grace period, as a program enters it there only after the record has the next one. Those are freed in the end. Nobody
+ * else puts extents into lists or takes any from those of retired ones, and those beyond pool.next at the beginning
+ * were not lost.
  */
 #include <stdlib.h>
 
@@ -39,39 +40,45 @@ static uint64_t mark(struct recovery *r, uint32_t extent)
 	return added;
 }
 
-/* Marks the extents in a list. Returns their buckets that were not marked before; -1: the list has changed. */
-static int64_t mark_list(struct recovery *r, const __u64 *list, unsigned shift)
+/* Marks the extents in a list. False: it has changed. */
+static bool mark_list(struct recovery *r, const __u64 *list, unsigned shift)
 {
 	const uint64_t all = r->d->extents_size / sizeof(struct bucket);
 	__u64 word = __atomic_load_n(list, __ATOMIC_ACQUIRE);
 	uint64_t at = (uint32_t)word, steps = 0;
-	int64_t added = 0;
 
 	while (at && at <= all && steps++ <= all) {
 		uint64_t next = (uint32_t)__atomic_load_n(&r->d->extent[at - 1].slot[0].key, __ATOMIC_ACQUIRE);
 
 		/* Taken by now, it may have sessions. */
 		if (__atomic_load_n(list, __ATOMIC_ACQUIRE) != word)
-			return -1;
-		added += (int64_t)mark(r, extent_of((uint32_t)at - 1, shift));
+			return false;
+		mark(r, extent_of((uint32_t)at - 1, shift));
 		at = next;
 	}
-	return added;
+	return true;
 }
 
-/* The same for lists of all sizes. False: they keep changing. */
-static bool mark_lists(struct recovery *r, const __u64 *lists, uint64_t *add)
+/* Marks those in the lists of free ones. False: these keep changing. */
+static bool mark_free(struct recovery *r)
 {
 	for (unsigned i = 0; i < EXTENT_SIZES; i++) {
-		int64_t added = -1;
+		bool marked = false;
 
-		for (unsigned k = 0; k < WALKS && added < 0; k++)
-			added = mark_list(r, &lists[i], i * EXTENT_GROWS_BY);
-		if (added < 0)
+		for (unsigned k = 0; k < WALKS && !marked; k++)
+			marked = mark_list(r, &r->d->pool->free[i], i * EXTENT_GROWS_BY);
+		if (!marked)
 			return false;
-		*add += (uint64_t)added;
 	}
 	return true;
+}
+
+static void mark_retired(const struct datapath *d, uint32_t extent, void *arg)
+{
+	struct recovery *r = arg;
+
+	(void)d;
+	r->used += mark(r, extent);
 }
 
 static void mark_records(struct recovery *r, const struct mappings *m)
@@ -114,21 +121,23 @@ static uint64_t list_lost(struct recovery *r)
 static uint64_t recover(struct recovery *r, const struct mappings *m)
 {
 	struct extent_pool *pool = r->d->pool;
-	uint64_t in_lists = 0, lost;
+	struct retired retired;
+	uint64_t lost;
 	__u64 used;
 
-	if (!mark_lists(r, pool->free, &in_lists))
+	if (!mark_free(r))
 		return 0;
 	datapath_grace_period(r->d);
 	used = __atomic_load_n(&pool->used, __ATOMIC_ACQUIRE);
 	mark_records(r, m);
 	datapath_grace_period(r->d);
-	if (!mark_lists(r, pool->retired, &r->used))
-		return 0;
+	if (retired_take(r->d, &retired))
+		retired_visit(r->d, &retired, mark_retired, r);
 	lost = list_lost(r);
 	/* Unless packets have taken some meanwhile. */
 	if (__atomic_load_n(&pool->next, __ATOMIC_ACQUIRE) == r->n)
 		__atomic_compare_exchange_n(&pool->used, &used, r->used, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	retired_free(r->d, &retired);
 	return lost;
 }
 

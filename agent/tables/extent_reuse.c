@@ -45,30 +45,52 @@ void extent_free(const struct datapath *d, uint32_t extent)
 	__atomic_fetch_sub(&d->pool->used, extent_buckets(extent), __ATOMIC_ACQ_REL);
 }
 
-unsigned extents_reclaim(const struct datapath *d)
+bool retired_take(const struct datapath *d, struct retired *ret)
 {
-	uint64_t taken[EXTENT_SIZES];
+	bool any = false;
+
+	*ret = (struct retired){ { 0 } };
+	for (unsigned i = 0; d->pool && i < EXTENT_SIZES; i++) {
+		ret->first[i] = list_take(&d->pool->retired[i]);
+		any |= ret->first[i] != 0;
+	}
+	if (any)
+		datapath_grace_period(d);
+	return any;
+}
+
+unsigned retired_visit(const struct datapath *d, const struct retired *r,
+		       void (*visit)(const struct datapath *d, uint32_t extent, void *arg), void *arg)
+{
 	unsigned n = 0;
 
-	if (!d->pool)
-		return 0;
 	for (unsigned i = 0; i < EXTENT_SIZES; i++) {
-		taken[i] = list_take(&d->pool->retired[i]);
-		n += taken[i] != 0;
-	}
-	if (!n)
-		return 0;
-	datapath_grace_period(d);
-	n = 0;
-	for (unsigned i = 0; i < EXTENT_SIZES; i++) {
-		for (uint64_t at = taken[i]; at && at <= d->extents_size / sizeof(struct bucket); n++) {
+		for (uint64_t at = r->first[i]; at && at <= d->extents_size / sizeof(struct bucket); n++) {
 			uint32_t first = (uint32_t)at - 1;
 
 			at = (uint32_t)d->extent[first].slot[0].key;
-			extent_free(d, extent_of(first, i * EXTENT_GROWS_BY));
+			visit(d, extent_of(first, i * EXTENT_GROWS_BY), arg);
 		}
 	}
 	return n;
+}
+
+static void free_retired(const struct datapath *d, uint32_t extent, void *arg)
+{
+	(void)arg;
+	extent_free(d, extent);
+}
+
+unsigned retired_free(const struct datapath *d, const struct retired *r)
+{
+	return retired_visit(d, r, free_retired, NULL);
+}
+
+unsigned extents_reclaim(const struct datapath *d)
+{
+	struct retired r;
+
+	return retired_take(d, &r) ? retired_free(d, &r) : 0;
 }
 
 void extent_give_up(const struct datapath *d, int number, uint32_t subscriber, uint32_t extent)

@@ -3,6 +3,8 @@
 #ifndef DETNAT_TABLES_EXTENT_REUSE_H
 #define DETNAT_TABLES_EXTENT_REUSE_H
 
+#include <detnat/extents.h>
+
 #include "datapath/datapath.h"
 
 struct mappings;
@@ -20,7 +22,22 @@ void extent_free(const struct datapath *d, uint32_t extent);
  */
 void extent_give_up(const struct datapath *d, int number, uint32_t subscriber, uint32_t extent);
 
-/* The same for all retired ones, after a grace period if there are any. Returns their number. */
+/* Those that were retired, taken out of their lists: by size, the first bucket of the first one, plus one. */
+struct retired {
+	uint64_t first[EXTENT_SIZES];
+};
+
+/* Takes all, and waits for a grace period if there are any: no program reads or lists them any more. False: none. */
+bool retired_take(const struct datapath *d, struct retired *ret);
+
+/* Each of those taken; it may be freed. Returns their number. */
+unsigned retired_visit(const struct datapath *d, const struct retired *r,
+		       void (*visit)(const struct datapath *d, uint32_t extent, void *arg), void *arg);
+
+/* extent_free() for each. Returns their number. */
+unsigned retired_free(const struct datapath *d, const struct retired *r);
+
+/* All of that: takes and frees them. */
 unsigned extents_reclaim(const struct datapath *d);
 
 /*

@@ -70,18 +70,16 @@ static __always_inline __u32 extent_pop(__u64 *list)
 	return 0;
 }
 
-/* Puts an extent, given by its first bucket, in front of a list. */
+/*
+ * Puts an extent, given by its first bucket, in front of a list of retired ones. It leads to the next one only a moment
+ * after: the agent, who alone takes extents from such a list, takes all, and waits before it reads where each leads.
+ */
 static __always_inline void extent_push(__u64 *list, __u32 first)
 {
 	struct slot *link = extent_slot(extent_slot_number(first, 0));
 
-	for (int i = 0; i < EXTENT_TRIES && link; i++) {
-		__u64 word = LOAD(*list);
-
-		STORE(link->key, (__u32)word);
-		if (__sync_val_compare_and_swap(list, word, extent_list_with(word, first + 1)) == word)
-			return;
-	}
+	if (link)
+		STORE(link->key, (__u32)__sync_lock_test_and_set(list, (__u64)first + 1));
 }
 
 /* Takes an extent for a subscriber; 0: none is left, or not for one subscriber. */

@@ -225,6 +225,17 @@ static __always_inline struct slot *extent_lookup_in2out(const struct flow *f, _
 }
 
 /*
+ * The extent that a subscriber has been given in place of `extent`, where a lookup found nothing: the session may have
+ * moved there meanwhile. 0: it still has the same one.
+ */
+static __always_inline __u32 extent_since(const struct mapping *m, __u32 subscriber, __u32 extent)
+{
+	__u32 now = extent_get(m, subscriber);
+
+	return now == extent ? 0 : now;
+}
+
+/*
  * The same in any slot of the subscriber. In an extent the preferred slot comes first: of a subscriber that has one,
  * most of the sessions that are looked for are there.
  */
@@ -240,6 +251,8 @@ static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u
 		s = own_lookup_in2out(f, ret_word);
 	if (!s)
 		s = extent_lookup_in2out(f, extent, ret_word);
+	if (!s)
+		s = extent_lookup_in2out(f, extent_since(f->m, f->subscriber, extent), ret_word);
 	return s;
 }
 
@@ -250,6 +263,17 @@ static __always_inline struct slot *extent_match_out(struct slot *s, const struc
 		s ? slot_match_out(s, slot_key(p->src, p->sport, 0), p->dport, p->proto, now, m->timeout_ticks, ret_key)
 		  : 0;
 	return *ret_word ? s : 0;
+}
+
+/* Finds the session of a packet from outside in an extent, or NULL. extent: 0: there is none. */
+static __always_inline struct slot *extent_lookup_out2in(const struct mapping *m, __u32 extent, __u32 port_offset,
+							 const struct packet *p, __u32 now, __u64 *ret_word,
+							 __u64 *ret_key)
+{
+	__s64 at = extent_search_out(m, extent, slot_key(p->src, p->sport, 0), port_offset,
+				     (__u32)p->dport << 8 | p->proto);
+
+	return extent_match_out(extent_slot(at), m, p, now, ret_word, ret_key);
 }
 
 static __always_inline struct slot *slot_lookup_out2in(const struct mapping *m, __u32 subscriber,
@@ -267,9 +291,9 @@ static __always_inline struct slot *slot_lookup_out2in(const struct mapping *m, 
 	if (!s)
 		s = own_lookup_out2in(m, subscriber, p, now, ret_word, ret_key);
 	if (!s)
-		s = extent_match_out(
-			extent_slot(extent_search_out(m, extent, key, offset, (__u32)p->dport << 8 | p->proto)), m, p,
-			now, ret_word, ret_key);
+		s = extent_lookup_out2in(m, extent, offset, p, now, ret_word, ret_key);
+	if (!s)
+		s = extent_lookup_out2in(m, extent_since(m, subscriber, extent), offset, p, now, ret_word, ret_key);
 	return s;
 }
 

@@ -25,7 +25,9 @@
  * A replaced extent is retired: the datapath takes extents from the lists of free ones, and puts those that it no
  * longer needs into the lists of retired ones. Only the agent makes free ones of them, emptied, once every core has
  * left the programs that may have read their place. Without an agent none is used again. An extent in a list has the
- * next one's first bucket, plus one, in the key of its first slot, whose state is free. An extent that an agent had
+ * next one's first bucket, plus one, in the key of its first slot, whose state is free. In a list of retired ones it
+ * has that only once the program that retired it has ended, as nothing may keep a program from entering one: others
+ * that do so at the same time neither. An extent that an agent had
  * taken out of a list as it was killed is in no list, and in no record: the next start finds those,
  * agent/tables/extent_recovery.c.
  *

@@ -6,6 +6,7 @@
 #ifndef DETNAT_EXTENTS_FIXTURE_H
 #define DETNAT_EXTENTS_FIXTURE_H
 
+#include "base/findings.h"
 #include "fixture.h"
 #include "sessions/sessions.h"
 
@@ -41,6 +42,8 @@ unsigned extents_open_until(uint32_t size);
 void extents_expect_answer(uint8_t proto, unsigned flow, uint8_t flags, enum hook in);
 void extents_expect_passes(uint8_t proto, unsigned flow, uint8_t flags, enum hook out, enum hook in);
 
+/* What a check of all tables finds. */
+struct findings extents_findings(void);
 void extents_tables_right(void);
 
 /* For visits of sessions: counts the subscriber's. */

@@ -312,9 +312,6 @@ Test(extents_life, a_start_finds_those_that_a_killed_agent_held)
 {
 	unsigned flows = extents_open_until(64);
 
-	/* Retired ones and those in use are no loss. */
-	cr_expect_eq(extents_recover(mappings), 0);
-	cr_expect_eq(datapath.pool->used, 1 + 4 + 16 + 64);
 	/* It had taken all out of the lists, and lowered the count for one of them. */
 	memset(datapath.pool->retired, 0, sizeof(datapath.pool->retired));
 	datapath.pool->used -= 4;
@@ -331,6 +328,78 @@ Test(extents_life, a_start_finds_those_that_a_killed_agent_held)
 	extents_tables_right();
 	for (unsigned k = 0; k < flows; k += 3)
 		extents_expect_passes(UDP, k, 0, XDP_INSIDE, XDP_OUTSIDE);
+}
+
+Test(extents_life, a_start_frees_what_is_retired_and_keeps_what_is_used)
+{
+	unsigned flows = extents_open_until(64);
+
+	cr_expect_eq(extents_recover(mappings), 0, "retired ones and those in use are no loss");
+	cr_expect_eq(datapath.pool->used, 64);
+	cr_expect_eq(free_buckets(), 1 + 4 + 16);
+	cr_expect_eq(extents_recover(mappings), 0);
+	for (unsigned k = 0; k < flows; k += 3)
+		extents_expect_passes(UDP, k, 0, XDP_INSIDE, XDP_OUTSIDE);
+}
+
+/* Openers of several cores retire theirs of one size, while the agent takes them all the time: none is lost. */
+static void *retire_many(void *arg)
+{
+	const uint32_t first = *(const uint32_t *)arg;
+
+	for (uint32_t host = first; host < first + 40; host++)
+		for (unsigned i = 0; i < SLOTS + 24; i++)
+			open_flow_of(IN + host, UDP, extents_port(i), (uint16_t)(53 + i), 0);
+	return NULL;
+}
+
+Test(extents_life, none_that_two_cores_retire_at_once_is_lost)
+{
+	const uint32_t first[] = { 1, 41, 81, 121 };
+	pthread_t opener[ARRAY_SIZE(first)];
+
+	refresh_followed_routes();
+	for (unsigned i = 0; i < ARRAY_SIZE(first); i++)
+		cr_assert_eq(pthread_create(&opener[i], NULL, retire_many, (void *)&first[i]), 0);
+	for (unsigned i = 0; i < 200; i++)
+		extents_reclaim(&datapath);
+	for (unsigned i = 0; i < ARRAY_SIZE(first); i++)
+		pthread_join(opener[i], NULL);
+	cr_expect_gt(datapath.pool->grown, 100);
+	extents_reclaim(&datapath);
+	cr_expect_eq(extents_recover(mappings), 0);
+	cr_expect_eq(datapath.pool->used + free_buckets(), datapath.pool->next);
+	extents_tables_right();
+}
+
+static void expect_finding(const char *where, const char *text)
+{
+	struct findings f = extents_findings();
+	bool found = false;
+
+	for (unsigned i = 0; i < f.n; i++)
+		found |= f.finding[i].kind == FINDING_PLACE && !strcmp(f.finding[i].where, where) &&
+			 !strcmp(f.finding[i].text, text);
+	cr_expect(found, "%s: %s", where, text);
+	findings_free(&f);
+}
+
+Test(extents_life, a_check_finds_records_that_share_one_or_lead_nowhere)
+{
+	struct subscriber *other = mappings_subscriber(mappings, extents_number(), IN + 1 - ADDR(10, 1, 0, 0));
+	uint32_t size;
+
+	extents_open_until(4);
+	extents_tables_right();
+	cr_assert_geq(open_flow_of(IN + 1, UDP, 7000, 53, 0), 0);
+	size = subscriber_extent(extents_record());
+	/* The last of the four buckets. */
+	other->hairpins |= extent_of(extent_first(size) + 3, 0) << EXTENT_AT;
+	expect_finding("10.1.0.3", "its record leads to a bucket beyond its slots, number 4, as that of 10.1.0.2 does");
+	other->hairpins = (other->hairpins & 1) | extent_of(1U << 20, 2) << EXTENT_AT;
+	expect_finding("10.1.0.3", "its record leads to 4 buckets from number 1048576 on, which do not exist");
+	other->hairpins &= 1;
+	extents_tables_right();
 }
 
 /* Extents grow and are retired while a start looks for lost ones: none is used twice. */

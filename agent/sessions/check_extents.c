@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Checks that each extent is one subscriber's, <detnat/extents.h>. */
+#include <stdlib.h>
+
+#include <detnat/extents.h>
+
+#include "sessions/check_private.h"
+
+/* The subscriber whose record was seen to lead to a bucket. */
+struct bucket_claim {
+	uint32_t in_addr;
+	uint32_t number; /* of the mapping, plus one; 0: nobody's */
+};
+
+static bool claimed_by(const struct bucket_claim *claim, const struct subscriber_iterator *it)
+{
+	return claim->in_addr == it->in_addr && claim->number == (uint32_t)it->number + 1;
+}
+
+/*
+ * Whether the record of another subscriber, `claim`, leads to a bucket at the same time as that of the one visited,
+ * which has `extent`: neither is used again before this pass goes on.
+ */
+static bool is_twice(struct table_check *c, const struct bucket_claim *claim, uint64_t bucket,
+		     const struct subscriber_iterator *it, uint32_t extent)
+{
+	struct subscriber_iterator other;
+	uint32_t another;
+
+	if (check_find(c, &other, (int)claim->number - 1, claim->in_addr))
+		return false;
+	another = subscriber_extent(other.subscriber);
+	return bucket - extent_first(another) < extent_buckets(another) && subscriber_extent(it->subscriber) == extent;
+}
+
+void check_extent(struct table_check *c, const struct subscriber_iterator *it)
+{
+	const struct datapath *d = mappings_datapath(c->m);
+	uint32_t extent = subscriber_extent(it->subscriber), n;
+	char text[ADDR_TEXT], other[ADDR_TEXT];
+	bool told = false;
+
+	if (!extent)
+		return;
+	addr_format(it->in_addr, text);
+	if (!datapath_extent(d, extent, &n)) {
+		findings_add(c->findings, FINDING_PLACE, false, text,
+			     "its record leads to %u buckets from number %u on, which do not exist",
+			     extent_buckets(extent), extent_first(extent));
+		return;
+	}
+	if (!c->claims)
+		c->claims = calloc(d->extents_size / sizeof(struct bucket), sizeof(*c->claims));
+	for (uint32_t i = 0; c->claims && i < n / BUCKET_SLOTS; i++) {
+		struct bucket_claim *claim = &c->claims[extent_first(extent) + i];
+
+		if (claim->number && !told && !claimed_by(claim, it) &&
+		    is_twice(c, claim, extent_first(extent) + i, it, extent)) {
+			findings_add(c->findings, FINDING_PLACE, false, text,
+				     "its record leads to a bucket beyond its slots, number %u, as that of %s does",
+				     extent_first(extent) + i, addr_format(claim->in_addr, other));
+			told = true;
+		}
+		*claim = (struct bucket_claim){ it->in_addr, (uint32_t)it->number + 1 };
+	}
+}

@@ -60,7 +60,7 @@ struct looked_at {
 
 static int look_at(struct looked_at *l, const struct portmap *m)
 {
-	if (array_grow(&l->at, l->n, &l->room, sizeof(*l->at)))
+	if (array_grow(&l->at, l->n, &l->room, sizeof(void *)))
 		return -ENOMEM;
 	l->at[l->n++] = m;
 	return 0;

@@ -18,7 +18,7 @@ static int log_libbpf_text(const char *format, va_list ap)
 	if (vasprintf(&text, format, ap) < 0)
 		text = NULL;
 	else
-		log_debug("%s", text);
+		log_lines(LOG_LEVEL_DEBUG, text);
 	return 0;
 }
 

@@ -141,12 +141,20 @@ void log_write(enum log_level level, const char *format, ...)
 	if (!allowed(level, text))
 		return;
 
-	/* Splits a text of several lines (the verifier's), so that each line gets its level. */
-	char *rest = text, *line;
+	for (size_t n = strlen(text); n && text[n - 1] == '\n'; n--)
+		text[n - 1] = '\0';
+	write_line(level, text);
+}
 
-	while ((line = strsep(&rest, "\n")))
-		if (*line || line == text)
-			write_line(level, line);
+void log_lines(enum log_level level, const char *text)
+{
+	while (*text) {
+		int n = (int)strcspn(text, "\n");
+
+		if (n)
+			log_write(level, "%.*s", n, text);
+		text += n + (text[n] == '\n');
+	}
 }
 
 static void tell_lost(uint64_t lines, char *text, size_t size)

@@ -24,8 +24,14 @@ void log_set_program(const char *name);
 /* Messages above the level are suppressed, except LOG_LEVEL_AUDIT; the default is LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
 
-/* May be called by any thread. */
+/*
+ * May be called by any thread. A message is one line, in which a newline is escaped as other controls are: words of
+ * strangers begin no line of their own.
+ */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A text of our own with several lines (the verifier's), each of which gets the level. */
+void log_lines(enum log_level level, const char *text);
 
 #define log_error(...)	 log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)

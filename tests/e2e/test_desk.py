@@ -230,7 +230,9 @@ def test_questions_are_answered_in_their_order(desk):
     rows = desk.post("/api/who", "2999-01-31T13:05:00Z 1.1.1.1:1276\n2001-01-01T00:00:00Z 1.1.1.1:1276\n", user="lea").json()
     assert [row["in_addr"] for row in rows] == ["10.0.16.16", None] and rows[1]["reason"] == "no-record"
     assert "customer" not in rows[0]
-    assert "lea asks who it was: 2 questions: 2999-01-31T13:05:00Z 1.1.1.1:1276" in desk.log.read_text()
+    # In one line, so that nobody can write another's.
+    assert (r"lea asks who it was: 2 questions: 2999-01-31T13:05:00Z 1.1.1.1:1276\x0a2001-01-01T00:00:00Z 1.1.1.1:1276"
+            in desk.log.read_text())
 
 
 def test_a_look_that_is_refused_leaves_a_line(leasing):

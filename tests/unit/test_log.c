@@ -51,10 +51,16 @@ Test(log, the_level_can_be_changed)
 	expect_log("detnat-agent: debug: d\n");
 }
 
-Test(log, lines_of_a_message_have_its_level_and_control_characters_are_harmless)
+Test(log, a_message_is_one_line_and_control_characters_are_harmless)
 {
-	log_error("one\n\ntwo\r\x1b[2J\x7f\tend\n");
-	expect_log("detnat-agent: error: one\ndetnat-agent: error: two\\x0d\\x1b[2J\\x7f\\x09end\n");
+	log_error("one\n\ntwo\r\x1b[2J\x7f\tend\n\n");
+	expect_log("detnat-agent: error: one\\x0a\\x0atwo\\x0d\\x1b[2J\\x7f\\x09end\n");
+}
+
+Test(log, lines_of_a_text_have_its_level)
+{
+	log_lines(LOG_LEVEL_ERROR, "one\n\ntwo\r\nthree");
+	expect_log("detnat-agent: error: one\ndetnat-agent: error: two\\x0d\ndetnat-agent: error: three\n");
 }
 
 Test(log, long_messages_are_not_cut)

@@ -16,7 +16,7 @@
 #define DAYS	  7U
 #define ADDRESSES 3U
 #define HEARD_S	  9000
-#define WORLDS	  12U
+#define WORLDS	  60U
 
 static char dir[] = "/tmp/lease-days-model-XXXXXX";
 static struct lease_line line[6000];

@@ -90,11 +90,10 @@ static bool any_counts(const struct mappings *m)
 	return false;
 }
 
-/* The buckets for which the map of extents has room; 0: there are no extents. A map of one is as small as maps can be.
- */
+/* The buckets for which the map of extents has room; 0: there are no extents. */
 static uint32_t extents_of(const struct datapath *d)
 {
-	size_t buckets = d->extents_size / sizeof(struct bucket);
+	uint64_t buckets = datapath_extent_buckets(d);
 
 	return buckets > 1 ? (uint32_t)buckets : 0;
 }

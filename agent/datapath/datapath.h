@@ -177,6 +177,9 @@ int datapath_open(const struct config *c, bool replace, struct datapath *ret, st
 /* Removes the pins of another layout, once the tables have been compared with the copies. */
 void datapath_migrated(struct datapath *d);
 
+/* The buckets of all extents; a map without room for any has one, as maps cannot be smaller. */
+uint64_t datapath_extent_buckets(const struct datapath *d);
+
 /* The slots of an extent, as a subscriber's record has it, and their number; NULL: none, or it is no extent. */
 struct slot *datapath_extent(const struct datapath *d, uint32_t extent, uint32_t *ret_n);
 

@@ -23,9 +23,14 @@ void object_set_extents(struct bpf_object *o, uint32_t buckets)
 		bpf_map__set_max_entries(m, buckets ? buckets : 1);
 }
 
+uint64_t datapath_extent_buckets(const struct datapath *d)
+{
+	return d->extents_size / sizeof(struct bucket);
+}
+
 struct slot *datapath_extent(const struct datapath *d, uint32_t extent, uint32_t *ret_n)
 {
-	uint64_t buckets = extent_buckets(extent), all = d->extents_size / sizeof(struct bucket);
+	uint64_t buckets = extent_buckets(extent), all = datapath_extent_buckets(d);
 
 	if (!buckets || !d->extent || extent_first(extent) + buckets > all) {
 		*ret_n = 0;

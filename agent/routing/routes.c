@@ -265,42 +265,77 @@ static int add_route(struct netlink *n, struct own_routes *own, const struct own
 	return r ? error_set(err, r, "the blackhole route of %s cannot be added: %s", text, strerror(-r)) : 0;
 }
 
-/* Calls a function for each blackhole route that is missing, until it fails. An outside prefix of /0 cannot be real,
- * and the route would become the default route where there is no other. */
-static int each_missing(const struct blackholes *b, const struct own_routes *present,
-			int (*call)(const struct own_route *route, void *arg), void *arg)
+/*
+ * Calls a function for each blackhole route, until it fails. An outside prefix of /0 cannot be real, and the route
+ * would become the default route where there is no other.
+ */
+static int each_route(const struct blackholes *b, int (*call)(const struct own_route *route, void *arg), void *arg)
 {
-	__attribute__((cleanup(hash_index_free))) struct hash_index index = { 0 };
 	int r = 0;
 
-	for (size_t i = 0; !r && i < present->count; i++)
-		r = hash_index_add(&index, prefix_hash(present->route[i].prefix), (uint32_t)i);
 	for (size_t t = 0; t <= b->n_vrf_tables; t++)
 		for (size_t i = 0; !r && i < b->count; i++) {
 			struct own_route route = blackhole(b->prefix[i], table_at(b, t));
 
-			if (route.prefix.plen && !is_present(present, &index, &route))
+			if (route.prefix.plen)
 				r = call(&route, arg);
 		}
 	return r;
 }
 
-struct adding {
+struct seeking {
+	const struct own_routes *present;
+	const struct hash_index *index;
+	int (*call)(const struct own_route *route, void *arg);
+	void *arg;
+};
+
+static int call_if_missing(const struct own_route *route, void *arg)
+{
+	const struct seeking *s = arg;
+
+	return is_present(s->present, s->index, route) ? 0 : s->call(route, s->arg);
+}
+
+/* The same for each that is missing. */
+static int each_missing(const struct blackholes *b, const struct own_routes *present,
+			int (*call)(const struct own_route *route, void *arg), void *arg)
+{
+	__attribute__((cleanup(hash_index_free))) struct hash_index index = { 0 };
+	struct seeking seeking = { present, &index, call, arg };
+	int r = 0;
+
+	for (size_t i = 0; !r && i < present->count; i++)
+		r = hash_index_add(&index, prefix_hash(present->route[i].prefix), (uint32_t)i);
+	return r ? r : each_route(b, call_if_missing, &seeking);
+}
+
+struct changing {
 	struct netlink *netlink;
 	struct own_routes *own;
 	struct error *err;
 };
 
-static int add_missing(const struct own_route *route, void *arg)
+static int bring_in(const struct own_route *route, void *arg)
 {
-	const struct adding *a = arg;
+	const struct changing *c = arg;
 
-	return add_route(a->netlink, a->own, route, a->err);
+	return add_route(c->netlink, c->own, route, c->err);
+}
+
+static int take_away(const struct own_route *route, void *arg)
+{
+	const struct changing *c = arg;
+	int r = delete_route(c->netlink, route, c->err);
+
+	if (!r && c->own)
+		forget_own(c->own, find_own(c->own, route));
+	return r;
 }
 
 int routes_apply(struct netlink *n, struct own_routes *own, const struct blackholes *wanted, struct error *err)
 {
-	struct adding adding = { .netlink = n, .own = own, .err = err };
+	struct changing changing = { .netlink = n, .own = own, .err = err };
 	struct own_routes present;
 	int r = know_routes(n, own, &present);
 	_cleanup_free_ struct own_route *routes = r ? NULL : present.route;
@@ -311,39 +346,21 @@ int routes_apply(struct netlink *n, struct own_routes *own, const struct blackho
 	for (size_t i = 0; i < wanted->count; i++)
 		if (hash_index_add(&index, prefix_hash(wanted->prefix[i]), (uint32_t)i))
 			return error_set(err, -ENOMEM, "out of memory");
-	r = each_missing(wanted, &present, add_missing, &adding);
-	for (size_t i = 0; !r && i < present.count; i++) {
-		if (is_wanted(wanted, &index, &routes[i]))
-			continue;
-		r = delete_route(n, &routes[i], err);
-		if (!r && own)
-			forget_own(own, find_own(own, &routes[i]));
-	}
+	r = each_missing(wanted, &present, bring_in, &changing);
+	for (size_t i = 0; !r && i < present.count; i++)
+		if (!is_wanted(wanted, &index, &routes[i]))
+			r = take_away(&routes[i], &changing);
 	return r;
 }
 
 int routes_change(struct netlink *n, struct own_routes *own, const struct blackholes *came,
 		  const struct blackholes *went, struct error *err)
 {
-	int r = 0;
+	struct changing changing = { .netlink = n, .own = own, .err = err };
+	/* What is known of them is late by a notification, so the kernel is asked. */
+	int r = each_route(came, bring_in, &changing);
 
-	for (size_t t = 0; t <= came->n_vrf_tables; t++)
-		for (size_t i = 0; !r && i < came->count; i++) {
-			struct own_route route = blackhole(came->prefix[i], table_at(came, t));
-
-			/* What is known of it is late by a notification, so the kernel is asked. */
-			if (route.prefix.plen)
-				r = add_route(n, own, &route, err);
-		}
-	for (size_t t = 0; t <= went->n_vrf_tables; t++)
-		for (size_t i = 0; !r && i < went->count; i++) {
-			struct own_route route = blackhole(went->prefix[i], table_at(went, t));
-
-			r = delete_route(n, &route, err);
-			if (!r)
-				forget_own(own, find_own(own, &route));
-		}
-	return r;
+	return r ? r : each_route(went, take_away, &changing);
 }
 
 /* Whether a route of another protocol is in the place of a blackhole route. */

@@ -50,7 +50,7 @@ void check_extent(struct table_check *c, const struct subscriber_iterator *it)
 		return;
 	}
 	if (!c->claims)
-		c->claims = calloc(d->extents_size / sizeof(struct bucket), sizeof(*c->claims));
+		c->claims = calloc(datapath_extent_buckets(d), sizeof(*c->claims));
 	for (uint32_t i = 0; c->claims && i < n / BUCKET_SLOTS; i++) {
 		struct bucket_claim *claim = &c->claims[extent_first(extent) + i];
 

@@ -43,7 +43,7 @@ static uint64_t mark(struct recovery *r, uint32_t extent)
 /* Marks the extents in a list. False: it has changed. */
 static bool mark_list(struct recovery *r, const __u64 *list, unsigned shift)
 {
-	const uint64_t all = r->d->extents_size / sizeof(struct bucket);
+	const uint64_t all = datapath_extent_buckets(r->d);
 	__u64 word = __atomic_load_n(list, __ATOMIC_ACQUIRE);
 	uint64_t at = (uint32_t)word, steps = 0;
 
@@ -144,7 +144,7 @@ static uint64_t recover(struct recovery *r, const struct mappings *m)
 uint64_t extents_recover(const struct mappings *m)
 {
 	struct recovery r = { .d = m->d };
-	uint64_t all = r.d->extents_size / sizeof(struct bucket), lost;
+	uint64_t all = datapath_extent_buckets(r.d), lost;
 
 	if (!r.d->pool || !r.d->extent)
 		return 0;

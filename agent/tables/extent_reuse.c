@@ -65,7 +65,7 @@ unsigned retired_visit(const struct datapath *d, const struct retired *r,
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < EXTENT_SIZES; i++) {
-		for (uint64_t at = r->first[i]; at && at <= d->extents_size / sizeof(struct bucket); n++) {
+		for (uint64_t at = r->first[i]; at && at <= datapath_extent_buckets(d); n++) {
 			uint32_t first = (uint32_t)at - 1;
 
 			at = (uint32_t)d->extent[first].slot[0].key;

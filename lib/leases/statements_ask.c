@@ -208,8 +208,8 @@ static void order_holders(struct lease_answer *a)
 		}
 }
 
-/* Whether the end of a stay is recorded before t, and somebody was at the address until then as nothing was heard
- * since. */
+/* Whether a stay is recorded to have ended before t, and nobody else is known at the address before its end or after.
+ */
 static bool ends_last(const struct stay *y, int64_t heard, int64_t t)
 {
 	return y->over < t && y->over >= heard && y->end >= y->over;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The page of detnat-desk in a headless Chromium: what a person does, without an error and without a request to elsewhere."""
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -69,8 +70,8 @@ class Browser:
         with self.namespace.enter():
             self.driver.quit()
 
-    def open(self, path):
-        self.driver.get(f"http://{ADDRESS}{path}")
+    def open(self, path, whole=False):
+        self.driver.get(path if whole else f"http://{ADDRESS}{path}")
 
     def wait(self, condition, what):
         """Until the condition is true of the page, which may draw itself anew while it is looked at."""
@@ -104,6 +105,17 @@ class Browser:
         assert not self.complaints()
         elsewhere = [url for url in self.requests() if not url.startswith((f"http://{ADDRESS}/", "data:", "blob:"))]
         assert not elsewhere
+
+    @contextlib.contextmanager
+    def hurried(self):
+        """Pages that are opened in it wait a quarter of a second where they would wait longer."""
+        script = "{ const wait = setTimeout; window.setTimeout = (what, ms, ...rest) => wait(what, Math.min(ms, 250), ...rest); }"
+        added = self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+            self.open("about:blank", whole=True)
 
     def fits(self):
         return self.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
@@ -326,6 +338,36 @@ def test_the_records_of_drains_and_portmaps_say_which_end_they_are(browser, runn
     portmap = "tcp 1.1.9.9:80 to 10.9.0.7:80"
     assert [re.sub(r", since .*", ", since", line) for line in told] == [
         "drain begins 10.9.0.0/24 to 1.1.9.9/32", f"portmap ends {portmap}, since", f"portmap {portmap}"], rows[:12]
+
+
+def test_the_history_grows_on_the_page_by_what_is_new(browser, running_lab):
+    agent, pair = running_lab.agent, ("10.9.1.0/24", "1.1.9.8/32")
+
+    def rows():
+        return [row.text for row in browser.all("table tbody tr")]
+
+    def told(event):
+        browser.wait(lambda: any(f"{event} {' to '.join(pair)}" in row for row in rows()), f"a row of {event}")
+
+    with browser.hurried():
+        browser.open("/history")
+        browser.wait(lambda: browser.all("svg.timeline .bar-now"), "a bar")
+        before, origin = rows(), browser.driver.execute_script("return performance.timeOrigin")
+        browser.requests()
+        agent.ctl("mapping", "add", *pair)
+        told("add")
+        bars = len(browser.all("svg.timeline .bar-now"))
+        agent.ctl("mapping", "del", *pair)
+        told("del")
+        browser.wait(lambda: len(browser.all("svg.timeline .bar-now")) == bars - 1, "the end of its bar")
+        after = rows()
+        assert browser.driver.execute_script("return performance.timeOrigin") == origin, "it was loaded anew"
+        asked = [url for url in browser.requests() if "/api/history" in url]
+    # What was there stays as it was, and each line is there once.
+    assert after[-len(before):] == before and len(after) > len(before)
+    numbers = [int(row.split()[0].replace(",", "")) for row in after]
+    assert numbers == sorted(set(numbers), reverse=True), numbers
+    assert asked and all("?after=" in url for url in asked), asked
 
 
 @pytest.mark.parametrize("path", ["/", "/state", "/history"])

@@ -4,9 +4,11 @@
 import pytest
 from scapy.layers.inet import UDP
 
-from agent import wait_for
+from agent import CTL, execute, wait_for
 from test_ctl_monitor import monitor
 from test_growth import GROWING, OUT, checked, close_all, fill, grants, grow, holder, lines, open_one, query, settled
+from test_grant_retention import day_lines
+from test_history import verified
 
 CONFIG = {"mappings": [GROWING], "unmatched": "drop"}
 
@@ -38,6 +40,36 @@ def test_a_grant_is_carried_to_the_peer_with_its_sessions_and_both_histories_nam
     assert holder(a, src[1], settled(a)) == holder(b, src[1], settled(b)) == host.addr
     for lab in pair.labs:
         checked(lab)
+
+
+@pytest.mark.parametrize("kept", [("30d", "30d"), (None, "30d"), ("30d", None)], ids=["both", "the-peer", "the-granting-one"])
+def test_each_gateway_keeps_grants_in_its_own_files_whoever_granted_them(gateways, kept):
+    a, b = gateways.labs
+    for number, keeping in enumerate(kept):
+        gateways.prepare(number, **CONFIG, **({"grant_retention": keeping} if keeping else {})).start()
+    gateways.wait_synchronised()
+    host = a.host("10.0.0.3")
+    fill(a, host)
+    src = grow(a, host, 5008)
+    wait_for(lambda: blocks(b) == blocks(a) != [], what="the grant", interval=0.05)
+    granted = max(settled(lab) for lab in (a, b))
+    b.agent.ctl("grant", "revoke", f"{OUT}:{blocks(b)[0][1]}")
+    wait_for(lambda: not grants(a) and not grants(b), what="the end", interval=0.05)
+    ended = max(settled(lab) for lab in (a, b))
+    for lab, keeping in zip(gateways.labs, kept):
+        days = day_lines(lab.agent.state)
+        assert [bool(one["to"]) for one in (days if keeping else lines(lab))] == [False, True], (keeping, days)
+        assert bool(days) == bool(lines(lab, "grant-of-day")) == bool(keeping)
+        assert holder(lab, src[1], granted) == host.addr
+        told = execute(CTL, "who", f"{OUT}:{src[1]}", "--at", ended, "--state-dir", lab.agent.state)
+        assert told.status == 1 and "other gateways grant blocks, too, and none was recorded" in told.err, told
+        verified(lab.agent)
+        checked(lab)
+    # What one of them forgets, the other still knows.
+    forgetful, other = (a, b) if kept[0] else (b, a)
+    told = execute(CTL, "leases", "expire", "--grants", "--older", "1d", "--state-dir", forgetful.agent.state)
+    assert told.status == 0 and day_lines(forgetful.agent.state), told
+    assert holder(other, src[1], granted) == host.addr
 
 
 def test_after_a_failover_the_peer_goes_on_serving_grants_and_takes_idle_blocks_back(gateways):

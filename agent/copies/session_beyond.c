@@ -45,17 +45,20 @@ static bool find_in(const struct copying *c, uint32_t extent, const struct overf
 static bool find_in_extent(const struct copying *c, const struct overflow_id *id, bool by_port,
 			   struct session_beyond *ret)
 {
-	const struct geometry *g = &mappings_get(c->m, id->mapping)->geo;
+	const struct mapping *m = mappings_get(c->m, id->mapping);
 	const struct subscriber *s = mappings_subscriber(c->m, id->mapping, id->subscriber);
-	uint32_t offset = by_port ? id->out_port - mapping_port_lo(g, id->subscriber)
-				  : mapping_first_choice(g, key_in_port(id->key));
+	uint32_t in_port = key_in_port(id->key), first = mapping_first_choice(&m->geo, in_port), block = m->growth.block;
+	uint32_t offset = by_port ? growth_offset(&m->geo, block, mapping_port_lo(&m->geo, id->subscriber), id->out_port)
+				  : first;
+	bool apart = !by_port && growth_is_apart(block, first, in_port);
 	uint32_t extent = 0, seen;
 
 	/* Once more if its sessions have moved to another one meanwhile. */
 	do {
 		seen = extent;
 		extent = subscriber_extent(s);
-		if (extent && find_in(c, extent, id, offset, by_port, ret))
+		if (extent && (find_in(c, extent, id, offset, by_port, ret) ||
+			       (apart && find_in(c, extent, id, growth_first_choice(block, in_port), false, ret))))
 			return true;
 	} while (extent != seen);
 	return false;

@@ -150,6 +150,9 @@ static void end_rest(struct growth *g, struct grant *grant)
 
 static void judge(struct growth *g, struct grant *grant)
 {
+	bool ends = grant->state == GRANT_CLOSED && grant->until_s <= g->now_s;
+
+	grant->counted += grant_extent_look(g, grant, ends);
 	/* An incomplete count says nothing. */
 	if (!g->incomplete)
 		grant->sessions = grant->counted;

@@ -7,6 +7,7 @@
 #include <detnat/slots.h>
 
 #include "sessions/check_private.h"
+#include "sessions/granted_ports.h"
 
 static bool state_fits(uint64_t key, uint64_t word)
 {
@@ -84,7 +85,7 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	const struct geometry *g = &it->map->geo;
 	uint32_t port_lo = mapping_port_lo(g, mapping_subscriber(g, it->in_addr));
 	uint32_t offset = (uint32_t)word_out_port(word) - port_lo;
-	uint32_t first = mapping_first_choice(g, key_in_port(key)), bucket;
+	uint32_t choice = mapping_first_choice(g, key_in_port(key)), first = choice, home, bucket;
 	bool beyond = at >= it->n_slots;
 	struct place own, extent, *p = beyond ? &extent : &own;
 
@@ -92,8 +93,13 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	if (!state_fits(key, word))
 		return true;
 	*ret_kind = FINDING_PORT;
-	if (!word_out_port(word) || offset >= g->ports_per_host ||
-	    offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
+	if (beyond && offset >= g->ports_per_host && granted_port_is_of(it->m, it->map, it->in_addr, word_out_port(word))) {
+		offset = growth_offset(g, it->map->growth.block, port_lo, word_out_port(word));
+		first = growth_first_choice(it->map->growth.block, key_in_port(key));
+	} else if (offset >= g->ports_per_host) {
+		return true;
+	}
+	if (!word_out_port(word) || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
 		return true;
 	own = place_of(it->slots, 0, it->n_slots, offset, key, word);
 	extent = place_of(it->beyond, it->n_slots, it->n_beyond, offset, key, word);
@@ -102,8 +108,9 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	*ret_kind = FINDING_PLACE;
 	if (bucket != p->pair.first && bucket != p->pair.second)
 		return true;
+	home = place_of(it->slots, 0, it->n_slots, choice, key, word).pair.first;
 	if (beyond || bucket != own.pair.first || at % BUCKET_SLOTS != (first & (BUCKET_SLOTS - 1)) || offset != first)
-		*ret_needed |= home_bit(own.pair.first);
+		*ret_needed |= home_bit(home);
 	return clashes(&own, ret_kind) || clashes(&extent, ret_kind);
 }
 

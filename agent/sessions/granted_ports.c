@@ -134,24 +134,28 @@ void granted_ports_forget(const struct mappings *m, uint32_t out_addr, uint16_t 
 	}
 }
 
+bool granted_port_is_of(const struct mappings *m, const struct mapping *r, uint32_t in_addr, uint16_t out_port)
+{
+	struct grant_key key = { .addr = mapping_out_addr(&r->geo, mapping_subscriber(&r->geo, in_addr)),
+				 .direction = GRANT_OF_OUTSIDE };
+	struct grant_value v;
+	int32_t block = r->growth.block ? growth_block_of(&r->geo, r->growth.block, out_port) : -1;
+
+	if (block < 0)
+		return false;
+	key.at = (uint16_t)growth_port_lo(&r->geo, r->growth.block, (uint32_t)block);
+	return !bpf_map_lookup_elem(mappings_datapath(m)->grants, &key, &v) && v.addr == in_addr &&
+	       v.ports == r->growth.block;
+}
+
 /* Whether a binding's port is granted to its subscriber, and the mapping binds ports of the protocol. */
 static bool is_valid(const struct mappings *m, int number, const struct granted_port *p)
 {
 	const struct mapping *r = number < 0 ? NULL : mappings_get(m, number);
-	struct grant_key key = { .addr = p->out_addr, .direction = GRANT_OF_OUTSIDE };
-	struct grant_value v;
-	int32_t block;
 
-	if (!r || !r->growth.block || !(r->bindings.mapping & binding_protocol(p->proto)) ||
-	    !mapping_has_inside(&r->geo, p->in_addr) ||
-	    mapping_out_addr(&r->geo, mapping_subscriber(&r->geo, p->in_addr)) != p->out_addr)
-		return false;
-	block = growth_block_of(&r->geo, r->growth.block, p->out_port);
-	if (block < 0)
-		return false;
-	key.at = (uint16_t)growth_port_lo(&r->geo, r->growth.block, (uint32_t)block);
-	return !bpf_map_lookup_elem(mappings_datapath(m)->grants, &key, &v) && v.addr == p->in_addr &&
-	       v.ports == r->growth.block;
+	return r && r->bindings.mapping & binding_protocol(p->proto) && mapping_has_inside(&r->geo, p->in_addr) &&
+	       mapping_out_addr(&r->geo, mapping_subscriber(&r->geo, p->in_addr)) == p->out_addr &&
+	       granted_port_is_of(m, r, p->in_addr, p->out_port);
 }
 
 void granted_port_sweep(const struct mappings *m, const struct granted_port *p, uint32_t now)

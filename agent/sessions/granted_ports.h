@@ -51,4 +51,7 @@ void granted_port_sweep(const struct mappings *m, const struct granted_port *p, 
 /* For the sweep, of a live session on a granted port: keeps its binding, as binding_keep() does in the block. */
 void granted_port_keep(const struct mappings *m, int number, const struct granted_port *p, uint64_t word, uint32_t now);
 
+/* Whether a port is granted to a subscriber of a mapping, by its inside address. */
+bool granted_port_is_of(const struct mappings *m, const struct mapping *r, uint32_t in_addr, uint16_t out_port);
+
 #endif

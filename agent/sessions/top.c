@@ -269,7 +269,7 @@ static void measure(struct top *t, const struct chosen *chosen)
 	uint32_t ports[N_PROTOCOLS] = { 0 }, port_lo;
 	struct subscriber_iterator it;
 	const struct geometry *g;
-	uint32_t draining, granted;
+	uint32_t draining, granted, on_grants = 0;
 
 	if (subscriber_find_any(&it, t->m, chosen->place))
 		return;
@@ -296,6 +296,7 @@ static void measure(struct top *t, const struct chosen *chosen)
 		if (!counts_now(&it.limits, word, it.now))
 			continue;
 		e->sessions++;
+		on_grants += port >= g->ports_per_host;
 		if (port >= g->ports_per_host || t->used[p][port / WORD_BITS] & 1ULL << port % WORD_BITS)
 			continue;
 		t->used[p][port / WORD_BITS] |= 1ULL << port % WORD_BITS;
@@ -309,7 +310,7 @@ static void measure(struct top *t, const struct chosen *chosen)
 	granted = granted_ports(t->grants, chosen->place);
 	e->ports = g->ports_per_host + granted;
 	e->ports_used = at_most(e->ports_used + chosen->overflow - chosen->granted, g->ports_per_host) +
-			at_most(chosen->granted, granted);
+			at_most(chosen->granted + on_grants, granted);
 	t->n_entries += t->listed || (t->order == TOP_BY_SESSIONS ? e->sessions > 0 : e->quota_exceeded > 0);
 }
 

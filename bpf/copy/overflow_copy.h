@@ -35,6 +35,24 @@ SUBPROGRAM int copy_overflow_delete(const struct mapping *m, struct subscriber *
 	return overflow_delete(m, s, &in, word);
 }
 
+/* Under the lock, after copy_scan(): the same for a granted port, which no session in the subscriber's own slots has. */
+SUBPROGRAM int copy_granted_slots(const struct mapping *m, struct subscriber *s, const struct session_copy *c)
+{
+	struct copy_scan *found = copy_scan_get();
+	__u32 port, offset;
+
+	if (!m || !s || !c || !found)
+		return COPY_IMPOSSIBLE;
+	port = word_out_port(c->word);
+	offset = port_offset_of(m, c->subscriber, port);
+	STORE(found->existing, 0);
+	STORE(found->taken, 0);
+	if (open_scan_ports(m, s, c->subscriber, port - offset, offset, now_ticks()) ||
+	    (subscriber_extent(s) && copy_clashes_beyond(m, c)))
+		return COPY_IMPOSSIBLE;
+	return copy_in_extent(found);
+}
+
 /*
  * Under the lock: looks for the session and its port in the slots. The session itself can be in the buckets of its
  * first choice, other sessions on its port in the buckets of the port. Returns
@@ -67,10 +85,10 @@ SUBPROGRAM int copy_overflow_slots(const struct mapping *m, struct subscriber *s
 		return COPY_PORT;
 	}
 	r = copy_in_extent(found);
-	/* No session in a slot has a granted port. */
-	if (r != COPY_PLACED || offset >> PORT_GROUP_SHIFT == first >> PORT_GROUP_SHIFT ||
-	    offset >= m->geo.ports_per_host)
+	if (r != COPY_PLACED || offset >> PORT_GROUP_SHIFT == first >> PORT_GROUP_SHIFT)
 		return r;
+	if (offset >= m->geo.ports_per_host)
+		return settings.growth && settings.extent_buckets ? copy_granted_slots(m, s, c) : r;
 	if (!copy_scan(m, s, c, offset, found))
 		return COPY_IMPOSSIBLE;
 	if (!(LOAD(found->taken) & OPENING_OWN))

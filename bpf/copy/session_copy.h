@@ -124,6 +124,17 @@ SUBPROGRAM int copy_clashes_beyond(const struct mapping *m, const struct session
 	return 0;
 }
 
+/* Under the lock: returns 1 if the session is in the extent on a granted port, where a scan does not look. */
+static __always_inline int copy_exists_apart(const struct mapping *m, const struct subscriber *s,
+					     const struct session_copy *c)
+{
+	__u32 in_port = key_in_port(c->key), block = LOAD(m->growth.block);
+
+	return settings.growth && growth_is_apart(block, mapping_first_choice(&m->geo, in_port), in_port) &&
+	       extent_search_in(m, subscriber_extent(s), c->key,
+				growth_first_choice(block, in_port) << 8 | word_proto(c->word)) >= 0;
+}
+
 /*
  * Under the lock: scans both buckets of a port offset for a session with the packet found->p. Returns its findings, or
  * NULL while tables are being deleted.
@@ -143,6 +154,8 @@ static __always_inline struct opening *copy_scan(const struct mapping *m, struct
 	    (copy_clashes(m, c, port_offset) ||
 	     (settings.extent_buckets && subscriber_extent(s) && copy_clashes_beyond(m, c))))
 		return 0;
+	if (settings.extent_buckets && copy_exists_apart(m, s, c))
+		ADD_BITS(found->existing, 1U << OPENING_EXTENT);
 	return o;
 }
 

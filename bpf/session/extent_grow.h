@@ -165,7 +165,7 @@ struct extent_move {
  * Copies the session in a slot of the former extent, if there is one. Returns 1 if the other extent has no room.
  * Inlined into the callback, as one frame takes less stack than two (stacks.py).
  */
-static __always_inline int extent_copy(__u32 port_lo, __u32 to, __u32 number)
+static __always_inline int extent_copy(const struct extent_move *w, __u32 number)
 {
 	struct extent_moves *moves = extent_moves_get();
 	struct slot *old = extent_slot(number), *slot;
@@ -182,7 +182,7 @@ static __always_inline int extent_copy(__u32 port_lo, __u32 to, __u32 number)
 	if (!word_is_live(word))
 		return 0;
 	n = LOAD(moves->n);
-	room = extent_room(to, key, word_proto(word), word_out_port(word) - port_lo);
+	room = extent_room(w->to, key, word_proto(word), port_offset_of(w->m, w->subscriber, word_out_port(word)));
 	slot = extent_slot(room);
 	if (!slot || n >= EXTENT_MOVES)
 		return 1;
@@ -198,8 +198,7 @@ static __always_inline int extent_copy(__u32 port_lo, __u32 to, __u32 number)
 
 static long extent_copy_step(__u32 i, struct extent_move *w)
 {
-	if (extent_copy(mapping_port_lo(&w->m->geo, w->subscriber), w->to,
-			(extent_first(w->from) << BUCKET_SLOTS_SHIFT) + i))
+	if (extent_copy(w, (extent_first(w->from) << BUCKET_SLOTS_SHIFT) + i))
 		STORE(w->failed, 1);
 	return LOAD(w->failed) != 0;
 }

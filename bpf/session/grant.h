@@ -78,6 +78,21 @@ SUBPROGRAM __u32 grants_of(const struct mapping *m, __u32 in_addr)
 	return n;
 }
 
+/* The highest number of a subscriber's grants, plus one; 0: it has none. */
+SUBPROGRAM __u32 grants_end(const struct mapping *m, __u32 in_addr)
+{
+	__u32 end = 0;
+
+	if (!m)
+		return 0;
+	for (__u32 k = 0; k < GROWTH_MAX_BLOCKS; k++) {
+		if (k >= LOAD(m->growth.max_blocks))
+			break;
+		end = grant_port_lo(m, in_addr, k) ? k + 1 : end;
+	}
+	return end;
+}
+
 /* In subscriber.growth_asked: the grants that the subscriber had when the agent was last asked for one more. */
 #define GROWTH_ASKED_GRANTS 0x1fU
 

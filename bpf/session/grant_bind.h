@@ -142,7 +142,12 @@ SUBPROGRAM int grant_port_is_free(const struct mapping *m, struct subscriber *s,
 	b = bpf_map_lookup_elem(&grant_bindings, &key);
 	if (b && !grant_binding_is_left(m, b, key.out_addr, p->proto))
 		return 0;
-	return !subscriber_overflow(s->overflow) || !overflow_port_used(m, s, p, out_port);
+	if (subscriber_overflow(s->overflow) && overflow_port_used(m, s, p, out_port))
+		return 0;
+	return !settings.extent_buckets ||
+	       extent_search_out(m, subscriber_extent(s), slot_key(p->dst, p->dport, 0),
+				 port_offset_of(m, mapping_subscriber(&m->geo, p->src), out_port),
+				 out_port << 8 | p->proto) < 0;
 }
 
 /* A walk through the ports of a granted block. */

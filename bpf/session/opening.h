@@ -143,16 +143,19 @@ SUBPROGRAM int open_scan_slot(const struct mapping *m, struct bucket *b, __u32 a
 	return 0;
 }
 
+/* The slot of the lowest bit set in a mask of the scratch record that has none of the subscriber's own; NULL: it has gone.
+ */
+static __always_inline struct slot *opening_slot_beyond(const struct opening *o, __u32 mask)
+{
+	mask >>= OPENING_EXTENT;
+	return extent_slot(extent_slot_number(mask & 0xff ? LOAD(o->extent.first) : LOAD(o->extent.second),
+					      opening_slot_at(mask)));
+}
+
 /* The slot of the lowest bit set in a mask of the scratch record, whose own buckets are b; NULL: it has gone. */
 static __always_inline struct slot *opening_slot_of(const struct opening *o, const struct bucket_choice *b, __u32 mask)
 {
-	__u32 at;
-
-	if (!settings.extent_buckets || mask & OPENING_OWN)
-		return opening_slot(b, mask);
-	mask >>= OPENING_EXTENT;
-	at = opening_slot_at(mask);
-	return extent_slot(extent_slot_number(mask & 0xff ? LOAD(o->extent.first) : LOAD(o->extent.second), at));
+	return !settings.extent_buckets || mask & OPENING_OWN ? opening_slot(b, mask) : opening_slot_beyond(o, mask);
 }
 
 /*
@@ -212,6 +215,23 @@ SUBPROGRAM int open_scan_extent(const struct mapping *m, struct subscriber *s, _
 		open_scan_slot(m, second, at, now);
 	opening_account(o, m, s, subscriber, OPENING_EXTENT);
 	return 0;
+}
+
+/*
+ * Under the lock, after another scan for the same flow: scans the subscriber's extent alone for a group of ports whose
+ * first one is port_lo plus the group of the offset, of whatever block. Returns 0, or -1.
+ */
+static __always_inline int open_scan_ports(const struct mapping *m, struct subscriber *s, __u32 subscriber,
+					   __u32 port_lo, __u32 port_offset, __u32 now)
+{
+	struct opening *o = opening_record();
+
+	if (!o)
+		return -1;
+	STORE(o->port_lo, port_lo);
+	STORE(o->port_offset, port_offset);
+	opening_begin(o);
+	return settings.extent_buckets ? open_scan_extent(m, s, subscriber, port_offset, now) : 0;
 }
 
 /*

@@ -63,6 +63,13 @@ static __always_inline int receiver_get(const struct packet *p, struct receiver 
 	return ret->s ? 0 : -1;
 }
 
+/* Returns 1 if a subscriber may have sessions in the overflow map, or on granted ports in an extent. */
+static __always_inline int subscriber_is_beyond(const struct subscriber *s)
+{
+	return subscriber_overflow(s->overflow) ||
+	       (settings.growth && settings.extent_buckets && subscriber_extent(s));
+}
+
 /* session_packet_in2out() in the overflow map only. */
 SUBPROGRAM int overflow_packet_in2out(const struct mapping *m, const struct packet *p)
 {

@@ -78,6 +78,13 @@ SUBPROGRAM int bucket_search_out(const struct bucket *b, __u64 key, __u32 port_a
 		      : -1;
 }
 
+/* The offset by which the sessions of a subscriber of m on an outside port are found in its extent. */
+static __always_inline __u32 port_offset_of(const struct mapping *m, __u32 subscriber, __u32 out_port)
+{
+	return growth_offset(&m->geo, settings.growth ? LOAD(m->growth.block) : 0, mapping_port_lo(&m->geo, subscriber),
+			     out_port);
+}
+
 /* A bucket of any extent, numbered from the first of all. */
 static __always_inline struct bucket *extent_bucket(__u32 number)
 {
@@ -235,6 +242,29 @@ static __always_inline __u32 extent_since(const struct mapping *m, __u32 subscri
 	return now == extent ? 0 : now;
 }
 
+/* Returns 1 if sessions of a flow on granted ports are in other buckets than those on ports of its subscriber's block.
+ */
+static __always_inline int flow_is_apart(const struct flow *f)
+{
+	return settings.growth && growth_is_apart(LOAD(f->m->growth.block), f->port_offset, key_in_port(f->key));
+}
+
+/*
+ * Finds the session of a flow from inside on a granted port where extent_lookup_in2out() does not look, or NULL: in an
+ * extent, or in the one that has taken its place meanwhile.
+ */
+static __always_inline struct slot *granted_lookup_in2out(const struct flow *f, __u32 extent, __u64 *ret_word)
+{
+	__u32 offset = growth_first_choice(LOAD(f->m->growth.block), key_in_port(f->key)), since;
+	__s64 at = extent_search_in(f->m, extent, f->key, offset << 8 | f->p.proto);
+
+	if (at < 0) {
+		since = extent_since(f->m, f->subscriber, extent);
+		at = since ? extent_search_in(f->m, since, f->key, offset << 8 | f->p.proto) : -1;
+	}
+	return extent_match_in(extent_slot(at), f, ret_word);
+}
+
 /*
  * The same in any slot of the subscriber. In an extent the preferred slot comes first: of a subscriber that has one,
  * most of the sessions that are looked for are there.
@@ -253,6 +283,8 @@ static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u
 		s = extent_lookup_in2out(f, extent, ret_word);
 	if (!s)
 		s = extent_lookup_in2out(f, extent_since(f->m, f->subscriber, extent), ret_word);
+	if (!s && flow_is_apart(f))
+		s = granted_lookup_in2out(f, extent, ret_word);
 	return s;
 }
 
@@ -286,7 +318,7 @@ static __always_inline struct slot *slot_lookup_out2in(const struct mapping *m, 
 
 	if (!extent)
 		return own_lookup_out2in(m, subscriber, p, now, ret_word, ret_key);
-	offset = p->dport - mapping_port_lo(&m->geo, subscriber);
+	offset = port_offset_of(m, subscriber, p->dport);
 	s = extent_match_out(extent_preferred(extent, key, p->proto, offset), m, p, now, ret_word, ret_key);
 	if (!s)
 		s = own_lookup_out2in(m, subscriber, p, now, ret_word, ret_key);

@@ -140,6 +140,14 @@ static __always_inline struct opening *open_scan(const struct flow *f, struct su
 	return opening_record();
 }
 
+/* Under the lock: returns 1 if the flow has a session on a granted port where open_scan() does not look. */
+static __always_inline int open_exists_apart(const struct flow *f, const struct subscriber *s)
+{
+	__u64 word;
+
+	return settings.extent_buckets && flow_is_apart(f) && granted_lookup_in2out(f, subscriber_extent(s), &word);
+}
+
 /*
  * Under the lock, after open_scan() of the port's group: returns a bound port, as an offset in the block, or -1 if it
  * is another session's towards the flow's external endpoint, which can only be one from before there were bindings.
@@ -225,7 +233,7 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	if (LOAD(o->existing))
 		return open_existing(f, s, opening_slot_of(o, &b, LOAD(o->existing)), LOAD(o->existing), ret_word);
 
-	if (settings.bindings && bound_has_strayed(f, bound))
+	if ((settings.bindings && bound_has_strayed(f, bound)) || open_exists_apart(f, s))
 		return OPEN_NO_ROOM;
 
 	__s32 offset = settings.bindings && bound ? open_bound_port(o, f, s, bound - 1) : opening_port(o, f, s);

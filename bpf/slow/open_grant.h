@@ -1,52 +1,267 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Finds granted ports for sessions, once no port of the block is free; those of bound ports are found by grant_bind.h.
+/*
+ * Opens sessions on granted ports, once no port of the block is free; bound ports are found by grant_bind.h. A session
+ * on a port of its first choice's group is in the subscriber's extent, <detnat/growth.h>. The others, and those on
+ * bound ports, are in the overflow map.
  */
 #ifndef DETNAT_OPEN_GRANT_H
 #define DETNAT_OPEN_GRANT_H
 
 #include "session/grant.h"
+#include "session/overflow_open.h"
 #include "slow/open.h"
+#include "slow/port_take.h"
 
-/* A walk through the ports of a granted block. */
+/*
+ * A walk through the groups of the ports of granted blocks, for each member of enum port_of as port_search_group(): the
+ * first choice's group of each block, then all others. A single loop, as there.
+ */
 struct grant_walk {
 	const struct flow *f;
 	struct subscriber *s;
-	__u32 port_lo;
-	__u32 ports;
-	__u32 of;   /* 0, or OVERFLOW_PORT_OF_RESET */
-	__u32 port; /* found; 0: none */
+	__u16 groups; /* of a block */
+	__u16 choice; /* the first choice among the ports of a block */
+	__u16 port_lo;
+	__u8 blocks; /* and one, as the walk begins with `last` */
+	__u8 last;   /* the grant that it begins with */
 };
 
-static long grant_walk_port(__u32 i, struct grant_walk *w)
+/* Returns 1 if a granted port is held by a portmap, or beyond the extent. of: as in port_search. */
+static __always_inline int grant_port_is_held(const struct mapping *m, struct subscriber *s, const struct packet *p,
+					      __u32 port, __u32 of)
 {
-	__u32 at = i + w->f->p.sport % w->ports, port;
-
-	port = w->port_lo + (at < w->ports ? at : at - w->ports);
-	if (overflow_port_used(w->f->m, w->s, &w->f->p, port | w->of) ||
-	    (settings.portmaps && portmap_is_on(w->f->m, w->f->subscriber, w->f->p.proto, port)))
-		return 0;
-	w->port = port;
-	return 1;
+	if (settings.portmaps && portmap_is_on(m, mapping_subscriber(&m->geo, p->src), p->proto, port))
+		return 1;
+	return subscriber_overflow(s->overflow) &&
+	       overflow_port_used(m, s, p, port | (of == PORT_OF_RESET ? OVERFLOW_PORT_OF_RESET : 0));
 }
 
-/* Under the lock: a port of the subscriber's granted blocks that is free towards the flow's endpoint; 0: none. */
-static __noinline __u32 grant_port(const struct flow *f, struct subscriber *s, __u32 of)
+/* The k-th candidate of the group that was scanned, as an offset from opening.port_lo; -1: something holds it. */
+static __always_inline int grant_candidate(const struct opening *o, const struct mapping *m, struct subscriber *s,
+					   const struct packet *p, __u32 k, __u32 of)
 {
-	struct grant_walk w = { .f = f, .s = s, .ports = LOAD(f->m->growth.block), .of = of };
-	__u32 n = LOAD(f->m->growth.max_blocks), last = grant_search_first(s, n), walked = 0;
+	__u32 first = LOAD(o->port_offset), size = group_size(first, LOAD(m->growth.block)), at;
 
-#pragma clang loop unroll(disable)
-	for (__u32 i = 0; i <= GROWTH_MAX_BLOCKS && !w.port; i++) {
-		__u32 k = i ? i - 1 : last;
+	if (k >= size)
+		return -1;
+	at = group_candidate(first, size, k);
+	if (LOAD(o->ports_used) & 1U << (at & (PORT_GROUP - 1)) ||
+	    grant_port_is_held(m, s, p, LOAD(o->port_lo) + at, of))
+		return -1;
+	return (int)at;
+}
 
-		if (k >= n || !w.ports)
-			break;
-		w.port_lo = (__u32)grant_port_lo(f->m, f->p.src, k);
-		if (w.port_lo)
-			walked += (__u32)bpf_loop(w.ports, grant_walk_port, &w, 0);
+/* Searches a group of a granted block. Returns 1 if opening.port is set, as in port_search(). */
+static __always_inline long grant_search_group(const struct flow *f, struct subscriber *s, __u32 port_lo,
+					       __u32 port_offset, __u32 of)
+{
+	struct opening *o = opening_record();
+
+	if (!o)
+		return 1;
+	STORE(o->looked, LOAD(o->looked) + 1);
+	if (open_scan_ports(f->m, s, f->subscriber, port_lo, port_offset, f->now))
+		return 1;
+	if (LOAD(o->existing)) {
+		opening_choose(o, PORT_OF_EXISTING);
+		return 1;
 	}
-	search_count(s, walked / GRANT_PORTS_OF_UNIT + !w.port);
-	return w.port;
+	if (of == PORT_OF_TIME_WAIT)
+		return port_take(o, 0, f, s, LOAD(o->time_wait_port), of);
+	if (of == PORT_OF_RESET && port_take(o, 0, f, s, LOAD(o->reset_port), of))
+		return 1;
+#pragma clang loop unroll(disable)
+	for (__u32 k = 0; k < PORT_GROUP && LOAD(o->port) < 0; k++)
+		opening_choose(o, grant_candidate(o, f->m, s, &f->p, k, of));
+	if (LOAD(o->port) >= 0)
+		return 1;
+	if (LOAD(o->time_wait_port))
+		ADD_BITS(o->others, 1U << PORT_OF_TIME_WAIT);
+	ADD_BITS(o->others, 1U << PORT_OF_RESET);
+	return 0;
+}
+
+static long grant_walk_group(__u32 i, struct grant_walk *w)
+{
+	__u32 each = w->blocks * (1U + w->groups), of = i / each, at = i % each, group;
+	struct opening *o = opening_record();
+	int own = at < w->blocks;
+
+	if (!o || !(LOAD(o->others) >> of))
+		return 1;
+	if (!(LOAD(o->others) >> of & 1) || (own && !settings.extent_buckets))
+		return 0;
+	if (!own) {
+		at -= w->blocks;
+		group = at % w->groups;
+		at /= w->groups;
+	} else {
+		group = 0;
+	}
+	if (!group)
+		w->port_lo = (__u16)grant_port_lo(w->f->m, w->f->p.src, at ? at - 1 : w->last);
+	if (!w->port_lo || (!own && !group && settings.extent_buckets))
+		return 0;
+	group += w->choice >> PORT_GROUP_SHIFT;
+	if (group >= w->groups)
+		group -= w->groups;
+	return grant_search_group(w->f, w->s, w->port_lo,
+				  group == w->choice >> PORT_GROUP_SHIFT ? w->choice : group << PORT_GROUP_SHIFT, of);
+}
+
+/*
+ * Under the lock, after a scan for the flow: searches the subscriber's granted blocks for a port that is free towards
+ * the flow's endpoint. Returns opening.port, from opening.port_lo on.
+ */
+static __noinline __s32 grant_search(const struct flow *f, struct subscriber *s)
+{
+	struct grant_walk w = { .f = f, .s = s };
+	struct opening *o = opening_record();
+	__u32 block = LOAD(f->m->growth.block);
+
+	if (!o || !block)
+		return PORT_NONE;
+	w.groups = (__u16)((block + PORT_GROUP - 1) >> PORT_GROUP_SHIFT);
+	w.choice = (__u16)growth_first_choice(block, f->p.sport);
+	w.blocks = (__u8)(grants_end(f->m, f->p.src) + 1);
+	w.last = (__u8)grant_search_first(s, w.blocks - 1U);
+	opening_choose(o, PORT_NONE);
+	STORE(o->others, 1U << PORT_FREE);
+	STORE(o->looked, 0);
+	bpf_loop(w.blocks * (1U + w.groups) * N_PORT_OF, grant_walk_group, &w, 0);
+	search_count(s, LOAD(o->looked) * PORT_GROUP / GRANT_PORTS_OF_UNIT + (LOAD(o->port) == PORT_NONE));
+	return LOAD(o->port);
+}
+
+/* Under the lock: opens a session on a granted port in the overflow map. */
+static __noinline enum opened open_granted_beyond(const struct flow *f, struct subscriber *s, __u16 port,
+						       __u64 *ret_word)
+{
+	enum opened opened;
+
+	if (overflow_admit(s))
+		return OPEN_NO_ROOM;
+	opened = open_overflow_session(f, s, port, ret_word);
+	if (opened != OPENED)
+		overflow_release();
+	return opened;
+}
+
+/*
+ * Under the lock, after a scan of the group of opening.port, a granted one: opens the flow's session in the subscriber's
+ * extent, or beyond it.
+ */
+static __always_inline enum opened open_granted(const struct flow *f, struct subscriber *s, __u64 *ret_word)
+{
+	struct opening *o = opening_record();
+	__u32 choice = growth_first_choice(LOAD(f->m->growth.block), f->p.sport), room;
+	enum opened opened;
+	struct slot *slot;
+	__u16 port;
+
+	if (!o)
+		return OPEN_LOST;
+	port = (__u16)(LOAD(o->port_lo) + (__u32)LOAD(o->port));
+	if (!settings.extent_buckets || (__u32)LOAD(o->port) >> PORT_GROUP_SHIFT != choice >> PORT_GROUP_SHIFT)
+		return open_granted_beyond(f, s, port, ret_word);
+	room = opening_room(LOAD(o->room) >> OPENING_EXTENT, LOAD(o->port_offset), 0) << OPENING_EXTENT;
+	if (extent_is_due(o, s, room) && extent_grow(f->m, s, f->subscriber))
+		return OPEN_LOST; /* and is tried again */
+	if (!room)
+		room = LOAD(o->time_wait);
+	slot = room ? opening_slot_beyond(o, room) : 0;
+	if (!slot)
+		return open_granted_beyond(f, s, port, ret_word);
+	displace(s, home_bit(session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, f->m->bucket_shift)
+				     .first));
+	opened = open_claim(f, s, slot, LOAD(slot->truth), state_word(port, f->p.proto, open_state(&f->p), f->now),
+			    ret_word);
+	if (opened == OPENED)
+		count_add(REASON_sessions_overflowed, 1);
+	return opened;
+}
+
+/* Under the lock: returns 1 if another core has opened the flow's session in a slot meanwhile. */
+static __always_inline int open_exists(const struct flow *f, struct subscriber *s)
+{
+	const struct opening *o = opening_record();
+
+	if (!o || open_scan_buckets(f->m, s, &f->p, f->port_offset, f->now) ||
+	    (settings.extent_buckets && open_scan_extent(f->m, s, f->subscriber, f->port_offset, f->now)))
+		return 0;
+	return LOAD(o->existing) || open_exists_apart(f, s);
+}
+
+/*
+ * Under the lock, after a scan for the flow: opens its session on a granted port that is bound for it, in the overflow
+ * map, where its packets keep the binding. Another session's it is only from before ports were bound.
+ */
+static __always_inline enum opened open_on_bound_grant(const struct flow *f, struct subscriber *s, __u32 offset,
+						       __u64 *ret_word)
+{
+	__u32 port = (mapping_port_lo(&f->m->geo, f->subscriber) + offset) & 0xffff;
+	__u32 place = port_offset_of(f->m, f->subscriber, port);
+	struct opening *o = opening_record();
+
+	if (!o || open_scan_ports(f->m, s, f->subscriber, port - place, place, f->now))
+		return OPEN_LOST;
+	if (LOAD(o->existing))
+		return OPEN_EXISTS;
+	if (LOAD(o->ports_used) & 1U << (place & (PORT_GROUP - 1)) ||
+	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, port)))
+		return OPEN_NO_PORT;
+	return open_granted_beyond(f, s, (__u16)port, ret_word);
+}
+
+/* Under the lock, after a scan for the flow, whose block has no free port: opens its session on a granted one. */
+static __always_inline enum opened open_on_any_grant(const struct flow *f, struct subscriber *s, __u64 *ret_word)
+{
+	__u32 mark = growth_mark(f->now, grants_of(f->m, f->p.src), search_mark(&f->p));
+	__s32 port;
+
+	if (LOAD(s->growth_vain) == mark)
+		return OPEN_NO_PORT;
+	port = grant_search(f, s);
+	if (port >= 0)
+		return open_granted(f, s, ret_word);
+	if (port == PORT_OF_EXISTING)
+		return OPEN_EXISTS;
+	STORE(s->growth_vain, mark);
+	return OPEN_NO_PORT;
+}
+
+/* Under the lock: cheap checks first, then the search for a port. */
+static __always_inline enum opened open_admitted_to_grants(const struct flow *f, struct subscriber *s, __u32 bound,
+							   __u64 *ret_word)
+{
+	if (quota_is_reached(f->m, s))
+		return OPEN_AT_QUOTA;
+	if (search_begin(s, f->now))
+		return OPEN_LOST;
+	if (open_exists(f, s))
+		return OPEN_EXISTS;
+	return settings.bindings && bound ? open_on_bound_grant(f, s, bound - 1, ret_word)
+					  : open_on_any_grant(f, s, ret_word);
+}
+
+/*
+ * open_beyond_slots() on granted ports, for a flow whose block has no free port, or whose bound port is a granted one.
+ * A search of its own, as the stack of both in one would not suffice.
+ */
+SUBPROGRAM int open_on_grants(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 bound,
+			      __u64 *ret_word)
+{
+	enum opened opened;
+	struct flow f;
+
+	if (!m || !s || !p || !ret_word)
+		return OPEN_LOST;
+	f = flow_of(m, p);
+	if (open_begin(s, bound))
+		return OPEN_LOST;
+	opened = open_admitted_to_grants(&f, s, bound & ~PLACE_RESERVED, ret_word);
+	open_end(s);
+	return opened;
 }
 
 #endif

@@ -9,9 +9,6 @@
 #include "session/overflow_open.h"
 #include "slow/open_grant.h"
 
-/* Which ports are taken, in this order: free ones first, then those of sessions in time-wait or reset. */
-enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET, N_PORT_OF };
-
 /*
  * A walk through the port groups of the block, starting with the first choice's: once for each member of enum port_of
  * whose bit is set in opening.others. A single loop, because the verifier checks the body of each loop separately.
@@ -24,37 +21,6 @@ struct port_search {
 static __always_inline __u32 port_groups(const struct flow *f)
 {
 	return (f->m->geo.ports_per_host + PORT_GROUP - 1) >> PORT_GROUP_SHIFT;
-}
-
-/* Values of opening.port besides an offset in the block. */
-#define PORT_NONE	 (-1)
-#define PORT_OF_EXISTING (-2) /* another core has opened the flow's session meanwhile */
-
-/* Removes the first session in `mask`, if it is still in the state that `of` names, for its port. Returns 1 if so. */
-static __always_inline long port_take(struct opening *o, const struct bucket_choice *b, const struct flow *f,
-				      struct subscriber *s, __u32 mask, enum port_of of)
-{
-	struct slot *slot;
-	__u64 word, key;
-
-	if (!mask)
-		return 0;
-	slot = opening_slot_of(o, b, mask);
-	if (!slot)
-		return 0;
-	word = LOAD(slot->truth);
-	key = LOAD(slot->key);
-	if (of == PORT_OF_RESET ? !(word_state(word) & SESSION_RESET) : word_state(word) != SESSION_TIME_WAIT)
-		return 0;
-	if (port_is_withheld(f->m, s, &f->p, word_out_port(word)) || !slot_change(slot, word, 0))
-		return 0;
-	if (of == PORT_OF_RESET) {
-		limit_ended(f->m, f->subscriber, f->p.proto, 1);
-		__sync_fetch_and_add(&s->sessions, -1U);
-	}
-	slot_closed(f->m, f->subscriber, key, word);
-	opening_choose(o, (__s32)(word_out_port(word) - LOAD(o->port_lo)));
-	return 1;
 }
 
 /*
@@ -145,18 +111,6 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 	return port;
 }
 
-/* Under the lock, for an admitted flow and a free port: overflow_open() by a packet from inside. */
-static __always_inline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
-							 __u64 *ret_word)
-{
-	__u64 word = state_word(out_port, f->p.proto, open_state(&f->p), f->now);
-	enum opened opened = overflow_open(f, s, word, 0);
-
-	if (opened == OPENED)
-		*ret_word = word;
-	return opened;
-}
-
 /* Under the lock: port_search() for a flow whose port is bound. */
 static __always_inline __s32 port_bound(const struct flow *f, struct subscriber *s, __u32 offset)
 {
@@ -168,38 +122,11 @@ static __always_inline __s32 port_bound(const struct flow *f, struct subscriber 
 	return LOAD(o->existing) ? PORT_OF_EXISTING : open_bound_port(o, f, s, offset);
 }
 
-/* Under the lock: returns 1 if another core has opened the flow's session in a slot meanwhile. */
-static __always_inline int open_exists(const struct flow *f, struct subscriber *s)
-{
-	struct bucket_choice b;
-	struct opening *o = open_scan(f, s, f->port_offset, &b);
-
-	return o && LOAD(o->existing);
-}
-
-/* Under the lock: port_bound() for a granted port. Another session's it is only from before ports were bound. */
-static __always_inline __s32 port_bound_granted(const struct flow *f, struct subscriber *s, __u32 offset)
-{
-	__u32 port = (mapping_port_lo(&f->m->geo, f->subscriber) + offset) & 0xffff;
-
-	if (open_exists(f, s))
-		return PORT_OF_EXISTING;
-	return subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, port) ? PORT_NONE : (__s32)offset;
-}
-
-/* Under the lock: the search for the port of an admitted flow, as port_search(). */
-static __always_inline __s32 port_of_flow(const struct flow *f, struct subscriber *s, __u32 bound)
-{
-	if (!settings.bindings || !bound)
-		return port_search(f, s);
-	return bound_is_granted(f->m, bound) ? port_bound_granted(f, s, bound - 1) : port_bound(f, s, bound - 1);
-}
-
 /* Under the lock, for an admitted flow: opens its session on any port of the block, or the bound one, if it is free. */
 static __always_inline enum opened open_on_any_port(const struct flow *f, struct subscriber *s, __u32 bound,
 						    __u64 *ret_word)
 {
-	__s32 port = port_of_flow(f, s, bound);
+	__s32 port = settings.bindings && bound ? port_bound(f, s, bound - 1) : port_search(f, s);
 
 	if (port >= 0)
 		return open_overflow_session(f, s, (__u16)(mapping_port_lo(&f->m->geo, f->subscriber) + port),
@@ -207,54 +134,23 @@ static __always_inline enum opened open_on_any_port(const struct flow *f, struct
 	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
 }
 
-/* Under the lock, for an admitted flow whose block has no free port: opens its session on a granted port. */
-static __always_inline enum opened open_on_grant(const struct flow *f, struct subscriber *s, __u64 *ret_word)
-{
-	__u32 mark = growth_mark(f->now, grants_of(f->m, f->p.src), search_mark(&f->p)), port;
-
-	if (LOAD(s->growth_vain) == mark)
-		return OPEN_NO_PORT;
-	port = grant_port(f, s, 0);
-	if (!port)
-		port = grant_port(f, s, OVERFLOW_PORT_OF_RESET);
-	if (port)
-		return open_overflow_session(f, s, (__u16)port, ret_word);
-	STORE(s->growth_vain, mark);
-	return OPEN_NO_PORT;
-}
-
-/* open_on_any_port(), and after it, or after a search in vain in this tick, on a granted port. */
-static __always_inline enum opened open_on_block_or_grant(const struct flow *f, struct subscriber *s, int in_vain,
-							  __u64 *ret_word)
-{
-	enum opened opened = OPEN_NO_PORT;
-
-	if (!in_vain)
-		opened = open_on_any_port(f, s, 0, ret_word);
-	else if (open_exists(f, s))
-		return OPEN_EXISTS;
-	return opened == OPEN_NO_PORT ? open_on_grant(f, s, ret_word) : opened;
-}
-
 /* Under the lock: cheap checks first, then the search for a port. */
 static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u32 bound,
 						 __u64 *ret_word)
 {
 	enum opened opened;
-	int in_vain, grows;
 
 	if (quota_is_reached(f->m, s))
 		return OPEN_AT_QUOTA;
 	if (search_begin(s, f->now))
 		return OPEN_LOST;
-	in_vain = s->exhausted == search_mark(&f->p);
-	/* A bound port has been found already. */
-	grows = mapping_grows(f->m) && !bound;
-	if (in_vain && !grows)
+	if (s->exhausted == search_mark(&f->p))
 		return OPEN_NO_PORT;
+	if (open_exists_apart(f, s))
+		return OPEN_EXISTS;
 	if (overflow_admit(s))
 		return OPEN_NO_ROOM;
-	opened = grows ? open_on_block_or_grant(f, s, in_vain, ret_word) : open_on_any_port(f, s, bound, ret_word);
+	opened = open_on_any_port(f, s, bound, ret_word);
 	if (opened != OPENED)
 		overflow_release();
 	return opened;
@@ -285,7 +181,7 @@ static __always_inline int open_overflow(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
-	int verdict = open_prepare(ctx, &io, &s), opened;
+	int verdict = open_prepare(ctx, &io, &s), opened, granted;
 
 	if (verdict != CONTINUE)
 		return verdict;
@@ -297,7 +193,10 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	/* The mapping may have changed since: the port is one of another block then. */
 	if (n && *(volatile __u32 *)&n->binder != io.f.m->first_subscriber + io.f.subscriber)
 		return drop(REASON_drop_busy);
-	opened = open_with_room(open_beyond_slots, &io.f, s, (int)bound, &word);
+	granted = settings.growth && settings.bindings && bound_is_granted(io.f.m, bound);
+	opened = granted ? OPEN_NO_PORT : open_with_room(open_beyond_slots, &io.f, s, (int)bound, &word);
+	if (opened == OPEN_NO_PORT && (granted || (mapping_grows(io.f.m) && !bound)))
+		opened = open_with_room(open_on_grants, &io.f, s, (int)bound, &word);
 	switch (opened) {
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));

@@ -126,7 +126,9 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 		return out2in_open(ctx, p, refused);
 	if (kind == PACKET_FRAGMENT && !refused)
 		return tail_call(ctx, PROG_fragment_out2in);
-	subscriber = slow ? port_owner(oi->m, p->dst, p->dport) : mapping_reverse(&oi->m->geo, p->dst, p->dport);
+	/* In slots, those of extents among them, may be sessions on granted ports. */
+	subscriber = slow || settings.extent_buckets ? port_owner(oi->m, p->dst, p->dport)
+						     : mapping_reverse(&oi->m->geo, p->dst, p->dport);
 	if (kind != PACKET_SESSION || subscriber < 0 || refused)
 		return slow ? out2in_other_kind(ctx, oi, kind, refused) : tail_call(ctx, PROG_out2in_slow);
 	oi->subscriber = (__u32)subscriber;
@@ -200,7 +202,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 		return verdict;
 	s = subscriber_get(oi.m, oi.subscriber);
 	/* As in out2in(): a source in the pool is a hairpin's peer, whose packets come from inside. */
-	if (s && subscriber_overflow(s->overflow) && !index_find(&out_index, oi.p.src))
+	if (s && subscriber_is_beyond(s) && !index_find(&out_index, oi.p.src))
 		in_port = session_seek_out2in(oi.m, oi.subscriber, &oi.p);
 	if (in_port < 0)
 		return out2in_stranger(ctx, &oi);

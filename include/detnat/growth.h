@@ -10,7 +10,7 @@
 #ifndef DETNAT_GROWTH_H
 #define DETNAT_GROWTH_H
 
-#include "mapping.h"
+#include "session.h"
 
 /* Ports below this one are never granted. */
 #define GROWTH_FIRST_PORT 1024U
@@ -73,6 +73,40 @@ static __always_inline __s32 growth_block_of(const struct geometry *g, __u32 blo
 		return -1;
 	at = below + (port - growth_above(g)) / block;
 	return at < growth_blocks(g, block) ? (__s32)at : -1;
+}
+
+/*
+ * Sessions on granted ports that are in an extent, <detnat/extents.h>, are found by the place of their ports in the
+ * blocks, as those on ports of a subscriber's own block are by the offset in it. An opening takes a port of the group of
+ * its first choice there, so that both of its endpoints lead to the same buckets.
+ */
+
+/* The place in its block of a port that is in one. */
+static __always_inline __u32 growth_place(const struct geometry *g, __u32 block, __u32 port)
+{
+	__u32 above = growth_above(g);
+
+	return (port - (port < above ? GROWTH_FIRST_PORT : above)) % block;
+}
+
+/* The first choice of an inside port among the ports of a granted block, which is not 0. */
+static __always_inline __u32 growth_first_choice(__u32 block, __u32 in_port)
+{
+	return in_port % block;
+}
+
+/* Whether it is of another group than in the subscriber's own block: sessions on either are in other buckets then. */
+static __always_inline int growth_is_apart(__u32 block, __u32 first_choice, __u32 in_port)
+{
+	return block && growth_first_choice(block, in_port) >> PORT_GROUP_SHIFT != first_choice >> PORT_GROUP_SHIFT;
+}
+
+/* The offset by which the sessions on an outside port are found. port_lo: of the subscriber's block. */
+static __always_inline __u32 growth_offset(const struct geometry *g, __u32 block, __u32 port_lo, __u32 out_port)
+{
+	__u32 offset = (out_port - port_lo) & 0xffff;
+
+	return offset < g->ports_per_host || !block ? offset : growth_place(g, block, out_port);
 }
 
 /*

@@ -169,9 +169,11 @@ struct opening {
 	__u32 others;			      /* port search: whose ports may be taken, a bit for each enum port_of */
 	__u32 reserved;			      /* 1: the flow has the place in the quota of a session that gave way */
 	struct bucket_pair extent;	      /* the buckets of the subscriber's extent, if it has one */
+	__u32 looked;			      /* port search: groups of granted blocks that were scanned */
+	__u32 pad_looked;
 	struct slot gone_slot[OPENING_SLOTS]; /* the removed slots */
 };
-_Static_assert(sizeof(struct opening) == 72 + 4 * sizeof(struct bucket), "no hidden padding");
+_Static_assert(sizeof(struct opening) == 80 + 4 * sizeof(struct bucket), "no hidden padding");
 
 /* Clears the findings; opening_scan_slot() for each slot of both buckets fills them in. */
 static __always_inline void opening_begin(struct opening *o)

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Sessions on granted ports in extents: 64 ports for each of 128 subscribers, and blocks of 32. So the first choice of
+ * every other flow is of another group in a granted block than in the subscriber's own. Two buckets have room for 16
+ * sessions of a group towards one endpoint, so those on two blocks.
+ */
+#include <criterion/criterion.h>
+
+#include "extents_fixture.h"
+#include "grant_fixture.h"
+
+#define FEW    64
+#define BLOCK  32
+#define LO     (1024 + 128 * FEW + 4 * BLOCK)
+#define EXT    53
+#define BLOCKS 2
+
+static void set_up_granted(void)
+{
+	settings.extent_buckets = 1024;
+	set_up_plan(&(struct grant_plan){
+		.ports = FEW, .block = BLOCK, .max_blocks = BLOCKS, .quota = 400, .slots = 64, .bindings = { 0 } });
+}
+
+TestSuite(extents_granted, .init = set_up_granted, .fini = tear_down);
+
+/* A session on each port of the block towards an endpoint: the next flow's is on a granted port. */
+static void fill_block(uint16_t ext)
+{
+	for (uint16_t i = 0; i < FEW; i++)
+		cr_assert_geq(open_of(UDP, (uint16_t)(2000 + i), ext, 0), 0, "port %u", i);
+}
+
+static bool is_granted(int port)
+{
+	return port >= LO && port < LO + BLOCKS * BLOCK;
+}
+
+/* The block and all that are granted, full of sessions towards one endpoint: their outside ports, by inside port. */
+static void fill_grants(int port[BLOCKS * BLOCK])
+{
+	fill_block(EXT);
+	for (unsigned k = 0; k < BLOCKS; k++)
+		grant(IN, k, LO + k * BLOCK);
+	for (uint16_t i = 0; i < BLOCKS * BLOCK; i++) {
+		port[i] = open_of(UDP, (uint16_t)(9000 + i), EXT, 0);
+		cr_assert(is_granted(port[i]), "flow %u: %d", i, port[i]);
+		for (unsigned k = 0; k < i; k++)
+			cr_assert_neq(port[k], port[i], "flows %u and %u", i, k);
+	}
+}
+
+/* Packets of a session both ways, past the given hooks. */
+static void expect_passes(uint8_t proto, uint16_t in_port, int out_port, uint8_t flags, enum hook out, enum hook in)
+{
+	const uint16_t port = (uint16_t)out_port;
+	const struct row rows[] = {
+		{ "its subscriber's",
+		  out,
+		  { .from = HOST, .to = GATEWAY_IN, .src = IN, .dst = EXTERNAL, proto, in_port, EXT, .flags = flags },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = OUT,
+		    .dst = EXTERNAL,
+		    proto,
+		    port,
+		    EXT,
+		    .flags = flags },
+		  REASON_in2out_translated },
+		{ "an answer",
+		  in,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, proto, EXT, port, .flags = flags },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = EXTERNAL,
+		    .dst = IN,
+		    proto,
+		    EXT,
+		    in_port,
+		    .flags = flags },
+		  REASON_out2in_translated },
+	};
+
+	RUN_ROWS(rows);
+}
+
+static void expect_all_pass(const int port[BLOCKS * BLOCK])
+{
+	for (uint16_t i = 0; i < BLOCKS * BLOCK; i++) {
+		expect_passes(UDP, (uint16_t)(9000 + i), port[i], 0, XDP_INSIDE, XDP_OUTSIDE);
+		expect_passes(UDP, (uint16_t)(9000 + i), port[i], 0, XDP_INSIDE_SLOW, XDP_OUTSIDE_SLOW);
+	}
+}
+
+Test(extents_granted, all_ports_of_granted_blocks_are_in_the_extent_and_packets_pass_both_ways)
+{
+	int port[BLOCKS * BLOCK];
+
+	fill_grants(port);
+	cr_expect_lt(datapath.global->overflow, BLOCK / 4, "%lld beyond it", (long long)datapath.global->overflow);
+	expect_all_pass(port);
+	extents_tables_right();
+}
+
+Test(extents_granted, they_move_to_a_larger_extent_with_the_others)
+{
+	int port[4];
+	uint32_t size;
+
+	fill_block(EXT);
+	grant(IN, 0, LO);
+	for (uint16_t i = 0; i < 4; i++)
+		port[i] = open_of(UDP, (uint16_t)(9000 + 16 * i), EXT, 0);
+	size = extents_size();
+	for (uint16_t i = 0; extents_size() == size && i < 250; i++)
+		open_of(UDP, (uint16_t)(20000 + i), (uint16_t)(100 + i), 0);
+	cr_assert_gt(extents_size(), size);
+	for (uint16_t i = 0; i < 4; i++) {
+		cr_assert(is_granted(port[i]));
+		expect_passes(UDP, (uint16_t)(9000 + 16 * i), port[i], 0, XDP_INSIDE, XDP_OUTSIDE);
+	}
+	extents_tables_right();
+}
+
+Test(extents_granted, one_that_has_ended_gives_its_port_to_the_next_flow)
+{
+	int port[BLOCKS * BLOCK], last;
+
+	fill_grants(port);
+	cr_expect_eq(open_of(UDP, 30000, EXT, 0), -1, "all ports are held");
+	cr_assert_eq(sessions_close_in(mappings, 0, (struct endpoint){ IN, 9005 }, (struct endpoint){ EXTERNAL, EXT },
+				       UDP),
+		     1);
+	next_tick();
+	last = open_of(UDP, 30000, EXT, 0);
+	cr_expect_eq(last, port[5]);
+	expect_passes(UDP, 30000, last, 0, XDP_INSIDE, XDP_OUTSIDE);
+	extents_tables_right();
+}
+
+Test(extents_granted, a_connection_in_time_wait_gives_way_if_no_port_is_free)
+{
+	int port;
+
+	for (uint16_t i = 0; i < FEW; i++)
+		cr_assert_geq(open_of(TCP, (uint16_t)(2000 + i), EXT, SYN), 0);
+	grant(IN, 0, LO);
+	for (uint16_t i = 0; i < BLOCK; i++)
+		cr_assert(is_granted(open_of(TCP, (uint16_t)(9000 + i), EXT, SYN)), "flow %u", i);
+	cr_expect_eq(open_of(TCP, 30000, EXT, SYN), -1, "all ports are held");
+	port = open_of(TCP, 9003, EXT, ACK);
+	expect_passes(TCP, 9003, port, ACK, XDP_INSIDE, XDP_OUTSIDE);
+	expect_passes(TCP, 9003, port, FIN | ACK, XDP_INSIDE, XDP_OUTSIDE);
+	expect_passes(TCP, 9003, port, ACK, XDP_INSIDE, XDP_OUTSIDE);
+	next_tick();
+	cr_expect_eq(open_of(TCP, 30000, EXT, SYN), port);
+	extents_tables_right();
+}
+
+Test(extents_granted, where_no_extent_is_left_they_are_beyond_and_packets_pass_as_well)
+{
+	int port[BLOCKS * BLOCK];
+
+	datapath.pool->used = 1024;
+	fill_grants(port);
+	cr_expect_eq(datapath.global->overflow, BLOCKS * BLOCK);
+	expect_all_pass(port);
+	datapath.pool->used = 0;
+	extents_tables_right();
+}
+
+Test(extents_granted, a_block_that_was_taken_back_has_no_session_and_is_no_others)
+{
+	int port[BLOCKS * BLOCK];
+	unsigned passed = 0;
+
+	fill_grants(port);
+	grant_close(IN, 1);
+	grant_take_back(LO + BLOCK);
+	for (unsigned i = 0; i < BLOCKS * BLOCK; i++) {
+		struct frame f = { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, UDP, EXT, (uint16_t)port[i] };
+		uint8_t in[FRAME_MAX], out[FRAME_MAX];
+		size_t size;
+
+		passed += run_frame(XDP_OUTSIDE, in, frame_build(&f, in), out, &size) == REDIRECT_XDP;
+	}
+	cr_expect_eq(passed, (BLOCKS - 1) * BLOCK);
+}

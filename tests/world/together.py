@@ -48,6 +48,17 @@ class Together:
         for flow in list(self.world.traffic.flows.values()):
             flow.copied = {it.number for it in self.gateways if self.world.oracles.is_told(flow, now, it.number)}
 
+    @staticmethod
+    def begins_anew(flow, reason, now):
+        """
+        What was sent before now does not make the flow certain: some of it left already, and was not looked at yet. The last packet of one that is
+        over still counts as its end.
+        """
+        if flow.cert == "yes":
+            flow.cert, flow.reason, flow.since = "maybe", reason, now
+        elif flow.cert == "maybe" and flow.state != "over":
+            flow.since = max(now, flow.since)
+
     def falls_silent(self, number, now):
         self.knows[number] = 0
         self.silent.setdefault(number, now)
@@ -198,13 +209,14 @@ class Together:
             return
         now = time.time_ns()
         self.note(now)
-        for flow in list(traffic.flows.values()):
-            of_another = any(at > now - 60 * SECOND for number, at in flow.gateways.items() if number != to)
-            if flow.cert == "yes" and not (to in flow.copied and of_another):
-                flow.cert, flow.reason, flow.since = "maybe", "younger than a copy", now
         if how in ("links", "kill"):
             self.goes(traffic.active_out, how, now)
         traffic.active_out = traffic.active_in = to
+        moved = time.time_ns()
+        for flow in list(traffic.flows.values()):
+            of_another = any(at > now - 60 * SECOND for number, at in flow.gateways.items() if number != to)
+            if not (flow.cert == "yes" and to in flow.copied and of_another):
+                self.begins_anew(flow, "younger than a copy", moved)
         oracles.crowded(now)
         self.world.disturbed(pause + 2)
         self.world.model.changed(now, time.time_ns(), f"takeover {how}")
@@ -223,11 +235,14 @@ class Together:
         begin = time.time_ns()
         self.note(begin)
         if how == "reboot":
+            if gateway.running():
+                world.oracles.endings_untold(begin)
             gateway.reboot()
             self.forgets(number)
             if world.traffic.active_out == number:
-                for flow in world.traffic.flows.values():
-                    flow.cert, flow.reason, flow.since = "maybe", "reboot", begin
+                lost = time.time_ns()
+                for flow in list(world.traffic.flows.values()):
+                    self.begins_anew(flow, "reboot", lost)
         for name in list(gateway.down):
             gateway.link(name, True)
         world.acts.do_save()

@@ -46,10 +46,11 @@ int complaint_read(const char *text, size_t size, const struct complaint_reader 
 	octets_free(&x.whole);
 	free(x.landmarks);
 	free(x.text);
-	free(x.from);
+	free(x.from.runs);
 	free(x.parts);
 	free(x.items);
 	free(x.stamps);
 	free(x.scopes);
+	free(x.zones);
 	return r;
 }

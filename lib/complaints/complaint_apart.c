@@ -25,7 +25,7 @@ static bool is_letter(char c)
 	return isalpha((unsigned char)c) || (unsigned char)c >= 0x80;
 }
 
-bool sentence_ends(const char *begin, const char *at, const char *end)
+bool sentence_ends_at(const char *begin, const char *at, const char *end)
 {
 	const char *next = at + 1;
 
@@ -64,7 +64,6 @@ static void read_words(struct sentence *s)
 	s->any = 0;
 	s->happened = false;
 	for (const char *p = s->begin; p < s->end;) {
-		const char *word = p;
 		unsigned is;
 
 		if (!word_octet(*p)) {
@@ -72,7 +71,7 @@ static void read_words(struct sentence *s)
 			continue;
 		}
 		p = word_fold(p, s->end, folded);
-		is = label_read(word, p).any;
+		is = word_meaning(folded);
 		s->any |= is;
 		s->happened |= (is & (WORD_EVENT | WORD_DEED)) && !(is & (WORD_SOURCE | WORD_MEASURE));
 	}

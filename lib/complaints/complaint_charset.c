@@ -222,6 +222,22 @@ static void narrow(const struct span *s, struct octets *out)
 	}
 }
 
+/* Whether an octet stands for itself in every text. */
+static bool is_plain(char c)
+{
+	return ((uint8_t)c >= ' ' && (uint8_t)c < 0x80 && c != '[' && c != '(' && c != '{') || c == '\n' || c == '\t';
+}
+
+/* Octets that do. Returns their end. */
+static const char *put_plain(const struct span *s, const char *at, const char *end, struct octets *out)
+{
+	if (!s->from)
+		return octets_put(out, at, (size_t)(end - at), span_from(s, at)), end;
+	for (; at < end; at++)
+		octet_put(out, *at, span_from(s, at));
+	return at;
+}
+
 void octets_text(const struct span *s, const struct charset *set, struct octets *out)
 {
 	_cleanup_octets_ struct octets wide = { 0 };
@@ -234,15 +250,17 @@ void octets_text(const struct span *s, const struct charset *set, struct octets 
 		out->failed |= wide.failed;
 	}
 	for (const char *at = own.text; at < own.end && !out->failed;) {
-		uint32_t code = (uint8_t)*at;
+		const char *plain_end = at;
+		uint32_t code;
 
-		size = 1;
 		/* Most are what they are. */
-		if (code >= ' ' && code < 0x80 && code != '[' && code != '(' && code != '{') {
-			octet_put(out, *at, span_from(&own, at));
-			at++;
-			continue;
-		}
+		while (plain_end < own.end && is_plain(*plain_end))
+			plain_end++;
+		at = put_plain(&own, at, plain_end, out);
+		if (at == own.end)
+			break;
+		size = 1;
+		code = (uint8_t)*at;
 		if (code >= 0x80)
 			code = set->kind == CHARSET_SINGLE ? set->high[code - 0x80] : utf8_code(at, own.end, &size);
 		at = put_one(&own, at, code, size, out);

@@ -229,21 +229,6 @@ static bool passes(const struct filter *f, unsigned begin)
 	return f->bits[begin / 8] & 1U << begin % 8;
 }
 
-/* Where the word at a place ends, as word_fold() does. */
-static const char *skip_word(const char *at, const char *end)
-{
-	bool lower = false;
-
-	for (; at < end && word_octet(*at); at++) {
-		bool upper = *at >= 'A' && *at <= 'Z';
-
-		if (lower && upper)
-			break;
-		lower = !upper && (unsigned char)*at < 0x80;
-	}
-	return at;
-}
-
 /* Whether nothing that comes can make a question definite. */
 static bool is_settled(const struct doubts *d)
 {
@@ -265,7 +250,7 @@ void doubt_survey(struct doubts *d)
 			continue;
 		}
 		if (!passes(&f, begin_of(p, end))) {
-			p = skip_word(p, end);
+			p = word_skip(p, end);
 			continue;
 		}
 		p = word_fold(p, end, folded);

@@ -27,6 +27,7 @@ static const struct word weekdays[] = {
 	{ "venerdi", 5 },   { "viernes", 5 },	 { "vrijdag", 5 },   { "wed", 3 },	 { "wednesday", 3 },
 	{ "woensdag", 3 },  { "zaterdag", 6 },	 { "zondag", 7 },
 };
+static struct word_table known_days = { .words = weekdays, .n = ARRAY_SIZE(weekdays) };
 
 /* Of a day of the Gregorian calendar, from Monday, 1 (the way of Sakamoto). */
 static unsigned weekday(int year, int month, int day)
@@ -53,7 +54,7 @@ bool complaint_other_weekday(const struct reading *x, const struct item *time)
 	if (at == end)
 		return false;
 	word_fold(at, end, folded);
-	said = word_find(weekdays, ARRAY_SIZE(weekdays), folded);
+	said = word_find(&known_days, folded);
 	return said && said != weekday(t->year, t->month, t->day);
 }
 

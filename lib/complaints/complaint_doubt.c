@@ -77,19 +77,74 @@ static bool is_unsure(const struct reading *x, const struct item *i)
 	       ((is.any | in.any) & IS_SURE && (is.any | in.any) & IS_NOT);
 }
 
-bool complaint_asked_zone(const struct reading *x, const char *at, const char *end)
+/* Whether a clause ends at a place. Parentheses that end within one are of it for what comes behind them. */
+static bool ends_clause(const struct reading *x, const char *at)
 {
-	const char *all = x->text + x->size, *stop = end;
-	unsigned is;
+	return octet_is_of(*at, ",;:()") || sentence_ends(x->text, at, x->text + x->size);
+}
 
-	while (at > x->text && end - at < SENTENCE && !octet_is_of(at[-1], ",;:(") &&
-	       !sentence_ends(x->text, at - 1, all))
-		at--;
-	while (stop < all && stop - end < SENTENCE && !octet_is_of(*stop, ",;:()") &&
-	       !sentence_ends(x->text, stop, all))
-		stop++;
-	is = doubt_words(at, stop).any;
-	return is & IS_WISH || (is & IS_ASKED && !(is & IS_PERSON));
+/* The first clause of a text in which a zone stands, from its begin on. */
+static void begin_clause(const struct reading *x, struct clause *c, const char *at)
+{
+	*c = (struct clause){ .begin = at, .stop = at };
+	while (c->begin > x->text && at - c->begin < SENTENCE && (c->begin[-1] == ')' || !ends_clause(x, c->begin - 1)))
+		c->begin--;
+	c->read = c->begin;
+}
+
+/* Goes on to the clause that a place is of. */
+static void next_clause(const struct reading *x, struct clause *c, const char *at)
+{
+	for (; c->stop < at; c->stop++, c->ended = false)
+		if ((c->ended || ends_clause(x, c->stop)) && *c->stop != ')')
+			c->begin = c->stop + 1;
+	c->read = c->read < c->begin ? c->begin : c->read;
+}
+
+/* Notes the words of a clause up to its end, or to where it is cut off; none is read twice. */
+static void read_clause(const struct reading *x, struct clause *c, const char *end)
+{
+	const char *all = x->text + x->size;
+	char folded[WORD_TEXT];
+
+	if (c->stop < end)
+		c->stop = end, c->ended = false;
+	for (; !c->ended && c->stop < all && c->stop - end < SENTENCE; c->stop += !c->ended)
+		c->ended = ends_clause(x, c->stop);
+	while (c->read < c->stop) {
+		const char *word = c->read;
+		unsigned is;
+
+		if (!word_octet(*word)) {
+			c->read++;
+			continue;
+		}
+		c->read = word_fold(word, c->ended ? c->stop : all, folded);
+		is = doubt_meaning(folded);
+		c->wish = is & IS_WISH ? word : c->wish;
+		c->asked = is & IS_ASKED ? word : c->asked;
+		c->person = is & IS_PERSON ? word : c->person;
+	}
+}
+
+bool complaint_asked_zone(struct reading *x, const char *at, const char *end)
+{
+	struct clause *c = &x->clause;
+	const char *begin;
+	bool asked;
+
+	/* Zones are asked about in the order of the text, but where it is read again. */
+	if (!c->begin || at <= c->zone)
+		begin_clause(x, c, at);
+	next_clause(x, c, at);
+	c->zone = at;
+	read_clause(x, c, end);
+	begin = end - c->begin > SENTENCE ? end - SENTENCE : c->begin;
+	asked = (c->wish && c->wish >= begin) || (c->asked && c->asked >= begin && !(c->person && c->person >= begin));
+	/* What ends a clause may stand within a zone: "UTC+5:30". */
+	for (; at < end; at++)
+		c->begin = ends_clause(x, at) ? at + 1 : c->begin;
+	return asked;
 }
 
 bool complaint_unsure_zone(const struct reading *x, const char *at, const char *end)

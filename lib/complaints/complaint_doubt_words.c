@@ -8,6 +8,7 @@ const struct word doubt_table[DOUBT_WORDS] = {
 #include "complaints/complaint_doubt.def"
 #undef WORD
 };
+static struct word_table doubts = { .words = doubt_table, .n = DOUBT_WORDS };
 
 /* So many words before a value speak of it, which are not longer. */
 #define NEAR_WORDS 3U
@@ -15,7 +16,7 @@ const struct word doubt_table[DOUBT_WORDS] = {
 
 unsigned doubt_meaning(const char *folded)
 {
-	return word_find(doubt_table, DOUBT_WORDS, folded);
+	return word_find(&doubts, folded);
 }
 
 /* The word before a place; a full stop between is that of a short one, such as "ca.". NULL: there is none near. */
@@ -37,24 +38,25 @@ static const char *word_before(const char *begin, const char *at)
 }
 
 /* Whether a word means nothing of its own between a value and what speaks of it: "about at", "not from port". */
-static bool is_between(const char *at, const char *end)
+static bool is_between(const char *folded)
 {
 	static const unsigned none = WORD_LINK | WORD_TO | WORD_FROM | WORD_TIME | WORD_PORT | WORD_SOURCE;
 
-	return label_read(at, end).any & none;
+	return word_meaning(folded) & none;
 }
 
 unsigned doubt_before(const char *begin, const char *at, unsigned meant)
 {
-	const char *p = at, *end;
+	const char *p = at;
 	char folded[WORD_TEXT];
 
 	for (unsigned i = 0; i < NEAR_WORDS && (p = word_before(begin, p)) && !digit_octet(*p); i++) {
-		end = word_fold(p, at, folded);
-		if (doubt_meaning(folded) & meant)
-			return doubt_meaning(folded) & meant;
-		if (!is_between(p, end))
-			return 0;
+		unsigned is;
+
+		word_fold(p, at, folded);
+		is = doubt_meaning(folded) & meant;
+		if (is || !is_between(folded))
+			return is;
 	}
 	return 0;
 }

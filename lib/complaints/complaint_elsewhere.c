@@ -97,6 +97,15 @@ static int by_wall(const void *a, const void *b)
 				      : (one->stamp > two->stamp) - (one->stamp < two->stamp);
 }
 
+/* Whether the times are in their order, as those of a log are. */
+static bool is_sorted(const struct elsewhere *e)
+{
+	for (size_t i = 1; i < e->n_zones; i++)
+		if (by_wall(&e->zones[i - 1], &e->zones[i]) > 0)
+			return false;
+	return true;
+}
+
 int elsewhere_survey(struct elsewhere *e, const struct reading *x)
 {
 	unsigned shown = ORDER_UNKNOWN;
@@ -115,7 +124,8 @@ int elsewhere_survey(struct elsewhere *e, const struct reading *x)
 	if (shown == ORDER_UNKNOWN || shown == ORDER_BOTH)
 		shown = either ? order_in_words(x->text) : ORDER_UNKNOWN;
 	e->order = shown;
-	qsort(e->zones, e->n_zones, sizeof(*e->zones), by_wall);
+	if (!is_sorted(e))
+		qsort(e->zones, e->n_zones, sizeof(*e->zones), by_wall);
 	return 0;
 }
 
@@ -173,8 +183,11 @@ struct claim elsewhere_zone(const struct elsewhere *e, const struct stamp *s, ui
 
 	for (size_t i = first_of(e, wall); !record && i < e->n_zones && e->zones[i].wall == wall && !found.clash; i++)
 		claim_add(&found, &x->stamps[e->zones[i].stamp].zone);
-	for (; !claim_given(&found) && scope != NONE; scope = x->scopes[scope].parent)
-		for (unsigned k = 0; k < x->scopes[scope].n_zones; k++)
-			claim_add(&found, &x->stamps[x->items[x->scopes[scope].zones[k]].stamp].zone);
+	for (; !claim_given(&found) && scope != NONE; scope = x->scopes[scope].parent) {
+		const struct scope_zones *z = x->scopes[scope].zones == NONE ? NULL : &x->zones[x->scopes[scope].zones];
+
+		for (unsigned k = 0; z && k < z->n; k++)
+			claim_add(&found, &x->stamps[x->items[z->items[k]].stamp].zone);
+	}
 	return found;
 }

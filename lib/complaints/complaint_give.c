@@ -360,7 +360,7 @@ static int give_one(struct giving *g, uint32_t number)
 	if (a->port_item == NONE)
 		return give_portless(g, a, &q);
 	q.out.port = x->items[a->port_item].port;
-	q.proto = a->proto_item != NONE ? x->items[a->proto_item].proto : g->proto;
+	q.proto = a->proto ? a->proto : g->proto;
 	q.t = g->seconds[number];
 	if (q.t == FREE || !q.out.port || x->items[a->port_item].cut)
 		find_question(g, a, &q);

@@ -16,7 +16,8 @@ uint32_t scope_add(struct reading *x, uint32_t parent)
 		x->error = -ENOMEM;
 		return 0;
 	}
-	x->scopes[x->n_scopes] = (struct scope){ .parent = parent, .first = NONE, .last = NONE, .proto = NONE };
+	x->scopes[x->n_scopes] =
+		(struct scope){ .parent = parent, .first = NONE, .last = NONE, .bag = NONE, .zones = NONE };
 	return (uint32_t)x->n_scopes++;
 }
 
@@ -33,7 +34,6 @@ uint32_t item_add(struct reading *x, enum item_kind kind, uint32_t scope, const 
 					      .size = (uint32_t)(end - at),
 					      .port_item = NONE,
 					      .time_item = NONE,
-					      .proto_item = NONE,
 					      .other = NONE,
 					      .next = NONE };
 	return (uint32_t)x->n_items++;

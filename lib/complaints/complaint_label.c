@@ -40,14 +40,16 @@ const char *scan_label_begin(const struct scan *c, const char *at)
 	return p;
 }
 
-struct label scan_label(const struct scan *c, const char *at)
+struct label scan_label(struct scan *c, const char *at)
 {
-	struct label l = label_read(scan_label_begin(c, at), at), key;
-
-	if (!c->s->key || l.words)
-		return l;
-	key = label_read(c->s->key, c->s->key_end);
-	return key;
+	if (c->labelled == at && c->labelled_after == c->after)
+		return c->label;
+	c->label = label_read(scan_label_begin(c, at), at);
+	if (c->s->key && !c->label.words)
+		c->label = label_read(c->s->key, c->s->key_end);
+	c->labelled = at;
+	c->labelled_after = c->after;
+	return c->label;
 }
 
 /* "443 (https)" */
@@ -60,7 +62,7 @@ bool scan_is_service(const char *at, const char *end)
 
 	word_fold(at, end, folded);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(names[i], folded))
+		if (*names[i] == *folded && !strcmp(names[i], folded))
 			return true;
 	return false;
 }

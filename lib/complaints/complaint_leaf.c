@@ -156,7 +156,7 @@ static void choose(struct mime *m, size_t begin, bool html, uint32_t n)
 
 	if (a->end && a->html != html) {
 		if (html ? n <= a->addresses : n < a->addresses) {
-			m->out.size = begin;
+			octets_cut(&m->out, begin);
 			m->x->n_parts--;
 			return;
 		}
@@ -221,7 +221,7 @@ static void take_text(struct mime *m, const struct content *c, const struct span
 		octets_text(&own, set, &m->out);
 	}
 	if (m->out.size > begin && m->out.text[m->out.size - 1] != '\n')
-		octet_put(&m->out, '\n', m->out.from[m->out.size - 1]);
+		octet_put(&m->out, '\n', origin_of(&m->out.from, (uint32_t)m->out.size - 1));
 	if (m->out.size == begin)
 		return;
 	drop_uuencoded(m, c, begin);

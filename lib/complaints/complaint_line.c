@@ -37,6 +37,8 @@ const char *line_key_end(const char *at, const char *end, const char **ret)
 	unsigned words = 0;
 
 	for (; p < end && p - at < 60; p++) {
+		if (!octet_is_of(*p, " :=|\t."))
+			continue;
 		/* "10:00" */
 		if (*p == ':' && p > at && isdigit((unsigned char)p[-1]) && p + 1 < end && isdigit((unsigned char)p[1]))
 			return NULL;

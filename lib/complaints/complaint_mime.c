@@ -252,12 +252,12 @@ static int take_over(struct reading *x, const char *text, size_t size)
 		x->whole.size = n;
 	}
 	if (!x->whole.text)
-		octets_grow(&x->whole);
+		octets_grow(&x->whole, 1);
 	if (!x->whole.text || x->whole.failed)
 		return -ENOMEM;
 	x->whole.text[x->whole.size] = '\0';
-	free(x->whole.from);
-	x->whole.from = NULL;
+	free(x->whole.from.runs);
+	x->whole.from = (struct origins){ 0 };
 	return complaint_survey(x);
 }
 

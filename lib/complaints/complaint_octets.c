@@ -5,27 +5,81 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array_grow.h"
 #include "base/base.h"
+#include "base/search.h"
 
 #define FIRST_ROOM 4096U
 
 void octets_free(struct octets *o)
 {
 	free(o->text);
-	free(o->from);
+	free(o->from.runs);
 	*o = (struct octets){ 0 };
 }
 
-void octets_grow(struct octets *o)
+void octets_grow(struct octets *o, size_t more)
 {
 	size_t room = o->room ? o->room * 2 : FIRST_ROOM;
-	char *text = o->failed ? NULL : realloc(o->text, room);
-	uint32_t *from = text ? reallocarray(o->from, room, sizeof(*from)) : NULL;
+	char *text;
 
+	while (room <= o->size + more)
+		room *= 2;
+	text = o->failed ? NULL : realloc(o->text, room);
+	o->failed = !text;
 	o->text = text ? text : o->text;
-	o->from = from ? from : o->from;
-	o->failed = !from;
-	o->room = from ? room : o->room;
+	o->room = text ? room : o->room;
+}
+
+void octets_jump(struct octets *o, uint32_t from, bool several)
+{
+	struct origins *f = &o->from;
+	struct origin *last = f->n ? &f->runs[f->n - 1] : NULL;
+
+	o->expected = from + 1;
+	if (!several && last && o->size - last->at == 1 && last->from == from) {
+		last->one_place = true;
+		return;
+	}
+	if (o->failed || array_grow(&f->runs, f->n, &f->room, sizeof(*f->runs)))
+		o->failed = true;
+	else
+		f->runs[f->n++] = (struct origin){ .at = (uint32_t)o->size, .from = from & INT32_MAX };
+}
+
+void octets_put(struct octets *o, const char *at, size_t size, uint32_t from)
+{
+	if (o->size + size >= o->room)
+		octets_grow(o, size);
+	if (size && (o->expected != from + 1 || o->from.runs[o->from.n - 1].one_place))
+		octets_jump(o, from, true);
+	if (o->failed || !size)
+		return;
+	memcpy(o->text + o->size, at, size);
+	o->size += size;
+	o->expected = from + (uint32_t)size + 1;
+}
+
+void octets_cut(struct octets *o, size_t size)
+{
+	struct origins *f = &o->from;
+
+	while (f->n && f->runs[f->n - 1].at >= size)
+		f->n--;
+	f->last = 0;
+	o->size = size;
+	o->expected = 0;
+}
+
+uint32_t origin_find(struct origins *o, uint32_t at)
+{
+	size_t next = o->last + 1;
+
+	if (next < o->n && o->runs[next].at <= at && (next + 1 == o->n || at < o->runs[next + 1].at))
+		o->last = next;
+	else
+		o->last = count_while(i, o->n, o->runs[i].at <= at) - 1;
+	return origin_of(o, at);
 }
 
 static int hex(char c)
@@ -77,8 +131,11 @@ static int sextet(char c)
 /* Of a text that was cut off, the last line is none: its numbers may be shorter than they were. */
 static void drop_line(struct octets *out, size_t begin)
 {
-	while (out->size > begin && out->text[out->size - 1] != '\n')
-		out->size--;
+	size_t size = out->size;
+
+	while (size > begin && out->text[size - 1] != '\n')
+		size--;
+	octets_cut(out, size);
 }
 
 bool octets_base64(const struct span *s, struct octets *out)

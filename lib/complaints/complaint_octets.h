@@ -7,10 +7,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Octets from `at` on, up to the next run, were handed over one after the other from `from` on, or all of them there.
+ */
+struct origin {
+	uint32_t at;
+	uint32_t from : 31, one_place : 1;
+};
+
+/* Where each octet of a text was in what was handed over. */
+struct origins {
+	struct origin *runs;
+	size_t n, room;
+	size_t last; /* the run that was asked for before: most are asked for in their order */
+};
+
 /* A text that grows. */
 struct octets {
 	char *text;
-	uint32_t *from; /* of each octet, its place in what was handed over */
+	struct origins from;
+	uint32_t expected; /* 1 + where the next octet was if it is of the last run; 0: it is of none */
 	size_t size, room;
 	bool failed; /* out of memory: nothing is added any more */
 };
@@ -19,43 +34,67 @@ struct octets {
 
 void octets_free(struct octets *o);
 
-/* Makes room for one more octet and a NUL; sets failed. */
-void octets_grow(struct octets *o);
+/* Makes room for more octets and a NUL; sets failed. */
+void octets_grow(struct octets *o, size_t more);
+
+/* Notes that the next octet, or several, come from a place that does not follow; sets failed. */
+void octets_jump(struct octets *o, uint32_t from, bool several);
 
 static inline void octet_put(struct octets *o, char c, uint32_t from)
 {
 	if (o->size + 1 >= o->room)
-		octets_grow(o);
+		octets_grow(o, 1);
+	if (o->expected != from + 1)
+		octets_jump(o, from, false);
 	if (o->failed)
 		return;
-	o->from[o->size] = from;
 	o->text[o->size++] = c;
+	o->expected += !o->from.runs[o->from.n - 1].one_place;
+}
+
+/* Adds octets that follow each other. */
+void octets_put(struct octets *o, const char *at, size_t size, uint32_t from);
+
+/* Takes off what is behind a place. */
+void octets_cut(struct octets *o, size_t size);
+
+/* Where an octet of a text was. */
+uint32_t origin_find(struct origins *o, uint32_t at);
+
+static inline uint32_t origin_of(struct origins *o, uint32_t at)
+{
+	const struct origin *run = &o->runs[o->last];
+
+	if (at < run->at || (o->last + 1 < o->n && at >= run[1].at))
+		return origin_find(o, at);
+	return run->one_place ? run->from : run->from + (at - run->at);
 }
 
 /* A part of a text. */
 struct span {
 	const char *text, *end;
-	const uint32_t *from; /* of each octet; NULL: they are one after the other from `first` on */
-	uint32_t first;
+	struct origins *from; /* of its whole; NULL: its octets were handed over as they are */
+	uint32_t first;	      /* octet of the whole */
 };
 
 static inline uint32_t span_from(const struct span *s, const char *at)
 {
-	return s->from ? s->from[at - s->text] : s->first + (uint32_t)(at - s->text);
+	uint32_t i = s->first + (uint32_t)(at - s->text);
+
+	return s->from ? origin_of(s->from, i) : i;
 }
 
 /* The part of a span from one place to another. */
 static inline struct span span_of(const struct span *s, const char *at, const char *end)
 {
-	return (struct span){ at, end, s->from ? s->from + (at - s->text) : NULL,
-			      s->from ? 0 : s->first + (uint32_t)(at - s->text) };
+	return (struct span){ at, end, s->from, s->first + (uint32_t)(at - s->text) };
 }
 
-static inline struct span octets_span(const struct octets *o)
+static inline struct span octets_span(struct octets *o)
 {
 	static const char nothing[] = "";
 
-	return (struct span){ o->size ? o->text : nothing, o->size ? o->text + o->size : nothing, o->from, 0 };
+	return (struct span){ o->size ? o->text : nothing, o->size ? o->text + o->size : nothing, &o->from, 0 };
 }
 
 /* Quoted-printable and base64 (RFC 2045 sections 6.7, 6.8). What was cut off within a line goes, with the whole line.

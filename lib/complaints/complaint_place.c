@@ -67,9 +67,9 @@ static uint32_t line_end(const struct reading *x, uint32_t at)
 	return end;
 }
 
-struct complaint_place complaint_place(const struct reading *x, uint32_t at, uint32_t size)
+struct complaint_place complaint_place(struct reading *x, uint32_t at, uint32_t size)
 {
-	uint32_t begin = x->from[at], end = size > 1 ? x->from[at + size - 1] : begin;
+	uint32_t begin = origin_of(&x->from, at), end = size > 1 ? origin_of(&x->from, at + size - 1) : begin;
 	struct landmark first = landmark_of(x, begin), last = first;
 
 	/* What was encoded by base64 has one place. */
@@ -117,11 +117,12 @@ void complaint_tell_part(struct reading *x, uint32_t at, const char *name, enum 
 
 void complaint_tell(struct reading *x, const char *at, enum complaint_notice_code code, const char *format, ...)
 {
+	uint32_t from = origin_of(&x->from, (uint32_t)(at - x->text));
 	va_list ap;
 
-	if (x->told > MAX_NOTICES || is_told(x, x->from[at - x->text]))
+	if (x->told > MAX_NOTICES || is_told(x, from))
 		return;
 	va_start(ap, format);
-	tell(x, x->from[at - x->text], "", code, format, ap);
+	tell(x, from, "", code, format, ap);
 	va_end(ap);
 }

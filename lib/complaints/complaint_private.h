@@ -12,29 +12,33 @@
 
 enum item_kind { ITEM_ADDR, ITEM_PORT, ITEM_TIME, ITEM_ZONE, ITEM_PROTO };
 
-/* An address, a port, … that was found in the text. */
+/* An address, a port, … that was found in the text. A hostile mail has millions. */
 struct item {
 	uint8_t kind;
-	uint8_t rank;  /* of a time: see enum rank */
-	uint16_t role; /* WORD_SOURCE, WORD_TARGET or 0 */
-	bool keyed;    /* of a zone: the value of a key or of a column */
-	bool cut;      /* the text ends within its record */
-	bool done;     /* tied to a question */
-	bool stamped;  /* of a time: it begins a line of a log */
-	bool joined;   /* of a time: its day stands elsewhere */
-	bool also;     /* of an address: it follows another by "and" */
-	bool assumed;  /* of a port: that it is the target's, as nothing says whose it is */
-	uint16_t port; /* of a port */
-	uint8_t proto; /* of a protocol: 6 or 17 */
-	uint32_t addr; /* of an address */
+	union {
+		uint8_t rank;  /* of a time: see enum rank */
+		uint8_t doubt; /* of an address that is FAULT_UNSURE, why: see enum doubt */
+	};
+	uint8_t role;	  /* WORD_SOURCE, WORD_TARGET or 0 */
+	bool keyed : 1;	  /* of a zone: the value of a key or of a column */
+	bool cut : 1;	  /* the text ends within its record */
+	bool done : 1;	  /* tied to a question */
+	bool stamped : 1; /* of a time: it begins a line of a log */
+	bool joined : 1;  /* of a time: its day stands elsewhere */
+	bool also : 1;	  /* of an address: it follows another by "and" */
+	bool assumed : 1; /* of a port: that it is the target's, as nothing says whose it is */
+	uint8_t fault;	  /* of an address: of what kind it is ambiguous */
+	uint8_t proto;	  /* of a protocol: 6 or 17; of an address, that which is tied to it, or 0 */
+	uint16_t port;	  /* of a port */
+	union {
+		uint32_t addr;	/* of an address */
+		uint32_t stamp; /* of a time or a zone: in `stamps` */
+	};
 	uint32_t scope;
-	uint32_t at, size;			   /* octets in the text */
-	uint32_t port_item, time_item, proto_item; /* of an address, what is tied to it, or NONE */
-	uint32_t other; /* of an address: another candidate, which makes it ambiguous, or NONE */
-	uint32_t fault; /* and of what kind */
-	uint8_t doubt;	/* why it is FAULT_UNSURE, see enum doubt */
-	uint32_t next;	/* in a list of its scope */
-	uint32_t stamp; /* of a time or a zone: in `stamps` */
+	uint32_t at, size;	       /* octets in the text */
+	uint32_t port_item, time_item; /* of an address, what is tied to it, or NONE */
+	uint32_t other;		       /* of an address: another candidate, which makes it ambiguous, or NONE */
+	uint32_t next;		       /* in a list of its scope */
 };
 
 /* Which of several times is meant: the lowest. */
@@ -59,16 +63,19 @@ enum doubt {
 /* A line, a row, an object, a block, a part: what is in it belongs together more than with what is outside. */
 struct scope {
 	uint32_t parent;
-	bool closed;		    /* its addresses take nothing from outside, and it gives nothing to it */
-	bool sourced;		    /* of a record: an address in it is named as the source */
-	bool source_port, portless; /* a port is so, and stands apart; an address has no port */
-	bool block;		    /* of lines without an empty one between */
-	bool line;		    /* of such a block, and no "Key: value" */
-	uint32_t first;		    /* of the addresses that are open, a list */
-	uint32_t last;
-	uint8_t n_ports, n_times, n_zones; /* distinct ones; SCOPE_ITEMS may mean more */
-	uint8_t protos;			   /* 1: TCP, 2: UDP */
-	uint32_t ports[SCOPE_ITEMS], times[SCOPE_ITEMS], zones[SCOPE_ITEMS], proto;
+	bool closed : 1;		    /* its addresses take nothing from outside, and it gives nothing to it */
+	bool sourced : 1;		    /* of a record: an address in it is named as the source */
+	bool source_port : 1, portless : 1; /* a port is so, and stands apart; an address has no port */
+	bool block : 1;			    /* of lines without an empty one between */
+	bool line : 1;			    /* of such a block, and no "Key: value" */
+	uint32_t first, last;		    /* of its own items, a list, until they are in its bag */
+	uint32_t bag;			    /* while items are tied, or NONE */
+	uint32_t zones;			    /* when they are: in `zones`, or NONE */
+};
+
+/* Zones that a scope names, or one within it; distinct ones, no more than SCOPE_ITEMS. */
+struct scope_zones {
+	uint32_t n, items[SCOPE_ITEMS];
 };
 
 /* A part of a mail. */
@@ -88,13 +95,22 @@ struct landmark {
 /* More zones are not denied. */
 #define DENIED 4U
 
+/* A clause of a text in which zones stand, and the last of its words that ask for something. */
+struct clause {
+	const char *zone;	  /* the last that was asked about */
+	const char *begin, *stop; /* NULL: none was */
+	const char *read;	  /* up to there its words are noted */
+	bool ended;		  /* what ends a clause is at `stop` */
+	const char *wish, *asked, *person;
+};
+
 /* A reading. */
 struct reading {
 	const struct complaint_reader *reader;
 	struct octets whole; /* what was handed over, in UTF-8, with line feeds; ends with a NUL */
 	struct landmark *landmarks;
-	char *text;	/* decoded; ends with a NUL */
-	uint32_t *from; /* of each of its octets, its place in `whole` */
+	char *text;	     /* decoded; ends with a NUL */
+	struct origins from; /* of its octets, in `whole` */
 	size_t size;
 	struct part *parts;
 	size_t n_parts, room_parts;
@@ -104,6 +120,8 @@ struct reading {
 	size_t n_stamps, room_stamps;
 	struct scope *scopes;
 	size_t n_scopes, room_scopes;
+	struct scope_zones *zones;
+	size_t n_zones, room_zones;
 	size_t first_item;	     /* of the record; a day before it is not joined with an hour in it */
 	uint32_t own_time;	     /* in the text, a time before the mail that it quotes, and asks about; NONE */
 	uint32_t own_port;	     /* the same, a port that is not said to be the target's; NONE */
@@ -114,6 +132,7 @@ struct reading {
 	bool seen, foreign;	     /* an address; one that is of no pool */
 	struct claim denied[DENIED]; /* zones that the text says are not those of its times */
 	unsigned n_denied;
+	struct clause clause;
 	struct stamp sent;	       /* the time of the mail's own header */
 	unsigned told;		       /* notices */
 	uint32_t told_at[MAX_NOTICES]; /* where they begin in what was handed over */
@@ -191,7 +210,7 @@ bool complaint_other_weekday(const struct reading *x, const struct item *time);
 void complaint_midnights(struct reading *x);
 
 /* Whether a text asks for times of a zone at a place, which are not its own then: "Please send logs in UTC". */
-bool complaint_asked_zone(const struct reading *x, const char *at, const char *end);
+bool complaint_asked_zone(struct reading *x, const char *at, const char *end);
 
 /* Whether a text says of a zone at a place that it may be another. */
 bool complaint_unsure_zone(const struct reading *x, const char *at, const char *end);
@@ -215,6 +234,6 @@ complaint_tell_part(struct reading *x, uint32_t at, const char *name, enum compl
 int complaint_survey(struct reading *x);
 
 /* Where octets of the text are in what was handed over. Takes the same time for each place. */
-struct complaint_place complaint_place(const struct reading *x, uint32_t at, uint32_t size);
+struct complaint_place complaint_place(struct reading *x, uint32_t at, uint32_t size);
 
 #endif

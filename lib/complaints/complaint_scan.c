@@ -175,7 +175,7 @@ static const char *take_address(struct scan *c, const char *at)
 	if (i == NONE)
 		return end;
 	x->items[i].addr = addr;
-	x->items[i].role = (uint16_t)role;
+	x->items[i].role = (uint8_t)role;
 	x->items[i].also = also;
 	x->items[i].done = !candidate(x, addr, role);
 	if (port) {
@@ -282,7 +282,7 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	if (i == NONE)
 		return;
 	x->items[i].port = (uint16_t)number;
-	x->items[i].role = (uint16_t)role;
+	x->items[i].role = (uint8_t)role;
 	x->items[i].assumed = unsaid && role == WORD_TARGET;
 	x->items[i].cut =
 		(x->broken && scan_signs(end, x->broken, " \t\n") == x->broken) || scan_lacks_digits(c, at, end);
@@ -423,6 +423,10 @@ static const char *take_word(struct scan *c, const char *at)
 		scan_take_zone(c, at, end, &zone);
 		return end;
 	}
+	if (!octet_is_of(*at, "tTuU")) {
+		end = word_skip(at, stop);
+		return end > at ? end : at + 1;
+	}
 	end = word_fold(at, stop, folded);
 	/* "TCP/UDP" is a choice. */
 	if ((!strcmp(folded, "tcp") || !strcmp(folded, "udp")) && !proto_beside(c, at, end)) {
@@ -443,9 +447,7 @@ static const char *take_any(struct scan *c, const char *at)
 		return end ? end : inside ? scan_signs(at, c->s->end, "0123456789") : take_number(c, at);
 	}
 	if ((*at == '+' || *at == '-') && !inside && (end = claim_read(at, c->s->end, false, &zone))) {
-		struct label l = scan_label(c, at);
-
-		if (at[3] == ':' || l.any & WORD_TIME)
+		if (at[3] == ':' || scan_label(c, at).any & WORD_TIME)
 			scan_take_zone(c, at, end, &zone);
 		else
 			c->after = end;
@@ -459,7 +461,14 @@ static const char *take_any(struct scan *c, const char *at)
 
 const char *complaint_scan(struct reading *x, const struct stretch *s)
 {
-	struct scan c = { x, s, s->begin, NONE, NONE, false, x->n_items, s->begin, s->begin };
+	struct scan c = { .x = x,
+			  .s = s,
+			  .after = s->begin,
+			  .addr = NONE,
+			  .last = NONE,
+			  .first = x->n_items,
+			  .line = s->begin,
+			  .looked = s->begin };
 	const char *at = s->begin;
 
 	while (at < s->end && !x->error)

@@ -22,6 +22,11 @@ struct scan {
 	size_t first;	   /* item of this stretch */
 	const char *line;  /* begin of the line of `looked` */
 	const char *looked;
+	struct label label; /* of the place before, with what was `after` then; NULL: of none */
+	const char *labelled, *labelled_after;
+	uint32_t zones[SCOPE_ITEMS]; /* stamps of those that differ */
+	unsigned n_zones, all_zones;
+	const char *more_zones; /* the last that is no item, as there are so many; NULL: none */
 };
 
 /* Skips octets that are one of any. */
@@ -35,7 +40,7 @@ const char *scan_line(struct scan *c, const char *at);
 const char *scan_label_begin(const struct scan *c, const char *at);
 
 /* What the words before a value say, or if there are none, those of its key. */
-struct label scan_label(const struct scan *c, const char *at);
+struct label scan_label(struct scan *c, const char *at);
 
 /* What is said in parentheses behind a value: "(client)", "(ours)". WORD_SOURCE, WORD_TARGET or 0. */
 unsigned scan_role_behind(const struct scan *c, const char *at);

@@ -54,7 +54,8 @@ bool spot_glyph(struct spot *s, enum glyph which)
 		{ "時", "时", "시" }, { "分", "分", "분" }, { "秒", "秒", "초" },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(glyphs[which]); i++)
+	/* None is of ASCII. */
+	for (size_t i = 0; i < ARRAY_SIZE(glyphs[which]) && s->at < s->end && (unsigned char)*s->at >= 0x80; i++)
 		if (spot_octets(s, glyphs[which][i]))
 			return true;
 	return false;

@@ -143,6 +143,9 @@ static void look_ahead(struct walk *w, const char *at)
 	for (; at >= w->looked && p < w->end && !line_is_rule(p, line_end(p, w->end)); p = line_next(p, w->end)) {
 		const char *key = inner_begin(p, w->end);
 
+		/* None begins otherwise. */
+		if (!octet_is_of((char)(*key | 32), "rsdpaj"))
+			continue;
 		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
 			if ((*key | 32) == *marks[i] && !strncasecmp(key, marks[i], strlen(marks[i])))
 				w->served = p;
@@ -171,13 +174,16 @@ static void begin_block(struct walk *w, const char *at)
 static void split_block(struct walk *w, const char *at, const char *key, const char *stop)
 {
 	uint64_t hash = key_hash(key, stop);
-	struct label l = label_read(key, stop);
+	unsigned any;
 
 	if (w->has_addr && (hash == w->first_key || hash == w->addr_key))
 		begin_block(w, at);
 	if (!w->first_key)
 		w->first_key = hash;
-	if (!w->addr_key && l.any & (WORD_ADDR | WORD_SOURCE) && !(l.any & (WORD_PORT | WORD_TARGET)))
+	if (w->addr_key)
+		return;
+	any = label_read(key, stop).any;
+	if (any & (WORD_ADDR | WORD_SOURCE) && !(any & (WORD_PORT | WORD_TARGET)))
 		w->addr_key = hash;
 }
 
@@ -226,7 +232,7 @@ static bool has_address(const char *at, const char *end)
 /* Where the flow of the answers begins that conntrack writes behind that of the questions: "src=" comes again. */
 static const char *second_flow(const char *at, const char *end)
 {
-	const char *first = memmem(at, (size_t)(end - at), "src=", 4);
+	const char *first = end - at < 8 ? NULL : memmem(at, (size_t)(end - at), "src=", 4);
 	const char *again = first ? memmem(first + 4, (size_t)(end - first - 4), "src=", 4) : NULL;
 
 	return again ? again : end;
@@ -264,9 +270,8 @@ static const char *take_line(struct walk *w, const char *at, const char *end)
 
 static const char *structure(struct walk *w, const char *at)
 {
-	const char *p = inner_begin(at, w->end), *after = NULL;
+	const char *p = at + strspn(at, " \t"), *after = NULL;
 
-	p = at + strspn(at, " \t");
 	if (*p == '{' || *p == '[')
 		after = complaint_json(w->x, w->part, p, w->end);
 	if (!after && memchr(p, '<', (size_t)(line_end(p, w->end) - p)))
@@ -380,6 +385,7 @@ static void take_parts(struct reading *x)
 {
 	x->n_items = x->n_stamps = x->n_scopes = 0;
 	x->n_denied = 0;
+	x->clause = (struct clause){ 0 };
 	x->seen = x->foreign = false;
 	scope_add(x, NONE);
 	for (size_t i = 0; i < x->n_parts; i++) {

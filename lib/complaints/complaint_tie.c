@@ -9,10 +9,33 @@
  * whole time that says the same, and by nothing else: a record that has an incomplete time borrows none.
  * What a scope has and no address of it needs is for the scope around, unless it is closed.
  */
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/array_grow.h"
 #include "complaints/complaint_private.h"
+
+/*
+ * What a scope has while it is tied: its own items, and what the scopes within it have left. As the innermost come
+ * first, only those around the one at hand have a bag at a time.
+ */
+struct bag {
+	uint32_t first, last;		   /* of the addresses that are open, a list */
+	uint8_t n_ports, n_times, n_zones; /* distinct ones; SCOPE_ITEMS may mean more */
+	uint8_t protos;			   /* 1: TCP, 2: UDP */
+	uint8_t proto;			   /* the last */
+	uint32_t ports[SCOPE_ITEMS], times[SCOPE_ITEMS], zones[SCOPE_ITEMS];
+	uint32_t next; /* that is free */
+};
+
+struct tying {
+	struct reading *x;
+	struct bag *bags;
+	size_t n, room;
+	uint32_t free; /* a list of bags, or NONE */
+};
 
 /* Addresses of a scope that are compared with each other; of more, none is tied by its neighbour. */
 #define MAX_COMPARED 64U
@@ -28,7 +51,7 @@ static bool whole(const struct stamp *s)
 	return s->date == s->clock;
 }
 
-static void add_port(struct reading *x, struct scope *s, uint32_t i)
+static void add_port(struct reading *x, struct bag *s, uint32_t i)
 {
 	for (unsigned k = 0; k < s->n_ports; k++)
 		if (x->items[s->ports[k]].port == x->items[i].port)
@@ -38,7 +61,7 @@ static void add_port(struct reading *x, struct scope *s, uint32_t i)
 }
 
 /* Keeps a time, or the one of two that say the same which says more. */
-static void add_time(struct reading *x, struct scope *s, uint32_t i)
+static void add_time(struct reading *x, struct bag *s, uint32_t i)
 {
 	const struct stamp *b = stamp_of(x, i);
 
@@ -69,7 +92,7 @@ static void add_time(struct reading *x, struct scope *s, uint32_t i)
 		}
 }
 
-static void add_zone(struct reading *x, struct scope *s, uint32_t i)
+static void add_zone(struct reading *x, struct bag *s, uint32_t i)
 {
 	for (unsigned k = 0; k < s->n_zones; k++)
 		if (claim_equal(&stamp_of(x, s->zones[k])->zone, &stamp_of(x, i)->zone))
@@ -78,7 +101,7 @@ static void add_zone(struct reading *x, struct scope *s, uint32_t i)
 		s->zones[s->n_zones++] = i;
 }
 
-static void add_address(struct reading *x, struct scope *s, uint32_t i)
+static void add_address(struct reading *x, struct bag *s, uint32_t i)
 {
 	if (s->last == NONE)
 		s->first = i;
@@ -88,22 +111,82 @@ static void add_address(struct reading *x, struct scope *s, uint32_t i)
 	x->items[i].next = NONE;
 }
 
-static void add_proto(struct reading *x, struct scope *s, uint32_t i)
+static void add_proto(struct reading *x, struct bag *s, uint32_t i)
 {
 	s->protos |= x->items[i].proto == IPPROTO_TCP ? 1 : 2;
-	s->proto = i;
+	s->proto = x->items[i].proto;
 }
 
+/* Makes lists of the items of each scope. */
 static void distribute(struct reading *x)
 {
-	static void (*const add[])(struct reading *, struct scope *, uint32_t) = {
+	for (uint32_t i = 0; i < x->n_items; i++) {
+		struct item *a = &x->items[i];
+		struct scope *s = a->scope == NONE || a->role == WORD_TARGET || a->done ? NULL : &x->scopes[a->scope];
+
+		if (!s)
+			continue;
+		if (s->last == NONE)
+			s->first = i;
+		else
+			x->items[s->last].next = i;
+		s->last = i;
+		a->next = NONE;
+	}
+}
+
+/* A bag that is free. Its number, or NONE. */
+static uint32_t take_bag(struct tying *t)
+{
+	uint32_t i = t->free;
+
+	if (i != NONE) {
+		t->free = t->bags[i].next;
+	} else if (array_grow(&t->bags, t->n, &t->room, sizeof(*t->bags))) {
+		t->x->error = -ENOMEM;
+		return NONE;
+	} else {
+		i = (uint32_t)t->n++;
+	}
+	t->bags[i] = (struct bag){ .first = NONE, .last = NONE };
+	return i;
+}
+
+/* The bag of a scope, with its own items. NULL: out of memory. */
+static struct bag *open_bag(struct tying *t, struct scope *s)
+{
+	static void (*const add[])(struct reading *, struct bag *, uint32_t) = {
 		[ITEM_ADDR] = add_address, [ITEM_PORT] = add_port,   [ITEM_TIME] = add_time,
 		[ITEM_ZONE] = add_zone,	   [ITEM_PROTO] = add_proto,
 	};
 
-	for (uint32_t i = 0; i < x->n_items; i++)
-		if (x->items[i].scope != NONE && x->items[i].role != WORD_TARGET && !x->items[i].done)
-			add[x->items[i].kind](x, &x->scopes[x->items[i].scope], i);
+	if (s->bag != NONE)
+		return &t->bags[s->bag];
+	s->bag = take_bag(t);
+	for (uint32_t i = s->first, next; s->bag != NONE && i != NONE; i = next) {
+		next = t->x->items[i].next;
+		add[t->x->items[i].kind](t->x, &t->bags[s->bag], i);
+	}
+	s->first = NONE;
+	return s->bag == NONE ? NULL : &t->bags[s->bag];
+}
+
+/* Gives it back, but for the zones, which the times of a scope are read by. */
+static void close_bag(struct tying *t, struct scope *s)
+{
+	struct reading *x = t->x;
+	struct bag *b = &t->bags[s->bag];
+
+	if (b->n_zones && array_grow(&x->zones, x->n_zones, &x->room_zones, sizeof(*x->zones))) {
+		x->error = -ENOMEM;
+	} else if (b->n_zones) {
+		s->zones = (uint32_t)x->n_zones++;
+		x->zones[s->zones].n = b->n_zones;
+		memcpy(x->zones[s->zones].items, b->zones, sizeof(b->zones));
+	}
+	b->next = t->free;
+	t->free = s->bag;
+	s->bag = NONE;
 }
 
 static bool port_less(const struct item *a)
@@ -120,7 +203,7 @@ static void doubt(struct item *a, enum complaint_fault fault, uint32_t other)
 }
 
 /* Moves the ports that a word says are the source's to the front, and returns how many could be meant. */
-static unsigned best_ports(struct reading *x, struct scope *s)
+static unsigned best_ports(struct reading *x, struct bag *s)
 {
 	unsigned n = 0;
 
@@ -136,7 +219,7 @@ static unsigned best_ports(struct reading *x, struct scope *s)
 }
 
 /* A scope's port to its address that has none, if that is one. */
-static void tie_ports(struct reading *x, struct scope *s)
+static void tie_ports(struct reading *x, struct bag *s)
 {
 	uint32_t only = NONE;
 	unsigned n;
@@ -163,7 +246,7 @@ static void tie_ports(struct reading *x, struct scope *s)
 
 /* Moves the times that could be meant to the front: whole ones if there are any, of the lowest rank. Returns how many.
  */
-static unsigned best_times(struct reading *x, struct scope *s)
+static unsigned best_times(struct reading *x, struct bag *s)
 {
 	unsigned n = 0;
 	uint8_t rank = RANK_OTHER;
@@ -209,7 +292,7 @@ static bool halves(const struct stamp *a, const struct stamp *b)
 }
 
 /* A scope in which one day and one hour stand apart has their time. */
-static void join_halves(struct reading *x, struct scope *s)
+static void join_halves(struct reading *x, struct bag *s)
 {
 	uint32_t day = NONE, hour = NONE, joined;
 
@@ -231,7 +314,7 @@ static void join_halves(struct reading *x, struct scope *s)
 }
 
 /* Completes the half of a time that an address has. */
-static void complete(struct reading *x, const struct scope *s, uint32_t addr)
+static void complete(struct reading *x, const struct bag *s, uint32_t addr)
 {
 	uint32_t mine = x->items[addr].time_item, found = NONE;
 
@@ -250,7 +333,7 @@ static void complete(struct reading *x, const struct scope *s, uint32_t addr)
 	}
 }
 
-static void tie_times(struct reading *x, struct scope *s)
+static void tie_times(struct reading *x, struct bag *s)
 {
 	unsigned n;
 
@@ -272,7 +355,7 @@ static void tie_times(struct reading *x, struct scope *s)
 }
 
 /* One address in two places, here with its port and there with its time. */
-static void tie_same(struct reading *x, const struct scope *s)
+static void tie_same(struct reading *x, const struct bag *s)
 {
 	unsigned n = 0;
 
@@ -314,47 +397,66 @@ static bool complete_in(const struct reading *x, const struct scope *s, const st
 	       (whole(stamp_of(x, a->time_item)) || (s->block && x->items[a->time_item].stamped));
 }
 
-/* What is left goes to the scope around. */
-static void pass(struct reading *x, const struct scope *s)
+/* Whether something of a scope is for the one around. */
+static bool leaves(const struct bag *b, const struct scope *s)
 {
-	struct scope *p = s->parent == NONE ? NULL : &x->scopes[s->parent];
-	bool addresses = s->first != NONE;
+	return b->first != NONE || b->protos || (!s->closed && (b->n_ports || b->n_times || b->n_zones));
+}
 
-	for (uint32_t i = s->first, next; i != NONE; i = next) {
+/* What is left goes to the bag of the scope around, if there is one. */
+static void pass(struct reading *x, const struct scope *s, struct bag *b, struct bag *p)
+{
+	bool addresses = b->first != NONE;
+
+	for (uint32_t i = b->first, next; i != NONE; i = next) {
 		struct item *a = &x->items[i];
 
 		next = a->next;
-		if (a->proto_item == NONE && (s->protos == 1 || s->protos == 2))
-			a->proto_item = s->proto;
+		if (!a->proto && (b->protos == 1 || b->protos == 2))
+			a->proto = b->proto;
 		a->done = !p || complete_in(x, s, a);
 		if (!a->done)
 			add_address(x, p, i);
 	}
-	for (unsigned k = 0; k < s->n_ports && p && !s->closed; k++)
-		add_port(x, p, s->ports[k]);
-	for (unsigned k = 0; k < s->n_times && p && !addresses && !s->closed; k++)
-		add_time(x, p, s->times[k]);
+	for (unsigned k = 0; k < b->n_ports && p && !s->closed; k++)
+		add_port(x, p, b->ports[k]);
+	for (unsigned k = 0; k < b->n_times && p && !addresses && !s->closed; k++)
+		add_time(x, p, b->times[k]);
 	/* "All times are UTC" is for all that is around; a zone in a record is for the record alone. */
-	for (unsigned k = 0; k < s->n_zones && p && !s->closed; k++)
-		if (!addresses || !x->items[s->zones[k]].keyed)
-			add_zone(x, p, s->zones[k]);
+	for (unsigned k = 0; k < b->n_zones && p && !s->closed; k++)
+		if (!addresses || !x->items[b->zones[k]].keyed)
+			add_zone(x, p, b->zones[k]);
 	if (p && !addresses) {
-		p->protos |= s->protos;
-		p->proto = s->proto != NONE ? s->proto : p->proto;
+		p->protos |= b->protos;
+		p->proto = b->proto ? b->proto : p->proto;
 	}
+}
+
+/* Ties what a scope has. */
+static void tie_scope(struct tying *t, struct scope *s)
+{
+	struct bag *b = open_bag(t, s), *p = NULL;
+
+	if (!b)
+		return;
+	if (b->first != NONE) {
+		tie_ports(t->x, b);
+		tie_times(t->x, b);
+		tie_same(t->x, b);
+	}
+	if (s->parent != NONE && leaves(b, s))
+		p = open_bag(t, &t->x->scopes[s->parent]);
+	pass(t->x, s, &t->bags[s->bag], p);
+	close_bag(t, s);
 }
 
 void complaint_tie(struct reading *x)
 {
-	distribute(x);
-	for (size_t i = x->n_scopes; i-- > 0;) {
-		struct scope *s = &x->scopes[i];
+	struct tying t = { .x = x, .free = NONE };
 
-		if (s->first != NONE) {
-			tie_ports(x, s);
-			tie_times(x, s);
-			tie_same(x, s);
-		}
-		pass(x, s);
-	}
+	distribute(x);
+	for (size_t i = x->n_scopes; i-- > 0 && !x->error;)
+		if (x->scopes[i].first != NONE || x->scopes[i].bag != NONE)
+			tie_scope(&t, &x->scopes[i]);
+	free(t.bags);
 }

@@ -16,16 +16,17 @@ static const struct word months[] = {
 #include "complaints/complaint_months.def"
 #undef WORD
 };
+static struct word_table known_months = { .words = months, .n = ARRAY_SIZE(months) };
 
 static bool month(struct spot *s, int *ret)
 {
 	char folded[WORD_TEXT];
 	struct spot next = *s;
 
-	if (s->at >= s->end || !word_octet(*s->at) || digit_octet(*s->at))
+	if (s->at >= s->end || !word_octet(*s->at) || digit_octet(*s->at) || !word_begins(&known_months, s->at, s->end))
 		return false;
 	next.at = word_fold(s->at, s->end, folded);
-	*ret = (int)word_find(months, ARRAY_SIZE(months), folded);
+	*ret = (int)word_find(&known_months, folded);
 	if (!*ret)
 		return false;
 	spot_one_of(&next, ".", NULL);
@@ -256,6 +257,18 @@ static bool broken(const struct spot *s)
 	return spot_number(&next, 1, 2, &hour) && next.at < next.end && *next.at == ':';
 }
 
+/* Whether what is behind the digits at a place can go on a time: most numbers are none. */
+static bool goes_on(const char *at, const char *end)
+{
+	bool blank = false;
+
+	while (at < end && digit_octet(*at))
+		at++;
+	for (; at < end && octet_is_of(*at, " \t\n"); at++)
+		blank = true;
+	return at < end && (octet_is_of(*at, ".,-/):") || (word_octet(*at) && !(blank && digit_octet(*at))));
+}
+
 const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 {
 	static bool (*const forms[])(struct spot *, struct stamp *) = { year_first, year_third, month_second,
@@ -263,6 +276,8 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 	/* A number begins all but the last, and never that. */
 	bool digit = at < end && digit_octet(*at);
 
+	if (digit && !goes_on(at, end))
+		return NULL;
 	for (size_t i = digit ? 0 : 3; i < 3U + !digit; i++) {
 		struct spot s = { at, end }, clock;
 		bool compact;

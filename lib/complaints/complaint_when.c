@@ -6,6 +6,9 @@
 #include "complaints/complaint_line.h"
 #include "complaints/complaint_scan.h"
 
+/* A line, or a value, does not name more zones apart from times, the same again and again among them. */
+#define MOST_ZONES 64U
+
 uint8_t scan_rank(struct scan *c, const char *at)
 {
 	struct label l = scan_label(c, at);
@@ -92,7 +95,8 @@ static bool join_day(struct scan *c, const char *at, const char *end, const stru
 	struct item *day = x->n_items > x->first_item ? &x->items[x->n_items - 1] : NULL;
 	struct stamp *t = day && day->kind == ITEM_TIME ? &x->stamps[day->stamp] : NULL;
 
-	if (!t || !t->date || t->clock || day->rank == RANK_OTHER || at - (x->text + day->at) > LABEL_TEXT)
+	if (!t || !t->date || t->clock || day->rank == RANK_OTHER || at - (x->text + day->at) > LABEL_TEXT ||
+	    (c->more_zones && c->more_zones > x->text + day->at))
 		return false;
 	stamp_add_clock(t, hour);
 	day->size = (uint32_t)(end - (x->text + day->at));
@@ -142,33 +146,65 @@ static bool is_again(const struct scan *c, const struct claim *zone)
 }
 
 /* Whether "not", or "no" of Spanish, is before a zone: times that are said to be of it are not. */
-static void note_denied(struct reading *x, const char *before, const char *at, const struct claim *zone)
+static void note_denied(struct reading *x, const char *before, const char *at, bool negated, const struct claim *zone)
 {
 	const char *word = at;
 	bool no;
 
+	if (x->n_denied == DENIED)
+		return;
+
 	while (word > before && octet_is_of(word[-1], " \t\n"))
 		word--;
 	no = word - before >= 2 && !memcmp(word - 2, "no", 2) && (word - 2 == before || !word_octet(word[-3]));
-	if ((no || label_read(before, at).negated) && x->n_denied < DENIED)
+	if (no || negated)
 		x->denied[x->n_denied++] = *zone;
+}
+
+/* Counts the zones of a stretch that differ. */
+static void note_zone(struct scan *c, uint32_t i)
+{
+	const struct reading *x = c->x;
+
+	for (unsigned k = 0; k < c->n_zones && i != NONE; k++)
+		if (claim_equal(&x->stamps[c->zones[k]].zone, &x->stamps[x->items[i].stamp].zone))
+			return;
+	if (i != NONE)
+		c->zones[c->n_zones++] = x->items[i].stamp;
+}
+
+/* Of a line that names so many zones none is known to be that of a time. */
+static void contradict(struct scan *c, const char *at, const char *end)
+{
+	item_zone(c->x, c->s->scope, at, end, &(struct claim){ .clash = true });
+	c->n_zones = SCOPE_ITEMS;
 }
 
 void scan_take_zone(struct scan *c, const char *at, const char *end, const struct claim *zone)
 {
 	const char *before = at;
+	struct label l;
 	uint32_t i;
 
 	if (is_again(c, zone))
 		return;
-	while (before > c->s->begin && at - before < 24 && !strchr(",;.(", before[-1]))
+	while (before > c->s->begin && at - before < 24 && !octet_is_of(before[-1], ",;.("))
 		before--;
-
+	l = label_read(before, at);
 	if (!c->s->cells)
-		note_denied(c->x, before, at, zone);
+		note_denied(c->x, before, at, l.negated, zone);
 	/* "five hours less than UTC", "not UTC" */
-	if (label_read(before, at).any & WORD_UNLESS)
+	if (l.any & WORD_UNLESS)
 		return;
+	/* Its scope keeps no more. */
+	if (c->n_zones == SCOPE_ITEMS) {
+		c->more_zones = at;
+		return;
+	}
+	if (++c->all_zones == MOST_ZONES) {
+		contradict(c, at, end);
+		return;
+	}
 	if (!c->s->cells && !c->s->keyed && complaint_asked_zone(c->x, at, end))
 		return;
 	i = item_zone(c->x, c->s->scope, at, end, zone);
@@ -176,4 +212,5 @@ void scan_take_zone(struct scan *c, const char *at, const char *end, const struc
 		c->x->stamps[c->x->items[i].stamp].zone.clash = true;
 	if (i != NONE)
 		c->x->items[i].keyed = c->s->cells || c->s->keyed;
+	note_zone(c, i);
 }

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "base/search.h"
 
 /* Latin letters with marks, U+00C0 to U+017F, without them; blank: two letters or none. */
@@ -35,11 +36,28 @@ static unsigned fold_pair(unsigned char first, unsigned char second, char *ret)
 	return 2;
 }
 
+const char *word_skip(const char *at, const char *end)
+{
+	bool lower = false;
+
+	for (; at < end && word_octet(*at); at++) {
+		bool upper = *at >= 'A' && *at <= 'Z';
+
+		if (lower && upper)
+			break;
+		lower = !upper && (unsigned char)*at < 0x80;
+	}
+	return at;
+}
+
 const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT])
 {
 	unsigned n = 0;
 	bool lower = false;
 
+	/* Most words are of a few small letters. */
+	for (; at < end && n + 3 < WORD_TEXT && (unsigned char)(*at - 'a') < 26; lower = true)
+		ret[n++] = *at++;
 	for (; at < end && word_octet(*at); at++) {
 		unsigned char c = (unsigned char)*at;
 		bool upper = c >= 'A' && c <= 'Z';
@@ -101,6 +119,7 @@ static const struct word words[] = {
 #include "complaints/complaint_words.def"
 #undef WORD
 };
+static struct word_table known = { .words = words, .n = ARRAY_SIZE(words) };
 
 #undef S
 #undef X
@@ -143,18 +162,82 @@ static bool matches(const char *text, const char *folded)
 	return *text == '*' || *text == *folded;
 }
 
-unsigned word_find(const struct word *table, size_t n, const char *folded)
+/* Of two octets: the letter, from 1, or 0 if it is none, as after a word of one. */
+static unsigned letter_of(char c)
+{
+	return (unsigned char)(c - 'a') < 26 ? (unsigned char)(c - 'a') + 1U : 0;
+}
+
+/* Makes the places of a table. Two threads that do write the same. */
+static void make_places(struct word_table *t)
+{
+	size_t i = 0;
+
+	for (unsigned pair = 0; pair < WORD_PAIRS; pair++) {
+		unsigned second = pair % 27, begin = ('a' + pair / 27) << 8 | (second ? 'a' + second - 1 : 0);
+
+		while (i < t->n && begin_of(t->words[i].text) < begin)
+			i++;
+		__atomic_store_n(&t->places[pair], (uint16_t)i, __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&t->ready, true, __ATOMIC_RELEASE);
+}
+
+/* The first word of a table that begins as another, or where it would be. */
+static size_t place_of(struct word_table *t, const char *folded)
+{
+	unsigned first = letter_of(folded[0]), second = letter_of(folded[1]);
+
+	if (!first || (unsigned char)folded[1] > 'z')
+		return first_word(t->words, t->n, begin_of(folded));
+	if (!__atomic_load_n(&t->ready, __ATOMIC_ACQUIRE))
+		make_places(t);
+	return __atomic_load_n(&t->places[(first - 1) * 27 + second], __ATOMIC_RELAXED);
+}
+
+/* A capital letter as a small one; other signs may become others. */
+static char lowered(char c)
+{
+	return (char)((unsigned char)c | 32U);
+}
+
+bool word_begins(struct word_table *t, const char *at, const char *end)
+{
+	char two[2] = { lowered(*at) };
+	size_t i;
+
+	if (at + 1 < end)
+		two[1] = lowered(at[1]);
+	/* Of a word of one letter, or of none that is of ASCII, nothing is known so. */
+	if (!letter_of(two[0]) || !letter_of(two[1]))
+		return (unsigned char)two[1] >= 0x80 || !letter_of(two[0]);
+	i = place_of(t, two);
+	return i < t->n && begin_of(t->words[i].text) == begin_of(two);
+}
+
+unsigned word_find(struct word_table *t, const char *folded)
 {
 	unsigned is = 0, begin = begin_of(folded);
+	size_t i;
 
 	/* As a number does. */
-	if (!n || begin < begin_of(table[0].text))
+	if (!t->n || begin < begin_of(t->words[0].text))
 		return 0;
+	for (i = place_of(t, folded); i < t->n && begin_of(t->words[i].text) < begin;)
+		i++;
 	/* A star is never the second octet. */
-	for (size_t i = first_word(table, n, begin); i < n && begin_of(table[i].text) == begin; i++)
-		if (matches(table[i].text, folded))
-			is |= table[i].is;
+	for (; i < t->n && begin_of(t->words[i].text) == begin; i++) {
+		const char *text = t->words[i].text;
+
+		if (!(begin & 255) || ((text[2] == folded[2] || text[2] == '*') && matches(text + 2, folded + 2)))
+			is |= t->words[i].is;
+	}
 	return is;
+}
+
+unsigned word_meaning(const char *folded)
+{
+	return word_find(&known, folded);
 }
 
 /* "not" is about so many words behind it. */
@@ -169,7 +252,7 @@ static const char *behind_other(const char *at, const char *end)
 	if (!close || close + 1 >= end)
 		return at + 1;
 	word_fold(p, close, folded);
-	return word_find(words, sizeof(words) / sizeof(*words), folded) & WORD_NOT ? close + 1 : at + 1;
+	return word_find(&known, folded) & WORD_NOT ? close + 1 : at + 1;
 }
 
 struct label label_read(const char *at, const char *end)
@@ -189,8 +272,7 @@ struct label label_read(const char *at, const char *end)
 		}
 		at = word_fold(at, end, folded);
 		/* "d'identifier" */
-		is = at < end && *at == '\'' && !folded[1] ? WORD_LINK
-							   : word_find(words, sizeof(words) / sizeof(*words), folded);
+		is = at < end && *at == '\'' && !folded[1] ? WORD_LINK : word_find(&known, folded);
 		l.words++;
 		l.any |= is;
 		l.before_port = is & WORD_PORT ? said : l.before_port;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define WORD_SOURCE  1U /* of who did it */
 #define WORD_TARGET  2U /* of whom it was done to */
@@ -54,6 +55,9 @@ char word_plain(unsigned code);
 /* Copies the word at a place in small letters without accents. Returns where it ends; camelCase is several words. */
 const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT]);
 
+/* Where it ends. */
+const char *word_skip(const char *at, const char *end);
+
 /* Whether a folded word is in a list, in which blanks are between, and a star stands for the rest of a word. */
 bool word_in_list(const char *list, const char *folded);
 
@@ -63,8 +67,25 @@ struct word {
 	unsigned is;
 };
 
-/* What a folded word is, of a table in the order of its octets: bits of all that match; 0: unknown. */
-unsigned word_find(const struct word *table, size_t n, const char *folded);
+/* Pairs of the letters by which words begin, the second of which may be none. */
+#define WORD_PAIRS (26U * 27U)
+
+/* Words in the order of their octets. */
+struct word_table {
+	const struct word *words;
+	size_t n;
+	bool ready;
+	uint16_t places[WORD_PAIRS]; /* if ready, of the first word that begins by a pair, or where it would be */
+};
+
+/* What a folded word is: bits of all that match; 0: unknown. */
+unsigned word_find(struct word_table *t, const char *folded);
+
+/* Whether a word of a table, of more than a letter, may begin at a place; false: none does. */
+bool word_begins(struct word_table *t, const char *at, const char *end);
+
+/* What a folded word says of a value. */
+unsigned word_meaning(const char *folded);
 
 /* What a stretch of text says. */
 struct label {

@@ -169,7 +169,8 @@ static const char *abbreviation(const char *at, const char *end, bool loose, str
 {
 	const char *p = at;
 
-	if (at >= end)
+	/* Of capital letters alone. */
+	if (end - at < 3 || (unsigned char)(at[1] - 'a') < 26)
 		return NULL;
 	while (p < end && word_octet(*p))
 		p++;

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What detnatctl does without an agent: imports of large plans, the planner's reading of recorded traffic, and
-customers by half a year of leases.
+"""What detnatctl does without an agent: imports of large plans, the planner's reading of recorded traffic, customers by
+half a year of leases, and hostile mails.
 
 Prints the rows, with the time on the clock beside the processor time of the one process, to which the goals apply, and
 writes build/bench/results-offline.json. The files are made here, in a directory that goes with the run.
@@ -168,7 +168,39 @@ def leases(directory, report):
     report.row(f"evidence, {DAYS} days of leases", "processor", processor, "s")
 
 
-ROWS = {f.__name__: f for f in (import_table, import_routeros, import_formula, plan, leases)}
+def hostile(directory, report):
+    """Mails of 10 MB that ask as much as can be asked, or whose words cost most."""
+    def address(i):
+        return f"203.0.{i >> 8 & 255}.{i & 255}"
+
+    def second(i):
+        return f"2026-03-14 {i // 3600 % 24:02d}:{i // 60 % 60:02d}:{i % 60:02d} UTC"
+
+    shapes = {
+        "blocks of fields": lambda i: f"Source IP: {address(i)}\nSource Port: {1024 + i % 60000}\nTime: {second(i)}\nProtocol: tcp\n\n",
+        "lines of a packet filter": lambda i: f"{second(i)} SRC={address(i)} SPT={1024 + i % 60000} DPT=22\n",
+        "lines of a log": lambda i: f"{second(i)} {address(i)}:{1024 + i % 60000} attack\n",
+        "endpoints": lambda i: f"{address(i)}:{1024 + i % 60000}\n",
+        "sentences": lambda i: f"At {second(i)} an attack was seen. It came from {address(i)} source port {1024 + i % 60000}.\n\n",
+        "objects of JSON": lambda i: f'{{"src_ip":"{address(i)}","src_port":{1024 + i % 60000},"time":"{second(i)}"}}\n',
+        "rows of HTML": lambda i: f"<tr><td>{address(i)}</td><td>{1024 + i % 60000}</td><td>{second(i)}</td></tr>\n",
+        "numbers": lambda i: f"{i % 10}\n",
+        "zones in one line": lambda i: ("CET ", "UTC ", "EST ", "PST ", "MSK ", "JST ")[i % 6],
+        "zones in lines": lambda i: f"All times are {('CET', 'UTC', 'EST', 'MSK')[i % 4]}\n",
+    }
+    path = directory / "mail"
+    for name, piece in shapes.items():
+        with path.open("w") as file:
+            size, i = 0, 0
+            while size < 10_000_000:
+                size += file.write(piece(i))
+                i += 1
+        before = used()
+        subprocess.run([CTL, "request", "--questions", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        report.row("a mail of 10 MB", name, used() - before, "s", 1)
+
+
+ROWS = {f.__name__: f for f in (import_table, import_routeros, import_formula, plan, leases, hostile)}
 
 
 def main(names):

@@ -387,6 +387,10 @@ Test(complaint, hostile_mail_takes_its_length)
 		{ "", "1.2.3.4 " },
 		{ "", "ip,port,time\n" },
 		{ "", "Time (UTC): CEST " },
+		{ "", "CET UTC EST PST MSK JST " },
+		{ "", "Europe/Berlin Asia/Tokyo " },
+		{ "", "please send all (of them) in UTC) CET) " },
+		{ "", "All times are CET\n" },
 		{ "", "x\n" },
 		{ "<html>", "<q>&" },
 	};
@@ -406,6 +410,28 @@ Test(complaint, hostile_mail_takes_its_length)
 		cr_expect_lt(clock() - began, 2 * CLOCKS_PER_SEC, "%s", mails[i].piece);
 		free(found);
 		free(text);
+	}
+}
+
+/* A text with zones, the same two again and again, in the line above an event. */
+static char *with_zones(unsigned n)
+{
+	char text[4096] = "", *at = text;
+
+	for (unsigned i = 0; i < n; i++)
+		at += sprintf(at, "%s ", i % 2 ? "CET" : "Europe/Berlin");
+	sprintf(at, "\n2026-01-31 13:05:00 203.0.113.36:5100\n");
+	return questions(text, NULL);
+}
+
+Test(complaint, a_line_that_names_many_zones_settles_none)
+{
+	for (unsigned n = 62; n <= 66; n++) {
+		char *found = with_zones(n);
+
+		cr_expect_str_eq(found, n < 64 ? "2026-01-31T12:05:00Z 203.0.113.36:5100;" : "refused;", "%u: %s", n,
+				 found);
+		free(found);
 	}
 }
 

@@ -47,9 +47,10 @@ static bool find_in_extent(const struct copying *c, const struct overflow_id *id
 {
 	const struct mapping *m = mappings_get(c->m, id->mapping);
 	const struct subscriber *s = mappings_subscriber(c->m, id->mapping, id->subscriber);
-	uint32_t in_port = key_in_port(id->key), first = mapping_first_choice(&m->geo, in_port), block = m->growth.block;
-	uint32_t offset = by_port ? growth_offset(&m->geo, block, mapping_port_lo(&m->geo, id->subscriber), id->out_port)
-				  : first;
+	uint32_t in_port = key_in_port(id->key), first = mapping_first_choice(&m->geo, in_port),
+		 block = m->growth.block;
+	uint32_t offset =
+		by_port ? growth_offset(&m->geo, block, mapping_port_lo(&m->geo, id->subscriber), id->out_port) : first;
 	bool apart = !by_port && growth_is_apart(block, first, in_port);
 	uint32_t extent = 0, seen;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Shared by the files behind block_growth.h, each of which calls only those before it: batch.c, layout.c,
- * grant_extent.c, pass.c, settle.c, growth.c.
+ * Shared by the files behind block_growth.h, each of which calls only those before it: batch.c, layout.c, pass.c,
+ * settle.c, growth.c.
  */
 #ifndef DETNAT_GROWTH_PRIVATE_H
 #define DETNAT_GROWTH_PRIVATE_H
@@ -123,12 +123,6 @@ void growth_note_rest(struct growth *g, struct grant *grant);
 
 /* The end of the rest of a block that is taken back now, CLOCK_BOOTTIME in seconds. */
 uint64_t growth_rests_until(const struct grant *grant);
-
-/*
- * The sessions on a granted block that are in its subscriber's extent and have not expired; with `ends` closes them all,
- * and counts none.
- */
-uint32_t grant_extent_look(const struct growth *g, const struct grant *grant, bool ends);
 
 /* A pass follows at once, after the one under way. */
 void growth_hurry(struct growth *g);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "growth/growth_private.h"
+#include "sessions/granted_ports.h"
 #include "sessions/sessions.h"
 
 #define SLICE_US 1000
@@ -150,9 +151,16 @@ static void end_rest(struct growth *g, struct grant *grant)
 
 static void judge(struct growth *g, struct grant *grant)
 {
-	bool ends = grant->state == GRANT_CLOSED && grant->until_s <= g->now_s;
+	const struct granted_block block = {
+		.out_addr = grant->out_addr,
+		.in_addr = grant->in_addr,
+		.port_lo = grant->port_lo,
+		.ports = grant->ports,
+		.ends = grant->state == GRANT_CLOSED && grant->until_s <= g->now_s,
+	};
 
-	grant->counted += grant_extent_look(g, grant, ends);
+	if (grant->state == GRANT_OPEN || grant->state == GRANT_CLOSED)
+		grant->counted += granted_sessions(g->m, &block);
 	/* An incomplete count says nothing. */
 	if (!g->incomplete)
 		grant->sessions = grant->counted;

@@ -93,7 +93,8 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	if (!state_fits(key, word))
 		return true;
 	*ret_kind = FINDING_PORT;
-	if (beyond && offset >= g->ports_per_host && granted_port_is_of(it->m, it->map, it->in_addr, word_out_port(word))) {
+	if (beyond && offset >= g->ports_per_host &&
+	    granted_port_is_of(it->m, it->map, it->in_addr, word_out_port(word))) {
 		offset = growth_offset(g, it->map->growth.block, port_lo, word_out_port(word));
 		first = growth_first_choice(it->map->growth.block, key_in_port(key));
 	} else if (offset >= g->ports_per_host) {

@@ -54,4 +54,19 @@ void granted_port_keep(const struct mappings *m, int number, const struct grante
 /* Whether a port is granted to a subscriber of a mapping, by its inside address. */
 bool granted_port_is_of(const struct mappings *m, const struct mapping *r, uint32_t in_addr, uint16_t out_port);
 
+/* A granted block, and what is wanted of the sessions on it. */
+struct granted_block {
+	uint32_t out_addr;
+	uint32_t in_addr;
+	uint16_t port_lo;
+	uint16_t ports;
+	bool ends; /* they are to end */
+};
+
+/*
+ * The sessions on a granted block that are in its subscriber's extent and have not expired; 0, with all of them closed,
+ * if they are to end.
+ */
+uint32_t granted_sessions(struct mappings *m, const struct granted_block *b);
+
 #endif

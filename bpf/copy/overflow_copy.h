@@ -35,7 +35,8 @@ SUBPROGRAM int copy_overflow_delete(const struct mapping *m, struct subscriber *
 	return overflow_delete(m, s, &in, word);
 }
 
-/* Under the lock, after copy_scan(): the same for a granted port, which no session in the subscriber's own slots has. */
+/* Under the lock, after copy_scan(): the same for a granted port, which no session in the subscriber's own slots has.
+ */
 SUBPROGRAM int copy_granted_slots(const struct mapping *m, struct subscriber *s, const struct session_copy *c)
 {
 	struct copy_scan *found = copy_scan_get();

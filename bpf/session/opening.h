@@ -143,7 +143,8 @@ SUBPROGRAM int open_scan_slot(const struct mapping *m, struct bucket *b, __u32 a
 	return 0;
 }
 
-/* The slot of the lowest bit set in a mask of the scratch record that has none of the subscriber's own; NULL: it has gone.
+/* The slot of the lowest bit set in a mask of the scratch record that has none of the subscriber's own; NULL: it has
+ * gone.
  */
 static __always_inline struct slot *opening_slot_beyond(const struct opening *o, __u32 mask)
 {

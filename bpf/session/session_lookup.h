@@ -66,8 +66,7 @@ static __always_inline int receiver_get(const struct packet *p, struct receiver 
 /* Returns 1 if a subscriber may have sessions in the overflow map, or on granted ports in an extent. */
 static __always_inline int subscriber_is_beyond(const struct subscriber *s)
 {
-	return subscriber_overflow(s->overflow) ||
-	       (settings.growth && settings.extent_buckets && subscriber_extent(s));
+	return subscriber_overflow(s->overflow) || (settings.growth && settings.extent_buckets && subscriber_extent(s));
 }
 
 /* session_packet_in2out() in the overflow map only. */

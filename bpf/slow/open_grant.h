@@ -135,7 +135,7 @@ static __noinline __s32 grant_search(const struct flow *f, struct subscriber *s)
 
 /* Under the lock: opens a session on a granted port in the overflow map. */
 static __noinline enum opened open_granted_beyond(const struct flow *f, struct subscriber *s, __u16 port,
-						       __u64 *ret_word)
+						  __u64 *ret_word)
 {
 	enum opened opened;
 
@@ -148,8 +148,8 @@ static __noinline enum opened open_granted_beyond(const struct flow *f, struct s
 }
 
 /*
- * Under the lock, after a scan of the group of opening.port, a granted one: opens the flow's session in the subscriber's
- * extent, or beyond it.
+ * Under the lock, after a scan of the group of opening.port, a granted one: opens the flow's session in the
+ * subscriber's extent, or beyond it.
  */
 static __always_inline enum opened open_granted(const struct flow *f, struct subscriber *s, __u64 *ret_word)
 {
@@ -172,8 +172,8 @@ static __always_inline enum opened open_granted(const struct flow *f, struct sub
 	slot = room ? opening_slot_beyond(o, room) : 0;
 	if (!slot)
 		return open_granted_beyond(f, s, port, ret_word);
-	displace(s, home_bit(session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, f->m->bucket_shift)
-				     .first));
+	displace(s,
+		 home_bit(session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, f->m->bucket_shift).first));
 	opened = open_claim(f, s, slot, LOAD(slot->truth), state_word(port, f->p.proto, open_state(&f->p), f->now),
 			    ret_word);
 	if (opened == OPENED)

@@ -14,8 +14,8 @@ enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET, N_PORT_OF };
 #define PORT_OF_EXISTING (-2) /* another core has opened the flow's session meanwhile */
 
 /*
- * Removes the first session in `mask`, if it is still in the state that `of` names, for its port. b: the subscriber's own
- * buckets; NULL: the mask has none of theirs. Returns 1 if so.
+ * Removes the first session in `mask`, if it is still in the state that `of` names, for its port. b: the subscriber's
+ * own buckets; NULL: the mask has none of theirs. Returns 1 if so.
  */
 static __always_inline long port_take(struct opening *o, const struct bucket_choice *b, const struct flow *f,
 				      struct subscriber *s, __u32 mask, enum port_of of)

@@ -77,8 +77,8 @@ static __always_inline __s32 growth_block_of(const struct geometry *g, __u32 blo
 
 /*
  * Sessions on granted ports that are in an extent, <detnat/extents.h>, are found by the place of their ports in the
- * blocks, as those on ports of a subscriber's own block are by the offset in it. An opening takes a port of the group of
- * its first choice there, so that both of its endpoints lead to the same buckets.
+ * blocks, as those on ports of a subscriber's own block are by the offset in it. An opening takes a port of the group
+ * of its first choice there, so that both of its endpoints lead to the same buckets.
  */
 
 /* The place in its block of a port that is in one. */

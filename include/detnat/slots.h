@@ -164,12 +164,12 @@ struct opening {
 	__u8 proto;
 	__u8 rated; /* 1: the flow's own opening, which takes a token, <detnat/limits.h> */
 	__u8 pad[2];
-	__u32 gone;			      /* sessions removed, including time-wait: to be reported, one bit each */
-	__u32 reset_port;		      /* as time_wait_port, for sessions that an RST has closed */
-	__u32 others;			      /* port search: whose ports may be taken, a bit for each enum port_of */
-	__u32 reserved;			      /* 1: the flow has the place in the quota of a session that gave way */
-	struct bucket_pair extent;	      /* the buckets of the subscriber's extent, if it has one */
-	__u32 looked;			      /* port search: groups of granted blocks that were scanned */
+	__u32 gone;		   /* sessions removed, including time-wait: to be reported, one bit each */
+	__u32 reset_port;	   /* as time_wait_port, for sessions that an RST has closed */
+	__u32 others;		   /* port search: whose ports may be taken, a bit for each enum port_of */
+	__u32 reserved;		   /* 1: the flow has the place in the quota of a session that gave way */
+	struct bucket_pair extent; /* the buckets of the subscriber's extent, if it has one */
+	__u32 looked;		   /* port search: groups of granted blocks that were scanned */
 	__u32 pad_looked;
 	struct slot gone_slot[OPENING_SLOTS]; /* the removed slots */
 };

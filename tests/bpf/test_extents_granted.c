@@ -132,9 +132,9 @@ Test(extents_granted, one_that_has_ended_gives_its_port_to_the_next_flow)
 
 	fill_grants(port);
 	cr_expect_eq(open_of(UDP, 30000, EXT, 0), -1, "all ports are held");
-	cr_assert_eq(sessions_close_in(mappings, 0, (struct endpoint){ IN, 9005 }, (struct endpoint){ EXTERNAL, EXT },
-				       UDP),
-		     1);
+	cr_assert_eq(
+		sessions_close_in(mappings, 0, (struct endpoint){ IN, 9005 }, (struct endpoint){ EXTERNAL, EXT }, UDP),
+		1);
 	next_tick();
 	last = open_of(UDP, 30000, EXT, 0);
 	cr_expect_eq(last, port[5]);
@@ -182,7 +182,9 @@ Test(extents_granted, a_block_that_was_taken_back_has_no_session_and_is_no_other
 	grant_close(IN, 1);
 	grant_take_back(LO + BLOCK);
 	for (unsigned i = 0; i < BLOCKS * BLOCK; i++) {
-		struct frame f = { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, UDP, EXT, (uint16_t)port[i] };
+		struct frame f = {
+			.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, UDP, EXT, (uint16_t)port[i]
+		};
 		uint8_t in[FRAME_MAX], out[FRAME_MAX];
 		size_t size;
 

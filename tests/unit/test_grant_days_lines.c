@@ -220,9 +220,11 @@ Test(grant_days_lines, a_file_stays_while_a_grant_of_its_day_lasts_or_ended_at_t
 
 Test(grant_days_lines, an_open_grant_of_the_same_place_says_who_had_it)
 {
-	struct grant_interval v[] = { { .grant = { .day = FIRST_DAY, .at = 1, .in = 1, .out = 9, .port_lo = 8, .ports = 4 } },
-				      { .grant = { .day = FIRST_DAY, .at = 2, .in = 2, .out = 9, .port_lo = 12, .ports = 4 } },
-				      { .grant = { .day = FIRST_DAY + 1, .at = 1, .in = 3, .out = 9, .port_lo = 16, .ports = 4 } } };
+	struct grant_interval v[] = {
+		{ .grant = { .day = FIRST_DAY, .at = 1, .in = 1, .out = 9, .port_lo = 8, .ports = 4 } },
+		{ .grant = { .day = FIRST_DAY, .at = 2, .in = 2, .out = 9, .port_lo = 12, .ports = 4 } },
+		{ .grant = { .day = FIRST_DAY + 1, .at = 1, .in = 3, .out = 9, .port_lo = 16, .ports = 4 } }
+	};
 	uint32_t open[] = { 0, 1, 2 };
 	struct history_grants known = { .interval = v, .n = 3, .open = open, .n_open = 3 };
 
@@ -230,7 +232,8 @@ Test(grant_days_lines, an_open_grant_of_the_same_place_says_who_had_it)
 		struct history_grant g = { .day = v[i].grant.day, .at = v[i].grant.at };
 
 		history_grant_recall(&known, &g);
-		cr_expect(g.in == v[i].grant.in && g.out == 9 && g.port_lo == v[i].grant.port_lo && g.ports == 4, "%zu", i);
+		cr_expect(g.in == v[i].grant.in && g.out == 9 && g.port_lo == v[i].grant.port_lo && g.ports == 4, "%zu",
+			  i);
 	}
 	struct history_grant other = { .day = FIRST_DAY + 1, .at = 2 };
 

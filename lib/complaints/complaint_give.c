@@ -174,15 +174,6 @@ static void candidate(const struct giving *g, const struct item *a, uint32_t por
 	c->timed = !second_of(g, time, &c->t, NULL);
 }
 
-static void text_of(const struct reading *x, uint32_t item, char ret[static 60])
-{
-	snprintf(ret, 60, "%.*s", (int)(x->items[item].size < 59 ? x->items[item].size : 59),
-		 x->text + x->items[item].at);
-	for (char *p = ret; *p; p++)
-		if (*p == '\n')
-			*p = ' ';
-}
-
 /* Whether what is refused is still listed. Nobody reads more, which would be longer than the mail. */
 static bool is_listed(const struct giving *g)
 {
@@ -201,8 +192,8 @@ static void several(const struct giving *g, const struct item *a, struct complai
 	q->fault = a->fault;
 	if (!is_listed(g))
 		return;
-	text_of(g->x, one, first);
-	text_of(g->x, a->other, second);
+	complaint_text_of(g->x, one, first);
+	complaint_text_of(g->x, a->other, second);
 	error_set(&q->why, 0, "%s (line %u) or %s (line %u): the text does not say which", first, place(g, one).line,
 		  second, place(g, a->other).line);
 	candidate(g, a, a->port_item, a->time_item, q);
@@ -218,7 +209,7 @@ static void untied(const struct giving *g, const struct item *a, struct complain
 	q->fault = FAULT_NO_TIME;
 	if (!is_listed(g))
 		return;
-	text_of(g->x, a->time_item, time);
+	complaint_text_of(g->x, a->time_item, time);
 	error_set(&q->why, 0, "%s (line %u): the text does not say that it is the time of that port", time,
 		  place(g, a->time_item).line);
 	candidate(g, a, a->port_item, a->time_item, q);
@@ -244,7 +235,7 @@ static void unsure(const struct giving *g, const struct item *a, struct complain
 	q->fault = FAULT_UNSURE;
 	if (!is_listed(g))
 		return;
-	text_of(g->x, a->time_item, time);
+	complaint_text_of(g->x, a->time_item, time);
 	error_set(&q->why, 0, "%s (line %u) %s", time, place(g, a->time_item).line, why[a->doubt]);
 	candidate(g, a, a->port_item, a->time_item, q);
 }
@@ -395,6 +386,21 @@ static uint8_t only_proto(const struct reading *x)
 	return proto;
 }
 
+/* That no address is asked about. */
+static void say_not_ours(struct giving *g, struct complaint *q)
+{
+	uint32_t target = complaint_target_of_ours(g->x);
+	char addr[60];
+
+	if (target == NONE) {
+		error_set(&q->why, 0, "no address in it is, or was, of this gateway");
+		return;
+	}
+	complaint_text_of(g->x, target, addr);
+	error_set(&q->why, 0, "%s (line %u) is named as the target, and no other address is, or was, of this gateway",
+		  addr, place(g, target).line);
+}
+
 /* What is said of no address alone. */
 static int give_rest(struct giving *g)
 {
@@ -407,7 +413,7 @@ static int give_rest(struct giving *g)
 		q.unlisted = g->refused - MOST_REFUSED;
 		error_set(&q.why, 0, "%" PRIu64 " more were refused from here on, which are not listed", q.unlisted);
 	} else if (!g->questions && g->x->foreign) {
-		error_set(&q.why, 0, "no address in it is, or was, of this gateway");
+		say_not_ours(g, &q);
 	} else {
 		return 0;
 	}

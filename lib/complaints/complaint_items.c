@@ -66,3 +66,12 @@ bool complaint_may_look(struct reading *x)
 {
 	return x->in_vain < x->size + VAIN_OCTETS;
 }
+
+void complaint_text_of(const struct reading *x, uint32_t item, char ret[static 60])
+{
+	snprintf(ret, 60, "%.*s", (int)(x->items[item].size < 59 ? x->items[item].size : 59),
+		 x->text + x->items[item].at);
+	for (char *p = ret; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+}

@@ -161,6 +161,9 @@ uint32_t item_add(struct reading *x, enum item_kind kind, uint32_t scope, const 
 uint32_t item_time(struct reading *x, uint32_t scope, const char *at, const char *end, const struct stamp *s);
 uint32_t item_zone(struct reading *x, uint32_t scope, const char *at, const char *end, const struct claim *c);
 
+/* The text of an item, in a line. */
+void complaint_text_of(const struct reading *x, uint32_t item, char ret[static 60]);
+
 /* Finds the items of a stretch. Returns where it ends, behind the end of the stretch if a time goes on there. */
 const char *complaint_scan(struct reading *x, const struct stretch *s);
 
@@ -190,6 +193,9 @@ uint32_t complaint_record(const struct reading *x, uint32_t scope);
 
 /* Leaves the addresses that the complaint is about. */
 void complaint_sides(struct reading *x);
+
+/* An address of the gateway's that is named as the target, of which nothing is asked then; NONE: there is none. */
+uint32_t complaint_target_of_ours(const struct reading *x);
 
 /* Ties the items of each scope, from the innermost out. */
 void complaint_tie(struct reading *x);

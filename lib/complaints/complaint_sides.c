@@ -131,3 +131,11 @@ void complaint_sides(struct reading *x)
 		doubt_all(x, i, end);
 	}
 }
+
+uint32_t complaint_target_of_ours(const struct reading *x)
+{
+	for (uint32_t i = 0; i < x->n_items; i++)
+		if (x->items[i].kind == ITEM_ADDR && x->items[i].role == WORD_TARGET && is_ours(x, &x->items[i]))
+			return i;
+	return NONE;
+}

@@ -435,6 +435,39 @@ Test(complaint, a_line_that_names_many_zones_settles_none)
 	}
 }
 
+static int keep_why(void *arg, const struct complaint *c)
+{
+	struct error *why = arg;
+
+	*why = c->why;
+	return 0;
+}
+
+/* A gateway's own address that was attacked is not said to be none of its. */
+Test(complaint, of_a_target_that_is_ours_that_is_said)
+{
+	static const struct {
+		const char *text, *why;
+	} mails[] = {
+		{ "{\"src_ip\":\"192.0.2.7\",\"src_port\":4000,\n\"dst_ip\":\"198.51.100.23\",\"dst_port\":80,"
+		  "\"time\":\"2026-05-04T19:10:11Z\"}\n",
+		  "198.51.100.23 (line 2) is named as the target, and no other address is, or was, of this gateway" },
+		{ "{\"src_ip\":\"192.0.2.7\",\"src_port\":4000,\"time\":\"2026-05-04T19:10:11Z\"}\n",
+		  "no address in it is, or was, of this gateway" },
+	};
+	struct zone zone = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(mails); i++) {
+		struct error why = { 0 };
+		const struct complaint_reader reader = {
+			.zone = &zone, .ours = is_tied_pool, .take = keep_why, .arg = &why
+		};
+
+		cr_expect_eq(complaint_read(mails[i].text, strlen(mails[i].text), &reader), 0);
+		cr_expect_str_eq(why.text, mails[i].why);
+	}
+}
+
 /* What is handed over of events that are refused. */
 struct refusals {
 	unsigned n;

@@ -6,6 +6,7 @@
  */
 #include <criterion/criterion.h>
 
+#include "copies/copy_program.h"
 #include "extents_fixture.h"
 #include "grant_fixture.h"
 
@@ -191,4 +192,62 @@ Test(extents_granted, a_block_that_was_taken_back_has_no_session_and_is_no_other
 		passed += run_frame(XDP_OUTSIDE, in, frame_build(&f, in), out, &size) == REDIRECT_XDP;
 	}
 	cr_expect_eq(passed, (BLOCKS - 1) * BLOCK);
+}
+
+/* A session of IN with EXTERNAL that a peer has announced: an enum copy_result. */
+static int copied(struct copy_program *program, uint16_t in_port, int out_port, uint16_t slot, uint8_t request)
+{
+	const uint64_t word = state_word((uint16_t)out_port, UDP, SESSION_UDP, datapath_ticks(&datapath));
+
+	program->requests->n = 1;
+	program->requests->overflow_limit = 1000;
+	program->requests->copy[0] = (struct session_copy){ .key = slot_key(EXTERNAL, EXT, in_port),
+							    .word = word,
+							    .subscriber = IN - ADDR(10, 1, 0, 0),
+							    .mapping = (uint16_t)mappings_find_any(mappings, IN),
+							    .mark = overflow_mark(1, word),
+							    .slot = slot,
+							    .request = request };
+	cr_assert_eq(copy_program_run(program), 0);
+	return program->requests->copy[0].result;
+}
+
+Test(extents_granted, a_copy_finds_the_session_and_its_port_there)
+{
+	/* Of the inside ports 9000 to 9063, the first choice of a half is of another group in the granted block. */
+	const uint32_t number = (uint32_t)mappings_find_any(mappings, IN);
+	static struct copy_program program;
+	int port[2];
+
+	fill_block(EXT);
+	grant(IN, 0, LO);
+	for (unsigned i = 0; i < 2; i++) {
+		port[i] = open_of(UDP, (uint16_t)(9000 + 32 * i), EXT, 0);
+		cr_assert(is_granted(port[i]), "%d", port[i]);
+	}
+	cr_assert_eq(datapath.global->overflow, 0);
+	cr_assert_eq(copy_program_load(&program, &datapath), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		const uint16_t in_port = (uint16_t)(9000 + 32 * i);
+		const uint32_t first = mapping_first_choice(&mappings_get(mappings, (int)number)->geo, in_port);
+		const struct bucket_pair pair = session_buckets(EXTERNAL, EXT, UDP, first, 3);
+		const int own = 1024 + 2 * FEW + (int)first;
+
+		/* Nobody has the port of the block that it could have, too. */
+		cr_assert_eq(
+			sessions_close_in(mappings, 0,
+					  (struct endpoint){ IN, (uint16_t)(2000 + (first + FEW - 2000 % FEW) % FEW) },
+					  (struct endpoint){ EXTERNAL, EXT }, UDP),
+			1);
+		cr_expect_eq(copied(&program, in_port, port[i], 0, COPY_TO_OVERFLOW), COPY_BEYOND, "%u", i);
+		cr_expect_eq(copied(&program, in_port, own, 0, COPY_TO_OVERFLOW), COPY_BEYOND, "%u, on another port",
+			     i);
+		cr_expect_eq(copied(&program, in_port, own, (uint16_t)(pair.first * BUCKET_SLOTS), COPY_TO_SLOT),
+			     COPY_BEYOND, "%u, in a slot", i);
+		cr_expect_eq(copied(&program, (uint16_t)(20000 + i), port[i], 0, COPY_TO_OVERFLOW), COPY_PORT, "%u", i);
+	}
+	cr_expect_eq(copied(&program, 20000, LO + BLOCK - 1, 0, COPY_TO_OVERFLOW), COPY_PLACED, "a free port");
+	copy_program_unload(&program);
+	cr_expect_eq(sessions_of(IN), FEW + 1);
+	extents_tables_right();
 }

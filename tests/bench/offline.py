@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """What detnatctl does without an agent: imports of large plans, the planner's reading of recorded traffic, customers by
-half a year of leases, and hostile mails.
+half a year of leases, histories of many granted blocks, and hostile mails.
 
 Prints the rows, with the time on the clock beside the processor time of the one process, to which the goals apply, and
 writes build/bench/results-offline.json. The files are made here, in a directory that goes with the run.
@@ -29,6 +29,7 @@ INSIDE, OUTSIDE = ipaddress.ip_address("100.64.0.0"), ipaddress.ip_address("203.
 SUBSCRIBERS = 65536
 TRAFFIC_MIB = 128
 LEASES, DAYS = 1_000_000, 180
+GRANTS = 100_000
 
 
 class Report:
@@ -168,6 +169,50 @@ def leases(directory, report):
     report.row(f"evidence, {DAYS} days of leases", "processor", processor, "s")
 
 
+def granted(begin):
+    """A mapping, and blocks that 1024 of its outside addresses granted one after the other in 60 days, an hour each."""
+    yield (f'"time":"{text_of(begin)}","event":"start","format":3,"host":"bench","taken_over":false,"unknown_since":null,'
+           '"algorithm":"sequential","port_lo":1024,"port_hi":65535,"mappings":[]')
+    yield (f'"time":"{text_of(begin)}","event":"add","in":"10.0.0.0/14","out":"{OUTSIDE}/22","from":"{text_of(begin)}","to":null,'
+           '"algorithm":"blocks","port_lo":2048,"port_hi":63487,"order":"sequential","first_port":2048,"sharing_ratio":256,'
+           '"block_pitch":240,"ports_per_host":240')
+    yield f'"time":"{text_of(begin)}","event":"confirm","first":2,"last":2,"until":"{text_of(begin)}"'
+    events = []
+    for i in range(GRANTS):
+        since = begin + 100 + i * 59 * 86400 // GRANTS
+        low = 1024 + i // 1024 % 16 * 64
+        block = (f'"in":"{ipaddress.ip_address("10.0.0.0") + i % 1024 * 256 + i * 31 % 256}","out":"{OUTSIDE + i % 1024}",'
+                 f'"port_lo":{low},"port_hi":{low + 63},"from":"{text_of(since)}","to":')
+        events += [(since, 0, block + "null"), (since + 3600, 1, f'{block}"{text_of(since + 3600)}"')]
+    events.sort()
+    for i in range(0, len(events), 100):
+        at, first = text_of(events[i][0]), 4 + i + i // 100
+        yield from (f'"time":"{at}","event":"grant",{body},"by":{{"what":"growth"}}' for _, _, body in events[i:i + 100])
+        yield f'"time":"{at}","event":"confirm","first":{first},"last":{first + 99},"until":"{text_of(events[i + 99][0])}"'
+
+
+def grants(directory, report):
+    """What is asked of a history of 100,000 granted blocks."""
+    begin = (int(time.time()) // 86400 - 62) * 86400
+    chained(directory / "history.jsonl", granted(begin))
+    number = GRANTS // 2
+    since, out = begin + 100 + number * 59 * 86400 // GRANTS, OUTSIDE + number % 1024
+    inside = ipaddress.ip_address("10.0.0.0") + number % 1024 * 256 + number * 31 % 256
+    chained(directory / f"leases-{text_of(since):.10}.jsonl", [
+        f'"time":"{text_of(second)}","event":"interim","in_addr":"{inside}","id":"anna@isp","mac":"02:00:00:00:00:01",'
+        f'"circuit":"ge-0/0/1","session":"1","from":"{text_of(begin)}","to":null' for second in (since - 600, since + 600)])
+    where = ("--at", text_of(since + 1), "--state-dir", directory)
+    for what, arguments in {
+        "who": ("who", f"{out}:{1024 + number // 1024 % 16 * 64 + 5}", *where),
+        "candidates": ("who", out, *where),
+        "customer": ("customer", "anna@isp", "--state-dir", directory),
+        "evidence": ("evidence", "grants", f"{out}:{1024 + number // 1024 % 16 * 64 + 5}", *where, "--directory", directory),
+    }.items():
+        _, processor, result = run(*arguments)
+        assert str(inside) in result.stdout, result.stdout
+        report.row(f"history of {GRANTS:,} grants", what, processor, "s", 2)
+
+
 def hostile(directory, report):
     """Mails of 10 MB that ask as much as can be asked, or whose words cost most."""
     def address(i):
@@ -200,7 +245,7 @@ def hostile(directory, report):
         report.row("a mail of 10 MB", name, used() - before, "s", 1)
 
 
-ROWS = {f.__name__: f for f in (import_table, import_routeros, import_formula, plan, leases, hostile)}
+ROWS = {f.__name__: f for f in (import_table, import_routeros, import_formula, plan, leases, grants, hostile)}
 
 
 def main(names):

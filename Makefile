@@ -217,12 +217,12 @@ $(BUILD)/libagent.a: $(AGENT_OBJECTS) $(LIB_OBJECTS)
 $(BUILD)/detnat-agent: $(BUILD)/agent/service/main.o $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(AGENT_LIBS)
-# The agent that end-to-end tests run with EXTENTS=1.
-$(BUILD)/tests/extents/config.o: agent/config/config.c | $(SKELETONS)
+# The agent that end-to-end tests run with EXTENTS=0: sessions beyond the slots stand in the hash alone.
+$(BUILD)/tests/hash/config.o: agent/config/config.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -DEXTENT_BUCKETS=8192 -Iagent -c $< -o $@
-$(BUILD)/tests/extents/detnat-agent: $(BUILD)/agent/service/main.o $(BUILD)/tests/extents/config.o $(BUILD)/libagent.a
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -DEXTENT_BUCKETS=0 -Iagent -c $< -o $@
+$(BUILD)/tests/hash/detnat-agent: $(BUILD)/agent/service/main.o $(BUILD)/tests/hash/config.o $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(AGENT_LIBS)
 $(BUILD)/detnatctl: $(CLI_OBJECTS) $(CHECK_OBJECTS) $(BUILD)/libdetnat.a
@@ -440,11 +440,11 @@ test-bpf-extents:
 # With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
 E2E_TESTS   ?= most
 E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(filter long,$(E2E_TESTS)),long,not long))
-test-e2e: as-root deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; EXTENTS=1; E2E_TESTS=quick, most, long); needs root
-	@$(MAKE) --no-print-directory $(JOBS) programs $(if $(EXTENTS),$(BUILD)/tests/extents/detnat-agent)
+test-e2e: as-root deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; EXTENTS=0; E2E_TESTS=quick, most, long); needs root
+	@$(MAKE) --no-print-directory $(JOBS) programs $(if $(filter 0,$(EXTENTS)),$(BUILD)/tests/hash/detnat-agent)
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),$(if $(SHARE),--share $(SHARE)) -m "$(E2E_SELECTED)")
 test-upgrades: deps-test ## upgrades from real builds of 1.0.0, made from the history, under traffic, and back; needs root
-	@$(MAKE) --no-print-directory $(JOBS) programs
+	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/hash/detnat-agent
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n 2 -m upgrades $(ARGS)
 .PHONY: test-upgrades
 KILLS ?= all

@@ -90,12 +90,17 @@ static bool any_counts(const struct mappings *m)
 	return false;
 }
 
-/* The buckets for which the map of extents has room; 0: there are no extents. */
-static uint32_t extents_of(const struct datapath *d)
+/*
+ * The buckets that extents may take; 0: there are no extents. A map that was made with room keeps it, and sessions go
+ * on in it: with 1 no subscriber gets more of it.
+ */
+static uint32_t extents_of(const struct datapath *d, const struct config *c)
 {
-	uint64_t buckets = datapath_extent_buckets(d);
+	uint32_t made = (uint32_t)datapath_extent_buckets(d), wanted = extents_room(c);
 
-	return buckets > 1 ? (uint32_t)buckets : 0;
+	if (made <= 1)
+		return 0;
+	return !wanted ? 1 : wanted < made ? wanted : made;
 }
 
 static struct settings settings_of(struct change_plan *p)
@@ -122,7 +127,7 @@ static struct settings settings_of(struct change_plan *p)
 		.tc = devices_tc(context->devices, c),
 		.inside_from = (uint8_t)config_inside_from(c),
 		.portmaps = c->n_portmaps > 0 || c->pcp.enabled,
-		.extent_buckets = extents_of(context->datapath),
+		.extent_buckets = extents_of(context->datapath, c),
 		.attack = (uint8_t)((c->attack.enabled ? STRANGERS_BY_ADDRESS : 0) |
 				    (c->suspects.inbound ? STRANGERS_BY_SUBSCRIBER : 0)),
 	};

@@ -208,17 +208,17 @@ static int check_vrfs(const struct check *k)
 	return r;
 }
 
-/* Kernel memory of the overflow map, as bpftool shows it: its elements, and list heads, a power of two. */
-#define OVERFLOW_ELEMENT 80U
-#define OVERFLOW_HEAD	 16U
+#define OVERFLOW_HEAD 16U
 
+/* Kernel memory for sessions beyond the slots: elements and list heads, a power of two, of the hash, and extents. */
 static uint64_t overflow_memory(const struct config *c)
 {
-	uint64_t entries = OVERFLOW_ENTRIES(c->overflow_sessions), heads = 1;
+	uint32_t extents = extents_room(c);
+	uint64_t entries = overflow_room(c->overflow_sessions, extents), heads = 1;
 
 	while (heads < entries)
 		heads *= 2;
-	return entries * OVERFLOW_ELEMENT + heads * OVERFLOW_HEAD;
+	return entries * OVERFLOW_ELEMENT + heads * OVERFLOW_HEAD + extents * sizeof(struct bucket);
 }
 
 /*

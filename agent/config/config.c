@@ -8,11 +8,9 @@
 #include "config/port_pairs.h"
 #include "proto/defaults.h"
 
-/*
- * Buckets of all extents, <detnat/extents.h>. No key sets them, and 0 leaves them out: tests build an agent with some.
- */
+/* No key sets it. Tests of the hash build an agent without extents, <detnat/extents.h>. */
 #ifndef EXTENT_BUCKETS
-#define EXTENT_BUCKETS 0
+#define EXTENT_BUCKETS EXTENTS_BY_SIZE
 #endif
 
 struct config *config_new(void)

@@ -84,6 +84,9 @@ struct config_line {
 	unsigned line;
 };
 
+/* Buckets of extents, <detnat/extents.h>: as many as overflow_sessions gives, extents_room(). */
+#define EXTENTS_BY_SIZE (~0U)
+
 struct config {
 	char schema[COMMENT_TEXT];	     /* of "$schema", for editors; "": none */
 	char comment[COMMENT_TEXT];	     /* "": none */
@@ -110,7 +113,7 @@ struct config {
 	uint32_t session_slots; /* 0: auto */
 	struct config_independence independence;
 	uint32_t overflow_sessions;
-	uint32_t extent_buckets;       /* room for extents, <detnat/extents.h>; no key sets it: 0 */
+	uint32_t extent_buckets;       /* room for extents, <detnat/extents.h>; EXTENTS_BY_SIZE but in tests */
 	unsigned overflow_line;	       /* in the file; 0: not from a file */
 	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
 	struct config_ipfix ipfix;

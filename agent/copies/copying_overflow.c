@@ -9,7 +9,10 @@
 #include "copies/session_beyond.h"
 #include "copies/ownership.h"
 
-/* Sessions for which a scan takes less than a twentieth of a second; with twice as many, it takes two passes. */
+/*
+ * Sessions for which a scan takes less than a twentieth of a second; for each further so many, a scan begins one pass
+ * later. Of extents all slots are read, whether there is a session or not.
+ */
 #define EACH_PASS 65536
 
 /* Entries read, or checked for their end, between two looks at the clock. */
@@ -208,7 +211,7 @@ static int look_at(struct copying *c, const struct overflow_key *key, const stru
 static bool is_due(const struct copying *c)
 {
 	const struct datapath *d = mappings_datapath(c->m);
-	int64_t n = (overflow_any(d) ? d->global->overflow : 0) + (int64_t)extents_used(d);
+	int64_t n = (overflow_any(d) ? d->global->overflow : 0) + (int64_t)extents_used(d) * BUCKET_SLOTS;
 
 	return !(c->pass % (1 + (uint64_t)n / EACH_PASS));
 }

@@ -177,6 +177,21 @@ int datapath_open(const struct config *c, bool replace, struct datapath *ret, st
 /* Removes the pins of another layout, once the tables have been compared with the copies. */
 void datapath_migrated(struct datapath *d);
 
+/* Kernel memory of an entry of the map `overflow`, as bpftool shows it, without its list head. */
+#define OVERFLOW_ELEMENT 80U
+
+/*
+ * Entries of the map `overflow` for a number of sessions. Beside extents (more than one bucket of them) it has only as
+ * many as these cores need.
+ */
+uint32_t overflow_room(uint32_t sessions, uint64_t extents);
+
+/*
+ * The buckets of all extents that a configuration asks for: half as many as overflow_sessions, which are four slots for
+ * each, but not more than the memory allows that overflow_room() saves. 0: none.
+ */
+uint32_t extents_room(const struct config *c);
+
 /* The buckets of all extents; a map without room for any has one, as maps cannot be smaller. */
 uint64_t datapath_extent_buckets(const struct datapath *d);
 

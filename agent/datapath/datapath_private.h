@@ -119,6 +119,13 @@ void object_set_leases(struct bpf_object *o, uint32_t leases);
 /* The buckets for which a pinned map of extents has room; 0: there is none. */
 uint32_t extents_in(int map);
 
+/* The sizes of the pinned maps, or those of which a start with this configuration makes them. */
+uint32_t pins_overflow_room(const struct datapath *d, const struct config *c);
+uint32_t pins_extents_room(const struct datapath *d, const struct config *c);
+
+/* Makes pinned maps without lasting state anew that are not as in the object, whose sizes are set. */
+int pins_replace_outgrown(const struct datapath *d, const struct bpf_object *o, struct error *err);
+
 /* Sets the size of the map of extents in an object, if it has one; 0: as small as maps can be. */
 void object_set_extents(struct bpf_object *o, uint32_t buckets);
 

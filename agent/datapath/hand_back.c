@@ -133,7 +133,7 @@ int hand_back_begin(struct datapath *d, const char *json, uint64_t file_hash, st
 	if (!h)
 		return error_set(err, -ENOMEM, "out of memory");
 	h->datapath = d;
-	h->overflow = -1;
+	h->overflow = h->counted = -1;
 	snprintf(h->pin_dir, sizeof(h->pin_dir), "%s", d->pin_dir);
 	layout = strrchr(h->pin_dir, '/');
 	snprintf(layout, sizeof(h->pin_dir) - (size_t)(layout - h->pin_dir), "/v%u", HAND_BACK_LAYOUT);
@@ -141,6 +141,7 @@ int hand_back_begin(struct datapath *d, const char *json, uint64_t file_hash, st
 	if (r) {
 		error_set(err, r, "%s: the tables cannot be offered: %s", h->pin_dir, strerror(-r));
 		bpffs_remove_directory(h->pin_dir);
+		hand_back_uncount(d->pin_dir);
 		hand_back_free(h);
 		return r;
 	}
@@ -188,6 +189,7 @@ void hand_back_free(struct hand_back *h)
 	if (h->table)
 		munmap(h->table, sizeof(*h->table));
 	close_fd(&h->overflow);
+	hand_back_free_extents(h);
 	free(h->carried.entry);
 	free(h);
 }
@@ -205,6 +207,7 @@ bool hand_back_undo(const char *pin_path)
 			return false;
 		bpffs_remove_directory(former);
 	}
+	hand_back_uncount(own);
 	unpin_mark(own, PIN_MOVING);
 	bpffs_remove_directory(offered);
 	return true;

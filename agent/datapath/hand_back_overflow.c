@@ -40,12 +40,15 @@ static bool translate(const struct datapath *d, const struct overflow_entry *fro
 	return true;
 }
 
-/* What is in the map now; the caller frees it. */
-static int read_now(const struct datapath *d, struct former_entries *ret)
+/* What is in the map and in extents now; the caller frees it. */
+static int read_now(struct hand_back *h, struct former_entries *ret)
 {
 	__attribute__((cleanup(overflow_entries_free))) struct overflow_entries all = { 0 };
+	const struct datapath *d = h->datapath;
 	int r = overflow_entries_read(d->overflow, &all);
 
+	if (!r)
+		r = hand_back_read_extents(h, &all);
 	if (r)
 		return r;
 	ret->entry = calloc(all.n + 1, sizeof(*ret->entry));
@@ -69,7 +72,7 @@ static bool is_untouched(int map, const struct former_entry *before)
 int hand_back_carry_overflow(struct hand_back *h)
 {
 	struct former_entries now = { 0 };
-	int r = read_now(h->datapath, &now);
+	int r = read_now(h, &now);
 
 	if (r)
 		return r;
@@ -85,7 +88,7 @@ int hand_back_carry_overflow(struct hand_back *h)
 		else if (memcmp(&before->session, &e->session, sizeof(e->session)) && is_untouched(h->overflow, before))
 			bpf_map_update_elem(h->overflow, &e->key, &e->session, BPF_EXIST);
 	}
-	h->table->globals.overflow = __atomic_load_n(&h->datapath->global->overflow, __ATOMIC_RELAXED);
+	h->table->globals.overflow = __atomic_load_n(&h->datapath->global->overflow, __ATOMIC_RELAXED) + h->n_extents;
 	free(h->carried.entry);
 	h->carried = now;
 	return 0;

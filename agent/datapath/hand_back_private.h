@@ -18,6 +18,13 @@ struct former_entries {
 	size_t n;
 };
 
+/* Records of subscribers, and how many sessions in extents each counts as if they were in the overflow. */
+struct hand_back_chunk {
+	struct subscriber *record;
+	size_t octets;
+	uint32_t *counted;
+};
+
 struct hand_back {
 	struct datapath *datapath;
 	char pin_dir[PATH_MAX];
@@ -25,6 +32,9 @@ struct hand_back {
 	int overflow;
 	struct former_mapping_table *table;
 	int64_t datagrams;	       /* entered, and not counted yet */
+	struct hand_back_chunk *chunk; /* MAX_SUBSCRIBER_CHUNKS; NULL: none was read */
+	int counted;		       /* descriptor of the map PIN_COUNTED, or -1 */
+	int64_t n_extents;	       /* sessions in extents, as last read */
 	struct former_entries carried; /* the overflow as carried over so far, sorted by key */
 };
 
@@ -36,6 +46,13 @@ void hand_back_help(struct hand_back *h, const char *former);
 
 /* Counts the datagrams that were entered, once 1.0.0 has set its counts. */
 void hand_back_count_datagrams(struct hand_back *h, const char *former);
+
+/* Appends the sessions in extents, as entries of the overflow, and makes the subscribers' records count them there. */
+int hand_back_read_extents(struct hand_back *h, struct overflow_entries *list);
+void hand_back_free_extents(struct hand_back *h);
+
+/* Makes the records in a directory of this version count their sessions as before. */
+void hand_back_uncount(const char *pin_dir);
 
 /* Carries over what has changed in the overflow. 0 or -errno. */
 int hand_back_carry_overflow(struct hand_back *h);

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include <detnat/drains.h>
+#include <detnat/extents.h>
 
 #include "datapath/hand_back_private.h"
 
@@ -209,6 +210,10 @@ static int make_overflow(struct hand_back *h)
 
 	if (bpf_obj_get_info_by_fd(h->datapath->overflow, &info, &size))
 		return -errno;
+	/* Twice the entries of sessions in extents, as some are opened meanwhile. */
+	if (h->datapath->pool)
+		info.max_entries +=
+			(uint32_t)__atomic_load_n(&h->datapath->pool->used, __ATOMIC_ACQUIRE) * BUCKET_SLOTS * 2 * 2;
 	h->overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, PIN_OVERFLOW, sizeof(struct former_overflow_key),
 				     sizeof(struct former_overflow_session), info.max_entries, NULL);
 	if (h->overflow < 0)

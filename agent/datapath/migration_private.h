@@ -17,12 +17,16 @@
 /* Marks the pins beside it as those that 1.0.0 is to take over (datapath/hand_back.h). */
 #define PIN_OFFERED "offered"
 
+/* How many sessions in extents each record counts as if they were in the overflow, while the offer stands. */
+#define PIN_COUNTED "counted"
+
 /* Fields of a subscriber that are carried over, as laid out in the old records. */
 struct migration_fields {
 	struct layout_member sessions;
 	struct layout_member overflow;
 	struct layout_member refused; /* size 0: not present */
 	struct layout_member hairpins;
+	bool extents; /* their places are in hairpins, and both layouts share them */
 	struct layout_member datagrams;
 	uint32_t record_size;
 };
@@ -38,6 +42,7 @@ struct migration_chunk {
 		uint32_t sessions;
 		uint32_t overflow;
 		uint32_t datagrams;
+		uint32_t hairpins;
 	} * seen; /* the old counts as carried over so far */
 };
 

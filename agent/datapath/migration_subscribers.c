@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <detnat/extents.h>
+
 #include "datapath/migration_private.h"
 #include "datapath/pinned.h"
 #include "datapath/table_types.h"
@@ -27,10 +29,15 @@ static uint8_t *old_record(const struct migration *m, const struct migration_chu
 	return c->from + (size_t)i * m->fields.record_size;
 }
 
-/* Whether a subscriber may have peers at pool addresses; true if the old layout does not record it. */
-static bool has_hairpins(const struct migration *m, uint8_t *from)
+/*
+ * Whether a subscriber may have peers at pool addresses, yes if the old layout does not record it; and the place of its
+ * extent.
+ */
+static uint32_t hairpins(const struct migration *m, const uint8_t *from)
 {
-	return !m->fields.hairpins.size || is_set(from, m->fields.hairpins);
+	if (m->fields.extents)
+		return load(from, m->fields.hairpins);
+	return !m->fields.hairpins.size || is_set(from, m->fields.hairpins) ? HAIRPINS_SEEN : 0;
 }
 
 /* The old counts, as they are now. */
@@ -40,6 +47,7 @@ static struct migration_seen look(const struct migration *m, const uint8_t *from
 		.sessions = load(from, m->fields.sessions),
 		.overflow = subscriber_overflow(load(from, m->fields.overflow)),
 		.datagrams = m->fields.datagrams.size ? load(from, m->fields.datagrams) : 0,
+		.hairpins = hairpins(m, from),
 	};
 }
 
@@ -58,7 +66,7 @@ static void copy_subscriber(struct migration *m, struct migration_chunk *c, uint
 	to->overflow = seen.overflow;
 	to->datagrams = seen.datagrams;
 	to->displaced = ~0U;
-	to->hairpins = has_hairpins(m, from);
+	to->hairpins = seen.hairpins;
 	m->n_sessions += seen.sessions;
 	m->n_overflow += seen.overflow;
 }
@@ -78,6 +86,7 @@ static int read_fields(const struct datapath *d, struct migration *m)
 		m->fields.refused = all;
 	if (!layout_find(m->from, "subscriber", "hairpins", &all))
 		m->fields.hairpins = all;
+	m->fields.extents = m->fields.hairpins.size == sizeof(uint32_t) && migration_is_shared(d, m, PIN_EXTENTS);
 	/* They count entries of the map `fragments`, if that is shared. */
 	if (migration_is_shared(d, m, "fragments") && !layout_find(m->from, "subscriber", "datagrams", &all) &&
 	    all.size == sizeof(uint32_t))
@@ -221,6 +230,18 @@ int migration_subscribers_copy(struct datapath *d, struct migration *m, const st
 	return r;
 }
 
+/* Not if the new programs have given the subscriber another extent since: then that one is the subscriber's. */
+static void bring_over_hairpins(struct subscriber *to, uint32_t before, uint32_t now)
+{
+	uint32_t there = __atomic_load_n(&to->hairpins, __ATOMIC_ACQUIRE), wanted;
+
+	do {
+		wanted = there >> EXTENT_AT == before >> EXTENT_AT ? now | (there & HAIRPINS_SEEN)
+								   : there | (now & HAIRPINS_SEEN);
+	} while (
+		!__atomic_compare_exchange_n(&to->hairpins, &there, wanted, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+}
+
 void migration_subscribers_bring_over(struct migration *m)
 {
 	for (size_t i = 0; i < m->n_chunks; i++) {
@@ -236,6 +257,7 @@ void migration_subscribers_bring_over(struct migration *m)
 			__atomic_fetch_add(&c->to[k].sessions, now.sessions - before.sessions, __ATOMIC_ACQ_REL);
 			__atomic_fetch_add(&c->to[k].overflow, now.overflow - before.overflow, __ATOMIC_ACQ_REL);
 			__atomic_fetch_add(&c->to[k].datagrams, now.datagrams - before.datagrams, __ATOMIC_ACQ_REL);
+			bring_over_hairpins(&c->to[k], before.hairpins, now.hairpins);
 			if (now.sessions > before.sessions)
 				m->n_later += now.sessions - before.sessions;
 		}
@@ -249,9 +271,9 @@ void migration_subscribers_move_rest(struct migration *m)
 
 		for (uint32_t k = 0; c->to && k < SUBSCRIBER_CHUNK; k++) {
 			uint8_t *from = old_record(m, c, k);
+			uint32_t now = hairpins(m, from);
 
-			if (has_hairpins(m, from))
-				__atomic_store_n(&c->to[k].hairpins, 1, __ATOMIC_RELEASE);
+			bring_over_hairpins(&c->to[k], now, now);
 			if (m->fields.refused.size) {
 				uint64_t *old = (uint64_t *)(from + m->fields.refused.offset);
 				uint64_t refused = __atomic_exchange_n(old, 0, __ATOMIC_ACQ_REL);

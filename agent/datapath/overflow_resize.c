@@ -140,6 +140,7 @@ int overflow_wanted(const struct datapath *d, uint32_t sessions, uint32_t *ret_e
 	/* A smaller map must still hold the present sessions. */
 	if (live > (int64_t)sessions && live <= (1 << 24))
 		sessions = (uint32_t)live;
-	*ret_entries = OVERFLOW_ENTRIES(sessions);
-	return info.max_entries != *ret_entries;
+	*ret_entries = overflow_room(sessions, datapath_extent_buckets(d));
+	/* One from before there were extents stays: no move is without risk. */
+	return info.max_entries != *ret_entries && info.max_entries != OVERFLOW_ENTRIES(sessions);
 }

@@ -10,6 +10,13 @@
 
 #include "base/base.h"
 #include "datapath/bpffs.h"
+#include "datapath/datapath_private.h"
+
+const char *pin_path_of(const struct datapath *d, const char *name, char text[static PATH_MAX])
+{
+	snprintf(text, PATH_MAX, "%s/%s", d->pin_dir, name);
+	return text;
+}
 
 uint32_t program_id(int fd)
 {

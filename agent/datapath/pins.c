@@ -39,12 +39,6 @@ static const char *const pin_names[] = {
 #undef X
 };
 
-const char *pin_path_of(const struct datapath *d, const char *name, char text[static PATH_MAX])
-{
-	snprintf(text, PATH_MAX, "%s/%s", d->pin_dir, name);
-	return text;
-}
-
 bool datapath_is_layout(const char *name, unsigned *ret_version)
 {
 	int end = 0;
@@ -111,55 +105,6 @@ static int make_ports(const struct datapath *d, struct error *err)
 	return r ? error_set(err, r, "%s: cannot be created: %s", path, strerror(-r)) : 0;
 }
 
-/* The size of the pinned map, or else of the one that is taken over, or else the configured one. */
-static uint32_t overflow_entries(const struct datapath *d, const struct config *c)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info);
-	char path[PATH_MAX];
-	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, PIN_OVERFLOW, path));
-
-	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size))
-		return info.max_entries;
-	if (d->migration && migration_overflow_entries(d->migration))
-		return migration_overflow_entries(d->migration);
-	return OVERFLOW_ENTRIES(c->overflow_sessions);
-}
-
-/* The size of the pinned map, or the configured one: programs have looked at none of a map without room. */
-static uint32_t extents_room(const struct datapath *d, const struct config *c)
-{
-	char path[PATH_MAX];
-	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, PIN_EXTENTS, path));
-	uint32_t pinned = extents_in(fd);
-
-	if (pinned > 1)
-		return pinned;
-	if (pinned && c->extent_buckets > 1)
-		unlink(path);
-	return c->extent_buckets;
-}
-
-/* Counters and events are not state: if a new version of the agent has more of them, their map is created afresh. */
-static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
-{
-	static const char *const names[] = { "counters",	"events",	    "fragments",
-					     "early_fragments", "unsolicited_syns", "transmissions",
-					     "next_hops_used",	"routed_flows",	    "overflow_lists" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const struct bpf_map *m = bpf_object__find_map_by_name(o, names[i]);
-		struct bpf_map_info info = { 0 };
-		uint32_t size = sizeof(info);
-		char path[PATH_MAX];
-		_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, names[i], path));
-
-		if (m && fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) &&
-		    (info.value_size != bpf_map__value_size(m) || info.max_entries != bpf_map__max_entries(m)))
-			unlink(path);
-	}
-}
-
 /* Room in the maps that depends on the configuration. */
 struct room {
 	uint32_t overflow; /* entries */
@@ -167,7 +112,7 @@ struct room {
 	uint32_t extents; /* buckets */
 };
 
-static int load_sized(struct bpf_object *o, const struct room *room, struct error *err)
+static void set_room(struct bpf_object *o, const struct room *room)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_OVERFLOW);
 
@@ -175,6 +120,11 @@ static int load_sized(struct bpf_object *o, const struct room *room, struct erro
 		bpf_map__set_max_entries(m, room->overflow);
 	object_set_leases(o, room->leases);
 	object_set_extents(o, room->extents);
+}
+
+static int load_sized(struct bpf_object *o, const struct room *room, struct error *err)
+{
+	set_room(o, room);
 	return object_load(o, err);
 }
 
@@ -238,16 +188,18 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	__attribute__((cleanup(destroy_entry))) struct detnat_entry *entry = detnat_entry__open_opts(&opts);
 	__attribute__((cleanup(destroy_xdp))) struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
 	__attribute__((cleanup(destroy_tc))) struct detnat_tc *tc = detnat_tc__open_opts(&opts);
-	struct room room = { .overflow = overflow_entries(d, c), .extents = extents_room(d, c) };
+	struct room room = { .overflow = pins_overflow_room(d, c), .extents = pins_extents_room(d, c) };
 	int r = 0;
 
 	if (!entry || !xdp || !tc)
 		return error_set(err, -errno, "the BPF objects cannot be opened: %s", strerror(errno));
 	if (mkdir(d->pin_dir, 0700) && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", d->pin_dir, strerror(errno));
-	drop_outgrown(d, xdp->obj);
 	room.leases = portmap_maps_fit(d, config_pcp_leases(c));
-	r = make_maps(xdp->obj, &room, err);
+	set_room(xdp->obj, &room);
+	r = pins_replace_outgrown(d, xdp->obj, err);
+	if (!r)
+		r = make_maps(xdp->obj, &room, err);
 	if (!r) {
 		d->clock = fcntl(bpf_program__fd(xdp->progs.clock_ticks), F_DUPFD_CLOEXEC, 3);
 		r = d->clock < 0 ? error_set(err, -errno, "the clock: %s", strerror(errno))

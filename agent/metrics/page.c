@@ -332,10 +332,11 @@ static void write_overflow(const struct parts *from, struct evbuffer *out)
 {
 	int64_t sessions = __atomic_load_n(&from->datapath->global->overflow, __ATOMIC_RELAXED);
 
-	metrics_single(out, "detnat_overflow_sessions", "gauge", sessions > 0 ? (uint64_t)sessions : 0,
-		       "Sessions beyond their subscribers' slots, expired ones that were not swept yet included.");
+	metrics_single(
+		out, "detnat_overflow_sessions", "gauge", sessions > 0 ? (uint64_t)sessions : 0,
+		"Sessions beyond their subscribers' slots and extents, expired ones that were not swept yet included.");
 	metrics_single(out, "detnat_overflow_sessions_limit", "gauge", from->active->config->overflow_sessions,
-		       "Most sessions that may live beyond their subscribers' slots.");
+		       "Most sessions that may live beyond their subscribers' slots and extents.");
 }
 
 static void write_routes(const struct parts *from, struct evbuffer *out)

@@ -33,11 +33,12 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 {
 	struct table_check *c = arg;
 	struct examination e;
+	bool left;
 
 	if (c->n_suspects == SUSPECTS_MAX || c->n_counts == SUSPECTS_MAX)
 		return 1;
 	examine(it, &e);
-	check_extent(c, it);
+	left = check_extent(c, it);
 	c->figures.subscribers++;
 	c->figures.slots += subscriber_slots(it);
 	c->figures.sessions += e.n_sessions;
@@ -47,7 +48,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	/* The count of sessions is compared only if the overflow count is right. */
 	if (check_overflow_count(c, it))
 		return 0;
-	if (examination_suspicious(&e))
+	if (left || examination_suspicious(&e))
 		c->suspect[c->n_suspects++] =
 			(struct suspect){ .in_addr = it->in_addr, .number = it->number, .first = e };
 	else if (c->repair)

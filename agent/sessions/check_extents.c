@@ -5,6 +5,7 @@
 #include <detnat/extents.h>
 
 #include "sessions/check_private.h"
+#include "tables/extent_reuse.h"
 
 /* The subscriber whose record was seen to lead to a bucket. */
 struct bucket_claim {
@@ -33,34 +34,44 @@ static bool is_twice(struct table_check *c, const struct bucket_claim *claim, ui
 	return bucket - extent_first(another) < extent_buckets(another) && subscriber_extent(it->subscriber) == extent;
 }
 
-void check_extent(struct table_check *c, const struct subscriber_iterator *it)
+/* In a repair: takes an extent from the subscriber visited. */
+static bool leave(const struct table_check *c, const struct subscriber_iterator *it, uint32_t extent)
+{
+	return c->repair && extent_leave(mappings_datapath(c->m), it->number,
+					 mapping_subscriber(&it->map->geo, it->in_addr), extent);
+}
+
+bool check_extent(struct table_check *c, const struct subscriber_iterator *it)
 {
 	const struct datapath *d = mappings_datapath(c->m);
 	uint32_t extent = subscriber_extent(it->subscriber), n;
 	char text[ADDR_TEXT], other[ADDR_TEXT];
-	bool told = false;
+	bool left;
 
 	if (!extent)
-		return;
+		return false;
 	addr_format(it->in_addr, text);
 	if (!datapath_extent(d, extent, &n)) {
-		findings_add(c->findings, FINDING_PLACE, false, text,
+		left = leave(c, it, extent);
+		findings_add(c->findings, FINDING_PLACE, left, text,
 			     "its record leads to %u buckets from number %u on, which do not exist",
 			     extent_buckets(extent), extent_first(extent));
-		return;
+		return left;
 	}
 	if (!c->claims)
 		c->claims = calloc(datapath_extent_buckets(d), sizeof(*c->claims));
 	for (uint32_t i = 0; c->claims && i < n / BUCKET_SLOTS; i++) {
 		struct bucket_claim *claim = &c->claims[extent_first(extent) + i];
 
-		if (claim->number && !told && !claimed_by(claim, it) &&
+		if (claim->number && !claimed_by(claim, it) &&
 		    is_twice(c, claim, extent_first(extent) + i, it, extent)) {
-			findings_add(c->findings, FINDING_PLACE, false, text,
+			left = leave(c, it, extent);
+			findings_add(c->findings, FINDING_PLACE, left, text,
 				     "its record leads to a bucket beyond its slots, number %u, as that of %s does",
 				     extent_first(extent) + i, addr_format(claim->in_addr, other));
-			told = true;
+			return left;
 		}
 		*claim = (struct bucket_claim){ it->in_addr, (uint32_t)it->number + 1 };
 	}
+	return false;
 }

@@ -141,8 +141,11 @@ static inline int check_find(struct table_check *c, struct subscriber_iterator *
 	return 0;
 }
 
-/* Checks that no other subscriber has the extent of the one visited. */
-void check_extent(struct table_check *c, const struct subscriber_iterator *it);
+/*
+ * Checks that no other subscriber has the extent of the one visited. A repair takes it from this one, whose sessions
+ * there end, and returns true: the subscriber's counts are wrong then.
+ */
+bool check_extent(struct table_check *c, const struct subscriber_iterator *it);
 
 /* Examines the bindings; returns their number. */
 uint64_t examine_bindings(const struct subscriber_iterator *it, struct examination *ret);

@@ -41,6 +41,12 @@ unsigned retired_free(const struct datapath *d, const struct retired *r);
 unsigned extents_reclaim(const struct datapath *d);
 
 /*
+ * Takes an extent from a subscriber with all that is in it, which is not retired: another subscriber has it, or it does
+ * not exist. The subscriber's counts are wrong then. False: it has another one by now, or programs hold its lock.
+ */
+bool extent_leave(const struct datapath *d, int number, uint32_t subscriber, uint32_t extent);
+
+/*
  * At a start: makes those free that an agent had taken out of a list as it was killed, which no record and no list has.
  * Returns their buckets.
  */

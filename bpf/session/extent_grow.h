@@ -324,10 +324,10 @@ static long extent_look_step(__u32 i, struct extent_look *w)
 	return w->found != 0;
 }
 
-/* For the agent: retires a subscriber's extent if no session is left there. Returns 1 if so. */
+/* For the agent: retires a subscriber's extent if no session is left there; or leaves it. Returns 1 if so. */
 static __always_inline int extent_do_release(const struct extent_release *r)
 {
-	__u32 number = r->mapping, subscriber = r->subscriber, extent = r->extent;
+	__u32 number = r->mapping, subscriber = r->subscriber, extent = r->extent, leave = r->leave;
 	struct mapping_table *t = mapping_table_get();
 	struct extent_look w = { .first = extent_first(extent) };
 	const struct mapping *m;
@@ -343,10 +343,12 @@ static __always_inline int extent_do_release(const struct extent_release *r)
 	if (!s || open_lock(s))
 		return 0;
 	if (subscriber_extent(s) == extent) {
-		bpf_loop(extent_buckets(extent), extent_look_step, &w, 0);
+		if (!leave)
+			bpf_loop(extent_buckets(extent), extent_look_step, &w, 0);
 		if (!w.found) {
 			extent_publish(s, extent, 0);
-			extent_retire(extent);
+			if (!leave)
+				extent_retire(extent);
 			released = 1;
 		}
 	}

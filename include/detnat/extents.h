@@ -99,13 +99,17 @@ struct extent_pool {
 _Static_assert(sizeof(struct extent_pool) == 192, "lines of their own");
 _Static_assert(EXTENT_SIZES <= 8, "a list for each size");
 
-/* The agent's request to the syscall program `extent_release`: give up a subscriber's extent if it is empty. */
+/*
+ * The agent's request to the syscall program `extent_release`: give up a subscriber's extent if it is empty; or leave
+ * it with all that is in it, where a check has found that it is not, or not only, this subscriber's.
+ */
 struct extent_release {
 	__u32 mapping;	  /* its number */
 	__u32 subscriber; /* within it */
 	__u32 extent;	  /* as its record has it */
+	__u32 leave;	  /* 1: leave it */
 };
-_Static_assert(sizeof(struct extent_release) == 12, "context of a program");
+_Static_assert(sizeof(struct extent_release) == 16, "context of a program");
 
 /* A list's word after an extent was put in front, or taken off. first: of the extent that is in front now, plus one. */
 static __always_inline __u64 extent_list_with(__u64 list, __u32 first)

@@ -151,18 +151,28 @@ void extents_expect_passes(uint8_t proto, unsigned flow, uint8_t flags, enum hoo
 	cr_expect_eq(counted(REASON_sessions_opened), opened, "flow %u: another session", flow);
 }
 
-struct findings extents_findings(void)
+static struct findings check(bool repair)
 {
 	struct findings f = { 0 };
 	struct table_check *c;
 	int r;
 
-	cr_assert_eq(table_check_new(mappings, false, &f, &c), 0);
+	cr_assert_eq(table_check_new(mappings, repair, &f, &c), 0);
 	while ((r = table_check_step(c, 1000)) > 0)
 		if (r == TABLE_CHECK_WAITS)
 			usleep(500);
 	table_check_free(c);
 	return f;
+}
+
+struct findings extents_findings(void)
+{
+	return check(false);
+}
+
+struct findings extents_repair(void)
+{
+	return check(true);
 }
 
 void extents_tables_right(void)

@@ -44,6 +44,9 @@ void extents_expect_passes(uint8_t proto, unsigned flow, uint8_t flags, enum hoo
 
 /* What a check of all tables finds. */
 struct findings extents_findings(void);
+
+/* The same of a check that repairs. */
+struct findings extents_repair(void);
 void extents_tables_right(void);
 
 /* For visits of sessions: counts the subscriber's. */

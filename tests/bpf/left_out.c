@@ -51,6 +51,7 @@ static const struct {
 	  "in2out in2out_cached out2in out2in_cached out2in_slow open overflow refuse icmp_error icmp_in icmp_out "
 	  "hairpin fragment" },
 	{ "extents_life", "in2out in2out_cached out2in out2in_cached out2in_slow open overflow refuse icmp_error" },
+	{ "extents_shares", "in2out in2out_cached out2in out2in_cached out2in_slow open overflow refuse icmp_error" },
 	{ "fast_features", "in2out in2out_cached open out2in out2in_cached out2in_slow portmap_in" },
 	{ "fib", "in2out out2in out2in_slow open hairpin" },
 	{ "forged", "in2out in2out_cached out2in out2in_cached out2in_slow open icmp_in icmp_hairpin protocol_in "

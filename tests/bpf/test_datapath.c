@@ -5,7 +5,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -173,6 +175,103 @@ Test(datapath, where_one_pin_is_missing_all_are_made_anew)
 		cr_expect(!datapath_is_incomplete(pin_path));
 		datapath_close(&d);
 	}
+}
+
+/* Pins something else under a name of the layout, as another version would have left it. */
+static void pin_other(const char *name, uint32_t entries)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "other", 4, 8, entries, NULL);
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", layout, name);
+	unlink(path);
+	cr_assert_eq(bpf_obj_pin(fd, path), 0, "%s", strerror(errno));
+	close(fd);
+}
+
+/* Looks for pins without a pause until told to stop. */
+struct watching {
+	atomic_bool stop;
+	unsigned looks, missing;
+};
+
+static const char *const made_anew[] = { "counters", "extents" };
+
+static void *watch(void *arg)
+{
+	struct watching *w = arg;
+
+	while (!atomic_load(&w->stop)) {
+		for (size_t i = 0; i < ARRAY_SIZE(made_anew); i++) {
+			char path[PATH_MAX];
+
+			snprintf(path, sizeof(path), "%s/%s", layout, made_anew[i]);
+			w->missing += access(path, F_OK) != 0;
+		}
+		w->looks++;
+	}
+	return NULL;
+}
+
+Test(datapath, maps_of_another_size_are_made_anew_and_a_kill_at_any_moment_leaves_all_pins)
+{
+	struct watching w = { 0 };
+	pthread_t thread;
+	struct datapath d;
+
+	open_and_leave_ready();
+	pin_other("counters", 1);
+	/* As a kill before the exchange leaves it. */
+	pin_other("counters_new", 1);
+	config.extent_buckets = 64;
+	cr_assert_eq(pthread_create(&thread, NULL, watch, &w), 0);
+	open_or_fail(&d);
+	atomic_store(&w.stop, true);
+	pthread_join(thread, NULL);
+	cr_expect_eq(w.missing, 0);
+	cr_expect_gt(w.looks, 0);
+	cr_expect(d.reused);
+	cr_expect_gt(map_entries(d.extents), 1);
+	cr_expect_eq(datapath_extent_buckets(&d), 64);
+	cr_expect_eq(pins_named("counters"), 1);
+	datapath_close(&d);
+}
+
+/* The overflow gives up what extents take; a map that has been made keeps its size. */
+Test(datapath, extents_take_no_more_memory_than_the_overflow_spares)
+{
+	static const struct {
+		uint32_t sessions, at_most;
+	} rows[] = { { 0, 0 }, { 1000, 500 }, { 65536, 32768 }, { 1U << 24, 40960 } };
+	struct config by_size = { .extent_buckets = EXTENTS_BY_SIZE };
+	struct datapath d;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		by_size.overflow_sessions = rows[i].sessions;
+
+		uint32_t extents = extents_room(&by_size), entries = overflow_room(rows[i].sessions, extents);
+
+		cr_expect_leq(extents, rows[i].at_most, "%u", rows[i].sessions);
+		cr_expect_eq(extents > 0, rows[i].sessions > 0);
+		cr_expect_leq((uint64_t)entries * OVERFLOW_ELEMENT + extents * sizeof(struct bucket),
+			      (uint64_t)OVERFLOW_ENTRIES(rows[i].sessions) * OVERFLOW_ELEMENT, "%u", rows[i].sessions);
+		cr_expect_geq(entries, rows[i].sessions * 2 + rows[i].sessions / 2);
+	}
+	config.extent_buckets = EXTENTS_BY_SIZE;
+	config.overflow_sessions = 1000;
+	open_and_leave_ready();
+	config.extent_buckets = 0;
+	open_or_fail(&d);
+	cr_expect_eq(datapath_extent_buckets(&d), 500);
+	cr_expect_eq(map_entries(d.overflow), overflow_room(1000, 500));
+	cr_expect_lt(map_entries(d.overflow), OVERFLOW_ENTRIES(1000));
+	load_or_fail(&d, 1000);
+	datapath_settle(&d);
+	cr_expect_eq(map_entries(d.overflow), overflow_room(1000, 500));
+	load_or_fail(&d, 2000);
+	datapath_settle(&d);
+	cr_expect_eq(map_entries(d.overflow), overflow_room(2000, 500));
+	datapath_close(&d);
 }
 
 Test(datapath, a_second_agent_is_refused_and_disturbs_nothing)

@@ -402,6 +402,40 @@ Test(extents_life, a_check_finds_records_that_share_one_or_lead_nowhere)
 	extents_tables_right();
 }
 
+/* The one seen later loses it, with what it had opened there. */
+Test(extents_life, a_repair_leaves_an_extent_to_one_subscriber)
+{
+	struct subscriber *other = mappings_subscriber(mappings, extents_number(), IN + 1 - ADDR(10, 1, 0, 0));
+	const struct {
+		uint32_t extent;
+		const char *text;
+	} rows[] = {
+		{ extent_of(1U << 20, 2), "its record leads to 4 buckets from number 1048576 on, which do not exist" },
+		{ 0, "its record leads to a bucket beyond its slots, number 1, as that of 10.1.0.2 does" },
+	};
+
+	extents_open_until(4);
+	cr_assert_geq(open_flow_of(IN + 1, UDP, 7000, 53, 0), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint32_t extent = subscriber_extent(extents_record()), sessions = extents_record()->sessions;
+		unsigned repaired = 0;
+		struct findings f;
+
+		other->hairpins |= (rows[i].extent ? rows[i].extent : extent) << EXTENT_AT;
+		f = extents_repair();
+		for (unsigned k = 0; k < f.n; k++)
+			repaired += f.finding[k].repaired && !strcmp(f.finding[k].where, "10.1.0.3") &&
+				    !strcmp(f.finding[k].text, rows[i].text);
+		cr_expect_eq(repaired, 1, "%s", rows[i].text);
+		findings_free(&f);
+		cr_expect_eq(subscriber_extent(other), 0);
+		cr_expect_eq(subscriber_extent(extents_record()), extent);
+		cr_expect_eq(extents_record()->sessions, sessions);
+		extents_tables_right();
+	}
+	cr_expect_eq(extents_reclaim(&datapath), 1, "the one that was too small; not the one that another has");
+}
+
 /* Extents grow and are retired while a start looks for lost ones: none is used twice. */
 static void *open_many(void *arg)
 {

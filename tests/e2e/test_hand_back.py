@@ -52,7 +52,10 @@ def test_an_offer_is_taken_back_without_a_lost_packet(lab, mode, end):
     # As 1.0.0 has left it; the kernel loses what is being sent while a qdisc is made.
     for name in ("in0", "out0"):
         lab.gateway.run("tc", "qdisc", "add", "dev", name, "clsact")
-    agent = lab.start(**mode)
+    agent = lab.start(session_slots=16, **mode)
+    crowd = lab.host()
+    for k in range(30):
+        lab.open_udp(crowd, 5000 + k, dport=53 + k // 10)
     with flooded(lab) as wait:
         process = offered(agent)
         assert pins_of(agent) == ["v7", "v8"]
@@ -66,4 +69,5 @@ def test_an_offer_is_taken_back_without_a_lost_packet(lab, mode, end):
         wait(100)
     assert pins_of(agent) == ["v8"]
     assert tc_programs.linked(lab.gateway, "out0", "egress") == ["tc_outside"] and not tc_programs.filtered(lab.gateway, "out0", "egress")
-    assert len(lab.sessions()) == 1 and agent.ctl("check")["findings"] == []
+    # Those beyond the slots count in the overflow while the offer stands, and no longer.
+    assert len(lab.sessions()) == 31 and agent.ctl("check")["findings"] == []

@@ -21,6 +21,7 @@
 #include "leases/lease_erase.h"
 #include "leases/lease_files.h"
 #include "looks.h"
+#include "who_view.h"
 #include "plan/blocks.h"
 
 /* An address that the customer had at some time. */
@@ -111,41 +112,61 @@ static const struct history_interval *mapping_of(const struct listing *x, uint32
 	return found;
 }
 
-static void print_block(FILE *out, const struct history_interval *v, uint32_t in_addr)
+/* The ports that an inside address had. */
+struct ports_had {
+	bool any;
+	struct port_block block;
+	bool granted;				/* a block that was granted */
+	const struct portmap_interval *portmap; /* that led to it; NULL: none did */
+};
+
+static struct ports_had block_of(const struct history_interval *v, uint32_t in_addr)
 {
-	struct port_block b = { .port_hi = UINT16_MAX };
+	struct ports_had had = { .any = v != NULL, .block.port_hi = UINT16_MAX };
 	struct geometry g;
-	char text[ADDR_TEXT];
 
 	if (v && v->mapping.open)
-		b.out_addr = v->mapping.out.base + (in_addr - v->mapping.in.base);
+		had.block.out_addr = v->mapping.out.base + (in_addr - v->mapping.in.base);
 	else if (v && !plan_blocks_geometry(v->mapping.in, v->mapping.out, &v->mapping.blocks, &g))
-		b = mapping_forward(&g, in_addr);
+		had.block = mapping_forward(&g, in_addr);
 	else
-		v = NULL;
-	if (v)
-		fprintf(out, ",\"out_addr\":\"%s\",\"port_lo\":%u,\"port_hi\":%u", addr_format(b.out_addr, text),
-			b.port_lo, b.port_hi);
+		had.any = false;
+	return had;
+}
+
+static void print_ports(FILE *out, const struct ports_had *had)
+{
+	char text[ADDR_TEXT];
+
+	if (had->any)
+		fprintf(out, ",\"out_addr\":\"%s\",\"port_lo\":%u,\"port_hi\":%u",
+			addr_format(had->block.out_addr, text), had->block.port_lo, had->block.port_hi);
 	else
 		fputs(",\"out_addr\":null,\"port_lo\":null,\"port_hi\":null", out);
+	if (had->granted)
+		fputs(",\"granted\":true", out);
+	if (had->portmap)
+		who_print_portmap(out, "portmap", had->portmap);
 }
 
 static void show_text(struct writer *w, const char *json)
 {
 	_cleanup_json_ cJSON *row = cJSON_Parse(json);
 	const char *out = json_text(row, "out_addr", NULL);
-	char block[64] = "no mapping";
+	const cJSON *portmap = json_get(row, "portmap");
+	char block[128] = "no mapping";
 
 	if (out)
-		snprintf(block, sizeof(block), "%s ports %.0f to %.0f", out, json_number(row, "port_lo"),
-			 json_number(row, "port_hi"));
+		snprintf(block, sizeof(block), "%s ports %.0f to %.0f%s%s%s", out, json_number(row, "port_lo"),
+			 json_number(row, "port_hi"), json_get(row, "granted") ? ", granted" : "",
+			 portmap ? ", portmap of " : "", portmap ? json_text(portmap, "proto", "") : "");
 	writer_line(w, "%s to %s: %s, %s, by %s%s%s", json_text(row, "from", "an unknown time"),
 		    json_text(row, "to", "now, as far as is known"), json_text(row, "in_addr", ""), block,
 		    json_text(row, "by", ""), *json_text(row, "tenant", "") ? ", tenant " : "",
 		    json_text(row, "tenant", ""));
 }
 
-static int print_row(struct listing *x, const struct history_interval *v, uint32_t in_addr, int64_t from, int64_t to)
+static int print_row(struct listing *x, const struct ports_had *had, int64_t from, int64_t to)
 {
 	_cleanup_free_ char *json = NULL;
 	char addr[LEASE_ADDR_TEXT];
@@ -164,7 +185,7 @@ static int print_row(struct listing *x, const struct history_interval *v, uint32
 	fprintf(out, ",\"in_addr\":\"%s\"", lease_addr_format(&x->at->addr, addr));
 	if (*x->at->tenant)
 		fprintf(out, ",\"tenant\":\"%s\"", x->at->tenant);
-	print_block(out, v, in_addr);
+	print_ports(out, had);
 	customer_print_time(out, "from", from);
 	customer_print_time(out, "to", to);
 	fputc('}', out);
@@ -213,7 +234,67 @@ static int find_cuts(struct listing *x, uint32_t in_addr, int64_t from, int64_t 
 	return r;
 }
 
-/* A row for each mapping that the address had meanwhile. */
+/* A row for what the address had for a time, if that was meanwhile. */
+static int print_part(struct listing *x, const struct ports_had *had, int64_t begin, int64_t end, int64_t from,
+		      int64_t to)
+{
+	from = begin > from ? begin : from;
+	to = end != TIME_OPEN && end < to ? end : to;
+	return from < to ? print_row(x, had, from, to) : 0;
+}
+
+/* Whether a mapping that the address had has an outside address. */
+static bool has_outside(const struct listing *x, uint32_t in_addr, uint32_t out_addr)
+{
+	const struct prefix out = { .base = out_addr, .plen = 32 };
+
+	for (size_t i = 0; i < x->history->mappings.n; i++)
+		if (has_address(x, &x->history->mappings.interval[i], in_addr) &&
+		    prefix_within(out, x->history->mappings.interval[i].mapping.out))
+			return true;
+	return false;
+}
+
+/* A row for each block that was granted to the address meanwhile. */
+static int print_grants(struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < x->history->grants.n && !r; i++) {
+		const struct grant_interval *v = &x->history->grants.interval[i];
+		const struct history_grant *g = &v->grant;
+		const struct ports_had had = {
+			.any = true,
+			.block = { g->out, g->port_lo, (uint16_t)(g->port_lo + g->ports - 1) },
+			.granted = true,
+		};
+
+		if (!v->undone && !history_grant_unknown(g) && g->in == in_addr && has_outside(x, in_addr, g->out))
+			r = print_part(x, &had, g->from, v->to, from, to);
+	}
+	return r;
+}
+
+/* A row for each portmap that led to the address meanwhile. */
+static int print_portmaps(struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < x->history->portmaps.n && !r; i++) {
+		const struct portmap_interval *v = &x->history->portmaps.interval[i];
+		const struct history_portmap *p = &v->portmap;
+		const struct ports_had had = { .any = true,
+					       .block = { p->out.addr, p->out.first, p->out.last },
+					       .portmap = v };
+
+		if (!v->undone && p->in.addr == in_addr &&
+		    (!*x->at->tenant || !*p->tenant || !strcmp(x->at->tenant, p->tenant)))
+			r = print_part(x, &had, p->from, v->to, from, to);
+	}
+	return r;
+}
+
+/* A row for each mapping that the address had meanwhile, and for the ports that it had besides. */
 static int print_rows(struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
 {
 	int r;
@@ -225,9 +306,12 @@ static int print_rows(struct listing *x, uint32_t in_addr, int64_t from, int64_t
 
 		for (end = i + 1; end + 1 < x->n_cuts && mapping_of(x, in_addr, x->cut[end], x->cut[end + 1]) == v;)
 			end++;
-		r = x->cut[i] < x->cut[end] || x->n_cuts == 2 ? print_row(x, v, in_addr, x->cut[i], x->cut[end]) : 0;
+		const struct ports_had had = block_of(v, in_addr);
+
+		r = x->cut[i] < x->cut[end] || x->n_cuts == 2 ? print_row(x, &had, x->cut[i], x->cut[end]) : 0;
 	}
-	return r;
+	r = r ? r : print_grants(x, in_addr, from, to);
+	return r ? r : print_portmaps(x, in_addr, from, to);
 }
 
 static int take_holder(void *arg, const struct lease_holder *h)
@@ -245,7 +329,7 @@ static int take_holder(void *arg, const struct lease_holder *h)
 	if (!x->by || from > to || strcmp(h->tenant, x->at->tenant) != 0)
 		return 0;
 	if (!lease_addr_is_ipv4(&x->at->addr, &in_addr))
-		return print_row(x, NULL, 0, from, to);
+		return print_row(x, &(struct ports_had){ 0 }, from, to);
 	return print_rows(x, in_addr, from, to);
 }
 

@@ -11,6 +11,7 @@ import pytest
 
 from agent import CTL, execute
 from lab import block_of
+import test_growth
 from test_audit_queries import AT, ask
 from test_leases import IN, OUT, lease_file, session_of
 
@@ -83,6 +84,30 @@ def test_an_erased_line_keeps_its_hash_and_the_line_about_it_names_nobody(runnin
     verified = execute(CTL, "-j", "history", "verify", "--state-dir", state)
     leases = json.loads(verified.out)["leases"]
     assert verified.status == 0 and leases["damage"] == [] and [e["line"] for e in leases["erased"]] == [1]
+
+
+def test_a_customer_had_granted_blocks_and_ports_of_portmaps_too(lab, tmp_path):
+    lab.start(mappings=[test_growth.GROWING], unmatched="drop")
+    host = lab.host("10.0.0.3")
+    test_growth.fill(lab, host)
+    test_growth.grow(lab, host, 5008)
+    granted, = test_growth.grants(lab)
+    portmap = lab.agent.ctl("portmap", "add", "tcp", f"{host.addr}:80", f"{test_growth.OUT}:{1024 + 8 * 3}")
+    test_growth.settled(lab)
+    lease_file(tmp_path, *session_of("alice", in_addr=host.addr), *session_of("bob", in_addr="10.0.0.4", session="nas/2"))
+    where = ("--state-dir", lab.agent.state, "--leases", tmp_path)
+    rows = json.loads(execute(CTL, "-j", "customer", "alice", *where).out)
+    had = [(r["port_lo"], r["port_hi"], r.get("granted"), r.get("portmap", {}).get("in")) for r in rows if r["out_addr"]]
+    assert had == [(1048, 1055, None, None), (granted["port_lo"], granted["port_hi"], True, None), (1048, 1048, None, f"{host.addr}:80")], rows
+    assert {r["out_addr"] for r in rows} <= {None, test_growth.OUT} and all(r["to"] is None or r["from"] < r["to"] for r in rows[1:]), (rows, portmap)
+    text = execute(CTL, "customer", "alice", *where).out
+    assert f"{host.addr}, {test_growth.OUT} ports {granted['port_lo']} to {granted['port_hi']}, granted, by id" in text, text
+    assert f"{host.addr}, {test_growth.OUT} ports 1048 to 1048, portmap of tcp, by id" in text, text
+    # Another's, and those of before and after, are not his.
+    assert not [r for r in json.loads(execute(CTL, "-j", "customer", "bob", *where).out) if r.get("granted") or r.get("portmap")]
+    begun = rows[1]["from"]
+    before = json.loads(execute(CTL, "-j", "customer", "alice", *where, "--to", begun).out)
+    assert not [r for r in before if r.get("granted") or r.get("portmap")], before
 
 
 def test_two_gateways_of_one_host_and_second_are_told_apart(lab):

@@ -13,8 +13,8 @@
 #include "slow/port_take.h"
 
 /*
- * A walk through the groups of the ports of granted blocks, for each member of enum port_of as port_search_group(): the
- * first choice's group of each block, then all others. A single loop, as there.
+ * A walk through the groups of the ports of granted blocks, for each member of enum port_of as port_search_group(). In
+ * each block it begins with the first choice's. A single loop, as there.
  */
 struct grant_walk {
 	const struct flow *f;
@@ -83,24 +83,16 @@ static __always_inline long grant_search_group(const struct flow *f, struct subs
 
 static long grant_walk_group(__u32 i, struct grant_walk *w)
 {
-	__u32 each = w->blocks * (1U + w->groups), of = i / each, at = i % each, group;
+	__u32 each = w->blocks * w->groups, of = i / each, at = i % each / w->groups, group = i % w->groups;
 	struct opening *o = opening_record();
-	int own = at < w->blocks;
 
 	if (!o || !(LOAD(o->others) >> of))
 		return 1;
-	if (!(LOAD(o->others) >> of & 1) || (own && !settings.extent_buckets))
+	if (!(LOAD(o->others) >> of & 1))
 		return 0;
-	if (!own) {
-		at -= w->blocks;
-		group = at % w->groups;
-		at /= w->groups;
-	} else {
-		group = 0;
-	}
 	if (!group)
 		w->port_lo = (__u16)grant_port_lo(w->f->m, w->f->p.src, at ? at - 1 : w->last);
-	if (!w->port_lo || (!own && !group && settings.extent_buckets))
+	if (!w->port_lo)
 		return 0;
 	group += w->choice >> PORT_GROUP_SHIFT;
 	if (group >= w->groups)
@@ -128,7 +120,7 @@ static __noinline __s32 grant_search(const struct flow *f, struct subscriber *s)
 	opening_choose(o, PORT_NONE);
 	STORE(o->others, 1U << PORT_FREE);
 	STORE(o->looked, 0);
-	bpf_loop(w.blocks * (1U + w.groups) * N_PORT_OF, grant_walk_group, &w, 0);
+	bpf_loop(w.blocks * w.groups * N_PORT_OF, grant_walk_group, &w, 0);
 	search_count(s, LOAD(o->looked) * PORT_GROUP / GRANT_PORTS_OF_UNIT + (LOAD(o->port) == PORT_NONE));
 	return LOAD(o->port);
 }

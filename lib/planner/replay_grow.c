@@ -7,6 +7,7 @@
 #include "planner/replay_private.h"
 
 #include <detnat/growth.h>
+#include <detnat/slots.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,11 +103,16 @@ static uint32_t offset_of(const struct replay *r, uint32_t number, uint16_t in_p
 	return r->plan.ports + number * size + (i + in_port % size) % size;
 }
 
-static int32_t port_in(struct replay *r, uint32_t number, uint64_t key, uint8_t proto, uint16_t in_port, uint32_t now,
-		       bool take_reset)
+/* The port of a group of a block: the group of the first choice is group 0, the next one 1, and so on. */
+static int32_t port_in(struct replay *r, uint32_t number, uint32_t group, uint64_t key, uint8_t proto, uint16_t in_port,
+		       uint32_t now, bool take_reset)
 {
-	for (uint32_t i = 0; i < r->plan.grow_block; i++) {
-		uint32_t offset = offset_of(r, number, in_port, i);
+	uint32_t size = r->plan.grow_block, groups = (size + PORT_GROUP - 1) / PORT_GROUP;
+	uint32_t choice = growth_first_choice(size, in_port), at = (choice / PORT_GROUP + group) % groups;
+	uint32_t first = group ? at * PORT_GROUP : choice, n = group_size(first, size);
+
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t offset = r->plan.ports + number * size + group_candidate(first, n, k);
 
 		if (!beyond_port_held(r, key, proto, offset, now, take_reset))
 			return (int32_t)offset;
@@ -114,18 +120,26 @@ static int32_t port_in(struct replay *r, uint32_t number, uint64_t key, uint8_t 
 	return -1;
 }
 
+/* A port of one of the blocks. */
+static int32_t port_among(struct replay *r, uint64_t key, uint8_t proto, uint16_t in_port, uint32_t now,
+			  bool take_reset)
+{
+	uint32_t groups = (r->plan.grow_block + PORT_GROUP - 1) / PORT_GROUP;
+	int32_t port = -1;
+
+	for (uint32_t k = 0; k < r->plan.grow_blocks && port < 0; k++)
+		for (uint32_t group = 0; group < groups && port < 0 && r->grown.block[k].held; group++)
+			port = port_in(r, k, group, key, proto, in_port, now, take_reset);
+	return port;
+}
+
 int32_t grown_port(struct replay *r, uint64_t key, uint8_t proto, uint16_t in_port, uint32_t now)
 {
-	int32_t port = -1, number;
+	int32_t port = port_among(r, key, proto, in_port, now, false);
 
-	for (unsigned pass = 0; pass < 2 && port < 0; pass++)
-		for (uint32_t k = 0; k < r->plan.grow_blocks && port < 0; k++)
-			if (r->grown.block[k].held)
-				port = port_in(r, k, key, proto, in_port, now, pass);
-	if (port >= 0)
-		return port;
-	number = grant(r, now);
-	return number < 0 ? -1 : port_in(r, (uint32_t)number, key, proto, in_port, now, false);
+	if (port < 0)
+		port = port_among(r, key, proto, in_port, now, true);
+	return port >= 0 || grant(r, now) < 0 ? port : port_among(r, key, proto, in_port, now, false);
 }
 
 /* ---- Endpoint-independent mapping */

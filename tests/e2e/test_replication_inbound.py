@@ -89,7 +89,14 @@ def test_sessions_from_outside_go_on_and_count_where_routes_lead_and_after_the_r
         answers(a, src, host, proto, 3074, caller)
     is_refused(a, src, proto, CALLERS[2])
     assert a.agent.counters()["sessions_inbound"] == before
-    # Once one of them has ended, there is room for another.
+    # Once one of them has ended, there is room for another: sessions are counted once a tick, and the refusal has counted them.
     a.agent.ctl("session", "flush", host.addr, "--ext", f"{CALLERS[0]}:9999")
+
+    def is_let_in():
+        a.outside.send(a.from_outside(src[0], segment(proto, 9999, src[1]), CALLERS[2]))
+        return a.agent.counters()["sessions_inbound"] > before
+
+    wait_for(is_let_in, what="a tick in which they are counted", interval=0.05)
+    a.inside.clear()
     calls(a, src, host, proto, 3074, CALLERS[2])
     a.agent.check()

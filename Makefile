@@ -18,6 +18,8 @@ OBJCOPY    ?= objcopy
 BPFTOOL    ?= $(firstword $(shell command -v bpftool 2>/dev/null) /usr/sbin/bpftool)
 PKG_CONFIG ?= pkg-config
 PYTHON     ?= /usr/bin/python3
+# Runs tests of Criterion: anew where the runner waits for nobody.
+CRITERION   = $(PYTHON) tests/criterion.py
 
 # Where `make install` puts things, below DESTDIR. The configuration is always /etc/detnat/detnat.json.
 PREFIX        ?= /usr
@@ -352,12 +354,12 @@ test-long: as-root deps-test ## before a release: the end-to-end tests marked lo
 ROUNDS ?= 100
 test-unit: deps-test ## modules of the agent and the command line (ROUNDS=100 percent); without root some are skipped
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/unit/run
-	DETNAT_ROUNDS=$(ROUNDS) $(BUILD)/tests/unit/run
+	DETNAT_ROUNDS=$(ROUNDS) $(CRITERION) $(BUILD)/tests/unit/run
 # The suites that include tests/unit/rounds.h: in all their rounds, where `make test` has a twelfth.
 .PHONY: test-unit-rounds
 test-unit-rounds: deps-test
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/unit/run
-	$(BUILD)/tests/unit/run --filter '@(config_part|copying_churn|history_grants_model|history_model|history_portmaps|history_time|history_walk|import_agree|killed_agents|lease_days_model|lease_index|mappings_nested|overlapping_changes|sessions_under_traffic|slots)/*'
+	$(CRITERION) $(BUILD)/tests/unit/run --filter '@(config_part|copying_churn|history_grants_model|history_model|history_portmaps|history_time|history_walk|import_agree|killed_agents|lease_days_model|lease_index|mappings_nested|overlapping_changes|sessions_under_traffic|slots)/*'
 # Without random addresses, which ThreadSanitizer's map of memory does not know on every kernel.
 test-tsan: deps-test ## the unit tests whose threads race, under ThreadSanitizer
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=thread build/tsan/tests/tsan/run
@@ -370,7 +372,7 @@ test-clang: as-root deps-test ## the datapath's suite on objects of each clang t
 	    command -v $$clang >/dev/null || { echo "SKIP $$clang: apt does not have it"; continue; }; \
 	    $(MAKE) --no-print-directory $(JOBS) WERROR=1 BUILD=build/$$clang CLANG=$$clang build/$$clang/tests/bpf/run && \
 	    $(PYTHON) tests/bpf/stacks.py build/$$clang/skel/detnat_*.bpf.o && \
-	    EVERY_PROGRAM=1 DETNAT_ROUNDS=$(ROUNDS) build/$$clang/tests/bpf/run $(BPF_JOBS) $(if $(BPF),--filter '$(BPF)') && echo "ok $$clang" || exit 1; \
+	    EVERY_PROGRAM=1 DETNAT_ROUNDS=$(ROUNDS) $(CRITERION) build/$$clang/tests/bpf/run $(BPF_JOBS) $(if $(BPF),--filter '$(BPF)') && echo "ok $$clang" || exit 1; \
 	done
 # Without loading them, as every kernel but 6.1 gives programs more: a chain of calls that just fits by one clang may not by another.
 .PHONY: skeletons test-stacks
@@ -415,7 +417,7 @@ BPF_JOBS ?= -j4
 test-bpf: as-root deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	$(PYTHON) tests/bpf/stacks.py $(SKEL)/detnat_*.bpf.o
-	DETNAT_ROUNDS=$(ROUNDS) $(BUILD)/tests/bpf/run $(BPF_JOBS)
+	DETNAT_ROUNDS=$(ROUNDS) $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS)
 # All random packets and races, and the suites where padded frames, two stages, the tracing build and extents make a
 # difference.
 BPF_PASSES := rounds padded stages traced extents
@@ -427,16 +429,16 @@ test-bpf-passes: as-root deps-test ## all random packets and races, and the same
 	    $(MAKE) --no-print-directory test-bpf-$$pass || exit 1; \
 	done
 test-bpf-rounds:
-	EVERY_PROGRAM=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(every_program|property|race|tenants_random|tenants_shared_random)/*'
+	EVERY_PROGRAM=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(every_program|property|race|tenants_random|tenants_shared_random)/*'
 test-bpf-padded:
-	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|fib|fragments|icmp_in|in2out|lengths|out2in|property|sources)/*'
+	PADDED=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|fib|fragments|icmp_in|in2out|lengths|out2in|property|sources)/*'
 test-bpf-stages:
-	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(exceptions|fib|in2out|out2in|overflow_owner|portmap|property|sources|unsolicited)/*'
+	PADDED=1 STAGES=2 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(exceptions|fib|in2out|out2in|overflow_owner|portmap|property|sources|unsolicited)/*'
 test-bpf-traced:
-	TRACED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
+	TRACED=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
 test-bpf-extents:
-	EXTENTS=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(block_end|copies|giving_way|limits|overflow|overflow_owner|property|race|race_crowd)/*'
-	EXTENTS=1 PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(overflow_owner|portmap|property)/*'
+	EXTENTS=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(block_end|copies|giving_way|limits|overflow|overflow_owner|property|race|race_crowd)/*'
+	EXTENTS=1 PADDED=1 STAGES=2 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(overflow_owner|portmap|property)/*'
 # With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
 E2E_TESTS   ?= most
 E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(filter long,$(E2E_TESTS)),long,not long))

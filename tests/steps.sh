@@ -8,6 +8,8 @@
 #
 # BUDGET=SECONDS: a step that would not end within them is left out, and counted. PACE=PERCENT: of its seconds on this machine.
 # FIRST=N: after the first step, the rest begins with the N-th of the others and ends with the one before it.
+# LIMIT=SECONDS: a step that takes longer hangs. It is ended and has failed, and what its processes waited for is shown. Without
+# it, six times what the step should take, and at least half an hour.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -16,12 +18,13 @@ EVERY=${EVERY:-30} # seconds between two lines about a step that runs
 BUDGET=${BUDGET:-}
 PACE=${PACE:-100}
 FIRST=${FIRST:-1}
+LIMIT=${LIMIT:-}
 logs=$1
 shift
 mkdir -p "$logs"
 begin=$SECONDS
 failed=() left_out=()
-declare -A pids=() started=()
+declare -A pids=() started=() limit=()
 
 span() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 say() { printf '[%s] %s\n' "$(span $((SECONDS - begin)))" "$*"; }
@@ -35,12 +38,51 @@ stop() {
 }
 trap stop INT TERM
 
+# The processes of a step, which has a session of its own, that have not ended.
+processes_of() {
+    local stat text state session
+    for stat in /proc/[0-9]*/stat; do
+        read -r text 2>/dev/null <"$stat" || continue
+        # What follows the name of the program, which may have spaces.
+        read -r state _ _ session _ <<<"${text##*) }"
+        stat=${stat%/stat}
+        [ "$session" != "$1" ] || [ "$state" = Z ] || echo "${stat#/proc/}"
+    done
+}
+
+# Where each of them is: a test that waits forever, or a runner whose tests have ended.
+say_processes() {
+    local pid
+    echo "its processes, and where they are in the kernel:"
+    for pid in $(processes_of "$1"); do
+        printf '%s %s: %s\n' "$pid" "$(awk '/^State/ { print $2, $3 }' "/proc/$pid/status" 2>/dev/null)" \
+            "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c 1-200)"
+        head -n 4 "/proc/$pid/stack" 2>/dev/null
+    done
+}
+
+# Ends what has taken longer than it may: make hands SIGTERM on, and tests remove what they made.
+end_if_it_hangs() {
+    local pid=${pids[$1]} i
+    [ $((SECONDS - started[$1])) -ge "${limit[$1]}" ] || return 0
+    say "  $1 has not ended within $(span "${limit[$1]}") and is ended"
+    say_processes "$pid" >>"$logs/$1.log" 2>/dev/null
+    kill "$pid" 2>/dev/null
+    for ((i = 0; i < 100; i++)); do
+        [ -z "$(processes_of "$pid")" ] && return
+        sleep 0.2
+    done
+    kill -KILL -- "-$pid" 2>/dev/null
+}
+
 start() {
     local name=$1 target=$3
+    limit[$name]=${LIMIT:-$((6 * $2 * PACE / 100))}
+    [ -n "$LIMIT" ] || [ "${limit[$name]}" -gt 1800 ] || limit[$name]=1800
     say "$number of $count, $4 ($name): about $(span "$2") min"
     eval "set -- $target"
     # shellcheck disable=SC2086 # MAKE may have options
-    $MAKE --no-print-directory "$@" >"$logs/$name.log" 2>&1 </dev/null &
+    setsid $MAKE --no-print-directory "$@" >"$logs/$name.log" 2>&1 </dev/null &
     pids[$name]=$! started[$name]=$SECONDS
 }
 
@@ -84,6 +126,7 @@ wait_for_one() {
             end "$name" $?
             return
         done
+        for name in "${!pids[@]}"; do end_if_it_hangs "$name"; done
         sleep 0.2
         [ $((SECONDS - said)) -ge "$EVERY" ] && said=$SECONDS && progress
     done

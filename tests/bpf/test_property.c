@@ -8,11 +8,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
+#include "base/clock.h"
 #include "datapath/datapath_private.h"
 #include "property.h"
 #include "staged.h"
@@ -158,14 +158,14 @@ static void run_random_packets(const struct scene *scene, bool told)
 	static struct property t;
 	const char *for_seconds = getenv("DETNAT_PROPERTY_SECONDS"), *with = getenv("DETNAT_PROPERTY_SEED");
 	uint64_t seed = with ? strtoull(with, NULL, 0) : 4787;
-	time_t end = for_seconds ? time(NULL) + atoi(for_seconds) : 0;
+	uint64_t end = for_seconds ? monotonic_us() + strtoull(for_seconds, NULL, 10) * 1000000 : 0;
 	/* Blocks that grow fill up late, so those scenes have all their packets in few rounds, too. */
 	uint64_t packets = scene->growing && rounds_of(PACKETS) < PACKETS ? PACKETS : rounds_of(PACKETS);
 
 	property_set_up(&t, scene, seed);
 	if (told || staged_wanted())
 		tell_property_routes();
-	while (end ? time(NULL) < end : t.packets < packets)
+	while (end ? monotonic_us() < end : t.packets < packets)
 		step(&t);
 	fprintf(stderr, "property: seed %llu, %llu packets", (unsigned long long)seed, (unsigned long long)t.packets);
 #define X(name, text)                   \

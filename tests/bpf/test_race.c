@@ -211,7 +211,7 @@ Test(race, two_cores_and_a_sweep_on_one_subscriber)
 {
 	const char *seconds = getenv("DETNAT_RACE_SECONDS");
 	struct core cores[2] = { { .number = 0 }, { .number = 1 } };
-	time_t end = time(NULL) + (seconds ? (unsigned)atoi(seconds) : rounds_of(8));
+	time_t end = race_seconds() + (seconds ? (unsigned)atoi(seconds) : rounds_of(8));
 	pthread_t threads[2];
 	unsigned checks = 0;
 
@@ -219,7 +219,7 @@ Test(race, two_cores_and_a_sweep_on_one_subscriber)
 	datapath.mapping[0].timeout_ticks[TIMEOUT_ICMP] = 0;
 	for (int i = 0; i < 2; i++)
 		pthread_create(&threads[i], NULL, core_main, &cores[i]);
-	while (time(NULL) < end || (!has_raced(cores, checks) && time(NULL) < end + PATIENCE_S)) {
+	while (race_seconds() < end || (!has_raced(cores, checks) && race_seconds() < end + PATIENCE_S)) {
 		for (int i = 0; i < 500; i++)
 			close_some((unsigned)rand());
 		sweep_once();
@@ -233,7 +233,7 @@ Test(race, two_cores_and_a_sweep_on_one_subscriber)
 		__atomic_add_fetch(&phase, 1, __ATOMIC_ACQ_REL);
 		/* Some rounds of work before the next look. */
 		for (uint64_t goal = LOAD(cores[0].hits) + LOAD(cores[1].hits) + 2000;
-		     LOAD(cores[0].hits) + LOAD(cores[1].hits) < goal && time(NULL) < end + PATIENCE_S;)
+		     LOAD(cores[0].hits) + LOAD(cores[1].hits) < goal && race_seconds() < end + PATIENCE_S;)
 			sched_yield();
 	}
 	stop = 1;

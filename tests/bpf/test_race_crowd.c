@@ -198,7 +198,7 @@ static unsigned be_agent(time_t end, uint32_t quota)
 	const struct limit_layout none = { 0 };
 	unsigned rounds = 0;
 
-	for (; time(NULL) < end || (!has_raced(rounds) && time(NULL) < end + PATIENCE_S); rounds++) {
+	for (; race_seconds() < end || (!has_raced(rounds) && race_seconds() < end + PATIENCE_S); rounds++) {
 		const struct mapping *map = mappings_get(mappings, number_of_crowd());
 		struct mapping_spec spec = { .in = { map->geo.in_base, map->geo.in_plen },
 					     .out = { map->geo.out_base, map->geo.out_plen },
@@ -244,7 +244,7 @@ static void race_of_many(unsigned cores, uint8_t in_plen, uint32_t slots, uint32
 		workers[i] = (struct worker){ .number = i, .seed = i + 1 };
 		cr_assert_eq(pthread_create(&threads[i], NULL, worker_main, &workers[i]), 0);
 	}
-	rounds = be_agent(time(NULL) + (seconds ? (unsigned)atoi(seconds) : rounds_of(3)), quota);
+	rounds = be_agent(race_seconds() + (seconds ? (unsigned)atoi(seconds) : rounds_of(3)), quota);
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < cores; i++) {
 		pthread_join(threads[i], NULL);

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/rights.h"
+#include "base/whole_file.h"
 #include "evidence_text.h"
 
 #define NAMESPACE "detnat-evidence"
@@ -121,7 +122,7 @@ int evidence_write(struct evidence *e, const char *file, const char *text, size_
 static FILE *open_copied(int dir, const char *file)
 {
 	_cleanup_rights_ struct rights lesser = rights_of(dir);
-	int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = file_open(dir, file);
 
 	return fd < 0 ? NULL : fdopen(fd, "r");
 }

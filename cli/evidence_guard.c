@@ -18,7 +18,7 @@
 char *evidence_read_text(const char *dir, const char *name, uint64_t most, size_t *ret_size)
 {
 	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd = at < 0 ? -1 : openat(at, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = at < 0 ? -1 : file_open(at, name);
 	char *text = NULL;
 	size_t size;
 	int r = fd < 0 ? -errno : file_read(fd, most, &text, &size);

@@ -12,8 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/user_groups.h"
 #include "base/cleanup.h"
+#include "base/user_groups.h"
+#include "base/whole_file.h"
 
 /* Those whom the agent lets change its configuration may write its file, too. */
 static bool is_safe_owner(uid_t uid)
@@ -186,7 +187,7 @@ static bool is_left(int dir, const char *beside, pid_t pid, const struct stat *l
 
 	if (pid != getpid() && (!kill(pid, 0) || errno != ESRCH))
 		return false;
-	fd = openat(dir, beside, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd = file_open(dir, beside);
 	return fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
 	       (st.st_uid == geteuid() || st.st_uid == like->st_uid) && !flock(fd, LOCK_EX | LOCK_NB);
 }

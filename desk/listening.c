@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +19,8 @@
 
 #define FIRST_PASSED 3
 #define BACKLOG	     128
+/* Of sockaddr_un's 107 octets, what "/proc/self/fd/1048576/" leaves. */
+#define SOCKET_NAME_MAX 85
 
 static bool is_loopback(uint32_t addr)
 {
@@ -41,7 +44,7 @@ static int check_passed(int fd, struct listening *ret, struct error *err)
 			"the socket that was passed is not of a loopback address; use ListenStream=127.0.0.1:PORT");
 	if (at.ss_family != AF_UNIX && at.ss_family != AF_INET)
 		return error_set(err, -EINVAL, "the socket that was passed is neither a Unix socket nor of IPv4");
-	*ret = (struct listening){ fd, at.ss_family == AF_UNIX };
+	*ret = (struct listening){ fd, at.ss_family == AF_UNIX, -1 };
 	return 0;
 }
 
@@ -58,15 +61,53 @@ int listening_passed(struct listening *ret, struct error *err)
 	return check_passed(FIRST_PASSED, ret, err);
 }
 
-/* Removes the socket of a dead process. */
-static void remove_dead(const struct sockaddr_un *at)
+static const char *name_in(const char *path)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The directory that the socket is made in, once for all, wherever its path leads later. */
+static int open_directory(const char *path, int *ret, struct error *err)
+{
+	int length = (int)(name_in(path) - path);
+	char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 2];
+	_cleanup_close_ int fd = -1;
 	struct stat s;
 
-	if (fd >= 0 && !lstat(at->sun_path, &s) && S_ISSOCK(s.st_mode) &&
-	    connect(fd, (const struct sockaddr *)at, sizeof(*at)) && errno == ECONNREFUSED)
-		unlink(at->sun_path);
+	snprintf(dir, sizeof(dir), "%.*s", length ? length : 1, length ? path : ".");
+	fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &s))
+		return error_set(err, -errno, "cannot listen on %s: the directory %s: %s", path, dir, strerror(errno));
+	if (!geteuid() && (s.st_uid || ((s.st_mode & 022) && !(s.st_mode & S_ISVTX))))
+		return error_set(err, -EPERM,
+				 "--socket: users other than root may put things into %s: run detnat-desk as the user "
+				 "whom it belongs to, such as detnat-desk, or name a directory of root's alone",
+				 dir);
+	*ret = take_fd(fd);
+	return 0;
+}
+
+/* The socket in its directory, as bind() and connect() take no descriptor of one. */
+static struct sockaddr_un address_in(int dir, const char *name)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/%s", dir, name);
+	return at;
+}
+
+/* Removes the socket of a dead process. */
+static void remove_dead(int dir, const char *name)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un at = address_in(dir, name);
+	struct stat s;
+
+	if (fd >= 0 && !fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(s.st_mode) && s.st_uid == geteuid() &&
+	    connect(fd, (const struct sockaddr *)&at, sizeof(at)) && errno == ECONNREFUSED)
+		unlinkat(dir, name, 0);
 }
 
 static int listen_at(int fd, const struct sockaddr *at, socklen_t size, const char *text, struct error *err)
@@ -78,22 +119,34 @@ static int listen_at(int fd, const struct sockaddr *at, socklen_t size, const ch
 
 int listening_unix(const char *path, struct listening *ret, struct error *err)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), dir = -1;
+	const char *name = name_in(path);
+	struct sockaddr_un at;
 	mode_t before;
 	int r;
 
-	if (strlen(path) >= sizeof(at.sun_path))
-		return error_set(err, -ENAMETOOLONG, "--socket: the path is longer than %zu octets",
-				 sizeof(at.sun_path) - 1);
-	memcpy(at.sun_path, path, strlen(path));
-	remove_dead(&at);
+	/* Whoever connects names the whole path; the name alone has to fit behind the descriptor's. */
+	if (strlen(path) >= sizeof(at.sun_path) || strlen(name) > SOCKET_NAME_MAX)
+		return error_set(err, -ENAMETOOLONG,
+				 "--socket: the path is longer than %zu octets, or its name than %d",
+				 sizeof(at.sun_path) - 1, SOCKET_NAME_MAX);
+	r = open_directory(path, &dir, err);
+	if (r)
+		return r;
+	at = address_in(dir, name);
+	remove_dead(dir, name);
 	before = umask(0117);
 	r = listen_at(fd, (const struct sockaddr *)&at, sizeof(at), path, err);
 	umask(before);
 	if (!r)
-		*ret = (struct listening){ take_fd(fd), true };
+		*ret = (struct listening){ take_fd(fd), true, take_fd(dir) };
 	return r;
+}
+
+void listening_remove(const struct listening *l, const char *path)
+{
+	if (l->dir >= 0)
+		unlinkat(l->dir, name_in(path), 0);
 }
 
 int listening_loopback(const char *text, struct listening *ret, struct error *err)
@@ -115,6 +168,6 @@ int listening_loopback(const char *text, struct listening *ret, struct error *er
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	r = listen_at(fd, (const struct sockaddr *)&at, sizeof(at), text, err);
 	if (!r)
-		*ret = (struct listening){ take_fd(fd), false };
+		*ret = (struct listening){ take_fd(fd), false, -1 };
 	return r;
 }

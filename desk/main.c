@@ -34,7 +34,8 @@ static const char help[] =
 	"\n"
 	"Serves a page to find the customer behind a complaint and to see the state of the NAT. It only reads.\n"
 	"\n"
-	"  --socket PATH       listen on a Unix socket, for a proxy that names the user in X-Remote-User\n"
+	"  --socket PATH       listen on a Unix socket, for a proxy that names the user in X-Remote-User; root's only in a\n"
+	"                      directory of root's alone\n"
 	"  --listen ADDR:PORT  listen on an address of 127.0.0.0/8, for the users of this machine\n"
 	"  --control PATH      the agent's socket (" DEFAULT_SOCKET ")\n"
 	"  --state-dir DIR     the mapping history to ask (that of the agent)\n"
@@ -203,7 +204,7 @@ static int serve(const struct options *o, struct error *err)
 	sigwait(&signals, &number);
 	notes_count(&o->at, true);
 	if (o->socket)
-		unlink(o->socket);
+		listening_remove(&l, o->socket);
 	return 0;
 }
 

@@ -13,8 +13,7 @@
 cJSON *state_file_read(const char *dir, const char *name)
 {
 	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd =
-		at < 0 ? -1 : openat(at, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int fd = at < 0 ? -1 : file_open(at, name);
 	_cleanup_free_ char *text = NULL;
 	size_t size;
 	cJSON *json;

@@ -149,7 +149,7 @@ static int say(struct error *err, int r, const char *dir, const char *file)
 /* Takes back what a crash left of a writing that the ledger does not have. 0 or -errno. */
 static int recover(const struct ledger *l)
 {
-	_cleanup_close_ int fd = openat(l->dir, LEDGER_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = file_open(l->dir, LEDGER_HEAD_FILE);
 	_cleanup_free_ char *text = NULL;
 	_cleanup_json_ cJSON *json = NULL;
 	struct chain c = { .fd = -1 };

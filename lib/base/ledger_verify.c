@@ -243,7 +243,7 @@ static void check_end(struct verification *v, const struct file *f, size_t torn)
 
 static int check_file(struct verification *v, struct file *f)
 {
-	_cleanup_close_ int fd = openat(v->dir, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int fd = file_open(v->dir, f->name);
 	size_t torn = 0;
 	int r;
 
@@ -284,7 +284,7 @@ static int list_files(struct verification *v, DIR *d)
 
 static void read_head(struct verification *v)
 {
-	_cleanup_close_ int fd = openat(v->dir, LEDGER_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = file_open(v->dir, LEDGER_HEAD_FILE);
 	size_t size;
 
 	free(take_pointer(v->head));
@@ -295,7 +295,7 @@ static void read_head(struct verification *v)
 /* What is there at one moment: a writer waits meanwhile. *ret_fd: the ledger, -1: there is none. */
 static int look(struct verification *v, int *ret_fd)
 {
-	int fd = openat(v->dir, LEDGER_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), r;
+	int fd = file_open(v->dir, LEDGER_FILE), r;
 	struct stat st;
 	DIR *d;
 

@@ -72,7 +72,7 @@ int query_write(FILE *out, const struct query *q, int64_t now, struct error *err
 bool query_audited(const char *dir, const char *head)
 {
 	_cleanup_close_ int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd = at < 0 ? -1 : openat(at, head, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_close_ int fd = at < 0 ? -1 : file_open(at, head);
 	_cleanup_free_ char *text = NULL;
 	size_t size;
 

@@ -5,8 +5,19 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
+
+int file_open(int dir, const char *name)
+{
+	return openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+}
+
+const char *file_why(int r)
+{
+	return r == -EBADF ? "it is no regular file" : r == -ELOOP ? "it is a symbolic link" : strerror(-r);
+}
 
 int file_read(int fd, uint64_t max, char **ret, size_t *ret_size)
 {

@@ -9,6 +9,16 @@
 #include <sys/stat.h>
 
 /*
+ * Opens a file of a directory for reading. A symbolic link leads nowhere, as whoever may write to the directory could
+ * have root read what is not theirs; a fifo is not waited for. The caller's descriptor, or -1 with errno (ELOOP: a
+ * link).
+ */
+int file_open(int dir, const char *name);
+
+/* What to say of an error of file_open() or file_read(). */
+const char *file_why(int r);
+
+/*
  * Reads a regular file of at most `max` octets from its beginning to its present end; the caller frees *ret, which has
  * room for one octet more. 0, -EBADF: it is no regular file, -EFBIG, or another -errno.
  */

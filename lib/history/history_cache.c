@@ -288,7 +288,7 @@ static int take_content(struct history_index *x, const char *content)
 
 static int read_cache(int dir, char **ret, size_t *ret_size)
 {
-	_cleanup_close_ int fd = openat(dir, HISTORY_CACHE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = file_open(dir, HISTORY_CACHE_FILE);
 	int r = fd < 0 ? -errno : file_read(fd, HISTORY_CACHE_MAX, ret, ret_size);
 
 	return !r && *ret_size < sizeof(struct header) ? -EBADMSG : r;

@@ -253,8 +253,7 @@ int history_claims_ask(struct history_claims *c, struct endpoint out, int64_t t,
 int history_claims_read(const char *dir, struct history_claims *ret, struct error *err)
 {
 	_cleanup_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd =
-		dir_fd < 0 ? -1 : openat(dir_fd, CLAIMS_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int fd = dir_fd < 0 ? -1 : file_open(dir_fd, CLAIMS_FILE);
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	int r = fd < 0 ? -errno : file_read(fd, CLAIMS_MAX_SIZE, &text, &size);
@@ -265,8 +264,7 @@ int history_claims_read(const char *dir, struct history_claims *ret, struct erro
 	r = r ? r : history_claims_feed(ret, text, size);
 	if (r) {
 		history_claims_free(ret);
-		return error_set(err, r, "%.200s/" CLAIMS_FILE " cannot be read: %s", dir,
-				 r == -EBADF ? "it is no regular file" : strerror(-r));
+		return error_set(err, r, "%.200s/" CLAIMS_FILE " cannot be read: %s", dir, file_why(r));
 	}
 	return 0;
 }

@@ -107,7 +107,7 @@ static int write_lines(FILE *out, const char *bodies, size_t size, const char *i
 /* Writes what the old file has. */
 static int write_old(int dir, FILE *out)
 {
-	_cleanup_close_ int fd = openat(dir, CLAIMS_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = file_open(dir, CLAIMS_FILE);
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	int r = fd < 0 ? -errno : file_read(fd, CLAIMS_MAX_SIZE, &text, &size);

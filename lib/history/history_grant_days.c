@@ -257,7 +257,7 @@ static int by_number(const void *pa, const void *pb)
 
 static int read_evidence(struct grant_days *d)
 {
-	_cleanup_close_ int fd = openat(d->dir, GRANT_EVIDENCE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = file_open(d->dir, GRANT_EVIDENCE_FILE);
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	int r;

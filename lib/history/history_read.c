@@ -23,7 +23,7 @@
 
 int history_head_read(int dir, struct history_head *ret, char **ret_text)
 {
-	_cleanup_close_ int fd = openat(dir, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_close_ int fd = file_open(dir, HISTORY_HEAD_FILE);
 	char *text = NULL;
 	_cleanup_json_ cJSON *json = NULL;
 	uint64_t real_ms = 0, boot_ms = 0;
@@ -192,8 +192,7 @@ int history_files_of_text(const struct history_files *from, const char *text, si
 static int read_named(const char *dir, bool cached, struct history_files *ret, struct error *err)
 {
 	_cleanup_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd =
-		dir_fd < 0 ? -1 : openat(dir_fd, HISTORY_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int fd = dir_fd < 0 ? -1 : file_open(dir_fd, HISTORY_FILE);
 	bool evidence;
 	int r;
 
@@ -203,7 +202,7 @@ static int read_named(const char *dir, bool cached, struct history_files *ret, s
 	if (fd < 0 && errno == ENOENT && !read_nothing(dir_fd, ret))
 		return 0;
 	if (fd < 0)
-		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, strerror(errno));
+		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, file_why(-errno));
 	evidence = !faccessat(dir_fd, EVIDENCE_QUESTION, F_OK, 0);
 	r = read_files(dir_fd, fd, cached, evidence, ret);
 	for (unsigned i = 0; !r && ret->torn && i < LOOKS; i++)
@@ -212,9 +211,7 @@ static int read_named(const char *dir, bool cached, struct history_files *ret, s
 		history_files_free(ret);
 		r = -ENOMEM;
 	}
-	return r ? error_set(err, r, "%s/" HISTORY_FILE " cannot be read: %s", dir,
-			     r == -EBADF ? "it is no regular file" : strerror(-r))
-		 : 0;
+	return r ? error_set(err, r, "%s/" HISTORY_FILE " cannot be read: %s", dir, file_why(r)) : 0;
 }
 
 int history_files_read(const char *dir, struct history_files *ret, struct error *err)

@@ -147,8 +147,7 @@ int history_tail_read(const char *dir, uint64_t line, const char *hash, unsigned
 		      const char **ret_at)
 {
 	_cleanup_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd =
-		dir_fd < 0 ? -1 : openat(dir_fd, HISTORY_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int fd = dir_fd < 0 ? -1 : file_open(dir_fd, HISTORY_FILE);
 	struct history_files f = { 0 };
 	struct placed after;
 	struct stat st;

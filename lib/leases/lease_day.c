@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/search.h"
+#include "base/whole_file.h"
 #include "base/withheld.h"
 
 /* The octets behind the hash of a line: a quote, a brace and a newline. */
@@ -310,8 +311,7 @@ int lease_day_read(int fd, struct lease_day *day)
 
 int lease_day_open(int dir, const struct lease_day *day)
 {
-	int fd = day->evidence ? fcntl(day->fd, F_DUPFD_CLOEXEC, 0)
-			       : openat(dir, day->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = day->evidence ? fcntl(day->fd, F_DUPFD_CLOEXEC, 0) : file_open(dir, day->name);
 
 	return fd < 0 ? -errno : fd;
 }

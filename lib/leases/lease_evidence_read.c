@@ -96,8 +96,7 @@ int lease_evidence_open(int at, struct lease_days *d)
 
 	if (fstat(at, &st))
 		return -errno;
-	fd = S_ISDIR(st.st_mode) ? openat(at, LEASE_EVIDENCE_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-				 : fcntl(at, F_DUPFD_CLOEXEC, 0);
+	fd = S_ISDIR(st.st_mode) ? file_open(at, LEASE_EVIDENCE_FILE) : fcntl(at, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	/* Neither array has room yet. */

@@ -213,8 +213,7 @@ static int write_index(int dir, struct lease_day *day, int fd, const struct stat
 static int open_index(int dir, const struct lease_day *day, struct stat *ret)
 {
 	char name[LEDGER_NAME];
-	int fd = openat(dir, ledger_index_name(day->name, name),
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	int fd = file_open(dir, ledger_index_name(day->name, name));
 
 	if (fd >= 0 && !fstat(fd, ret) && S_ISREG(ret->st_mode))
 		return fd;

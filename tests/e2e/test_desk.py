@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import io
 import json
+import os
 import re
 import signal
 import socket
@@ -527,6 +528,29 @@ def test_loopback_needs_no_name_but_its_own(running_lab, run_directory):
 def test_a_wrong_start_says_what_to_do(options, told):
     result = execute(DESK, *options)
     assert result.status in (1, 2) and result.out == "" and told in result.err, result
+
+
+@pytest.mark.parametrize("mode, uid", [(0o755, 65534), (0o777, 0), (0o775, 0)])
+def test_root_makes_and_removes_no_socket_where_others_choose_the_names(tmp_path, mode, uid):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, uid, 0)
+    theirs.chmod(mode)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(theirs / "desk.sock"))
+    result = execute(DESK, "--socket", theirs / "desk.sock")
+    assert result.status == 1 and "users other than root may put things into" in result.err, result
+    assert (theirs / "desk.sock").is_socket()
+
+
+def test_a_socket_is_removed_from_the_directory_that_it_was_made_in(running_lab, run_directory):
+    desk = Desk(run_directory / "made", "--control", running_lab.agent.socket)
+    (run_directory / "made").rename(run_directory / "moved")
+    (run_directory / "made").mkdir()
+    (run_directory / "made" / "desk.sock").touch()
+    desk.log = run_directory / "moved" / "desk.log"
+    desk.end()
+    assert not (run_directory / "moved" / "desk.sock").exists() and (run_directory / "made" / "desk.sock").exists()
 
 
 def test_help_and_version():

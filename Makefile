@@ -258,7 +258,7 @@ $(BUILD)/tests/tsan/run: $(TSAN_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(LINK) $^ -o $@ -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ -Wl,--wrap=build_load_tc,--wrap=bpf_object__load,--wrap=bpf_object__open_skeleton $(call libraries,criterion) -lpthread $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ -Wl,--wrap=build_load_tc,--wrap=bpf_object__load,--wrap=bpf_program__fd,--wrap=bpf_program__autoload,--wrap=bpf_map_create,--wrap=bpf_object__open_skeleton $(call libraries,criterion) -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lpthread -lm $(AGENT_LIBS)

@@ -5,6 +5,8 @@
 
 #include <criterion/criterion.h>
 
+#include "kept_objects.h"
+
 int main(int argc, char **argv)
 {
 	struct criterion_test_set *tests;
@@ -15,8 +17,11 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	tests = criterion_initialize();
-	if (criterion_handle_args(argc, argv, true))
+	if (criterion_handle_args(argc, argv, true)) {
+		kept_begin();
 		status = !criterion_run_all_tests(tests);
+		kept_end();
+	}
 	criterion_finalize(tests);
 	return status;
 }

@@ -27,6 +27,7 @@ static void place_soon(struct copying *c, const struct session_copy *r, const st
 	struct waiting_copy w = waiting_copy_of(r, p);
 
 	w.tick -= ticks_of_seconds(1, mappings_datapath(c->m)->hz);
+	waiting_del(&c->waiting, &w);
 	waiting_add(&c->waiting, &w);
 }
 
@@ -72,7 +73,7 @@ void crossed_in_slot(struct copying *c, const struct session_copy *r, const stru
 	unsigned of;
 	uint8_t turn;
 
-	if (p->behalf || !word_is_open(word) || copied_marks_make(c, cm, r->subscriber))
+	if (p->behalf || !word_is_live(word) || copied_marks_make(c, cm, r->subscriber))
 		return;
 	mark = copy_marks_of(&cm->marks, r->subscriber) + r->slot;
 	of = *mark && mark_settle(c, cm, r->subscriber, r->slot, mark, NULL, datapath_ticks(mappings_datapath(c->m)))
@@ -81,6 +82,8 @@ void crossed_in_slot(struct copying *c, const struct session_copy *r, const stru
 	turn = slot_turn(cm, r->subscriber, r->slot, *mark, id);
 	if (word >> 40 != r->word >> 40) {
 		slot_gives_way(c, r, p, r->slot);
+	} else if (!word_is_open(word)) {
+		return;
 	} else if (!yields(c, p, of, turn)) {
 		if (!of && turn == p->turn)
 			contest(c, cm, r->subscriber, r->slot, mark, id, turn_next(turn));

@@ -92,7 +92,7 @@ static int note_own(struct copying *c, struct overflow_told *t, uint64_t word, c
 	}
 	t->seen = true;
 	t->word = word;
-	if (t->state == state)
+	if (t->state == state && !t->again)
 		return 0;
 	if (!t->state && !t->taken) {
 		t->taken = t->turn_known = begins_again(c, &t->id, &t->turn);
@@ -106,6 +106,7 @@ static int note_own(struct copying *c, struct overflow_told *t, uint64_t word, c
 		return r;
 	c->told += !t->state;
 	t->state = state;
+	t->again = false;
 	return 0;
 }
 

@@ -101,7 +101,7 @@ static void note_waiting(struct copying *c, const struct session_copy *r, const 
 	w.room = r->result == COPY_NO_SLOT;
 	if (may_wait(r))
 		c->peer[p->peer].missed |= !waiting_add(&c->waiting, &w);
-	else if (r->request != COPY_CHANGE)
+	else if (r->request != COPY_CHANGE && !c->kept)
 		waiting_del(&c->waiting, &w);
 }
 
@@ -138,11 +138,10 @@ static void existing(struct copying *c, const struct session_copy *r, const stru
 		mark_clear(c, cm, r->subscriber, r->slot, mark);
 }
 
-static void answer(struct copying *c, const struct session_copy *r, const struct placing *p)
+static void handle(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	uint16_t *wanted;
 
-	note_waiting(c, r, p);
 	if (r->request != COPY_TO_SLOT) {
 		placed_in_overflow(c, r, p);
 		return;
@@ -167,6 +166,13 @@ static void answer(struct copying *c, const struct session_copy *r, const struct
 	default:
 		c->counts->refused++;
 	}
+}
+
+static void answer(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	c->kept = false;
+	handle(c, r, p);
+	note_waiting(c, r, p);
 }
 
 int placing_flush(struct copying *c)
@@ -212,6 +218,12 @@ bool placing_waits(struct copying *c, struct copied_mapping *cm, uint32_t subscr
 	return true;
 }
 
+/* The tick at which the last packet of an announced session came, at the earliest: its age has whole seconds. */
+static uint32_t last_packet(const struct copying *c, uint32_t told, uint16_t age_s)
+{
+	return told - ticks_of_seconds(age_s + 1U, mappings_datapath(c->m)->hz);
+}
+
 int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
 		const struct placing *p, uint32_t seen)
 {
@@ -228,6 +240,7 @@ int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscribe
 		.slot = t->slot,
 		.inbound = t->inbound,
 		.result = COPY_BUSY,
+		.last = last_packet(c, p->told, t->age_s),
 	};
 	c->placing[i] = *p;
 	c->placing[i].theirs = t->slot;
@@ -251,6 +264,7 @@ int placing_add_overflow(struct copying *c, const struct copied_mapping *cm, uin
 	all->copy[i].subscriber = subscriber;
 	all->copy[i].mapping = (uint16_t)cm->number;
 	all->copy[i].result = COPY_BUSY;
+	all->copy[i].last = t ? last_packet(c, told, t->age_s) : 0;
 	c->placing[i] = (struct placing){
 		.peer = (uint8_t)overflow_mark_peer(request->mark),
 		.turn = t ? t->turn : 0,

@@ -268,6 +268,8 @@ struct copying {
 	/* Placing. */
 	struct placing placing[COPIES_BATCH];
 	uint32_t placing_tick;	   /* of the answers */
+	bool again;		   /* those to place have waited */
+	bool kept;		   /* the one of the present answer is to be tried again */
 	struct hash_table waiting; /* of waiting_copies */
 	struct copying_counts *counts;
 	struct copying_counts aside; /* of sessions that no peer has announced */

@@ -9,8 +9,9 @@
 /* Limits of one call: looked at, for all peers, and tried, for this one. */
 #define LOOK_MAX 4096U
 #define TRY_MAX	 256U
-/* The longest time between two tries, in seconds: 1 << */
-#define TRIES_MAX 5U
+/* The longest time between two tries, in seconds: 1 <<; and where another session has the flow or the port. */
+#define TRIES_MAX	5U
+#define TRIES_MAX_CLASH 1U
 /* After so many tries, a session that has no place is lacking. */
 #define LACKING_AT 3U
 /* A whole copy is asked for so often at most. */
@@ -18,7 +19,9 @@
 
 static bool is_due(const struct waiting_copy *w, uint32_t now, uint32_t second)
 {
-	return (int32_t)(now - w->tick) >= (int32_t)(second << w->tries);
+	uint32_t shift = w->clash && w->tries > TRIES_MAX_CLASH ? TRIES_MAX_CLASH : w->tries;
+
+	return (int32_t)(now - w->tick) >= (int32_t)(second << shift);
 }
 
 static int try_again(struct copying *c, struct waiting_copy *w, uint32_t now)
@@ -52,6 +55,7 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	now = datapath_ticks(d);
 	c->aside = (struct copying_counts){ 0 };
 	c->counts = &c->aside;
+	c->again = true;
 	for (uint32_t i = 0; !r && w->n && i < LOOK_MAX && i < w->end && tried < TRY_MAX; i++) {
 		struct waiting_copy *e = hash_get(&waiting_copies, w, c->peer[peer].retry_at++ % w->end);
 
@@ -61,6 +65,7 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 		r = try_again(c, e, now);
 	}
 	f = placing_flush(c);
+	c->again = false;
 	/* These have been counted as refused. */
 	add->placed += c->aside.placed;
 	add->updated += c->aside.updated;

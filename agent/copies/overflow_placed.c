@@ -49,13 +49,14 @@ static bool is_taken(const struct session_copy *r, const struct placing *p)
 	return before == p->peer || r->takes >> before & 1;
 }
 
-/* Uncounts the copy that was there before, if it was one. */
-static void uncount(struct copying *c, const struct session_copy *r)
+/* The copy that was there before, if it was one, has been replaced. */
+static void replaced(struct copying *c, const struct session_copy *r)
 {
-	struct copying_peer *p = &c->peer[overflow_mark_peer(r->mark_before)];
+	struct overflow_id id = id_of(r);
 
-	if (overflow_mark_holds(r->mark_before, r->before) && p->held_beyond)
-		p->held_beyond--;
+	id.out_port = word_out_port(r->before);
+	if (overflow_mark_holds(r->mark_before, r->before))
+		overflow_uncopy(c, &id, overflow_mark_peer(r->mark_before));
 }
 
 /* It is this gateway's own, by its address only: the peer must learn of it at once. */
@@ -99,7 +100,7 @@ static void present(struct copying *c, const struct session_copy *r, const struc
 	if (!overflow_mark_holds(r->mark_before, r->before) && !p->turn)
 		sessions_ended(c->m, r->mapping, c->mapping[r->mapping].in.base + r->subscriber, r->key, r->before);
 	c->counts->updated += word_state(r->before) != word_state(r->word);
-	uncount(c, r);
+	replaced(c, r);
 	c->peer[p->peer].held_beyond++;
 	note_copy(c, r, p);
 }
@@ -121,7 +122,7 @@ void placed_in_overflow(struct copying *c, const struct session_copy *r, const s
 	switch (r->result) {
 	case COPY_PLACED:
 		/* Replaces one on another port. */
-		uncount(c, r);
+		replaced(c, r);
 		c->counts->placed++;
 		peer->held_beyond++;
 		note_copy(c, r, p);

@@ -4,12 +4,8 @@
 #include <netinet/in.h>
 
 #include "base/clock.h"
-#include "copies/session_beyond.h"
 #include "copies/copying_private.h"
 #include "sessions/sessions.h"
-
-/* Seconds by which a session's last packet must be older for it to give way. */
-#define GIVES_WAY_S 3U
 
 bool claim_wins(const struct copying *c, unsigned peer, uint8_t turn, unsigned of, uint8_t than)
 {
@@ -230,7 +226,7 @@ static struct slot *slot_of(const struct copying *c, const struct session_copy *
 	return (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
 }
 
-static void report_end(struct copying *c, const struct session_copy *r, uint64_t key, uint64_t word)
+void report_end(struct copying *c, const struct session_copy *r, uint64_t key, uint64_t word)
 {
 	sessions_ended(c->m, r->mapping, c->mapping[r->mapping].in.base + r->subscriber, key, word);
 }
@@ -295,48 +291,6 @@ bool yield_own(struct copying *c, const struct session_copy *r, const struct pla
 	return false;
 }
 
-/* Whether a session of this gateway's own is older than an announced one. */
-static bool is_older(const struct copying *c, uint64_t word, const struct placing *p)
-{
-	uint32_t hz = mappings_datapath(c->m)->hz, now = datapath_ticks(mappings_datapath(c->m));
-	uint32_t theirs = ticks_of_seconds(p->age_s + GIVES_WAY_S, hz) + (now - p->told);
-
-	return p->age_s < WIRE_AGE_MAX && (int32_t)(now - word_seen(word)) > (int32_t)theirs;
-}
-
-void slot_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot)
-{
-	struct copied_mapping *cm = &c->mapping[r->mapping];
-	struct slot *s = slot_of(c, r, slot);
-	uint16_t none = 0, *marks = copy_marks_of(&cm->marks, r->subscriber), *mark = marks ? marks + slot : &none;
-	uint64_t word = load_word(s), key;
-	uint32_t now = datapath_ticks(mappings_datapath(c->m));
-	bool copy;
-
-	if (p->behalf || !word_is_live(word) || !read_slot(s, word, &key))
-		return;
-	copy = *mark && mark_settle(c, cm, r->subscriber, slot, mark, NULL, now);
-	if (copy ? c->up >> mark_peer(*mark) & 1 : !is_older(c, word, p))
-		return;
-	if (!end_copy(c, cm, r->subscriber, slot, word))
-		return;
-	if (copy)
-		mark_clear(c, cm, r->subscriber, slot, mark);
-	report_end(c, r, key, word);
-}
-
-void beyond_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p,
-		      const struct session_beyond *b)
-{
-	const struct overflow_id id = slot_session_id(&c->mapping[r->mapping], r->subscriber, b->key, b->word);
-	unsigned of = session_beyond_owner(b);
-
-	if (p->behalf || (of ? c->up >> of & 1 : !is_older(c, b->word, p)))
-		return;
-	if (session_beyond_end(c, &id, b))
-		report_end(c, r, b->key, b->word);
-}
-
 /*
  * Whether the peer's last packet came before an operator closed the session here. Ages have whole seconds: a peer with
  * a later packet tells the session again once it has heard of the end.
@@ -389,6 +343,7 @@ struct waiting_copy waiting_copy_of(const struct session_copy *r, const struct p
 		.inbound = r->inbound,
 		.behalf = p->behalf,
 		.beyond = r->request != COPY_TO_SLOT,
+		.clash = r->result == COPY_PORT || r->result == COPY_EXISTS || r->result == COPY_BEYOND,
 		.turn = p->turn,
 		.age_s = p->age_s,
 		.told = p->told,
@@ -401,26 +356,8 @@ void wait_for(struct copying *c, const struct session_copy *r, const struct plac
 {
 	const struct waiting_copy w = waiting_copy_of(r, p);
 
+	c->kept = true;
 	c->peer[p->peer].missed |= !waiting_add(&c->waiting, &w);
-}
-
-/*
- * The obstacle on the port of a request: a session in a slot or beyond the slots, a binding, or a portmap, which stays.
- */
-void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p)
-{
-	const struct copied_mapping *cm = &c->mapping[r->mapping];
-	const struct overflow_id id = slot_session_id(cm, r->subscriber, r->key, r->word);
-	struct session_beyond b;
-
-	if (r->slot < cm->tables.n_slots) {
-		slot_gives_way(c, r, p, r->slot);
-		return;
-	}
-	if (session_beyond_find_port(c, &id, &b))
-		beyond_gives_way(c, r, p, &b);
-	else if (!p->behalf)
-		bindings_give_way(c, r);
 }
 
 struct overflow_told *overflow_known(struct copying *c, const struct overflow_id *id)
@@ -444,6 +381,19 @@ void overflow_is_copy(struct copying *c, struct overflow_told *t, unsigned peer,
 	t->peer = (uint8_t)peer;
 	t->word = word;
 	t->seen = true;
+}
+
+void overflow_uncopy(struct copying *c, const struct overflow_id *id, unsigned peer)
+{
+	struct overflow_told *t = overflow_tolds_find(&c->overflow_told, id);
+	struct copying_peer *of = &c->peer[peer];
+
+	of->held_beyond -= of->held_beyond != 0;
+	/* What was told on its behalf is told to have ended. */
+	if (t && t->peer == peer) {
+		t->peer = 0;
+		t->taken = false;
+	}
 }
 
 void overflow_contest(struct copying *c, struct overflow_told *t, uint8_t turn)

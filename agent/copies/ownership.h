@@ -52,6 +52,9 @@ struct overflow_told *overflow_known(struct copying *c, const struct overflow_id
 /* It is a peer's copy, and is not announced. */
 void overflow_is_copy(struct copying *c, struct overflow_told *t, unsigned peer, uint64_t word);
 
+/* A peer's copy is gone, and that is no ending that others must learn: its gateway may still have the session. */
+void overflow_uncopy(struct copying *c, const struct overflow_id *id, unsigned peer);
+
 /* As contest(), for a session beyond the slots. */
 void overflow_contest(struct copying *c, struct overflow_told *t, uint8_t turn);
 
@@ -180,6 +183,9 @@ void contest(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, 
 
 /* A peer also announces a session of this gateway's own: rule 3. Returns whether it is a copy now. */
 bool yield_own(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot, uint16_t *mark);
+
+/* Reports the end of a session of the request's subscriber. */
+void report_end(struct copying *c, const struct session_copy *r, uint64_t key, uint64_t word);
 
 /*
  * The obstacle of an announced session gives way: rule 7. It is the slot of a session on its port, or in its place with

@@ -39,6 +39,14 @@ static inline uint16_t note_of_ended(uint16_t id)
 	return note_told(id ^ 1U << (ID_BITS - 1), 0);
 }
 
+/* The session is to be announced once more: as if it had been announced in another state of its protocol. */
+static inline uint16_t note_of_told_again(uint16_t id, uint8_t state)
+{
+	if (state == SESSION_UDP || state == SESSION_ICMP)
+		return note_told(id, state == SESSION_UDP ? SESSION_ICMP : SESSION_UDP);
+	return note_told(id, state == SESSION_ESTABLISHED ? SESSION_SYN_SENT : SESSION_ESTABLISHED);
+}
+
 static inline uint16_t note_seen(uint16_t id, unsigned phase)
 {
 	return (uint16_t)((phase % NOTE_PHASES + 1) << ID_BITS | id);

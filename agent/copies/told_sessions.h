@@ -28,6 +28,7 @@ struct overflow_told {
 	bool seen;     /* in the scan under way */
 	bool ended;    /* according to a peer: if it begins again before the next scan, it is another session */
 	bool taken;    /* it belonged to a peer, which may still have it */
+	bool again;    /* of this gateway's own: to be announced once more */
 	uint8_t peer;  /* peer whose copy it is; 0: this gateway's own */
 	uint8_t turn;
 	bool turn_known; /* of a copy, or a former copy: it was announced */

@@ -35,7 +35,10 @@ bool waiting_add(struct hash_table *w, const struct waiting_copy *like)
 		e->state = like->state;
 		e->turn = like->turn;
 		e->room = like->room;
+		e->clash = like->clash;
 		e->behalf = like->behalf;
+		e->age_s = like->age_s;
+		e->told = like->told;
 		return true;
 	}
 	if (!e)

@@ -24,6 +24,7 @@ struct waiting_copy {
 	bool behalf;
 	bool beyond; /* in the overflow: its key is its endpoints, not the slot */
 	bool room;   /* there was no place for it, or its port is not granted yet */
+	bool clash;  /* another session has its flow or its port */
 	uint8_t tries;
 	uint8_t turn;
 	uint16_t age_s; /* as announced */

@@ -131,7 +131,7 @@ SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber 
 	c->mark_before = o->mark;
 	peer = overflow_mark_holds(o->mark, word) ? overflow_mark_peer(o->mark) : 0;
 	if (peer != overflow_mark_peer(c->mark) &&
-	    (!(c->takes >> peer & 1) || (!peer && word_out_port(word) != word_out_port(c->word))))
+	    (!(c->takes >> peer & 1) || word_out_port(word) != word_out_port(c->word)))
 		return COPY_BEYOND;
 	/* The peer opened it again on another port, and its announcement about the former one was lost. */
 	if (word_out_port(word) != word_out_port(c->word))

@@ -63,8 +63,10 @@ static __always_inline struct packet copy_packet(const struct mapping *m, __u32 
 }
 
 /*
- * Notes whether a slot holds the copied session itself, or another one on its port towards its external endpoint.
- * Either gives way if it is in time-wait: the gateway that announced the copy has found the port free.
+ * Notes whether a slot holds the session's flow, or another one on its port towards its external endpoint. Either gives
+ * way if it is in time-wait: the gateway that announced the copy has found the port free. But not to a session on
+ * another port, or of another flow, that has had no packet since: it is older, and packets of the one in time-wait may
+ * still come.
  */
 static __always_inline void copy_clash(const struct mapping *m, const struct session_copy *c, struct slot *s, __u32 bit,
 				       struct copy_scan *found, struct opening *o)
@@ -74,7 +76,10 @@ static __always_inline void copy_clash(const struct mapping *m, const struct ses
 	if (!word_is_live(word) || (key ^ c->key) >> 16 || word_proto(word) != word_proto(c->word) ||
 	    (key != c->key && word_out_port(word) != word_out_port(c->word)))
 		return;
-	if (word_state(word) == SESSION_TIME_WAIT && slot_change(s, word, 0)) {
+	if (word_state(word) == SESSION_TIME_WAIT &&
+	    ((key == c->key && word_out_port(word) == word_out_port(c->word)) ||
+	     (__s32)(c->last - word_seen(word)) >= 0) &&
+	    slot_change(s, word, 0)) {
 		ADD_BITS(o->room, bit);
 		slot_closed(m, c->subscriber, key, word);
 		return;

@@ -43,8 +43,8 @@ static __always_inline int overflow_mark_holds(__u16 mark, __u64 word)
 enum copy_request {
 	COPY_TO_SLOT,
 	/*
-	 * Place it. It replaces a copy of the same peer, or of a peer in `takes`; and, if bit 0 of `takes` is set, this
-	 * gateway's own session on the same port. `before` and `mark_before` return the replaced session's.
+	 * Place it. It replaces a copy of the same peer; and, on the same port, a copy of a peer in `takes`, or this
+	 * gateway's own session if bit 0 is set there. `before` and `mark_before` return the replaced session's.
 	 */
 	COPY_TO_OVERFLOW,
 	COPY_END,    /* remove it, if it is the copy of the peer in `mark`, on the port of `word` */
@@ -80,8 +80,10 @@ struct session_copy {
 	__u8 result;  /* enum copy_result */
 	__u8 request; /* enum copy_request */
 	__u8 takes;   /* one bit per peer; bit 0: this gateway */
+	__u32 last;   /* the tick at which its last packet came, at the earliest */
+	__u32 reserved;
 };
-_Static_assert(sizeof(struct session_copy) == 40, "no hidden padding");
+_Static_assert(sizeof(struct session_copy) == 48, "no hidden padding");
 
 /* Returns 1 if a session of this protocol can be announced in this state; time-wait is never announced. */
 static __always_inline int copy_state_fits(__u64 key, __u8 proto, __u8 state)

@@ -119,6 +119,7 @@ int open_own(struct gateway *g, uint32_t subscriber, uint64_t key, uint16_t out_
 		.subscriber = subscriber,
 		.mapping = (uint16_t)g->number,
 		.slot = slot,
+		.last = datapath_ticks(&g->d),
 	};
 	cr_assert_eq(copy_program_run(&g->opener), 0, "%s", strerror(errno));
 	return all->copy[0].result;

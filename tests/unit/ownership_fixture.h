@@ -118,4 +118,26 @@ static inline void retry_after(struct gateway *g, uint32_t seconds)
 		cr_assert_eq(copying_retry(g->c, 1, &g->counts), 0);
 }
 
+static inline void whole_for(struct gateway *g, unsigned peer, struct told *ret)
+{
+	struct copying_whole *w;
+	int r;
+
+	cr_assert_eq(copying_whole_new(g->c, peer, &w), 0);
+	while ((r = copying_whole_step(w, 1000000, keep, ret)) > 0)
+		;
+	cr_assert_eq(r, 0);
+	copying_whole_free(w);
+}
+
+/* All that one has, to a peer that begins to hear it. */
+static inline void connect_to(struct gateway *from, unsigned number, struct gateway *to, unsigned peer)
+{
+	struct told t = { 0 };
+
+	pass(from, &t);
+	whole_for(from, number, &t);
+	hear(to, peer, &t);
+}
+
 #endif

@@ -5,48 +5,6 @@
 
 TestSuite(ownership_ports, .init = pair_connect, .fini = pair_free, .timeout = 60);
 
-/* A session of a's that has been silent for some seconds, and one of b's on its port that has been for others. */
-static void clash(uint32_t ours, uint32_t theirs)
-{
-	uint32_t mine = open_tcp(&a, 5000),
-		 other = open_flow(&b, HOST, 5000 + 4032, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
-
-	silent_for(&a, mine, ours);
-	silent_for(&b, other, theirs);
-	exchange(&a, &b);
-	exchange(&a, &b);
-	retry_after(&a, 1);
-	retry_after(&b, 1);
-	exchange_twice();
-}
-
-Test(ownership_ports, the_flow_that_is_silent_for_longer_gives_way_on_a_shared_port)
-{
-	uint64_t key = slot_key(0xc6336407, 443, 5000 + 4032);
-
-	clash(30, 20);
-	cr_expect_eq(slot_at(&a, HOST, first_slot(&a, key, IPPROTO_TCP))->key, key);
-	expect_at(&b, &a);
-}
-
-Test(ownership_ports, and_at_the_other_gateway_too)
-{
-	uint64_t key = slot_key(0xc6336407, 443, 5000);
-
-	clash(20, 30);
-	cr_expect_eq(slot_at(&b, HOST, first_slot(&b, key, IPPROTO_TCP))->key, key);
-	expect_at(&a, &b);
-}
-
-Test(ownership_ports, two_flows_on_one_port_that_are_both_in_use_stay_each_at_its_gateway)
-{
-	clash(20, 21);
-	cr_expect_eq(sessions_in(&a, HOST), 1);
-	cr_expect_eq(sessions_in(&b, HOST), 1);
-	cr_expect_eq(copying_held(a.c, 1) + copying_held(b.c, 1), 0);
-	pair_sound();
-}
-
 Test(ownership_ports, a_flow_on_another_port_gives_way_to_the_younger_one)
 {
 	uint64_t key = slot_key(0xc6336407, 443, 5000);

@@ -25,28 +25,6 @@ static void tear_down(void)
 
 TestSuite(ownership_spoken, .init = set_up, .fini = tear_down, .timeout = 60);
 
-static void whole_for(struct gateway *g, unsigned peer, struct told *ret)
-{
-	struct copying_whole *w;
-	int r;
-
-	cr_assert_eq(copying_whole_new(g->c, peer, &w), 0);
-	while ((r = copying_whole_step(w, 1000000, keep, ret)) > 0)
-		;
-	cr_assert_eq(r, 0);
-	copying_whole_free(w);
-}
-
-/* All that one has, to a peer that begins to hear it. */
-static void connect_to(struct gateway *from, unsigned number, struct gateway *to, unsigned peer)
-{
-	struct told t = { 0 };
-
-	pass(from, &t);
-	whole_for(from, number, &t);
-	hear(to, peer, &t);
-}
-
 /* News of one, enough passes for each subscriber to be read. */
 static void news(struct gateway *from, struct gateway *to, unsigned peer)
 {

@@ -129,6 +129,38 @@ Test(session_copies, a_session_in_time_wait_gives_way)
 	sound();
 }
 
+/* Packets of the one in time-wait may still come: the other one was there before it was closed. */
+Test(session_copies, but_not_to_one_that_has_had_no_packet_since_unless_that_is_the_session_itself)
+{
+	uint64_t other = slot_key(0xc6336407, 443, 5000 + 4032);
+	uint16_t port = first_port(&gateway, HOST, 5000);
+	uint32_t slot = first_slot(&gateway, KEY, IPPROTO_TCP);
+	struct session_copies *all = gateway.opener.requests;
+	struct slot *s = slot_at(&gateway, HOST, slot);
+
+	cr_assert_eq(place(KEY, port, IPPROTO_TCP, SESSION_ESTABLISHED, slot), COPY_PLACED);
+	s->truth = word_with(s->truth, SESSION_TIME_WAIT, word_seen(s->truth));
+	host()->sessions--;
+	all->copy[0].last = word_seen(s->truth) - 1;
+	all->copy[0].key = other;
+	all->copy[0].result = COPY_BUSY;
+	cr_assert_eq(copy_program_run(&gateway.opener), 0);
+	cr_expect_eq(all->copy[0].result, COPY_PORT);
+	all->copy[0].key = KEY;
+	all->copy[0].slot = (uint16_t)slot;
+	all->copy[0].word = state_word(port + 1, IPPROTO_TCP, SESSION_ESTABLISHED, word_seen(s->truth));
+	all->copy[0].result = COPY_BUSY;
+	cr_assert_eq(copy_program_run(&gateway.opener), 0);
+	cr_expect_eq(all->copy[0].result, COPY_EXISTS);
+	cr_expect_eq(word_state(s->truth), SESSION_TIME_WAIT);
+	all->copy[0].word = state_word(port, IPPROTO_TCP, SESSION_ESTABLISHED, word_seen(s->truth));
+	all->copy[0].result = COPY_BUSY;
+	cr_assert_eq(copy_program_run(&gateway.opener), 0);
+	cr_expect_eq(all->copy[0].result, COPY_PLACED);
+	cr_expect_eq(host()->sessions, 1);
+	sound();
+}
+
 Test(session_copies, the_quota_is_kept_to_the_session)
 {
 	unsigned placed = 0;

@@ -343,6 +343,7 @@ static int copy_of(uint8_t request, unsigned flow, uint16_t in_port)
 		.key = slot_key(EXTERNAL, extents_ext(flow), in_port),
 		.word = word,
 		.subscriber = IN - m->geo.in_base,
+		.last = datapath_ticks(&datapath),
 		.mapping = (uint16_t)extents_number(),
 		.slot = (uint16_t)(first % BUCKET_SLOTS),
 		.mark = overflow_mark(1, word),

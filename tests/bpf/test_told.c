@@ -332,6 +332,7 @@ static int copy(enum copy_request request, uint8_t proto, uint16_t in_port, uint
 		.key = slot_key(EXTERNAL, ext_port, in_port),
 		.word = state_word((uint16_t)OUT_PORT(in_port, 2), proto, state, datapath_ticks(&datapath)),
 		.subscriber = SUBSCRIBER - ADDR(10, 0, 0, 0),
+		.last = datapath_ticks(&datapath),
 		.slot = (uint16_t)(pair.first * BUCKET_SLOTS + first % BUCKET_SLOTS),
 		.request = (uint8_t)request,
 	};

@@ -147,15 +147,38 @@ bool complaint_asked_zone(struct reading *x, const char *at, const char *end)
 	return asked;
 }
 
-bool complaint_unsure_zone(const struct reading *x, const char *at, const char *end)
+/* Where the last word before a zone begins that doubts, or NULL. No word is read twice. */
+static const char *maybe_before(struct clause *c, const char *begin, const char *at)
 {
-	const char *begin = at;
+	char folded[WORD_TEXT];
+
+	for (const char *p = c->doubted > begin ? c->doubted : begin; p < at;) {
+		const char *word = p;
+
+		if (!word_octet(*p)) {
+			p++;
+			continue;
+		}
+		p = word_fold(p, at, folded);
+		c->maybe = doubt_meaning(folded) & IS_MAYBE ? word : c->maybe;
+	}
+	c->doubted = at;
+	return c->maybe;
+}
+
+bool complaint_unsure_zone(struct reading *x, const char *at, const char *end)
+{
+	const char *begin = at - x->text > NEAR_TEXT ? at - NEAR_TEXT : x->text, *maybe;
 	bool parentheses;
 	struct said is = behind(x, end, &parentheses);
 
-	while (begin > x->text && at - begin < NEAR_TEXT && !sentence_ends(x->text, begin - 1, x->text + x->size))
-		begin--;
-	return (doubt_words(begin, at).any | is.first) & IS_MAYBE ||
+	if (at < x->clause.doubted)
+		x->clause.doubted = x->clause.maybe = NULL;
+	maybe = maybe_before(&x->clause, begin, at);
+	for (begin = maybe && maybe >= begin ? maybe : at; begin < at; begin++)
+		if (sentence_ends(x->text, begin, x->text + x->size))
+			maybe = NULL;
+	return (maybe && at - maybe <= NEAR_TEXT) || is.first & IS_MAYBE ||
 	       (is.any & IS_MAYBE && (parentheses || is.any & IS_PERSON)) || (is.any & IS_SURE && is.any & IS_NOT) ||
 	       *end == '?';
 }

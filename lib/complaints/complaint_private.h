@@ -102,6 +102,7 @@ struct clause {
 	const char *read;	  /* up to there its words are noted */
 	bool ended;		  /* what ends a clause is at `stop` */
 	const char *wish, *asked, *person;
+	const char *doubted, *maybe; /* the same of words that doubt, whatever the clause: where they are noted up to */
 };
 
 /* A reading. */
@@ -219,7 +220,7 @@ void complaint_midnights(struct reading *x);
 bool complaint_asked_zone(struct reading *x, const char *at, const char *end);
 
 /* Whether a text says of a zone at a place that it may be another. */
-bool complaint_unsure_zone(const struct reading *x, const char *at, const char *end);
+bool complaint_unsure_zone(struct reading *x, const char *at, const char *end);
 
 /* Gives the questions and what is none. As complaint_read(). */
 int complaint_give(struct reading *x);

@@ -98,17 +98,30 @@ static bool has_digits(const struct cell *c)
 	return false;
 }
 
-/* Whether the names are those of a table of questions. */
-static bool names_questions(struct table *t)
+/* Whether names between blanks end as a sentence does. */
+static bool is_sentence(const struct table *t)
+{
+	const struct cell *last = &t->names[t->n - 1];
+
+	return last->end > last->begin && octet_is_of(last->end[-1], ".!?,");
+}
+
+/*
+ * Whether the names are those of a table of questions. words: blanks are between, so that they may be a sentence: "Our
+ * clock is fine".
+ */
+static bool names_questions(struct table *t, bool words)
 {
 	unsigned addrs = 0, ports = 0, times = 0, before = 0;
 
+	if (words && is_sentence(t))
+		return false;
 	for (unsigned i = 0; i < t->n; i++) {
 		struct label l = label_read(t->names[i].begin, t->names[i].end);
 
 		t->role[i] = 0;
 		t->addr[i] = false;
-		if (has_digits(&t->names[i]) || l.words > 6)
+		if (has_digits(&t->names[i]) || l.words > 6 || (words && i && l.any == WORD_LINK))
 			return false;
 		if (l.any & WORD_PORT && !(l.any & WORD_TIME)) {
 			ports++;
@@ -134,19 +147,6 @@ static const char *end_of_line(const char *at, const char *end)
 	const char *newline = memchr(at, '\n', (size_t)(end - at));
 
 	return newline ? newline : end;
-}
-
-/* Whether names between blanks are a sentence: "Our clock is fine", or end as one does. */
-static bool is_prose(const struct table *t)
-{
-	const struct cell *last = &t->names[t->n - 1];
-
-	if (last->end > last->begin && octet_is_of(last->end[-1], ".!?,"))
-		return true;
-	for (unsigned i = 1; i < t->n; i++)
-		if (label_read(t->names[i].begin, t->names[i].end).any == WORD_LINK)
-			return true;
-	return false;
 }
 
 /* A header at a line. */
@@ -175,10 +175,12 @@ static bool read_header(struct table *t, const char *at, const char *end, char *
 			octet = ' ';
 		if (!memchr(begin, octet, (size_t)(end - begin)))
 			continue;
+		if (separators[i] == TWO_BLANKS && !memmem(begin, (size_t)(end - begin), "  ", 2))
+			continue;
 		if (!fields && separators[i] == BLANKS && memchr(begin, ':', (size_t)(end - begin)))
 			continue;
 		t->n = split(t->names, begin + (fields && separators[i] == '\t' && *begin == '\t'), end, separators[i]);
-		if (t->n < 3 || (separators[i] == BLANKS && (t->n < 4 || is_prose(t))) || !names_questions(t))
+		if (t->n < 3 + (separators[i] == BLANKS) || !names_questions(t, separators[i] == BLANKS))
 			continue;
 		*ret = separators[i];
 		return true;

@@ -225,10 +225,12 @@ unsigned word_find(struct word_table *t, const char *folded)
 		return 0;
 	for (i = place_of(t, folded); i < t->n && begin_of(t->words[i].text) < begin;)
 		i++;
-	/* A star is never the second octet. */
+	/* A star is never the second octet. Third ones ascend, a star before all letters. */
 	for (; i < t->n && begin_of(t->words[i].text) == begin; i++) {
 		const char *text = t->words[i].text;
 
+		if (begin & 255 && text[2] != '*' && (unsigned char)text[2] > (unsigned char)folded[2])
+			break;
 		if (!(begin & 255) || ((text[2] == folded[2] || text[2] == '*') && matches(text + 2, folded + 2)))
 			is |= t->words[i].is;
 	}

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define WORD_SOURCE  1U /* of who did it */
 #define WORD_TARGET  2U /* of whom it was done to */
@@ -41,12 +42,15 @@ static inline bool digit_octet(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Whether an octet is one of a few; never a NUL. */
-static inline bool octet_is_of(char c, const char *few)
+/* Whether an octet is one of a few; never a NUL. Of a literal, a comparison each. */
+static inline __attribute__((always_inline)) bool octet_is_of(char c, const char *few)
 {
-	while (*few && *few != c)
-		few++;
-	return *few;
+	bool is = false;
+
+#pragma GCC unroll 16
+	for (size_t i = 0; i < strlen(few); i++)
+		is |= c == few[i];
+	return is;
 }
 
 /* A Latin letter with a mark, by its number in Unicode, without it; a blank if it is none. */

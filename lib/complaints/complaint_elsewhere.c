@@ -2,7 +2,8 @@
 /*
  * What a text says of its times in other places.
  *
- * Year. A day without one has the year that the same day has elsewhere, if that is one.
+ * Year. A day without one has the year that the same day has elsewhere, if that is one, or that which the text says of
+ * its log. Two that contradict each other say nothing, nor does one of a day that had not come when the mail was sent.
  * Order. Of 03/04/2026 the day is first if the text says so in words ("dd/mm"), if another date with slashes shows it
  * (25/06/2026), if one of the two days is named in words, or if the other had not come when the mail was sent. Two that
  * contradict each other say nothing.
@@ -17,6 +18,7 @@
 
 #include "base/base.h"
 #include "base/search.h"
+#include "complaints/complaint_year.h"
 
 /* A time as a clock shows it, and the zone it is said to be of. */
 struct wall_zone {
@@ -109,7 +111,7 @@ static bool is_sorted(const struct elsewhere *e)
 int elsewhere_survey(struct elsewhere *e, const struct reading *x)
 {
 	unsigned shown = ORDER_UNKNOWN;
-	bool either = false;
+	bool either = false, yearless = false;
 
 	*e = (struct elsewhere){ .x = x, .zones = calloc(x->n_stamps + 1, sizeof(*e->zones)) };
 	if (!e->zones)
@@ -117,7 +119,9 @@ int elsewhere_survey(struct elsewhere *e, const struct reading *x)
 	for (size_t i = 0; i < x->n_stamps; i++) {
 		note(e, (uint32_t)i, &x->stamps[i]);
 		either |= x->stamps[i].either;
+		yearless |= x->stamps[i].date && !x->stamps[i].year && !x->stamps[i].exact;
 	}
+	e->said_year = yearless ? complaint_said_year(x) : 0;
 	for (size_t i = 0; i < x->n_items; i++)
 		if (x->items[i].kind == ITEM_TIME)
 			shown |= order_in_date(x, &x->items[i], &x->stamps[x->items[i].stamp]);
@@ -134,17 +138,22 @@ void elsewhere_free(struct elsewhere *e)
 	free(e->zones);
 }
 
-int elsewhere_year(const struct elsewhere *e, const struct stamp *s)
-{
-	int year = e->years[s->month - 1][s->day - 1];
-
-	return year > 0 ? year : 0;
-}
-
 /* What comes after the complaint has not happened; a mail may be sent a day before by another clock. */
 static bool had_come(const struct stamp *sent, int year, int month, int day)
 {
 	return (year * 12 + month) * 31 + day <= (sent->year * 12 + sent->month) * 31 + sent->day + 1;
+}
+
+int elsewhere_year(const struct elsewhere *e, const struct stamp *s)
+{
+	int year = e->years[s->month - 1][s->day - 1], said = e->said_year;
+	const struct stamp *sent = &e->x->sent;
+
+	if (!said)
+		return year > 0 ? year : 0;
+	if (said < 0 || (year && year != said) || (sent->date && !had_come(sent, said, s->month, s->day)))
+		return 0;
+	return said;
 }
 
 bool elsewhere_settle(const struct elsewhere *e, struct stamp *s)

@@ -11,6 +11,7 @@ struct elsewhere {
 	const struct reading *x;
 	enum day_order order;	 /* that the text says or shows */
 	int16_t years[12][31];	 /* of days that are named with their year; 0: none, -1: several */
+	int said_year;		 /* of the log, as complaint_said_year() */
 	bool plain[12][31];	 /* a day is named in a form that has one meaning */
 	struct wall_zone *zones; /* of times that have one, sorted */
 	size_t n_zones;

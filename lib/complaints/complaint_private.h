@@ -168,6 +168,9 @@ void complaint_text_of(const struct reading *x, uint32_t item, char ret[static 6
 /* Finds the items of a stretch. Returns where it ends, behind the end of the stretch if a time goes on there. */
 const char *complaint_scan(struct reading *x, const struct stretch *s);
 
+/* Gives endpoints of a line that each have a time in parentheses a scope each. first: item of the line. */
+void complaint_own_times(struct reading *x, uint32_t scope, size_t first);
+
 /* Separates the names of objects within each other that are a key together. */
 #define KEY_PART '\n'
 

@@ -192,147 +192,12 @@ static const char *take_address(struct scan *c, const char *at)
 	return c->after;
 }
 
-/* Gives a port that follows an address to it. */
-static void port_to(struct reading *x, uint32_t addr, uint32_t port)
-{
-	struct item *a = &x->items[addr];
-
-	if (a->port_item == NONE) {
-		a->port_item = port;
-	} else if (x->items[a->port_item].port != x->items[port].port) {
-		a->other = port;
-		a->fault = FAULT_SEVERAL_PORTS;
-	}
-}
-
-/* Whether the address that is meant has its port already in this stretch. */
-static bool source_has_port(const struct scan *c)
-{
-	for (size_t i = c->first; i < c->x->n_items; i++)
-		if (c->x->items[i].kind == ITEM_ADDR && c->x->items[i].role != WORD_TARGET &&
-		    c->x->items[i].port_item != NONE)
-			return true;
-	return false;
-}
-
-/* Whether the address before is one of several of which a port behind them is said: "A and B, source port 5100". */
-static bool is_one_of_two(const struct scan *c)
-{
-	const struct reading *x = c->x;
-	const struct item *b = &x->items[c->addr], *a = c->addr > c->first ? b - 1 : NULL;
-	const char *between, *behind = x->text + b->at;
-	struct label l;
-
-	if (!a || a->kind != ITEM_ADDR || a->done || a->addr == b->addr || a->scope != b->scope || a->port_item != NONE)
-		return false;
-	between = x->text + a->at + a->size;
-	l = label_read(between, behind);
-	return behind - between < 12 && !memchr(between, '\n', (size_t)(behind - between)) && !(l.any & ~WORD_LINK);
-}
-
-/* What the last word of the line above says of a port that begins a line: "its source", "port 5100". */
-static unsigned role_above(const struct scan *c, const struct label *l)
-{
-	const char *text = c->x->text, *p = c->s->begin, *end;
-	struct label above;
-
-	if (c->s->keyed || !c->s->all_end || c->after != c->s->begin || l->words > 1 || p == text)
-		return 0;
-	for (p--; p > text && p[-1] == ' ';)
-		p--;
-	end = p;
-	while (p > text && word_octet(p[-1]) && end - p < LABEL_TEXT)
-		p--;
-	above = label_read(p, end);
-	return above.role ? above.role : above.any & WORD_FROM ? WORD_SOURCE : 0;
-}
-
-/*
- * A number that a word for a port stands before. With a word for the source it is the source's. Else it is of the
- * address before it in its record, if nothing but words for a port are between, in a line or behind a key. The port
- * "on" which something came, a service's, and one of which other words say something, are not the subscriber's.
- */
-static void place_port(struct scan *c, const struct label *l, const char *at, const char *end, unsigned number)
-{
-	struct reading *x = c->x;
-	unsigned role = l->role ? l->role : scan_role_behind(c, end), above = role ? 0 : role_above(c, l);
-	bool here = c->addr != NONE && !c->s->cells, tight = here && c->addr == c->last && !c->number && !l->strange;
-	uint32_t addr = here ? c->addr : c->s->keyed ? x->addr : NONE, i;
-	unsigned of = addr != NONE ? x->items[addr].role : 0;
-	bool free = addr != NONE && of != WORD_TARGET && x->items[addr].port_item == NONE;
-
-	/* "to port 443, from port 5100" */
-	if (!role && l->before_port & WORD_FROM)
-		role = WORD_SOURCE;
-	role = role ? role : above;
-	bool unsaid = !role && !x->served && !(l->before_port & WORD_TO) && number >= FIRST_FREE_PORT;
-
-	if (!role && (x->served || (!c->s->cells && (l->strange || !(tight || c->s->keyed)))))
-		role = WORD_TARGET;
-	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))
-		role = WORD_TARGET;
-	/* "A -> port 443", and what no subscriber has unless it is said to be his */
-	if (!role && ((here && tight && scan_arrow(c->after, at) > 0) ||
-		      (!c->s->cells && !x->broken && number < FIRST_FREE_PORT)))
-		role = WORD_TARGET;
-	/* "server=A sport=P" behind "client=B cport=Q" */
-	if (role == WORD_SOURCE && here && of == WORD_TARGET && source_has_port(c))
-		role = WORD_TARGET;
-	i = item_add(x, ITEM_PORT, NONE, at, end);
-	if (i == NONE)
-		return;
-	x->items[i].port = (uint16_t)number;
-	x->items[i].role = (uint8_t)role;
-	x->items[i].assumed = unsaid && role == WORD_TARGET;
-	x->items[i].cut =
-		(x->broken && scan_signs(end, x->broken, " \t\n") == x->broken) || scan_lacks_digits(c, at, end);
-	c->last = i;
-	if (role == WORD_TARGET)
-		return;
-	if (here && free && is_one_of_two(c))
-		x->items[i].scope = c->s->scope;
-	else if (here && (free || (tight && of != WORD_TARGET)))
-		port_to(x, addr, i);
-	else
-		x->items[i].scope = c->s->scope;
-}
-
 static void take_proto(struct scan *c, const char *at, const char *end, uint8_t proto)
 {
 	uint32_t i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
 
 	if (i != NONE)
 		c->x->items[i].proto = proto;
-}
-
-/* Whether a number is another port of a list: "5100 and 5200", "5100, 5200", "5100/5200". */
-static bool is_another_port(const struct scan *c, const struct label *l, const char *at, const char *end)
-{
-	const char *before = scan_signs(c->after, at, " \t,/"), *behind = scan_signs(end, c->s->end, " \t");
-
-	if (c->last == NONE || c->x->items[c->last].kind != ITEM_PORT || c->number || at - c->after > 12)
-		return false;
-	if (before == at)
-		return memchr(c->after, '/', (size_t)(at - c->after)) ||
-		       (memchr(c->after, ',', (size_t)(at - c->after)) &&
-			(behind >= c->s->end || !word_octet(*behind)));
-	return l->words == 1 && l->any & WORD_LINK;
-}
-
-/* It is of what the one before is of, which has several then. */
-static void place_another(struct scan *c, const char *at, const char *end, unsigned number)
-{
-	struct reading *x = c->x;
-	uint32_t before = c->last, i = item_add(x, ITEM_PORT, NONE, at, end);
-
-	if (i == NONE)
-		return;
-	x->items[i].port = (uint16_t)number;
-	x->items[i].role = x->items[before].role;
-	x->items[i].scope = x->items[before].scope;
-	c->last = i;
-	if (c->addr != NONE && x->items[c->addr].port_item == before)
-		port_to(x, c->addr, i);
 }
 
 /* "51,234" and "51 234", in which a sign parts the thousands: its end, or NULL. */
@@ -363,7 +228,6 @@ static const char *take_number(struct scan *c, const char *at)
 	size_t size = (size_t)(end - at);
 	struct label l = scan_label(c, at);
 	struct stamp t;
-	unsigned port;
 	/* "-1", "5100-5200", "5x", "5.1" */
 	bool odd = (at > c->s->begin && strchr("-.", at[-1])) || (end + 1 < stop && *end == '-' && digit_octet(end[1]));
 
@@ -387,11 +251,7 @@ static const char *take_number(struct scan *c, const char *at)
 			c->x->items[i].rank = scan_rank(c, at);
 	} else if (l.any & WORD_PROTO && ((size == 1 && *at == '6') || (size == 2 && !memcmp(at, "17", 2)))) {
 		take_proto(c, at, end, *at == '6' ? IPPROTO_TCP : IPPROTO_UDP);
-	} else if (l.any & WORD_PORT && !l.loose && scan_port(at, stop, &port)) {
-		place_port(c, &l, at, end, port);
-	} else if (is_another_port(c, &l, at, end) && scan_port(at, stop, &port)) {
-		place_another(c, at, end, port);
-	} else {
+	} else if (!scan_take_port(c, &l, at, end)) {
 		c->number = true;
 	}
 	c->after = end;
@@ -473,6 +333,8 @@ const char *complaint_scan(struct reading *x, const struct stretch *s)
 
 	while (at < s->end && !x->error)
 		at = take_any(&c, at);
+	if (s->all_end)
+		complaint_own_times(x, s->scope, c.first);
 	return at;
 }
 

@@ -57,6 +57,9 @@ bool scan_lacks_digits(struct scan *c, const char *at, const char *end);
 /* A port at a place. Its end, or NULL. */
 const char *scan_port(const char *at, const char *end, unsigned *ret);
 
+/* Takes the port that a number is by its label. False: it is none. */
+bool scan_take_port(struct scan *c, const struct label *l, const char *at, const char *end);
+
 /*
  * The port of an address of "source,target,source port,target port", as packet filters write them. Its begin, or NULL.
  * That of the source ends where its address does, so that the target is read next.

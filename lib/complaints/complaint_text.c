@@ -7,12 +7,11 @@
 
 #include "base/base.h"
 #include "complaints/complaint_line.h"
+#include "complaints/complaint_quotes.h"
 #include "complaints/complaint_scan.h"
 
 /* More lines are no header of a mail that somebody quotes. */
 #define HEADER_LINES 40U
-/* A longer text names no author of what it quotes. */
-#define ATTRIBUTION 200
 
 /* A text under way. */
 struct walk {
@@ -279,15 +278,6 @@ static const char *structure(struct walk *w, const char *at)
 	return after ? after : complaint_table(w->x, w->part, at, w->end);
 }
 
-static unsigned quotes(const char *at, const char *end)
-{
-	unsigned n = 0;
-
-	for (; at < end && (*at == '>' || *at == ' '); at++)
-		n += *at == '>';
-	return n;
-}
-
 static void take_part(struct reading *x, const char *at, const char *end, bool header)
 {
 	struct walk w = { .x = x, .end = end, .part = scope_add(x, 0), .block = NONE, .looked = at };
@@ -318,66 +308,6 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 		}
 		stop = take_line(&w, at, stop);
 		at = stop < end && *stop == '\n' ? stop + 1 : stop;
-	}
-}
-
-/*
- * Blanks "On Monday at nine, Ann wrote:" above a quote, also in `whole`: it says when the quoted mail was written. A
- * line that tells of an address is none. end: of it; one without a number goes on from the line above.
- */
-static void blank_attribution(struct reading *x, char *whole, char *end)
-{
-	char *at, *p;
-	bool digits = false, person = false;
-	uint32_t addr;
-
-	while (end > x->text && octet_is_of(end[-1], " \n"))
-		end--;
-	if (end == x->text || end[-1] != ':')
-		return;
-	for (at = end; at > x->text && end - at < ATTRIBUTION && (at[-1] != '\n' || (!digits && at[-2] != '\n')); at--)
-		digits |= digit_octet(at[-1]);
-	for (p = at; p < end; p++) {
-		if (addr_at(p, end, &addr))
-			return;
-		person |= *p == '@';
-	}
-	if (!person && !(label_read(at, end).any & WORD_OTHER))
-		return;
-	memset(whole + (at - x->text), ' ', (size_t)(end - at));
-	memset(at, ' ', (size_t)(end - at));
-}
-
-/* Lines that quote another mail are blanked if the text says enough without them. */
-static bool blank_quotes(struct reading *x, char *whole)
-{
-	bool any = false, before = false;
-
-	for (char *at = x->text, *end = x->text + x->size; at < end;) {
-		char *stop = (char *)line_end(at, end);
-
-		if (!quotes(at, stop)) {
-			before = false;
-		} else {
-			if (!before)
-				blank_attribution(x, whole, at);
-			any = before = true;
-			memset(at, ' ', (size_t)(stop - at));
-		}
-		at = stop + 1;
-	}
-	return any;
-}
-
-/* The signs of quoting alone. */
-static void bare_quotes(struct reading *x)
-{
-	for (char *at = x->text, *end = x->text + x->size; at < end;) {
-		char *stop = (char *)line_end(at, end);
-
-		for (; at < stop && (*at == '>' || *at == ' '); at++)
-			*at = ' ';
-		at = stop + 1;
 	}
 }
 
@@ -425,49 +355,6 @@ static bool any_question(const struct reading *x)
 	return false;
 }
 
-/* Whether a line, with those below it up to an empty one, ends as "On Monday at nine, Ann wrote:" does. */
-static bool attributes(const char *at, const char *end)
-{
-	for (; at + 1 < end && !(*at == '\n' && at[1] == '\n'); at++)
-		if (*at == ':' && at[1] == '\n')
-			return true;
-	return false;
-}
-
-/*
- * A time of the text itself, if the endpoints are in what it quotes: there may be a new event. The times at which the
- * quoted mails were written are blanked in `whole`.
- */
-static uint32_t find_own_time(const struct reading *x, char *whole)
-{
-	uint32_t own = NONE;
-
-	for (size_t i = 0; i < x->n_items; i++) {
-		const struct item *t = &x->items[i];
-		const char *at = x->text + t->at + t->size, *end = x->text + x->size;
-
-		if (t->kind != ITEM_TIME || !x->stamps[t->stamp].date || !x->stamps[t->stamp].clock)
-			continue;
-		if (attributes(at, end - at > ATTRIBUTION ? at + ATTRIBUTION : end))
-			memset(whole + t->at, ' ', t->size);
-		else if (own == NONE && t->rank < RANK_LATE)
-			own = t->at;
-	}
-	return own;
-}
-
-/* A port of the text itself that may be of a new event: "Again today, port 5100". */
-static uint32_t find_own_port(const struct reading *x)
-{
-	for (size_t i = 0; i < x->n_items; i++) {
-		const struct item *p = &x->items[i];
-
-		if (p->kind == ITEM_PORT && (p->role != WORD_TARGET || p->assumed))
-			return p->at;
-	}
-	return NONE;
-}
-
 void complaint_text(struct reading *x)
 {
 	char *whole = strndup(x->text, x->size);
@@ -476,13 +363,13 @@ void complaint_text(struct reading *x)
 		x->error = -ENOMEM;
 		return;
 	}
-	if (blank_quotes(x, whole)) {
+	if (quotes_blank(x, whole)) {
 		take_parts(x);
 		if (!any_question(x)) {
-			x->own_time = find_own_time(x, whole);
-			x->own_port = find_own_port(x);
+			x->own_time = quotes_own_time(x, whole);
+			x->own_port = quotes_own_port(x);
 			memcpy(x->text, whole, x->size);
-			bare_quotes(x);
+			quotes_bare(x);
 			take_parts(x);
 		}
 	} else {

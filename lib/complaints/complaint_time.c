@@ -222,7 +222,9 @@ static void day_behind(struct spot *s, struct stamp *t)
 		struct spot next = *s;
 		struct stamp day = { 0 };
 
-		spot_joiners(&next, "uhr on am le du el em il del den the of op dne dnia hrs hours", ",-/");
+		spot_joiners(&next,
+			     "uhr on am le du el em il del den the of op dne dnia dia giorno jour hrs hours horas",
+			     ",-/");
 		if (!forms[i](&next, &day) || !day.year || (next.at < next.end && *next.at == ':'))
 			continue;
 		stamp_add_clock(&day, t);

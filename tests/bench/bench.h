@@ -82,7 +82,8 @@ enum feature {
 	FEATURE_NO_AGENT,	    /* none keeps the copy of the routes, nor vouches for sources */
 	FEATURE_GROWTH,		    /* blocks grow, and have room: no session is on a granted port */
 	FEATURE_GRANTED,	    /* all sessions but those that the small blocks hold are on granted ports */
-	FEATURE_EXTENTS,	    /* sessions beyond the slots stand in extents */
+	FEATURE_HASH,		    /* subscribers have no extents: sessions beyond the slots are in the hash */
+	FEATURE_GRANTED_HASH,	    /* the same, and on granted ports */
 	FEATURE_LIMITS,		    /* sessions by protocol and their openings are limited, out of reach */
 	FEATURE_RULES,		    /* routes depend on more than the destination: there is no copy either */
 	FEATURE_TENANTS,	    /* two tenants with the same inside prefix; the packets are those of the first */
@@ -106,8 +107,9 @@ struct row {
 	uint32_t destinations; /* of a mix */
 	double zipf;	       /* exponent */
 	enum mix mix;
-	bool internet;	 /* the destinations are in routes of the internet, and a host's ports consecutive */
-	uint32_t routes; /* beside the default route */
+	uint32_t extent_buckets; /* room for extents; 0: as much as the agent gives them by default */
+	bool internet;		 /* the destinations are in routes of the internet, and a host's ports consecutive */
+	uint32_t routes;	 /* beside the default route */
 	bool tcp;
 	enum feature feature;
 	unsigned runs;
@@ -139,6 +141,17 @@ static inline bool row_is_stateless(const struct row *r)
 	return r->feature == FEATURE_PORTMAPPED || r->feature == FEATURE_OPEN;
 }
 
+/* All sessions but those that the small blocks hold are on granted ports. */
+static inline bool row_is_granted(const struct row *r)
+{
+	return r->feature == FEATURE_GRANTED || r->feature == FEATURE_GRANTED_HASH;
+}
+
+static inline bool row_is_in_hash(const struct row *r)
+{
+	return r->feature == FEATURE_HASH || r->feature == FEATURE_GRANTED_HASH;
+}
+
 static inline bool row_has_tenants(const struct row *r)
 {
 	return r->feature == FEATURE_TENANTS || r->feature == FEATURE_VRF;
@@ -154,6 +167,13 @@ struct core {
 	struct position *position;
 };
 
+/* What a world must have room for. */
+struct room {
+	uint32_t list;		 /* flows that a list must hold */
+	uint32_t extent_buckets; /* 0: as many as the agent makes by default */
+	unsigned cores;		 /* generators to be made */
+};
+
 struct bench {
 	struct datapath d;
 	struct mappings *m;
@@ -164,7 +184,7 @@ struct bench {
 	uint64_t seed;		   /* of random_next() */
 	struct internet *internet; /* NULL: not drawn yet */
 	uint32_t routes;	   /* in use, the first of them */
-	enum feature feature;	   /* that the programs are loaded for */
+	const struct row *row;	   /* that the programs are loaded for */
 	struct partner *partner;   /* with the rows that others are compared with; NULL: no row needs it */
 };
 
@@ -173,14 +193,16 @@ void __attribute__((noreturn)) die(const char *what, int r);
 
 /*
  * A network and a mount namespace, with the product's own tables and programs in it; all of it ends with the process.
- * list_max: flows that a list must hold. cores: generators to be made.
  */
-void world_make(struct bench *b, uint32_t list_max, unsigned cores);
+void world_make(struct bench *b, const struct room *room);
 
 void world_end(struct bench *b);
 
-/* Loads the programs for a way of forwarding and a row's feature; hits need no cache of an earlier set of programs. */
-void world_programs(struct bench *b, enum forwarding forwarding, enum feature feature);
+/*
+ * Loads the programs for a way of forwarding and what a row has beside sessions; hits need no cache of an earlier set
+ * of programs.
+ */
+void world_programs(struct bench *b, enum forwarding forwarding, const struct row *row);
 
 /* Processor time of this thread, in nanoseconds. */
 double thread_ns(void);
@@ -283,8 +305,11 @@ uint64_t space_in_state(struct bench *b, uint8_t state);
 /* Has every subscriber's ICMP answer and report be not due for some 0.4 seconds. */
 void space_hold_refusals(struct bench *b, const struct space *s);
 
-/* Octets of all maps that the programs use, and of all chunks. */
-uint64_t world_memory(const struct bench *b);
+/* Octets of all maps that the programs use, and of all chunks; of extents, those that the row has room for. */
+uint64_t world_memory(const struct bench *b, const struct row *row);
+
+/* Buckets of extents that a row's subscribers may take. */
+uint32_t world_extent_buckets(const struct row *row);
 
 /* Flows (flows.c, mix.c) */
 

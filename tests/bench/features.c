@@ -27,7 +27,7 @@ struct binding_layout features_bindings(const struct row *row)
 
 struct growth_layout features_growth(const struct row *row)
 {
-	if (row->feature == FEATURE_GRANTED)
+	if (row_is_granted(row))
 		return (struct growth_layout){ GRANTED_PORTS, 1 };
 	return row->feature == FEATURE_GROWTH ? (struct growth_layout){ 128, 4 } : (struct growth_layout){ 0 };
 }
@@ -112,7 +112,7 @@ static int count_place(const struct session *session, void *arg)
 bool features_lie_right(struct bench *b, const struct space *s)
 {
 	uint64_t beyond = row_sessions(s->row) - (uint64_t)s->row->hosts * s->row->slots;
-	uint64_t granted = s->row->feature == FEATURE_GRANTED ? beyond : 0;
+	uint64_t granted = row_is_granted(s->row) ? beyond : 0;
 	struct places p = { .s = s };
 	const uint64_t overflow = (uint64_t)b->d.global->overflow;
 	struct session_walk *w;
@@ -124,12 +124,12 @@ bool features_lie_right(struct bench *b, const struct space *s)
 		die("listing sessions", r);
 	session_walk_free(w);
 	/* In extents are all but those whose port is of another group than their first choice's. */
-	if (s->row->feature == FEATURE_EXTENTS ? overflow < beyond / 8 : overflow >= beyond && p.granted == granted)
+	if (p.granted == granted && (row_is_in_hash(s->row) ? overflow >= beyond : overflow < beyond / 8))
 		return true;
 	fprintf(stderr,
-		"bench: %s: %" PRIu64 " sessions beyond the slots, not %" PRIu64 ", %" PRIu64
+		"bench: %s: of %" PRIu64 " sessions beyond the slots %" PRIu64 " in the hash, %" PRIu64
 		" on granted ports, not %" PRIu64 "\n",
-		s->row->name, overflow, beyond, p.granted, granted);
+		s->row->name, beyond, overflow, p.granted, granted);
 	return false;
 }
 
@@ -140,7 +140,7 @@ void features_make(struct bench *b, struct space *s)
 	b->d.device[b->inside_ifindex].tenant = row_has_tenants(s->row) ? FIRST_TENANT : 0;
 	/* As of a packet from the inside interface, for want of a VRF. */
 	b->d.way[FIRST_TENANT] = s->row->feature == FEATURE_VRF ? b->inside_ifindex : WAY_MAIN;
-	if (s->row->feature == FEATURE_GRANTED)
+	if (row_is_granted(s->row))
 		grant_all(b, s);
 
 	if (s->row->feature != FEATURE_PORTMAPPED && s->row->feature != FEATURE_PORTMAPS)

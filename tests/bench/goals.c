@@ -44,6 +44,8 @@ static const struct goal goals[] = {
 	{ "new session at h262144-p63, of VPP's", "h262144-p63", PATH_OPEN, OF_VPP, 0.5 },
 	BOTH_WAYS("sessions beyond the slots against plain ones", "beyond-h1024-p63", OF_ROW, 2),
 	BOTH_WAYS("sessions on granted ports against plain ones", "granted-h1024-p63", OF_ROW, 2),
+	BOTH_WAYS("the same of 65,536 subscribers", "beyond-h65536-p63", OF_ROW, 2),
+	BOTH_WAYS("the same on granted ports", "granted-h65536-p63", OF_ROW, 2),
 	BOTH_WAYS("4032 portmaps against sessions", "portmap-h64", OF_ROW, 2),
 	BOTH_WAYS("64,512 portmaps against sessions", "portmap-h1024", OF_ROW, 2.5),
 	BOTH_WAYS("open mapping against sessions", "open-h1024", OF_ROW, 1.3),

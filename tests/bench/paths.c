@@ -102,7 +102,7 @@ static void fill_listed(struct bench *b, struct space *s, struct result *res)
 {
 	struct job open = job_translate(b, FROM_INSIDE, false, 0);
 	struct sequence q = sequence_new(b, s, ORDER_RANDOM);
-	uint64_t in_table = 0;
+	uint64_t in_table = 0, beyond = counter(b, REASON_sessions_overflowed);
 
 	open.verdict = ANY_VERDICT;
 	flows_list(&b->core[0], &q, 0, (uint32_t)s->n_sessions, FROM_INSIDE);
@@ -113,7 +113,7 @@ static void fill_listed(struct bench *b, struct space *s, struct result *res)
 	}
 	res->sessions += s->n_sessions;
 	res->in_table += in_table;
-	res->overflowed += (uint64_t)b->d.global->overflow;
+	res->overflowed += counter(b, REASON_sessions_overflowed) - beyond;
 	if (in_table != s->n_sessions || !features_lie_right(b, s))
 		res->wrong = true;
 	mix_answers(b, s);
@@ -196,7 +196,7 @@ static void measure_kernel(struct bench *b, const struct space *s, const struct 
 	tc.target = TARGET_TC_OUTSIDE;
 	tc.egress = b->outside_ifindex;
 	tc.verdict = TC_OK;
-	world_programs(b, FORWARDING_KERNEL, s->row->feature);
+	world_programs(b, FORWARDING_KERNEL, s->row);
 	for (unsigned round = 0; round < o->rounds; round++) {
 		for (size_t i = 0; i < ARRAY_SIZE(jobs); i++) {
 			struct sequence q = sequence_new(b, s, ORDER_RANDOM);
@@ -206,7 +206,7 @@ static void measure_kernel(struct bench *b, const struct space *s, const struct 
 				   measure(&b->core[0], jobs[i].job, count, run_length(o, count)));
 		}
 	}
-	world_programs(b, FORWARDING_REDIRECT, s->row->feature);
+	world_programs(b, FORWARDING_REDIRECT, s->row);
 }
 
 void row_fill(struct bench *b, struct space *s, bool direct, struct result *res)
@@ -266,12 +266,12 @@ bool row_begin(struct bench *b, const struct row *row, struct space *ret_space, 
 	struct error err;
 	uint64_t before;
 
-	if (row->feature != b->feature)
-		world_programs(b, FORWARDING_REDIRECT, row->feature);
+	if (row->feature != b->row->feature || row->extent_buckets != b->row->extent_buckets)
+		world_programs(b, FORWARDING_REDIRECT, row);
 	if (!world_routes(b, row->routes, &err)) {
-		before = world_memory(b);
+		before = world_memory(b, row);
 		if (!space_make(b, row, ret_space, &err)) {
-			ret->memory = world_memory(b);
+			ret->memory = world_memory(b, row);
 			ret->memory_mapping = ret->memory - before;
 			return true;
 		}

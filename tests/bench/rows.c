@@ -21,6 +21,10 @@
 #define ZIPF(n)	    INTERNET(n), .mix = MIX_ZIPF, .zipf = 1
 #define A_MILLION   .routes = 1000000
 
+#define BEYOND(h) SHAPE(h, 63, 9, 8), .ratio = 512, .mix = MIX_LISTED, .paths = BIT(IN) | BIT(OUT)
+/* Of each such host: extents of 1 and of 4 buckets, which grew full, and one of 16. */
+#define BUCKETS_BEYOND (1 + 4 + 16)
+
 /* Slots are those of `auto` but at 1000 sessions, where they are sized for that many. */
 static const struct row rows[] = {
 	{ "h1024-p63", "", SHAPE(1024, 63, 10, 128), VPP(74, 77, 653), .runs = IN_QUICK | ANY,
@@ -86,13 +90,21 @@ static const struct row rows[] = {
 	  .beside = "h1024-p63" },
 	{ "growth-h1024-p63", "growth", SHAPE(1024, 63, 10, 128), .feature = FEATURE_GROWTH, .runs = ANY, .paths = BOTH,
 	  .beside = "h1024-p63" },
-	/* Eight sessions of each in slots, the others beyond them: on ports of the block, and on granted ports. */
-	{ "beyond-h1024-p63", "beyond", SHAPE(1024, 63, 9, 8), .ratio = 512, .mix = MIX_LISTED, .runs = ANY,
-	  .paths = BIT(IN) | BIT(OUT), .beside = "h1024-p63" },
-	{ "extents-h1024-p63", "extents", SHAPE(1024, 63, 9, 8), .ratio = 512, .mix = MIX_LISTED,
-	  .feature = FEATURE_EXTENTS, .runs = ANY, .paths = BIT(IN) | BIT(OUT), .beside = "h1024-p63" },
-	{ "granted-h1024-p63", "granted", SHAPE(1024, 63, 9, 8), .ratio = 512, .ports = 8, .mix = MIX_LISTED,
-	  .feature = FEATURE_GRANTED, .runs = ANY, .paths = BIT(IN) | BIT(OUT), .beside = "h1024-p63" },
+	/*
+	 * Eight sessions of each in slots, the others beyond them: on ports of the block, and on granted ports. In
+	 * extents, as by default; and in the hash, where copies of peers are, and what finds no room in an extent.
+	 */
+	{ "beyond-h1024-p63", "beyond", BEYOND(1024), .runs = ANY, .beside = "h1024-p63" },
+	{ "granted-h1024-p63", "granted", BEYOND(1024), .ports = 8, .feature = FEATURE_GRANTED, .runs = ANY,
+	  .beside = "h1024-p63" },
+	{ "beyond-h65536-p63", "beyond", BEYOND(65536), .extent_buckets = 65536 * BUCKETS_BEYOND, .runs = ANY,
+	  .beside = "h65536-p63" },
+	{ "granted-h65536-p63", "granted", BEYOND(65536), .extent_buckets = 65536 * BUCKETS_BEYOND, .ports = 8,
+	  .feature = FEATURE_GRANTED, .runs = ANY, .beside = "h65536-p63" },
+	{ "hash-beyond-h1024-p63", "beyond-hash", BEYOND(1024), .feature = FEATURE_HASH, .runs = IN_FULL,
+	  .beside = "h1024-p63" },
+	{ "hash-granted-h1024-p63", "granted-hash", BEYOND(1024), .ports = 8, .feature = FEATURE_GRANTED_HASH,
+	  .runs = IN_FULL, .beside = "h1024-p63" },
 	{ "limits-h1024-p63", "limits", SHAPE(1024, 63, 10, 128), .feature = FEATURE_LIMITS, .runs = ANY, .paths = BOTH,
 	  .beside = "h1024-p63" },
 	{ "tenants-h1024-p63", "tenants", SHAPE(1024, 63, 10, 128), .feature = FEATURE_TENANTS, .runs = ANY,

@@ -135,14 +135,13 @@ static uint64_t most(uint64_t a, uint64_t b)
 }
 
 /* Rows to be measured, and what their world must have. */
-static unsigned choose_rows(const struct arguments *a, const struct row *ret[static MAX_ROWS], uint32_t *ret_list,
-			    unsigned *ret_cores)
+static unsigned choose_rows(const struct arguments *a, const struct row *ret[static MAX_ROWS], struct room *ret_room)
 {
 	const struct row *row;
 	uint64_t list = 1;
 	unsigned n = 0;
 
-	*ret_cores = 1;
+	*ret_room = (struct room){ .cores = 1 };
 	for (unsigned i = 0; (row = row_get(i)) && n < MAX_ROWS; i++) {
 		if (!selected(row, a))
 			continue;
@@ -151,9 +150,10 @@ static unsigned choose_rows(const struct arguments *a, const struct row *ret[sta
 		if (row_beside(row))
 			list = most(list, list_wanted(row_beside(row)));
 		if (row->paths & a->options.paths & BIT(IN_2))
-			*ret_cores = 2;
+			ret_room->cores = 2;
+		ret_room->extent_buckets = (uint32_t)most(ret_room->extent_buckets, row->extent_buckets);
 	}
-	*ret_list = list < MAX_LIST ? (uint32_t)list : MAX_LIST;
+	ret_room->list = list < MAX_LIST ? (uint32_t)list : MAX_LIST;
 	return n;
 }
 
@@ -171,8 +171,8 @@ int main(int argc, char **argv)
 	struct arguments a = parse(argc, argv);
 	const struct row *rows[MAX_ROWS];
 	struct bench b;
-	uint32_t list;
-	unsigned cores, n = choose_rows(&a, rows, &list, &cores);
+	struct room room;
+	unsigned n = choose_rows(&a, rows, &room);
 	struct partner partner = { .requests = -1, .answers = -1 };
 	bool wrong = false;
 	int r = 0;
@@ -188,8 +188,8 @@ int main(int argc, char **argv)
 	/* The pins are in a mount namespace of the bench alone, which the datapath would warn of. */
 	log_set_level(LOG_LEVEL_ERROR);
 	if (any_beside(rows, n))
-		partner_start(&partner, &a.options, list);
-	world_make(&b, list, cores);
+		partner_start(&partner, &a.options, &room);
+	world_make(&b, &room);
 	b.partner = &partner;
 	report_machine(&b, &a.options);
 	for (unsigned i = 0; i < n; i++) {

@@ -63,13 +63,13 @@ bool stand_step(struct stand *st, const struct step *p, struct sample *ret)
 }
 
 /* The partner's process: until the other one closes its end. */
-static void __attribute__((noreturn)) serve(int requests, int answers, const struct options *o, uint32_t list_max)
+static void __attribute__((noreturn)) serve(int requests, int answers, const struct options *o, const struct room *room)
 {
 	static struct stand st;
 	struct bench b;
 	struct step step;
 
-	world_make(&b, list_max, 1);
+	world_make(&b, room);
 	st = (struct stand){ .b = &b, .o = o };
 	while (read(requests, &step, sizeof(step)) == sizeof(step)) {
 		struct answer a = { .done = false };
@@ -86,8 +86,9 @@ static void __attribute__((noreturn)) serve(int requests, int answers, const str
 	exit(0);
 }
 
-void partner_start(struct partner *p, const struct options *o, uint32_t list_max)
+void partner_start(struct partner *p, const struct options *o, const struct room *room)
 {
+	const struct room its = { .list = room->list, .cores = 1 };
 	int requests[2], answers[2];
 
 	if (pipe2(requests, O_CLOEXEC) || pipe2(answers, O_CLOEXEC))
@@ -100,7 +101,7 @@ void partner_start(struct partner *p, const struct options *o, uint32_t list_max
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(requests[1]);
 		close(answers[0]);
-		serve(requests[0], answers[1], o, list_max);
+		serve(requests[0], answers[1], o, &its);
 	}
 	close(requests[0]);
 	close(answers[1]);

@@ -36,8 +36,8 @@ struct partner {
 	int requests, answers;
 };
 
-/* Starts the partner; before the caller makes its own world. list_max: flows that a list must hold. */
-void partner_start(struct partner *p, const struct options *o, uint32_t list_max);
+/* Starts the partner; before the caller makes its own world, with that room. */
+void partner_start(struct partner *p, const struct options *o, const struct room *room);
 
 /* The same as stand_step() of the partner's; wrong sessions and packets, and why a row has no room, go into res. */
 bool partner_step(const struct partner *p, const struct step *step, struct sample *ret, struct result *res);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <bpf/bpf.h>
+#include <detnat/extents.h>
 
 #include "datapath/datapath_private.h"
 #include "sessions/sessions.h"
@@ -159,6 +160,8 @@ void space_forget(struct bench *b, const struct space *s)
 		}
 	}
 	features_mark(s);
+	memset(b->d.extent, 0, b->d.pool->next * sizeof(struct bucket));
+	memset(b->d.pool, 0, sizeof(*b->d.pool));
 	while (!bpf_map_get_next_key(b->d.overflow, NULL, &key))
 		bpf_map_delete_elem(b->d.overflow, &key);
 	b->d.global->overflow = 0;
@@ -292,7 +295,15 @@ static uint64_t leaves_memory(int leaves, struct known *known)
 	return sum;
 }
 
-uint64_t world_memory(const struct bench *b)
+/* Octets that a row's own room would spare in the map of extents, which has room for all rows of the run. */
+static uint64_t spared_extents(const struct bench *b, const struct row *row)
+{
+	const uint32_t wanted = world_extent_buckets(row);
+
+	return (datapath_extent_buckets(&b->d) - (wanted ? wanted : 1)) * sizeof(struct bucket);
+}
+
+uint64_t world_memory(const struct bench *b, const struct row *row)
 {
 	const int programs[] = { b->inside_fd, b->outside_fd, b->d.tc_outside, b->d.overflow_removal };
 	struct known known = { .n = 0 };
@@ -302,5 +313,5 @@ uint64_t world_memory(const struct bench *b)
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
 		sum += program_memory(programs[i], &known);
 	return sum + leaves_memory(b->d.build->arrays[XDP_PROGS], &known) +
-	       leaves_memory(b->d.build->arrays[TC_PROGS], &known);
+	       leaves_memory(b->d.build->arrays[TC_PROGS], &known) - spared_extents(b, row);
 }

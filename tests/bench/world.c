@@ -15,8 +15,7 @@
 #include "links/interfaces.h"
 #include "generator.skel.h"
 
-#define OVERFLOW_SESSIONS 65536
-#define EXTENT_BUCKETS	  262144 /* for rows with extents */
+#define OVERFLOW_SESSIONS 65536 /* as by default */
 
 void die(const char *what, int r)
 {
@@ -104,8 +103,23 @@ static void make_generator(struct bench *b, struct core *c)
 	set_target(c, TARGET_TC_EMPTY, bpf_program__fd(c->skel->progs.empty_tc));
 }
 
-void world_programs(struct bench *b, enum forwarding forwarding, enum feature feature)
+static struct config config_of(uint32_t extent_buckets)
 {
+	return (struct config){ .pin_path = (char *)"/sys/fs/bpf/detnat",
+				.overflow_sessions = OVERFLOW_SESSIONS,
+				.extent_buckets = extent_buckets ? extent_buckets : EXTENTS_BY_SIZE };
+}
+
+uint32_t world_extent_buckets(const struct row *row)
+{
+	const struct config config = config_of(row->extent_buckets);
+
+	return row_is_in_hash(row) ? 0 : extents_room(&config);
+}
+
+void world_programs(struct bench *b, enum forwarding forwarding, const struct row *row)
+{
+	const enum feature feature = row->feature;
 	const struct settings settings = {
 		.hz = b->d.hz,
 		.overflow_sessions = OVERFLOW_SESSIONS,
@@ -121,9 +135,9 @@ void world_programs(struct bench *b, enum forwarding forwarding, enum feature fe
 							   : POLICY_NONE,
 		.vrf = feature == FEATURE_VRF,
 		.tenants = feature == FEATURE_TENANTS || feature == FEATURE_VRF,
-		.growth = feature == FEATURE_GROWTH || feature == FEATURE_GRANTED,
+		.growth = feature == FEATURE_GROWTH || row_is_granted(row),
 		.limits = feature == FEATURE_LIMITS,
-		.extent_buckets = feature == FEATURE_EXTENTS ? EXTENT_BUCKETS : 0,
+		.extent_buckets = world_extent_buckets(row),
 	};
 	const bool vouched = feature != FEATURE_NO_AGENT && feature != FEATURE_RULES && feature != FEATURE_VRF;
 	const uint32_t until = datapath_ticks(&b->d) + (vouched ? 0x40000000U : -1U);
@@ -132,7 +146,7 @@ void world_programs(struct bench *b, enum forwarding forwarding, enum feature fe
 	if (datapath_load(&b->d, &settings, &err))
 		die(err.text, EINVAL);
 	datapath_settle(&b->d);
-	b->feature = feature;
+	b->row = row;
 	/* As an agent does where no reverse-path filter is on. */
 	b->d.global->fib_until = b->d.global->sources_until = until;
 	close_fd(&b->inside_fd);
@@ -161,14 +175,12 @@ static void choose_cores(struct bench *b)
 		b->core[n++].cpu = -1;
 }
 
-void world_make(struct bench *b, uint32_t list_max, unsigned cores)
+void world_make(struct bench *b, const struct room *room)
 {
-	struct config config = { .pin_path = (char *)"/sys/fs/bpf/detnat",
-				 .overflow_sessions = OVERFLOW_SESSIONS,
-				 .extent_buckets = EXTENT_BUCKETS };
+	const struct config config = config_of(room->extent_buckets);
 	struct error err;
 
-	*b = (struct bench){ .inside_fd = -1, .outside_fd = -1, .list_max = list_max };
+	*b = (struct bench){ .inside_fd = -1, .outside_fd = -1, .list_max = room->list };
 	b->seed = monotonic_us() * 0x9e3779b97f4a7c15ULL | 1;
 	choose_cores(b);
 	make_namespace(b);
@@ -176,11 +188,11 @@ void world_make(struct bench *b, uint32_t list_max, unsigned cores)
 		die(err.text, EINVAL);
 	describe_device(b, b->inside_ifindex, DEVICE_INSIDE);
 	describe_device(b, b->outside_ifindex, DEVICE_OUTSIDE);
-	for (unsigned i = 0; i < cores && b->core[i].cpu >= 0; i++) {
+	for (unsigned i = 0; i < room->cores && b->core[i].cpu >= 0; i++) {
 		b->core[i].b = b;
 		make_generator(b, &b->core[i]);
 	}
-	world_programs(b, FORWARDING_REDIRECT, FEATURE_NONE);
+	world_programs(b, FORWARDING_REDIRECT, row_get(0));
 	copy_open(b);
 	if (mappings_open(&b->d, &b->m, &err))
 		die(err.text, EINVAL);

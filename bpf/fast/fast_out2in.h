@@ -8,6 +8,7 @@
 #include "fast/fast_path.h"
 #include "fast/fast_portmap.h"
 #include "fast/fast_stateless.h"
+#include "session/grant.h"
 
 /*
  * Handles a packet to an inside address whose session is not in the preferred slot, or may change its state, or that a
@@ -20,7 +21,9 @@ static __always_inline int fast_out2in_session(const struct mapping *m, __u32 su
 	struct slot *s;
 	__u64 word;
 
-	if (settings.portmaps) {
+	/* A port that is granted is no portmap's while it has a session, which is looked for first. */
+	if (settings.portmaps &&
+	    (!settings.growth || p->dport - mapping_port_lo(&m->geo, subscriber) < m->geo.ports_per_host)) {
 		int in_port = fast_portmap_in(m, in_addr, not_preferred | (__u64)p->src << 16 | p->sport,
 					      (__u64)p->dst << 24 | (__u32)p->dport << 8 | p->proto);
 
@@ -81,8 +84,13 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 	__u32 port_offset;
 	__s64 reverse = mapping_reverse_at(&m->geo, dst, dport, &port_offset);
 
-	if (unlikely(reverse < 0))
-		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
+	if (unlikely(reverse < 0)) {
+		/* A granted port: its session is in the subscriber's extent, and in none of its own slots. */
+		if (told && settings.growth && settings.extent_buckets)
+			reverse = grant_owner(m, dst, dport);
+		if (reverse < 0)
+			return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
+	}
 
 	__u32 subscriber = (__u32)reverse, length = bpf_ntohs(q.ip->tot_len);
 	const struct slot *s = fast_slot(m, subscriber, src, sport, q.proto, port_offset);

@@ -18,17 +18,15 @@ SUBPROGRAM int grant_owner(const struct mapping *m, __u32 out_addr, __u32 out_po
 	struct grant_key key = { .addr = out_addr, .direction = GRANT_OF_OUTSIDE };
 	const struct grant_value *v;
 	__u32 block, in_addr;
-	__s32 number;
 
 	if (!m)
 		return -1;
 	block = LOAD(m->growth.block);
 	if (!block)
 		return -1;
-	number = growth_block_of(&m->geo, block, out_port);
-	if (number < 0)
+	key.at = (__u16)growth_block_start(&m->geo, block, out_port);
+	if (!key.at)
 		return -1;
-	key.at = (__u16)growth_port_lo(&m->geo, block, (__u32)number);
 	v = bpf_map_lookup_elem(&grants, &key);
 	if (!v || v->ports != block)
 		return -1;

@@ -249,13 +249,19 @@ static __always_inline int flow_is_apart(const struct flow *f)
 	return settings.growth && growth_is_apart(LOAD(f->m->growth.block), f->port_offset, key_in_port(f->key));
 }
 
+/* The offset by which the sessions of a flow on granted ports are found in an extent. */
+static __always_inline __u32 granted_offset(const struct flow *f)
+{
+	return growth_first_choice(LOAD(f->m->growth.block), key_in_port(f->key));
+}
+
 /*
  * Finds the session of a flow from inside on a granted port where extent_lookup_in2out() does not look, or NULL: in an
  * extent, or in the one that has taken its place meanwhile.
  */
 static __always_inline struct slot *granted_lookup_in2out(const struct flow *f, __u32 extent, __u64 *ret_word)
 {
-	__u32 offset = growth_first_choice(LOAD(f->m->growth.block), key_in_port(f->key)), since;
+	__u32 offset = granted_offset(f), since;
 	__s64 at = extent_search_in(f->m, extent, f->key, offset << 8 | f->p.proto);
 
 	if (at < 0) {
@@ -266,8 +272,8 @@ static __always_inline struct slot *granted_lookup_in2out(const struct flow *f, 
 }
 
 /*
- * The same in any slot of the subscriber. In an extent the preferred slot comes first: of a subscriber that has one,
- * most of the sessions that are looked for are there.
+ * The same in any slot of the subscriber. In an extent the preferred slots come first, on a port of the block and on a
+ * granted one: of a subscriber that has one, most of the sessions that are looked for are there.
  */
 static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u64 *ret_word)
 {
@@ -277,6 +283,8 @@ static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u
 	if (!extent)
 		return own_lookup_in2out(f, ret_word);
 	s = extent_match_in(extent_preferred(extent, f->key, f->p.proto, f->port_offset), f, ret_word);
+	if (!s && flow_is_apart(f))
+		s = extent_match_in(extent_preferred(extent, f->key, f->p.proto, granted_offset(f)), f, ret_word);
 	if (!s)
 		s = own_lookup_in2out(f, ret_word);
 	if (!s)

@@ -75,6 +75,16 @@ static __always_inline __s32 growth_block_of(const struct geometry *g, __u32 blo
 	return at < growth_blocks(g, block) ? (__s32)at : -1;
 }
 
+/* The first port of the block that a port, 0..65535, is in; 0: it is in none. By one division, as packets ask. */
+static __always_inline __u32 growth_block_start(const struct geometry *g, __u32 block, __u32 port)
+{
+	__u32 above = growth_above(g), from = port < above ? GROWTH_FIRST_PORT : above;
+	__u32 end = port < above ? GROWTH_FIRST_PORT + growth_below(g) : 65536;
+	__u32 start = port - (port - from) % block;
+
+	return port < GROWTH_FIRST_PORT || start + block > end ? 0 : start;
+}
+
 /*
  * Sessions on granted ports that are in an extent, <detnat/extents.h>, are found by the place of their ports in the
  * blocks, as those on ports of a subscriber's own block are by the offset in it. An opening takes a port of the group

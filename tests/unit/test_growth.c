@@ -56,6 +56,8 @@ static void every_port(const struct geometry *g, uint32_t block)
 
 		shared += outer;
 		cr_assert_eq(growth_block_of(g, block, port), of[port], "port %u", port);
+		cr_assert_eq(growth_block_start(g, block, port),
+			     of[port] < 0 ? 0 : growth_port_lo(g, block, (uint32_t)of[port]), "port %u", port);
 		cr_assert(of[port] < 0 || outer, "port %u is of a block, a gap, or reserved", port);
 	}
 	cr_assert_eq(growth_ports(g), shared);

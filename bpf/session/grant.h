@@ -61,23 +61,9 @@ SUBPROGRAM int grant_port_lo(const struct mapping *m, __u32 in_addr, __u32 numbe
 	return v->port_lo;
 }
 
-/* Grants of a subscriber: the first number that is free, at most max_blocks. */
-SUBPROGRAM __u32 grants_of(const struct mapping *m, __u32 in_addr)
-{
-	__u32 n = 0;
-
-	if (!m)
-		return 0;
-	for (__u32 k = 0; k < GROWTH_MAX_BLOCKS; k++) {
-		if (k >= LOAD(m->growth.max_blocks) || !grant_port_lo(m, in_addr, k))
-			break;
-		n++;
-	}
-	return n;
-}
-
-/* The highest number of a subscriber's grants, plus one; 0: it has none. */
-SUBPROGRAM __u32 grants_end(const struct mapping *m, __u32 in_addr)
+/* A walk through a subscriber's grants, up to the first number that is free, or past it. Returns the last one plus one.
+ */
+SUBPROGRAM __u32 grants_walk(const struct mapping *m, __u32 in_addr, __u32 past)
 {
 	__u32 end = 0;
 
@@ -86,9 +72,24 @@ SUBPROGRAM __u32 grants_end(const struct mapping *m, __u32 in_addr)
 	for (__u32 k = 0; k < GROWTH_MAX_BLOCKS; k++) {
 		if (k >= LOAD(m->growth.max_blocks))
 			break;
-		end = grant_port_lo(m, in_addr, k) ? k + 1 : end;
+		if (grant_port_lo(m, in_addr, k))
+			end = k + 1;
+		else if (!past)
+			break;
 	}
 	return end;
+}
+
+/* Grants of a subscriber: the first number that is free, at most max_blocks. */
+static __always_inline __u32 grants_of(const struct mapping *m, __u32 in_addr)
+{
+	return grants_walk(m, in_addr, 0);
+}
+
+/* The highest number of a subscriber's grants, plus one; 0: it has none. */
+static __always_inline __u32 grants_end(const struct mapping *m, __u32 in_addr)
+{
+	return grants_walk(m, in_addr, 1);
 }
 
 /* In subscriber.growth_asked: the grants that the subscriber had when the agent was last asked for one more. */

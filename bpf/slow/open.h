@@ -303,22 +303,49 @@ static __always_inline void open_end(struct subscriber *s)
 }
 
 /*
- * Finds or opens the session of a packet from inside in a slot of its subscriber, under the lock. Returns enum opened.
+ * Opens a flow's session under the lock; open_in_bucket() or another. bound: without PLACE_RESERVED. Sets *ret_word to
+ * its state word.
  */
-SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 bound,
-			    __u64 *ret_word)
+typedef enum opened (*open_locked)(const struct flow *f, struct subscriber *s, __u32 bound, __u64 *ret_word);
+
+/*
+ * What openings of a packet from inside have around them: takes the lock for one of them, which is inlined. Returns
+ * enum opened; OPEN_LOST also if the lock is held for too long.
+ */
+static __always_inline int open_under_lock(open_locked open, const struct mapping *m, struct subscriber *s,
+					   const struct packet *p, __u32 bound, __u64 *ret_word)
 {
-	struct flow f;
 	enum opened opened;
+	struct flow f;
 
 	if (!m || !s || !p || !ret_word)
 		return OPEN_LOST;
 	f = flow_of(m, p);
 	if (open_begin(s, bound))
 		return OPEN_LOST;
-	opened = open_in_bucket(&f, s, bound & ~PLACE_RESERVED, ret_word);
+	opened = open(&f, s, bound & ~PLACE_RESERVED, ret_word);
 	open_end(s);
 	return opened;
+}
+
+/* Under the lock: cheap checks before an opening that searches for a port, which is inlined. */
+static __always_inline enum opened open_by_search(open_locked search, const struct flow *f, struct subscriber *s,
+						  __u32 bound, __u64 *ret_word)
+{
+	if (quota_is_reached(f->m, s))
+		return OPEN_AT_QUOTA;
+	if (search_begin(s, f->now))
+		return OPEN_LOST;
+	return search(f, s, bound, ret_word);
+}
+
+/*
+ * Finds or opens the session of a packet from inside in a slot of its subscriber, under the lock. Returns enum opened.
+ */
+SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 bound,
+			    __u64 *ret_word)
+{
+	return open_under_lock(open_in_bucket, m, s, p, bound, ret_word);
 }
 
 /* Continues with a packet whose session now exists; the hairpin program finds it again. */

@@ -222,18 +222,20 @@ static __always_inline enum opened open_on_any_grant(const struct flow *f, struc
 	return OPEN_NO_PORT;
 }
 
-/* Under the lock: cheap checks first, then the search for a port. */
-static __always_inline enum opened open_admitted_to_grants(const struct flow *f, struct subscriber *s, __u32 bound,
-							   __u64 *ret_word)
+/* Under the lock: opens a flow's session on the granted port that is bound for it, or on any. */
+static __always_inline enum opened open_on_grant(const struct flow *f, struct subscriber *s, __u32 bound,
+						 __u64 *ret_word)
 {
-	if (quota_is_reached(f->m, s))
-		return OPEN_AT_QUOTA;
-	if (search_begin(s, f->now))
-		return OPEN_LOST;
 	if (open_exists(f, s))
 		return OPEN_EXISTS;
 	return settings.bindings && bound ? open_on_bound_grant(f, s, bound - 1, ret_word)
 					  : open_on_any_grant(f, s, ret_word);
+}
+
+static __always_inline enum opened open_granted_one(const struct flow *f, struct subscriber *s, __u32 bound,
+						    __u64 *ret_word)
+{
+	return open_by_search(open_on_grant, f, s, bound, ret_word);
 }
 
 /*
@@ -243,17 +245,7 @@ static __always_inline enum opened open_admitted_to_grants(const struct flow *f,
 SUBPROGRAM int open_on_grants(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 bound,
 			      __u64 *ret_word)
 {
-	enum opened opened;
-	struct flow f;
-
-	if (!m || !s || !p || !ret_word)
-		return OPEN_LOST;
-	f = flow_of(m, p);
-	if (open_begin(s, bound))
-		return OPEN_LOST;
-	opened = open_admitted_to_grants(&f, s, bound & ~PLACE_RESERVED, ret_word);
-	open_end(s);
-	return opened;
+	return open_under_lock(open_granted_one, m, s, p, bound, ret_word);
 }
 
 #endif

@@ -134,16 +134,12 @@ static __always_inline enum opened open_on_any_port(const struct flow *f, struct
 	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
 }
 
-/* Under the lock: cheap checks first, then the search for a port. */
+/* Under the lock: admits a flow to the overflow map, and opens its session there. */
 static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u32 bound,
 						 __u64 *ret_word)
 {
 	enum opened opened;
 
-	if (quota_is_reached(f->m, s))
-		return OPEN_AT_QUOTA;
-	if (search_begin(s, f->now))
-		return OPEN_LOST;
 	if (s->exhausted == search_mark(&f->p))
 		return OPEN_NO_PORT;
 	if (open_exists_apart(f, s))
@@ -156,6 +152,11 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
 	return opened;
 }
 
+static __always_inline enum opened open_beyond(const struct flow *f, struct subscriber *s, __u32 bound, __u64 *ret_word)
+{
+	return open_by_search(open_admitted, f, s, bound, ret_word);
+}
+
 /*
  * Opens the session of a packet from inside in the overflow map, on any port of the block, under the lock. Returns enum
  * opened; OPEN_LOST also if the lock is held for too long or this tick's searches are used up.
@@ -163,17 +164,7 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
 SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 bound,
 				 __u64 *ret_word)
 {
-	enum opened opened;
-	struct flow f;
-
-	if (!m || !s || !p || !ret_word)
-		return OPEN_LOST;
-	f = flow_of(m, p);
-	if (open_begin(s, bound))
-		return OPEN_LOST;
-	opened = open_admitted(&f, s, bound & ~PLACE_RESERVED, ret_word);
-	open_end(s);
-	return opened;
+	return open_under_lock(open_beyond, m, s, p, bound, ret_word);
 }
 
 /* The program for a flow from inside that found no room in its slots. */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Finds a place for a session that opens, under the opener's lock: its port, and the slots where it may stand. */
+#ifndef DETNAT_OPEN_PLACE_H
+#define DETNAT_OPEN_PLACE_H
+
+#include "session/fast_open.h"
+#include "session/opening.h"
+#include "session/overflow.h"
+#include "session/portmap.h"
+#include "session/session_lookup.h"
+
+static __always_inline void opening_choose(struct opening *o, __s32 offset)
+{
+	*(volatile __s32 *)&o->port = offset;
+}
+
+/* Which entries of the overflow map hold a port: any, those that are a session's, or those that no RST has closed. */
+enum candidate_of { CANDIDATE_OF_ANY, CANDIDATE_OF_NONE, CANDIDATE_OF_RESET };
+
+/*
+ * After open_scan(): returns the k-th candidate for the outside port of a packet from inside, as an offset in the
+ * block; or -1 if there is none, or something holds it.
+ */
+SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 k,
+				 __u32 of)
+{
+	struct opening *o = opening_record();
+	__u32 first, size, offset, port;
+
+	if (!m || !s || !p || !o)
+		return -1;
+	first = LOAD(o->port_offset);
+	size = group_size(first, m->geo.ports_per_host);
+	if (k >= size)
+		return -1;
+	offset = group_candidate(first, size, k);
+	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
+		return -1;
+	port = LOAD(o->port_lo) + offset;
+	if (port_is_withheld(m, s, p, port))
+		return -1;
+	if (subscriber_overflow(s->overflow) &&
+	    (of == CANDIDATE_OF_ANY
+		     ? overflow_port_held(m, p, port)
+		     : overflow_port_used(m, s, p, port | (of == CANDIDATE_OF_RESET ? OVERFLOW_PORT_OF_RESET : 0))))
+		return -1;
+	return (int)offset;
+}
+
+/* The first candidate that nothing holds, also in opening.port; -1: none. */
+static __always_inline int opening_port_among(struct opening *o, const struct flow *f, struct subscriber *s, __u32 of)
+{
+	opening_choose(o, -1);
+	for (__u32 k = 0; k < PORT_GROUP && LOAD(o->port) < 0; k++)
+		opening_choose(o, opening_candidate(f->m, s, &f->p, k, of));
+	return LOAD(o->port);
+}
+
+/*
+ * Chooses the outside port under the lock. Of ports held by overflow sessions, only the first choice is examined
+ * closely here; port_find() examines the others.
+ */
+static __always_inline int opening_port(struct opening *o, const struct flow *f, struct subscriber *s)
+{
+	if (subscriber_overflow(s->overflow))
+		overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + LOAD(o->port_offset));
+	return opening_port_among(o, f, s, CANDIDATE_OF_ANY);
+}
+
+/* open_scan_buckets() for a flow: its findings and buckets, or NULL. */
+static __always_inline struct opening *open_scan(const struct flow *f, struct subscriber *s, __u32 port_offset,
+						 struct bucket_choice *ret_b)
+{
+	if (open_scan_buckets(f->m, s, &f->p, port_offset, f->now) ||
+	    (settings.extent_buckets && open_scan_extent(f->m, s, f->subscriber, port_offset, f->now)) ||
+	    bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, port_offset, ret_b))
+		return 0;
+	return opening_record();
+}
+
+/* Under the lock: returns 1 if the flow has a session on a granted port where open_scan() does not look. */
+static __always_inline int open_exists_apart(const struct flow *f, const struct subscriber *s)
+{
+	__u64 word;
+
+	return settings.extent_buckets && flow_is_apart(f) && granted_lookup_in2out(f, subscriber_extent(s), &word);
+}
+
+/*
+ * Under the lock, after open_scan() of the port's group: returns a bound port, as an offset in the block, or -1 if it
+ * is another session's towards the flow's external endpoint, which can only be one from before there were bindings.
+ */
+static __always_inline __s32 open_bound_port(const struct opening *o, const struct flow *f, struct subscriber *s,
+					     __u32 offset)
+{
+	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
+		return -1;
+	if (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + offset))
+		return -1;
+	return (__s32)offset;
+}
+
+/*
+ * Under the lock, after open_scan(): where a session may stand, as a mask; 0: nowhere. In the extent only if not in the
+ * subscriber's own buckets, and there in the preferred slot if it can, where one cache line finds it.
+ */
+static __always_inline __u32 open_room(const struct opening *o, const struct flow *f, const struct subscriber *s)
+{
+	__u32 own = opening_room(LOAD(o->room) & OPENING_OWN, LOAD(o->port_offset),
+				 slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
+
+	if (!settings.extent_buckets || own)
+		return own;
+	return opening_room(LOAD(o->room) >> OPENING_EXTENT, LOAD(o->port_offset), 0) << OPENING_EXTENT;
+}
+
+#endif

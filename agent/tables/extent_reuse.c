@@ -93,23 +93,12 @@ unsigned extents_reclaim(const struct datapath *d)
 	return retired_take(d, &r) ? retired_free(d, &r) : 0;
 }
 
-void extent_give_up(const struct datapath *d, int number, uint32_t subscriber, uint32_t extent)
+/* Asks for an extent to be released, so many times at most. */
+static bool release_extent(const struct datapath *d, const struct extent_release *release, unsigned tries)
 {
-	const struct extent_release release = { (uint32_t)number, subscriber, extent, 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &release, .ctx_size_in = sizeof(release));
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = release, .ctx_size_in = sizeof(*release));
 
-	/* In vain if a packet holds the lock, or has opened a session meanwhile: the next sweep tries again. */
-	if (d->extent_release >= 0)
-		bpf_prog_test_run_opts(d->extent_release, &run);
-}
-
-bool extent_leave(const struct datapath *d, int number, uint32_t subscriber, uint32_t extent)
-{
-	const struct extent_release release = { (uint32_t)number, subscriber, extent, 1 };
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &release, .ctx_size_in = sizeof(release));
-
-	/* A packet holds the lock at most. */
-	for (int tries = 0; tries < 100 && d->extent_release >= 0; tries++) {
+	for (; tries && d->extent_release >= 0; tries--) {
 		run.retval = 0;
 		if (bpf_prog_test_run_opts(d->extent_release, &run))
 			return false;
@@ -117,4 +106,20 @@ bool extent_leave(const struct datapath *d, int number, uint32_t subscriber, uin
 			return true;
 	}
 	return false;
+}
+
+void extent_give_up(const struct datapath *d, int number, uint32_t subscriber, uint32_t extent)
+{
+	const struct extent_release release = { (uint32_t)number, subscriber, extent, 0 };
+
+	/* In vain if a packet holds the lock, or has opened a session meanwhile: the next sweep tries again. */
+	release_extent(d, &release, 1);
+}
+
+bool extent_leave(const struct datapath *d, int number, uint32_t subscriber, uint32_t extent)
+{
+	const struct extent_release release = { (uint32_t)number, subscriber, extent, 1 };
+
+	/* A packet holds the lock at most. */
+	return release_extent(d, &release, 100);
 }

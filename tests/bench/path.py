@@ -19,13 +19,15 @@ import tempfile
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build")).resolve()
 VALUE_OCTETS = {"buckets": 128, "subscribers": 64, "fib_nodes": 1024}  # of the inner maps
-EMPTY = ("portmaps", "overflow", "portmap_filters", "routed_flows", "grants")
+EMPTY = ("portmaps", "overflow", "portmap_filters", "routed_flows")
 BATCH = 16
 STACK_OCTETS = 4096
 CALL, EXIT = 8, 9
 LOOKUP, TAIL_CALL, REDIRECT, REDIRECT_MAP, JIFFIES, COARSE_NS = 1, 12, 23, 51, 118, 160
 XDP_PASS, XDP_REDIRECT = 2, 4
 IF_IN, IF_OUT = 2, 3
+BLOCK = 64  # ports of a granted one
+FIRST_GRANTED = 33280  # after the blocks of 512 subscribers
 TICK = 64  # jiffies
 JIFFY_NS = 1000000
 EXTERNAL = 0xC6336407  # 198.51.100.7
@@ -98,6 +100,7 @@ class Machine:
         self.jiffies = 1 << 30
         self.depth = self.count = 0
         self.lines = set()
+        self.grants = {}  # values by key
 
     def address_of(self, obj, symbol, offset):
         name, _, section, value = obj.symbols[symbol]
@@ -237,6 +240,9 @@ class Machine:
         if name in VALUE_OCTETS:
             self.lines.add(("chunks of " + name, key >> 3))
             return self.memory.region(f"chunk {name} {key}")
+        if name == "grants":
+            self.lines |= {("heads of grants", key), ("elements of grants", key)}
+            return self.grants.get(self.memory.read(r[2], 8), 0)
         return 0 if name in EMPTY else self.memory.region("value " + name) + (key << 20)
 
 
@@ -262,6 +268,7 @@ class Gateway:
             subprocess.run([BUILD / "tests/bench/agent/path_tables"], cwd=directory, check=True)
             tables = {f.name: f.read_bytes() for f in pathlib.Path(directory).iterdir()}
         memory = self.machine.memory
+        self.tables = tables
         tables.update({n.removesuffix(variant): tables[n] for n in tables if variant and n.endswith(variant)})
         for name in ("mappings", "stage_control"):
             memory.load(memory.region("value " + name), tables[name])
@@ -304,14 +311,57 @@ class Gateway:
         return counts, self.machine.lines, []
 
 
-def report(gateway, packets, verbose):
+def report(gateway, packets, verbose, most_stages=2):
     for name, way, frames, ifindex, ticks in packets:
-        for stages, run, suffix in ((1, gateway.one_stage, "_xdp"), (2, gateway.two_stages, "_staged_xdp")):
+        for stages, run, suffix in ((1, gateway.one_stage, "_xdp"), (2, gateway.two_stages, "_staged_xdp"))[:most_stages]:
             gateway.machine.jiffies += ticks * TICK
             counts, lines, _ = run(way + suffix, ifindex, frames[stages] if isinstance(frames, dict) else frames)
             print(f"{name:<28} {stages:>6} {sum(counts) / len(counts):>13.1f} {len(lines):>6}")
             for table, n in sorted(collections.Counter(t for t, _ in lines).items()) if verbose else ():
                 print(f"    {n} {table}")
+
+
+class Beyond(Gateway):
+    """Each of the first subscribers has an extent of one bucket, where its session is."""
+
+    def __init__(self, frames):
+        super().__init__("-beyond")
+        self.answers = []
+        for frame in frames:
+            self.expect(self.machine.run(self.one, "in2out_xdp", frame, IF_IN), XDP_REDIRECT)
+            self.answers.append(struct.unpack_from("!IIHH", self.frame(), 26))
+        memory = self.machine.memory
+        self.slots = sorted({at & ~15 for at, octet in memory.octets.items() if octet and memory.name(at).startswith("value buckets")})
+        memory.load(memory.region("value subscribers 0"), self.tables["subscribers"])
+        for i, slot in enumerate(self.slots):
+            self.move(slot, self.place_beyond(i, slot % 128 // 16))
+        self.slots = [self.place_beyond(i, slot % 128 // 16) for i, slot in enumerate(self.slots)]
+
+    def place_beyond(self, i, slot):
+        subscriber = (INSIDE + i) % 65536
+        return self.machine.memory.region("value extents") + (subscriber << 20) + 16 * slot
+
+    def move(self, old, new):
+        for i in range(0, 16, 8):
+            self.machine.memory.write(new + i, 8, self.machine.memory.read(old + i, 8))
+            self.machine.memory.write(old + i, 8, 0)
+
+    def grant(self):
+        """Has the sessions on ports of a granted block of each, in the slots that those lead to."""
+        memory = self.machine.memory
+        for i, (source, destination, sport, dport) in enumerate(self.answers):
+            first, place = FIRST_GRANTED + i * BLOCK, 1350 % BLOCK
+            value = memory.region("value grants") + 64 * i
+            memory.load(value, struct.pack("<IHH", INSIDE + i, first, BLOCK))
+            self.machine.grants[source | first << 32] = value
+            new = self.slots[i] & ~127 | place % 8 << 4
+            self.move(self.slots[i], new)
+            memory.write(new + 14, 2, first + place)
+            self.answers[i] = (source, destination, first + place, dport)
+
+    def packets(self, where, out):
+        answers = [udp(destination, source, dport, sport) for source, destination, sport, dport in self.answers]
+        return ((f"out, {where}", "in2out", out, IF_IN, 0), (f"in, {where}", "out2in", answers, IF_OUT, 0))
 
 
 def openings(name):
@@ -338,6 +388,11 @@ def main():
     )
     report(gateway, packets, verbose)
     report(Gateway("-limits"), [openings("out, opens one, with limits")], verbose)
+    gateway = Beyond(out)
+    report(gateway, gateway.packets("beyond the slots", out), verbose)
+    gateway.grant()
+    # In two stages the slow path has those from outside.
+    report(gateway, gateway.packets("on a granted port", out), verbose, 1)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,14 @@
 /*
  * Writes the tables of a small gateway to files in the current directory, for tests/bench/path.py: 16,384 subscribers,
  * a default route, and one route that leads to all of them. Files in "-limits": the same where subscribers have limits.
+ * In "-beyond": where each has an extent of one bucket, by its place among all records, and blocks grow.
  */
+#include <stdint.h>
 #include <stdio.h>
 
+#include <detnat/extents.h>
 #include <detnat/fib.h>
+#include <detnat/growth.h>
 #include <detnat/mapping.h>
 #include <detnat/stages.h>
 #include <detnat/tables.h>
@@ -24,6 +28,9 @@
 #define SESSIONS 63
 #define HOSTS	 16384
 #define RATE	 1000 /* openings a second */
+#define RATIO	 512  /* of subscribers whose blocks grow */
+#define BLOCK	 64   /* that is granted */
+#define BEYOND	 64   /* subscribers with an extent */
 
 static int put(const char *name, const void *value, size_t size)
 {
@@ -62,6 +69,42 @@ static int put_mappings(struct fib *fib)
 	return put("mappings-limits", &t, sizeof(t));
 }
 
+/* Twice as many outside addresses, half of whose ports are in no block. */
+static int put_beyond(const struct fib *fib)
+{
+	const struct mapping_parameters p = { .in_base = INSIDE,
+					      .last_subscriber = HOSTS - 1,
+					      .out_base = OUTSIDE,
+					      .last_out = HOSTS / RATIO - 1,
+					      .ratio = RATIO,
+					      .first_port = MAPPING_FIRST_PORT,
+					      .pitch = SESSIONS,
+					      .ports_per_host = SESSIONS };
+	static struct subscriber record[BEYOND];
+	static struct mapping_table t;
+	static struct fib its;
+	struct mapping *m = &t.mapping[0];
+
+	if (mapping_make(&p, &m->geo))
+		return 1;
+	m->bucket_shift = 4;
+	m->sessions_per_user = SESSIONS;
+	m->growth = (struct growth_layout){ BLOCK, 1 };
+	for (int i = 0; i < N_TIMEOUTS; i++)
+		m->timeout_ticks[i] = NEVER / 2;
+	t.globals = (struct globals){ .epoch = 1,
+				      .sources_until = NEVER,
+				      .fib_until = NEVER,
+				      .pool_first = OUTSIDE,
+				      .pool_last = OUTSIDE + p.last_out };
+	for (uint32_t i = 0; i < BEYOND; i++)
+		record[i] = (struct subscriber){ .displaced = ~0U, .hairpins = extent_of(i, 0) << EXTENT_AT };
+	its = *fib;
+	its.outside = fib_hint(OUTSIDE, 27, INDEX_LEAF);
+	return put("mappings-beyond", &t, sizeof(t)) || put("subscribers-beyond", record, sizeof(record)) ||
+	       put("fib-beyond", &its, sizeof(its));
+}
+
 static int put_routes(struct fib *fib)
 {
 	struct fib_hop hop = { .dmac = { 2, 0, 0, 0, 0, 1 }, .smac = STATION, .mtu = 1500 };
@@ -84,11 +127,14 @@ static int put_routes(struct fib *fib)
 int main(void)
 {
 	const struct settings settings = { .hz = HZ, .redirect = 1, .hairpin = 1 };
-	struct settings limits = settings;
+	struct settings limits = settings, beyond = settings;
 	const struct stage_control control = { .generation = 1 };
 	static struct fib fib;
 
 	limits.limits = 1;
-	return put_mappings(&fib) || put_routes(&fib) || put("settings", &settings, sizeof(settings)) ||
-	       put("settings-limits", &limits, sizeof(limits)) || put("stage_control", &control, sizeof(control));
+	beyond.growth = 1;
+	beyond.extent_buckets = BEYOND;
+	return put_mappings(&fib) || put_routes(&fib) || put_beyond(&fib) ||
+	       put("settings", &settings, sizeof(settings)) || put("settings-limits", &limits, sizeof(limits)) ||
+	       put("settings-beyond", &beyond, sizeof(beyond)) || put("stage_control", &control, sizeof(control));
 }

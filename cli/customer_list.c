@@ -21,8 +21,8 @@
 #include "leases/lease_erase.h"
 #include "leases/lease_files.h"
 #include "looks.h"
-#include "who_view.h"
 #include "plan/blocks.h"
+#include "who_view.h"
 
 /* An address that the customer had at some time. */
 struct had {

@@ -146,8 +146,11 @@ static bool is_one_more_port(const struct scan *c, const struct label *l, unsign
 	       l->any == (WORD_LINK | WORD_PORT) && number >= FIRST_FREE_PORT;
 }
 
-/* The number that a line begins with, if the line above ends with an address and "port". */
-static bool is_port_of_above(const struct scan *c, const char *at)
+/*
+ * Whether the number that a line begins with is the port of the address that the line above ends with, and with "port".
+ * One that no word calls the source's is none if it may be a service's.
+ */
+static bool is_port_of_above(const struct scan *c, const char *at, unsigned number)
 {
 	const struct reading *x = c->x;
 	const struct item *a = x->addr == NONE || x->addr + 1 != x->n_items ? NULL : &x->items[x->addr];
@@ -158,7 +161,9 @@ static bool is_port_of_above(const struct scan *c, const char *at)
 	    a->port_item != NONE || at - end > 40)
 		return false;
 	l = label_read(end, at);
-	return l.any & WORD_PORT && !(l.any & ~(WORD_PORT | WORD_LINK | WORD_SOURCE));
+	if (l.role != WORD_SOURCE && (x->served || number < FIRST_FREE_PORT))
+		return false;
+	return l.any & WORD_PORT && !(l.any & (WORD_TARGET | WORD_TO)) && !l.strange && !l.loose && !l.negated;
 }
 
 static void place_below(struct scan *c, const char *at, const char *end, unsigned number)
@@ -174,16 +179,16 @@ static void place_below(struct scan *c, const char *at, const char *end, unsigne
 
 bool scan_take_port(struct scan *c, const struct label *l, const char *at, const char *end)
 {
-	bool below = !l->words && is_port_of_above(c, at), another = is_another_port(c, l, at, end);
+	bool another = is_another_port(c, l, at, end), named = l->any & WORD_PORT;
 	unsigned number;
 
-	if (!(l->any & WORD_PORT || below || another) || !scan_port(at, c->s->end, &number))
+	if (!(named || another || !l->words) || !scan_port(at, c->s->end, &number))
 		return false;
 	if (is_one_more_port(c, l, number))
 		place_another(c, at, end, number);
-	else if (below)
+	else if (!l->words && is_port_of_above(c, at, number))
 		place_below(c, at, end, number);
-	else if (l->any & WORD_PORT && !l->loose)
+	else if (named && !l->loose)
 		place_port(c, l, at, end, number);
 	else if (another)
 		place_another(c, at, end, number);

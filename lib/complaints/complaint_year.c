@@ -21,6 +21,13 @@ static bool is_log(const char *folded)
 			    folded);
 }
 
+/* What is a doubt here, and a month elsewhere, among others. */
+static bool is_perhaps(const char *folded)
+{
+	return word_in_list("may might could should kann konnte koennte puede podria peut pourrait puo potrebbe moze",
+			    folded);
+}
+
 /* A number of four digits that is a year, and no part of a date, or 0. */
 static int year_at(const char *begin, const char *at, const char *end)
 {
@@ -44,7 +51,7 @@ static int read_stretch(const char *text, const char *at, const char *behind, co
 	const char *p = at;
 	char folded[WORD_TEXT];
 	int year = 0, found;
-	bool log = false;
+	bool log = false, perhaps = false;
 
 	while (p > text && at - p < NEAR_YEAR && !sentence_ends(text, p - 1, end))
 		p--;
@@ -59,8 +66,9 @@ static int read_stretch(const char *text, const char *at, const char *behind, co
 		year = !found || found == year ? year : year ? -1 : found;
 		p = word_fold(p, end, folded);
 		log |= is_log(folded);
+		perhaps |= is_perhaps(folded);
 	}
-	return log ? year : 0;
+	return !log ? 0 : perhaps ? -1 : year;
 }
 
 int complaint_said_year(const struct reading *x)

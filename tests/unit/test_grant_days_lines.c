@@ -4,14 +4,17 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/base.h"
 #include "base/ledger.h"
 #include "command.h"
 #include "grant_days_fixture.h"
 #include "history/history_grant_days.h"
 #include "history_fixture.h"
+#include "plan/blocks.h"
 
 TestSuite(grant_days_lines, .init = days_begin, .fini = lab_teardown);
 
@@ -239,4 +242,101 @@ Test(grant_days_lines, an_open_grant_of_the_same_place_says_who_had_it)
 
 	history_grant_recall(&known, &other);
 	cr_expect_eq(other.in, 0);
+}
+
+Test(grant_days_lines, a_line_that_is_no_whole_grant_says_nothing)
+{
+	/* Its chain is whole. */
+	static const char body[] =
+		"\"time\":\"2026-01-01T12:00:00Z\",\"event\":\"grant\",\"in\":\"10.0.0.9\",\"out\":\"1.1.1.0\","
+		"\"port_lo\":1024,\"port_hi\":1087,\"from\":7\n";
+	struct error err = { 0 };
+	struct grant_days *d;
+	uint32_t in;
+
+	list_three();
+	cr_assert_eq(ledger_append(lab.state, FIRST, body, strlen(body), NOON, &err), 0, "%s", err.text);
+	d = open_days(false);
+	cr_expect_eq(find(d, 4, &in), -EBADMSG);
+	cr_expect_eq(in, 0, "%x", in);
+	expect_three(d);
+	grant_days_free(d);
+}
+
+Test(grant_days_lines, what_a_record_names_and_is_missing_is_not_copied)
+{
+	const struct history_record r = { .event = EVENT_GRANT, .day_line = 9, .grant = { .day = FIRST_DAY } };
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	struct grant_days *d;
+
+	list_three();
+	d = open_days(false);
+	cr_expect_eq(grant_days_copy(d, &r, out), 0);
+	fclose(out);
+	cr_expect_str_eq(text, "");
+	grant_days_free(d);
+	free(text);
+}
+
+Test(grant_days_lines, a_grant_fits_a_block_of_the_mapping_that_its_address_is_of)
+{
+	const struct history_mapping m = days_sharing();
+	const struct history_grant good[] = { days_grant(0, 1024), days_grant(1, 1088), days_grant(255, 1984) };
+	struct history_grant bad[] = { days_grant(1, 1056),   days_grant(1, 960),  days_grant(1, 2048),
+				       days_grant(256, 1024), days_grant(1, 1024), days_grant(1, 1024),
+				       days_grant(1, 1024) };
+	struct geometry geo;
+
+	cr_assert_eq(plan_blocks_geometry(m.in, m.out, &m.blocks, &geo), 0);
+	bad[4].out++;
+	/* 1024 is the first port of blocks of any size, and 1087 the next of these. */
+	bad[5] = days_grant(1, 1088);
+	bad[5].ports = 63;
+	/* Of which the file is gone. */
+	bad[6].in = bad[6].port_lo = bad[6].ports = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		cr_expect(history_grant_fits(&geo, &good[i]), "%zu", i);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		cr_expect_not(history_grant_fits(&geo, &bad[i]), "%zu", i);
+	geo.ports_per_host = 0;
+	cr_expect_not(history_grant_fits(&geo, &good[0]));
+}
+
+Test(grant_days_lines, a_link_in_the_place_of_a_file_is_not_followed)
+{
+	struct grant_days *d;
+	char other[128];
+	uint32_t in;
+
+	list_three();
+	snprintf(other, sizeof(other), "%s", days_path("other"));
+	cr_assert(!rename(days_path(FIRST), other) && !symlink("other", days_path(FIRST)));
+	d = open_days(false);
+	cr_expect_eq(find(d, 1, &in), -EBADMSG);
+	cr_expect_eq(in, 0);
+	grant_days_free(d);
+}
+
+Test(grant_days_lines, a_line_has_a_salt_of_16_octets_so_that_its_hash_tells_nothing)
+{
+	_cleanup_free_ char *line = NULL, *salt = NULL;
+	size_t room = 0;
+	FILE *f;
+
+	list_three();
+	f = fopen(days_path(FIRST), "re");
+	while (getline(&line, &room, f) > 0) {
+		char *at = strstr(line, "\"salt\":\"");
+
+		cr_assert(at, "%s", line);
+		at += strlen("\"salt\":\"");
+		cr_expect_eq(strspn(at, "0123456789abcdef"), 32, "%s", line);
+		cr_expect(!salt || strncmp(at, salt, 32) != 0, "%s", line);
+		free(salt);
+		salt = strndup(at, 32);
+	}
+	fclose(f);
+	cr_expect(salt);
 }

@@ -4,11 +4,14 @@
  * every other flow is of another group in a granted block than in the subscriber's own. Two buckets have room for 16
  * sessions of a group towards one endpoint, so those on two blocks.
  */
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
 #include "copies/copy_program.h"
+#include "datapath/datapath_private.h"
 #include "extents_fixture.h"
 #include "grant_fixture.h"
+#include "told_routes.h"
 
 #define FEW    64
 #define BLOCK  32
@@ -51,14 +54,22 @@ static void fill_grants(int port[BLOCKS * BLOCK])
 	}
 }
 
-/* Packets of a session both ways, past the given hooks. */
+/* Packets of a session both ways, past the given hooks. The fast path leaves shorter ones of UDP to the slow one. */
 static void expect_passes(uint8_t proto, uint16_t in_port, int out_port, uint8_t flags, enum hook out, enum hook in)
 {
 	const uint16_t port = (uint16_t)out_port;
 	const struct row rows[] = {
 		{ "its subscriber's",
 		  out,
-		  { .from = HOST, .to = GATEWAY_IN, .src = IN, .dst = EXTERNAL, proto, in_port, EXT, .flags = flags },
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = IN,
+		    .dst = EXTERNAL,
+		    proto,
+		    in_port,
+		    EXT,
+		    .flags = flags,
+		    .payload = 30 },
 		  REDIRECT_XDP,
 		  { .ttl = 63,
 		    .from = GATEWAY_OUT,
@@ -68,11 +79,20 @@ static void expect_passes(uint8_t proto, uint16_t in_port, int out_port, uint8_t
 		    proto,
 		    port,
 		    EXT,
-		    .flags = flags },
+		    .flags = flags,
+		    .payload = 30 },
 		  REASON_in2out_translated },
 		{ "an answer",
 		  in,
-		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, proto, EXT, port, .flags = flags },
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = EXTERNAL,
+		    .dst = OUT,
+		    proto,
+		    EXT,
+		    port,
+		    .flags = flags,
+		    .payload = 30 },
 		  REDIRECT_XDP,
 		  { .ttl = 63,
 		    .from = GATEWAY_IN,
@@ -82,7 +102,8 @@ static void expect_passes(uint8_t proto, uint16_t in_port, int out_port, uint8_t
 		    proto,
 		    EXT,
 		    in_port,
-		    .flags = flags },
+		    .flags = flags,
+		    .payload = 30 },
 		  REASON_out2in_translated },
 	};
 
@@ -105,6 +126,39 @@ Test(extents_granted, all_ports_of_granted_blocks_are_in_the_extent_and_packets_
 	cr_expect_lt(datapath.global->overflow, BLOCK / 4, "%lld beyond it", (long long)datapath.global->overflow);
 	expect_all_pass(port);
 	extents_tables_right();
+}
+
+static bool is_in_extent(uint16_t in_port)
+{
+	uint32_t n;
+	const struct slot *slots = slots_beyond(extents_number(), IN, &n);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (word_is_live(slots[i].truth) && key_in_port(slots[i].key) == in_port)
+			return true;
+	return false;
+}
+
+/* Where the agent's copy of the routes tells next hops. What is slow is taken away. */
+Test(extents_granted, packets_both_ways_need_the_fast_path_alone)
+{
+	static const uint32_t slow[] = { PROG_in2out, PROG_out2in, PROG_out2in_slow, PROG_open };
+	int port[BLOCKS * BLOCK];
+	unsigned fast = 0;
+
+	tell_routes_and((const struct prefix[]){ { POOL, 30 }, { OUT, 32 } }, 2);
+	fill_grants(port);
+	expect_passes(UDP, 9000, port[0], 0, XDP_INSIDE, XDP_OUTSIDE);
+	for (size_t i = 0; i < sizeof(slow) / sizeof(*slow); i++)
+		bpf_map_delete_elem(datapath.build->arrays[XDP_PROGS], &slow[i]);
+	for (uint16_t i = 0; i < BLOCKS * BLOCK; i++) {
+		if (!is_in_extent((uint16_t)(9000 + i)))
+			continue;
+		expect_passes(UDP, (uint16_t)(9000 + i), port[i], 0, XDP_INSIDE, XDP_OUTSIDE);
+		fast++;
+	}
+	cr_expect_gt(fast, BLOCK);
+	tell_no_routes();
 }
 
 Test(extents_granted, they_move_to_a_larger_extent_with_the_others)

@@ -413,7 +413,7 @@ deps-debian:
 	@deploy/install-deps.sh debian
 .PHONY: test-vm-clang test-cc test-debian12 test-debian13 deps-debian
 # More at a time than cores: a test waits for the kernel half of its time.
-BPF_JOBS ?= -j4
+BPF_JOBS ?= -j3
 test-bpf: as-root deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	$(PYTHON) tests/bpf/stacks.py $(SKEL)/detnat_*.bpf.o

@@ -10,7 +10,6 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -26,10 +25,6 @@
 
 /* Objects alike that tests use at a time: one that a test loads twice counts twice. */
 #define COPIES 16
-
-/* A second in all. */
-#define WAITS	100U
-#define WAIT_NS 10000000
 
 /* About 10 MB each. */
 #define MAX_KEPT 64
@@ -99,37 +94,32 @@ static void forget(const struct bpf_object *o)
 	n_given = n;
 }
 
+/* An empty directory beside the runner, which stays: each runner mounts its own there, for itself alone. */
+static bool make_place(char place[static PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", place, PATH_MAX - 16);
+
+	if (n <= 0)
+		return false;
+	place[n] = '\0';
+	strcat(place, "-kept");
+	return !mkdir(place, 0700) || errno == EEXIST;
+}
+
 void kept_begin(void)
 {
-	char place[] = "/tmp/detnat-kept-XXXXXX", path[PATH_MAX];
+	char place[PATH_MAX], path[PATH_MAX + 16];
 	const char *wanted = getenv("KEPT");
 
-	if ((wanted && !strcmp(wanted, "0")) || unshare(CLONE_NEWNS) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || !mkdtemp(place))
+	if ((wanted && !strcmp(wanted, "0")) || !make_place(place) || unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("tmpfs", place, "tmpfs", 0, "mode=0700"))
 		return;
-	if (mount("tmpfs", place, "tmpfs", 0, "mode=0700")) {
-		rmdir(place);
-		return;
-	}
 	snprintf(path, sizeof(path), "%s/pins", place);
 	if (mkdir(path, 0700) || mount("bpf", path, "bpf", 0, NULL))
 		return;
 	snprintf(path, sizeof(path), "%s/locks", place);
 	if (!mkdir(path, 0700))
 		setenv(PLACE_VARIABLE, place, 1);
-}
-
-void kept_end(void)
-{
-	const char *place = getenv(PLACE_VARIABLE);
-	char path[PATH_MAX];
-
-	if (!place)
-		return;
-	snprintf(path, sizeof(path), "%s/pins", place);
-	umount2(path, MNT_DETACH);
-	umount2(place, MNT_DETACH);
-	rmdir(place);
 }
 
 /* ---- What makes an object the same */
@@ -307,12 +297,13 @@ static void drop_oldest(const char *base)
 		closedir(d);
 }
 
-/* One of the first so many copies that no test has. */
-static bool find_free(uint64_t key, unsigned copies, struct place *ret)
+/* A place for an object that no test has: filled, or empty. False: all have tests, or none are kept. */
+static bool find_place(uint64_t key, struct place *ret)
 {
 	struct stat st;
 
-	for (unsigned copy = 0; copy < copies; copy++) {
+	ret->base = getenv(PLACE_VARIABLE);
+	for (unsigned copy = 0; ret->base && copy < COPIES; copy++) {
 		snprintf(ret->name, sizeof(ret->name), "%016llx-%x", (unsigned long long)key, copy);
 		ret->lock = lock_file(ret->base, ret->name, O_CREAT);
 		if (ret->lock < 0)
@@ -324,26 +315,6 @@ static bool find_free(uint64_t key, unsigned copies, struct place *ret)
 		return true;
 	}
 	return false;
-}
-
-/*
- * A place for an object that no test has: filled, or empty. False: all have tests, or none are kept. Where each
- * processor has a test with one, to wait for the end of a test takes less time than another load, unless it is this
- * test that has them.
- */
-static bool find_place(uint64_t key, struct place *ret)
-{
-	unsigned cores = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), few = cores < COPIES ? cores : COPIES;
-
-	ret->base = getenv(PLACE_VARIABLE);
-	if (!ret->base)
-		return false;
-	for (unsigned i = 0; i < WAITS; i++) {
-		if (find_free(key, few, ret))
-			return true;
-		nanosleep(&(struct timespec){ .tv_nsec = WAIT_NS }, NULL);
-	}
-	return find_free(key, COPIES, ret);
 }
 
 /* ---- Keeping one, and taking it */

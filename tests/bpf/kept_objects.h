@@ -11,11 +11,11 @@
 
 #include <bpf/libbpf.h>
 
-/* In the runner, before the first test: where objects are kept. Without it, or with KEPT=0, each test loads its own. */
+/*
+ * In the runner, before the first test: where objects are kept, until it ends. Without it, or with KEPT=0, each test
+ * loads its own.
+ */
 void kept_begin(void);
-
-/* In the runner, after the last. */
-void kept_end(void);
 
 /* Has the maps and programs of a kept object taken in place of a load. 0, -errno of the load, as bpf_object__load(). */
 int kept_load(struct bpf_object *o);

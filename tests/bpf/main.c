@@ -20,7 +20,6 @@ int main(int argc, char **argv)
 	if (criterion_handle_args(argc, argv, true)) {
 		kept_begin();
 		status = !criterion_run_all_tests(tests);
-		kept_end();
 	}
 	criterion_finalize(tests);
 	return status;

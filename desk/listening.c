@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +14,7 @@
 
 #include "base/address.h"
 #include "base/cleanup.h"
+#include "base/socket_place.h"
 #include "base/text.h"
 
 #define FIRST_PASSED 3
@@ -61,52 +61,35 @@ int listening_passed(struct listening *ret, struct error *err)
 	return check_passed(FIRST_PASSED, ret, err);
 }
 
-static const char *name_in(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-/* The directory that the socket is made in, once for all, wherever its path leads later. */
+/* The directory that the socket is made in, once for all. */
 static int open_directory(const char *path, int *ret, struct error *err)
 {
-	int length = (int)(name_in(path) - path);
-	char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 2];
-	_cleanup_close_ int fd = -1;
-	struct stat s;
+	int length = (int)(socket_name(path) - path);
+	_cleanup_close_ int fd = socket_directory(path);
 
-	snprintf(dir, sizeof(dir), "%.*s", length ? length : 1, length ? path : ".");
-	fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &s))
-		return error_set(err, -errno, "cannot listen on %s: the directory %s: %s", path, dir, strerror(errno));
-	if (!geteuid() && (s.st_uid || ((s.st_mode & 022) && !(s.st_mode & S_ISVTX))))
-		return error_set(err, -EPERM,
-				 "--socket: users other than root may put things into %s: run detnat-desk as the user "
-				 "whom it belongs to, such as detnat-desk, or name a directory of root's alone",
-				 dir);
+	if (fd < 0)
+		return error_set(err, -errno, "cannot listen on %s: the directory %.*s: %s", path, length ? length : 1,
+				 length ? path : ".", strerror(errno));
+	if (!geteuid() && !socket_names_are_own(fd))
+		return error_set(
+			err, -EPERM,
+			"--socket: users other than root may put things into %.*s: run detnat-desk as the user "
+			"whom it belongs to, such as detnat-desk, or name a directory of root's alone",
+			length ? length : 1, length ? path : ".");
 	*ret = take_fd(fd);
 	return 0;
-}
-
-/* The socket in its directory, as bind() and connect() take no descriptor of one. */
-static struct sockaddr_un address_in(int dir, const char *name)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-
-	snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/%s", dir, name);
-	return at;
 }
 
 /* Removes the socket of a dead process. */
 static void remove_dead(int dir, const char *name)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un at = address_in(dir, name);
+	struct sockaddr_un at;
 	struct stat s;
 
-	if (fd >= 0 && !fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(s.st_mode) && s.st_uid == geteuid() &&
-	    connect(fd, (const struct sockaddr *)&at, sizeof(at)) && errno == ECONNREFUSED)
+	if (fd >= 0 && socket_at(dir, name, &at) && !fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) &&
+	    S_ISSOCK(s.st_mode) && s.st_uid == geteuid() && connect(fd, (const struct sockaddr *)&at, sizeof(at)) &&
+	    errno == ECONNREFUSED)
 		unlinkat(dir, name, 0);
 }
 
@@ -120,7 +103,7 @@ static int listen_at(int fd, const struct sockaddr *at, socklen_t size, const ch
 int listening_unix(const char *path, struct listening *ret, struct error *err)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), dir = -1;
-	const char *name = name_in(path);
+	const char *name = socket_name(path);
 	struct sockaddr_un at;
 	mode_t before;
 	int r;
@@ -133,7 +116,7 @@ int listening_unix(const char *path, struct listening *ret, struct error *err)
 	r = open_directory(path, &dir, err);
 	if (r)
 		return r;
-	at = address_in(dir, name);
+	socket_at(dir, name, &at);
 	remove_dead(dir, name);
 	before = umask(0117);
 	r = listen_at(fd, (const struct sockaddr *)&at, sizeof(at), path, err);
@@ -146,7 +129,7 @@ int listening_unix(const char *path, struct listening *ret, struct error *err)
 void listening_remove(const struct listening *l, const char *path)
 {
 	if (l->dir >= 0)
-		unlinkat(l->dir, name_in(path), 0);
+		unlinkat(l->dir, socket_name(path), 0);
 }
 
 int listening_loopback(const char *text, struct listening *ret, struct error *err)

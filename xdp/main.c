@@ -23,6 +23,7 @@
 #include <detnat/version.h>
 
 #include "base/cleanup.h"
+#include "base/socket_place.h"
 #include "base/log.h"
 #include "base/option.h"
 #include "base/printed.h"
@@ -155,21 +156,10 @@ static int serve(int connection)
 /* Opens the directory of a path; -1 with errno. In another user's, that user would choose what is given away. */
 static int open_parent(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	char parent[PATH_MAX];
-	struct stat st;
-	int fd = -1;
+	_cleanup_close_ int fd = socket_directory(path);
 
-	if ((size_t)snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".") >=
-	    sizeof(parent))
-		errno = ENAMETOOLONG;
-	else
-		fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		return fd;
-	if (st.st_uid == geteuid() && (!(st.st_mode & 0022) || st.st_mode & S_ISVTX))
-		return fd;
-	close(fd);
+	if (fd < 0 || socket_names_are_own(fd))
+		return take_fd(fd);
 	errno = EPERM;
 	return -1;
 }
@@ -177,19 +167,18 @@ static int open_parent(const char *path)
 /* Binds in a directory that is open. */
 static int bind_in(int fd, int dir, const char *name)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct sockaddr_un at;
 
-	if (snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/%s", dir, name) >= (int)sizeof(at.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	return bind(fd, (const struct sockaddr *)&at, sizeof(at));
+	if (socket_at(dir, name, &at))
+		return bind(fd, (const struct sockaddr *)&at, sizeof(at));
+	errno = ENAMETOOLONG;
+	return -1;
 }
 
 /* A socket that exists under its name only once connections to it are taken; -1 with a message. */
 static int listen_at(const char *path)
 {
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	const char *name = socket_name(path);
 	const struct passwd *user = getpwnam(AGENT_USER);
 	_cleanup_close_ int dir = open_parent(path);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);

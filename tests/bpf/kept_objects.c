@@ -16,6 +16,7 @@
 #include <criterion/criterion.h>
 
 #include "base/cleanup.h"
+#include "base/fnv.h"
 
 #include "kept_objects.h"
 #include "kept_reset.h"
@@ -124,24 +125,9 @@ void kept_begin(void)
 
 /* ---- What makes an object the same */
 
-static uint64_t add(uint64_t hash, const void *data, size_t size)
-{
-	const uint8_t *at = data;
-	uint64_t word;
-
-	for (; size >= sizeof(word); size -= sizeof(word), at += sizeof(word)) {
-		memcpy(&word, at, sizeof(word));
-		hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-		hash ^= hash >> 29;
-	}
-	while (size--)
-		hash = (hash ^ *at++) * 0x100000001b3;
-	return hash;
-}
-
 static uint64_t add_text(uint64_t hash, const char *text)
 {
-	return add(hash, text, strlen(text) + 1);
+	return fnv1a(hash, text, strlen(text) + 1);
 }
 
 /* The number of the map that an object shares with others: it was given one, or one is pinned. Else 0. */
@@ -169,10 +155,11 @@ static uint64_t add_map(uint64_t hash, struct bpf_map *m)
 	const uint32_t is[] = { shared_map(m),		(uint32_t)bpf_map__type(m), bpf_map__key_size(m),
 				bpf_map__value_size(m), bpf_map__max_entries(m),    bpf_map__map_flags(m) };
 	size_t size = 0;
-	const void *initial = initial_of(m, &size);
+	/* Of others each test gets the octets of its own object. */
+	const void *constants = bpf_map__map_flags(m) & BPF_F_RDONLY_PROG ? initial_of(m, &size) : NULL;
 
-	hash = add(add_text(hash, bpf_map__name(m)), is, sizeof(is));
-	return initial ? add(hash, initial, size) : hash;
+	hash = fnv1a(add_text(hash, bpf_map__name(m)), is, sizeof(is));
+	return constants ? fnv1a(hash, constants, size) : hash;
 }
 
 /* Programs that replace or watch others are bound to them: such an object is loaded anew each time. */
@@ -184,7 +171,7 @@ static bool is_bound(const struct bpf_program *p)
 
 static bool key_of(const struct bpf_object *o, uint64_t *ret)
 {
-	uint64_t hash = add_text(0xcbf29ce484222325, bpf_object__name(o));
+	uint64_t hash = add_text(FNV1A_BEGIN, bpf_object__name(o));
 	struct bpf_program *p;
 	struct bpf_map *m;
 
@@ -196,7 +183,7 @@ static bool key_of(const struct bpf_object *o, uint64_t *ret)
 
 		if (bpf_program__autoload(p) && is_bound(p))
 			return false;
-		hash = add(add_text(hash, bpf_program__name(p)), is, sizeof(is));
+		hash = fnv1a(add_text(hash, bpf_program__name(p)), is, sizeof(is));
 	}
 	*ret = hash;
 	return true;
@@ -319,6 +306,22 @@ static bool find_place(uint64_t key, struct place *ret)
 
 /* ---- Keeping one, and taking it */
 
+/* An empty directory of pins, in place of what an earlier test could not fill. */
+static bool make_room(const struct place *at)
+{
+	char path[PATH_MAX];
+
+	drop(at->base, at->name);
+	snprintf(path, sizeof(path), "%s/pins/%s", at->base, at->name);
+	return !mkdir(path, 0700);
+}
+
+/* From now on it is taken. */
+static bool note_filled(const struct place *at)
+{
+	return write(at->lock, "1", 1) == 1;
+}
+
 static bool keep(const struct place *at, const struct bpf_object *o, const bool *own)
 {
 	struct bpf_program *p;
@@ -326,9 +329,7 @@ static bool keep(const struct place *at, const struct bpf_object *o, const bool 
 	char path[PATH_MAX];
 	size_t i = 0;
 
-	drop(at->base, at->name);
-	snprintf(path, sizeof(path), "%s/pins/%s", at->base, at->name);
-	if (mkdir(path, 0700))
+	if (!make_room(at))
 		return false;
 	bpf_object__for_each_map(m, o)
 	{
@@ -342,7 +343,7 @@ static bool keep(const struct place *at, const struct bpf_object *o, const bool 
 		if (bpf_program__autoload(p) && bpf_obj_pin(bpf_program__fd(p), path))
 			return false;
 	}
-	return write(at->lock, "1", 1) == 1;
+	return note_filled(at);
 }
 
 /* Of programs that were taken. */
@@ -445,18 +446,6 @@ static bool stands_alone(const char *name)
 	return false;
 }
 
-static int keep_alone(const struct place *at, int fd)
-{
-	char path[PATH_MAX];
-
-	drop(at->base, at->name);
-	snprintf(path, sizeof(path), "%s/pins/%s", at->base, at->name);
-	if (mkdir(path, 0700))
-		return -errno;
-	pin_of(at, "map", "alone", path);
-	return bpf_obj_pin(fd, path) || write(at->lock, "1", 1) != 1 ? -errno : 0;
-}
-
 int __wrap_bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size, uint32_t value_size,
 			  uint32_t entries, const struct bpf_map_create_opts *opts)
 {
@@ -465,16 +454,16 @@ int __wrap_bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key
 	struct place at;
 	int fd;
 
-	if (!stands_alone(name) || !find_place(add(add_text(0, name), is, sizeof(is)), &at))
+	if (!stands_alone(name) || !find_place(fnv1a(add_text(FNV1A_BEGIN, name), is, sizeof(is)), &at))
 		return __real_bpf_map_create(type, name, key_size, value_size, entries, opts);
+	pin_of(&at, "map", name, path);
 	if (at.filled) {
-		pin_of(&at, "map", "alone", path);
 		fd = bpf_obj_get(path);
 		cr_assert(fd >= 0 && !kept_reset(fd, NULL), "%s: %s", path, strerror(errno));
 		return fd;
 	}
 	fd = __real_bpf_map_create(type, name, key_size, value_size, entries, opts);
-	if (fd < 0 || keep_alone(&at, fd))
+	if (fd < 0 || !make_room(&at) || bpf_obj_pin(fd, path) || !note_filled(&at))
 		drop(at.base, at.name);
 	return fd;
 }

@@ -23,6 +23,7 @@ struct receiver {
 	struct connection *connection; /* NULL: the peer has none to us */
 	uint32_t interval_ms;
 	uint64_t heard_ms; /* CLOCK_MONOTONIC; 0: never */
+	uint64_t began_ms; /* since when it is connected, or was, CLOCK_MONOTONIC; 0: never was */
 	bool complete;	   /* the whole copy has come, and no silence since */
 	bool ask_again;
 	struct wire_alive alive; /* of the peer's clock */
@@ -187,7 +188,7 @@ void receiver_take(struct receiver *r, struct connection *c, uint32_t interval_m
 	/* A long silence between two connections ends the vouching; a short one does not. */
 	r->complete &= !is_silent(r);
 	r->interval_ms = interval_ms;
-	r->heard_ms = now_ms();
+	r->began_ms = r->heard_ms = now_ms();
 	r->refused_before = r->counts.refused;
 	r->clock = (struct peer_clock){ 0 };
 	r->why[0] = '\0';
@@ -209,6 +210,11 @@ void receiver_tick(struct receiver *r)
 bool receiver_vouches(const struct receiver *r)
 {
 	return r->complete && !is_silent(r);
+}
+
+bool receiver_knew(const struct receiver *r, const struct receiver *silent)
+{
+	return r->began_ms <= silent->heard_ms;
 }
 
 void receiver_ask_again(struct receiver *r)

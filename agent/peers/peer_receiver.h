@@ -25,6 +25,9 @@ void receiver_tick(struct receiver *r);
 /* Whether this gateway may vouch for the peer's copies: the peer was heard lately, and its whole copy is complete. */
 bool receiver_vouches(const struct receiver *r);
 
+/* Whether a peer has been connected since before another one was last heard, so that it may have copies of that one. */
+bool receiver_knew(const struct receiver *r, const struct receiver *silent);
+
 /* Asks the peer for a whole copy. */
 void receiver_ask_again(struct receiver *r);
 

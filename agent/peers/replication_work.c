@@ -71,20 +71,25 @@ static uint8_t peers_up(const struct replication *r)
 }
 
 /*
- * Rule 9. A peer may be back soon. Of the gateways that live, the one whose claims win speaks for it first; the next
- * one tells what that one had no copies of. A peer that is back is spoken for until others have heard it, too.
+ * Rule 9. A peer may be back soon. Of the gateways that live and have been connected since before it fell silent, the
+ * one whose claims win speaks for it first; the next one tells what that one had no copies of. One that came later has
+ * no copies of it. A peer that is back is spoken for until others have heard it, too.
  */
 #define SILENT_MS    10000U
 #define NEXT_TURN_MS 20000U
 #define BACK_MS	     10000U
 
-static uint64_t patience_ms(const struct replication *r)
+static uint64_t patience_ms(const struct replication *r, const struct replication_peer *silent)
 {
 	uint64_t ms = SILENT_MS;
 
-	for (unsigned i = 0; i < r->n_peers; i++)
-		if (receiver_vouches(r->peer[i].receiver) && copying_claims_win(r->copying, r->peer[i].number))
+	for (unsigned i = 0; i < r->n_peers; i++) {
+		const struct replication_peer *p = &r->peer[i];
+
+		if (receiver_vouches(p->receiver) && receiver_knew(p->receiver, silent->receiver) &&
+		    copying_claims_win(r->copying, p->number))
 			ms += NEXT_TURN_MS;
+	}
 	return ms;
 }
 
@@ -100,7 +105,7 @@ static void speak_for(const struct replication *r, struct replication_peer *p)
 	}
 	p->back_ms = 0;
 	p->silent_ms = p->silent_ms ? p->silent_ms : now;
-	p->spoken_for |= now - p->silent_ms >= patience_ms(r);
+	p->spoken_for |= now - p->silent_ms >= patience_ms(r, p);
 }
 
 /* With one peer there is nobody who could be told. */

@@ -31,19 +31,41 @@ struct grant_value grant_value_of(const struct grant *grant, enum grant_directio
 	};
 }
 
+/* A block was a subscriber's: the datapath may remember that. */
+static void taken_away(const struct grants *g)
+{
+	__atomic_fetch_add(&mappings_datapath(g->m)->table->limits.grants_epoch, 1, __ATOMIC_RELEASE);
+}
+
 int grant_write(const struct grants *g, const struct grant *grant, enum grant_direction direction)
 {
 	struct grant_key key = grant_key_of(grant, direction);
-	struct grant_value value = grant_value_of(grant, direction);
+	struct grant_value value = grant_value_of(grant, direction), former;
+	bool taken = direction == GRANT_OF_OUTSIDE && !bpf_map_lookup_elem(g->map, &key, &former) && former.addr &&
+		     former.addr != value.addr;
 
-	return bpf_map_update_elem(g->map, &key, &value, BPF_ANY) ? -errno : 0;
+	if (bpf_map_update_elem(g->map, &key, &value, BPF_ANY))
+		return -errno;
+	if (taken)
+		taken_away(g);
+	return 0;
+}
+
+int grant_erase_entry(const struct grants *g, const struct grant_key *key)
+{
+	if (bpf_map_delete_elem(g->map, key))
+		return -errno;
+	if (key->direction == GRANT_OF_OUTSIDE)
+		taken_away(g);
+	return 0;
 }
 
 int grant_erase(const struct grants *g, const struct grant *grant, enum grant_direction direction)
 {
 	struct grant_key key = grant_key_of(grant, direction);
+	int r = grant_erase_entry(g, &key);
 
-	return bpf_map_delete_elem(g->map, &key) && errno != ENOENT ? -errno : 0;
+	return r == -ENOENT ? 0 : r;
 }
 
 static void set_state(struct grants *g, struct grant *grant, enum grant_state state)

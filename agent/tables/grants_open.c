@@ -106,7 +106,7 @@ static int take_entries(struct grants *g, const struct grant_key *keys, size_t n
 		else if (entry_is_valid(&keys[i], &value) && !grants_at(g, keys[i].addr, keys[i].at))
 			kept = !(r = take_outside(g, &keys[i], &value));
 		if (!kept && !r)
-			removed += !bpf_map_delete_elem(g->map, &keys[i]);
+			removed += !grant_erase_entry(g, &keys[i]);
 	}
 	return r ? r : removed;
 }
@@ -229,7 +229,7 @@ size_t grants_audit(struct grants *g, bool repair, struct findings *findings)
 	if (!read_keys(g, &keys, &n))
 		for (size_t i = 0; i < n; i++)
 			if (!is_known(g, &keys[i]))
-				findings_add(findings, FINDING_GRANT, repair && !bpf_map_delete_elem(g->map, &keys[i]),
+				findings_add(findings, FINDING_GRANT, repair && !grant_erase_entry(g, &keys[i]),
 					     addr_format(keys[i].addr, addr),
 					     "the datapath has an entry about granted blocks that the agent does not "
 					     "know: %u",

@@ -36,6 +36,9 @@ struct grant_value grant_value_of(const struct grant *grant, enum grant_directio
 int grant_write(const struct grants *g, const struct grant *grant, enum grant_direction direction);
 int grant_erase(const struct grants *g, const struct grant *grant, enum grant_direction direction);
 
+/* Removes an entry, and tells the datapath if it may remember it. 0 or -errno; -ENOENT: there is none. */
+int grant_erase_entry(const struct grants *g, const struct grant_key *key);
+
 /* The tenant of an outside address's mapping; 0: none, or there is no mapping. */
 uint8_t grant_tenant(const struct grants *g, uint32_t out_addr);
 

@@ -87,7 +87,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 	if (unlikely(reverse < 0)) {
 		/* A granted port: its session is in the subscriber's extent, and in none of its own slots. */
 		if (told && settings.growth && settings.extent_buckets)
-			reverse = grant_owner(m, dst, dport);
+			reverse = grant_owner_hinted(m, dst, dport);
 		if (reverse < 0)
 			return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 	}

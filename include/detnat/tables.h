@@ -102,7 +102,8 @@ struct shared_limits {
 	__s64 datagrams;	  /* entries of the map `fragments` */
 	__u64 fragments_swept_ns; /* when they were last swept, CLOCK_MONOTONIC */
 	__u32 growth_until;	  /* last tick at which an agent grants blocks, <detnat/growth.h> */
-	__u32 pad[7];
+	__u32 grants_epoch;	  /* raised by the agent after a block has ceased to be a subscriber's */
+	__u32 pad[6];
 };
 _Static_assert(sizeof(struct shared_limits) == 64, "a line of its own");
 

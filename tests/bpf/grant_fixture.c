@@ -80,6 +80,7 @@ void grant_take_back(uint16_t port_lo)
 	const struct grant_key key = { .addr = OUT, .at = port_lo, .direction = GRANT_OF_OUTSIDE };
 
 	cr_assert_eq(bpf_map_delete_elem(datapath.grants, &key), 0);
+	datapath.table->limits.grants_epoch++;
 }
 
 int open_of(uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags)

@@ -228,24 +228,83 @@ Test(extents_granted, where_no_extent_is_left_they_are_beyond_and_packets_pass_a
 	extents_tables_right();
 }
 
-Test(extents_granted, a_block_that_was_taken_back_has_no_session_and_is_no_others)
+/* The ports in `port` to which packets from outside get through. */
+static unsigned passing(const int port[BLOCKS * BLOCK])
 {
-	int port[BLOCKS * BLOCK];
 	unsigned passed = 0;
 
-	fill_grants(port);
-	grant_close(IN, 1);
-	grant_take_back(LO + BLOCK);
 	for (unsigned i = 0; i < BLOCKS * BLOCK; i++) {
-		struct frame f = {
-			.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, UDP, EXT, (uint16_t)port[i]
-		};
+		struct frame f = { .from = ROUTER,
+				   .to = GATEWAY_OUT,
+				   .src = EXTERNAL,
+				   .dst = OUT,
+				   UDP,
+				   EXT,
+				   (uint16_t)port[i],
+				   .payload = 30 };
 		uint8_t in[FRAME_MAX], out[FRAME_MAX];
 		size_t size;
 
 		passed += run_frame(XDP_OUTSIDE, in, frame_build(&f, in), out, &size) == REDIRECT_XDP;
 	}
-	cr_expect_eq(passed, (BLOCKS - 1) * BLOCK);
+	return passed;
+}
+
+static void take_one_back(const int port[BLOCKS * BLOCK])
+{
+	cr_assert_eq(passing(port), BLOCKS * BLOCK);
+	grant_close(IN, 1);
+	grant_take_back(LO + BLOCK);
+	cr_expect_eq(passing(port), (BLOCKS - 1) * BLOCK);
+}
+
+Test(extents_granted, a_block_that_was_taken_back_has_no_session_and_is_no_others)
+{
+	int port[BLOCKS * BLOCK];
+
+	fill_grants(port);
+	take_one_back(port);
+}
+
+/* The fast path remembers whose the blocks were. */
+Test(extents_granted, nor_has_it_on_the_fast_path_and_its_next_subscribers_packets_reach_him)
+{
+	int port[BLOCKS * BLOCK], next;
+
+	tell_routes_and((const struct prefix[]){ { POOL, 30 }, { OUT, 32 } }, 2);
+	fill_grants(port);
+	take_one_back(port);
+	grant(THIRD, 0, LO + BLOCK);
+	for (uint16_t i = 0; i < FEW; i++)
+		cr_assert_geq(open_flow_in_time(THIRD, UDP, (uint16_t)(2000 + i), EXT + 1, 0), 0);
+	next = open_flow_in_time(THIRD, UDP, 9000, EXT + 1, 0);
+	cr_assert(next >= LO + BLOCK && next < LO + 2 * BLOCK, "%d", next);
+
+	const struct row row = { "an answer",
+				 XDP_OUTSIDE,
+				 { .from = ROUTER,
+				   .to = GATEWAY_OUT,
+				   .src = EXTERNAL,
+				   .dst = OUT,
+				   UDP,
+				   EXT + 1,
+				   (uint16_t)next,
+				   .payload = 30 },
+				 REDIRECT_XDP,
+				 { .ttl = 63,
+				   .from = GATEWAY_IN,
+				   .to = HOST,
+				   .src = EXTERNAL,
+				   .dst = THIRD,
+				   UDP,
+				   EXT + 1,
+				   9000,
+				   .payload = 30 },
+				 REASON_out2in_translated };
+	const struct row rows[] = { row, row };
+
+	RUN_ROWS(rows);
+	tell_no_routes();
 }
 
 /* A session of IN with EXTERNAL that a peer has announced: an enum copy_result. */

@@ -35,6 +35,48 @@ Test(grants, one_is_its_subscribers_in_every_state_but_at_rest)
 	cr_expect_eq(faults(false), 0);
 }
 
+/* The epoch has been raised since the last call: the datapath forgets whose blocks were. */
+static bool forgets(void)
+{
+	static uint32_t seen;
+	uint32_t before = seen;
+
+	seen = gr.d.table->limits.grants_epoch;
+	return seen != before;
+}
+
+Test(grants, datapath_forgets_whose_a_block_was_when_it_is_his_no_more_and_at_no_other_time)
+{
+	struct grant_key stray = { gr.out, SHARED + 9 * BLOCK, GRANT_OF_OUTSIDE, 0 };
+	struct grant_value value = { .addr = gr.in + 9, .port_lo = SHARED + 9 * BLOCK, .ports = BLOCK };
+	struct grant *i;
+
+	forgets();
+	i = made(gr.in, 5);
+	cr_expect_eq(grants_shut(gr.g, i, GRANT_WHENEVER), 0);
+	cr_expect_eq(grants_reopen(gr.g, i, 2), 0);
+	cr_expect_eq(grants_touch(gr.g, i), 0);
+	cr_expect_not(forgets(), "it was his all the time");
+	cr_assert_eq(grants_shut(gr.g, i, boottime_s()), 0);
+	cr_assert_eq(grants_rest(gr.g, i, 1000, boottime_s() + 60), 0);
+	cr_expect(forgets(), "it rests");
+	grants_drop(gr.g, i);
+	i = made(gr.in, 6);
+	forgets();
+	grants_drop(gr.g, i);
+	cr_expect(forgets(), "it is gone");
+	cr_assert_eq(bpf_map_update_elem(gr.d.grants, &stray, &value, BPF_ANY), 0);
+	cr_expect_eq(faults(false), 1);
+	cr_expect_not(forgets());
+	cr_expect_eq(faults(true), 1);
+	cr_expect(forgets(), "check has repaired it");
+	made(gr.in + 1, 2);
+	drop_entry(gr.in + 1, 0, GRANT_OF_INSIDE);
+	forgets();
+	reopen();
+	cr_expect(forgets(), "a start has removed it");
+}
+
 Test(grants, an_open_one_without_its_second_entry_is_removed_at_the_next_start)
 {
 	made(gr.in, 1);

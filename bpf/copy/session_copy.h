@@ -136,8 +136,8 @@ static __always_inline int copy_exists_apart(const struct mapping *m, const stru
 	__u32 in_port = key_in_port(c->key), block = LOAD(m->growth.block);
 
 	return settings.growth && growth_is_apart(block, mapping_first_choice(&m->geo, in_port), in_port) &&
-	       extent_search_in(m, subscriber_extent(s), c->key,
-				growth_first_choice(block, in_port) << 8 | word_proto(c->word)) >= 0;
+	       extent_has(m, extent_search_in(m, subscriber_extent(s), c->key,
+					      growth_first_choice(block, in_port) << 8 | word_proto(c->word)));
 }
 
 /*

@@ -145,9 +145,9 @@ SUBPROGRAM int grant_port_is_free(const struct mapping *m, struct subscriber *s,
 	if (subscriber_overflow(s->overflow) && overflow_port_used(m, s, p, out_port))
 		return 0;
 	return !settings.extent_buckets ||
-	       extent_search_out(m, subscriber_extent(s), slot_key(p->dst, p->dport, 0),
-				 port_offset_of(m, mapping_subscriber(&m->geo, p->src), out_port),
-				 out_port << 8 | p->proto) < 0;
+	       !extent_has(m, extent_search_out(m, subscriber_extent(s), slot_key(p->dst, p->dport, 0),
+						port_offset_of(m, mapping_subscriber(&m->geo, p->src), out_port),
+						out_port << 8 | p->proto));
 }
 
 /* A walk through the ports of a granted block. */

@@ -65,17 +65,14 @@ static __always_inline int flow_buckets(const struct flow *f, struct bucket_choi
 }
 
 /* bucket_find_in() and bucket_find_out() beyond the preferred slot. port_and_proto: out_port << 8 | proto. */
-SUBPROGRAM int bucket_search_in(const struct bucket *b, __u64 key, __u32 proto, __u32 now, const struct mapping *m)
+SUBPROGRAM int bucket_search_in(const struct bucket *b, __u64 key, __u32 proto)
 {
-	return b && m ? bucket_find_in(b, key, (__u8)proto, now, m->timeout_ticks) : -1;
+	return b ? bucket_find_in(b, key, (__u8)proto) : -1;
 }
 
-SUBPROGRAM int bucket_search_out(const struct bucket *b, __u64 key, __u32 port_and_proto, __u32 now,
-				 const struct mapping *m)
+SUBPROGRAM int bucket_search_out(const struct bucket *b, __u64 key, __u32 port_and_proto)
 {
-	return b && m ? bucket_find_out(b, key, (__u16)(port_and_proto >> 8), (__u8)port_and_proto, now,
-					m->timeout_ticks)
-		      : -1;
+	return b ? bucket_find_out(b, key, (__u16)(port_and_proto >> 8), (__u8)port_and_proto) : -1;
 }
 
 /* The offset by which the sessions of a subscriber of m on an outside port are found in its extent. */
@@ -122,8 +119,8 @@ static __always_inline struct slot *extent_preferred(__u32 extent, __u64 ext, __
 }
 
 /*
- * Number of the slot in which a flow's session is in the two buckets of an extent; -1: in none. offset_and_proto: port
- * offset 24 | protocol 8.
+ * Number of the slot in which a flow's session is in the two buckets of an extent, expired or not; -1: in none.
+ * offset_and_proto: port offset 24 | protocol 8.
  */
 SUBPROGRAM __s64 extent_search_in(const struct mapping *m, __u32 extent, __u64 key, __u32 offset_and_proto)
 {
@@ -133,10 +130,10 @@ SUBPROGRAM __s64 extent_search_in(const struct mapping *m, __u32 extent, __u64 k
 
 	if (!m || !extent)
 		return -1;
-	at = bucket_search_in(extent_bucket(number), key, (__u8)offset_and_proto, now_ticks(), m);
+	at = bucket_search_in(extent_bucket(number), key, (__u8)offset_and_proto);
 	if (at < 0) {
 		number = pair.second;
-		at = bucket_search_in(extent_bucket(number), key, (__u8)offset_and_proto, now_ticks(), m);
+		at = bucket_search_in(extent_bucket(number), key, (__u8)offset_and_proto);
 	}
 	return at < 0 ? -1 : extent_slot_number(number, (__u32)at);
 }
@@ -146,16 +143,23 @@ SUBPROGRAM __s64 extent_search_out(const struct mapping *m, __u32 extent, __u64 
 				   __u32 port_and_proto)
 {
 	struct bucket_pair pair = extent_pair(extent, key, (__u8)port_and_proto, port_offset);
-	__u32 now = now_ticks();
 	int at;
 
 	if (!m || !extent)
 		return -1;
-	at = bucket_search_out(extent_bucket(pair.first), key, port_and_proto, now, m);
+	at = bucket_search_out(extent_bucket(pair.first), key, port_and_proto);
 	if (at >= 0)
 		return extent_slot_number(pair.first, (__u32)at);
-	at = bucket_search_out(extent_bucket(pair.second), key, port_and_proto, now, m);
+	at = bucket_search_out(extent_bucket(pair.second), key, port_and_proto);
 	return at >= 0 ? extent_slot_number(pair.second, (__u32)at) : -1;
+}
+
+/* Returns 1 if a session that extent_search_in() or extent_search_out() has found has not expired. */
+static __always_inline int extent_has(const struct mapping *m, __s64 found)
+{
+	const struct slot *s = extent_slot(found);
+
+	return s && !word_expired(LOAD(s->truth), now_ticks(), m->timeout_ticks);
 }
 
 /* Finds the session of a flow from inside in its subscriber's own slots, or NULL. */
@@ -173,10 +177,10 @@ static __always_inline struct slot *own_lookup_in2out(const struct flow *f, __u6
 	if (*ret_word)
 		return s;
 	bucket = b.first;
-	at = bucket_search_in(bucket, f->key, f->p.proto, f->now, f->m);
+	at = bucket_search_in(bucket, f->key, f->p.proto);
 	if (at < 0) {
 		bucket = b.second;
-		at = bucket_search_in(bucket, f->key, f->p.proto, f->now, f->m);
+		at = bucket_search_in(bucket, f->key, f->p.proto);
 	}
 	if (at < 0)
 		return 0;
@@ -204,10 +208,10 @@ static __always_inline struct slot *own_lookup_out2in(const struct mapping *m, _
 	if (*ret_word)
 		return s;
 	bucket = b.first;
-	at = bucket_search_out(bucket, key, port_and_proto, now, m);
+	at = bucket_search_out(bucket, key, port_and_proto);
 	if (at < 0) {
 		bucket = b.second;
-		at = bucket_search_out(bucket, key, port_and_proto, now, m);
+		at = bucket_search_out(bucket, key, port_and_proto);
 	}
 	if (at < 0)
 		return 0;

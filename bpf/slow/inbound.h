@@ -60,9 +60,10 @@ static __noinline int inbound_open_beyond(const struct flow *f, struct subscribe
 		return INBOUND_BUSY;
 	/* On another port, or another's, from before there were bindings. */
 	if (LOAD(o->existing) || open_exists_apart(f, s) ||
-	    (settings.extent_buckets && extent_search_out(f->m, subscriber_extent(s), f->key,
-							  port_offset_of(f->m, f->subscriber, word_out_port(word)),
-							  (__u32)word_out_port(word) << 8 | f->p.proto) >= 0))
+	    (settings.extent_buckets &&
+	     extent_has(f->m, extent_search_out(f->m, subscriber_extent(s), f->key,
+						port_offset_of(f->m, f->subscriber, word_out_port(word)),
+						(__u32)word_out_port(word) << 8 | f->p.proto))))
 		return INBOUND_NOT;
 	if (overflow_admit(s))
 		return INBOUND_SLOTS;

@@ -88,30 +88,41 @@ static __always_inline struct slot *preferred_slot(const struct bucket_choice *b
 }
 
 /*
- * Finds the session of an inside endpoint with an external one in a bucket: the number of its slot, or -1. key:
- * slot_key().
+ * Returns 1 if a state word is that of a live session of a protocol. In one comparison: searches have it for each slot,
+ * and the verifier would follow each branch of it.
  */
-static __always_inline int bucket_find_in(const struct bucket *b, __u64 key, __u8 proto, __u32 now,
-					  const __u32 timeout_ticks[N_TIMEOUTS])
+static __always_inline int word_is_live_of(__u64 word, __u8 proto)
+{
+	__u32 kind = (__u32)(word >> 32);
+
+	return !((((kind >> 8) ^ proto) & WORD_PROTO) | ((kind & 0xff) - SESSION_OPENING - 1) >> 31);
+}
+
+/*
+ * Finds the slot of a session of an inside endpoint with an external one in a bucket: its number, or -1. key:
+ * slot_key(). No other slot has it, as openers remove an expired session that clashes with theirs: so whether it has
+ * expired, and rule 3, are left to slot_match_in() of the slot found.
+ */
+static __always_inline int bucket_find_in(const struct bucket *b, __u64 key, __u8 proto)
 {
 	for (int i = 0; i < (int)BUCKET_SLOTS; i++)
-		if (LOAD(b->slot[i].key) == key && slot_match_in(&b->slot[i], key, proto, now, timeout_ticks))
+		if (LOAD(b->slot[i].key) == key && word_is_live_of(LOAD(b->slot[i].truth), proto))
 			return i;
 	return -1;
 }
 
 /*
- * The same for an outside endpoint and an external one. key: slot_key() with any inside port.
+ * The same for an outside endpoint and an external one, and slot_match_out(). key: slot_key() with any inside port.
  */
-static __always_inline int bucket_find_out(const struct bucket *b, __u64 key, __u16 out_port, __u8 proto, __u32 now,
-					   const __u32 timeout_ticks[N_TIMEOUTS])
+static __always_inline int bucket_find_out(const struct bucket *b, __u64 key, __u16 out_port, __u8 proto)
 {
-	__u64 ignored;
+	for (int i = 0; i < (int)BUCKET_SLOTS; i++) {
+		__u64 word = LOAD(b->slot[i].truth);
 
-	for (int i = 0; i < (int)BUCKET_SLOTS; i++)
-		if (word_out_port(LOAD(b->slot[i].truth)) == out_port &&
-		    slot_match_out(&b->slot[i], key, out_port, proto, now, timeout_ticks, &ignored))
+		if (word_out_port(word) == out_port && !((LOAD(b->slot[i].key) ^ key) >> 16) &&
+		    word_is_live_of(word, proto))
 			return i;
+	}
 	return -1;
 }
 

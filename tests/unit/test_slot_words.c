@@ -262,8 +262,8 @@ Test(slot_words, a_session_is_found_in_each_slot_of_a_bucket)
 		struct bucket b = { 0 };
 
 		b.slot[i] = (struct slot){ KEY, WORD };
-		cr_expect_eq(bucket_find_in(&b, KEY, 17, 1000, timeouts), i);
-		cr_expect_eq(bucket_find_out(&b, KEY, 1024, 17, 1000, timeouts), i);
+		cr_expect_eq(bucket_find_in(&b, KEY, 17), i);
+		cr_expect_eq(bucket_find_out(&b, KEY, 1024, 17), i);
 	}
 }
 

@@ -31,12 +31,19 @@ static void put(struct slot *s, __u16 in_port, __u32 port_offset, __u8 state, __
 
 static int find_in(const struct bucket *b, __u16 in_port, __u8 proto, __u32 now)
 {
-	return bucket_find_in(b, slot_key(EXT, 443, in_port), proto, now, timeouts);
+	__u64 key = slot_key(EXT, 443, in_port);
+	int at = bucket_find_in(b, key, proto);
+
+	return at >= 0 && slot_match_in(&b->slot[at], key, proto, now, timeouts) ? at : -1;
 }
 
 static int find_out(const struct bucket *b, __u16 ext_port, __u32 port_offset, __u8 proto, __u32 now)
 {
-	return bucket_find_out(b, slot_key(EXT, ext_port, 0), (__u16)(PORT_LO + port_offset), proto, now, timeouts);
+	__u64 key = slot_key(EXT, ext_port, 0), found;
+	__u16 port = (__u16)(PORT_LO + port_offset);
+	int at = bucket_find_out(b, key, port, proto);
+
+	return at >= 0 && slot_match_out(&b->slot[at], key, port, proto, now, timeouts, &found) ? at : -1;
 }
 
 Test(slots, finds_by_either_endpoint)
@@ -218,8 +225,8 @@ static void *datapath(void *arg)
 		struct bucket_choice b = choice(a);
 		__u64 truth, key = slot_key(EXT, 443, in_port);
 		__u32 now = LOAD(a->now);
-		int first = bucket_find_in(b.first, key, UDP, now, timeouts);
-		int at = first < 0 ? bucket_find_in(b.second, key, UDP, now, timeouts) : first;
+		int first = bucket_find_in(b.first, key, UDP);
+		int at = first < 0 ? bucket_find_in(b.second, key, UDP) : first;
 		struct slot *s = &(first < 0 ? b.second : b.first)->slot[at & 7];
 
 		truth = at < 0 ? 0 : slot_match_in(s, key, UDP, now, timeouts);

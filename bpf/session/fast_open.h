@@ -21,38 +21,38 @@ static __always_inline __u8 open_state(const struct packet *p)
 	return p->proto == IPPROTO_UDP ? SESSION_UDP : SESSION_ICMP;
 }
 
-/* Returns 1 if a slot holds, or could hold, the flow itself or its outside port towards its endpoint. */
-static __always_inline int slot_concerns(const struct slot *s, __u64 key, __u64 port_and_proto)
-{
-	__u64 word = LOAD(s->truth), other = LOAD(s->key) ^ key;
-
-	return (!((word >> 40 ^ port_and_proto) & (0xffff00 | WORD_PROTO)) && !(other >> 16)) ||
-	       (!other && !word_is_free(word));
-}
-
-/* A bucket as seen by an opener: whether it concerns the flow, and its free slots. */
+/* The free slots of a bucket as seen by an opener. */
 struct bucket_view {
-	int concerned;
 	__u32 free;
 	__u32 last_free;
 };
 
-/* Counts free slots without branches: the verifier would follow every combination of them. */
-static __always_inline void bucket_view(const struct bucket *b, __u64 key, __u64 port_and_proto,
-					struct bucket_view *ret)
+/*
+ * 0 if a slot that is not free holds, or could hold, the flow itself or its outside port towards its endpoint. One
+ * value, not a comparison for each: the verifier would follow the rest of the buckets once more behind each.
+ */
+static __always_inline __u64 slot_concerns_not(const struct slot *s, __u64 word, __u64 key, __u64 port_and_proto)
+{
+	__u64 other = LOAD(s->key) ^ key, port_or_proto = (word >> 40 ^ port_and_proto) & (0xffff00 | WORD_PROTO);
+
+	return other >> 16 | port_or_proto * (other & 0xffff);
+}
+
+/* Returns 1 if a bucket concerns the flow. Counts free slots without branches, for the verifier as well. */
+static __always_inline int bucket_view(const struct bucket *b, __u64 key, __u64 port_and_proto, struct bucket_view *ret)
 {
 	*ret = (struct bucket_view){};
+#pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
 		__u64 word = LOAD(b->slot[i].truth);
 		__u32 is_free = ((word >> 32 & 0xff) - 1) >> 63;
 
 		ret->free += is_free;
 		ret->last_free ^= (ret->last_free ^ i) & -is_free;
-		if (!word_is_free(word) && slot_concerns(&b->slot[i], key, port_and_proto)) {
-			ret->concerned = 1;
-			return;
-		}
+		if (!(slot_concerns_not(&b->slot[i], word, key, port_and_proto) | is_free))
+			return 1;
 	}
+	return 0;
 }
 
 /*
@@ -70,9 +70,8 @@ static __always_inline struct slot *fast_open_slot(const struct flow *f, const s
 	/* Sessions in its extent may concern the flow, too. */
 	if ((settings.extent_buckets && subscriber_extent(s)) || flow_buckets(f, &b))
 		return 0;
-	bucket_view(b.first, f->key, word >> 40, &first);
-	bucket_view(b.second, f->key, word >> 40, &second);
-	if (first.concerned || second.concerned || !(first.free + second.free))
+	if (bucket_view(b.first, f->key, word >> 40, &first) || bucket_view(b.second, f->key, word >> 40, &second) ||
+	    !(first.free + second.free))
 		return 0;
 	taken = LOAD(b.first->slot[at].truth);
 	/* Held by an expired session, which open.h replaces. */

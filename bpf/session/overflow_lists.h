@@ -172,6 +172,7 @@ SUBPROGRAM int overflow_list_add(const struct mapping *m, const struct subscribe
 /* Entries that are looked at before the lock is given to others, and how often, for one opening. */
 #define OVERFLOW_LIST_STEPS  128U
 #define OVERFLOW_LIST_ROUNDS 16
+#define OVERFLOW_LIST_MOST   (OVERFLOW_LIST_ROUNDS * OVERFLOW_LIST_STEPS)
 /* Entries for a unit of search work. */
 #define OVERFLOW_LIST_UNIT 16U
 
@@ -263,11 +264,12 @@ SUBPROGRAM int overflow_list_round(const struct mapping *m, struct subscriber *s
 				   __u32 steps_and_flags)
 {
 	struct overflow_list_walk w = { m, s, subscriber, now, steps_and_flags & OVERFLOW_LIST_FLAGS, 0 };
-	__u32 steps;
+	__u32 steps = steps_and_flags & ~OVERFLOW_LIST_FLAGS;
 
 	if (!m || !s || open_lock(s))
 		return 0;
-	steps = (__u32)bpf_loop(steps_and_flags & ~OVERFLOW_LIST_FLAGS, overflow_list_step, &w, 0);
+	steps = steps < OVERFLOW_LIST_STEPS ? steps : OVERFLOW_LIST_STEPS;
+	steps = (__u32)bpf_loop(steps, overflow_list_step, &w, 0);
 	open_unlock(s);
 	search_count(s, steps / OVERFLOW_LIST_UNIT);
 	return LOAD(w.found) ? -1 : (int)steps;
@@ -281,19 +283,21 @@ SUBPROGRAM int overflow_gives_way(const struct mapping *m, struct subscriber *s,
 				  __u32 flags)
 {
 	struct overflow_list *head;
-	__u32 left;
+	__u32 n;
+	__s32 left;
 
 	if (!m || !s)
 		return 0;
 	head = overflow_chunk_get(m, subscriber, 0);
-	left = head ? LOAD(head->n) : 0;
-	for (int round = 0; round < OVERFLOW_LIST_ROUNDS && left; round++) {
-		__u32 steps = left < OVERFLOW_LIST_STEPS ? left : OVERFLOW_LIST_STEPS;
-		int looked = overflow_list_round(m, s, subscriber, now, steps | flags);
+	n = head ? LOAD(head->n) : 0;
+	left = (__s32)(n < OVERFLOW_LIST_MOST ? n : OVERFLOW_LIST_MOST);
+	/* One way on from each round: the verifier would follow all the others once more behind a second one. */
+	for (int round = 0; round < OVERFLOW_LIST_ROUNDS && left > 0; round++) {
+		int looked = overflow_list_round(m, s, subscriber, now, (__u32)left | flags);
 
 		if (looked <= 0)
 			return looked < 0;
-		left = left > (__u32)looked ? left - (__u32)looked : 0;
+		left -= looked;
 	}
 	return 0;
 }

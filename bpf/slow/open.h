@@ -302,15 +302,18 @@ static __always_inline int open_elsewhere(ctx_t *ctx, const struct flow *f, int 
 
 /*
  * Takes a place in the quota before the session opens. Places that others give back for a moment, to open beyond the
- * slots, look free to an opener that then loses them under the lock. Returns 1 if it has one.
+ * slots, look free to an opener that then loses them under the lock. room: QUOTA_BELOW, or QUOTA_PLACE: it has one.
+ * Returns 1 if it has one.
  */
-static __always_inline int open_take_place(const struct flow *f, struct subscriber *s)
+SUBPROGRAM int open_take_place(const struct mapping *m, struct subscriber *s, int room)
 {
 	int taken;
 
+	if (!m || !s || room)
+		return room;
 	if (open_lock(s))
 		return 0;
-	taken = !quota_is_reached(f->m, s);
+	taken = !quota_is_reached(m, s);
 	if (taken)
 		__sync_fetch_and_add(&s->sessions, 1);
 	open_unlock(s);
@@ -318,17 +321,16 @@ static __always_inline int open_take_place(const struct flow *f, struct subscrib
 }
 
 /* limit_room() for a flow from inside. peek: QUOTA_PEEK or 0. */
-static __always_inline int open_limit_room(const struct flow *f, struct subscriber *s, __u32 peek)
+static __always_inline int open_limit_room(const struct mapping *m, struct subscriber *s, const struct packet *p,
+					   __u32 peek)
 {
-	return mapping_is_limited(f->m)
-		       ? limit_room(f->m, s, &f->p, drain_sessions_of(f->m, f->p.src, f->p.proto) | peek)
-		       : QUOTA_BELOW;
+	return mapping_is_limited(m) ? limit_room(m, s, p, drain_sessions_of(m, p->src, p->proto) | peek) : QUOTA_BELOW;
 }
 
-/* Returns 1 after a result that others have caused, who disturb the opening. */
+/* Returns 1 after a result that others have caused, who disturb the opening. One comparison, as the loop repeats it. */
 static __always_inline int open_is_tried_again(int opened)
 {
-	return opened == OPEN_LOST || opened == OPEN_AT_QUOTA || opened == OPEN_AT_LIMIT;
+	return (1U << OPEN_LOST | 1U << OPEN_AT_QUOTA | 1U << OPEN_AT_LIMIT) >> (opened & 31) & 1;
 }
 
 /*
@@ -343,7 +345,7 @@ static __always_inline int open_with_room(int (*open)(const struct mapping *m, s
 	int opened = OPEN_LOST;
 
 	for (int i = 0; i < OPEN_TRIES && open_is_tried_again(opened); i++) {
-		int room = open_limit_room(f, s, 0);
+		int room = open_limit_room(f->m, s, &f->p, 0);
 
 		if (room >= QUOTA_FULL)
 			return room == QUOTA_FULL ? OPEN_AT_LIMIT : OPEN_TOO_FAST;
@@ -351,9 +353,9 @@ static __always_inline int open_with_room(int (*open)(const struct mapping *m, s
 			room = quota_room(f->m, s, &f->p, elsewhere);
 		if (room == QUOTA_FULL)
 			return OPEN_AT_QUOTA;
-		if (room == QUOTA_BELOW && i && open_take_place(f, s))
-			room = QUOTA_PLACE;
-		opened = open(f->m, s, &f->p, (__u32)bound | (room == QUOTA_PLACE ? PLACE_RESERVED : 0), ret_word);
+		if (i)
+			room = open_take_place(f->m, s, room);
+		opened = open(f->m, s, &f->p, (__u32)bound | (__u32)room * PLACE_RESERVED, ret_word);
 	}
 	return opened;
 }
@@ -376,7 +378,7 @@ static __always_inline int open_is_refused(const struct flow *f, struct subscrib
 
 	if (!binding_maps(f->m, f->p.proto))
 		return OPENED;
-	room = open_limit_room(f, s, QUOTA_PEEK);
+	room = open_limit_room(f->m, s, &f->p, QUOTA_PEEK);
 	if (room != QUOTA_BELOW)
 		return room == QUOTA_PLACE ? OPENED : room == QUOTA_FULL ? OPEN_AT_LIMIT : OPEN_TOO_FAST;
 	return quota_room(f->m, s, &f->p, drain_sessions(f->m, f->p.src) | QUOTA_PEEK) == QUOTA_FULL ? OPEN_AT_QUOTA

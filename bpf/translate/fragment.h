@@ -167,24 +167,18 @@ static __always_inline int datagram_claim(struct mapping_table *t, struct subscr
 	return -1;
 }
 
-#define RELEASE_TRIES 16
-
 /*
  * Takes a datagram off the counts, never below 0: the record may be of a mapping that was deleted and created again
- * since.
+ * since. Where another core was first, the place is put back.
  */
 static __always_inline void datagram_release(struct mapping_table *t, struct subscriber *s, __u8 side)
 {
 	__u32 one = 1U << datagrams_shift(side);
 
 	__sync_fetch_and_add(&t->limits.datagrams, -1LL);
-	for (int i = 0; s && i < RELEASE_TRIES; i++) {
-		__u32 old = LOAD(s->datagrams);
-
-		if (!(old >> datagrams_shift(side) & 0xffff) ||
-		    __sync_val_compare_and_swap(&s->datagrams, old, old - one) == old)
-			return;
-	}
+	if (s && datagrams_held(s, side) &&
+	    !(__sync_fetch_and_add(&s->datagrams, -one) >> datagrams_shift(side) & 0xffff))
+		__sync_fetch_and_add(&s->datagrams, one);
 }
 
 /* Deletes an entry and takes it off the counts. Returns 0, or -1 if it was gone. A subprogram, to save stack. */

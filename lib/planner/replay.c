@@ -329,8 +329,7 @@ static __u64 *find(struct step *s, struct beyond **ret_beyond)
 	for (unsigned i = 0; i < 2; i++) {
 		int at = bucket_find_in(both[i], s->key, s->flow->proto);
 
-		if (at >= 0 &&
-		    slot_match_in(&both[i]->slot[at], s->key, s->flow->proto, s->now, s->r->timeout_ticks))
+		if (at >= 0 && slot_match_in(&both[i]->slot[at], s->key, s->flow->proto, s->now, s->r->timeout_ticks))
 			return &both[i]->slot[at].truth;
 	}
 	beyond = s->r->beyond.n ? beyond_find(s->r, s->key, s->flow->proto) : NULL;

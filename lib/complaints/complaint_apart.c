@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "complaints/complaint_private.h"
 #include "complaints/complaint_sentence.h"
@@ -127,6 +128,26 @@ struct both {
 	struct sentence time, port;
 };
 
+/*
+ * Whether a port and a time are of one "Received:" of a mail that is quoted, whose time is behind a semicolon (RFC 5321
+ * section 4.4).
+ */
+static bool in_received(const struct reading *x, const char *port, const char *time)
+{
+	const char *p = port;
+
+	if (time < port || time - port > SENTENCE || port - x->text < 9)
+		return false;
+	for (const char *q = port; q + 1 < time; q++)
+		if (*q == '\n' && !octet_is_of(q[1], " \t>"))
+			return false;
+	while (p > x->text && port - p < SENTENCE && (p[-1] != '\n' || octet_is_of(*p, " \t")))
+		p--;
+	while (octet_is_of(*p, " \t>"))
+		p++;
+	return p < port && !strncasecmp(p, "received:", 9);
+}
+
 /* Whether a time is not said to be that of a port. addr: of the port; as in 203.0.113.36:5100, no sentence is needed.
  */
 static bool of_another(const struct reading *x, const struct item *addr, const struct item *time,
@@ -136,7 +157,7 @@ static bool of_another(const struct reading *x, const struct item *addr, const s
 	const char *all = x->text + x->size, *a = x->text + time->at, *b = x->text + port->at;
 
 	if (!(a < b ? apart(x->text, a + time->size, b, all) : apart(x->text, b + port->size, a, all)) ||
-	    is_value(x, time) || is_value(x, joined ? addr : port))
+	    is_value(x, time) || is_value(x, joined ? addr : port) || in_received(x, b, a))
 		return false;
 	read_sentence(x, time, false, &s->time);
 	read_sentence(x, port, joined, &s->port);

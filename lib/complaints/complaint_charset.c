@@ -153,8 +153,7 @@ static uint32_t utf8_code(const char *at, const char *end, unsigned *ret_size)
 	return code;
 }
 
-/* What is invisible: it may stand within an address. */
-static bool invisible(uint32_t code)
+bool octets_invisible(uint32_t code)
 {
 	return code == 0xad || (code >= 0x200b && code <= 0x200f) || (code >= 0x202a && code <= 0x202e) ||
 	       (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
@@ -199,7 +198,7 @@ static const char *put_one(const struct span *s, const char *at, uint32_t code, 
 	dot = code == '[' || code == '(' || code == '{' ? armed(at, s->end) : 0;
 	if (dot)
 		octet_put(out, '.', from);
-	else if (!invisible(code))
+	else if (!octets_invisible(code))
 		put_code(out, plain(code), from);
 	return at + (dot ? dot : size);
 }

@@ -137,6 +137,7 @@ static bool names_wrong(const char *at, const char *end)
 {
 	unsigned n = 0, wrong = 0, named = 0, label;
 	char folded[WORD_TEXT];
+	bool is = false; /* the word before: "is off", not "turned off" */
 
 	while (at < end) {
 		const char *word = at;
@@ -150,11 +151,51 @@ static bool names_wrong(const char *at, const char *end)
 		label = label_read(word, at).any;
 		if (label & (WORD_TIME | WORD_PORT) && !(label & (WORD_EVENT | WORD_LATE)) && at - word > 2)
 			named = n;
-		wrong = doubt_meaning(folded) & IS_FALSE ? n : wrong;
+		if (doubt_meaning(folded) & IS_FALSE && (strcmp(folded, "off") != 0 || is))
+			wrong = n;
+		is = word_in_list("is are was were be", folded);
 		if (wrong && named && (wrong > named ? wrong - named <= WRONG_BEHIND : named - wrong <= WRONG_BEFORE))
 			return true;
 	}
 	return false;
+}
+
+static const char modals[] =
+	"should must sollte muss musste devrait doit deberia debe dovrebbe deve powinno powinien moet moest";
+
+/*
+ * Whether "should" and the like, which asks for something else of most sentences, says what a value is: "it should read
+ * 5100". ret: where the value is.
+ */
+static bool says_value(const char *at, const char *end, const char **ret)
+{
+	const char *p = at;
+	char folded[WORD_TEXT];
+	bool is = false;
+
+	for (unsigned i = 0; i < 6; i++) {
+		while (p < end && octet_is_of(*p, " \n:\"'"))
+			p++;
+		if (p >= end || !word_octet(*p))
+			return false;
+		if (digit_octet(*p))
+			return *ret = p, is;
+		p = word_fold(p, end, folded);
+		if (word_in_list("read be been lauten heissen sein etre lire ser leerse leer essere leggere byc "
+				 "brzmiec zijn "
+				 "luiden",
+				 folded))
+			is = true;
+		else if (!word_in_list("have port number the der die el la le il o port porta puerto poort portu to",
+				       folded))
+			return false;
+	}
+	return false;
+}
+
+static bool is_modal(const char *folded)
+{
+	return word_in_list(modals, folded);
 }
 
 /* A sentence that may say what was wrong; at: the word that says so. */
@@ -174,8 +215,52 @@ static void take_correction(struct doubts *d, const char *begin, const char *end
 	     end < all && end - begin < 2L * SENTENCE && !sentence_ends(begin, end, all);)
 		end++;
 	if (!take_values(d, begin, end, is & IS_LETTER ? 0 : UINT_MAX) && is & IS_FALSE && !(is & (IS_NOT | IS_IF)) &&
-	    names_wrong(begin, own))
+	    (!(is & IS_SMALL) || is & IS_LARGE) && names_wrong(begin, own))
 		d->wrong = begin;
+}
+
+/* Whether a sentence speaks of how clocks are set: "is not synchronised", "has no NTP". */
+static bool names_setting(const char *at, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	while (at < end) {
+		if (!word_octet(*at)) {
+			at++;
+			continue;
+		}
+		at = word_fold(at, end, folded);
+		if (word_in_list("ntp sync* synch* sincro* zsynchron* unsync* gesynchron* set gestellt reglee ajusta* "
+				 "regolat*",
+				 folded))
+			return true;
+	}
+	return false;
+}
+
+/* Whether a sentence says of a time that it is late, slow, off: "the time I gave is an hour late". */
+static bool names_late(const char *at, const char *end)
+{
+	char folded[WORD_TEXT];
+	unsigned n = 0, named = 0, is = 0;
+
+	while (at < end) {
+		const char *word = at;
+
+		if (!word_octet(*at)) {
+			at++;
+			continue;
+		}
+		at = word_fold(at, end, folded);
+		n++;
+		if (word_in_list("time times timestamp* date hour uhrzeit zeit zeiten heure hora ora", folded))
+			named = is ? named : n;
+		else if (word_in_list("is are was were ist war sind waren est etait es era e", folded) && at - word < 6)
+			is = named ? n : 0;
+		else if (is && n - is <= 4 && is - named <= 4 && doubt_meaning(folded) & IS_WRONG)
+			return true;
+	}
+	return false;
 }
 
 /* at: the word that a sentence is looked at for. */
@@ -186,6 +271,10 @@ static void take_sentence(struct doubts *d, const char *begin, const char *end, 
 	bool clock = is & IS_CLOCK && !(at - begin > 1 && (digit_octet(at[-1]) || digit_octet(at[-2])));
 
 	if (clock && is & IS_WRONG && !(is & IS_NOT) && (!(is & IS_SMALL) || is & IS_LARGE))
+		d->clock = begin;
+	if (clock && is & IS_NOT && names_setting(begin, end))
+		d->clock = begin;
+	if (is & IS_WRONG && !(is & (IS_NOT | IS_IF)) && (!(is & IS_SMALL) || is & IS_LARGE) && names_late(begin, end))
 		d->clock = begin;
 	if (is & (IS_IGNORE | IS_ACT | IS_EXAMPLE | IS_ALARM))
 		doubt_take_back(d, begin, end, at, is);
@@ -212,15 +301,22 @@ static unsigned begin_of(const char *at, const char *end)
 	return first >= 0x80 || second >= 0x80 ? 0 : first << 8 | second;
 }
 
+static void add_begin(struct filter *f, unsigned begin)
+{
+	f->bits[begin / 8] |= (uint8_t)(1U << begin % 8);
+}
+
 static void make_filter(struct filter *f)
 {
 	*f = (struct filter){ .bits = { 1 } };
+	for (const char *p = modals; p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
+		add_begin(f, begin_of(p, p + strlen(p)));
 	for (size_t i = 0; i < DOUBT_WORDS; i++) {
 		const struct word *w = &doubt_table[i];
 		unsigned begin = begin_of(w->text, w->text + strlen(w->text));
 
 		if (w->is & ANY_SAID)
-			f->bits[begin / 8] |= (uint8_t)(1U << begin % 8);
+			add_begin(f, begin);
 	}
 }
 
@@ -254,6 +350,8 @@ void doubt_survey(struct doubts *d)
 			continue;
 		}
 		p = word_fold(p, end, folded);
+		if (is_modal(folded) && says_value(p, end, &stop))
+			take_value(d, p, stop, end, true);
 		if (!(doubt_meaning(folded) & ANY_SAID))
 			continue;
 		for (begin = word; begin > seen && word - begin < SENTENCE && !sentence_ends(text, begin - 1, end);)

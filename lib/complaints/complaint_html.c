@@ -180,15 +180,21 @@ static char letter(const char *at, const char *end, const char **ret_end)
 	return 0;
 }
 
+/* For a character that is not seen. */
+#define UNSEEN '\177'
+
 /* The character of a reference "&amp;", which ends at *ret_end; 0: it is none. */
 static char entity(const char *at, const char *end, const char **ret_end)
 {
 	static const struct {
 		const char *name;
 		char is;
-	} names[] = { { "nbsp;", ' ' },	  { "amp;", '&' },    { "lt;", '<' },	  { "gt;", '>' },  { "quot;", '"' },
-		      { "apos;", '\'' },  { "colon;", ':' },  { "period;", '.' }, { "sol;", '/' }, { "minus;", '-' },
-		      { "hyphen;", '-' }, { "lbrack;", '[' }, { "rbrack;", ']' }, { "num;", '#' } };
+	} names[] = { { "nbsp;", ' ' },	   { "amp;", '&' },    { "lt;", '<' },
+		      { "gt;", '>' },	   { "quot;", '"' },   { "apos;", '\'' },
+		      { "colon;", ':' },   { "period;", '.' }, { "sol;", '/' },
+		      { "minus;", '-' },   { "hyphen;", '-' }, { "lbrack;", '[' },
+		      { "rbrack;", ']' },  { "num;", '#' },    { "shy;", UNSEEN },
+		      { "zwnj;", UNSEEN }, { "zwj;", UNSEEN }, { "zerowidthspace;", UNSEEN } };
 	bool is_hex;
 	unsigned long code = 0;
 	unsigned digits = 0;
@@ -211,6 +217,8 @@ static char entity(const char *at, const char *end, const char **ret_end)
 		return '>';
 	if (code >= ' ' && code < 0x7f)
 		return (char)code;
+	if (octets_invisible((uint32_t)code))
+		return UNSEEN;
 	return word_plain((unsigned)code);
 }
 
@@ -250,6 +258,10 @@ void octets_untag(const struct span *s, struct octets *out)
 			}
 		} else if (is == '&') {
 			is = entity(at, end, &next);
+			if (is == UNSEEN) {
+				at = next;
+				continue;
+			}
 		} else if (table && (is == '\n' || is == '\r')) {
 			is = ' ';
 		}

@@ -96,6 +96,20 @@ static bool goes_on(const char *at, const char *end)
 	return *at == '-' || behind == end || octet_is_of(*behind, " \n");
 }
 
+/* Whether another address and its port are behind "a p": ModSecurity, Zeek and others write "a p b q" between blanks.
+ */
+static bool is_endpoint(const char *at, const char *end)
+{
+	const char *p = scan_signs(at, end, " \t"), *stop = p > at ? addr_at(p, end, &(uint32_t){ 0 }) : NULL;
+	unsigned any;
+
+	if (!stop || stop >= end || !octet_is_of(*stop, " \t"))
+		return false;
+	p = scan_signs(stop, end, " \t");
+	stop = scan_port(p, end, &any);
+	return stop && (stop == end || octet_is_of(*stop, " \t\n"));
+}
+
 /* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
 const char *scan_joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
 {
@@ -125,13 +139,15 @@ const char *scan_joined(struct scan *c, const char *at, const char *end, unsigne
 		*ret_end = after;
 		return after && dotted_port(c, at, after) ? p + 1 : NULL;
 	}
-	if (*p != ' ')
+	if (!octet_is_of(*p, " \t"))
 		return NULL;
-	p = scan_signs(p, stop, " ");
+	p = scan_signs(p, stop, " \t");
 	after = scan_port(p, stop, ret);
 	if (!after)
 		return NULL;
 	*ret_end = after;
+	if (*ret >= FIRST_FREE_PORT && is_endpoint(after, stop))
+		return p;
 	if (c->last != NONE && c->addr == c->last && c->x->items[c->last].port_item != NONE &&
 	    (after == stop || strchr(" \n,;)", *after)) && c->x->items[c->addr].role == WORD_SOURCE)
 		return p;

@@ -23,6 +23,20 @@ const char *scan_line(struct scan *c, const char *at)
 	return c->line;
 }
 
+/* Where words begin behind the name of what wrote a line of a log: "[Server thread/INFO]: "; or `begin`. */
+static const char *behind_tag(const char *begin, const char *at)
+{
+	const char *tag = NULL, *p;
+
+	for (p = begin; (p = memchr(p, ']', (size_t)(at - p))); p++)
+		if (at - p > 2 && p[1] == ':' && p[2] == ' ')
+			tag = p + 3;
+	for (p = tag; p && p < at; p++)
+		if (word_octet(*p))
+			return tag;
+	return begin;
+}
+
 /* The text before a place that is its label: from the item before, in this line, or in the one before at its begin. */
 const char *scan_label_begin(const struct scan *c, const char *at)
 {
@@ -37,7 +51,7 @@ const char *scan_label_begin(const struct scan *c, const char *at)
 		if (p > begin + 1 && p[-1] == '\n' && p[-2] == '\n')
 			break;
 	}
-	return p;
+	return behind_tag(p, at);
 }
 
 struct label scan_label(struct scan *c, const char *at)

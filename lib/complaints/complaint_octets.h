@@ -126,6 +126,9 @@ void charset_find(const char *name, struct charset *ret);
 /* Whether a text is of 16 bits, by its first octets. */
 bool charset_wide(const struct span *s);
 
+/* Whether a character is not seen: it may stand within an address. */
+bool octets_invisible(uint32_t code);
+
 /*
  * To UTF-8, with signs of other scripts as those of ASCII, where they mean the same, without what is invisible, and
  * with dots as they were in addresses that must not be clicked: 203[.]0[.]113[.]36. Line ends become line feeds.

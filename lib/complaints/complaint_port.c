@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Numbers that are ports by the words before them, and the addresses that they are of. */
+#include "base/base.h"
 #include "complaints/complaint_scan.h"
+#include "complaints/complaint_sentence.h"
+
+/* A smaller number may be a year, or count something. */
+#define LEAST_NOTED 2100U
+
+/* Of so many items before an address one may be another that is meant. */
+#define MOST_BEFORE 16U
 
 /* Gives a port that follows an address to it. */
 static void port_to(struct reading *x, uint32_t addr, uint32_t port)
@@ -40,6 +48,28 @@ static bool is_one_of_two(const struct scan *c)
 	return behind - between < 12 && !memchr(between, '\n', (size_t)(behind - between)) && !(l.any & ~WORD_LINK);
 }
 
+/*
+ * Whether a sentence ends between the address before and a port, and another address is in the text before: "A attacked
+ * us. We knew B already. The source port was 5100."
+ */
+static bool is_of_any(const struct scan *c, const char *at)
+{
+	const struct reading *x = c->x;
+	const struct item *b = &x->items[c->addr];
+	const char *end = x->text + x->size, *p = x->text + b->at + b->size;
+	bool other = false;
+
+	for (size_t i = c->addr; i-- > c->first && c->addr - i < MOST_BEFORE;)
+		other |= x->items[i].kind == ITEM_ADDR && !x->items[i].done && x->items[i].role != WORD_TARGET &&
+			 x->items[i].port_item == NONE && x->items[i].addr != b->addr;
+	if (!other || c->s->cells)
+		return false;
+	for (; p < at; p++)
+		if (sentence_ends(x->text, p, end))
+			return true;
+	return false;
+}
+
 /* What the last word of the line above says of a port that begins a line: "its source", "port 5100". */
 static unsigned role_above(const struct scan *c, const struct label *l)
 {
@@ -57,6 +87,35 @@ static unsigned role_above(const struct scan *c, const struct label *l)
 	return above.role ? above.role : above.any & WORD_FROM ? WORD_SOURCE : 0;
 }
 
+/* Whether a port is one of services that are attacked, of those that a subscriber may have as well. */
+static bool is_attacked(unsigned number)
+{
+	static const uint16_t ports[] = { 1433, 1521, 1723, 1900, 2222, 2323,  3128,  3306,  3389,  5038, 5060,
+					  5061, 5432, 5555, 5900, 5901, 6379,  7547,  8000,  8080,  8081, 8088,
+					  8291, 8443, 8728, 8888, 9200, 10000, 11211, 27017, 37215, 52869 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++)
+		if (ports[i] == number)
+			return true;
+	return false;
+}
+
+/* Whether a line begins with the port of the address that the line above ends with: "from 203.0.113.5,", "port 5100".
+ */
+static bool is_wrapped(const struct scan *c, const char *at)
+{
+	const struct reading *x = c->x;
+	const struct item *a = x->addr == NONE || x->addr + 1 != x->n_items ? NULL : &x->items[x->addr];
+	const char *end = a ? x->text + a->at + a->size : NULL;
+	struct label l;
+
+	if (!a || c->s->keyed || !c->s->all_end || c->after != c->s->begin || a->done || a->port_item != NONE ||
+	    at - end > 40 || at < end)
+		return false;
+	l = label_read(end, at);
+	return l.any & WORD_PORT && !l.strange && !l.loose && !l.negated;
+}
+
 /*
  * A number that a word for a port stands before. With a word for the source it is the source's. Else it is of the
  * address before it in its record, if nothing but words for a port are between, in a line or behind a key. The port
@@ -66,8 +125,9 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 {
 	struct reading *x = c->x;
 	unsigned role = l->role ? l->role : scan_role_behind(c, end), above = role ? 0 : role_above(c, l);
-	bool here = c->addr != NONE && !c->s->cells, tight = here && c->addr == c->last && !c->number && !l->strange;
-	uint32_t addr = here ? c->addr : c->s->keyed ? x->addr : NONE, i;
+	bool wrapped = is_wrapped(c, at), here = wrapped || (c->addr != NONE && !c->s->cells);
+	bool tight = wrapped || (here && c->addr == c->last && !c->number && !l->strange);
+	uint32_t addr = here && !wrapped ? c->addr : wrapped || c->s->keyed ? x->addr : NONE, i;
 	unsigned of = addr != NONE ? x->items[addr].role : 0;
 	bool free = addr != NONE && of != WORD_TARGET && x->items[addr].port_item == NONE;
 
@@ -75,6 +135,9 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	if (!role && l->before_port & WORD_FROM)
 		role = WORD_SOURCE;
 	role = role ? role : above;
+	/* "Attacked from 203.0.113.5, port 3389": theirs, or ours. */
+	if (!role && !c->s->cells && !x->broken && is_attacked(number))
+		role = WORD_TARGET;
 	bool unsaid = !role && !x->served && !(l->before_port & WORD_TO) && number >= FIRST_FREE_PORT;
 
 	if (!role && (x->served || (!c->s->cells && (l->strange || !(tight || c->s->keyed)))))
@@ -99,9 +162,9 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	c->last = i;
 	if (role == WORD_TARGET)
 		return;
-	if (here && free && is_one_of_two(c))
+	if (here && free && !wrapped && (is_one_of_two(c) || (!tight && is_of_any(c, at))))
 		x->items[i].scope = c->s->scope;
-	else if (here && (free || (tight && of != WORD_TARGET)))
+	else if (here && (free || ((tight || role == WORD_SOURCE) && of != WORD_TARGET)))
 		port_to(x, addr, i);
 	else
 		x->items[i].scope = c->s->scope;
@@ -177,6 +240,24 @@ static void place_below(struct scan *c, const char *at, const char *end, unsigne
 	c->last = i;
 }
 
+/*
+ * A number of which a sentence about a port speaks in more words: "the port should read 5100". It is tied to nothing,
+ * but a mail that says so above what it quotes may speak of another port than that.
+ */
+static void note_port(struct scan *c, const struct label *l, const char *at, const char *end, unsigned number)
+{
+	uint32_t i;
+
+	if (!(l->any & WORD_PORT) || l->role == WORD_TARGET || number < LEAST_NOTED)
+		return;
+	i = item_add(c->x, ITEM_PORT, NONE, at, end);
+	if (i == NONE)
+		return;
+	c->x->items[i].port = (uint16_t)number;
+	c->x->items[i].role = WORD_TARGET;
+	c->x->items[i].assumed = true;
+}
+
 bool scan_take_port(struct scan *c, const struct label *l, const char *at, const char *end)
 {
 	bool another = is_another_port(c, l, at, end), named = l->any & WORD_PORT;
@@ -193,6 +274,6 @@ bool scan_take_port(struct scan *c, const struct label *l, const char *at, const
 	else if (another)
 		place_another(c, at, end, number);
 	else
-		return false;
+		return note_port(c, l, at, end, number), false;
 	return true;
 }

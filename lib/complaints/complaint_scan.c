@@ -221,6 +221,12 @@ static bool is_epoch_of_line(struct scan *c, const char *at, const char *end)
 	       octet_is_of(*end, ".,;] \t|") && !(c->s->key && end + 1 >= c->s->end);
 }
 
+/* Whether words say of a number that it is of seconds: not of "Infringing FileSize", of which an event is said. */
+static bool says_epoch(const struct label *l)
+{
+	return l->any & WORD_TIME || (l->any & WORD_EVENT && l->last & WORD_EVENT);
+}
+
 /* A number that is no time and no address. */
 static const char *take_number(struct scan *c, const char *at)
 {
@@ -244,7 +250,7 @@ static const char *take_number(struct scan *c, const char *at)
 		   (end < stop && (isalpha((unsigned char)*end) ||
 				   (*end == '.' && end + 1 < stop && digit_octet(end[1]) && !(l.any & WORD_TIME))))) {
 		c->number = true;
-	} else if (l.any & (WORD_TIME | WORD_EVENT) && size >= 10 && stamp_epoch(at, end, &t)) {
+	} else if (says_epoch(&l) && size >= 10 && stamp_epoch(at, end, &t)) {
 		uint32_t i = item_time(c->x, c->s->scope, at, end, &t);
 
 		if (i != NONE)
@@ -295,6 +301,21 @@ static const char *take_word(struct scan *c, const char *at)
 	return end > at ? end : at + 1;
 }
 
+/* Whether a word before an offset says that it is one: tz="+0200". */
+static bool names_zone(const struct scan *c, const char *at)
+{
+	const char *begin = scan_label_begin(c, at), *p = at;
+	char folded[WORD_TEXT];
+
+	while (p > begin && octet_is_of(p[-1], " =:\"'"))
+		p--;
+	at = p;
+	while (p > begin && word_octet(p[-1]))
+		p--;
+	word_fold(p, at, folded);
+	return word_in_list("tz zone zona fuso zeitzone tijdzone", folded);
+}
+
 static const char *take_any(struct scan *c, const char *at)
 {
 	const char *end;
@@ -307,7 +328,7 @@ static const char *take_any(struct scan *c, const char *at)
 		return end ? end : inside ? scan_signs(at, c->s->end, "0123456789") : take_number(c, at);
 	}
 	if ((*at == '+' || *at == '-') && !inside && (end = claim_read(at, c->s->end, false, &zone))) {
-		if (at[3] == ':' || scan_label(c, at).any & WORD_TIME)
+		if (at[3] == ':' || scan_label(c, at).any & WORD_TIME || names_zone(c, at))
 			scan_take_zone(c, at, end, &zone);
 		else
 			c->after = end;

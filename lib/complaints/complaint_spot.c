@@ -201,6 +201,25 @@ static bool clock_of_signs(struct spot *s, int *minute, int *second, bool *secon
 	return true;
 }
 
+bool spot_dotted(struct spot *s, struct stamp *t)
+{
+	struct spot next = *s;
+	int hour, minute, second;
+
+	if (!spot_number(&next, 1, 2, &hour) || !spot_one_of(&next, ".", NULL) || !spot_number(&next, 2, 2, &minute) ||
+	    !spot_one_of(&next, ".", NULL) || !spot_number(&next, 2, 2, &second) || hour > 23 || minute > 59 ||
+	    second > 60)
+		return false;
+	if (next.at < next.end &&
+	    (word_octet(*next.at) || *next.at == ':' || *next.at == '/' || (*next.at == '.' && spot_digit(&next, 1))))
+		return false;
+	t->hour = (int8_t)hour;
+	t->minute = (int8_t)minute;
+	t->second = (int8_t)second;
+	*s = next;
+	return t->seconds = t->clock = true;
+}
+
 /* "10:00:00.25", "1:05 PM", "100000" behind a compact day, and the forms above. */
 bool spot_clock(struct spot *s, struct stamp *t, bool compact)
 {

@@ -30,6 +30,9 @@ void spot_blanks(struct spot *s);
 /* Words between the parts of a time, of a list, in which blanks are between, and signs. */
 void spot_joiners(struct spot *s, const char *list, const char *signs);
 
+/* "22.17.45", as Italian and Danish have it: of a time of the day if something says so, as a date looks alike. */
+bool spot_dotted(struct spot *s, struct stamp *t);
+
 /* A time of the day: "10:00:00.25", "1:05 PM", "20h14", "20時14分", with compact "100000". */
 bool spot_clock(struct spot *s, struct stamp *t, bool compact);
 

@@ -31,6 +31,7 @@ struct table {
 	const char *line;      /* of the names */
 	uint8_t role[COLUMNS]; /* of a column of ports without one: that of the addresses before it */
 	bool addr[COLUMNS];    /* a column of addresses */
+	bool server[COLUMNS];  /* one of the server's: "s-port", beside "c-ip" */
 	bool has_time;
 	bool unclosed; /* a quote has no end */
 };
@@ -106,6 +107,12 @@ static bool is_sentence(const struct table *t)
 	return last->end > last->begin && octet_is_of(last->end[-1], ".!?,");
 }
 
+/* "c-" and "s-" are of the client and the server in the extended log format of W3C. */
+static bool begins_with(const struct cell *c, const char *text)
+{
+	return (size_t)(c->end - c->begin) > strlen(text) && !memcmp(c->begin, text, strlen(text));
+}
+
 /*
  * Whether the names are those of a table of questions. words: blanks are between, so that they may be a sentence: "Our
  * clock is fine".
@@ -113,14 +120,18 @@ static bool is_sentence(const struct table *t)
 static bool names_questions(struct table *t, bool words)
 {
 	unsigned addrs = 0, ports = 0, times = 0, before = 0;
+	bool extended = false;
 
 	if (words && is_sentence(t))
 		return false;
+	for (unsigned i = 0; i < t->n; i++)
+		extended |= begins_with(&t->names[i], "c-");
 	for (unsigned i = 0; i < t->n; i++) {
 		struct label l = label_read(t->names[i].begin, t->names[i].end);
 
 		t->role[i] = 0;
 		t->addr[i] = false;
+		t->server[i] = extended && begins_with(&t->names[i], "s-");
 		if (has_digits(&t->names[i]) || l.words > 6 || (words && i && l.any == WORD_LINK))
 			return false;
 		if (l.any & WORD_PORT && !(l.any & WORD_TIME)) {
@@ -129,10 +140,11 @@ static bool names_questions(struct table *t, bool words)
 		} else if (l.any & WORD_TIME ||
 			   (l.any & (WORD_EVENT | WORD_END | WORD_OTHER) && !(l.any & (WORD_ADDR | WORD_SOURCE)))) {
 			times += (l.any & WORD_TIME) != 0;
-		} else if (l.any & WORD_ADDR || (l.any & (WORD_SOURCE | WORD_TARGET) && l.words <= 3)) {
+		} else if (l.any & WORD_ADDR || (l.any & (WORD_SOURCE | WORD_TARGET) && l.words <= 3) ||
+			   (l.words == 1 && l.any & (WORD_FROM | WORD_TO))) {
 			addrs++;
 			t->addr[i] = true;
-			before = l.role ? l.role : WORD_SOURCE;
+			before = l.role ? l.role : l.any & WORD_TO ? WORD_TARGET : WORD_SOURCE;
 			continue;
 		}
 		if (!(l.any & WORD_PORT))
@@ -266,7 +278,9 @@ static void take_row(struct reading *x, const struct table *t, uint32_t table)
 		}
 		complaint_value(x, row, t->names[i].begin, t->names[i].end, t->cells[i].begin, t->cells[i].end);
 		for (size_t k = first; k < x->n_items; k++)
-			if (x->items[k].kind == ITEM_PORT && x->items[k].scope == row && !x->items[k].role) {
+			if (t->server[i] && (x->items[k].kind == ITEM_PORT || x->items[k].kind == ITEM_ADDR)) {
+				x->items[k].role = WORD_TARGET;
+			} else if (x->items[k].kind == ITEM_PORT && x->items[k].scope == row && !x->items[k].role) {
 				x->items[k].role = t->role[i];
 				if (t->role[i] == WORD_TARGET)
 					x->items[k].scope = NONE;

@@ -54,8 +54,11 @@ static bool whole(const struct stamp *s)
 static void add_port(struct reading *x, struct bag *s, uint32_t i)
 {
 	for (unsigned k = 0; k < s->n_ports; k++)
-		if (x->items[s->ports[k]].port == x->items[i].port)
+		if (x->items[s->ports[k]].port == x->items[i].port || !x->items[i].port)
 			return;
+	/* Port 0 is nobody's: what translated nothing writes it. */
+	if (s->n_ports == 1 && !x->items[s->ports[0]].port)
+		s->n_ports = 0;
 	if (s->n_ports < SCOPE_ITEMS)
 		s->ports[s->n_ports++] = i;
 }
@@ -218,12 +221,28 @@ static unsigned best_ports(struct reading *x, struct bag *s)
 	return n ? n : s->n_ports;
 }
 
+/*
+ * "Attacked from 203.0.113.5, port 8000. It came from port 5100": a port that a word says is the source's beside one of
+ * which nothing is said.
+ */
+static void doubt_unsaid(struct reading *x, struct bag *s)
+{
+	struct item *a = s->first == NONE ? NULL : &x->items[s->first];
+	const struct item *port = !a || port_less(a) ? NULL : &x->items[a->port_item];
+
+	if (!port || a->next != NONE || port->role || port->at <= a->at + a->size + 1 || !best_ports(x, s))
+		return;
+	if (x->items[s->ports[0]].role == WORD_SOURCE && x->items[s->ports[0]].port != port->port)
+		doubt(a, FAULT_SEVERAL_PORTS, s->ports[0]);
+}
+
 /* A scope's port to its address that has none, if that is one. */
 static void tie_ports(struct reading *x, struct bag *s)
 {
 	uint32_t only = NONE;
 	unsigned n;
 
+	doubt_unsaid(x, s);
 	for (uint32_t i = s->first; i != NONE; i = x->items[i].next) {
 		if (!port_less(&x->items[i]))
 			continue;

@@ -234,13 +234,47 @@ static void day_behind(struct spot *s, struct stamp *t)
 	}
 }
 
+/* Whether a word or a zone behind a number with dots says that it is an hour, and not a day. */
+static bool is_said_hour(const struct spot *s)
+{
+	struct spot next = *s;
+	struct stamp any = { 0 };
+	char folded[WORD_TEXT];
+
+	zones_behind(&next, &any);
+	if (claim_given(&any.zone))
+		return true;
+	spot_blanks(&next);
+	word_fold(next.at, next.end, folded);
+	return word_in_list("uhr uur h", folded);
+}
+
+/* The end of "8:30-14:00", hours of a day that are the ends of a span: what they open is no zone. NULL: it is none. */
+static const char *span_end(const struct spot *s, const struct stamp *first)
+{
+	struct spot next = *s;
+	struct stamp second = { 0 };
+
+	if (first->seconds)
+		return NULL;
+	spot_joiners(&next, "uhr uur h", "");
+	if (!spot_one_of(&next, "-", NULL) && !spot_octets(&next, "\342\200\223"))
+		return NULL;
+	spot_blanks(&next);
+	return spot_clock(&next, &second, false) && !second.seconds ? next.at : NULL;
+}
+
 static const char *clock_first(const char *at, const char *end, struct stamp *ret)
 {
 	struct spot s = { at, end };
+	const char *span;
 
 	*ret = (struct stamp){ 0 };
-	if (!spot_clock(&s, ret, false))
+	if (!spot_clock(&s, ret, false) && !((s = (struct spot){ at, end }), spot_dotted(&s, ret) && is_said_hour(&s)))
 		return NULL;
+	span = span_end(&s, ret);
+	if (span)
+		return *ret = (struct stamp){ 0 }, span;
 	zones_behind(&s, ret);
 	day_behind(&s, ret);
 	zones_behind(&s, ret);
@@ -271,6 +305,14 @@ static bool goes_on(const char *at, const char *end)
 	return at < end && (octet_is_of(*at, ".,-/):") || (word_octet(*at) && !(blank && digit_octet(*at))));
 }
 
+static bool is_alert(const struct spot *behind)
+{
+	struct spot next = *behind;
+
+	spot_blanks(&next);
+	return spot_octets(&next, "[**]");
+}
+
 const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 {
 	static bool (*const forms[])(struct spot *, struct stamp *) = { year_first, year_third, month_second,
@@ -282,6 +324,8 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 		return NULL;
 	for (size_t i = digit ? 0 : 3; i < 3U + !digit; i++) {
 		struct spot s = { at, end }, clock;
+		const char *apart, *span;
+		struct claim any;
 		bool compact;
 
 		*ret = (struct stamp){ 0 };
@@ -302,12 +346,20 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 				     ",;.|@");
 		zones_behind(&clock, ret);
 		spot_joiners(&clock, "at", "-");
-		if (!spot_clock(&clock, ret, compact)) {
+		apart = clock.at;
+		if (!spot_clock(&clock, ret, compact) && !((clock.at = apart), spot_dotted(&clock, ret))) {
 			if (broken(&s))
 				return ret->date = false, ret->clock = false, s.at;
 			ret->zone = (struct claim){ 0 };
 			return s.at;
 		}
+		/* Behind the day of a machine an offset may follow. */
+		span = i || !claim_read(clock.at, end, true, &any) ? span_end(&clock, ret) : NULL;
+		if (span)
+			return ret->date = ret->clock = false, span;
+		/* Snort and Suricata write the month first: "04/05/2026-10:00:00.123456  [**]". */
+		if (ret->either && *s.at == '-' && is_alert(&clock))
+			stamp_exchange(ret), ret->either = false;
 		s = clock;
 		if (!ret->year)
 			year_behind(&s, ret);
@@ -315,6 +367,17 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 		return s.at;
 	}
 	return digit ? clock_first(at, end, ret) : NULL;
+}
+
+const char *stamp_read_dotted(const char *at, const char *end, struct stamp *ret)
+{
+	struct spot s = { at, end };
+
+	*ret = (struct stamp){ 0 };
+	if (!spot_dotted(&s, ret))
+		return NULL;
+	zones_behind(&s, ret);
+	return s.at;
 }
 
 bool stamp_epoch(const char *at, const char *end, struct stamp *ret)

@@ -50,6 +50,9 @@ struct stamp {
  */
 const char *stamp_read(const char *at, const char *end, struct stamp *ret);
 
+/* Reads "22.17.45", where a word before it says that it is an hour. Its end, or NULL. */
+const char *stamp_read_dotted(const char *at, const char *end, struct stamp *ret);
+
 /* Seconds, or their thousandths, millionths or milliardths, since 1970; false: no such number of this time. */
 bool stamp_epoch(const char *at, const char *end, struct stamp *ret);
 

@@ -22,15 +22,22 @@ uint8_t scan_rank(struct scan *c, const char *at)
 			key.any = WORD_EVENT;
 		if (c->x->xarf && c->s->key_end - c->s->key >= 9 && !memcmp(c->s->key_end - 9, "timestamp", 9))
 			return RANK_SCHEMA;
+		/* Columns "From" and "To" of times. */
+		if (c->s->cells && key.words == 1 && key.any & (WORD_FROM | WORD_TO) && !(key.any & WORD_TIME))
+			return key.any & WORD_FROM ? RANK_EVENT : RANK_END;
 		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE)))
 			return RANK_STRAY;
 		if (name && !(key.any & (WORD_OTHER | WORD_END | WORD_LATE)))
 			key.any |= label_read(c->s->key, name).any & WORD_EVENT;
 		if (c->s->cells)
 			l = key;
-	} else if (at - scan_line(c, at) > 12 && !memcmp(c->line, "TimeCreated:", 12)) {
+	} else if (at - scan_line(c, at) > 12 && !memcmp(c->line, "TimeCreated", 11) &&
+		   *scan_signs(c->line + 11, at, " \t") == ':') {
 		return RANK_EVENT;
 	}
+	/* "Opened at" is of a ticket as well. */
+	if ((c->s->key || c->s->keyed) && l.any & WORD_MEASURE && l.any & WORD_EVENT)
+		return RANK_NEUTRAL;
 	/* "The attack that was reported began at" */
 	if (!c->s->key && (l.when & (WORD_EVENT | WORD_TIME)) == (WORD_EVENT | WORD_TIME))
 		return RANK_EVENT;
@@ -70,12 +77,32 @@ static void zone_before(const struct scan *c, const char *at, struct stamp *t)
 		zones_in(c->s->key, c->s->key_end, t);
 }
 
+/* Whether the last word before a place, or in its key, says that an hour follows: "Ora: 22.17.45". */
+static bool says_hour(const struct scan *c, const char *at)
+{
+	const char *begin = scan_label_begin(c, at), *p = at;
+	char folded[WORD_TEXT];
+
+	if (c->s->key && p == c->s->begin)
+		begin = c->s->key, p = c->s->key_end;
+	while (p > begin && octet_is_of(p[-1], " :=\t|"))
+		p--;
+	at = p;
+	while (p > begin && word_octet(p[-1]))
+		p--;
+	word_fold(p, at, folded);
+	return word_in_list("ora ore alle orario uhrzeit zeit um tijdstip tijd tid klo kl heure hora godz* time",
+			    folded);
+}
+
 /* A time, which may go on in the line below if it is prose: "on 3 May", "2026 at 10:00". */
 static const char *read_time(const struct scan *c, const char *at, struct stamp *ret)
 {
 	const char *end = stamp_read(at, c->s->end, ret), *further, *beyond;
 	struct stamp more;
 
+	if (!end && c->s->end - at > 6 && (at[1] == '.' || at[2] == '.') && says_hour(c, at))
+		return stamp_read_dotted(at, c->s->end, ret);
 	if (!end || !ret->date || ret->clock || !c->s->all_end || c->s->end - end > 12)
 		return end;
 	beyond = line_beyond(c->s->end, c->s->all_end);

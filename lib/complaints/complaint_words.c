@@ -257,6 +257,21 @@ static const char *behind_other(const char *at, const char *end)
 	return word_find(&known, folded) & WORD_NOT ? close + 1 : at + 1;
 }
 
+/* Whether a day or a part of one is behind "last": "last night" is when it was, and no end. */
+static bool is_before_day(const char *at, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	while (at < end && octet_is_of(*at, " \n"))
+		at++;
+	word_fold(at, end, folded);
+	return word_in_list(
+		"night evening week weekend month year monday tuesday wednesday thursday friday saturday sunday "
+		"nacht abend woche wochenende monat montag dienstag mittwoch donnerstag freitag samstag sonntag "
+		"nuit semaine mois noche semana mes notte sera settimana mese nocy tydzien week maand noite",
+		folded);
+}
+
 struct label label_read(const char *at, const char *end)
 {
 	struct label l = { 0 };
@@ -275,6 +290,11 @@ struct label label_read(const char *at, const char *end)
 		at = word_fold(at, end, folded);
 		/* "d'identifier" */
 		is = at < end && *at == '\'' && !folded[1] ? WORD_LINK : word_find(&known, folded);
+		if (is & WORD_END && is & WORD_ANOTHER && is_before_day(at, end))
+			is &= ~WORD_END;
+		/* "Time of observation" is when it was seen; IntelMQ's time.observation is not. */
+		if (before == WORD_LINK && l.any & WORD_TIME && !strncmp(folded, "observation", 11))
+			is = WORD_TIME | WORD_EVENT;
 		l.words++;
 		l.any |= is;
 		l.before_port = is & WORD_PORT ? said : l.before_port;

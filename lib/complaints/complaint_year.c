@@ -45,6 +45,22 @@ static int year_at(const char *begin, const char *at, const char *end)
 	return year >= 1970 && year < 9999 ? year : 0;
 }
 
+/* Whether a sentence is "Year 2026" alone, which can be said of nothing else. */
+static bool is_alone(const char *p, const char *at, const char *behind, const char *end)
+{
+	for (; p < at; p++)
+		if (word_octet(*p))
+			return false;
+	for (p = behind; p < end && !word_octet(*p);)
+		p++;
+	if (!year_at(behind, p, end))
+		return false;
+	for (p += 4; p < end; p++)
+		if (word_octet(*p))
+			return false;
+	return true;
+}
+
 /* Reads a stretch around "year". Its year; 0: none is said of a log, -1: several, or a doubt. */
 static int read_stretch(const char *text, const char *at, const char *behind, const char *end)
 {
@@ -57,6 +73,7 @@ static int read_stretch(const char *text, const char *at, const char *behind, co
 		p--;
 	if (doubt_words(p, end).any & (IS_MAYBE | IS_NOT))
 		return -1;
+	log = is_alone(p, at, behind, end);
 	while (p < end) {
 		if (!word_octet(*p)) {
 			p++;

@@ -92,7 +92,7 @@ static const char *offset(const char *at, const char *end, unsigned digits, stru
 		return NULL;
 	}
 	/* "+25" and "-5.5" are no zones. */
-	if (hours > 14 || minutes % 15 || minutes > 59 || (p < end && isalnum((unsigned char)*p)) ||
+	if (hours > (*at == '-' ? 12 : 14) || minutes % 15 || minutes > 59 || (p < end && isalnum((unsigned char)*p)) ||
 	    (p + 1 < end && strchr(":.", *p) && digit_octet(p[1])))
 		return NULL;
 	*ret = (struct claim){ .n = 1, .minutes = { (int16_t)((hours * 60 + minutes) * (*at == '-' ? -1 : 1)) } };

@@ -33,6 +33,7 @@ static void erase_entry(const struct model_grant *g, enum grant_direction direct
 	const struct grant_key key = key_of(g, direction);
 
 	cr_assert_eq(bpf_map_delete_elem(datapath.grants, &key), 0);
+	datapath.table->limits.grants_epoch += direction == GRANT_OF_OUTSIDE;
 }
 
 static unsigned free_number(const struct model *m, uint32_t in_addr)

@@ -50,6 +50,7 @@ bool scan_lacks_digits(struct scan *c, const char *at, const char *end)
 /* Whether "a.b.c.d.port" is meant, as tcpdump has it, and no version of something. */
 static bool dotted_port(struct scan *c, const char *at, const char *after)
 {
+	const char *begin = scan_line(c, at);
 	const char *line =
 		memchr(after, '\n', (size_t)(c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT));
 
@@ -57,7 +58,7 @@ static bool dotted_port(struct scan *c, const char *at, const char *after)
 		       ? line
 		       : after + (c->s->end - after < LABEL_TEXT ? c->s->end - after : LABEL_TEXT);
 	return (after == line || strchr(" :,)\t", *after)) &&
-	       scan_arrow(at - (at - c->line < LABEL_TEXT ? at - c->line : LABEL_TEXT), line);
+	       scan_arrow(at - (at - begin < LABEL_TEXT ? at - begin : LABEL_TEXT), line);
 }
 
 /*

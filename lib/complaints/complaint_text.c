@@ -237,6 +237,21 @@ static const char *second_flow(const char *at, const char *end)
 	return again ? again : end;
 }
 
+/*
+ * The end of the line below if it is the rest of a line of a log: one that begins with a time and has no address, above
+ * a blank and an address, as "tcpdump -v" writes packets. Else that of the line.
+ */
+static const char *with_rest(const char *at, const char *end, const char *all)
+{
+	const char *below = line_next(end, all), *p = scan_signs(below, all, " \t");
+	struct stamp t;
+	uint32_t any;
+
+	if (p == below || p >= all || !digit_octet(*at) || !digit_octet(*p) || !addr_at(p, line_end(p, all), &any))
+		return end;
+	return stamp_read(at, end, &t) && t.clock && !has_address(at, end) ? line_end(p, all) : end;
+}
+
 /* Returns where it ends. */
 static const char *take_line(struct walk *w, const char *at, const char *end)
 {
@@ -306,7 +321,7 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 			at = line_next(after > at ? after - 1 : at, end);
 			continue;
 		}
-		stop = take_line(&w, at, stop);
+		stop = take_line(&w, at, with_rest(at, stop, end));
 		at = stop < end && *stop == '\n' ? stop + 1 : stop;
 	}
 }

@@ -173,6 +173,10 @@ static const struct {
 	{ "endpoints between blanks", AT " x 203.0.113.5 5100 192.0.2.1 443\n", ONE },
 	{ "a date of an alert",
 	  "02/04/2026-10:00:01.000001  [**] [1:1:1] x [**] {TCP} 203.0.113.5:5100 -> 192.0.2.1:22\n\nUTC\n", ONE },
+	{ "packets of tcpdump in two lines each",
+	  "2026-02-04 10:00:01 UTC IP (tos 0x0, ttl 5)\n    203.0.113.5.5100 > 192.0.2.1.22: x\n"
+	  "2026-02-04 11:00:01 UTC IP (tos 0x0, ttl 5)\n    192.0.2.9.5100 > 192.0.2.1.22: x\n",
+	  ONE },
 	{ "a hop of a mail", "Received: from x ([203.0.113.5]:5100) by y; 4 Feb 2026 10:00:01 +0000\n", ONE },
 	{ "columns From and To",
 	  "From,From port,To,To port,Time (UTC)\n203.0.113.5,5100,192.0.2.1,22,2026-02-04 10:00:01\n", ONE },

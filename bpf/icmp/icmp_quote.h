@@ -45,13 +45,12 @@ static __always_inline __u32 quote_least(__u8 proto, __u32 payload)
 	return payload;
 }
 
-/*
- * Reads the quote of an ICMP error. echo_type: the ICMP query that may be quoted, ICMP_ECHO for an error from outside,
- * ICMP_ECHOREPLY for one from inside.
- */
-static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct packet *p, __u8 echo_type,
-						   struct icmp_quote *ret)
+/* quote_parse() for a zeroed *ret. Returns enum quote_kind. */
+SUBPROGRAM int quote_parse_packet(ctx_t *ctx, const struct packet *p, __u32 echo_type, struct icmp_quote *ret)
 {
+	if (!p || !ret)
+		return QUOTE_MALFORMED;
+
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	__u32 l3 = (p->l4_offset & 127) + sizeof(struct icmphdr), end = L3_OFFSET + p->length;
 	struct iphdr *ip = data + l3;
@@ -72,7 +71,6 @@ static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct pack
 	struct icmphdr *icmp = data + (l4 & 255);
 	struct udphdr *ports = (void *)icmp;
 
-	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->reply.src = bpf_ntohl(ip->daddr);
 	ret->reply.dst = bpf_ntohl(ip->saddr);
 	ret->reply.proto = ip->protocol;
@@ -100,6 +98,17 @@ static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct pack
 	default:
 		return QUOTE_PROTOCOL;
 	}
+}
+
+/*
+ * Reads the quote of an ICMP error. echo_type: the ICMP query that may be quoted, ICMP_ECHO for an error from outside,
+ * ICMP_ECHOREPLY for one from inside.
+ */
+static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct packet *p, __u8 echo_type,
+						   struct icmp_quote *ret)
+{
+	__builtin_memset(ret, 0, sizeof(*ret));
+	return quote_parse_packet(ctx, p, echo_type, ret);
 }
 
 /* The reason to drop an error because of the IP options of the quoted packet; 0: none. */

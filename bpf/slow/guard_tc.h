@@ -29,7 +29,7 @@
 #define HIDDEN (~0U)
 
 /* Offset behind the label stack at `offset`; 0 if the frame ends before it does; HIDDEN if the stack is too deep. */
-static __always_inline __u32 behind_labels(ctx_t *ctx, __u32 offset)
+SUBPROGRAM __u32 behind_labels(ctx_t *ctx, __u32 offset)
 {
 	__be32 label;
 

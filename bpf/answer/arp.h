@@ -41,7 +41,7 @@ static __always_inline int arp(ctx_t *ctx)
 	__builtin_memcpy(&sender_be, a->sender_addr, 4);
 	__builtin_memcpy(&target_be, a->target_addr, 4);
 	/* A gratuitous ARP expects no reply. */
-	if (sender_be == target_be || !index_find(&out_index, bpf_ntohl(target_be)) ||
+	if (sender_be == target_be || !leaf_outside(bpf_ntohl(target_be)) ||
 	    address_is_local(ctx, bpf_ntohl(sender_be), bpf_ntohl(target_be)))
 		return pass_untranslated();
 

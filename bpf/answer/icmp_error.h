@@ -103,22 +103,30 @@ static __always_inline void quote_as_sent(ctx_t *ctx, struct iphdr *ip, const st
 		checksum_finish(ctx, (void *)ip + ((p->l4_offset - L3_OFFSET) & 127), p, length);
 }
 
+/* A sum over words of a quote. */
+struct quote_words {
+	const struct transmission *t;
+	__u64 sum;
+};
+
+static long quote_sum_step(__u32 i, struct quote_words *q)
+{
+	if (i >= ICMP_ERROR_QUOTE / sizeof(__u32))
+		return 1;
+	q->sum += ((const __u32 *)(q->t->frame + ICMP_ERROR_HEADERS))[i];
+	return 0;
+}
+
 /* Sum of the first octets of the quote in a transmission, zeros behind them, as 32-bit words; below 2^32. */
 SUBPROGRAM __u32 quote_sum(const struct transmission *t, __u32 quote)
 {
-	const __u32 *word;
-	__u64 sum = 0;
+	struct quote_words q = { .t = t };
 
 	if (!t)
 		return 0;
-	word = (const void *)t->frame + ICMP_ERROR_HEADERS;
-	for (__u32 i = 0; i < ICMP_ERROR_QUOTE / sizeof(*word); i++) {
-		if (i * sizeof(*word) >= quote)
-			break;
-		sum += word[i];
-	}
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (__u32)((sum & 0xffff) + (sum >> 16));
+	bpf_loop((quote + 3) / sizeof(__u32), quote_sum_step, &q, 0);
+	q.sum = (q.sum & 0xffffffff) + (q.sum >> 32);
+	return (__u32)((q.sum & 0xffff) + (q.sum >> 16));
 }
 
 /* Hands the ICMP error to the agent and drops the packet. quote: octets to be quoted, at most ICMP_ERROR_QUOTE. */
@@ -132,6 +140,9 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 		quote = length;
 	if (!t || quote < sizeof(struct iphdr) || quote > ICMP_ERROR_QUOTE)
 		return drop(n->reason);
+	/* From memory, as the verifier would follow what comes for each way to this length. */
+	STORE(t->length, (__u16)quote);
+	quote = LOAD(t->length);
 	quote = KNOWN_LENGTH(quote, ICMP_ERROR_QUOTE_MASK);
 	if (ctx_load(ctx, L3_OFFSET, t->frame + ICMP_ERROR_HEADERS, (__u32)quote))
 		return drop(n->reason);

@@ -10,6 +10,7 @@
 
 #include <detnat/reasons.h>
 
+#include "base/subprogram.h"
 #include "base/trace_points.h"
 #include "base/verdict.h"
 
@@ -62,15 +63,29 @@ static __always_inline int finish(int verdict, enum reason reason)
 	return verdict;
 }
 
+/* Counts a packet that is dropped or passed. A subprogram, as programs have many such exits. Returns 0. */
+SUBPROGRAM int count_exit(__u32 reason)
+{
+	count_aside(reason, 1);
+	return 0;
+}
+
+static __always_inline int leave(int verdict, enum reason reason)
+{
+	TRACE_COUNT(reason);
+	count_exit(reason);
+	return verdict;
+}
+
 static __always_inline int drop(enum reason reason)
 {
-	return finish(CTX_DROP, reason);
+	return leave(CTX_DROP, reason);
 }
 
 /* Hands the packet to the kernel unchanged. Stage 2 cannot: it drops the packet. */
 static __always_inline int pass_untranslated(void)
 {
-	return STAGE2 ? drop(REASON_drop_stage2) : finish(CTX_PASS, REASON_passed_untranslated);
+	return STAGE2 ? drop(REASON_drop_stage2) : leave(CTX_PASS, REASON_passed_untranslated);
 }
 
 #endif

@@ -37,7 +37,7 @@ SUBPROGRAM int hop_kind(const struct egress *e, __u32 dst)
 
 	if (!e)
 		return HOP_OTHER;
-	if (index_find(&out_index, dst))
+	if (leaf_outside(dst))
 		return HOP_POOL;
 	if (e->state == EGRESS_NOWHERE || address_is_martian(dst))
 		return HOP_LOCAL;

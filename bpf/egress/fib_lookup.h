@@ -109,7 +109,7 @@ static __always_inline __u32 fib_find_inside(const struct mapping_table *t, __u3
 
 	if (settings.tenants &&
 	    unlikely(leaf & INDEX_SHARED || LOAD(t->mapping[leaf & (MAX_MAPPINGS - 1)].tenant) != (__u8)tenant))
-		leaf = index_find_inside(tenant, addr);
+		leaf = index_leaf_of(index_find(&in_index, addr), tenant);
 	return leaf;
 }
 

@@ -63,7 +63,7 @@ static __always_inline int tenant_intrudes(const ctx_t *ctx, const struct mappin
  */
 static __always_inline int tenant_is_alien(const ctx_t *ctx, __u32 src)
 {
-	return settings.tenants && index_find(&in_index, src) && !is_untranslated(packet_tenant(ctx), src);
+	return settings.tenants && leaf_inside(src) && !is_untranslated(packet_tenant(ctx), src);
 }
 
 /*

@@ -45,7 +45,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	if (in->roles & DEVICE_INSIDE && address_is_inside(q.reply.src))
 		return tail_call(ctx, PROG_icmp_hairpin);
 	/* Hairpins never pass outside routers. */
-	if (!index_find(&out_index, q.reply.src))
+	if (!leaf_outside(q.reply.src))
 		in_port = endpoint_owner(&q.reply, SESSION_QUOTE, &r);
 	if (in_port < 0)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);

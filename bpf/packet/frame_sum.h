@@ -24,12 +24,14 @@ struct frame_sum {
 /* Adds the next 64 octets of the frame, or fewer at its end. Returns 1 to end the loop. */
 static long frame_sum_step(__u32 i, struct frame_sum *s)
 {
-	__u32 words[FRAME_SUM_STEP / 4] = {}, size = s->end - s->at;
+	__u32 words[FRAME_SUM_STEP / 4] = {}, size = s->end - s->at, below;
 
 	if (s->at >= s->end)
 		return 1;
-	if (size > sizeof(words))
-		size = sizeof(words);
+	/* All ones or none, instead of a branch, of which the verifier would follow both sides. */
+	below = (__u32)((__s32)(size - sizeof(words)) >> 31);
+	barrier_var(below);
+	size = (size & below) | (sizeof(words) & ~below);
 	/* Older verifiers derive no lower bound from a comparison. */
 	barrier_var(size);
 	size = ((size - 1) & (sizeof(words) - 1)) + 1;

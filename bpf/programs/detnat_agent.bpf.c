@@ -60,7 +60,7 @@ static __always_inline int copy_do(struct session_copy *c)
 	}
 	open_unlock(s);
 	/* An external endpoint that is a pool address may be the subscriber's peer in a hairpin. */
-	if (r == COPY_PLACED && index_find(&out_index, key_ext_addr(c->key)))
+	if (r == COPY_PLACED && leaf_outside(key_ext_addr(c->key)))
 		hairpins_note(s);
 	return r;
 }

@@ -35,7 +35,13 @@ static __always_inline int packet_refreshes(__u8 proto, int from_inside)
 	return from_inside || (settings.udp_inbound_refresh && proto == IPPROTO_UDP);
 }
 
-/* The state word after a packet with these TCP flags; now: in ticks. */
+/* tcp_state_after() as a subprogram: the verifier would follow all that comes after it for each state. */
+SUBPROGRAM int session_tcp_state(__u32 state, __u32 flags, __u32 from_inside)
+{
+	return tcp_state_after((__u8)state, (__u8)flags, (int)from_inside);
+}
+
+/* session_step(); the state word after a packet with these TCP flags; now: in ticks. */
 SUBPROGRAM __u64 session_after(__u64 word, __u32 flags, __u32 from_inside, __u32 now, const struct mapping *m)
 {
 	__u8 proto = word_proto(word);
@@ -44,7 +50,10 @@ SUBPROGRAM __u64 session_after(__u64 word, __u32 flags, __u32 from_inside, __u32
 		return word;
 	if (settings.filtering && proto == IPPROTO_TCP && tcp_is_inbound(word_state(word)))
 		return tcp_inbound_step(word, (__u8)flags, (int)from_inside, now, m->timeout_ticks);
-	return session_step(word, proto, (__u8)flags, packet_refreshes(proto, (int)from_inside), now, m->timeout_ticks);
+	if (proto == IPPROTO_TCP)
+		return session_step_to(word, (__u8)session_tcp_state(word_state(word), flags, from_inside),
+				       (int)from_inside, now, m->timeout_ticks);
+	return session_step(word, proto, 0, packet_refreshes(proto, (int)from_inside), now, m->timeout_ticks);
 }
 
 /*

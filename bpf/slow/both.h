@@ -20,7 +20,7 @@ static __always_inline int both(ctx_t *ctx)
 		return tail_call(ctx, PROG_out2in);
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
-	if (!address_is_inside(p.src) && (index_find(&out_index, p.dst) || address_is_inside(p.dst)))
+	if (!address_is_inside(p.src) && (leaf_outside(p.dst) || address_is_inside(p.dst)))
 		return tail_call(ctx, PROG_out2in);
 	return tail_call(ctx, PROG_in2out);
 }

@@ -42,7 +42,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 		return pass_untranslated();
 	if (address_is_link_local(p->src) || address_is_link_local(p->dst))
 		return link_local_is_misplaced(ctx, p->src, p->dst) ? drop(REASON_drop_martian) : pass_untranslated();
-	if (!index_find(&out_index, p->dst))
+	if (!leaf_outside(p->dst))
 		return is_martian(p) ? drop(REASON_drop_martian) : in2out_routed(ctx, p, kind);
 	*ret_kind = kind;
 	return CONTINUE;

@@ -166,7 +166,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 		return in2out_other(ctx);
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
-	if (anywhere && !index_find(&in_index, p->src) && !(kind == PACKET_ICMP_OTHER && quotes_inside(ctx, p)))
+	if (anywhere && !leaf_inside(p->src) && !(kind == PACKET_ICMP_OTHER && quotes_inside(ctx, p)))
 		return in2out_other(ctx);
 	/* NAT on a stick: replies made by this program, and routing between inside addresses. */
 	if (out->roles & DEVICE_INSIDE && (p->src == out->addr || address_is_inside(p->dst)))

@@ -39,12 +39,12 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	if (address_is_link_local(p->src) || address_is_link_local(p->dst))
 		return link_local_is_misplaced(ctx, p->src, p->dst) ? drop(REASON_drop_martian) : pass_untranslated();
 	/* If the kernel forwards, tc translates; only hairpins are forwarded here. */
-	if (!settings.redirect && !index_find(&out_index, p->dst))
+	if (!settings.redirect && !leaf_outside(p->dst))
 		return is_martian(p) ? drop(REASON_drop_martian) : in2out_routed(ctx, p, kind);
 	if (!in || !in->roles || !e)
 		return pass_untranslated();
 	/* Of a hairpin it is known once its receiver is. */
-	if (TRACING || !index_find(&out_index, p->dst))
+	if (TRACING || !leaf_outside(p->dst))
 		egress_find(ctx, p->src, p->dst, packet_ingress(ctx), e);
 	else
 		e->state = EGRESS_KERNEL;

@@ -186,7 +186,7 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	in_port = binding_in_port(binding);
 	/* An exception may have taken the address out of the mapping since the port was bound. */
 	if (!binding ||
-	    index_find_inside(LOAD(m->tenant), m->geo.in_base + subscriber) != index_find(&out_index, p->dst))
+	    index_find_inside(LOAD(m->tenant), m->geo.in_base + subscriber) != leaf_outside(p->dst))
 		return INBOUND_NOT;
 	/* A flood beyond the limit does not get as far as the lock. */
 	r = inbound_full(m, s, subscriber, h, f.now);
@@ -206,7 +206,7 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	r = inbound_open_locked(&f, s, p, p->dport - mapping_port_lo(&m->geo, subscriber));
 	open_unlock(s);
 	/* A hairpin's peer is a subscriber, see out2in(). */
-	if (!r && index_find(&out_index, p->src))
+	if (!r && leaf_outside(p->src))
 		hairpins_note(s);
 	return r ? r : in_port;
 }

@@ -21,7 +21,7 @@ static __always_inline int inbound(ctx_t *ctx)
 	s = subscriber_get(oi.m, oi.subscriber);
 	h = binding_header_get(oi.m, oi.subscriber);
 	/* A source in the pool is a subscriber, whose packets come from inside. */
-	if (!s || !h || index_find(&out_index, oi.p.src) || portmap_source_is_own(ctx, &oi.p))
+	if (!s || !h || leaf_outside(oi.p.src) || portmap_source_is_own(ctx, &oi.p))
 		return drop_stranger(oi.p.dst, REASON_drop_martian);
 	/* A flood beyond the limit gets no further. */
 	full = inbound_full(oi.m, s, oi.subscriber, h, oi.now);

@@ -168,7 +168,7 @@ static __always_inline int out2in(ctx_t *ctx)
 	if (!s)
 		return tail_call(ctx, PROG_out2in_slow);
 	/* A hairpin's peer is a subscriber of this gateway, whose packets come from inside. */
-	if (LOAD(s->hairpins) & HAIRPINS_SEEN && index_find(&out_index, oi.p.src))
+	if (LOAD(s->hairpins) & HAIRPINS_SEEN && leaf_outside(oi.p.src))
 		return drop(REASON_drop_martian);
 	verdict = egress_towards(ctx, &oi.p, oi.m, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
@@ -206,7 +206,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 		return verdict;
 	s = subscriber_get(oi.m, oi.subscriber);
 	/* As in out2in(): a source in the pool is a hairpin's peer, whose packets come from inside. */
-	if (s && subscriber_is_beyond(s) && !index_find(&out_index, oi.p.src))
+	if (s && subscriber_is_beyond(s) && !leaf_outside(oi.p.src))
 		in_port = session_seek_out2in(oi.m, oi.subscriber, &oi.p);
 	if (in_port < 0)
 		return out2in_stranger(ctx, &oi);

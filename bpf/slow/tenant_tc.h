@@ -21,9 +21,9 @@ static __always_inline __u32 tenant_of_receiver(ctx_t *ctx, int hairpin, __u32 t
 
 	if (ctx->protocol != bpf_htons(ETH_P_IP) || (void *)(ip + 1) > ctx_data_end(ctx))
 		return 0;
-	if (hairpin && !index_find(&out_index, bpf_ntohl(ip->saddr)))
+	if (hairpin && !leaf_outside(bpf_ntohl(ip->saddr)))
 		return 0;
-	entry = index_find(&in_index, bpf_ntohl(ip->daddr));
+	entry = leaf_inside(bpf_ntohl(ip->daddr));
 	if (entry & INDEX_SHARED)
 		return hairpin && index_leaf_of(entry, to) ? to : TENANT_AMBIGUOUS;
 	m = mapping_of_leaf(mapping_table_get(), entry);

@@ -15,7 +15,7 @@
  */
 static __always_inline int source_is_martian(__u32 src)
 {
-	return address_is_martian(src) || address_is_link_local(src) || index_find(&out_index, src);
+	return address_is_martian(src) || address_is_link_local(src) || leaf_outside(src);
 }
 
 /* Returns 1 if a packet of a tenant from inside to outside is dropped because its source is in no mapping. */

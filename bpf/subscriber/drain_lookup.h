@@ -62,7 +62,7 @@ SUBPROGRAM int drain_covers(__u32 addr)
 /* Returns 1 for an inside address, of any tenant: in a mapping, or with sessions in a draining one. */
 static __always_inline int address_is_inside(__u32 addr)
 {
-	return index_find(&in_index, addr) || (settings.drains && drain_covers(addr));
+	return leaf_inside(addr) || (settings.drains && drain_covers(addr));
 }
 
 /* The mapping that holds the subscriber's record of a tenant's inside address, as address_is_inside(); NULL: none. */

@@ -6,6 +6,7 @@
 #include <detnat/slots.h>
 
 #include "base/settings.h"
+#include "base/subprogram.h"
 
 /* Returns 1 if an entry of the prefix index is final: no mapping, or a mapping's number. */
 static __always_inline int index_ends(__u16 entry)
@@ -32,6 +33,20 @@ static __always_inline __u32 index_find(void *index, __u32 addr)
 }
 
 /*
+ * index_find() off the fast path: subprograms, as each lookup has three ways out, of which the verifier would follow
+ * each through all that comes after it.
+ */
+SUBPROGRAM __u32 leaf_inside(__u32 addr)
+{
+	return index_find(&in_index, addr);
+}
+
+SUBPROGRAM __u32 leaf_outside(__u32 addr)
+{
+	return index_find(&out_index, addr);
+}
+
+/*
  * The leaf of a tenant's inside address, given the address's entry in the prefix index: another one only where tenants
  * share the address. 0: the tenant has no mapping there.
  */
@@ -46,10 +61,10 @@ static __always_inline __u32 index_leaf_of(__u32 entry, __u32 tenant)
 	return t ? LOAD(t->node[entry & (INDEX_NODES - 1)].entry[tenant & 255]) : 0;
 }
 
-/* index_find() for an inside address of a tenant. */
+/* leaf_inside() for an inside address of a tenant. */
 static __always_inline __u32 index_find_inside(__u32 tenant, __u32 addr)
 {
-	return index_leaf_of(index_find(&in_index, addr), tenant);
+	return index_leaf_of(leaf_inside(addr), tenant);
 }
 
 static __always_inline struct mapping_table *mapping_table_get(void)
@@ -92,7 +107,7 @@ static __always_inline struct mapping *mapping_by_inside(__u32 tenant, __u32 add
 
 static __always_inline struct mapping *mapping_by_outside(__u32 addr)
 {
-	return mapping_of_leaf(mapping_table_get(), index_find(&out_index, addr));
+	return mapping_of_leaf(mapping_table_get(), leaf_outside(addr));
 }
 
 /*

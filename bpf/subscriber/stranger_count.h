@@ -36,7 +36,7 @@ struct {
 /* Counts a packet to a pool address (host byte order). Returns 0. */
 SUBPROGRAM int stranger_count(__u32 addr)
 {
-	__u32 leaf = index_find(&out_index, addr), number = leaf & (MAX_MAPPINGS - 1), offset, key;
+	__u32 leaf = leaf_outside(addr), number = leaf & (MAX_MAPPINGS - 1), offset, key;
 	const struct stranger_pool *pool;
 	struct stranger_line *line;
 

@@ -312,34 +312,34 @@ SUBPROGRAM int fragment_pass(struct fragment *e, const struct fragment_piece *f)
 /* Creates a datagram's entry from its first fragment; src, dst: translated. Returns 0, or the reason to drop it. */
 static __always_inline int fragment_remember(const struct fragment_piece *f, __u32 src, __u32 dst)
 {
-	struct fragment_key key = f->key;
-	struct fragment *e = bpf_map_lookup_elem(&fragments, &key);
+	const struct fragment_key *key = &f->key;
+	struct fragment *e = bpf_map_lookup_elem(&fragments, key);
 	__u32 zero = 0;
 	void *blank = bpf_map_lookup_elem(&fragment_blank, &zero);
-	struct subscriber *s = fragment_subscriber(&key, f->in_addr);
+	struct subscriber *s = fragment_subscriber(key, f->in_addr);
 	struct mapping_table *t = mapping_table_get();
 
 	if (!blank || !s || !t)
 		return REASON_drop_no_mapping;
 	if (e) {
 		/* Another core may be writing it: that it is new does not show yet. */
-		if (!fragment_is(e, &key) || fragment_age(e) <= fragment_ticks(FRAGMENT_ID_REST))
+		if (!fragment_is(e, key) || fragment_age(e) <= fragment_ticks(FRAGMENT_ID_REST))
 			return REASON_drop_fragment_overlap;
-		datagram_end(&key, LOAD(e->in_addr));
+		datagram_end(key, LOAD(e->in_addr));
 	}
-	if (key.side == FRAGMENT_FROM_OUTSIDE) {
-		__u32 *word = fragment_limit(key.src, f->in_addr);
+	if (key->side == FRAGMENT_FROM_OUTSIDE) {
+		__u32 *word = fragment_limit(key->src, f->in_addr);
 
 		if (word && fragment_admit(word, FRAGMENTS_PER_PEER))
 			return REASON_drop_fragment_limit;
 	}
-	if (datagram_admit(s, key.side))
+	if (datagram_admit(s, key->side))
 		return REASON_drop_fragment_limit;
-	if (bpf_map_update_elem(&fragments, &key, blank, BPF_NOEXIST)) {
-		datagram_release(t, s, key.side);
+	if (bpf_map_update_elem(&fragments, key, blank, BPF_NOEXIST)) {
+		datagram_release(t, s, key->side);
 		return REASON_drop_fragment_limit;
 	}
-	e = bpf_map_lookup_elem(&fragments, &key);
+	e = bpf_map_lookup_elem(&fragments, key);
 	if (!e)
 		return REASON_drop_fragment_limit;
 	*(volatile __u32 *)&e->in_addr = f->in_addr;
@@ -347,8 +347,8 @@ static __always_inline int fragment_remember(const struct fragment_piece *f, __u
 	*(volatile __u32 *)&e->dst = dst;
 	*(volatile __u32 *)&e->since = now_ticks();
 	order_writes();
-	*(volatile __u64 *)&e->word[1] = key.word[1];
-	*(volatile __u64 *)&e->word[0] = key.word[0];
+	*(volatile __u64 *)&e->word[1] = key->word[1];
+	*(volatile __u64 *)&e->word[0] = key->word[0];
 	TRACE_STEP(datagram, (__u64)src << 32 | dst, 0);
 	return fragment_pass(e, f);
 }

@@ -249,10 +249,13 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 /* Place in its bucket of the lowest bit set in a mask of two buckets, which is not 0. */
 static __always_inline __u32 opening_slot_at(__u32 mask)
 {
-	__u32 byte = mask & 0xff ? mask & 0xff : mask >> 8;
-	__u32 low = byte & -byte; /* 1, 2, 4 … 128 */
+	__u32 low = mask & -mask, upper, in_half;
 
-	return (low > 8 ? 4 : 0) + (low & 0xcc ? 2 : 0) + (low & 0xaa ? 1 : 0);
+	/* In arithmetic, not by conditions: the verifier would follow all that comes after it for each place. */
+	low = (low | low >> BUCKET_SLOTS) & 0xff; /* 1, 2, 4 … 128 */
+	upper = low >> 4;
+	in_half = (low | upper) & 0xf; /* 1, 2, 4, 8 */
+	return (in_half >> 1) - (in_half >> 3) + ((upper + 7) >> 3 << 2);
 }
 
 /* Slot of the lowest bit set in a mask of two buckets, which is not 0. */

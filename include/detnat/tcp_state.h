@@ -110,6 +110,32 @@ static __always_inline __u8 tcp_state_from_outside(__u8 state, __u8 flags)
 	return state;
 }
 
+static __always_inline __u8 tcp_state_after(__u8 state, __u8 flags, int from_inside)
+{
+	return from_inside ? tcp_state_from_inside(state, flags) : tcp_state_from_outside(state, flags);
+}
+
+/* session_step() for TCP, given the state after the packet, tcp_state_after(). */
+static __always_inline __u64 session_step_to(__u64 word, __u8 next, int from_inside, __u32 now,
+					     const __u32 timeout_ticks[N_TIMEOUTS])
+{
+	__u32 longer = timeout_ticks[TIMEOUT_TCP_ESTABLISHED] - timeout_ticks[TIMEOUT_TCP_TRANSITORY];
+	__u8 state = word_state(word);
+	__u32 seen = word_seen(word);
+
+	if (from_inside) {
+		if (next != state || (state != SESSION_TIME_WAIT && !(state & SESSION_RESET)))
+			seen = now;
+	} else if (state == SESSION_ESTABLISHED && next != SESSION_ESTABLISHED) {
+		__u32 moved = seen + longer;
+
+		seen = (__s32)(now - moved) > 0 ? moved : now;
+	} else if (state != SESSION_ESTABLISHED && next == SESSION_ESTABLISHED) {
+		seen -= longer;
+	}
+	return word_with(word, next, seen);
+}
+
 /*
  * Returns the state word of a session after a packet. now: in ticks.
  *
@@ -122,33 +148,10 @@ static __always_inline __u8 tcp_state_from_outside(__u8 state, __u8 flags)
 static __always_inline __u64 session_step(__u64 word, __u8 proto, __u8 flags, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	__u8 state = word_state(word), next = state;
-	__u32 seen = word_seen(word);
-
-	if (proto != 6) {
-		if (from_inside)
-			seen = now;
-		return word_with(word, state, seen);
-	}
-
-	if (from_inside) {
-		next = tcp_state_from_inside(state, flags);
-		if (next != state || (state != SESSION_TIME_WAIT && !(state & SESSION_RESET)))
-			seen = now;
-		return word_with(word, next, seen);
-	}
-
-	next = tcp_state_from_outside(state, flags);
-	__u32 longer = timeout_ticks[TIMEOUT_TCP_ESTABLISHED] - timeout_ticks[TIMEOUT_TCP_TRANSITORY];
-
-	if (state == SESSION_ESTABLISHED && next != SESSION_ESTABLISHED) {
-		__u32 moved = seen + longer;
-
-		seen = (__s32)(now - moved) > 0 ? moved : now;
-	} else if (state != SESSION_ESTABLISHED && next == SESSION_ESTABLISHED) {
-		seen -= longer;
-	}
-	return word_with(word, next, seen);
+	if (proto != 6)
+		return word_with(word, word_state(word), from_inside ? now : word_seen(word));
+	return session_step_to(word, tcp_state_after(word_state(word), flags, from_inside), from_inside, now,
+			       timeout_ticks);
 }
 
 #endif

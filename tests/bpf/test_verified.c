@@ -28,7 +28,7 @@ Test(verified, an_ordinary_start_asks_little_of_the_verifier)
 {
 	struct settings ordinary = settings;
 
-	expect_start("a start", &ordinary, 350000);
+	expect_start("a start", &ordinary, 260000);
 }
 
 Test(verified, so_does_one_with_endpoint_independent_mapping_and_portmaps)
@@ -50,5 +50,5 @@ Test(verified, one_with_everything_asks_for_three_times_as_much)
 	all.tc = TC_ALONE | TC_BARE;
 	user_limits.sessions[LIMIT_TCP] = 1;
 	bindings.mapping = bindings.filtering = 1;
-	expect_start("a start with everything", &all, 1150000);
+	expect_start("a start with everything", &all, 850000);
 }

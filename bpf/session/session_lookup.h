@@ -37,9 +37,7 @@ SUBPROGRAM int receiver_alone(const struct mapping *m, __u32 out_addr)
 	if (!m)
 		return -1;
 	number = out_addr - m->geo.out_base;
-	return index_find_inside(LOAD(m->tenant), m->geo.in_base + number) == leaf_outside(out_addr)
-		       ? (int)number
-		       : -1;
+	return index_find_inside(LOAD(m->tenant), m->geo.in_base + number) == leaf_outside(out_addr) ? (int)number : -1;
 }
 
 /* Returns 0, or -1 if there is none. */

@@ -185,8 +185,7 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	binding = inbound_binding(m, subscriber, p, f.now);
 	in_port = binding_in_port(binding);
 	/* An exception may have taken the address out of the mapping since the port was bound. */
-	if (!binding ||
-	    index_find_inside(LOAD(m->tenant), m->geo.in_base + subscriber) != leaf_outside(p->dst))
+	if (!binding || index_find_inside(LOAD(m->tenant), m->geo.in_base + subscriber) != leaf_outside(p->dst))
 		return INBOUND_NOT;
 	/* A flood beyond the limit does not get as far as the lock. */
 	r = inbound_full(m, s, subscriber, h, f.now);

@@ -18,6 +18,15 @@
 /* Octets that may be looked at behind the end. */
 #define AHEAD 8U
 
+/* memmem(), of which the sanitizers look at the whole text each time that a loop calls it. */
+static const char *find(const char *at, const char *end, const char *what, size_t n)
+{
+	for (; (size_t)(end - at) >= n && (at = memchr(at, *what, (size_t)(end - at) - n + 1)); at++)
+		if (!memcmp(at, what, n))
+			return at;
+	return NULL;
+}
+
 static void take_entity(struct mime *m, const struct span *s, const char *default_type);
 
 /* The next line with a boundary. Returns its begin, or the end of the text; *ret_after: behind it; *ret_last: it ends
@@ -30,8 +39,7 @@ static const char *find_boundary(const char *at, const struct span *s, const cha
 	/* The first has no line before it, and begins at once. */
 	bool first = (size_t)(s->end - at) >= n && !memcmp(at, line + 1, n);
 
-	for (at -= first; at < s->end && (first || (at = memmem(at, (size_t)(s->end - at), line, n + 1)));
-	     at++, first = false) {
+	for (at -= first; at < s->end && (first || (at = find(at, s->end, line, n + 1))); at++, first = false) {
 		const char *p = at + 1 + n;
 
 		*ret_last = s->end - p >= 2 && !memcmp(p, "--", 2);
@@ -179,7 +187,7 @@ static void take_entity(struct mime *m, const struct span *s, const char *defaul
 /* The boundary of parts whose mail's header was not copied: a line with two hyphens, and a field of a part's header. */
 static bool guess_boundary(const struct span *s, char ret[static BOUNDARY_TEXT])
 {
-	for (const char *at = s->text; at < s->end && (at = memmem(at, (size_t)(s->end - at), "--", 2)); at++) {
+	for (const char *at = s->text; at < s->end && (at = find(at, s->end, "--", 2)); at++) {
 		const char *stop = at + BOUNDARY_TEXT < s->end ? at + BOUNDARY_TEXT : s->end, *end = line_end(at, stop);
 
 		if ((at > s->text && at[-1] != '\n') || end == stop || end - at < 3 || s->end - end < 10 ||
@@ -194,7 +202,7 @@ static bool guess_boundary(const struct span *s, char ret[static BOUNDARY_TEXT])
 /* Where the next mail of a mailbox begins. */
 static const char *next_mail(const char *at, const char *end)
 {
-	for (; at < end && (at = memmem(at, (size_t)(end - at), "\n\nFrom ", 7)); at++)
+	for (; at < end && (at = find(at, end, "\n\nFrom ", 7)); at++)
 		if (line_end(at + 2, end) < end && header_begins(at + 2, end))
 			return at + 2;
 	return end;

@@ -6,14 +6,11 @@
 #include "history_files.h"
 #include "message.h"
 
-/* A running agent confirms the history's continuation at shorter intervals. */
-#define CURRENT_S 120
-
 int64_t who_reply_known_until(const struct who_reply *r, const struct who_source *s, int64_t t)
 {
 	bool ended = who_reply_claimed(r) || r->answer.best.to != TIME_OPEN;
 
-	return ended || t - CURRENT_S <= s->until ? TIME_NONE : s->until;
+	return ended || t - HISTORY_CURRENT_S <= s->until ? TIME_NONE : s->until;
 }
 
 int who_source_open(const struct history_files *f, const char *dir, struct history_claims *claims,

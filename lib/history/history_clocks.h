@@ -13,6 +13,9 @@
 
 struct history_record;
 
+/* What an agent last noted holds for this long, seconds: it notes it at least once in half of that while it runs. */
+#define HISTORY_CURRENT_S 120
+
 /* From <= t <= to. Of a second that came twice, it may have only one passage. */
 struct history_clock {
 	int64_t from, to;
@@ -23,8 +26,9 @@ struct history_clock {
 struct history_clocks {
 	struct history_clock *at; /* in the order of their lines */
 	size_t n;
-	int64_t since; /* the next line speaks of the time from then on, if `runs` */
-	uint64_t runs; /* the agent that wrote the last line runs, and wrote all since then */
+	int64_t since;		 /* the next line speaks of the time from then on, if `runs` */
+	uint64_t runs;		 /* the agent that wrote the last line runs, and wrote all since then */
+	struct clock_state last; /* at `since`, if `runs` */
 };
 
 /* Takes the next record. 0 or -ENOMEM. */
@@ -40,7 +44,11 @@ int history_clocks_extend(struct history_clocks *c, int64_t time, struct clock_s
  */
 int history_clocks_state(struct history_clocks *c, struct clock_state state);
 
-/* The worst state in this second of any reckoning; CLOCK_NOT_READ: none is recorded. */
+/*
+ * The worst state in this second of any reckoning; CLOCK_NOT_READ: none is recorded. Up to HISTORY_CURRENT_S after the
+ * last note of an agent that runs it is the noted one, with what the kernel adds to the error of a clock that nothing
+ * disciplines.
+ */
 struct clock_state history_clocks_at(const struct history_clocks *c, int64_t s);
 
 #endif

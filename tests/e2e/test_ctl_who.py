@@ -40,6 +40,12 @@ def test_the_present_holder(running_lab):
     assert datetime.timedelta(-1) < age < datetime.timedelta(minutes=10)
 
 
+def test_the_clock_is_known_a_second_after_the_agent_noted_it(lab):
+    agent = lab.start()
+    next_second()
+    assert who(agent, "1.1.1.1:1276")["clock"] is not None
+
+
 def test_who_needs_no_agent(lab):
     agent = lab.start()
     agent.stop()
@@ -123,6 +129,8 @@ def test_a_restart_continues_the_same_interval(lab):
     next_second()
     agent.restart()
     again = who(agent, "1.1.1.1:1276")
+    # The error of a clock that is synchronised grows between two answers.
+    assert again.pop("clock")["synchronised"] == begun.pop("clock")["synchronised"]
     assert again.pop("read_until") > begun.pop("read_until") and again == begun
 
 

@@ -85,6 +85,36 @@ Test(history_clocks, where_it_was_set_the_seconds_between_are_nobodys)
 	history_index_free(&x);
 }
 
+Test(history_clocks, the_last_note_of_an_agent_that_runs_holds_until_the_next_is_overdue)
+{
+	struct history_index x;
+
+	put(T0, EVENT_START, bad);
+	put(T0 + 100, EVENT_CONFIRM, good);
+	x = told_read_back();
+	assert_clock(&x, T0, bad);
+	assert_clock(&x, T0 + 100, good);
+	assert_clock(&x, T0 + 101, (struct clock_state){ CLOCK_SYNCHRONISED, 9 });
+	assert_clock(&x, T0 + 220, (struct clock_state){ CLOCK_SYNCHRONISED, 68 });
+	assert_clock(&x, T0 + 221, (struct clock_state){ 0 });
+	history_index_free(&x);
+	put(T0 + 200, EVENT_STOP, good);
+	x = told_read_back();
+	assert_clock(&x, T0 + 201, (struct clock_state){ 0 });
+	history_index_free(&x);
+}
+
+Test(history_clocks, a_note_before_the_clock_was_set_does_not_hold_after_it)
+{
+	struct history_index x;
+
+	put(T0, EVENT_START, good);
+	told_put((struct history_record){ .time = T0 + 50, .event = EVENT_CLOCK, .since = T0 + 10, .after = T0 + 50 });
+	x = told_read_back();
+	assert_clock(&x, T0 + 60, (struct clock_state){ 0 });
+	history_index_free(&x);
+}
+
 Test(history_clocks, of_a_second_that_came_twice_the_worse_state_counts)
 {
 	struct history_index x;
@@ -152,7 +182,7 @@ Test(history_clocks, the_head_file_speaks_of_the_time_since_the_last_line)
 	x = told_read_back();
 	cr_assert_eq(history_clocks_extend(&x.clocks, T0 + 60, worse), 0);
 	assert_clock(&x, T0 + 30, worse);
-	assert_clock(&x, T0 + 61, (struct clock_state){ 0 });
+	assert_clock(&x, T0 + 60 + HISTORY_CURRENT_S + 1, (struct clock_state){ 0 });
 	history_index_free(&x);
 }
 
@@ -244,7 +274,8 @@ Test(history_clocks_written, the_state_since_the_last_line_is_in_the_head_file)
 	f = read_lab();
 	assert_clock(&f.index, NOON + 30, bad);
 	assert_clock(&f.index, NOON + 60, bad);
-	assert_clock(&f.index, NOON + 61, (struct clock_state){ 0 });
+	assert_clock(&f.index, NOON + 60 + HISTORY_CURRENT_S, bad);
+	assert_clock(&f.index, NOON + 60 + HISTORY_CURRENT_S + 1, (struct clock_state){ 0 });
 	history_files_free(&f);
 }
 

@@ -121,6 +121,6 @@ def test_full_lists_are_alike_at_two_gateways(gateways):
     for number in range(2):
         gateways.prepare(number, **most).start()
     for number, one in enumerate(gateways.labs):
-        wait_for(lambda n=number: gateways.state(n) == "synchronised", 120, "the gateways to be synchronised")
+        wait_for(lambda n=number: gateways.state(n) == "synchronised", 300, "the gateways to be synchronised")
         (peer,) = one.agent.ctl("peer", "list")
         assert (peer["state"], peer["differences"], peer["not_exchanged"], peer["reason"]) == ("synchronised", [], [], None)

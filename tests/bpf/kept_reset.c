@@ -16,6 +16,11 @@
 /* Elements that an array is told at once. */
 #define BATCH 4096U
 
+static bool is_constant(const struct bpf_map_info *info)
+{
+	return info->map_flags & BPF_F_RDONLY_PROG;
+}
+
 static int update_all(int fd, const struct bpf_map_info *info, const uint8_t *value, size_t size)
 {
 	uint32_t batch = info->max_entries < BATCH ? info->max_entries : BATCH;
@@ -37,6 +42,30 @@ static int update_all(int fd, const struct bpf_map_info *info, const uint8_t *va
 		at += n;
 	}
 	return 0;
+}
+
+/* An array whose memory may be mapped: its pages are there at once, so that nothing is copied and no page is missing.
+ */
+static int write_mapped(int fd, const struct bpf_map_info *info, const void *value)
+{
+	size_t stride = (info->value_size + 7U) & ~7U, page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t size = (stride * info->max_entries + page - 1) / page * page;
+	uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	memset(at, 0, size);
+	for (uint32_t i = 0; value && i < info->max_entries; i++)
+		memcpy(at + i * stride, value, info->value_size);
+	return munmap(at, size) ? -errno : 0;
+}
+
+static int reset_array(int fd, const struct bpf_map_info *info, const void *initial)
+{
+	if (is_constant(info))
+		return 0;
+	return info->map_flags & BPF_F_MMAPABLE ? write_mapped(fd, info, initial)
+						: update_all(fd, info, initial, info->value_size);
 }
 
 /* What is not there is no error. */
@@ -150,11 +179,6 @@ static int read_ring(int fd)
 	return r;
 }
 
-static bool is_constant(const struct bpf_map_info *info)
-{
-	return info->map_flags & BPF_F_RDONLY_PROG;
-}
-
 int kept_reset(int fd, const void *initial)
 {
 	struct bpf_map_info info = { 0 };
@@ -164,7 +188,7 @@ int kept_reset(int fd, const void *initial)
 		return -errno;
 	switch (info.type) {
 	case BPF_MAP_TYPE_ARRAY:
-		return is_constant(&info) ? 0 : update_all(fd, &info, initial, info.value_size);
+		return reset_array(fd, &info, initial);
 	case BPF_MAP_TYPE_PERCPU_ARRAY:
 		return update_all(fd, &info, NULL, ((info.value_size + 7U) & ~7U) * (size_t)libbpf_num_possible_cpus());
 	case BPF_MAP_TYPE_ARRAY_OF_MAPS:

@@ -26,6 +26,18 @@ static bool is_letter(char c)
 	return isalpha((unsigned char)c) || (unsigned char)c >= 0x80;
 }
 
+/* Whether a full stop is within short parentheses, which end no sentence: "10:00 (CEST, i.e. UTC+2)". */
+static bool in_parentheses(const char *begin, const char *at, const char *end)
+{
+	const char *open = at, *close = at;
+
+	while (open > begin && at - open < KEY_TEXT && !octet_is_of(*open, "()\n"))
+		open--;
+	while (close < end && close - at < KEY_TEXT && !octet_is_of(*close, "()\n"))
+		close++;
+	return *open == '(' && close < end && *close == ')';
+}
+
 bool sentence_ends_at(const char *begin, const char *at, const char *end)
 {
 	const char *next = at + 1;
@@ -44,7 +56,8 @@ bool sentence_ends_at(const char *begin, const char *at, const char *end)
 	/* Not in "No. 5", nor in "3. 5. 2026". */
 	if (isdigit((unsigned char)*next))
 		return at - begin >= 3 && is_letter(at[-1]) && is_letter(at[-2]) && is_letter(at[-3]);
-	return isupper((unsigned char)*next) || (unsigned char)*next >= 0x80;
+	return (isupper((unsigned char)*next) || (unsigned char)*next >= 0x80) &&
+	       !(*at == '.' && in_parentheses(begin, at, end));
 }
 
 /* Whether the end of a sentence is between two places; there is one if they are far from each other. */

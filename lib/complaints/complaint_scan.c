@@ -54,7 +54,8 @@ static unsigned addr_role(struct scan *c, const char *at, const char *end)
 		return way > 0 ? WORD_TARGET : WORD_SOURCE;
 	if (follows && scan_signs(between, at, " (") == at && memchr(between, '(', (size_t)(at - between)))
 		return before->role;
-	if (l.last & WORD_FROM)
+	/* "Our server was attacked from the address" */
+	if ((l.last | l.last_said) & WORD_FROM)
 		return WORD_SOURCE;
 	if (before && before->scope == c->s->scope && l.any & WORD_TO && at - between < 40 && !(l.role & WORD_SOURCE) &&
 	    l.last & (WORD_TO | WORD_TARGET | WORD_ADDR))

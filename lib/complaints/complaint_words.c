@@ -317,6 +317,7 @@ struct label label_read(const char *at, const char *end)
 		if (is & (WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE))
 			l.when = is;
 		l.last = is;
+		l.last_said = is && !(is & ~(WORD_LINK | WORD_ADDR)) ? l.last_said : is;
 	}
 	return l;
 }

@@ -96,6 +96,7 @@ struct label {
 	unsigned any;	      /* of all words */
 	unsigned role;	      /* WORD_SOURCE, WORD_TARGET or 0: of the last word that has one */
 	unsigned last;	      /* of the last word */
+	unsigned last_said;   /* of the last that is no link, and no word for an address */
 	unsigned when;	      /* of the last word that says which time is meant */
 	unsigned before_port; /* of the word before the last "port" that means something alone */
 	unsigned words;	      /* how many */

@@ -10,8 +10,8 @@
 #include "complaints/complaint_spot.h"
 #include "complaints/complaint_words.h"
 
-/* Months in English, German, French, Spanish, Portuguese, Italian, Polish, Czech, Dutch and Russian,
- * folded. */
+/* Months in English, German, French, Spanish, Portuguese, Italian, Polish, Czech, Dutch and
+ * Russian, folded. */
 static const struct word months[] = {
 #define WORD(text, is) { text, is },
 #include "complaints/complaint_months.def"

@@ -17,6 +17,9 @@
 /* Lines of a cell that is quoted. */
 #define MOST_LINES 64U
 
+/* Names of columns that stand in two lines are no longer together. */
+#define JOINED_TEXT 2048U
+
 /* Separators of columns; two blanks, and any blanks. */
 #define TWO_BLANKS '2'
 #define BLANKS	   '1'
@@ -28,17 +31,20 @@ struct cell {
 struct table {
 	struct cell names[COLUMNS], cells[COLUMNS];
 	unsigned n, n_cells;
-	const char *line;      /* of the names */
-	uint8_t role[COLUMNS]; /* of a column of ports without one: that of the addresses before it */
-	bool addr[COLUMNS];    /* a column of addresses */
-	bool server[COLUMNS];  /* one of the server's: "s-port", beside "c-ip" */
+	const char *line;	  /* of the names */
+	const char *rows;	  /* where the first row begins */
+	const char *at[COLUMNS];  /* where a column's name stands in the line */
+	char joined[JOINED_TEXT]; /* names that go on in the line below */
+	uint8_t role[COLUMNS];	  /* of a column of ports without one: that of the addresses before it */
+	bool addr[COLUMNS];	  /* a column of addresses */
+	bool server[COLUMNS];	  /* one of the server's: "s-port", beside "c-ip" */
 	bool has_time;
 	bool unclosed; /* a quote has no end */
 };
 
 static struct cell trimmed(const char *at, const char *end)
 {
-	while (at < end && (!*at || octet_is_of(*at, " \t\r\"|#'")))
+	while (at < end && (!*at || octet_is_of(*at, " \t\r\n\"|#'")))
 		at++;
 	while (at < end && (!end[-1] || octet_is_of(end[-1], " \t\r\"|'")))
 		end--;
@@ -161,6 +167,34 @@ static const char *end_of_line(const char *at, const char *end)
 	return newline ? newline : end;
 }
 
+/* Whether a name of a column is one of a few in which words are apart by blanks, or by "_", or by nothing. */
+static bool is_named(const struct cell *c, const char *first, const char *second)
+{
+	char one[WORD_TEXT], two[WORD_TEXT];
+	const char *p = word_fold(c->begin, c->end, one);
+
+	while (p < c->end && !word_octet(*p))
+		p++;
+	return word_fold(p, c->end, two) == c->end && !strcmp(one, first) && !strcmp(two, second);
+}
+
+/*
+ * Firewalls of Palo Alto say when a line was generated, and when a collector received it, which is no time of the
+ * event. Beside each other the first is one, and neither is of a report.
+ */
+static void name_generated(struct table *t)
+{
+	static const char time[] = "Time";
+	bool received = false;
+
+	for (unsigned i = 0; i < t->n; i++)
+		received |= is_named(&t->names[i], "receive", "time");
+	for (unsigned i = 0; i < t->n && received; i++)
+		if (is_named(&t->names[i], "generate", "time") || is_named(&t->names[i], "generated", "time") ||
+		    is_named(&t->names[i], "time", "generated"))
+			t->names[i] = (struct cell){ time, time + 4 };
+}
+
 /* A header at a line. */
 static bool read_header(struct table *t, const char *at, const char *end, char *ret)
 {
@@ -195,9 +229,107 @@ static bool read_header(struct table *t, const char *at, const char *end, char *
 		if (t->n < 3 + (separators[i] == BLANKS) || !names_questions(t, separators[i] == BLANKS))
 			continue;
 		*ret = separators[i];
+		t->line = at;
+		t->rows = end;
+		for (unsigned k = 0; k < t->n; k++)
+			t->at[k] = t->names[k].begin;
+		name_generated(t);
 		return true;
 	}
 	return false;
+}
+
+/* Whether a line may have names of columns: letters, and no number. */
+static bool has_names(const char *at, const char *end)
+{
+	const char *p = at;
+
+	while (p < end && !isalpha((unsigned char)*p))
+		p++;
+	return p < end && !has_digits(&(struct cell){ at, end });
+}
+
+/* A header of a line that ends with what separates columns, and goes on in the line below. */
+static bool read_wrapped(struct table *t, const char *at, const char *end, const char *all, char *ret)
+{
+	const char *last = end, *stop = end < all ? end_of_line(end + 1, all) : end;
+	const char *below = scan_signs(end + 1 < all ? end + 1 : all, all, " \t");
+
+	while (last > at && octet_is_of(last[-1], " \t"))
+		last--;
+	if (last == at || !octet_is_of(last[-1], "|,;") || stop == end || below >= stop || *below == last[-1] ||
+	    !has_names(below, stop))
+		return false;
+	return read_header(t, at, stop, ret) && *ret == last[-1];
+}
+
+/* Adds what stands below the name of a column to it. False: there is no room. */
+static bool join_name(struct table *t, unsigned column, const char *at, const char *end, size_t *used)
+{
+	struct cell *name = &t->names[column];
+	size_t first = (size_t)(name->end - name->begin), second = (size_t)(end - at);
+	char *to = t->joined + *used;
+
+	if (first + second + 1 > JOINED_TEXT - *used)
+		return false;
+	memcpy(to, name->begin, first);
+	to[first] = ' ';
+	memcpy(to + first + 1, at, second);
+	*name = (struct cell){ to, to + first + 1 + second };
+	*used += first + second + 1;
+	return true;
+}
+
+/*
+ * A header of columns of one width each of whose names may go on in the line below: "Source" above "port". What is
+ * below belongs to the column in which it begins.
+ */
+static bool read_two_lines(struct table *t, const char *at, const char *end, const char *all, char *ret)
+{
+	const char *p = end < all ? end + 1 : all, *stop = end_of_line(p, all), *line = p;
+	unsigned column = 0, named = 0;
+	size_t used = 0;
+
+	if (p >= stop || stop - p > (ptrdiff_t)JOINED_TEXT || !has_names(p, stop) || !read_header(t, at, end, ret) ||
+	    (*ret != '|' && *ret != TWO_BLANKS))
+		return false;
+	while (p < stop) {
+		const char *begin = p = scan_signs(p, stop, " \t|"), *last = p;
+
+		while (p < stop && *p != '|' && !(*p == ' ' && p + 1 < stop && p[1] == ' '))
+			last = *p++ != ' ' ? p : last;
+		if (begin == last)
+			continue;
+		while (column + 1 < t->n && t->at[column + 1] - at <= begin - line)
+			column++;
+		named |= label_read(begin, last).any & (WORD_PORT | WORD_ADDR | WORD_TIME);
+		if (!join_name(t, column, begin, last, &used))
+			return false;
+	}
+	t->rows = stop;
+	return named && names_questions(t, false);
+}
+
+/* The fields of a flow log of AWS's VPC in its default format, which stands nowhere in it. */
+static bool read_flow_log(struct table *t, const char *at, const char *end, char *ret)
+{
+	static const char names[] = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets "
+				    "bytes start end action log-status";
+	static const char digits[] = "0123456789";
+
+	if (end - at < 60 || memcmp(at, "2 ", 2) != 0 || strspn(at + 2, digits) != 12 ||
+	    memcmp(at + 14, " eni-", 5) != 0)
+		return false;
+	if (split(t->cells, at, end, BLANKS) != 14 || strspn(t->cells[10].begin, digits) != 10 ||
+	    strspn(t->cells[11].begin, digits) != 10)
+		return false;
+	t->n = split(t->names, names, names + sizeof(names) - 1, BLANKS);
+	for (unsigned i = 0; i < t->n; i++)
+		t->at[i] = t->cells[i].begin;
+	*ret = BLANKS;
+	t->line = at;
+	t->rows = NULL;
+	return names_questions(t, false);
 }
 
 /*
@@ -206,11 +338,9 @@ static bool read_header(struct table *t, const char *at, const char *end, char *
  */
 static unsigned split_below(struct table *t, const char *at, const char *end)
 {
-	const char *header = t->line;
-
 	for (unsigned i = 0; i < t->n; i++) {
-		const char *begin = at + (t->names[i].begin - header);
-		const char *stop = i + 1 < t->n ? at + (t->names[i + 1].begin - header) : end;
+		const char *begin = at + (t->at[i] - t->line);
+		const char *stop = i + 1 < t->n ? at + (t->at[i + 1] - t->line) : end;
 
 		if (stop > end || begin >= stop || octet_is_of(*begin, " \t") || (i && begin[-1] != ' '))
 			return 0;
@@ -314,9 +444,9 @@ static void take_zones(struct reading *x, const struct table *t, uint32_t table)
 		for (const char *p = t->names[i].begin; p < t->names[i].end; p++)
 			if ((p == t->names[i].begin || !word_octet(p[-1])) &&
 			    claim_read(p, t->names[i].end, false, &zone))
-				item_zone(x, table, p, p + 1, &zone);
+				item_zone(x, table, t->at[i], t->at[i] + 1, &zone);
 	if (is_shadowserver(t))
-		item_zone(x, table, t->names[0].begin, t->names[0].end, &(struct claim){ .n = 1 });
+		item_zone(x, table, t->at[0], t->at[0] + 1, &(struct claim){ .n = 1 });
 }
 
 /*
@@ -341,44 +471,75 @@ static const char *row_end(struct table *t, const char *at, const char *end, cha
 	return !quoted && far != stop && split(t->cells, at, far, separator) == t->n ? far : stop;
 }
 
-const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end)
+/* Reads the rows of a table. Returns where the last ends, or NULL if there is none; *ret: where looking ended. */
+static const char *take_rows(struct reading *x, struct table *t, uint32_t scope, const char *end, char separator,
+			     const char **ret)
 {
-	struct table t;
-	const char *p = end_of_line(at, end), *last = NULL;
+	/* The end of the line before. A log without a header has its first row where it begins. */
+	const char *next = t->rows ? t->rows + 1 : t->line, *last = NULL;
 	uint32_t own = NONE;
 	unsigned empty = 0;
-	char separator;
 
-	if (!read_header(&t, at, p, &separator) || !complaint_may_look(x))
-		return NULL;
-	t.unclosed = false;
-	t.line = at;
-	while (p < end) {
-		const char *stop = row_end(&t, p + 1, end, separator), *c = p + 1;
+	t->unclosed = false;
+	while (next <= end) {
+		const char *stop = row_end(t, next, end, separator), *c = next;
 
+		*ret = stop;
 		while (c < stop && !word_octet(*c) && *c != '"')
 			c++;
 		/* Rules, comments and empty lines. */
-		if (c == stop || p[1] == '#') {
-			p = stop;
+		if (c == stop || *next == '#') {
+			next = stop + 1;
 			continue;
 		}
-		split_row(&t, p + 1, stop, separator);
-		if (!is_row(&t)) {
-			if (t.n_cells + 1 < t.n || t.n_cells > t.n + 1 || ++empty > MOST_EMPTY)
+		split_row(t, next, stop, separator);
+		next = stop + 1;
+		if (!is_row(t)) {
+			if (t->n_cells + 1 < t->n || t->n_cells > t->n + 1 || ++empty > MOST_EMPTY)
 				break;
-			p = stop;
 			continue;
 		}
 		if (own == NONE) {
 			own = scope_add(x, scope);
-			take_zones(x, &t, own);
+			take_zones(x, t, own);
 		}
-		take_row(x, &t, own);
+		take_row(x, t, own);
 		empty = 0;
-		last = p = stop;
+		last = stop;
 	}
-	if (own == NONE)
-		x->in_vain += (size_t)(p - at);
-	return own == NONE ? NULL : last;
+	return last;
+}
+
+/* Reads the header at a line in one of the ways in which it may stand there. */
+static bool read_any_header(struct table *t, unsigned way, const char *at, const char *line, const char *end, char *ret)
+{
+	switch (way) {
+	case 0:
+		return read_flow_log(t, at, line, ret);
+	case 1:
+		return read_wrapped(t, at, line, end, ret);
+	case 2:
+		return read_two_lines(t, at, line, end, ret);
+	default:
+		return read_header(t, at, line, ret);
+	}
+}
+
+const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end)
+{
+	struct table t;
+	const char *line = end_of_line(at, end), *last, *looked = line;
+	char separator;
+
+	for (unsigned way = 0; way < 4; way++) {
+		if (!read_any_header(&t, way, at, line, end, &separator))
+			continue;
+		if (!complaint_may_look(x))
+			return NULL;
+		last = take_rows(x, &t, scope, end, separator, &looked);
+		if (last)
+			return last;
+		x->in_vain += (size_t)(looked - at);
+	}
+	return NULL;
 }

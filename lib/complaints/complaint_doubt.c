@@ -257,7 +257,7 @@ void complaint_doubt(struct reading *x)
 			continue;
 		a->doubt = complaint_other_weekday(x, &x->items[a->time_item]) ? DOUBT_WEEKDAY : near_doubt(x, a);
 		if (!a->doubt)
-			a->doubt = doubt_said(&d, a);
+			a->doubt = x->settled ? DOUBT_WITHDRAWN : doubt_said(&d, a);
 		if (a->doubt)
 			a->fault = FAULT_UNSURE;
 	}

@@ -87,6 +87,57 @@ const char *scan_in_four(const struct scan *c, const char *at, const char *end, 
 	return port + 1;
 }
 
+/* The end of an arrow to the right between blanks, or NULL. */
+static const char *arrow_end(const char *at, const char *end)
+{
+	const char *p = scan_signs(at, end, " ");
+
+	if (end - p > 4 && !memcmp(p, "\342\206\222 ", 4))
+		p += 4;
+	else if (end - p > 3 && !memcmp(p, "-> ", 3))
+		p += 3;
+	else
+		return NULL;
+	return scan_signs(p, end, " ");
+}
+
+/* "TCP 74 51022 > 22", with what tshark notes in brackets before the ports: where each is. False: it is none. */
+static bool info_ports(const char *at, const char *end, const char *ret[static 2])
+{
+	const char *p = scan_signs(at, end, " "), *stop;
+	unsigned any;
+
+	if (p == at || end - p < 12 || (memcmp(p, "TCP ", 4) != 0 && memcmp(p, "UDP ", 4) != 0))
+		return false;
+	p = scan_signs(p + 4, end, " ");
+	stop = scan_signs(p, end, "0123456789");
+	if (stop == p || stop >= end || *stop != ' ')
+		return false;
+	p = scan_signs(stop, end, " ");
+	if (p < end && *p == '[')
+		p = memchr(p, ']', end - p < LABEL_TEXT ? (size_t)(end - p) : LABEL_TEXT);
+	p = p && p < end && *p == ']' ? scan_signs(p + 1, end, " ") : p;
+	stop = p ? scan_port(p, end, &any) : NULL;
+	ret[0] = p;
+	ret[1] = stop ? arrow_end(stop, end) : NULL;
+	return ret[1] && scan_port(ret[1], end, &any);
+}
+
+const char *scan_in_info(const struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
+{
+	const struct item *before = c->addr != NONE && c->addr == c->last ? &c->x->items[c->addr] : NULL;
+	const char *stop = c->s->end, *target = arrow_end(end, stop), *ports[2];
+	bool second = before && before->port_item != NONE && c->x->text + before->at < at;
+	uint32_t any;
+
+	*ret_end = end;
+	if (target && (target = addr_at(target, stop, &any)) && info_ports(target, stop, ports))
+		return scan_port(ports[0], stop, ret), ports[0];
+	if (!second || !info_ports(end, stop, ports) || c->x->text + c->x->items[before->port_item].at != ports[0])
+		return NULL;
+	return scan_port(ports[1], stop, ret), ports[1];
+}
+
 /* Whether a port is the first of several: "5100-5200", "5100,5200". */
 static bool goes_on(const char *at, const char *end)
 {

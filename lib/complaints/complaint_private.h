@@ -127,6 +127,7 @@ struct reading {
 	uint32_t own_time;	     /* in the text, a time before the mail that it quotes, and asks about; NONE */
 	uint32_t own_port;	     /* the same, a port that is not said to be the target's; NONE */
 	uint32_t addr;		     /* the address before, which a port without a role belongs to; NONE */
+	bool settled;		     /* what a mail says above what it quotes: that this is at its end */
 	bool xarf;		     /* JSON of X-ARF 4, whose "timestamp" is the incident's */
 	bool served;		     /* its scheme says that a port without a role is the service's */
 	const char *broken;	     /* the end of a part in which JSON or XML has no end */
@@ -215,6 +216,9 @@ void complaint_doubt(struct reading *x);
 
 /* Whether the word before a time is a day of the week that its day is not. */
 bool complaint_other_weekday(const struct reading *x, const struct item *time);
+
+/* Whether a text, without what it quotes, says that its case is settled, or asks to close it. */
+bool complaint_settled(const struct reading *x);
 
 /* Doubts hours that go on behind midnight, of a day that is named once. */
 void complaint_midnights(struct reading *x);

@@ -152,6 +152,7 @@ static const char *take_address(struct scan *c, const char *at)
 		return NULL;
 	port = end < stop && *end == ',' ? scan_in_four(c, at, end, &number, &port_end)
 					 : scan_joined(c, at, end, &number, &port_end);
+	port = port || end >= stop || *end != ' ' ? port : scan_in_info(c, at, end, &number, &port_end);
 	if (!port && end + 1 < stop && *end == '.' && digit_octet(end[1]))
 		return NULL;
 	/* A network is nobody's address, but for one of one address. */

@@ -66,6 +66,12 @@ bool scan_take_port(struct scan *c, const struct label *l, const char *at, const
  */
 const char *scan_in_four(const struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end);
 
+/*
+ * The port of an address of "source > target TCP 74 source port > target port [SYN]", as tshark writes packets. As
+ * above, but that both end where their addresses do.
+ */
+const char *scan_in_info(const struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end);
+
 /* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
 const char *scan_joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end);
 

@@ -9,6 +9,7 @@
 #include "complaints/complaint_line.h"
 #include "complaints/complaint_quotes.h"
 #include "complaints/complaint_scan.h"
+#include "complaints/complaint_sentence.h"
 
 /* More lines are no header of a mail that somebody quotes. */
 #define HEADER_LINES 40U
@@ -19,7 +20,10 @@ struct walk {
 	const char *end;
 	uint32_t part, block; /* scopes; no block: NONE */
 	uint64_t first_key, addr_key;
-	bool has_addr;	    /* the block has one */
+	bool has_addr;	   /* the block has one */
+	uint32_t day;	   /* that the block above says its events happened on, or that of the log that goes on; NONE */
+	size_t first_item; /* of the block */
+	const char *begin; /* of the block */
 	const char *looked; /* up to there the form of the blocks is known; and the last line that says it, or NULL */
 	const char *served;
 };
@@ -157,8 +161,76 @@ static void look_ahead(struct walk *w, const char *at)
 	w->x->served = w->served && w->served >= at;
 }
 
+/* Whether a paragraph is about what happened, or a log, and about nothing else that it may date. */
+static bool tells_events(const char *at, const char *end)
+{
+	unsigned any = label_read(at, end).any;
+	bool log = false;
+	char folded[WORD_TEXT];
+
+	while (at < end && !log) {
+		if (!word_octet(*at)) {
+			at++;
+			continue;
+		}
+		at = word_fold(at, end, folded);
+		log = word_in_list(
+			"log logs logfile* logdatei* protokoll* journal* extract excerpt auszug extrait* registro* "
+			"dziennik* журнал* лог* logboek*",
+			folded);
+	}
+	return (log || any & (WORD_EVENT | WORD_DEED)) &&
+	       !(any & (WORD_OTHER | WORD_MEASURE | WORD_ANOTHER | WORD_LATE | WORD_END));
+}
+
+/* The day that the block at its end gives to the log below it: its only time, and it has no address. */
+static uint32_t day_of_block(const struct walk *w, const char *end)
+{
+	const struct reading *x = w->x;
+	uint32_t day = NONE;
+
+	for (size_t i = w->first_item; i < x->n_items; i++) {
+		const struct item *a = &x->items[i];
+		bool is_day = a->kind == ITEM_TIME && x->stamps[a->stamp].date && !x->stamps[a->stamp].clock;
+
+		if (a->kind == ITEM_ADDR || (a->kind == ITEM_TIME && (!is_day || day != NONE || a->rank >= RANK_STRAY)))
+			return NONE;
+		day = is_day ? (uint32_t)i : day;
+	}
+	return day != NONE && end - w->begin < SENTENCE && tells_events(w->begin, end) ? day : NONE;
+}
+
+/* The block ends at a place. */
+static void end_block(struct walk *w, const char *at)
+{
+	if (w->block != NONE && !w->has_addr)
+		w->day = day_of_block(w, at);
+	w->block = NONE;
+}
+
+/* The day above the lines of a log is theirs if the first begins with an hour. first: item of that line. */
+static void take_day(struct walk *w, size_t first)
+{
+	struct reading *x = w->x;
+	struct item *hour = first < x->n_items ? &x->items[first] : NULL;
+	uint32_t i;
+
+	if (w->day == NONE || first != w->first_item)
+		return;
+	if (!hour || hour->kind != ITEM_TIME || !hour->stamped || x->stamps[hour->stamp].date || x->error)
+		return;
+	i = item_add(x, ITEM_TIME, w->block, x->text + x->items[w->day].at,
+		     x->text + x->items[w->day].at + x->items[w->day].size);
+	if (i == NONE)
+		return;
+	x->items[i].stamp = x->items[w->day].stamp;
+	x->items[i].rank = x->items[w->day].rank;
+}
+
 static void begin_block(struct walk *w, const char *at)
 {
+	w->begin = at;
+	w->first_item = w->x->n_items;
 	w->block = scope_add(w->x, w->part);
 	if (!w->x->error)
 		w->x->scopes[w->block].block = true;
@@ -277,6 +349,7 @@ static const char *take_line(struct walk *w, const char *at, const char *end)
 	for (size_t i = first; i < x->n_items; i++)
 		w->has_addr |= x->items[i].kind == ITEM_ADDR && !x->items[i].done;
 	mark_cut(w, at, end);
+	take_day(w, first);
 	if (x->n_items == first && x->n_scopes == s.scope + 1U)
 		x->n_scopes--;
 	return after > end ? after : end;
@@ -295,7 +368,7 @@ static const char *structure(struct walk *w, const char *at)
 
 static void take_part(struct reading *x, const char *at, const char *end, bool header)
 {
-	struct walk w = { .x = x, .end = end, .part = scope_add(x, 0), .block = NONE, .looked = at };
+	struct walk w = { .x = x, .end = end, .part = scope_add(x, 0), .block = NONE, .day = NONE, .looked = at };
 	const char *body = mail_header(at, end);
 
 	if (body && (header || at == x->text))
@@ -305,19 +378,19 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 		const char *stop = line_end(at, end), *after;
 
 		if (line_is_divider(at, stop)) {
-			w.block = NONE;
+			end_block(&w, at);
 			at = line_next(at, end);
 			continue;
 		}
 		if (line_is_rule(at, stop) && !strchr("{[", at[strspn(at, " \t")])) {
-			w.block = NONE;
+			end_block(&w, at);
 			at = line_next(at, end);
 			continue;
 		}
 		after = w.block == NONE ? quoted_header(at, end) : at;
 		after = after > at ? after : structure(&w, at);
 		if (after) {
-			w.block = NONE;
+			end_block(&w, at);
 			at = line_next(after > at ? after - 1 : at, end);
 			continue;
 		}
@@ -383,6 +456,7 @@ void complaint_text(struct reading *x)
 		if (!any_question(x)) {
 			x->own_time = quotes_own_time(x, whole);
 			x->own_port = quotes_own_port(x);
+			x->settled = complaint_settled(x);
 			memcpy(x->text, whole, x->size);
 			quotes_bare(x);
 			take_parts(x);

@@ -9,6 +9,7 @@
 
 #include "complaints/complaint_doubt.h"
 #include "complaints/complaint_line.h"
+#include "complaints/complaint_sentence.h"
 
 /* What stands farther away is not pointed at. */
 #define FAR 8192
@@ -138,6 +139,26 @@ static bool is_form(const struct doubts *d, const char *begin, const char *end)
 	return false;
 }
 
+/* Whether a sentence tells of what would be: "for example, a line like … would show it". */
+static bool is_supposed(const char *begin, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	while (begin < end) {
+		if (!word_octet(*begin)) {
+			begin++;
+			continue;
+		}
+		begin = word_fold(begin, end, folded);
+		if (word_in_list(
+			    "would could wurde wurden konnte konnten serait pourrait sarebbe potrebbe seria podria "
+			    "poderia zou kan skulle moglby bylby",
+			    folded))
+			return true;
+	}
+	return false;
+}
+
 /* Whether the first word of a sentence is what it asks for. */
 static bool is_command(const char *begin, const char *end, unsigned meant)
 {
@@ -166,6 +187,60 @@ static unsigned cut(const char **begin, const char **end, const char *at)
 	return is;
 }
 
+/* Whether a sentence says of a case that it is at its end, or asks for that: "please close the ticket". */
+static bool says_settled(const char *begin, const char *end)
+{
+	bool thing = false, done = false, be = false, close = false, please = false, other = false;
+	char folded[WORD_TEXT];
+
+	while (begin < end) {
+		unsigned is;
+
+		if (!word_octet(*begin)) {
+			begin++;
+			continue;
+		}
+		begin = word_fold(begin, end, folded);
+		is = doubt_meaning(folded);
+		please |= (is & IS_PLEASE) != 0;
+		other |= is & (IS_NOT | IS_IF) ||
+			 word_in_list(
+				 "until once when as will should must sobald bis wird muss soll quand jusqu lorsque "
+				 "quando finche cuando hasta zodra totdat gdy az wenn",
+				 folded);
+		be |= word_in_list("is was been are ist wurde sind hat est a ete e stato ha sido fue zijn jest zostal "
+				   "zostala ar has have",
+				   folded);
+		thing |= word_in_list(
+			"ticket* case matter issue incident* sache angelegenheit fall vorgang vorfall problem* "
+			"dossier affaire caso asunto incidente* zaak sprawa arende* тикет* вопрос*",
+			folded);
+		done |= word_in_list("settled resolved solved closed erledigt geklart gelost abgeschlossen geschlossen "
+				     "resolu* regle* clos cloture* risolt* chius* resuelt* cerrad* resolvid* encerrad* "
+				     "opgelost gesloten afgehandeld rozwiazan* zamkniet* lost avslutat* решен* закрыт*",
+				     folded);
+		close |= word_in_list(
+			"close schliessen fermer cloturer chiudere chiudete cerrar cierren encerrar fechar "
+			"sluiten zamknac stang закройте закрыть",
+			folded);
+	}
+	return thing && !other && ((done && be) || (close && please));
+}
+
+bool complaint_settled(const struct reading *x)
+{
+	const char *end = x->text + x->size, *begin = x->text;
+
+	for (const char *p = begin; p < end; p++) {
+		if (!sentence_ends(x->text, p, end) && p + 1 < end)
+			continue;
+		if (p - begin < SENTENCE && says_settled(begin, p + 1))
+			return true;
+		begin = p + 1;
+	}
+	return false;
+}
+
 void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is)
 {
 	bool asked, retracted;
@@ -186,4 +261,6 @@ void doubt_take_back(struct doubts *d, const char *begin, const char *end, const
 		point(d, begin, end, is | (retracted ? IS_LETTER : 0), DOUBT_WITHDRAWN);
 	else if (is & IS_EXAMPLE && is_form(d, begin, end))
 		point(d, begin, end, is, DOUBT_EXAMPLE);
+	else if (is & IS_EXAMPLE && is_supposed(begin, end) && has_address(begin, end))
+		take(d, begin, end, DOUBT_EXAMPLE);
 }

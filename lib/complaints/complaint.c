@@ -52,5 +52,7 @@ int complaint_read(const char *text, size_t size, const struct complaint_reader 
 	free(x.stamps);
 	free(x.scopes);
 	free(x.zones);
+	for (unsigned i = 0; i < x.n_rivals; i++)
+		free(x.rivals[i]);
 	return r;
 }

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "complaints/complaint_doubt.h"
+#include "complaints/complaint_rival.h"
 #include "complaints/complaint_sentence.h"
 
 /* So much text around a value speaks of it. */
@@ -256,6 +257,8 @@ void complaint_doubt(struct reading *x)
 		if (a->kind != ITEM_ADDR || a->fault || a->port_item == NONE || a->time_item == NONE)
 			continue;
 		a->doubt = complaint_other_weekday(x, &x->items[a->time_item]) ? DOUBT_WEEKDAY : near_doubt(x, a);
+		if (!a->doubt)
+			a->doubt = rival_contradicts(x, a) ? DOUBT_RIVAL : DOUBT_NONE;
 		if (!a->doubt)
 			a->doubt = x->settled ? DOUBT_WITHDRAWN : doubt_said(&d, a);
 		if (a->doubt)

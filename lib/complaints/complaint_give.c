@@ -229,6 +229,7 @@ static void unsure(const struct giving *g, const struct item *a, struct complain
 			"may be of the day before or behind, there is a midnight in the log; ask for the day",
 		[DOUBT_WITHDRAWN] = "is of an event that the text takes back; ask whether it holds",
 		[DOUBT_EXAMPLE] = "is of an example, says the text; ask whether it was an event",
+		[DOUBT_RIVAL] = "has another port in the mail's HTML than in its text; ask which",
 	};
 	char time[60];
 

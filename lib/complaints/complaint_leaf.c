@@ -9,6 +9,7 @@
 #include "base/array_grow.h"
 #include "base/base.h"
 #include "complaints/complaint_mime.h"
+#include "complaints/complaint_rival.h"
 
 /* Octets at the begin of a part that tell whether it is text. */
 #define PROBED 4096
@@ -155,6 +156,13 @@ static void choose(struct mime *m, size_t begin, bool html, uint32_t n)
 	struct alternatives *a = m->alternatives;
 
 	if (a->end && a->html != html) {
+		const char *text = m->out.text, *one = text + a->begin, *two = text + begin;
+		bool same = n && n == a->addresses;
+
+		if (same && html)
+			rival_note(m->x, text, a->begin, a->end, two, text + m->out.size);
+		else if (same)
+			rival_note(m->x, text, begin, m->out.size, one, text + a->end);
 		if (html ? n <= a->addresses : n < a->addresses) {
 			octets_cut(&m->out, begin);
 			m->x->n_parts--;

@@ -55,7 +55,8 @@ enum doubt {
 	DOUBT_WEEKDAY,
 	DOUBT_MIDNIGHT,
 	DOUBT_WITHDRAWN,
-	DOUBT_EXAMPLE
+	DOUBT_EXAMPLE,
+	DOUBT_RIVAL
 };
 
 #define SCOPE_ITEMS 6U
@@ -94,6 +95,9 @@ struct landmark {
 
 /* More zones are not denied. */
 #define DENIED 4U
+
+/* More alternatives of a mail are not compared. */
+#define RIVALS 4U
 
 /* A clause of a text in which zones stand, and the last of its words that ask for something. */
 struct clause {
@@ -134,6 +138,8 @@ struct reading {
 	bool seen, foreign;	     /* an address; one that is of no pool */
 	struct claim denied[DENIED]; /* zones that the text says are not those of its times */
 	unsigned n_denied;
+	struct rival *rivals[RIVALS]; /* texts that were read in the place of another */
+	unsigned n_rivals;
 	struct clause clause;
 	struct stamp sent;	       /* the time of the mail's own header */
 	unsigned told;		       /* notices */

@@ -161,26 +161,49 @@ static void look_ahead(struct walk *w, const char *at)
 	w->x->served = w->served && w->served >= at;
 }
 
-/* Whether a paragraph is about what happened, or a log, and about nothing else that it may date. */
+/* Whether a sentence with a day is about what happened, or a log, and about nothing else that it may date. */
 static bool tells_events(const char *at, const char *end)
 {
 	unsigned any = label_read(at, end).any;
 	bool log = false;
 	char folded[WORD_TEXT];
 
-	while (at < end && !log) {
+	while (at < end) {
 		if (!word_octet(*at)) {
 			at++;
 			continue;
 		}
 		at = word_fold(at, end, folded);
-		log = word_in_list(
+		log |= word_in_list(
 			"log logs logfile* logdatei* protokoll* journal* extract excerpt auszug extrait* registro* "
 			"dziennik* журнал* лог* logboek*",
 			folded);
+		/* "The attack of 1 May goes on today:" */
+		if (word_in_list(
+			    "today yesterday continu* goes still heute gestern noch dauert hier aujourd encore oggi "
+			    "ieri ancora hoy ayer sigue hoje ontem ainda dzis* dzisiaj wczoraj nadal vandaag gisteren "
+			    "nog idag igar сегодня вчера",
+			    folded))
+			return false;
 	}
 	return (log || any & (WORD_EVENT | WORD_DEED)) &&
 	       !(any & (WORD_OTHER | WORD_MEASURE | WORD_ANOTHER | WORD_LATE | WORD_END));
+}
+
+/* Whether a day stands in the last sentence before a place. Sets *ret to its begin. */
+static bool in_last_sentence(const struct walk *w, uint32_t day, const char *end, const char **ret)
+{
+	const struct reading *x = w->x;
+	const char *at = x->text + x->items[day].at;
+
+	for (*ret = at; *ret > w->begin && !sentence_ends(x->text, *ret - 1, w->end);)
+		--*ret;
+	while (end > at && octet_is_of(end[-1], " \n.:"))
+		end--;
+	for (at += x->items[day].size; at < end; at++)
+		if (sentence_ends(x->text, at, w->end))
+			return false;
+	return true;
 }
 
 /* The day that the block at its end gives to the log below it: its only time, and it has no address. */
@@ -188,6 +211,7 @@ static uint32_t day_of_block(const struct walk *w, const char *end)
 {
 	const struct reading *x = w->x;
 	uint32_t day = NONE;
+	const char *begin;
 
 	for (size_t i = w->first_item; i < x->n_items; i++) {
 		const struct item *a = &x->items[i];
@@ -197,7 +221,9 @@ static uint32_t day_of_block(const struct walk *w, const char *end)
 			return NONE;
 		day = is_day ? (uint32_t)i : day;
 	}
-	return day != NONE && end - w->begin < SENTENCE && tells_events(w->begin, end) ? day : NONE;
+	if (day == NONE || end - w->begin > SENTENCE || !in_last_sentence(w, day, end, &begin))
+		return NONE;
+	return tells_events(begin, end) ? day : NONE;
 }
 
 /* The block ends at a place. */

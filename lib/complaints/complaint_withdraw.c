@@ -152,7 +152,7 @@ static bool is_supposed(const char *begin, const char *end)
 		begin = word_fold(begin, end, folded);
 		if (word_in_list(
 			    "would could wurde wurden konnte konnten serait pourrait sarebbe potrebbe seria podria "
-			    "poderia zou kan skulle moglby bylby",
+			    "poderia zou skulle moglby bylby",
 			    folded))
 			return true;
 	}
@@ -208,8 +208,8 @@ static bool says_settled(const char *begin, const char *end)
 				 "until once when as will should must sobald bis wird muss soll quand jusqu lorsque "
 				 "quando finche cuando hasta zodra totdat gdy az wenn",
 				 folded);
-		be |= word_in_list("is was been are ist wurde sind hat est a ete e stato ha sido fue zijn jest zostal "
-				   "zostala ar has have",
+		be |= word_in_list("is was been are ist wurde sind hat est ete stato ha sido fue zijn jest zostal "
+				   "zostala has",
 				   folded);
 		thing |= word_in_list(
 			"ticket* case matter issue incident* sache angelegenheit fall vorgang vorfall problem* "

@@ -243,8 +243,12 @@ static void take_day(struct walk *w, size_t first)
 
 	if (w->day == NONE || first != w->first_item)
 		return;
-	if (!hour || hour->kind != ITEM_TIME || !hour->stamped || x->stamps[hour->stamp].date || x->error)
+	if (!hour || x->error)
 		return;
+	if (hour->kind != ITEM_TIME || !hour->stamped || x->stamps[hour->stamp].date) {
+		w->day = NONE;
+		return;
+	}
 	i = item_add(x, ITEM_TIME, w->block, x->text + x->items[w->day].at,
 		     x->text + x->items[w->day].at + x->items[w->day].size);
 	if (i == NONE)

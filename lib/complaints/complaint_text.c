@@ -161,23 +161,36 @@ static void look_ahead(struct walk *w, const char *at)
 	w->x->served = w->served && w->served >= at;
 }
 
-/* Whether a sentence with a day is about what happened, or a log, and about nothing else that it may date. */
-static bool tells_events(const char *at, const char *end)
+/* Whether a word is of a log. */
+static bool is_log(const char *folded)
+{
+	return word_in_list("log logs logfile* logdatei* protokoll* journal* extract excerpt auszug extrait* registro* "
+			    "dziennik* журнал* лог* logboek*",
+			    folded);
+}
+
+/*
+ * Whether a sentence says of its day that something happened on it, or that a log is of it, right before the day or, if
+ * it begins with the day, behind it. "The log of our server, which was installed on 1 May" does not.
+ */
+static bool tells_events(const char *at, const char *day, const char *end)
 {
 	unsigned any = label_read(at, end).any;
-	bool log = false;
+	bool before = false, first = true;
 	char folded[WORD_TEXT];
 
+	if (any & (WORD_OTHER | WORD_MEASURE | WORD_ANOTHER | WORD_LATE | WORD_END))
+		return false;
 	while (at < end) {
+		const char *word = at;
+		unsigned is;
+
 		if (!word_octet(*at)) {
 			at++;
 			continue;
 		}
 		at = word_fold(at, end, folded);
-		log |= word_in_list(
-			"log logs logfile* logdatei* protokoll* journal* extract excerpt auszug extrait* registro* "
-			"dziennik* журнал* лог* logboek*",
-			folded);
+		is = word_meaning(folded);
 		/* "The attack of 1 May goes on today:" */
 		if (word_in_list(
 			    "today yesterday continu* goes still heute gestern noch dauert hier aujourd encore oggi "
@@ -185,9 +198,13 @@ static bool tells_events(const char *at, const char *end)
 			    "nog idag igar сегодня вчера",
 			    folded))
 			return false;
+		if (word >= day || word_in_list("w dniu day giorno dia jour tag v den in", folded) ||
+		    (is && !(is & ~(WORD_LINK | WORD_TO | WORD_FROM | WORD_TIME))))
+			continue;
+		before = is_log(folded) || (is & (WORD_EVENT | WORD_DEED) && !(is & WORD_SOURCE));
+		first = false;
 	}
-	return (log || any & (WORD_EVENT | WORD_DEED)) &&
-	       !(any & (WORD_OTHER | WORD_MEASURE | WORD_ANOTHER | WORD_LATE | WORD_END));
+	return first ? any & (WORD_EVENT | WORD_DEED) : before;
 }
 
 /* Whether a day stands in the last sentence before a place. Sets *ret to its begin. */
@@ -223,7 +240,7 @@ static uint32_t day_of_block(const struct walk *w, const char *end)
 	}
 	if (day == NONE || end - w->begin > SENTENCE || !in_last_sentence(w, day, end, &begin))
 		return NONE;
-	return tells_events(begin, end) ? day : NONE;
+	return tells_events(begin, x->text + x->items[day].at, end) ? day : NONE;
 }
 
 /* The block ends at a place. */

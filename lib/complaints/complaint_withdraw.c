@@ -190,7 +190,7 @@ static unsigned cut(const char **begin, const char **end, const char *at)
 /* Whether a sentence says of a case that it is at its end, or asks for that: "please close the ticket". */
 static bool says_settled(const char *begin, const char *end)
 {
-	bool thing = false, done = false, be = false, close = false, please = false, other = false;
+	bool about, thing = false, done = false, be = false, close = false, please = false, other = false;
 	char folded[WORD_TEXT];
 
 	while (begin < end) {
@@ -203,7 +203,12 @@ static bool says_settled(const char *begin, const char *end)
 		begin = word_fold(begin, end, folded);
 		is = doubt_meaning(folded);
 		please |= (is & IS_PLEASE) != 0;
-		other |= is & (IS_NOT | IS_IF) ||
+		about = word_in_list(
+			"ticket* case matter issue incident* sache angelegenheit fall vorgang vorfall problem* "
+			"dossier affaire caso asunto incidente* zaak sprawa arende* тикет* вопрос*",
+			folded);
+		thing |= about;
+		other |= (is & (IS_NOT | IS_IF) && !about) ||
 			 word_in_list(
 				 "until once when as will should must sobald bis wird muss soll quand jusqu lorsque "
 				 "quando finche cuando hasta zodra totdat gdy az wenn",
@@ -211,10 +216,6 @@ static bool says_settled(const char *begin, const char *end)
 		be |= word_in_list("is was been are ist wurde sind hat est ete stato ha sido fue zijn jest zostal "
 				   "zostala has",
 				   folded);
-		thing |= word_in_list(
-			"ticket* case matter issue incident* sache angelegenheit fall vorgang vorfall problem* "
-			"dossier affaire caso asunto incidente* zaak sprawa arende* тикет* вопрос*",
-			folded);
 		done |= word_in_list("settled resolved solved closed erledigt geklart gelost abgeschlossen geschlossen "
 				     "resolu* regle* clos cloture* risolt* chius* resuelt* cerrad* resolvid* encerrad* "
 				     "opgelost gesloten afgehandeld rozwiazan* zamkniet* lost avslutat* решен* закрыт*",

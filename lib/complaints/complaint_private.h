@@ -196,6 +196,11 @@ const char *complaint_json(struct reading *x, uint32_t scope, const char *at, co
 const char *complaint_xml(struct reading *x, uint32_t scope, const char *at, const char *end);
 const char *complaint_table(struct reading *x, uint32_t scope, const char *at, const char *end);
 
+/*
+ * Whether the last sentence of a paragraph says of the day that is an item of it that what stands below happened then.
+ */
+bool complaint_gives_day(const struct reading *x, uint32_t day, const char *begin, const char *end);
+
 /* Reads the parts of the text, with the forms above. */
 void complaint_text(struct reading *x);
 

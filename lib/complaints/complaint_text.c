@@ -9,7 +9,6 @@
 #include "complaints/complaint_line.h"
 #include "complaints/complaint_quotes.h"
 #include "complaints/complaint_scan.h"
-#include "complaints/complaint_sentence.h"
 
 /* More lines are no header of a mail that somebody quotes. */
 #define HEADER_LINES 40U
@@ -161,74 +160,11 @@ static void look_ahead(struct walk *w, const char *at)
 	w->x->served = w->served && w->served >= at;
 }
 
-/* Whether a word is of a log. */
-static bool is_log(const char *folded)
-{
-	return word_in_list("log logs logfile* logdatei* protokoll* journal* extract excerpt auszug extrait* registro* "
-			    "dziennik* журнал* лог* logboek*",
-			    folded);
-}
-
-/*
- * Whether a sentence says of its day that something happened on it, or that a log is of it, right before the day or, if
- * it begins with the day, behind it. "The log of our server, which was installed on 1 May" does not.
- */
-static bool tells_events(const char *at, const char *day, const char *end)
-{
-	unsigned any = label_read(at, end).any;
-	bool before = false, first = true;
-	char folded[WORD_TEXT];
-
-	if (any & (WORD_OTHER | WORD_MEASURE | WORD_ANOTHER | WORD_LATE | WORD_END))
-		return false;
-	while (at < end) {
-		const char *word = at;
-		unsigned is;
-
-		if (!word_octet(*at)) {
-			at++;
-			continue;
-		}
-		at = word_fold(at, end, folded);
-		is = word_meaning(folded);
-		/* "The attack of 1 May goes on today:" */
-		if (word_in_list(
-			    "today yesterday continu* goes still heute gestern noch dauert hier aujourd encore oggi "
-			    "ieri ancora hoy ayer sigue hoje ontem ainda dzis* dzisiaj wczoraj nadal vandaag gisteren "
-			    "nog idag igar сегодня вчера",
-			    folded))
-			return false;
-		if (word >= day || word_in_list("w dniu day giorno dia jour tag v den in", folded) ||
-		    (is && !(is & ~(WORD_LINK | WORD_TO | WORD_FROM | WORD_TIME))))
-			continue;
-		before = is_log(folded) || (is & (WORD_EVENT | WORD_DEED) && !(is & WORD_SOURCE));
-		first = false;
-	}
-	return first ? any & (WORD_EVENT | WORD_DEED) : before;
-}
-
-/* Whether a day stands in the last sentence before a place. Sets *ret to its begin. */
-static bool in_last_sentence(const struct walk *w, uint32_t day, const char *end, const char **ret)
-{
-	const struct reading *x = w->x;
-	const char *at = x->text + x->items[day].at;
-
-	for (*ret = at; *ret > w->begin && !sentence_ends(x->text, *ret - 1, w->end);)
-		--*ret;
-	while (end > at && octet_is_of(end[-1], " \n.:"))
-		end--;
-	for (at += x->items[day].size; at < end; at++)
-		if (sentence_ends(x->text, at, w->end))
-			return false;
-	return true;
-}
-
 /* The day that the block at its end gives to the log below it: its only time, and it has no address. */
 static uint32_t day_of_block(const struct walk *w, const char *end)
 {
 	const struct reading *x = w->x;
 	uint32_t day = NONE;
-	const char *begin;
 
 	for (size_t i = w->first_item; i < x->n_items; i++) {
 		const struct item *a = &x->items[i];
@@ -238,9 +174,7 @@ static uint32_t day_of_block(const struct walk *w, const char *end)
 			return NONE;
 		day = is_day ? (uint32_t)i : day;
 	}
-	if (day == NONE || end - w->begin > SENTENCE || !in_last_sentence(w, day, end, &begin))
-		return NONE;
-	return tells_events(begin, x->text + x->items[day].at, end) ? day : NONE;
+	return day != NONE && complaint_gives_day(x, day, w->begin, end) ? day : NONE;
 }
 
 /* The block ends at a place. */

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The day of a log that has hours alone, in the sentence above it: "This happened on 15 May 2026:". */
+#include "complaints/complaint_private.h"
+#include "complaints/complaint_sentence.h"
+
+/* Whether a word is of a log. */
+static bool is_log(const char *folded)
+{
+	return word_in_list("log logs logfile* logdatei* protokoll* journal* extract excerpt auszug extrait* registro* "
+			    "dziennik* журнал* лог* logboek*",
+			    folded);
+}
+
+/*
+ * Whether a sentence says of its day that something happened on it, or that a log is of it, right before the day or, if
+ * it begins with the day, behind it. "The log of our server, which was installed on 1 May" does not.
+ */
+static bool tells_events(const char *at, const char *day, const char *end)
+{
+	unsigned any = label_read(at, end).any;
+	bool before = false, first = true;
+	char folded[WORD_TEXT];
+
+	if (any & (WORD_OTHER | WORD_MEASURE | WORD_ANOTHER | WORD_LATE | WORD_END))
+		return false;
+	while (at < end) {
+		const char *word = at;
+		unsigned is;
+
+		if (!word_octet(*at)) {
+			at++;
+			continue;
+		}
+		at = word_fold(at, end, folded);
+		is = word_meaning(folded);
+		/* "The attack of 1 May goes on today:" */
+		if (word_in_list(
+			    "today yesterday continu* goes still heute gestern noch dauert hier aujourd encore oggi "
+			    "ieri ancora hoy ayer sigue hoje ontem ainda dzis* dzisiaj wczoraj nadal vandaag gisteren "
+			    "nog idag igar сегодня вчера",
+			    folded))
+			return false;
+		if (word >= day || word_in_list("w dniu day giorno dia jour tag v den in", folded) ||
+		    (is && !(is & ~(WORD_LINK | WORD_TO | WORD_FROM | WORD_TIME))))
+			continue;
+		before = is_log(folded) || (is & (WORD_EVENT | WORD_DEED) && !(is & WORD_SOURCE));
+		first = false;
+	}
+	return first ? any & (WORD_EVENT | WORD_DEED) : before;
+}
+
+bool complaint_gives_day(const struct reading *x, uint32_t day, const char *begin, const char *end)
+{
+	const char *all = x->text + x->size, *at = x->text + x->items[day].at, *first = at, *last = end;
+
+	if (end - begin > SENTENCE)
+		return false;
+	while (first > begin && !sentence_ends(x->text, first - 1, all))
+		first--;
+	/* In the last sentence. */
+	while (last > at && octet_is_of(last[-1], " \n.:"))
+		last--;
+	for (const char *p = at + x->items[day].size; p < last; p++)
+		if (sentence_ends(x->text, p, all))
+			return false;
+	return tells_events(first, at, last);
+}

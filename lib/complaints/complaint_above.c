@@ -31,16 +31,21 @@ static bool tells_events(const char *at, const char *day, const char *end)
 			at++;
 			continue;
 		}
+		/* Short words join, and numbers are of the day. */
+		if (digit_octet(*at) || end - at < 3 || !word_octet(at[1]) || !word_octet(at[2])) {
+			at = word_skip(at, end);
+			continue;
+		}
 		at = word_fold(at, end, folded);
 		is = word_meaning(folded);
 		/* "The attack of 1 May goes on today:" */
 		if (word_in_list(
 			    "today yesterday continu* goes still heute gestern noch dauert hier aujourd encore oggi "
-			    "ieri ancora hoy ayer sigue hoje ontem ainda dzis* dzisiaj wczoraj nadal vandaag gisteren "
+			    "ieri ancora hoy ayer sigue hoje ontem ainda dzis* wczoraj nadal vandaag gisteren "
 			    "nog idag igar сегодня вчера",
 			    folded))
 			return false;
-		if (word >= day || word_in_list("w dniu day giorno dia jour tag v den in", folded) ||
+		if (word >= day || word_in_list("dniu day giorno dia jour tag den", folded) ||
 		    (is && !(is & ~(WORD_LINK | WORD_TO | WORD_FROM | WORD_TIME))))
 			continue;
 		before = is_log(folded) || (is & (WORD_EVENT | WORD_DEED) && !(is & WORD_SOURCE));

@@ -19,10 +19,11 @@ struct walk {
 	const char *end;
 	uint32_t part, block; /* scopes; no block: NONE */
 	uint64_t first_key, addr_key;
-	bool has_addr;	   /* the block has one */
-	uint32_t day;	   /* that the block above says its events happened on, or that of the log that goes on; NONE */
-	size_t first_item; /* of the block */
-	const char *begin; /* of the block */
+	bool has_addr;			 /* the block has one */
+	uint32_t day;			 /* that the block above names, or that of the log that goes on; NONE */
+	const char *day_begin, *day_end; /* of the block above, until it is known that its day is theirs; else NULL */
+	size_t first_item;		 /* of the block */
+	const char *begin;		 /* of the block */
 	const char *looked; /* up to there the form of the blocks is known; and the last line that says it, or NULL */
 	const char *served;
 };
@@ -161,7 +162,7 @@ static void look_ahead(struct walk *w, const char *at)
 }
 
 /* The day that the block at its end gives to the log below it: its only time, and it has no address. */
-static uint32_t day_of_block(const struct walk *w, const char *end)
+static uint32_t day_of_block(const struct walk *w)
 {
 	const struct reading *x = w->x;
 	uint32_t day = NONE;
@@ -174,14 +175,17 @@ static uint32_t day_of_block(const struct walk *w, const char *end)
 			return NONE;
 		day = is_day ? (uint32_t)i : day;
 	}
-	return day != NONE && complaint_gives_day(x, day, w->begin, end) ? day : NONE;
+	return day;
 }
 
 /* The block ends at a place. */
 static void end_block(struct walk *w, const char *at)
 {
-	if (w->block != NONE && !w->has_addr)
-		w->day = day_of_block(w, at);
+	if (w->block != NONE && !w->has_addr) {
+		w->day = day_of_block(w);
+		w->day_begin = w->begin;
+		w->day_end = at;
+	}
 	w->block = NONE;
 }
 
@@ -200,6 +204,12 @@ static void take_day(struct walk *w, size_t first)
 		w->day = NONE;
 		return;
 	}
+	/* It goes on behind an empty line. */
+	if (w->day_begin && !complaint_gives_day(x, w->day, w->day_begin, w->day_end)) {
+		w->day = NONE;
+		return;
+	}
+	w->day_begin = NULL;
 	i = item_add(x, ITEM_TIME, w->block, x->text + x->items[w->day].at,
 		     x->text + x->items[w->day].at + x->items[w->day].size);
 	if (i == NONE)

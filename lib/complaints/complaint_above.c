@@ -19,25 +19,17 @@ static bool tells_events(const char *at, const char *day, const char *end)
 {
 	unsigned any = label_read(at, end).any;
 	bool before = false, first = true;
+	const char *word;
 	char folded[WORD_TEXT];
 
 	if (any & (WORD_OTHER | WORD_MEASURE | WORD_ANOTHER | WORD_LATE | WORD_END))
 		return false;
-	while (at < end) {
-		const char *word = at;
-		unsigned is;
+	while ((word = word_next(&at, end, folded))) {
+		unsigned is = word_meaning(folded);
 
-		if (!word_octet(*at)) {
-			at++;
-			continue;
-		}
 		/* Short words join, and numbers are of the day. */
-		if (digit_octet(*at) || end - at < 3 || !word_octet(at[1]) || !word_octet(at[2])) {
-			at = word_skip(at, end);
+		if (digit_octet(*word) || end - word < 3 || !word_octet(word[1]) || !word_octet(word[2]))
 			continue;
-		}
-		at = word_fold(at, end, folded);
-		is = word_meaning(folded);
 		/* "The attack of 1 May goes on today:" */
 		if (word_in_list(
 			    "today yesterday continu* goes still heute gestern noch dauert hier aujourd encore oggi "

@@ -73,19 +73,14 @@ static bool apart(const char *begin, const char *from, const char *to, const cha
 
 static void read_words(struct sentence *s)
 {
+	const char *p = s->begin;
 	char folded[WORD_TEXT];
 
 	s->any = 0;
 	s->happened = false;
-	for (const char *p = s->begin; p < s->end;) {
-		unsigned is;
+	while (word_next(&p, s->end, folded)) {
+		unsigned is = word_meaning(folded);
 
-		if (!word_octet(*p)) {
-			p++;
-			continue;
-		}
-		p = word_fold(p, s->end, folded);
-		is = word_meaning(folded);
 		s->any |= is;
 		s->happened |= (is & (WORD_EVENT | WORD_DEED)) && !(is & (WORD_SOURCE | WORD_MEASURE));
 	}

@@ -138,15 +138,9 @@ static bool names_wrong(const char *at, const char *end)
 	unsigned n = 0, wrong = 0, named = 0, label;
 	char folded[WORD_TEXT];
 	bool is = false; /* the word before: "is off", not "turned off" */
+	const char *word;
 
-	while (at < end) {
-		const char *word = at;
-
-		if (!word_octet(*at)) {
-			at++;
-			continue;
-		}
-		at = word_fold(at, end, folded);
+	while ((word = word_next(&at, end, folded))) {
 		n++;
 		label = label_read(word, at).any;
 		if (label & (WORD_TIME | WORD_PORT) && !(label & (WORD_EVENT | WORD_LATE)) && at - word > 2)
@@ -222,20 +216,9 @@ static void take_correction(struct doubts *d, const char *begin, const char *end
 /* Whether a sentence speaks of how clocks are set: "is not synchronised", "has no NTP". */
 static bool names_setting(const char *at, const char *end)
 {
-	char folded[WORD_TEXT];
-
-	while (at < end) {
-		if (!word_octet(*at)) {
-			at++;
-			continue;
-		}
-		at = word_fold(at, end, folded);
-		if (word_in_list("ntp sync* synch* sincro* zsynchron* unsync* gesynchron* set gestellt reglee ajusta* "
-				 "regolat*",
-				 folded))
-			return true;
-	}
-	return false;
+	return words_in_list("ntp sync* synch* sincro* zsynchron* unsync* gesynchron* set gestellt reglee ajusta* "
+			     "regolat*",
+			     at, end);
 }
 
 /* Whether a sentence says of a time that it is late, slow, off: "the time I gave is an hour late". */
@@ -243,15 +226,9 @@ static bool names_late(const char *at, const char *end)
 {
 	char folded[WORD_TEXT];
 	unsigned n = 0, named = 0, is = 0;
+	const char *word;
 
-	while (at < end) {
-		const char *word = at;
-
-		if (!word_octet(*at)) {
-			at++;
-			continue;
-		}
-		at = word_fold(at, end, folded);
+	while ((word = word_next(&at, end, folded))) {
 		n++;
 		if (word_in_list("time times timestamp* date hour uhrzeit zeit zeiten heure hora ora", folded))
 			named = is ? named : n;

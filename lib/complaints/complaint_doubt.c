@@ -8,7 +8,6 @@
 
 #include "base/base.h"
 #include "complaints/complaint_doubt.h"
-#include "complaints/complaint_rival.h"
 #include "complaints/complaint_sentence.h"
 
 /* So much text around a value speaks of it. */
@@ -151,18 +150,11 @@ bool complaint_asked_zone(struct reading *x, const char *at, const char *end)
 /* Where the last word before a zone begins that doubts, or NULL. No word is read twice. */
 static const char *maybe_before(struct clause *c, const char *begin, const char *at)
 {
+	const char *p = c->doubted > begin ? c->doubted : begin, *word;
 	char folded[WORD_TEXT];
 
-	for (const char *p = c->doubted > begin ? c->doubted : begin; p < at;) {
-		const char *word = p;
-
-		if (!word_octet(*p)) {
-			p++;
-			continue;
-		}
-		p = word_fold(p, at, folded);
+	while ((word = word_next(&p, at, folded)))
 		c->maybe = doubt_meaning(folded) & IS_MAYBE ? word : c->maybe;
-	}
 	c->doubted = at;
 	return c->maybe;
 }

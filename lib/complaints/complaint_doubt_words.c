@@ -67,12 +67,7 @@ struct said doubt_words(const char *at, const char *end)
 	char folded[WORD_TEXT];
 	bool later = false;
 
-	while (at < end) {
-		if (!word_octet(*at)) {
-			at++;
-			continue;
-		}
-		at = word_fold(at, end, folded);
+	while (word_next(&at, end, folded)) {
 		s.any |= doubt_meaning(folded);
 		s.first = later ? s.first : s.any;
 		later = true;

@@ -9,7 +9,6 @@
 #include "base/array_grow.h"
 #include "base/base.h"
 #include "complaints/complaint_mime.h"
-#include "complaints/complaint_rival.h"
 
 /* Octets at the begin of a part that tell whether it is text. */
 #define PROBED 4096

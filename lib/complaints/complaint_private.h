@@ -231,6 +231,16 @@ bool complaint_other_weekday(const struct reading *x, const struct item *time);
 /* Whether a text, without what it quotes, says that its case is settled, or asks to close it. */
 bool complaint_settled(const struct reading *x);
 
+/*
+ * Notes that a text was read and another was not, though both have the same addresses: a mail's and its HTML's. Places
+ * are of the decoded text.
+ */
+void rival_note(struct reading *x, const char *text, size_t begin, size_t end, const char *other,
+		const char *other_end);
+
+/* Whether the other text has another port in the place of that of an address. */
+bool rival_contradicts(const struct reading *x, const struct item *addr);
+
 /* Doubts hours that go on behind midnight, of a day that is named once. */
 void complaint_midnights(struct reading *x);
 

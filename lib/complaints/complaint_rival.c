@@ -3,7 +3,7 @@
  * Of a text and its HTML, one is read. They contradict each other if the other has an address without its port, and a
  * number that could be a port, and that the one that is read does not have.
  */
-#include "complaints/complaint_rival.h"
+#include "complaints/complaint_private.h"
 
 #include <errno.h>
 #include <stdlib.h>

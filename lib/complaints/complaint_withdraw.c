@@ -115,18 +115,11 @@ static bool is_form(const struct doubts *d, const char *begin, const char *end)
 {
 	const char *text = d->x->text, *all = text + d->x->size;
 	unsigned since = FORM_WORDS + 1, before = 0;
+	const char *p = begin, *word;
 	char folded[WORD_TEXT];
 
-	for (const char *p = begin; p < end;) {
-		const char *word = p;
-		unsigned is;
-
-		if (!word_octet(*p)) {
-			p++;
-			continue;
-		}
-		p = word_fold(p, end, folded);
-		is = doubt_meaning(folded);
+	while ((word = word_next(&p, end, folded))) {
+		unsigned is = doubt_meaning(folded);
 		if (is & IS_EXAMPLE && is & IS_FORM)
 			return true;
 		since = is & IS_EXAMPLE && !(before & IS_REAL) && !in_name(text, word, p, all) ? 0
@@ -142,21 +135,9 @@ static bool is_form(const struct doubts *d, const char *begin, const char *end)
 /* Whether a sentence tells of what would be: "for example, a line like … would show it". */
 static bool is_supposed(const char *begin, const char *end)
 {
-	char folded[WORD_TEXT];
-
-	while (begin < end) {
-		if (!word_octet(*begin)) {
-			begin++;
-			continue;
-		}
-		begin = word_fold(begin, end, folded);
-		if (word_in_list(
-			    "would could wurde wurden konnte konnten serait pourrait sarebbe potrebbe seria podria "
-			    "poderia zou skulle moglby bylby",
-			    folded))
-			return true;
-	}
-	return false;
+	return words_in_list("would could wurde wurden konnte konnten serait pourrait sarebbe potrebbe seria podria "
+			     "poderia zou skulle moglby bylby",
+			     begin, end);
 }
 
 /* Whether the first word of a sentence is what it asks for. */
@@ -164,10 +145,7 @@ static bool is_command(const char *begin, const char *end, unsigned meant)
 {
 	char folded[WORD_TEXT];
 
-	while (begin < end && !word_octet(*begin))
-		begin++;
-	word_fold(begin, end, folded);
-	return doubt_meaning(folded) & meant;
+	return word_next(&begin, end, folded) && doubt_meaning(folded) & meant;
 }
 
 /* Lines with events that are above and below the one in which a sentence says so are not part of it. */
@@ -193,15 +171,9 @@ static bool says_settled(const char *begin, const char *end)
 	bool about, thing = false, done = false, be = false, close = false, please = false, other = false;
 	char folded[WORD_TEXT];
 
-	while (begin < end) {
-		unsigned is;
+	while (word_next(&begin, end, folded)) {
+		unsigned is = doubt_meaning(folded);
 
-		if (!word_octet(*begin)) {
-			begin++;
-			continue;
-		}
-		begin = word_fold(begin, end, folded);
-		is = doubt_meaning(folded);
 		please |= (is & IS_PLEASE) != 0;
 		about = word_in_list(
 			"ticket* case matter issue incident* sache angelegenheit fall vorgang vorfall problem* "

@@ -36,6 +36,19 @@ static unsigned fold_pair(unsigned char first, unsigned char second, char *ret)
 	return 2;
 }
 
+const char *word_next(const char **at, const char *end, char ret[static WORD_TEXT])
+{
+	const char *word;
+
+	while (*at < end && !word_octet(**at))
+		(*at)++;
+	if (*at >= end)
+		return NULL;
+	word = *at;
+	*at = word_fold(word, end, ret);
+	return word;
+}
+
 const char *word_skip(const char *at, const char *end)
 {
 	bool lower = false;
@@ -91,6 +104,16 @@ bool word_in_list(const char *list, const char *folded)
 		while (*at && *at != ' ')
 			at++;
 	}
+	return false;
+}
+
+bool words_in_list(const char *list, const char *at, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	while (word_next(&at, end, folded))
+		if (word_in_list(list, folded))
+			return true;
 	return false;
 }
 

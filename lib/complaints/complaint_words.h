@@ -59,11 +59,20 @@ char word_plain(unsigned code);
 /* Copies the word at a place in small letters without accents. Returns where it ends; camelCase is several words. */
 const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT]);
 
+/*
+ * Copies the next word of a stretch as above, and moves *at to where it ends. Returns where it begins; NULL: there is
+ * none, and *at is the end.
+ */
+const char *word_next(const char **at, const char *end, char ret[static WORD_TEXT]);
+
 /* Where it ends. */
 const char *word_skip(const char *at, const char *end);
 
 /* Whether a folded word is in a list, in which blanks are between, and a star stands for the rest of a word. */
 bool word_in_list(const char *list, const char *folded);
+
+/* Whether a word of a stretch is in such a list. */
+bool words_in_list(const char *list, const char *at, const char *end);
 
 /* A word, folded, or with a star behind it any that begins so. */
 struct word {

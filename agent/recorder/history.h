@@ -22,8 +22,8 @@
 
 struct history;
 
-/* Interval at which history_tick() must be called. */
-#define HISTORY_TICK_S 60
+/* Interval at which history_tick() must be called: what it notes holds for two. */
+#define HISTORY_TICK_S (HISTORY_CURRENT_S / 2)
 
 /* Packets in the kernel when the tables change have left it after this time. */
 #define HISTORY_UNDER_WAY_NS (100 * 1000000LL)

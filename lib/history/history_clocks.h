@@ -13,7 +13,7 @@
 
 struct history_record;
 
-/* What an agent last noted holds for this long, seconds: it notes it at least once in half of that while it runs. */
+/* What an agent last noted holds for this long, seconds: two intervals at which it notes it while it runs. */
 #define HISTORY_CURRENT_S 120
 
 /* From <= t <= to. Of a second that came twice, it may have only one passage. */

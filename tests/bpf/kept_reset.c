@@ -44,8 +44,7 @@ static int update_all(int fd, const struct bpf_map_info *info, const uint8_t *va
 	return 0;
 }
 
-/* An array whose memory may be mapped: its pages are there at once, so that nothing is copied and no page is missing.
- */
+/* An array whose memory may be mapped: that brings all its pages, while a copy of its value takes a fault for each. */
 static int write_mapped(int fd, const struct bpf_map_info *info, const void *value)
 {
 	size_t stride = (info->value_size + 7U) & ~7U, page = (size_t)sysconf(_SC_PAGESIZE);

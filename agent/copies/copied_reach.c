@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "copies/copying_private.h"
+#include "copies/session_beyond.h"
 
 /* Whether the mapping of a run had all of its addresses at the last look. */
 static bool had(const struct copying *c, const struct inside_run *run)
@@ -34,21 +35,20 @@ static void forget_slots(struct copying *c, struct copied_mapping *cm, uint32_t 
 	}
 }
 
-/* Forgets lost copies in the overflow of subscribers from first to last. */
+/* Forgets lost copies beyond the slots of subscribers from first to last. */
 static void forget_beyond(struct copying *c, const struct copied_mapping *cm, uint32_t first, uint32_t last)
 {
 	struct hash_table *t = &c->overflow_told;
 	uint32_t at = 0;
 
 	for (struct overflow_told *e; (e = hash_walk(&overflow_tolds, t, &at));) {
-		struct overflow_key in;
-		uint64_t word;
+		struct session_beyond b;
 
-		if (!e->peer || e->id.mapping != cm->number || e->id.subscriber < first || e->id.subscriber > last)
+		if (!e->peer || e->id.mapping != cm->number || e->id.subscriber < first || e->id.subscriber > last ||
+		    (session_beyond_find(c, &e->id, &b) && word_out_port(b.word) == e->id.out_port))
 			continue;
-		in = beyond_key_of(c, &e->id);
-		if (overflow_word(mappings_datapath(c->m), &in, &word) || word_out_port(word) != e->id.out_port)
-			hash_del(&overflow_tolds, t, e);
+		c->told -= e->state != 0;
+		hash_del(&overflow_tolds, t, e);
 	}
 }
 

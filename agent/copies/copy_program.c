@@ -30,15 +30,22 @@ static int set_maps(struct bpf_object *o, const struct datapath *d)
 		const char *name;
 		int fd;
 	} shared[] = {
-		{ "mappings", d->mappings },	   { "out_index", d->out_index },
-		{ "subscribers", d->subscribers }, { "buckets", d->buckets },
-		{ "extents", d->extents },	   { "overflow", d->overflow },
-		{ "portmaps", d->portmaps },	   { "events", d->events },
-		{ "counters", d->counters },	   { "overflow_lists", d->overflow_lists },
-		{ "grants", d->grants },	   { "grant_bindings", d->grant_bindings },
+		{ "mappings", d->mappings },
+		{ "out_index", d->out_index },
+		{ "subscribers", d->subscribers },
+		{ "buckets", d->buckets },
+		{ "extents", d->extents },
+		{ "extent_pool", d->extent_pool },
+		{ "overflow", d->overflow },
+		{ "portmaps", d->portmaps },
+		{ "events", d->events },
+		{ "counters", d->counters },
+		{ "grants", d->grants },
+		{ "grant_bindings", d->grant_bindings },
+		{ "overflow_lists", d->overflow_lists },
 	};
-	static const char *const own[] = { "copies", "copy_scans", "openings", "binding_searches",
-					   "overflow_list_blank" };
+	static const char *const own[] = { "copies",	       "copy_scans",	      "openings",
+					   "binding_searches", "overflow_list_blank", "extent_moves" };
 	struct bpf_map *map;
 
 	bpf_object__for_each_map(map, o)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <detnat/extents.h>
+
 #include "base/log.h"
 #include "copies/ownership.h"
 #include "host/paths.h"
@@ -132,6 +134,21 @@ void copying_mappings_changed(struct copying *c)
 	copied_mappings_sync(c);
 }
 
+/* Counts the sessions in a subscriber's extent. */
+static void count_beyond(const struct copying *c, const struct mapping *m, const struct subscriber *s, uint32_t now,
+			 struct copying_subscriber *ret)
+{
+	uint32_t n, extent = subscriber_extent(s);
+	const struct slot *slots = extent ? datapath_extent(mappings_datapath(c->m), extent, &n) : NULL;
+
+	for (uint32_t i = 0; slots && i < n; i++) {
+		uint64_t word = load_word(&slots[i]);
+
+		if (word_counts(word, now, m->timeout_ticks))
+			++*(word_owner(word) ? &ret->copies[word_owner(word)] : &ret->own);
+	}
+}
+
 int copying_subscriber(const struct copying *c, uint8_t tenant, uint32_t in_addr, struct copying_subscriber *ret)
 {
 	int number = mappings_find_inside(c->m, tenant, in_addr);
@@ -162,6 +179,7 @@ int copying_subscriber(const struct copying *c, uint8_t tenant, uint32_t in_addr
 		else
 			ret->own++;
 	}
+	count_beyond(c, record, mappings_subscriber(c->m, number, n), now, ret);
 	return 0;
 }
 

@@ -18,23 +18,27 @@ uint64_t extents_used(const struct datapath *d)
 }
 
 /* The sessions of a subscriber. Those that move to another extent meanwhile are not seen, but are looked for later. */
-static int visit_extent(struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, struct slot *slots,
-			uint32_t n, extent_visit visit, void *arg)
+static int visit_extent(struct copying *c, const struct copied_mapping *cm, struct copying_cursor *at,
+			struct slot *slots, uint32_t n, extent_visit visit, void *arg)
 {
 	const uint32_t *timeout_ticks = mappings_get(c->m, cm->number)->timeout_ticks;
 	uint32_t now = datapath_ticks(mappings_datapath(c->m));
-	int r = 0;
 
-	for (uint32_t i = 0; !r && i < n; i++) {
-		uint64_t word = load_word(&slots[i]), key;
+	for (; at->slot < n; at->slot++) {
+		struct slot *s = &slots[at->slot];
+		uint64_t word = load_word(s), key;
 		struct overflow_id id;
+		int r;
 
-		if (!word_is_open(word) || word_expired(word, now, timeout_ticks) || !read_slot(&slots[i], word, &key))
+		if (!word_is_open(word) || word_expired(word, now, timeout_ticks) || !read_slot(s, word, &key))
 			continue;
-		id = slot_session_id(cm, subscriber, key, word);
-		r = visit(c, &id, word, arg);
+		id = slot_session_id(cm, at->subscriber, key, word);
+		r = visit(c, &id, s, word, arg);
+		if (r)
+			return r;
 	}
-	return r;
+	at->slot = 0;
+	return 0;
 }
 
 /* Those of a mapping, from the cursor on. */
@@ -56,7 +60,7 @@ static int visit_mapping(struct copying *c, const struct copied_mapping *cm, str
 		}
 		cost += 1 + (slots ? n : 0);
 		if (slots) {
-			int r = visit_extent(c, cm, at->subscriber, slots, n, visit, arg);
+			int r = visit_extent(c, cm, at, slots, n, visit, arg);
 
 			if (r)
 				return r;
@@ -77,7 +81,7 @@ int copied_extents_visit(struct copying *c, struct copying_cursor *at, uint64_t 
 
 		if (cm->number != at->number)
 			*at = (struct copying_cursor){ .number = cm->number };
-		r = copied_mapping_owned(c, cm) ? visit_mapping(c, cm, at, deadline_us, visit, arg) : 0;
+		r = visit_mapping(c, cm, at, deadline_us, visit, arg);
 		if (r)
 			return r;
 		*at = (struct copying_cursor){ .number = cm->number + 1 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sessions in the overflow and in extents, as the sender announces them and as both sides keep them. Each pass reads
- * all, unless there are many. A mark in the overflow itself identifies copies, which are only there.
+ * all, unless there are many. Copies say that they are some: by a mark in the overflow, by their state word in an
+ * extent, <detnat/copies.h>.
  */
 #include <errno.h>
 
@@ -128,6 +129,15 @@ static int ask(struct copying *c, const struct copied_mapping *cm, const struct 
 	return e ? e : placing_add_overflow(c, cm, id->subscriber, &r, NULL, 0);
 }
 
+/* Asks for the end of a peer's copy in an extent. 0 or -errno. */
+static int ask_end(struct copying *c, const struct copied_mapping *cm, const struct overflow_id *id, unsigned peer,
+		   uint64_t word)
+{
+	const struct overflow_session s = { .truth = word };
+
+	return ask(c, cm, id, &s, COPY_END, word, overflow_mark(peer, word));
+}
+
 /* The session of an IN2OUT entry and its mapping. False: its mapping is not copied, or it has expired. */
 static bool read_entry(struct copying *c, const struct overflow_key *key, const struct overflow_session *s,
 		       uint32_t now, struct copied_mapping **ret_cm, struct overflow_id *ret)
@@ -231,6 +241,7 @@ static void begin(struct copying *c)
 		t->seen = false;
 	o->at = 0;
 	o->last = false;
+	o->extents = (struct copying_cursor){ 0 };
 	o->step = OVERFLOW_READS;
 }
 
@@ -262,11 +273,11 @@ static int read_batch(struct copying *c, copying_emit emit, void *arg)
 	return !o->last;
 }
 
+/* All have been read. */
 static void end_scan(struct copying *c)
 {
 	struct overflow_pass *o = &c->overflow_pass;
 
-	overflow_scan_end(&o->scan);
 	for (unsigned p = 1; p <= COPYING_PEERS; p++) {
 		c->peer[p].held_beyond = o->held[p];
 		if (c->peer[p].purge != PURGE_RUNS)
@@ -276,8 +287,7 @@ static void end_scan(struct copying *c)
 		c->peer[p].purge = PURGE_NONE;
 	}
 	o->at = 0;
-	o->extents = (struct copying_cursor){ 0 };
-	o->step = OVERFLOW_EXTENTS;
+	o->step = OVERFLOW_ENDS;
 }
 
 /* Whether the session is there after all: it may have appeared, come back, or moved while the others were read. */
@@ -334,16 +344,41 @@ struct telling {
 	void *arg;
 };
 
-/* All sessions there are this gateway's own, and its subscribers have opened them. */
-static int note_in_extent(struct copying *c, const struct overflow_id *id, uint64_t word, void *arg)
+/* The session in an extent, which its subscriber has opened. NULL: out of memory. */
+static struct overflow_told *known_in_extent(struct copying *c, const struct overflow_id *id, uint64_t word)
 {
-	const struct telling *to = arg;
+	bool known = overflow_tolds_find(&c->overflow_told, id);
 	struct overflow_told *t = overflow_known(c, id);
 
+	if (!t || known)
+		return t;
+	/* An agent before this one has kept it there. A turn that is unknown counts as the first one, the lowest. */
+	t->taken = word_turn(word) && !word_owner(word);
+	t->turn_known = word_turn(word) && word_turn(word) < WORD_TURN_MAX;
+	t->turn = t->turn_known ? (uint8_t)word_turn(word) : t->taken;
+	t->turn_known |= t->taken;
+	return t;
+}
+
+static int note_in_extent(struct copying *c, const struct overflow_id *id, struct slot *slot, uint64_t word, void *arg)
+{
+	struct copied_mapping *cm = &c->mapping[id->mapping];
+	unsigned peer = word_owner(word);
+	struct copying_peer *p = &c->peer[peer];
+	const struct telling *to = arg;
+	struct overflow_told *t;
+
+	(void)slot;
+	if (peer && p->purge == PURGE_RUNS && !hash_set_has(&p->heard, overflow_id_hash(id)))
+		return ask_end(c, cm, id, peer, word);
+	t = known_in_extent(c, id, word);
 	if (!t)
 		return -ENOMEM;
-	t->inbound = false;
-	return note_own(c, t, word, to->emit, to->arg);
+	t->inbound = word_is_inbound(word);
+	if (!peer)
+		return copied_mapping_owned(c, cm) ? note_own(c, t, word, to->emit, to->arg) : 0;
+	c->overflow_pass.held[peer]++;
+	return note_copy(c, t, peer, word, to->emit, to->arg);
 }
 
 int copied_overflow_tell(struct copying *c, uint64_t deadline_us, copying_emit emit, void *arg)
@@ -359,18 +394,22 @@ int copied_overflow_tell(struct copying *c, uint64_t deadline_us, copying_emit e
 		r = read_batch(c, emit, arg);
 		if (r < 0)
 			return r;
-		if (!r)
-			end_scan(c);
-		else if (monotonic_us() >= deadline_us)
+		if (!r) {
+			overflow_scan_end(&o->scan);
+			o->step = OVERFLOW_EXTENTS;
+		} else if (monotonic_us() >= deadline_us) {
 			return 1;
+		}
 	}
 	if (o->step == OVERFLOW_EXTENTS) {
 		struct telling to = { emit, arg };
+		int f;
 
 		r = copied_extents_visit(c, &o->extents, deadline_us, note_in_extent, &to);
-		if (r)
-			return r;
-		o->step = OVERFLOW_ENDS;
+		f = placing_flush(c);
+		if (r || f)
+			return r ? r : f;
+		end_scan(c);
 	}
 	return o->step == OVERFLOW_ENDS ? tell_ends(c, deadline_us, emit, arg) : 0;
 }
@@ -420,10 +459,37 @@ static int vouch_batch(struct copying *c)
 	return e ? e : f ? f : r;
 }
 
+/* A copy in an extent: refreshed, or ended. */
+static int refresh_in_extent(struct copying *c, const struct overflow_id *id, struct slot *slot, uint64_t word,
+			     void *arg)
+{
+	const uint32_t *now = arg;
+	unsigned peer = word_owner(word);
+	const struct copying_peer *p = &c->peer[peer];
+
+	if (!(c->vouch_for >> peer & 1))
+		return 0;
+	if (p->has_shown && !p->exchanged[id->mapping])
+		return ask_end(c, &c->mapping[id->mapping], id, peer, word);
+	/* If a packet has changed it meanwhile, the next round refreshes it, if it still is a copy. */
+	change_word(slot, word, word_with(word, word_state(word), *now));
+	return 0;
+}
+
+static int extents_vouch(struct copying *c, uint64_t deadline_us)
+{
+	uint32_t now = datapath_ticks(mappings_datapath(c->m));
+	int r = copied_extents_visit(c, &c->vouch_extents, deadline_us, refresh_in_extent, &now);
+
+	return placing_flush(c) ? 0 : r;
+}
+
 int copied_overflow_vouch(struct copying *c, uint64_t deadline_us)
 {
 	int r;
 
+	if (extents_vouch(c, deadline_us) > 0)
+		return 1;
 	while ((r = vouch_batch(c)) > 0)
 		if (monotonic_us() >= deadline_us)
 			return 1;
@@ -432,12 +498,26 @@ int copied_overflow_vouch(struct copying *c, uint64_t deadline_us)
 	return r == -EAGAIN;
 }
 
+/* Makes a copy of a peer this gateway's own, as a packet does. */
+static int adopt_in_extent(struct copying *c, const struct overflow_id *id, struct slot *slot, uint64_t word, void *arg)
+{
+	const unsigned *peer = arg;
+
+	(void)c;
+	(void)id;
+	if (word_owner(word) == *peer)
+		change_word(slot, word, word_taken(word));
+	return 0;
+}
+
 void copied_overflow_adopt(struct copying *c, unsigned peer)
 {
 	const struct datapath *d = mappings_datapath(c->m);
 	struct overflow_scan scan = { 0 };
+	struct copying_cursor at = { 0 };
 	int r = 1;
 
+	copied_extents_visit(c, &at, UINT64_MAX, adopt_in_extent, &peer);
 	while (r > 0) {
 		uint32_t now = datapath_ticks(d);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sessions in the overflow, as the receiver takes them from a peer: it trusts nothing it reads. */
+/* Sessions beyond the slots, as the receiver takes them from a peer: it trusts nothing it reads. */
 #include <errno.h>
 
 #include "copies/ownership.h"
@@ -113,6 +113,7 @@ static int apply(const struct applying *a, const struct wire_overflow *w, const 
 	};
 
 	r.mark = overflow_mark(a->peer, r.word);
+	r.turn = t.turn < WORD_TURN_MAX ? t.turn : WORD_TURN_MAX;
 	if (w->state && (!copy_state_fits(r.key, w->proto, t.state) || !has_subscriber(a->c, cm, id.subscriber))) {
 		a->c->counts->refused++;
 		return 0;

@@ -150,7 +150,7 @@ struct copying_peer {
 	uint32_t whole_at;	      /* subscriber at which a payload of a whole copy continues */
 	uint32_t whole_generation;    /* of the mappings then; 0: none is unfinished */
 	uint64_t held;		      /* copies in slots */
-	uint64_t held_beyond;	      /* in the overflow, at the last scan */
+	uint64_t held_beyond;	      /* beyond the slots, at the last scan */
 	struct hash_index heard;      /* a set: overflow_id_hash() of those announced since the last table */
 	bool heard_all;		      /* no hash is missing there */
 	enum overflow_purge purge;
@@ -176,6 +176,7 @@ struct draft {
 struct copying_cursor {
 	int number; /* mapping */
 	uint32_t subscriber;
+	uint32_t slot; /* of its extent */
 };
 
 /*
@@ -258,6 +259,7 @@ struct copying {
 	bool vouching;
 	uint32_t round_tick;
 	struct copying_cursor vouch_at;
+	struct copying_cursor vouch_extents;
 	struct overflow_scan vouch_scan;
 	/* Leases; portmaps NULL: no exchange. */
 	struct portmaps *portmaps;
@@ -459,10 +461,10 @@ int copied_overflow_apply(struct copying *c, unsigned peer, const void *payload,
 void copied_overflow_whole_began(struct copying *c, unsigned peer);
 void copied_overflow_whole_ended(struct copying *c, unsigned peer);
 
-/* Refreshes copies in the overflow of the peers in vouch_for. 0: all; 1: the time is up. */
+/* Refreshes copies beyond the slots of the peers in vouch_for. 0: all; 1: the time is up. */
 int copied_overflow_vouch(struct copying *c, uint64_t deadline_us);
 
-/* Takes over a peer's copies in the overflow; the next pass announces them. */
+/* Takes over a peer's copies beyond the slots; the next pass announces them. */
 void copied_overflow_adopt(struct copying *c, unsigned peer);
 
 void copied_overflow_free(struct copying *c);

@@ -97,7 +97,7 @@ int copying_vouch(struct copying *c, uint8_t peers_up, unsigned budget_us)
 			return 0;
 		c->vouching = true;
 		c->round_tick = now;
-		c->vouch_at = (struct copying_cursor){ 0 };
+		c->vouch_at = c->vouch_extents = (struct copying_cursor){ 0 };
 		c->last_time &= (uint8_t)~c->vouch_for;
 	}
 	if (go_round(c, deadline_us) || copied_overflow_vouch(c, deadline_us))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The outcome for a session in the overflow that a peer has announced, once the program has run. */
+/* The outcome for a session beyond the slots that a peer has announced, once the program has run. */
 #include "copies/session_beyond.h"
 #include "copies/ownership.h"
 #include "sessions/sessions.h"
@@ -44,7 +44,7 @@ static void forget_copy(struct copying *c, const struct session_copy *r)
 /* Whether the session was a copy of this peer, or may be taken from its former gateway. */
 static bool is_taken(const struct session_copy *r, const struct placing *p)
 {
-	unsigned before = overflow_mark_holds(r->mark_before, r->before) ? overflow_mark_peer(r->mark_before) : 0;
+	unsigned before = beyond_owner(r->mark_before, r->before);
 
 	return before == p->peer || r->takes >> before & 1;
 }
@@ -52,11 +52,12 @@ static bool is_taken(const struct session_copy *r, const struct placing *p)
 /* The copy that was there before, if it was one, has been replaced. */
 static void replaced(struct copying *c, const struct session_copy *r)
 {
+	unsigned before = beyond_owner(r->mark_before, r->before);
 	struct overflow_id id = id_of(r);
 
 	id.out_port = word_out_port(r->before);
-	if (overflow_mark_holds(r->mark_before, r->before))
-		overflow_uncopy(c, &id, overflow_mark_peer(r->mark_before));
+	if (before)
+		overflow_uncopy(c, &id, before);
 }
 
 /* It is this gateway's own, by its address only: the peer must learn of it at once. */
@@ -65,7 +66,7 @@ static void contested(struct copying *c, const struct session_copy *r, const str
 	const struct overflow_id id = id_of(r);
 	struct overflow_told *t;
 
-	if (p->behalf || overflow_mark_holds(r->mark_before, r->before))
+	if (p->behalf || beyond_owner(r->mark_before, r->before))
 		return;
 	t = overflow_known(c, &id);
 	if (!t || t->turn != p->turn)
@@ -78,7 +79,7 @@ static void contested(struct copying *c, const struct session_copy *r, const str
 static void present(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	c->counts->existing++;
-	/* Not in the overflow, so in an extent. */
+	/* It is in time-wait, and has had a packet since. */
 	if (!r->before) {
 		crossed_beyond(c, r, p);
 		return;
@@ -97,7 +98,7 @@ static void present(struct copying *c, const struct session_copy *r, const struc
 		return;
 	}
 	/* Both have opened it: each reports an end for its opening. */
-	if (!overflow_mark_holds(r->mark_before, r->before) && !p->turn)
+	if (!beyond_owner(r->mark_before, r->before) && !p->turn)
 		sessions_ended(c->m, r->mapping, c->mapping[r->mapping].in.base + r->subscriber, r->key, r->before);
 	c->counts->updated += word_state(r->before) != word_state(r->word);
 	replaced(c, r);

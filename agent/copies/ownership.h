@@ -86,12 +86,16 @@ static inline bool word_is_open(uint64_t word)
 	return word_is_live(word) && word_state(word) != SESSION_TIME_WAIT;
 }
 
+/* Rule 4 of <detnat/session.h>. False: the session has changed meanwhile. */
+static inline bool change_word(struct slot *s, __u64 word, uint64_t to)
+{
+	return __atomic_compare_exchange_n(&s->truth, &word, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 /* Changes the state of a session, which keeps its last-seen tick. False: it has changed meanwhile. */
 static inline bool change_state(struct slot *s, __u64 word, uint8_t state)
 {
-	return word_is_open(word) &&
-	       __atomic_compare_exchange_n(&s->truth, &word, word_with(word, state, word_seen(word)), false,
-					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	return word_is_open(word) && change_word(s, word, word_with(word, state, word_seen(word)));
 }
 
 /*

@@ -9,7 +9,7 @@
 
 unsigned session_beyond_owner(const struct session_beyond *b)
 {
-	return !b->slot && overflow_mark_holds(b->mark, b->word) ? overflow_mark_peer(b->mark) : 0;
+	return beyond_owner(b->mark, b->word);
 }
 
 /* Whether a slot of an extent has the session of an id: by its key, or with `by_port` by its outside port. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * For the files that implement copying.h: sessions beyond their subscriber's own slots. They are in the overflow, or in
- * an extent, <detnat/extents.h>, where all are this gateway's own: copies are never placed there.
+ * For the files that implement copying.h: sessions beyond their subscriber's own slots. They are in an extent,
+ * <detnat/extents.h>, or in the overflow: this gateway's own, and copies.
  */
 #ifndef DETNAT_SESSION_BEYOND_H
 #define DETNAT_SESSION_BEYOND_H
@@ -31,8 +31,9 @@ bool session_beyond_end(const struct copying *c, const struct overflow_id *id, c
 /* Buckets of all extents in use. */
 uint64_t extents_used(const struct datapath *d);
 
-/* Non-zero: stop here, and begin with this subscriber again. */
-typedef int (*extent_visit)(struct copying *c, const struct overflow_id *id, uint64_t word, void *arg);
+/* Non-zero: stop here, and begin with this session again. slot: where the session was with this word. */
+typedef int (*extent_visit)(struct copying *c, const struct overflow_id *id, struct slot *slot, uint64_t word,
+			    void *arg);
 
 /*
  * Visits the sessions in extents that have not expired, from the cursor on. 0: all; 1: the time is up; or what `visit`

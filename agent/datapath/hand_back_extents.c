@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <detnat/copies.h>
 #include <detnat/extents.h>
 
 #include "datapath/chunk_maps.h"
@@ -87,7 +88,11 @@ static int append(struct overflow_entries *list, const struct geometry *g, uint3
 	if (!grown)
 		return -ENOMEM;
 	list->entry = grown;
-	grown[list->n++] = (struct overflow_entry){ in, { .truth = word } };
+	/* A copy is one there, too. */
+	grown[list->n++] =
+		(struct overflow_entry){ in,
+					 { .truth = word_owned(word, 0, 0),
+					   .mark = word_owner(word) ? overflow_mark(word_owner(word), word) : 0 } };
 	grown[list->n++] = (struct overflow_entry){ overflow_key_reverse(&in, word_out_port(word)),
 						    { .in_port = key_in_port(key) } };
 	return 0;

@@ -256,7 +256,11 @@ static int refresh_slots(struct subscriber_iterator *it, uint64_t wanted, uint8_
 		if (!slot_read(slot, &key, &word) || key != wanted || word_proto(word) != proto ||
 		    !word_counts(word, it->now, it->map->timeout_ticks))
 			continue;
-		if (may_refresh(word)) {
+		if (may_refresh(word) && word_owner(word)) {
+			uint64_t taken = word_with(word_taken(word), word_state(word), it->now);
+
+			word = __sync_bool_compare_and_swap(&slot->truth, word, taken) ? taken : word;
+		} else if (may_refresh(word)) {
 			word_refresh((__u64 *)&slot->truth, it->now);
 			word = word_with(word, word_state(word), it->now);
 		}

@@ -137,9 +137,9 @@ static bool is_set(const uint64_t *bits, uint32_t i)
 	return bits[i / 64] >> i % 64 & 1;
 }
 
-/* Counts the sessions in slots that are no copies; returns their number. */
+/* Counts the sessions in slots that are no copies; returns their number. Adds copies in extents to *copied. */
 static uint32_t count_slots(struct survey *s, const struct subscriber_iterator *it, const uint64_t *copies,
-			    struct surveyed *found)
+			    uint32_t *copied, struct surveyed *found)
 {
 	uint32_t own = 0;
 
@@ -149,6 +149,10 @@ static uint32_t count_slots(struct survey *s, const struct subscriber_iterator *
 
 		if (!counts_now(&it->limits, word, it->now) || (copies && i < it->n_slots && is_set(copies, i)))
 			continue;
+		if (word_owner(word)) {
+			++*copied;
+			continue;
+		}
 		own++;
 		count(s, found, &s->destinations, __atomic_load_n(&slot->key, __ATOMIC_RELAXED), word);
 	}
@@ -208,7 +212,7 @@ void survey_subscriber(struct survey *s, const struct subscriber_iterator *it)
 	if (s->rules.copies)
 		copied = s->rules.copies(s->rules.copies_arg, it->number,
 					 mapping_subscriber(&it->map->geo, it->in_addr), copies);
-	own = count_slots(s, it, copied ? copies : NULL, &found);
+	own = count_slots(s, it, copied ? copies : NULL, &copied, &found);
 	/* Copies are opened here as sessions are. */
 	if (copied > own)
 		found.n[SURVEY_RATE] = 0;
@@ -224,7 +228,7 @@ void survey_overflow(struct survey *s, const struct mappings *m, int number, con
 {
 	struct candidate like = { .found.in_addr = key->in_addr, .found.tenant = mappings_get(m, number)->tenant }, *c;
 
-	c = overflow_mark_holds(session->mark, session->truth) ? NULL : hash_find(&candidates, &s->candidates, &like);
+	c = beyond_owner(session->mark, session->truth) ? NULL : hash_find(&candidates, &s->candidates, &like);
 	if (c && c->number == number && !mappings_drain_of(m, number, key->in_addr))
 		count(s, &c->found, &c->destinations, overflow_slot_key(key), session->truth);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Places, changes and ends sessions in the overflow that another gateway has announced, <detnat/copies.h>, under the
- * lock. The rules are those of open_overflow.h, with one exception: here only the number of all sessions is limited, as
- * the peer has already shared out the overflow among its subscribers.
+ * Places, changes and ends sessions beyond the slots that another gateway has announced, <detnat/copies.h>, under the
+ * lock: in the subscriber's extent (extent_copy.h), or in the overflow. The rules are those of open_overflow.h, with
+ * one exception: in the overflow only the number of all sessions is limited, as the peer has already shared it out
+ * among its subscribers.
  */
 #ifndef DETNAT_OVERFLOW_COPY_H
 #define DETNAT_OVERFLOW_COPY_H
 
-#include "copy/session_copy.h"
+#include "copy/extent_copy.h"
 
 static __always_inline struct overflow_key copy_key_in(const struct mapping *m, const struct session_copy *c)
 {
@@ -103,18 +104,15 @@ SUBPROGRAM int copy_overflow_slots(const struct mapping *m, struct subscriber *s
  *	COPY_PLACED	it is not there, or was removed: it had expired, or was a copy on another port
  *	COPY_BEYOND	it is there; if it is a copy that may be replaced, it is now the announced one
  *	COPY_BUSY	it changed meanwhile
- * c->before and c->mark_before return its state word and mark; 0: it was not there.
+ * c->before and c->mark_before return its state word and mark.
  */
 SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
 	struct overflow_session *o;
 	__u64 word;
-	__u32 peer;
 
 	if (!m || !s || !c)
 		return COPY_IMPOSSIBLE;
-	c->before = 0;
-	c->mark_before = 0;
 	o = copy_entry(m, c);
 	if (!o)
 		return COPY_PLACED;
@@ -129,9 +127,7 @@ SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber 
 	}
 	c->before = word;
 	c->mark_before = o->mark;
-	peer = overflow_mark_holds(o->mark, word) ? overflow_mark_peer(o->mark) : 0;
-	if (peer != overflow_mark_peer(c->mark) &&
-	    (!(c->takes >> peer & 1) || word_out_port(word) != word_out_port(c->word)))
+	if (!copy_may_replace(c, beyond_owner(o->mark, word), word))
 		return COPY_BEYOND;
 	/* The peer opened it again on another port, and its announcement about the former one was lost. */
 	if (word_out_port(word) != word_out_port(c->word))
@@ -213,7 +209,11 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 	if (!copy_port_is_own(m, c, offset))
 		return copy_port_may_come(m, c) ? COPY_NO_SLOT : COPY_IMPOSSIBLE;
 	c->slot = COPY_NOT_IN_A_SLOT;
+	c->before = 0;
+	c->mark_before = 0;
 	r = copy_overflow_present(m, s, c);
+	if (r == COPY_PLACED && settings.extent_buckets)
+		r = copy_extent_present(m, s, c);
 	if (r == COPY_PLACED)
 		r = copy_overflow_slots(m, s, c, offset);
 	if (r != COPY_PLACED)
@@ -224,13 +224,14 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 		return COPY_PORT;
 	if (LOAD(s->sessions) >= m->sessions_per_user)
 		return COPY_QUOTA;
-	if (copy_admit())
+	found->room = copy_extent_room(m, s, c);
+	if (found->room < 0 && copy_admit())
 		return COPY_NO_SLOT;
 	if (binding_maps(m, found->p.proto) && copy_bind(m, s, &found->p, offset))
 		r = COPY_PORT;
 	else
-		r = copy_overflow_insert(m, s, c);
-	if (r != COPY_PLACED)
+		r = found->room < 0 ? copy_overflow_insert(m, s, c) : copy_extent_insert(m, s, c, found->room);
+	if (found->room < 0 && r != COPY_PLACED)
 		overflow_release();
 	return r;
 }
@@ -245,7 +246,7 @@ SUBPROGRAM int copy_overflow_end(const struct mapping *m, struct subscriber *s, 
 		return COPY_IMPOSSIBLE;
 	o = copy_entry(m, c);
 	if (!o)
-		return COPY_CHANGED;
+		return settings.extent_buckets ? copy_extent_end(m, s, c) : COPY_CHANGED;
 	word = LOAD(o->truth);
 	if (!overflow_mark_holds(o->mark, word) || overflow_mark_peer(o->mark) != overflow_mark_peer(c->mark) ||
 	    word_out_port(word) != word_out_port(c->word))

@@ -25,9 +25,11 @@ struct {
  * the verifier needs it.
  */
 struct copy_scan {
-	__u32 existing;	 /* the session itself */
-	__u32 taken;	 /* others on its port towards its external endpoint */
-	__u32 stamp;	 /* of the session's binding: a session from outside does not prolong it */
+	__u32 existing; /* the session itself */
+	__u32 taken;	/* others on its port towards its external endpoint */
+	__u32 stamp;	/* of the session's binding: a session from outside does not prolong it */
+	__u32 pad;
+	__s64 room;	 /* copy_extent_room() */
 	struct packet p; /* a packet of the session from inside; here to save stack */
 };
 
@@ -389,9 +391,9 @@ static __always_inline void copy_mark_inbound(const struct mapping *m, const str
 
 /* Under the lock: puts the session into a slot. Not inlined, for the stack. */
 static __noinline int copy_claim(const struct mapping *m, struct subscriber *s, struct slot *slot,
-				 const struct session_copy *c)
+				 const struct session_copy *c, __u64 word)
 {
-	switch (opening_claim(m, s, c->subscriber, slot, LOAD(slot->truth), c->key, c->word, now_ticks())) {
+	switch (opening_claim(m, s, c->subscriber, slot, LOAD(slot->truth), c->key, word, now_ticks())) {
 	case OPENED:
 		return COPY_PLACED;
 	case OPEN_AT_QUOTA:
@@ -457,7 +459,7 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 	}
 	if (offset != first || room != preferred_bit(first))
 		displace(s, b.home);
-	r = copy_claim(m, s, opening_slot(&b, room), c);
+	r = copy_claim(m, s, opening_slot(&b, room), c, c->word);
 	if (r != COPY_PLACED)
 		return r;
 	c->slot = (__u16)copy_slot_number(pair, room);

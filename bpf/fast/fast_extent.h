@@ -27,7 +27,7 @@ SUBPROGRAM __u64 fast_packet_in2out(const struct mapping *m, __u64 key, __u64 fl
 		return EXTENT_NONE;
 	if (session_reopens(word, &f.p))
 		return EXTENT_LEAVE;
-	session_hit_fast(slot, word, &f.p, 1, f.now, m, f.subscriber);
+	session_hit_beyond(slot, word, &f.p, f.now, m, f.subscriber);
 	return word;
 }
 

@@ -29,6 +29,11 @@ static __always_inline int fast_session_of(const struct flow *f, struct slot *s,
 				elsewhere = own_lookup_in2out(f, ret_word);
 				if (!elsewhere && settings.extent_buckets)
 					elsewhere = extent_lookup_in2out(f, subscriber_extent(sub), ret_word);
+				if (STAGE2 && elsewhere && word_owner(*ret_word) &&
+				    !session_reopens(*ret_word, &f->p)) {
+					session_hit(elsewhere, *ret_word, f->p.flags, m, f->subscriber | FROM_INSIDE);
+					return CONTINUE;
+				}
 			} else {
 				*ret_word = fast_packet_in2out(m, f->key, fast_flow(f, 0));
 				if (*ret_word != EXTENT_NONE)

@@ -41,13 +41,15 @@ SUBPROGRAM int session_tcp_state(__u32 state, __u32 flags, __u32 from_inside)
 	return tcp_state_after((__u8)state, (__u8)flags, (int)from_inside);
 }
 
-/* session_step(); the state word after a packet with these TCP flags; now: in ticks. */
+/* The state word after a packet with these TCP flags; now: in ticks. One from inside takes a copy over. */
 SUBPROGRAM __u64 session_after(__u64 word, __u32 flags, __u32 from_inside, __u32 now, const struct mapping *m)
 {
 	__u8 proto = word_proto(word);
 
 	if (!m)
 		return word;
+	if (from_inside && word_owner(word))
+		word = word_taken(word);
 	if (settings.filtering && proto == IPPROTO_TCP && tcp_is_inbound(word_state(word)))
 		return tcp_inbound_step(word, (__u8)flags, (int)from_inside, now, m->timeout_ticks);
 	if (proto == IPPROTO_TCP)
@@ -187,7 +189,10 @@ SUBPROGRAM int session_hit(struct slot *s, __u64 word, __u32 flags, const struct
 	return 0;
 }
 
-/* session_hit() for the fast path: makes the call only if more than last seen may change. */
+/*
+ * session_hit() for the fast path: makes the call only if more than last seen may change. Of a session in an extent it
+ * may, as its word may say that it is a copy: session_hit_beyond().
+ */
 static __always_inline void session_hit_fast(struct slot *s, __u64 word, const struct packet *p, int from_inside,
 					     __u32 now, const struct mapping *m, __u32 subscriber)
 {
@@ -200,6 +205,16 @@ static __always_inline void session_hit_fast(struct slot *s, __u64 word, const s
 	TRACE_STEP(session, word, word_with(word, word_state(word), now));
 	if (word_seen(word) != now)
 		word_refresh(&s->truth, now);
+}
+
+/* The same for a packet from inside whose session may be in an extent. */
+static __always_inline void session_hit_beyond(struct slot *s, __u64 word, const struct packet *p, __u32 now,
+					       const struct mapping *m, __u32 subscriber)
+{
+	if (word_owner(word))
+		session_hit(s, word, p->flags, m, subscriber | FROM_INSIDE);
+	else
+		session_hit_fast(s, word, p, 1, now, m, subscriber);
 }
 
 #endif

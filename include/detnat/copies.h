@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The agent's requests to the syscall program `session_copies`. The program places sessions that a peer has announced
- * in slots or in the overflow, and changes and ends those in the overflow. It holds the opener's lock meanwhile, as the
- * datapath does when it opens a session; the agent never takes that lock itself.
+ * in slots, in extents or in the overflow, and changes and ends those beyond the slots. It holds the opener's lock
+ * meanwhile, as the datapath does when it opens a session; the agent never takes that lock itself.
+ *
+ * Of a copy in an extent the state word names the peer, <detnat/session.h>. One in the overflow has a mark beside it.
  */
 #ifndef DETNAT_COPIES_H
 #define DETNAT_COPIES_H
@@ -36,19 +38,27 @@ static __always_inline int overflow_mark_holds(__u16 mark, __u64 word)
 	return mark && !((mark ^ word_seen(word)) & OVERFLOW_MARK_MASK);
 }
 
+/* The peer of a copy beyond the slots, by its state word and, in the overflow, its mark; 0: it is no copy. */
+static __always_inline __u32 beyond_owner(__u16 mark, __u64 word)
+{
+	return overflow_mark_holds(mark, word) ? overflow_mark_peer(mark) : word_owner(word);
+}
+
 /* Value of `slot` if the session that has the port is not in a slot. */
 #define COPY_NOT_IN_A_SLOT 0xffffU
 
-/* The kinds of requests. All but the first concern the overflow. */
+/* The kinds of requests. All but the first concern sessions beyond the slots. */
 enum copy_request {
 	COPY_TO_SLOT,
 	/*
-	 * Place it. It replaces a copy of the same peer; and, on the same port, a copy of a peer in `takes`, or this
-	 * gateway's own session if bit 0 is set there. `before` and `mark_before` return the replaced session's.
+	 * Place it: in an extent where both of its endpoints lead to the same buckets there, and an extent is there or
+	 * can be made; else in the overflow. It replaces a copy of the same peer; and, on the same port, a copy of a
+	 * peer in `takes`, or this gateway's own session if bit 0 is set there. `before` and `mark_before` return the
+	 * replaced session's.
 	 */
 	COPY_TO_OVERFLOW,
 	COPY_END,    /* remove it, if it is the copy of the peer in `mark`, on the port of `word` */
-	COPY_CHANGE, /* store `word` and `mark`, if they are `before` and `mark_before` */
+	COPY_CHANGE, /* in the overflow: store `word` and `mark`, if they are `before` and `mark_before` */
 };
 
 /*
@@ -58,7 +68,7 @@ enum copy_request {
 enum copy_result {
 	COPY_PLACED,	 /* done; `slot` is its slot */
 	COPY_EXISTS,	 /* the subscriber has this session in `slot` */
-	COPY_BEYOND,	 /* the subscriber has this session in the overflow; it was replaced there if it may be */
+	COPY_BEYOND,	 /* the subscriber has this session beyond the slots; it was replaced there if it may be */
 	COPY_PORT,	 /* a binding, a portmap or another session has the port; `slot` is that session's */
 	COPY_NO_SLOT,	 /* all slots of its two buckets are taken, or the overflow is full */
 	COPY_QUOTA,	 /* the subscriber is at its quota */
@@ -69,7 +79,7 @@ enum copy_result {
 
 struct session_copy {
 	__u64 key;
-	__u64 word;	  /* the state word */
+	__u64 word;	  /* the state word; COPY_TO_OVERFLOW adds owner and turn to it in an extent */
 	__u64 before;	  /* see enum copy_request */
 	__u32 subscriber; /* number within the mapping */
 	__u16 mapping;	  /* its number */
@@ -81,7 +91,8 @@ struct session_copy {
 	__u8 request; /* enum copy_request */
 	__u8 takes;   /* one bit per peer; bit 0: this gateway */
 	__u32 last;   /* the tick at which its last packet came, at the earliest */
-	__u32 reserved;
+	__u8 turn;    /* for COPY_TO_OVERFLOW */
+	__u8 reserved[3];
 };
 _Static_assert(sizeof(struct session_copy) == 48, "no hidden padding");
 

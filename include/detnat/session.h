@@ -40,7 +40,8 @@
  *     is free by now, or another session that is as fresh. So a slot is free if its state says so; it need not be 0.
  *     For an IPv6 subscriber a refresh is a compare-and-swap, too: a store could give another session its host.
  *     Owner, turn and "opened from outside" change with the word only: whoever changes the state keeps them, and
- *     whoever changes them loses against a change of state, and looks again.
+ *     whoever changes them loses against a change of state, and looks again. A packet from inside that finds an
+ *     owner in an extent, where copies have one, makes the session this gateway's own: word_taken().
  *  5. Age is signed: (s32)(now - seen) > timeout; in 26 bits for an IPv6 subscriber.
  */
 #ifndef DETNAT_SESSION_H
@@ -208,6 +209,17 @@ static __always_inline __u64 word_owned(__u64 word, __u32 owner, __u32 turn)
 	word &= ~(WORD_OWNER | WORD_TURN_LOW | WORD_TURN_MID | WORD_TURN_HIGH);
 	return word | (__u64)(owner & 7) << WORD_OWNER_AT | low << 42 | (__u64)(turn >> 1 & 1) << 43 |
 	       (__u64)(turn >> 2 & 1) << 39;
+}
+
+/* The word keeps the turns of docs/internals/OWNERSHIP.md up to here; it is this one that stands for all beyond. */
+#define WORD_TURN_MAX 7U
+
+/* The word of a copy once a packet from inside has come: it is this gateway's own. */
+static __always_inline __u64 word_taken(__u64 word)
+{
+	__u32 turn = word_turn(word);
+
+	return word_owned(word, 0, turn < WORD_TURN_MAX ? turn + 1 : turn);
 }
 
 /* Of an IPv6 subscriber's session: its host, 0..63. */

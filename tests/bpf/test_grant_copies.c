@@ -28,6 +28,12 @@ static void set_up_copies(void)
 	cr_assert_eq(r, 0, "%s", strerror(-r));
 }
 
+static void set_up_in_extents(void)
+{
+	settings.extent_buckets = 1024;
+	set_up_copies();
+}
+
 static void tear_down_copies(void)
 {
 	copy_program_unload(&program);
@@ -35,6 +41,7 @@ static void tear_down_copies(void)
 }
 
 TestSuite(grant_copies, .init = set_up_copies, .fini = tear_down_copies);
+TestSuite(grant_copies_in_extents, .init = set_up_in_extents, .fini = tear_down_copies);
 
 /* A session of IN with EXTERNAL beyond the slots: an enum copy_result. */
 static int copy(uint8_t proto, uint8_t state, uint16_t in_port, uint16_t ext_port, uint16_t out_port)
@@ -53,7 +60,8 @@ static int copy(uint8_t proto, uint8_t state, uint16_t in_port, uint16_t ext_por
 	return program.requests->copy[0].result;
 }
 
-Test(grant_copies, a_session_on_a_granted_port_is_found_from_both_sides)
+/* Packets of a session on a granted port, the first one from outside. */
+static void expect_passes(void)
 {
 	static const struct row rows[] = {
 		{ "from outside",
@@ -86,10 +94,15 @@ Test(grant_copies, a_session_on_a_granted_port_is_found_from_both_sides)
 		  REASON_in2out_translated },
 	};
 
-	grant(IN, 0, LO);
-	cr_assert_eq(copy(TCP, SESSION_ESTABLISHED, 9000, 443, LO + 3), COPY_PLACED);
 	RUN_ROWS(rows);
 	cr_expect_eq(sessions_of(IN), 1);
+}
+
+Test(grant_copies, a_session_on_a_granted_port_is_found_from_both_sides)
+{
+	grant(IN, 0, LO);
+	cr_assert_eq(copy(TCP, SESSION_ESTABLISHED, 9000, 443, LO + 3), COPY_PLACED);
+	expect_passes();
 }
 
 Test(grant_copies, a_session_on_a_port_that_its_subscriber_has_not_yet_waits_for_the_grant)
@@ -109,4 +122,33 @@ Test(grant_copies, a_session_binds_its_granted_port)
 	cr_expect_eq(copy(UDP, SESSION_UDP, 9001, 55, LO + 3), COPY_PORT, "another endpoint");
 	cr_expect_eq(copy(UDP, SESSION_UDP, 9000, 56, LO + 4), COPY_PORT, "another port");
 	cr_expect_eq(copy(UDP, SESSION_UDP, 9000, 56, 1024 + 2 * FEW), COPY_PORT, "one of the block");
+}
+
+/* The session's slot in the extent, or NULL. */
+static const struct slot *beyond(uint16_t in_port)
+{
+	uint32_t n;
+	const struct slot *slots = slots_beyond(mappings_find_any(mappings, IN), IN, &n);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (word_is_live(slots[i].truth) && key_in_port(slots[i].key) == in_port)
+			return &slots[i];
+	return NULL;
+}
+
+Test(grant_copies_in_extents, a_session_on_a_granted_port_is_in_the_extent_if_it_is_not_bound)
+{
+	grant(IN, 0, LO);
+	cr_assert_eq(copy(TCP, SESSION_ESTABLISHED, 9000, 443, LO + 3), COPY_PLACED);
+	cr_assert_not_null(beyond(9000));
+	cr_expect_eq(word_owner(beyond(9000)->truth), 1);
+	expect_passes();
+	cr_expect_eq(word_owner(beyond(9000)->truth), 0, "a packet from inside has taken it over");
+	cr_expect_eq(copy(TCP, SESSION_ESTABLISHED, 9000, 443, LO + 3), COPY_BEYOND);
+	cr_expect_eq(datapath.global->overflow, 0);
+	/* A packet of it keeps its binding, which the fast path does not. */
+	cr_assert_eq(copy(UDP, SESSION_UDP, 9001, 53, LO + 1), COPY_PLACED);
+	cr_expect_null(beyond(9001));
+	cr_expect_eq(datapath.global->overflow, 1);
+	cr_expect_eq(sessions_of(IN), 2);
 }

@@ -96,7 +96,7 @@ static void datagrams_go_on(void)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
 }
 
-/* The last of them begins a new connection in the same slot. */
+/* The first one from inside takes it over. The last of them begins a new connection in the same slot. */
 static void connections_change_state(void)
 {
 	static const struct row rows[] = {
@@ -112,7 +112,9 @@ static void connections_change_state(void)
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		run_rows(&rows[i], 1);
 		cr_expect_eq(word_state(s->truth), states[i], "%u", i);
-		cr_expect(has_all_bits(s->truth), "%u", i);
+		cr_expect_eq(word_owner(s->truth), i ? 0 : 7, "%u", i);
+		cr_expect_eq(word_turn(s->truth), 7, "%u", i);
+		cr_expect(word_is_inbound(s->truth), "%u", i);
 		cr_expect_eq(sessions_of(SUBSCRIBER), states[i] != SESSION_TIME_WAIT, "%u", i);
 	}
 	cr_expect_eq(open_flow(TCP, IN_PORT, 53, SYN), OUT_PORT(IN_PORT, 2));

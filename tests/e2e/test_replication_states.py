@@ -259,21 +259,23 @@ def test_sessions_beyond_the_slots_for_which_the_peer_has_no_room_are_counted_an
     crowded, others = [a.host() for _ in range(2)], [a.host() for _ in range(2)]
     a.open_udp(others[0])
     for host in crowded:
-        a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=53 + i // 10) / b"query") for i in range(45)))
-    # Their own slots, and as many beyond them as the peer has room for.
-    gateways.wait_copied(1, 1 + 2 * 8 + 40)
-    wait_for(lambda: gateways.peer(1)["lacking_sessions"] == 90 - 2 * 8 - 40, what="the number that is lacking")
+        a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=53 + i // 10) / b"query") for i in range(50)))
+    # Each has 8 slots of its own and an extent of 8, as a larger one would be more than its share of so few; and the hash 40.
+    announced, copies = 1 + 2 * 50, 1 + 2 * (8 + 8) + 40
+    gateways.wait_copied(1, copies)
+    wait_for(lambda: gateways.peer(1)["lacking_sessions"] == announced - copies, what="the number that is lacking")
     wait_for(lambda: gateways.state(0) == gateways.state(1) == "differs", what="gateways that say so")
     (found,) = wait_for(lambda: json.loads(a.agent.command("-j", "check").out)["findings"], what="the finding")
-    assert (found["what"], found["text"].split(": ")[0]) == ("peer", "it has copies of 57 sessions, but 91 were announced")
+    text = f"it has copies of {copies} sessions, but {announced} were announced"
+    assert (found["what"], found["text"].split(": ")[0]) == ("peer", text)
     a.inside.send(a.from_inside(others[1], UDP(sport=5000, dport=53) / b"query"))
-    gateways.wait_copied(1, 58)
-    assert [len(a.sessions(host.addr)) for host in crowded] == [45, 45]
+    gateways.wait_copied(1, copies + 1)
+    assert [len(a.sessions(host.addr)) for host in crowded] == [50, 50]
     assert [len(b.sessions(other.addr)) for other in others] == [1, 1]
     assert json.loads(b.agent.command("-j", "check").out)["findings"] == []
     # Once others have ended, there is room.
     a.agent.ctl("session", "flush", crowded[0].addr)
-    wait_for(lambda: len(b.sessions(crowded[1].addr)) == 45, timeout=40, what="the copies that had no room")
+    wait_for(lambda: len(b.sessions(crowded[1].addr)) == 50, timeout=40, what="the copies that had no room")
     wait_for(lambda: gateways.state(0) == gateways.state(1) == "synchronised", what="gateways that lack nothing")
     check_finds_nothing(gateways)
 

@@ -73,6 +73,7 @@ void tables_make(struct datapath *d)
 	d->stranger_host = NULL;
 	d->extent = NULL;
 	d->pool = NULL;
+	d->settings.extent_buckets = 0;
 	d->reused = false;
 	d->hz = TABLES_HZ;
 	d->reused = true; /* an agent before this one may have filled them */

@@ -29,7 +29,7 @@ host       accounts hand_over mapped_file memory netlink paths raw_send ring_rea
            timer virtio
 config     active config parts pools port_pairs near running_text
 datapath   bpffs chunk_maps datapath hand_back migration namespace pinned running table_types
-tables     extent_reuse grant_table mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table
+tables     extent_reuse extent_signposts grant_table mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table
 sessions   bound_ports check granted_ports limit_count pool_states sessions survey top usage
 guard      guard
 attacks    attacks

@@ -6,6 +6,7 @@
 #include <detnat/extents.h>
 
 #include "copies/ownership.h"
+#include "tables/extent_signposts.h"
 
 unsigned session_beyond_owner(const struct session_beyond *b)
 {
@@ -24,7 +25,7 @@ static bool is_in(struct slot *s, const struct overflow_id *id, bool by_port, st
 	return true;
 }
 
-/* Looks into the two buckets of a session in an extent. The offsets of both its ports are of one group. */
+/* Looks into the two buckets of a session in an extent, by its offset there. */
 static bool find_in(const struct copying *c, uint32_t extent, const struct overflow_id *id, uint32_t offset,
 		    bool by_port, struct session_beyond *ret)
 {
@@ -40,6 +41,21 @@ static bool find_in(const struct copying *c, uint32_t extent, const struct overf
 			return true;
 	}
 	return false;
+}
+
+/* The session to which a signpost in the extent leads. */
+static bool find_strayed(const struct copying *c, uint32_t extent, const struct overflow_id *id,
+			 struct session_beyond *ret)
+{
+	struct extent_slots slots = { .map = mappings_get(c->m, id->mapping), .subscriber = id->subscriber };
+	int port;
+
+	slots.slot = datapath_extent(mappings_datapath(c->m), extent, &slots.n);
+	port = slots.slot ? signpost_port(&slots, id->key, id->proto) : -1;
+	return port >= 0 && find_in(c, extent, id,
+				    growth_offset(&slots.map->geo, slots.map->growth.block,
+						  mapping_port_lo(&slots.map->geo, id->subscriber), (uint32_t)port),
+				    false, ret);
 }
 
 static bool find_in_extent(const struct copying *c, const struct overflow_id *id, bool by_port,
@@ -59,7 +75,8 @@ static bool find_in_extent(const struct copying *c, const struct overflow_id *id
 		seen = extent;
 		extent = subscriber_extent(s);
 		if (extent && (find_in(c, extent, id, offset, by_port, ret) ||
-			       (apart && find_in(c, extent, id, growth_first_choice(block, in_port), false, ret))))
+			       (apart && find_in(c, extent, id, growth_first_choice(block, in_port), false, ret)) ||
+			       (!by_port && find_strayed(c, extent, id, ret))))
 			return true;
 	} while (extent != seen);
 	return false;

@@ -77,6 +77,7 @@ void build_leave_out_unused(struct bpf_object *o, const struct settings *s, enum
 		{ PROG_routed_inbound, s->filtering },
 		{ PROG_portmap_in, s->portmaps },
 		{ PROG_guard, s->guard },
+		{ PROG_extent, s->extent_buckets },
 		{ PROG_tcp_reset, s->unsolicited_tcp == UNSOLICITED_ANSWER },
 	};
 	char name[PROGRAM_NAME];

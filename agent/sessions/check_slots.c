@@ -78,6 +78,17 @@ static struct place place_of(const struct slot *slots, uint32_t base, uint32_t n
 	return p;
 }
 
+/*
+ * Whether a session stands at its outside port's place in the extent, which is not that of its first choice, with a
+ * signpost to it.
+ */
+static bool has_strayed(const struct subscriber_iterator *it, uint64_t key, uint64_t word)
+{
+	const struct extent_slots slots = extent_slots_of(it);
+
+	return signpost_port(&slots, key, word_proto(word)) == word_out_port(word);
+}
+
 /* Examines one session, given its number among all slots; *ret_needed are the `displaced` bits that it requires. */
 static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_t key, uint64_t word,
 		      enum finding_kind *ret_kind, uint32_t *ret_needed)
@@ -86,8 +97,8 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	uint32_t port_lo = mapping_port_lo(g, mapping_subscriber(g, it->in_addr));
 	uint32_t offset = (uint32_t)word_out_port(word) - port_lo;
 	uint32_t choice = mapping_first_choice(g, key_in_port(key)), first = choice, home, bucket;
-	bool beyond = at >= it->n_slots;
-	struct place own, extent, *p = beyond ? &extent : &own;
+	struct place own, extent, *p = at >= it->n_slots ? &extent : &own;
+	bool beyond = at >= it->n_slots, strays;
 
 	*ret_kind = FINDING_STATE;
 	if (!state_fits(key, word))
@@ -100,7 +111,8 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	} else if (offset >= g->ports_per_host) {
 		return true;
 	}
-	if (!word_out_port(word) || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
+	strays = offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT;
+	if (!word_out_port(word) || (strays && !(beyond && has_strayed(it, key, word))))
 		return true;
 	own = place_of(it->slots, 0, it->n_slots, offset, key, word);
 	extent = place_of(it->beyond, it->n_slots, it->n_beyond, offset, key, word);
@@ -112,6 +124,8 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	home = place_of(it->slots, 0, it->n_slots, choice, key, word).pair.first;
 	if (beyond || bucket != own.pair.first || at % BUCKET_SLOTS != (first & (BUCKET_SLOTS - 1)) || offset != first)
 		*ret_needed |= home_bit(home);
+	if (strays && offset < g->ports_per_host)
+		*ret_needed |= home_bit(own.pair.first);
 	return clashes(&own, ret_kind) || clashes(&extent, ret_kind);
 }
 

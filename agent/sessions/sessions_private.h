@@ -4,6 +4,7 @@
 #define DETNAT_SESSIONS_PRIVATE_H
 
 #include "sessions/sessions.h"
+#include "tables/extent_signposts.h"
 #include "tables/mapping_drains.h"
 #include "tables/mapping_tables.h"
 
@@ -121,6 +122,13 @@ static inline uint32_t subscriber_slots(const struct subscriber_iterator *it)
 static inline struct slot *subscriber_slot(const struct subscriber_iterator *it, uint32_t i)
 {
 	return i < it->n_slots ? &it->slots[i] : &it->beyond[i - it->n_slots];
+}
+
+/* Those of its extent, for its signposts. */
+static inline struct extent_slots extent_slots_of(const struct subscriber_iterator *it)
+{
+	return (struct extent_slots){ it->map, mapping_subscriber(&it->map->geo, it->in_addr), it->beyond,
+				      it->n_beyond };
 }
 
 /* Whether its sessions beyond its own slots are in another extent by now. */

@@ -169,11 +169,13 @@ static int64_t sweep_slots(struct freeing *f, struct subscriber_iterator *it, st
 	return first;
 }
 
-/* Gives up an extent in which no session is left. */
+/* Gives up an extent in which no session is left, and no signpost. */
 static void sweep_extent(const struct subscriber_iterator *it)
 {
+	const struct extent_slots slots = extent_slots_of(it);
 	uint32_t extent = subscriber_extent(it->subscriber);
 
+	signposts_sweep(&slots, it->now);
 	for (uint32_t i = 0; i < it->n_beyond; i++)
 		if (!word_is_free(load_truth(&it->beyond[i])))
 			return;

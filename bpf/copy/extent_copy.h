@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Copies in their subscriber's extent, <detnat/extents.h>, under the lock. A copy is there under the condition under
- * which an opener puts a session there: both of its endpoints lead to the same buckets. Its state word has the peer
- * that announced it as the owner, and its turn.
+ * Copies in their subscriber's extent, <detnat/extents.h>, under the lock, where openers put sessions: with a signpost
+ * if they stray. Their state words have the peer that announced them as the owner, and their turn.
  */
 #ifndef DETNAT_EXTENT_COPY_H
 #define DETNAT_EXTENT_COPY_H
 
 #include "copy/session_copy.h"
 #include "session/extent_grow.h"
+#include "session/signpost.h"
 
 /* Whether an announcement may replace a session of its flow beyond the slots. owner: beyond_owner(). */
 static __always_inline int copy_may_replace(const struct session_copy *c, __u32 owner, __u64 word)
@@ -33,6 +33,8 @@ static __always_inline struct slot *copy_extent_slot(const struct mapping *m, co
 
 	if (at < 0 && settings.growth && growth_is_apart(block, first, in_port))
 		at = extent_search_in(m, extent, c->key, growth_first_choice(block, in_port) << 8 | proto);
+	if (at < 0)
+		at = copy_search_strayed(m, extent, c->key, c->subscriber, proto);
 	return extent_slot(at);
 }
 
@@ -90,26 +92,43 @@ SUBPROGRAM int copy_extent_end(const struct mapping *m, struct subscriber *s, co
 }
 
 /*
- * Whether both endpoints of the session lead to the same buckets of an extent. offset: port_offset_of(). A bound
- * granted port's is in the overflow, where packets keep the binding.
+ * Whether the session strays: its port is not in the group of its first choice. offset: port_offset_of(). -1: it is on
+ * a bound granted port, and in the overflow, where packets keep the binding.
  */
-static __always_inline int copy_leads_to_one(const struct mapping *m, const struct session_copy *c, __u32 offset)
+static __always_inline int copy_strays(const struct mapping *m, const struct session_copy *c, __u32 offset)
 {
-	__u32 in_port = key_in_port(c->key), port = word_out_port(c->word);
+	__u32 in_port = key_in_port(c->key), port = word_out_port(c->word), block = LOAD(m->growth.block);
 
 	if (((port - mapping_port_lo(&m->geo, c->subscriber)) & 0xffff) < m->geo.ports_per_host)
-		return offset >> PORT_GROUP_SHIFT == mapping_first_choice(&m->geo, in_port) >> PORT_GROUP_SHIFT;
-	return settings.growth && LOAD(m->growth.block) && !binding_maps(m, word_proto(c->word)) &&
-	       offset >> PORT_GROUP_SHIFT == growth_first_choice(LOAD(m->growth.block), in_port) >> PORT_GROUP_SHIFT;
+		return offset >> PORT_GROUP_SHIFT != mapping_first_choice(&m->geo, in_port) >> PORT_GROUP_SHIFT;
+	if (!settings.growth || !block || binding_maps(m, word_proto(c->word)))
+		return -1;
+	return offset >> PORT_GROUP_SHIFT != growth_first_choice(block, in_port) >> PORT_GROUP_SHIFT;
 }
 
-/* Scans the extent for the session: where it may stand, as a mask; 0: nowhere, or it has no extent. */
-static __always_inline __u32 copy_extent_scan(const struct mapping *m, struct subscriber *s,
-					      const struct session_copy *c, struct opening *o, __u32 offset)
+/* Number of a slot in the extent for the session, as it is now; -1: there is none, or none for its signpost. */
+static __always_inline __s64 copy_extent_place(const struct mapping *m, struct subscriber *s,
+					       const struct session_copy *c, struct opening *o, __u32 offset)
 {
-	if (open_scan_ports(m, s, c->subscriber, word_out_port(c->word) - offset, offset, now_ticks()))
-		return 0;
-	return opening_room(LOAD(o->room) >> OPENING_EXTENT, offset, 0) << OPENING_EXTENT;
+	__u32 room;
+	__s64 at;
+
+	if (!subscriber_extent(s) ||
+	    open_scan_ports(m, s, c->subscriber, word_out_port(c->word) - offset, offset, now_ticks()))
+		return -1;
+	room = opening_room(LOAD(o->room) >> OPENING_EXTENT, offset, 0) << OPENING_EXTENT;
+	if (extent_is_due(o, s, room) && LOAD(o->looked))
+		return -1;
+	if (!room)
+		room = LOAD(o->time_wait);
+	if (!room)
+		return -1;
+	room >>= OPENING_EXTENT;
+	at = extent_slot_number(room & 0xff ? LOAD(o->extent.first) : LOAD(o->extent.second), opening_slot_at(room));
+	if (copy_strays(m, c, offset) &&
+	    signpost_put(s, c->key, (__u32)word_out_port(c->word) << 8 | word_proto(c->word), at) < 0)
+		return -1;
+	return at;
 }
 
 /*
@@ -119,22 +138,22 @@ static __always_inline __u32 copy_extent_scan(const struct mapping *m, struct su
 SUBPROGRAM __s64 copy_extent_room(const struct mapping *m, struct subscriber *s, const struct session_copy *c)
 {
 	struct opening *o = opening_record();
-	__u32 offset, room;
+	__u32 offset;
+	__s64 at;
 
 	if (!m || !s || !c || !o || !settings.extent_buckets || c->inbound)
 		return -1;
 	offset = port_offset_of(m, c->subscriber, word_out_port(c->word));
-	if (!copy_leads_to_one(m, c, offset))
+	if (copy_strays(m, c, offset) < 0)
 		return -1;
-	room = copy_extent_scan(m, s, c, o, offset);
-	if (extent_is_due(o, s, room) && extent_grow(m, s, c->subscriber))
-		room = copy_extent_scan(m, s, c, o, offset);
-	if (!room)
-		room = LOAD(o->time_wait);
-	if (!room)
-		return -1;
-	room >>= OPENING_EXTENT;
-	return extent_slot_number(room & 0xff ? LOAD(o->extent.first) : LOAD(o->extent.second), opening_slot_at(room));
+	/* Once with an eye to a larger one, and then with what there is. */
+	STORE(o->looked, 1);
+	at = copy_extent_place(m, s, c, o, offset);
+	if (at >= 0)
+		return at;
+	extent_grow(m, s, c->subscriber);
+	STORE(o->looked, 0);
+	return copy_extent_place(m, s, c, o, offset);
 }
 
 /* Puts the session into that slot. Returns enum copy_result. */
@@ -144,9 +163,7 @@ SUBPROGRAM int copy_extent_insert(const struct mapping *m, struct subscriber *s,
 
 	if (!m || !s || !c || !slot)
 		return COPY_IMPOSSIBLE;
-	displace(s, home_bit(session_buckets(key_ext_addr(c->key), key_ext_port(c->key), word_proto(c->word),
-					     mapping_first_choice(&m->geo, key_in_port(c->key)), m->bucket_shift)
-				     .first));
+	displace(s, stray_homes(m, c->subscriber, c->key, c->word));
 	return copy_claim(m, s, slot, c, copy_word(c));
 }
 

@@ -311,6 +311,16 @@ static __always_inline int copy_bind(const struct mapping *m, struct subscriber 
 	return offset >= m->geo.ports_per_host ? copy_bind_granted(m, s, p, offset) : copy_bind_port(m, s, p, offset);
 }
 
+/* Number of the slot of a flow's session that has strayed in an extent, which may have expired; -1: there is none. */
+SUBPROGRAM __s64 copy_search_strayed(const struct mapping *m, __u32 extent, __u64 key, __u32 subscriber, __u32 proto)
+{
+	int port = m && extent ? extent_search_signpost(extent, key, proto) : -1;
+
+	return port < 0 ? -1
+			: extent_search_in(m, extent, key,
+					   port_offset_of(m, subscriber, (__u32)port) << 8 | (proto & 0xff));
+}
+
 /* Under the lock: checks the tables other than the buckets for the session's port, and binds it. */
 static __always_inline int copy_port(const struct mapping *m, struct subscriber *s, const struct packet *p,
 				     __u32 out_port, __u32 offset)
@@ -323,6 +333,10 @@ static __always_inline int copy_port(const struct mapping *m, struct subscriber 
 		if (overflow_port_used(m, s, p, out_port))
 			return COPY_PORT;
 	}
+	if (settings.extent_buckets &&
+	    extent_has(m, copy_search_strayed(m, subscriber_extent(s), slot_key(p->dst, p->dport, p->sport),
+					      mapping_subscriber(&m->geo, p->src), p->proto)))
+		return COPY_BEYOND;
 	if (subscriber_has_portmaps(s) && portmap_holds(m, s, p, out_port))
 		return COPY_PORT;
 	if (binding_maps(m, p->proto) && copy_bind(m, s, p, offset))

@@ -237,7 +237,7 @@ static __always_inline __s32 binding_stray(struct binding_groups_walk *w, struct
 }
 
 /*
- * For a packet from inside of a session beyond the slots, where no search looks before an expired binding's port is
+ * For a packet from inside of a session in the overflow map, where no search looks before an expired binding's port is
  * given up: the session's packets keep the binding's stamp.
  */
 static __always_inline void binding_keep(const struct mapping *m, const struct packet *p, __u16 out_port)

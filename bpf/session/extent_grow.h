@@ -133,8 +133,9 @@ SUBPROGRAM int extent_room_in(__u32 bucket, __u32 port_offset)
 
 	if (!b)
 		return -1;
+	/* Without branches, of which the verifier would follow both sides for each slot. */
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-		room |= (__u32)word_is_free(LOAD(b->slot[i].truth)) << i;
+		room |= (__u32)(((LOAD(b->slot[i].truth) >> 32 & 0xff) - 1) >> 63) << i;
 	room = room & preferred_bit(port_offset) ? preferred_bit(port_offset) : room;
 	return room ? (int)opening_slot_at(room) : -1;
 }
@@ -151,6 +152,15 @@ static __always_inline __s64 extent_room(__u32 extent, __u64 key, __u8 proto, __
 	return at >= 0 ? extent_slot_number(pair.second, (__u32)at) : -1;
 }
 
+/* By what a session or a signpost is placed in an extent: offset << 8 | protocol. On a stack of its own, too. */
+SUBPROGRAM __u32 extent_place_of(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
+{
+	if (!m)
+		return 0;
+	return word_is_signpost(word) ? signpost_offset(key) << 8 | signpost_proto(word)
+				      : port_offset_of(m, subscriber, word_out_port(word)) << 8 | word_proto(word);
+}
+
 /* A move of a subscriber's sessions from one extent to another. */
 struct extent_move {
 	const struct mapping *m;
@@ -162,32 +172,39 @@ struct extent_move {
 };
 
 /*
- * Copies the session in a slot of the former extent, if there is one. Returns 1 if the other extent has no room.
- * Inlined into the callback, as one frame takes less stack than two (stacks.py).
+ * Copies the session or the signpost in a slot of the former extent, if there is one. Returns 1 if the other extent has
+ * no room. The former signpost stays: who finds it there finds no session, and looks again. Inlined into the callback,
+ * as one frame takes less stack than two (stacks.py).
  */
 static __always_inline int extent_copy(const struct extent_move *w, __u32 number)
 {
-	struct extent_moves *moves = extent_moves_get();
-	struct slot *old = extent_slot(number), *slot;
+	struct slot *slot = extent_slot(number);
+	struct extent_moves *moves;
 	struct extent_moved *moved;
 	__u64 word, key;
+	__u32 place, n;
 	__s64 room;
-	__u32 n;
 
-	if (!moves || !old)
+	if (!slot)
 		return 1;
-	word = LOAD(old->truth);
+	word = LOAD(slot->truth);
 	/* Only an opener changes it, and has the lock. */
-	key = LOAD(old->key);
-	if (!word_is_live(word))
+	key = LOAD(slot->key);
+	if (!word_is_live(word) && !word_is_signpost(word))
 		return 0;
-	n = LOAD(moves->n);
-	room = extent_room(w->to, key, word_proto(word), port_offset_of(w->m, w->subscriber, word_out_port(word)));
+	place = extent_place_of(w->m, w->subscriber, key, word);
+	room = extent_room(w->to, key, (__u8)place, place >> 8);
 	slot = extent_slot(room);
-	if (!slot || n >= EXTENT_MOVES)
+	moves = extent_moves_get();
+	if (!slot || !moves)
 		return 1;
 	STORE(slot->key, key);
 	STORE(slot->truth, word);
+	if (!word_is_live(word))
+		return 0;
+	n = LOAD(moves->n);
+	if (n >= EXTENT_MOVES)
+		return 1;
 	moved = extent_moved_at(moves, n);
 	STORE(moved->word, word);
 	STORE(moved->from, number);
@@ -359,6 +376,35 @@ static __always_inline int extent_do_release(const struct extent_release *r)
 /* Slots that are free in both buckets below which a session that does not get its preferred one wants a larger extent.
  */
 #define EXTENT_CROWDED 4U
+
+/* Of a subscriber and a tick: what opening.vain has once it was to get a larger extent in this tick, and did not. */
+static __always_inline __u32 extent_mark(const struct mapping *m, __u32 subscriber, __u32 now)
+{
+	return ((m->first_subscriber + subscriber) * 0x9e3779b1U) ^ now;
+}
+
+/* Returns 1 if a flow's subscriber may get a larger extent. */
+static __always_inline int extent_may_grow(const struct opening *o, const struct flow *f)
+{
+	return settings.extent_buckets && LOAD(o->vain) != extent_mark(f->m, f->subscriber, f->now);
+}
+
+/* Gives a flow's subscriber a larger extent, or notes that there is none. Takes the lock. */
+SUBPROGRAM int extent_provide(const struct mapping *m, struct subscriber *s, __u32 subscriber)
+{
+	struct opening *o = opening_record();
+	int grown = 0;
+
+	if (!m || !s || !o)
+		return 0;
+	if (!open_lock(s)) {
+		grown = extent_grow(m, s, subscriber);
+		open_unlock(s);
+	}
+	if (!grown)
+		STORE(o->vain, extent_mark(m, subscriber, now_ticks()));
+	return 0;
+}
 
 /*
  * Under the lock, after a scan: returns 1 if the session should get room in a larger extent, given where it may stand,

@@ -47,6 +47,7 @@ enum opened {
 	OPEN_NO_PORT,  /* no port of the block is free towards the endpoint */
 	OPEN_AT_LIMIT, /* of the sessions of its protocol */
 	OPEN_TOO_FAST, /* no token is left for it */
+	OPEN_GROWS,    /* once the subscriber has a larger extent: PROG_extent */
 };
 
 /* The protocol of an opening for limit_take(): of the opener's own ones alone, the rate is limited. */

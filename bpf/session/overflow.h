@@ -253,21 +253,33 @@ static __always_inline __u64 overflow_hit_in(struct overflow_session *o, const s
 	return overflow_hit(o, &in, s, &f->p, 1, f->now, f->m);
 }
 
+/* Returns 1 if one more session of a subscriber may be in the map where `used` are. */
+static __always_inline int overflow_has_room(const struct subscriber *s, __s64 used)
+{
+	__s64 limit = settings.overflow_sessions;
+
+	return used < limit && subscriber_overflow(s->overflow) < overflow_share((__u64)limit, (__u64)(limit - used));
+}
+
 /* Claims room in the global count for one more session of a subscriber. Returns 0, or -1 if there is none. */
 static __always_inline int overflow_admit(const struct subscriber *s)
 {
 	struct globals *g = globals_get();
-	__s64 limit = settings.overflow_sessions;
 
 	if (!g)
 		return -1;
-
-	__s64 used = __sync_fetch_and_add(&g->overflow, 1);
-
-	if (used < limit && subscriber_overflow(s->overflow) < overflow_share((__u64)limit, (__u64)(limit - used)))
+	if (overflow_has_room(s, __sync_fetch_and_add(&g->overflow, 1)))
 		return 0;
 	overflow_release();
 	return -1;
+}
+
+/* Before a search: returns 1 if the map would not admit a session of a subscriber. */
+static __always_inline int overflow_is_full(const struct subscriber *s)
+{
+	const struct globals *g = globals_get();
+
+	return !g || !overflow_has_room(s, LOAD(g->overflow));
 }
 
 #endif

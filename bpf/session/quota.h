@@ -207,10 +207,16 @@ static long quota_take_step(__u32 i, struct quota_walk *w)
 	return quota_take_bucket(w->m, w->subscriber, w->from + i, w->now) != 0;
 }
 
-/* The bucket at which a walk goes on, as a pass notes it: from the first on behind the subscriber's own ones. */
-static __always_inline __u32 quota_pass_bucket(const struct mapping *m, __u32 bucket)
+/* A pass notes a bucket in 8 bits: of many buckets, the first one of four. Log2 of how many it notes as one. */
+static __always_inline __u32 quota_pass_shift(const struct quota_walk *w)
 {
-	return bucket >> m->bucket_shift ? 0 : bucket & 0xff;
+	return subscriber_buckets(w->m, w->s) >> 8 ? 2 : 0;
+}
+
+/* A pass for sessions of a rank or a higher one, from a bucket on. */
+static __always_inline __u16 quota_pass_of(const struct quota_walk *w, __u32 rank, __u32 bucket)
+{
+	return (__u16)(rank << 8 | (bucket >> quota_pass_shift(w) & 0xff));
 }
 
 /* Takes a session by the findings of the last walk. Returns 1 if one was taken, or seen. */
@@ -218,13 +224,15 @@ static __always_inline int quota_go_on(struct quota_walk *w, struct quota_look *
 {
 	__u32 buckets = subscriber_buckets(w->m, w->s), end;
 
-	w->from = pass & 0xff & ((1U << w->m->bucket_shift) - 1);
+	w->from = (pass & 0xff) << quota_pass_shift(w);
+	if (w->from >= buckets)
+		w->from = 0;
 	STORE(l->wanted, pass >> 8);
 	STORE(l->peek, w->peek);
 	STORE(l->found, 0);
 	end = w->from + (__u32)bpf_loop(buckets - w->from, quota_take_step, w, 0);
 	if (LOAD(l->found))
-		STORE(*w->pass, (__u16)((pass & 0xff00) | quota_pass_bucket(w->m, end - 1)));
+		STORE(*w->pass, quota_pass_of(w, pass >> 8, end - 1));
 	/* Each part of a walk that is shared counts once. */
 	search_count(w->s, end / QUOTA_UNIT - w->from / QUOTA_UNIT);
 	return (int)LOAD(l->found);
@@ -285,7 +293,7 @@ static __always_inline int quota_give_way(struct quota_walk *w, struct quota_loo
 			STORE(l->rank, QUOTA_RANK_BEYOND);
 		if (!LOAD(l->rank))
 			break;
-		STORE(*w->pass, (__u16)(LOAD(l->rank) << 8 | quota_pass_bucket(w->m, LOAD(l->bucket))));
+		STORE(*w->pass, quota_pass_of(w, LOAD(l->rank), LOAD(l->bucket)));
 	}
 	return quota_inbound_beyond(w);
 }

@@ -75,6 +75,12 @@ SUBPROGRAM int bucket_search_out(const struct bucket *b, __u64 key, __u32 port_a
 	return b ? bucket_find_out(b, key, (__u16)(port_and_proto >> 8), (__u8)port_and_proto) : -1;
 }
 
+/* bucket_find_signpost() of a bucket that may be none. */
+SUBPROGRAM int bucket_search_signpost(const struct bucket *b, __u64 key, __u32 proto)
+{
+	return b ? bucket_find_signpost(b, key, (__u8)proto) : -1;
+}
+
 /* The offset by which the sessions of a subscriber of m on an outside port are found in its extent. */
 static __always_inline __u32 port_offset_of(const struct mapping *m, __u32 subscriber, __u32 out_port)
 {
@@ -259,19 +265,44 @@ static __always_inline __u32 granted_offset(const struct flow *f)
 	return growth_first_choice(LOAD(f->m->growth.block), key_in_port(f->key));
 }
 
-/*
- * Finds the session of a flow from inside on a granted port where extent_lookup_in2out() does not look, or NULL: in an
- * extent, or in the one that has taken its place meanwhile.
- */
-static __always_inline struct slot *granted_lookup_in2out(const struct flow *f, __u32 extent, __u64 *ret_word)
+/* The outside port to which a signpost of a flow leads in an extent, which is not 0; -1: there is none. */
+SUBPROGRAM int extent_search_signpost(__u32 extent, __u64 key, __u32 proto)
 {
-	__u32 offset = granted_offset(f), since;
-	__s64 at = extent_search_in(f->m, extent, f->key, offset << 8 | f->p.proto);
+	struct bucket_pair pair = extent_pair(extent, key, (__u8)proto, signpost_offset(key));
+	int out_port = bucket_search_signpost(extent_bucket(pair.first), key, proto);
 
-	if (at < 0) {
-		since = extent_since(f->m, f->subscriber, extent);
-		at = since ? extent_search_in(f->m, since, f->key, offset << 8 | f->p.proto) : -1;
-	}
+	return out_port >= 0 ? out_port : bucket_search_signpost(extent_bucket(pair.second), key, proto);
+}
+
+/*
+ * Number of the slot of a flow's session in an extent where extent_lookup_in2out() does not look: on a granted port, or
+ * one that has strayed. -1: there is none, or no extent.
+ */
+static __always_inline __s64 extent_search_apart(const struct flow *f, __u32 extent)
+{
+	__s64 at = -1;
+	int out_port;
+
+	if (!extent)
+		return -1;
+	if (flow_is_apart(f))
+		at = extent_search_in(f->m, extent, f->key, granted_offset(f) << 8 | f->p.proto);
+	if (at >= 0)
+		return at;
+	/* The session to which it leads need not be there any more. */
+	out_port = extent_search_signpost(extent, f->key, f->p.proto);
+	return out_port < 0 ? -1
+			    : extent_search_in(f->m, extent, f->key,
+					       port_offset_of(f->m, f->subscriber, (__u32)out_port) << 8 | f->p.proto);
+}
+
+/* Finds the session there, or in the extent that has taken its place meanwhile; or NULL. */
+static __always_inline struct slot *apart_lookup_in2out(const struct flow *f, __u32 extent, __u64 *ret_word)
+{
+	__s64 at = extent_search_apart(f, extent);
+
+	if (at < 0)
+		at = extent_search_apart(f, extent_since(f->m, f->subscriber, extent));
 	return extent_match_in(extent_slot(at), f, ret_word);
 }
 
@@ -295,9 +326,7 @@ static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u
 		s = extent_lookup_in2out(f, extent, ret_word);
 	if (!s)
 		s = extent_lookup_in2out(f, extent_since(f->m, f->subscriber, extent), ret_word);
-	if (!s && flow_is_apart(f))
-		s = granted_lookup_in2out(f, extent, ret_word);
-	return s;
+	return s ? s : apart_lookup_in2out(f, extent, ret_word);
 }
 
 static __always_inline struct slot *extent_match_out(struct slot *s, const struct mapping *m, const struct packet *p,

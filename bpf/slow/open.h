@@ -129,7 +129,13 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	if (LOAD(o->existing))
 		return open_existing(f, s, opening_slot_of(o, &b, LOAD(o->existing)), LOAD(o->existing), ret_word);
 
-	if ((settings.bindings && bound_has_strayed(f, bound)) || open_exists_apart(f, s))
+	if (settings.extent_buckets && subscriber_extent(s)) {
+		struct slot *apart = extent_slot(open_search_apart(f, s));
+
+		if (apart)
+			return open_existing(f, s, apart, 0, ret_word);
+	}
+	if (settings.bindings && bound_has_strayed(f, bound))
 		return OPEN_NO_ROOM;
 
 	__s32 offset = settings.bindings && bound ? open_bound_port(o, f, s, bound - 1) : opening_port(o, f, s);
@@ -155,9 +161,8 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 		if (port_is_withheld(f->m, s, &f->p, word_out_port(from)))
 			return OPEN_NO_ROOM;
 	} else {
-		if (settings.extent_buckets && offset >= 0 && extent_is_due(o, s, room) &&
-		    extent_grow(f->m, s, f->subscriber))
-			return OPEN_LOST; /* and is tried again */
+		if (offset >= 0 && extent_may_grow(o, f) && extent_is_due(o, s, room))
+			return OPEN_GROWS;
 		if (!room)
 			room = LOAD(o->time_wait);
 		if (offset < 0 || !room)
@@ -446,6 +451,8 @@ static __always_inline int open_session(ctx_t *ctx)
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_ROOM:
 		return open_elsewhere(ctx, &io.f, bound);
+	case OPEN_GROWS:
+		return tail_call(ctx, PROG_extent);
 	case OPEN_NO_PORT:
 		return refuse(ctx, REASON_drop_ports_exhausted);
 	case OPEN_AT_QUOTA:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Opens sessions on granted ports, once no port of the block is free; bound ports are found by grant_bind.h. A session
- * on a port of its first choice's group is in the subscriber's extent, <detnat/growth.h>. The others, and those on
- * bound ports, are in the overflow map.
+ * Opens sessions on granted ports, once no port of the block is free; bound ports are found by grant_bind.h. They are
+ * in the subscriber's extent, <detnat/growth.h>, and stray if their port is not of their first choice's group. Those on
+ * bound ports are in the overflow map.
  */
 #ifndef DETNAT_OPEN_GRANT_H
 #define DETNAT_OPEN_GRANT_H
@@ -125,20 +125,6 @@ static __noinline __s32 grant_search(const struct flow *f, struct subscriber *s)
 	return LOAD(o->port);
 }
 
-/* Under the lock: opens a session on a granted port in the overflow map. */
-static __noinline enum opened open_granted_beyond(const struct flow *f, struct subscriber *s, __u16 port,
-						  __u64 *ret_word)
-{
-	enum opened opened;
-
-	if (overflow_admit(s))
-		return OPEN_NO_ROOM;
-	opened = open_overflow_session(f, s, port, ret_word);
-	if (opened != OPENED)
-		overflow_release();
-	return opened;
-}
-
 /*
  * Under the lock, after a scan of the group of opening.port, a granted one: opens the flow's session in the
  * subscriber's extent, or beyond it.
@@ -155,15 +141,15 @@ static __always_inline enum opened open_granted(const struct flow *f, struct sub
 		return OPEN_LOST;
 	port = (__u16)(LOAD(o->port_lo) + (__u32)LOAD(o->port));
 	if (!settings.extent_buckets || (__u32)LOAD(o->port) >> PORT_GROUP_SHIFT != choice >> PORT_GROUP_SHIFT)
-		return open_granted_beyond(f, s, port, ret_word);
+		return open_on_port(f, s, port, ret_word);
 	room = opening_room(LOAD(o->room) >> OPENING_EXTENT, LOAD(o->port_offset), 0) << OPENING_EXTENT;
-	if (extent_is_due(o, s, room) && extent_grow(f->m, s, f->subscriber))
-		return OPEN_LOST; /* and is tried again */
+	if (extent_may_grow(o, f) && extent_is_due(o, s, room))
+		return OPEN_GROWS;
 	if (!room)
 		room = LOAD(o->time_wait);
 	slot = room ? opening_slot_beyond(o, room) : 0;
 	if (!slot)
-		return open_granted_beyond(f, s, port, ret_word);
+		return open_in_overflow(f, s, state_word(port, f->p.proto, open_state(&f->p), f->now), ret_word);
 	displace(s,
 		 home_bit(session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, f->m->bucket_shift).first));
 	opened = open_claim(f, s, slot, LOAD(slot->truth), state_word(port, f->p.proto, open_state(&f->p), f->now),
@@ -202,7 +188,7 @@ static __always_inline enum opened open_on_bound_grant(const struct flow *f, str
 	if (LOAD(o->ports_used) & 1U << (place & (PORT_GROUP - 1)) ||
 	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, port)))
 		return OPEN_NO_PORT;
-	return open_granted_beyond(f, s, (__u16)port, ret_word);
+	return open_in_overflow(f, s, state_word((__u16)port, f->p.proto, open_state(&f->p), f->now), ret_word);
 }
 
 /* Under the lock, after a scan for the flow, whose block has no free port: opens its session on a granted one. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Opens sessions beyond the slots, if both buckets are full or the first choice's group has no free port. Any free port
- * of the block will do, because the map finds the session by either endpoint.
+ * Opens sessions that find no port in their first choice's group, or no room. Any free port of the block will do: a
+ * signpost leads packets from inside there, or the overflow map finds the session by either endpoint.
  */
 #ifndef DETNAT_OPEN_OVERFLOW_H
 #define DETNAT_OPEN_OVERFLOW_H
@@ -119,52 +119,56 @@ static __always_inline __s32 port_bound(const struct flow *f, struct subscriber 
 
 	if (!o)
 		return PORT_NONE;
-	return LOAD(o->existing) ? PORT_OF_EXISTING : open_bound_port(o, f, s, offset);
+	if (LOAD(o->existing))
+		return PORT_OF_EXISTING;
+	opening_choose(o, open_bound_port(o, f, s, offset));
+	return LOAD(o->port);
 }
 
 /* Under the lock, for an admitted flow: opens its session on any port of the block, or the bound one, if it is free. */
 static __always_inline enum opened open_on_any_port(const struct flow *f, struct subscriber *s, __u32 bound,
 						    __u64 *ret_word)
 {
-	__s32 port = settings.bindings && bound ? port_bound(f, s, bound - 1) : port_search(f, s);
-
-	if (port >= 0)
-		return open_overflow_session(f, s, (__u16)(mapping_port_lo(&f->m->geo, f->subscriber) + port),
-					     ret_word);
-	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
-}
-
-/* Under the lock: admits a flow to the overflow map, and opens its session there. */
-static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u32 bound,
-						 __u64 *ret_word)
-{
-	enum opened opened;
+	__s32 port;
 
 	if (s->exhausted == search_mark(&f->p))
 		return OPEN_NO_PORT;
 	if (open_exists_apart(f, s))
 		return OPEN_EXISTS;
-	if (overflow_admit(s))
+	if (!settings.extent_buckets && overflow_is_full(s))
 		return OPEN_NO_ROOM;
-	opened = open_on_any_port(f, s, bound, ret_word);
-	if (opened != OPENED)
-		overflow_release();
-	return opened;
+	port = settings.bindings && bound ? port_bound(f, s, bound - 1) : port_search(f, s);
+	if (port >= 0)
+		return open_on_port(f, s, (__u16)(mapping_port_lo(&f->m->geo, f->subscriber) + port), ret_word);
+	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
 }
 
 static __always_inline enum opened open_beyond(const struct flow *f, struct subscriber *s, __u32 bound, __u64 *ret_word)
 {
-	return open_by_search(open_admitted, f, s, bound, ret_word);
+	return open_by_search(open_on_any_port, f, s, bound, ret_word);
 }
 
 /*
- * Opens the session of a packet from inside in the overflow map, on any port of the block, under the lock. Returns enum
+ * Opens the session of a packet from inside beyond the slots, on any port of the block, under the lock. Returns enum
  * opened; OPEN_LOST also if the lock is held for too long or this tick's searches are used up.
  */
 SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 bound,
 				 __u64 *ret_word)
 {
 	return open_under_lock(open_beyond, m, s, p, bound, ret_word);
+}
+
+/* The program for a flow from inside that wants a larger extent; then it is opened, whether there is one or not. */
+static __always_inline int open_extent(ctx_t *ctx)
+{
+	struct in2out io;
+	struct subscriber *s;
+	int verdict = open_prepare(ctx, &io, &s);
+
+	if (verdict != CONTINUE)
+		return verdict;
+	extent_provide(io.f.m, s, io.f.subscriber);
+	return tail_call(ctx, PROG_open);
 }
 
 /* The program for a flow from inside that found no room in its slots. */
@@ -199,6 +203,8 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	case OPEN_AT_LIMIT:
 	case OPEN_TOO_FAST:
 		return refuse(ctx, open_refusal(opened));
+	case OPEN_GROWS:
+		return tail_call(ctx, PROG_extent);
 	case OPEN_EXISTS:
 		/* Another core has opened the flow's session meanwhile. */
 		return tail_call(ctx, PROG_open);

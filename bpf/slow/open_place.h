@@ -78,12 +78,37 @@ static __always_inline struct opening *open_scan(const struct flow *f, struct su
 	return opening_record();
 }
 
-/* Under the lock: returns 1 if the flow has a session on a granted port where open_scan() does not look. */
-static __always_inline int open_exists_apart(const struct flow *f, const struct subscriber *s)
+/* Under the lock: returns 1 if the session in a slot of an extent has not expired; else it ends. */
+SUBPROGRAM int extent_spares(const struct mapping *m, struct subscriber *s, __u32 subscriber, __s64 at)
 {
-	__u64 word;
+	struct slot *slot = extent_slot(at);
+	__u64 word = slot ? LOAD(slot->truth) : 0;
 
-	return settings.extent_buckets && flow_is_apart(f) && granted_lookup_in2out(f, subscriber_extent(s), &word);
+	if (!m || !s || !slot || !word_is_live(word))
+		return 0;
+	if (!word_expired(word, now_ticks(), m->timeout_ticks))
+		return 1;
+	if (slot_change(slot, word, 0)) {
+		if (word_state(word) != SESSION_TIME_WAIT) {
+			limit_ended(m, subscriber, word_proto(word), 1);
+			__sync_fetch_and_add(&s->sessions, -1U);
+		}
+		slot_closed(m, subscriber, LOAD(slot->key), word);
+	}
+	return 0;
+}
+
+/* Under the lock: number of the slot of the flow's session in its extent where open_scan() does not look; -1: none. */
+static __always_inline __s64 open_search_apart(const struct flow *f, struct subscriber *s)
+{
+	__s64 at = settings.extent_buckets ? extent_search_apart(f, subscriber_extent(s)) : -1;
+
+	return at >= 0 && extent_spares(f->m, s, f->subscriber, at) ? at : -1;
+}
+
+static __always_inline int open_exists_apart(const struct flow *f, struct subscriber *s)
+{
+	return open_search_apart(f, s) >= 0;
 }
 
 /*

@@ -5,6 +5,7 @@
 
 #include "session/overflow_open.h"
 #include "slow/open.h"
+#include "slow/open_stray.h"
 
 /* Which ports are taken, in this order: free ones first, then those of sessions in time-wait or reset. */
 enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET, N_PORT_OF };
@@ -40,19 +41,41 @@ static __always_inline long port_take(struct opening *o, const struct bucket_cho
 	}
 	slot_closed(f->m, f->subscriber, key, word);
 	opening_choose(o, (__s32)(word_out_port(word) - LOAD(o->port_lo)));
+	ADD_BITS(o->room, mask & -mask);
 	return 1;
 }
 
-/* Under the lock, for an admitted flow and a free port: overflow_open() by a packet from inside. */
-static __always_inline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
-							 __u64 *ret_word)
+/* Under the lock, for an admitted flow and a free port: opens its session in the overflow map. */
+static __noinline enum opened open_in_overflow(const struct flow *f, struct subscriber *s, __u64 word, __u64 *ret_word)
 {
-	__u64 word = state_word(out_port, f->p.proto, open_state(&f->p), f->now);
-	enum opened opened = overflow_open(f, s, word, 0);
+	enum opened opened;
 
+	if (overflow_admit(s))
+		return OPEN_NO_ROOM;
+	opened = overflow_open(f, s, word, 0);
 	if (opened == OPENED)
 		*ret_word = word;
+	else
+		overflow_release();
 	return opened;
+}
+
+/*
+ * Under the lock, for an admitted flow, after a scan of the group of opening.port, a free one: opens its session there,
+ * in the extent if it can.
+ */
+static __always_inline enum opened open_on_port(const struct flow *f, struct subscriber *s, __u16 out_port,
+						__u64 *ret_word)
+{
+	__u64 word = state_word(out_port, f->p.proto, open_state(&f->p), f->now);
+	enum opened opened = open_stray(f, s, word, ret_word);
+	const struct opening *o = opening_record();
+
+	if (opened != OPEN_NO_ROOM)
+		return opened;
+	if (o && extent_may_grow(o, f))
+		return OPEN_GROWS;
+	return open_in_overflow(f, s, word, ret_word);
 }
 
 #endif

@@ -51,10 +51,9 @@ static __always_inline __u32 beyond_owner(__u16 mark, __u64 word)
 enum copy_request {
 	COPY_TO_SLOT,
 	/*
-	 * Place it: in an extent where both of its endpoints lead to the same buckets there, and an extent is there or
-	 * can be made; else in the overflow. It replaces a copy of the same peer; and, on the same port, a copy of a
-	 * peer in `takes`, or this gateway's own session if bit 0 is set there. `before` and `mark_before` return the
-	 * replaced session's.
+	 * Place it: in an extent if one is there or can be made; else in the overflow. It replaces a copy of the same
+	 * peer; and, on the same port, a copy of a peer in `takes`, or this gateway's own session if bit 0 is set
+	 * there. `before` and `mark_before` return the replaced session's.
 	 */
 	COPY_TO_OVERFLOW,
 	COPY_END,    /* remove it, if it is the copy of the peer in `mark`, on the port of `word` */

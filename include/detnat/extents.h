@@ -32,6 +32,12 @@
  * agent/tables/extent_recovery.c.
  *
  * An extent whose sessions have all ended is retired, too, by the program `extent_release`, which the sweep calls.
+ *
+ * A session strays if its outside port is not in the group of its first choice. Packets from outside find it by its
+ * port, as any other. Those from inside find a signpost: a slot with the session's key, in one of two buckets of the
+ * extent that the hash of the whole key gives, whose word has the session's outside port. It is put up under the lock
+ * before the session is there, and is no session: it is not free and not live, so whoever counts, lists or ends
+ * sessions passes it over. A signpost whose session has gone leads nowhere; the sweep takes it down.
  */
 #ifndef DETNAT_EXTENTS_H
 #define DETNAT_EXTENTS_H
@@ -84,6 +90,15 @@ static __always_inline struct bucket_pair extent_pair(__u32 extent, __u64 ext, _
 	pair.second += extent_first(extent);
 	return pair;
 }
+
+/* In place of a port offset, for the two candidate buckets of a signpost: spreads the inside ports over all buckets. */
+static __always_inline __u32 signpost_offset(__u64 key)
+{
+	return (key_in_port(key) * 0x9e3779b1U) >> 16 << PORT_GROUP_SHIFT;
+}
+
+/* A signpost stands for so many ticks, however soon its session ends: its opener may have still to open it. */
+#define SIGNPOST_TICKS 1000U
 
 /* The extents that no subscriber has: ARRAY of one `extent_pool`, mmapable. */
 struct extent_pool {

@@ -42,7 +42,8 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(routed_in)        \
 	X(routed_inbound)   \
 	X(routed_out)       \
-	X(icmp_routed)
+	X(icmp_routed)      \
+	X(extent)
 
 enum prog {
 #define X(name) PROG_##name,

@@ -10,8 +10,8 @@
  *
  * Bits of the state word that are neither port nor time:
  *
- *	protocol octet	0x13	protocol: these bits of its number, 0x01 ICMP, 0x02 TCP, 0x11 UDP. With 0x01 inverted it
- *				is a signpost, which says where the session is and matches no packet.
+ *	protocol octet	0x13	protocol: these bits of its number, 0x01 ICMP, 0x02 TCP, 0x11 UDP. With 0x01 inverted,
+ *				and SESSION_OPENING as its state, it is a signpost, <detnat/extents.h>.
  *			0x04	turn, lowest bit, inverted for TCP: its number has this bit
  *			0x08	turn, middle bit
  *			0xe0	owner: the gateway that translates the session, as its peers number it; 0: this one
@@ -278,6 +278,32 @@ static __always_inline __u64 word_with(__u64 word, __u8 state, __u32 seen)
 static __always_inline __u64 word_opening(__u64 word)
 {
 	return (word & ~(0xffULL << 32)) | (__u64)SESSION_OPENING << 32;
+}
+
+/* The word of a signpost to a session on an outside port, put up at a tick. */
+static __always_inline __u64 signpost_word(__u16 out_port, __u8 proto, __u32 now)
+{
+	return state_word(out_port, proto ^ 1, SESSION_OPENING, now);
+}
+
+/* Returns 1 if the slot has a signpost: to no protocol's session has both low bits alike. */
+static __always_inline int word_is_signpost(__u64 word)
+{
+	__u32 octet = (__u32)(word >> 40);
+
+	return (__u8)(word >> 32) == SESSION_OPENING && !((octet ^ octet >> 1) & 1);
+}
+
+/* Returns 1 if the slot has a signpost to a session of a protocol. */
+static __always_inline int word_is_signpost_of(__u64 word, __u8 proto)
+{
+	return (__u8)(word >> 32) == SESSION_OPENING && word_is_of(word, proto ^ 1);
+}
+
+/* The protocol of the session that a signpost leads to. */
+static __always_inline __u8 signpost_proto(__u64 word)
+{
+	return word_proto(word ^ 1ULL << 40);
 }
 
 /*

@@ -126,6 +126,18 @@ static __always_inline int bucket_find_out(const struct bucket *b, __u64 key, __
 	return -1;
 }
 
+/* The outside port to which a signpost of an inside endpoint and an external one in a bucket leads, or -1. */
+static __always_inline int bucket_find_signpost(const struct bucket *b, __u64 key, __u8 proto)
+{
+	for (int i = 0; i < (int)BUCKET_SLOTS; i++) {
+		__u64 word = LOAD(b->slot[i].truth);
+
+		if (LOAD(b->slot[i].key) == key && word_is_signpost_of(word, proto))
+			return word_out_port(word);
+	}
+	return -1;
+}
+
 /* Rule 4: replaces a state word if it still is the one read. Returns 1 on success. */
 static __always_inline int slot_change(struct slot *s, __u64 from, __u64 to)
 {
@@ -175,13 +187,13 @@ struct opening {
 	__u8 proto;
 	__u8 rated; /* 1: the flow's own opening, which takes a token, <detnat/limits.h> */
 	__u8 pad[2];
-	__u32 gone;		   /* sessions removed, including time-wait: to be reported, one bit each */
-	__u32 reset_port;	   /* as time_wait_port, for sessions that an RST has closed */
-	__u32 others;		   /* port search: whose ports may be taken, a bit for each enum port_of */
-	__u32 reserved;		   /* 1: the flow has the place in the quota of a session that gave way */
-	struct bucket_pair extent; /* the buckets of the subscriber's extent, if it has one */
-	__u32 looked;		   /* port search: groups of granted blocks that were scanned */
-	__u32 pad_looked;
+	__u32 gone;			      /* sessions removed, including time-wait: to be reported, one bit each */
+	__u32 reset_port;		      /* as time_wait_port, for sessions that an RST has closed */
+	__u32 others;			      /* port search: whose ports may be taken, a bit for each enum port_of */
+	__u32 reserved;			      /* 1: the flow has the place in the quota of a session that gave way */
+	struct bucket_pair extent;	      /* the buckets of the subscriber's extent, if it has one */
+	__u32 looked;			      /* port search: groups of granted blocks that were scanned */
+	__u32 vain;			      /* extent_mark() of the last extent that was not to be had */
 	struct slot gone_slot[OPENING_SLOTS]; /* the removed slots */
 };
 _Static_assert(sizeof(struct opening) == 80 + 4 * sizeof(struct bucket), "no hidden padding");

@@ -86,7 +86,7 @@ void extents_open_those(uint8_t proto, unsigned first, unsigned end, uint8_t fla
 		cr_assert_eq(extents_open_nth(proto, i, flags), extents_out_port(i), "flow %u", i);
 }
 
-void extents_expect_answer(uint8_t proto, unsigned flow, uint8_t flags, enum hook in)
+void extents_expect_answer_to(const struct extents_flow *f, enum hook in)
 {
 	const struct row rows[] = {
 		{ "an answer",
@@ -95,10 +95,10 @@ void extents_expect_answer(uint8_t proto, unsigned flow, uint8_t flags, enum hoo
 		    .to = GATEWAY_OUT,
 		    .src = EXTERNAL,
 		    .dst = OUT,
-		    proto,
-		    extents_ext(flow),
-		    extents_out_port(flow),
-		    .flags = flags,
+		    f->proto,
+		    f->ext_port,
+		    f->out_port,
+		    .flags = f->flags,
 		    .payload = 20 },
 		  REDIRECT_XDP,
 		  { .ttl = 63,
@@ -106,10 +106,10 @@ void extents_expect_answer(uint8_t proto, unsigned flow, uint8_t flags, enum hoo
 		    .to = HOST,
 		    .src = EXTERNAL,
 		    .dst = IN,
-		    proto,
-		    extents_ext(flow),
-		    extents_port(flow),
-		    .flags = flags,
+		    f->proto,
+		    f->ext_port,
+		    f->in_port,
+		    .flags = f->flags,
 		    .payload = 20 },
 		  REASON_out2in_translated },
 	};
@@ -117,7 +117,7 @@ void extents_expect_answer(uint8_t proto, unsigned flow, uint8_t flags, enum hoo
 	RUN_ROWS(rows);
 }
 
-void extents_expect_passes(uint8_t proto, unsigned flow, uint8_t flags, enum hook out, enum hook in)
+void extents_expect_both_ways(const struct extents_flow *f, enum hook out, enum hook in)
 {
 	const struct row rows[] = {
 		{ "a packet of its subscriber",
@@ -126,10 +126,10 @@ void extents_expect_passes(uint8_t proto, unsigned flow, uint8_t flags, enum hoo
 		    .to = GATEWAY_IN,
 		    .src = IN,
 		    .dst = EXTERNAL,
-		    proto,
-		    extents_port(flow),
-		    extents_ext(flow),
-		    .flags = flags,
+		    f->proto,
+		    f->in_port,
+		    f->ext_port,
+		    .flags = f->flags,
 		    .payload = 11 },
 		  REDIRECT_XDP,
 		  { .ttl = 63,
@@ -137,18 +137,37 @@ void extents_expect_passes(uint8_t proto, unsigned flow, uint8_t flags, enum hoo
 		    .to = ROUTER,
 		    .src = OUT,
 		    .dst = EXTERNAL,
-		    proto,
-		    extents_out_port(flow),
-		    extents_ext(flow),
-		    .flags = flags,
+		    f->proto,
+		    f->out_port,
+		    f->ext_port,
+		    .flags = f->flags,
 		    .payload = 11 },
 		  REASON_in2out_translated },
 	};
 	uint64_t opened = counted(REASON_sessions_opened);
 
 	RUN_ROWS(rows);
-	extents_expect_answer(proto, flow, flags, in);
-	cr_expect_eq(counted(REASON_sessions_opened), opened, "flow %u: another session", flow);
+	extents_expect_answer_to(f, in);
+	cr_expect_eq(counted(REASON_sessions_opened), opened, "port %u: another session", f->in_port);
+}
+
+static struct extents_flow nth(uint8_t proto, unsigned flow, uint8_t flags)
+{
+	return (struct extents_flow){ proto, flags, extents_port(flow), extents_ext(flow), extents_out_port(flow) };
+}
+
+void extents_expect_answer(uint8_t proto, unsigned flow, uint8_t flags, enum hook in)
+{
+	const struct extents_flow f = nth(proto, flow, flags);
+
+	extents_expect_answer_to(&f, in);
+}
+
+void extents_expect_passes(uint8_t proto, unsigned flow, uint8_t flags, enum hook out, enum hook in)
+{
+	const struct extents_flow f = nth(proto, flow, flags);
+
+	extents_expect_both_ways(&f, out, in);
 }
 
 static struct findings check(bool repair)

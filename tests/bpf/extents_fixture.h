@@ -38,7 +38,18 @@ void extents_open_those(uint8_t proto, unsigned first, unsigned end, uint8_t fla
 /* Opens flows until the extent is that large; their number. */
 unsigned extents_open_until(uint32_t size);
 
+/* Any flow of the subscriber with EXTERNAL; its packets have these TCP flags. */
+struct extents_flow {
+	uint8_t proto;
+	uint8_t flags;
+	uint16_t in_port, ext_port, out_port;
+};
+
 /* An answer to a flow whose session exists; its packets both ways. */
+void extents_expect_answer_to(const struct extents_flow *f, enum hook in);
+void extents_expect_both_ways(const struct extents_flow *f, enum hook out, enum hook in);
+
+/* The same of the n-th flow. */
 void extents_expect_answer(uint8_t proto, unsigned flow, uint8_t flags, enum hook in);
 void extents_expect_passes(uint8_t proto, unsigned flow, uint8_t flags, enum hook out, enum hook in);
 

@@ -172,6 +172,9 @@ static bool is_listed(const char *list, const char *name)
 {
 	size_t length = strlen(name);
 
+	/* Where there are no extents, the agent leaves it out. */
+	if (!strcmp(name, "extent"))
+		return true;
 	for (const char *at = list; (at = strstr(at, name)); at += length)
 		if ((at == list || at[-1] == ' ') && (!at[length] || at[length] == ' '))
 			return true;

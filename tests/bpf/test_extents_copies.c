@@ -177,19 +177,75 @@ Test(extents_copies, the_extent_grows_with_them_and_copies_stay_copies)
 	extents_tables_right();
 }
 
-Test(extents_copies, one_whose_endpoints_lead_to_different_buckets_is_in_the_overflow)
+/* A flow on a port of the group after its first choice's. */
+static struct extents_flow stray(uint8_t proto, unsigned flow)
+{
+	return (struct extents_flow){ proto, ACK, extents_port(flow), extents_ext(flow),
+				      (uint16_t)(extents_out_port(flow) + 8) };
+}
+
+Test(extents_copies, one_that_has_strayed_has_a_signpost_and_is_taken_over_in_place)
+{
+	const struct extents_flow f = stray(TCP, 0);
+	struct session_copy c = told(TCP, SESSION_ESTABLISHED, 0, 8);
+
+	cr_assert_eq(run(&c), COPY_PLACED);
+	expect_owner(0, PEER, TURN);
+	cr_expect_eq(datapath.global->overflow, 0);
+	extents_tables_right();
+	extents_expect_answer_to(&f, XDP_OUTSIDE);
+	expect_owner(0, PEER, TURN);
+	extents_expect_both_ways(&f, XDP_INSIDE, XDP_OUTSIDE);
+	expect_owner(0, 0, TURN + 1);
+	cr_expect_eq(sessions_of(IN), 1);
+	extents_tables_right();
+}
+
+/* On its own port or on another, in a slot or beyond. */
+Test(extents_copies, a_session_that_has_strayed_is_found_by_what_a_peer_tells)
+{
+	struct session_copy c = told(UDP, SESSION_UDP, 0, 8), other = told(UDP, SESSION_UDP, 0, 0);
+
+	cr_assert_eq(run(&c), COPY_PLACED);
+	other.mark = overflow_mark(PEER + 1, other.word);
+	cr_expect_eq(run(&other), COPY_BEYOND);
+	other.request = COPY_TO_SLOT;
+	cr_expect_eq(run(&other), COPY_BEYOND);
+	expect_owner(0, PEER, TURN);
+	/* Its own gateway has it on the first choice's port by now. */
+	other = told(UDP, SESSION_UDP, 0, 0);
+	cr_expect_eq(run(&other), COPY_PLACED);
+	cr_expect_eq(word_out_port(beyond(0)->truth), extents_out_port(0));
+	cr_expect_eq(sessions_of(IN), 1);
+	c.request = COPY_END;
+	cr_expect_eq(run(&c), COPY_CHANGED, "it has another port");
+	other.request = COPY_END;
+	cr_expect_eq(run(&other), COPY_PLACED);
+	cr_expect_eq(sessions_of(IN), 0);
+	extents_tables_right();
+}
+
+Test(extents_copies, one_that_has_strayed_ends_by_what_its_peer_tells)
 {
 	struct session_copy c = told(UDP, SESSION_UDP, 0, 8);
 
 	cr_assert_eq(run(&c), COPY_PLACED);
+	c.request = COPY_END;
+	cr_expect_eq(run(&c), COPY_PLACED);
 	cr_expect_null(beyond(0));
-	cr_expect_eq(datapath.global->overflow, 1);
-	/* So is one that the outside has opened, as all of those in extents are their subscribers'. */
-	c = told(UDP, SESSION_UDP, 1, 0);
+	cr_expect_eq(sessions_of(IN), 0);
+	cr_expect_eq(extents_record()->sessions, 0);
+}
+
+/* All of those in extents are their subscribers'. */
+Test(extents_copies, one_that_the_outside_has_opened_is_in_the_overflow)
+{
+	struct session_copy c = told(UDP, SESSION_UDP, 1, 0);
+
 	c.inbound = 1;
 	cr_assert_eq(run(&c), COPY_PLACED);
 	cr_expect_null(beyond(1));
-	cr_expect_eq(datapath.global->overflow, 2);
+	cr_expect_eq(datapath.global->overflow, 1);
 	extents_tables_right();
 }
 

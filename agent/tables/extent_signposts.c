@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tables/extent_signposts.h"
+
+#include <stddef.h>
+
+#include <detnat/growth.h>
+#include <detnat/slots.h>
+
+/* The i-th of the two buckets of a session, or of a signpost, by its offset. */
+static const struct bucket *bucket_of(const struct extent_slots *e, uint64_t key, uint8_t proto, uint32_t offset,
+				      unsigned i)
+{
+	uint32_t shift = (uint32_t)__builtin_ctz(e->n / BUCKET_SLOTS);
+	struct bucket_pair pair = session_buckets(key_ext_addr(key), key_ext_port(key), proto, offset, shift);
+
+	return (const struct bucket *)&e->slot[(size_t)(i ? pair.second : pair.first) * BUCKET_SLOTS];
+}
+
+int signpost_port(const struct extent_slots *e, uint64_t key, uint8_t proto)
+{
+	int port = -1;
+
+	for (unsigned i = 0; e->n && port < 0 && i < 2; i++)
+		port = bucket_find_signpost(bucket_of(e, key, proto, signpost_offset(key), i), key, proto);
+	return port;
+}
+
+/* Whether the session to which a signpost leads is there, expired or not. */
+static bool leads(const struct extent_slots *e, uint64_t key, uint64_t word)
+{
+	const struct geometry *g = &e->map->geo;
+	uint8_t proto = signpost_proto(word);
+	uint32_t offset =
+		growth_offset(g, e->map->growth.block, mapping_port_lo(g, e->subscriber), word_out_port(word));
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct bucket *b = bucket_of(e, key, proto, offset, i);
+		int at = bucket_find_in(b, key, proto);
+
+		if (at >= 0 && word_out_port(LOAD(b->slot[at].truth)) == word_out_port(word))
+			return true;
+	}
+	return false;
+}
+
+void signposts_sweep(const struct extent_slots *e, uint32_t now)
+{
+	for (uint32_t i = 0; i < e->n; i++) {
+		__u64 word = __atomic_load_n(&e->slot[i].truth, __ATOMIC_ACQUIRE), key;
+
+		if (!word_is_signpost(word) || (int32_t)(now - word_seen(word)) < (int32_t)SIGNPOST_TICKS)
+			continue;
+		key = __atomic_load_n(&e->slot[i].key, __ATOMIC_ACQUIRE);
+		/* Another one by now: it has another tick. */
+		if (!leads(e, key, word))
+			__atomic_compare_exchange_n(&e->slot[i].truth, &word, 0, false, __ATOMIC_ACQ_REL,
+						    __ATOMIC_RELAXED);
+	}
+}

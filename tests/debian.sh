@@ -57,6 +57,9 @@ cd "$root"
 mount -t proc proc proc
 mount --rbind /sys sys
 mount --rbind /dev dev
+# Criterion names its shared memory by the numbers of processes, which are those of a namespace of their own here. A runner
+# outside has the same numbers, and each would remove the other's memory: "Could not spawn test instance: Protocol error".
+mount -t tmpfs -o mode=1777 tmpfs dev/shm
 mount --bind "$DEB_CACHE/apt-$SUITE" var/cache/apt/archives
 for step; do
     begin=$SECONDS

@@ -23,7 +23,12 @@ struct pool {
 	bool prefix;
 	bool deterministic;
 	bool boundaries;
-	uint32_t block_size; /* 0: computed */
+	uint32_t block_size;	  /* 0: computed */
+	struct import_range host; /* SPC3: the inside addresses that blocks are counted over */
+	unsigned hosts;
+	uint32_t host_line;
+	char unread[64]; /* what may number the blocks otherwise, and is not read */
+	uint32_t unread_line;
 };
 
 struct term {
@@ -87,6 +92,36 @@ static int add_pool_range(struct junos *j, struct pool *p, const char *first, co
 	return 0;
 }
 
+static int add_host(struct junos *j, struct pool *p, const char *text, uint32_t line, struct error *err)
+{
+	if (import_range_parse(text, &p->host))
+		return import_fault(j->m, line, err, "pool %s: host address: needs a prefix, not %s", QUOTED(p->name),
+				    QUOTED(text));
+	p->hosts++;
+	p->host_line = line;
+	return 0;
+}
+
+/* Of a pool's statements about ports, those that number no blocks are passed over; of any other it is not known. */
+static void take_unread(struct pool *p, const struct import_tree *t, const struct import_statement *s)
+{
+	static const char *const known[] = { "automatic", "deterministic", "deterministic-port-block-allocation",
+					     "preserve-parity", "preserve-range" };
+	const char *w[IMPORT_TREE_WORDS];
+
+	if (import_tree_is(t, s, "pool * host-address-base *", w)) {
+		snprintf(p->unread, sizeof(p->unread), "host-address-base");
+	} else if (import_tree_is(t, s, "pool * port * ...", w)) {
+		for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+			if (!strcmp(w[1], known[i]))
+				return;
+		snprintf(p->unread, sizeof(p->unread), "port %.50s", w[1]);
+	} else {
+		return;
+	}
+	p->unread_line = s->line;
+}
+
 static int take_pool(struct junos *j, const struct import_tree *t, const struct import_statement *s, struct error *err)
 {
 	const char *w[IMPORT_TREE_WORDS];
@@ -95,6 +130,7 @@ static int take_pool(struct junos *j, const struct import_tree *t, const struct 
 	if (!import_tree_is(t, s, "nat pool * ...", w) && !import_tree_is(t, s, "nat source pool * ...", w))
 		return 0;
 	p = pool_of(j, w[0], s->line);
+	take_unread(p, t, s);
 	if (import_tree_is(t, s, "pool * address * to *", w) ||
 	    import_tree_is(t, s, "pool * address-range low * high *", w))
 		return add_pool_range(j, p, w[1], w[2], s->line, err);
@@ -107,6 +143,8 @@ static int take_pool(struct junos *j, const struct import_tree *t, const struct 
 		p->block_size = p->deterministic ? p->block_size : 256;
 		p->deterministic = true;
 	}
+	if (import_tree_is(t, s, "deterministic host address *", w))
+		return add_host(j, p, w[0], s->line, err);
 	if (import_tree_is(t, s, "block-size * ...", w) && import_number(w[0], PORTS, &p->block_size))
 		return import_fault(j->m, s->line, err, "block-size must be 0 to 64512, not %s", QUOTED(w[0]));
 	if (import_tree_is(t, s, "include-boundary-addresses", w) ||
@@ -176,6 +214,26 @@ static struct import_range inner(struct import_range r)
 	return import_range_size(r) > 2 ? (struct import_range){ r.first + 1, r.last - 1 } : r;
 }
 
+/* Refuses a pool whose blocks Junos may number otherwise than its documents say here. */
+static int check_numbering(struct junos *j, const struct pool *p, const struct term *term, struct error *err)
+{
+	char host[IMPORT_RANGE_TEXT], from[IMPORT_RANGE_TEXT];
+
+	if (*p->unread)
+		return import_fault(j->m, p->unread_line, err,
+				    "pool %s: %s: how the blocks are numbered with that is not documented; import the "
+				    "blocks that Junos shows as table",
+				    QUOTED(p->name), QUOTED(p->unread));
+	if (!p->hosts || (p->hosts == 1 && p->host.first == term->from.first && p->host.last == term->from.last))
+		return 0;
+	return import_fault(
+		j->m, p->host_line, err,
+		"pool %s counts its blocks over %s%s, and term %s translates %s: how they are numbered then is not "
+		"documented; import the blocks that Junos shows as table",
+		QUOTED(p->name), p->hosts > 1 ? "several host addresses, the last one " : "host address ",
+		import_range_format(p->host, host), QUOTED(term->name), import_range_format(term->from, from));
+}
+
 static int expand(struct junos *j, const struct term *term, struct error *err)
 {
 	struct pool *p = pool_of(j, term->pool, term->line);
@@ -202,6 +260,8 @@ static int expand(struct junos *j, const struct term *term, struct error *err)
 			"term %s: the order of %u sources and %u address ranges of pool %s is not documented; "
 			"import the output of show services nat deterministic-nat nat-port-block as table",
 			term->name, term->sources, p->ranges, p->name);
+	if (check_numbering(j, p, term, err))
+		return -EINVAL;
 	if (p->prefix && p->boundaries && j->options->junos_pool_boundaries < 0)
 		return import_fault(
 			m, p->line, err,

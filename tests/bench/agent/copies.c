@@ -87,6 +87,7 @@ static void make_tables(struct datapath *d)
 	d->pin_dir = NULL;
 	d->extent = NULL;
 	d->pool = NULL;
+	d->settings.extent_buckets = 0;
 	d->reused = true;
 	d->hz = datapath_hz();
 	d->in_index = make_array("in_index", sizeof(struct index_table), 1);

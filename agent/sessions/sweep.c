@@ -175,11 +175,7 @@ static void sweep_extent(const struct subscriber_iterator *it)
 	const struct extent_slots slots = extent_slots_of(it);
 	uint32_t extent = subscriber_extent(it->subscriber);
 
-	signposts_sweep(&slots, it->now);
-	for (uint32_t i = 0; i < it->n_beyond; i++)
-		if (!word_is_free(load_truth(&it->beyond[i])))
-			return;
-	if (it->n_beyond)
+	if (signposts_sweep(&slots, it->now) && slots.n)
 		extent_give_up(mappings_datapath(it->m), it->number, mapping_subscriber(&it->map->geo, it->in_addr),
 			       extent);
 }

@@ -43,17 +43,23 @@ static bool leads(const struct extent_slots *e, uint64_t key, uint64_t word)
 	return false;
 }
 
-void signposts_sweep(const struct extent_slots *e, uint32_t now)
+/* Takes a signpost down if it leads nowhere. Another one by now has another tick. Returns whether the slot is free. */
+static bool take_down(const struct extent_slots *e, struct slot *s, __u64 word, uint32_t now)
 {
-	for (uint32_t i = 0; i < e->n; i++) {
-		__u64 word = __atomic_load_n(&e->slot[i].truth, __ATOMIC_ACQUIRE), key;
+	uint64_t key = __atomic_load_n(&s->key, __ATOMIC_ACQUIRE);
 
-		if (!word_is_signpost(word) || (int32_t)(now - word_seen(word)) < (int32_t)SIGNPOST_TICKS)
-			continue;
-		key = __atomic_load_n(&e->slot[i].key, __ATOMIC_ACQUIRE);
-		/* Another one by now: it has another tick. */
-		if (!leads(e, key, word))
-			__atomic_compare_exchange_n(&e->slot[i].truth, &word, 0, false, __ATOMIC_ACQ_REL,
-						    __ATOMIC_RELAXED);
+	return (int32_t)(now - word_seen(word)) >= (int32_t)SIGNPOST_TICKS && !leads(e, key, word) &&
+	       __atomic_compare_exchange_n(&s->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+bool signposts_sweep(const struct extent_slots *e, uint32_t now)
+{
+	bool free = true;
+
+	for (uint32_t i = 0; i < e->n; i++) {
+		uint64_t word = __atomic_load_n(&e->slot[i].truth, __ATOMIC_ACQUIRE);
+
+		free &= word_is_free(word) || (word_is_signpost(word) && take_down(e, &e->slot[i], word, now));
 	}
+	return free;
 }

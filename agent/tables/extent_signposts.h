@@ -19,7 +19,10 @@ struct extent_slots {
 /* The outside port to which a signpost of a session leads, host byte order; -1: there is none. key: slot_key(). */
 int signpost_port(const struct extent_slots *e, uint64_t key, uint8_t proto);
 
-/* Takes down those that lead to no session, once they have stood for SIGNPOST_TICKS at tick `now`. */
-void signposts_sweep(const struct extent_slots *e, uint32_t now);
+/*
+ * Takes down those that lead to no session, once they have stood for SIGNPOST_TICKS at tick `now`. Returns whether no
+ * slot is taken then.
+ */
+bool signposts_sweep(const struct extent_slots *e, uint32_t now);
 
 #endif

@@ -106,9 +106,13 @@ static __always_inline int copy_strays(const struct mapping *m, const struct ses
 	return offset >> PORT_GROUP_SHIFT != growth_first_choice(block, in_port) >> PORT_GROUP_SHIFT;
 }
 
-/* Number of a slot in the extent for the session, as it is now; -1: there is none, or none for its signpost. */
+/*
+ * Number of a slot in the extent, as it is now, for the session; -1: there is none, or none for its signpost; or, with
+ * `grows`, the session should get room in a larger one.
+ */
 static __always_inline __s64 copy_extent_place(const struct mapping *m, struct subscriber *s,
-					       const struct session_copy *c, struct opening *o, __u32 offset)
+					       const struct session_copy *c, const struct opening *o, __u32 offset,
+					       int grows)
 {
 	__u32 room;
 	__s64 at;
@@ -117,14 +121,13 @@ static __always_inline __s64 copy_extent_place(const struct mapping *m, struct s
 	    open_scan_ports(m, s, c->subscriber, word_out_port(c->word) - offset, offset, now_ticks()))
 		return -1;
 	room = opening_room(LOAD(o->room) >> OPENING_EXTENT, offset, 0) << OPENING_EXTENT;
-	if (extent_is_due(o, s, room) && LOAD(o->looked))
+	if (grows && extent_is_due(o, s, room))
 		return -1;
 	if (!room)
 		room = LOAD(o->time_wait);
 	if (!room)
 		return -1;
-	room >>= OPENING_EXTENT;
-	at = extent_slot_number(room & 0xff ? LOAD(o->extent.first) : LOAD(o->extent.second), opening_slot_at(room));
+	at = opening_number_beyond(o, room);
 	if (copy_strays(m, c, offset) &&
 	    signpost_put(s, c->key, (__u32)word_out_port(c->word) << 8 | word_proto(c->word), at) < 0)
 		return -1;
@@ -146,14 +149,11 @@ SUBPROGRAM __s64 copy_extent_room(const struct mapping *m, struct subscriber *s,
 	offset = port_offset_of(m, c->subscriber, word_out_port(c->word));
 	if (copy_strays(m, c, offset) < 0)
 		return -1;
-	/* Once with an eye to a larger one, and then with what there is. */
-	STORE(o->looked, 1);
-	at = copy_extent_place(m, s, c, o, offset);
+	at = copy_extent_place(m, s, c, o, offset, 1);
 	if (at >= 0)
 		return at;
 	extent_grow(m, s, c->subscriber);
-	STORE(o->looked, 0);
-	return copy_extent_place(m, s, c, o, offset);
+	return copy_extent_place(m, s, c, o, offset, 0);
 }
 
 /* Puts the session into that slot. Returns enum copy_result. */

@@ -311,14 +311,10 @@ static __always_inline int copy_bind(const struct mapping *m, struct subscriber 
 	return offset >= m->geo.ports_per_host ? copy_bind_granted(m, s, p, offset) : copy_bind_port(m, s, p, offset);
 }
 
-/* Number of the slot of a flow's session that has strayed in an extent, which may have expired; -1: there is none. */
+/* extent_search_strayed() on a stack of its own (stacks.py), of an extent that may be 0. */
 SUBPROGRAM __s64 copy_search_strayed(const struct mapping *m, __u32 extent, __u64 key, __u32 subscriber, __u32 proto)
 {
-	int port = m && extent ? extent_search_signpost(extent, key, proto) : -1;
-
-	return port < 0 ? -1
-			: extent_search_in(m, extent, key,
-					   port_offset_of(m, subscriber, (__u32)port) << 8 | (proto & 0xff));
+	return m && extent ? extent_search_strayed(m, subscriber, extent, key, (__u8)proto) : -1;
 }
 
 /* Under the lock: checks the tables other than the buckets for the session's port, and binds it. */

@@ -133,9 +133,8 @@ SUBPROGRAM int extent_room_in(__u32 bucket, __u32 port_offset)
 
 	if (!b)
 		return -1;
-	/* Without branches, of which the verifier would follow both sides for each slot. */
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-		room |= (__u32)(((LOAD(b->slot[i].truth) >> 32 & 0xff) - 1) >> 63) << i;
+		room |= word_free_bit(LOAD(b->slot[i].truth)) << i;
 	room = room & preferred_bit(port_offset) ? preferred_bit(port_offset) : room;
 	return room ? (int)opening_slot_at(room) : -1;
 }
@@ -173,8 +172,8 @@ struct extent_move {
 
 /*
  * Copies the session or the signpost in a slot of the former extent, if there is one. Returns 1 if the other extent has
- * no room. The former signpost stays: who finds it there finds no session, and looks again. Inlined into the callback,
- * as one frame takes less stack than two (stacks.py).
+ * no room. The former signpost stays: a lookup that still finds it finds no session behind it, and looks again. Inlined
+ * into the callback, as one frame takes less stack than two (stacks.py).
  */
 static __always_inline int extent_copy(const struct extent_move *w, __u32 number)
 {

@@ -45,7 +45,7 @@ static __always_inline int bucket_view(const struct bucket *b, __u64 key, __u64 
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
 		__u64 word = LOAD(b->slot[i].truth);
-		__u32 is_free = ((word >> 32 & 0xff) - 1) >> 63;
+		__u32 is_free = word_free_bit(word);
 
 		ret->free += is_free;
 		ret->last_free ^= (ret->last_free ^ i) & -is_free;

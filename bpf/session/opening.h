@@ -144,14 +144,20 @@ SUBPROGRAM int open_scan_slot(const struct mapping *m, struct bucket *b, __u32 a
 	return 0;
 }
 
-/* The slot of the lowest bit set in a mask of the scratch record that has none of the subscriber's own; NULL: it has
- * gone.
+/*
+ * Number among the slots of all extents of that of the lowest bit set in a mask of the scratch record that has none of
+ * the subscriber's own.
  */
-static __always_inline struct slot *opening_slot_beyond(const struct opening *o, __u32 mask)
+static __always_inline __s64 opening_number_beyond(const struct opening *o, __u32 mask)
 {
 	mask >>= OPENING_EXTENT;
-	return extent_slot(extent_slot_number(mask & 0xff ? LOAD(o->extent.first) : LOAD(o->extent.second),
-					      opening_slot_at(mask)));
+	return extent_slot_number(mask & 0xff ? LOAD(o->extent.first) : LOAD(o->extent.second), opening_slot_at(mask));
+}
+
+/* That slot; NULL: it has gone. */
+static __always_inline struct slot *opening_slot_beyond(const struct opening *o, __u32 mask)
+{
+	return extent_slot(opening_number_beyond(o, mask));
 }
 
 /* The slot of the lowest bit set in a mask of the scratch record, whose own buckets are b; NULL: it has gone. */

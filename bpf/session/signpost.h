@@ -16,12 +16,12 @@ SUBPROGRAM int signpost_room_in(__u32 bucket, __u64 key, __u32 proto, __s64 take
 
 	if (!b)
 		return -1;
-	/* Without branches, of which the verifier would follow both sides for each slot. */
+	/* Without branches, as word_free_bit(). */
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
 		__u64 word = LOAD(b->slot[i].truth), other = LOAD(b->slot[i].key) ^ key;
 
 		other |= ((__u32)(word >> 32) ^ kind) & (WORD_PROTO << 8 | 0xff);
-		room |= (__u32)(((word >> 32 & 0xff) - 1) >> 63) << i;
+		room |= word_free_bit(word) << i;
 		former |= (__u32)(((other | -other) >> 63) ^ 1) << i;
 	}
 	if (taken >> BUCKET_SLOTS_SHIFT == bucket)

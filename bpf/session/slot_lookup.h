@@ -275,25 +275,32 @@ SUBPROGRAM int extent_search_signpost(__u32 extent, __u64 key, __u32 proto)
 }
 
 /*
+ * Number of the slot of the session to which a signpost leads in an extent, which is not 0; -1: there is no signpost,
+ * or the session is not there any more.
+ */
+static __always_inline __s64 extent_search_strayed(const struct mapping *m, __u32 subscriber, __u32 extent, __u64 key,
+						   __u8 proto)
+{
+	int out_port = extent_search_signpost(extent, key, proto);
+
+	return out_port < 0
+		       ? -1
+		       : extent_search_in(m, extent, key, port_offset_of(m, subscriber, (__u32)out_port) << 8 | proto);
+}
+
+/*
  * Number of the slot of a flow's session in an extent where extent_lookup_in2out() does not look: on a granted port, or
  * one that has strayed. -1: there is none, or no extent.
  */
 static __always_inline __s64 extent_search_apart(const struct flow *f, __u32 extent)
 {
 	__s64 at = -1;
-	int out_port;
 
 	if (!extent)
 		return -1;
 	if (flow_is_apart(f))
 		at = extent_search_in(f->m, extent, f->key, granted_offset(f) << 8 | f->p.proto);
-	if (at >= 0)
-		return at;
-	/* The session to which it leads need not be there any more. */
-	out_port = extent_search_signpost(extent, f->key, f->p.proto);
-	return out_port < 0 ? -1
-			    : extent_search_in(f->m, extent, f->key,
-					       port_offset_of(f->m, f->subscriber, (__u32)out_port) << 8 | f->p.proto);
+	return at >= 0 ? at : extent_search_strayed(f->m, f->subscriber, extent, f->key, f->p.proto);
 }
 
 /* Finds the session there, or in the extent that has taken its place meanwhile; or NULL. */

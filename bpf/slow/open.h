@@ -123,18 +123,16 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 {
 	struct bucket_choice b;
 	struct opening *o = open_scan(f, s, f->port_offset, &b);
+	struct slot *apart;
 
 	if (!o)
 		return OPEN_LOST;
 	if (LOAD(o->existing))
 		return open_existing(f, s, opening_slot_of(o, &b, LOAD(o->existing)), LOAD(o->existing), ret_word);
 
-	if (settings.extent_buckets && subscriber_extent(s)) {
-		struct slot *apart = extent_slot(open_search_apart(f, s));
-
-		if (apart)
-			return open_existing(f, s, apart, 0, ret_word);
-	}
+	apart = extent_slot(open_search_apart(f, s));
+	if (apart)
+		return open_existing(f, s, apart, 0, ret_word);
 	if (settings.bindings && bound_has_strayed(f, bound))
 		return OPEN_NO_ROOM;
 

@@ -19,10 +19,7 @@ static __always_inline __s64 stray_room(const struct opening *o)
 
 	if (!room)
 		room = LOAD(o->time_wait) & ~OPENING_OWN;
-	if (!room)
-		return -1;
-	room >>= OPENING_EXTENT;
-	return extent_slot_number(room & 0xff ? LOAD(o->extent.first) : LOAD(o->extent.second), opening_slot_at(room));
+	return room ? opening_number_beyond(o, room) : -1;
 }
 
 /* Under the lock: opens a flow's session with state word `word` in a slot to which a signpost leads. */

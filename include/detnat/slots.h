@@ -87,6 +87,12 @@ static __always_inline struct slot *preferred_slot(const struct bucket_choice *b
 	return &b->first->slot[port_offset & (BUCKET_SLOTS - 1)];
 }
 
+/* word_is_free() as a bit: no comparison, of which the verifier would follow both sides for each slot of a bucket. */
+static __always_inline __u32 word_free_bit(__u64 word)
+{
+	return (__u32)(((word >> 32 & 0xff) - 1) >> 63);
+}
+
 /*
  * Returns 1 if a state word is that of a live session of a protocol. In one comparison: searches have it for each slot,
  * and the verifier would follow each branch of it.

@@ -437,7 +437,7 @@ test-bpf-stages:
 test-bpf-traced:
 	TRACED=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
 test-bpf-extents:
-	EXTENTS=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(block_end|copies|giving_way|limits|overflow|overflow_owner|property|race|race_crowd)/*'
+	EXTENTS=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(block_end|giving_way|limits|overflow_owner|property|race|race_crowd)/*'
 	EXTENTS=1 PADDED=1 STAGES=2 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(overflow_owner|portmap|property)/*'
 # With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
 E2E_TESTS   ?= most

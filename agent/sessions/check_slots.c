@@ -67,14 +67,16 @@ static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 	return false;
 }
 
+/* base: 0, the subscriber's own slots; else those of its extent. */
 static struct place place_of(const struct slot *slots, uint32_t base, uint32_t n, uint32_t offset, uint64_t key,
 			     uint64_t word)
 {
 	struct place p = { .slots = slots, .base = base, .n = n, .key = key, .word = word };
+	uint32_t shift = n ? (uint32_t)__builtin_ctz(n / BUCKET_SLOTS) : 0;
 
 	if (n)
-		p.pair = session_buckets(key_ext_addr(key), key_ext_port(key), word_proto(word), offset,
-					 (uint32_t)__builtin_ctz(n / BUCKET_SLOTS));
+		p.pair = base ? extent_buckets_at(key, word_proto(word), offset, shift)
+			      : session_buckets(key_ext_addr(key), key_ext_port(key), word_proto(word), offset, shift);
 	return p;
 }
 

@@ -11,7 +11,7 @@ static const struct bucket *bucket_of(const struct extent_slots *e, uint64_t key
 				      unsigned i)
 {
 	uint32_t shift = (uint32_t)__builtin_ctz(e->n / BUCKET_SLOTS);
-	struct bucket_pair pair = session_buckets(key_ext_addr(key), key_ext_port(key), proto, offset, shift);
+	struct bucket_pair pair = extent_buckets_at(key, proto, offset, shift);
 
 	return (const struct bucket *)&e->slot[(size_t)(i ? pair.second : pair.first) * BUCKET_SLOTS];
 }

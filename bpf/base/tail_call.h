@@ -30,7 +30,10 @@ struct {
 #define programs tc_leaves
 #endif
 
-/* Arguments of PROG_refuse: reason; of PROG_icmp_error: all up to code; of PROG_overflow: bound and binder. */
+/*
+ * Arguments of PROG_refuse: reason; of PROG_icmp_error: all up to code; of PROG_overflow: bound and binder; of
+ * PROG_extent: crowded to resume.
+ */
 struct arguments {
 	__u32 reason; /* enum reason that counts the packet */
 	__u32 sent;   /* enum reason that counts the ICMP error */
@@ -38,8 +41,11 @@ struct arguments {
 	__u8 type;
 	__u8 code;
 	__u8 pad[2];
-	__u32 bound;  /* see slow/open.h */
-	__u32 binder; /* the subscriber whose port that is, numbered across all mappings */
+	__u32 bound;   /* see slow/open.h */
+	__u32 binder;  /* the subscriber whose port that is, numbered across all mappings */
+	__u32 crowded; /* inside address of the subscriber that wants a larger extent */
+	__u32 tenant;  /* and its tenant */
+	__u32 resume;  /* enum prog that goes on with the packet */
 	/* VLAN interface that the frame came in through, while its tags are removed; in stage 2 any interface; else 0
 	 */
 	__u32 ingress;

@@ -20,7 +20,7 @@ static __always_inline int copy_may_replace(const struct session_copy *c, __u32 
 /* The announced session's state word in an extent. */
 static __always_inline __u64 copy_word(const struct session_copy *c)
 {
-	return word_owned(c->word, overflow_mark_peer(c->mark), c->turn);
+	return word_owned(c->word, overflow_mark_peer(c->mark), c->turn) | (c->inbound ? WORD_INBOUND : 0);
 }
 
 /* The slot of the session's flow in the extent, or NULL. */
@@ -91,19 +91,15 @@ SUBPROGRAM int copy_extent_end(const struct mapping *m, struct subscriber *s, co
 	return copy_slot_end(m, s, c, slot, word) ? COPY_PLACED : COPY_BUSY;
 }
 
-/*
- * Whether the session strays: its port is not in the group of its first choice. offset: port_offset_of(). -1: it is on
- * a bound granted port, and in the overflow, where packets keep the binding.
- */
+/* Whether the session strays: its port is not in the group of its first choice. offset: port_offset_of(). */
 static __always_inline int copy_strays(const struct mapping *m, const struct session_copy *c, __u32 offset)
 {
 	__u32 in_port = key_in_port(c->key), port = word_out_port(c->word), block = LOAD(m->growth.block);
 
 	if (((port - mapping_port_lo(&m->geo, c->subscriber)) & 0xffff) < m->geo.ports_per_host)
 		return offset >> PORT_GROUP_SHIFT != mapping_first_choice(&m->geo, in_port) >> PORT_GROUP_SHIFT;
-	if (!settings.growth || !block || binding_maps(m, word_proto(c->word)))
-		return -1;
-	return offset >> PORT_GROUP_SHIFT != growth_first_choice(block, in_port) >> PORT_GROUP_SHIFT;
+	return !settings.growth || !block ||
+	       offset >> PORT_GROUP_SHIFT != growth_first_choice(block, in_port) >> PORT_GROUP_SHIFT;
 }
 
 /*
@@ -144,11 +140,9 @@ SUBPROGRAM __s64 copy_extent_room(const struct mapping *m, struct subscriber *s,
 	__u32 offset;
 	__s64 at;
 
-	if (!m || !s || !c || !o || !settings.extent_buckets || c->inbound)
+	if (!m || !s || !c || !o || !settings.extent_buckets)
 		return -1;
 	offset = port_offset_of(m, c->subscriber, word_out_port(c->word));
-	if (copy_strays(m, c, offset) < 0)
-		return -1;
 	at = copy_extent_place(m, s, c, o, offset, 1);
 	if (at >= 0)
 		return at;
@@ -160,11 +154,15 @@ SUBPROGRAM __s64 copy_extent_room(const struct mapping *m, struct subscriber *s,
 SUBPROGRAM int copy_extent_insert(const struct mapping *m, struct subscriber *s, struct session_copy *c, __s64 at)
 {
 	struct slot *slot = extent_slot(at);
+	int r;
 
 	if (!m || !s || !c || !slot)
 		return COPY_IMPOSSIBLE;
 	displace(s, stray_homes(m, c->subscriber, c->key, c->word));
-	return copy_claim(m, s, slot, c, copy_word(c));
+	r = copy_claim(m, s, slot, c, copy_word(c));
+	if (r == COPY_PLACED && LOAD(m->bindings.filtering))
+		copy_count_inbound(binding_header_get(m, c->subscriber), c);
+	return r;
 }
 
 #endif

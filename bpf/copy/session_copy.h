@@ -241,7 +241,8 @@ SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, con
 	now = now_ticks();
 	binding_scan(b, line, group_size(offset, m->geo.ports_per_host), p->sport, now, binding_life(m, p->proto));
 	if (LOAD(b->expired) & bit)
-		binding_walk(m, mapping_subscriber(&m->geo, p->src), p, s, group, now);
+		held_ports_walk(m, s, mapping_subscriber(&m->geo, p->src), p->proto,
+				binding_block(m, p->src) + (group << PORT_GROUP_SHIFT));
 	if (!(LOAD(b->free) & bit) && !(LOAD(b->expired) & ~LOAD(b->held) & bit))
 		return -1;
 	home = mapping_first_choice(&m->geo, p->sport) >> PORT_GROUP_SHIFT;

@@ -39,6 +39,9 @@ static __always_inline int fast_session_of(const struct flow *f, struct slot *s,
 				if (*ret_word != EXTENT_NONE)
 					return *ret_word == EXTENT_LEAVE ? TO_SLOW_PATH : CONTINUE;
 			}
+			/* One that has strayed, or is on a granted port, has the slow path to find it. */
+			if (STAGE2 && !elsewhere && settings.extent_buckets && subscriber_extent(sub))
+				return TO_SLOW_PATH;
 		}
 		if (!elsewhere)
 			return fast_open(f, sub, s, home, ret_word);

@@ -32,7 +32,7 @@ int stage2(struct xdp_md *ctx)
 
 PROGRAM(open, open_session)
 PROGRAM(overflow, open_overflow)
-PROGRAM(extent, open_extent)
+PROGRAM(extent, extent_program)
 PROGRAM(refuse, refuse_session)
 PROGRAM(icmp_error, icmp_error)
 PROGRAM(out2in_slow, stage2_in_slow)

@@ -25,56 +25,14 @@ static __always_inline void binding_spare_withheld(struct binding_search *b, con
 	}
 }
 
-/* Looks through a subscriber's slots for sessions on the ports of a group. */
-struct binding_walk {
-	const struct mapping *m;
-	__u32 subscriber;
-	__u32 first; /* port */
-	__u32 now;
-	__u8 proto;
-};
-
-static long binding_walk_bucket(__u32 i, struct binding_walk *w)
-{
-	struct binding_search *b = binding_search_get();
-	struct bucket *bucket = subscriber_bucket(w->m, w->subscriber, i);
-
-	if (!b || !bucket)
-		return 1;
-	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
-		__u64 word = LOAD(bucket->slot[k].truth);
-		__u32 at = word_out_port(word) - w->first;
-
-		if (word_is_live(word) && word_proto(word) == w->proto && at < PORT_GROUP &&
-		    !word_expired(word, w->now, w->m->timeout_ticks))
-			ADD_BITS(b->held, 1U << (at & (PORT_GROUP - 1)));
-	}
-	return 0;
-}
-
-/* Sets b->held for the group of a port offset. */
-static __always_inline void binding_walk(const struct mapping *m, __u32 subscriber, const struct packet *p,
-					 struct subscriber *s, __u32 group, __u32 now)
-{
-	struct binding_walk w = {
-		.m = m,
-		.subscriber = subscriber,
-		.first = mapping_port_lo(&m->geo, subscriber) + (group << PORT_GROUP_SHIFT),
-		.now = now,
-		.proto = p->proto,
-	};
-
-	bpf_loop(subscriber_buckets(m, s), binding_walk_bucket, &w, 0);
-	search_end(s, BUCKET_SLOTS * subscriber_buckets(m, s));
-}
-
 /* Walks the other groups of the block, for a binding that has strayed and for a free port. */
 struct binding_groups_walk {
 	const struct mapping *m;
 	const struct subscriber *s;
 	const struct packet *p;
 	__u32 subscriber;
-	__u32 home; /* group */
+	__u32 port_lo; /* of the block */
+	__u32 home;    /* group */
 	__u32 now;
 	__u32 life;
 	__u16 in_port;
@@ -187,9 +145,6 @@ static __always_inline __s32 binding_search_groups(struct binding_groups_walk *w
 	return LOAD(b->port);
 }
 
-/* Ticks for which searches pass over a port on which sessions were found. */
-#define BINDING_HELD_TICKS 8U
-
 /*
  * Lets bindings with old stamps, whose ports sessions use, hold for a moment more, so that the next search passes them
  * over. They still end with their sessions.
@@ -223,7 +178,7 @@ static __always_inline __s32 binding_stray(struct binding_groups_walk *w, struct
 		binding_scan_line(line, group_size((__u32)group << PORT_GROUP_SHIFT, w->m->geo.ports_per_host),
 				  w->in_port, w->now, w->life);
 		binding_spare_withheld(b, w->m, s, p, (__u32)group);
-		binding_walk(w->m, w->subscriber, p, s, (__u32)group, w->now);
+		held_ports_walk(w->m, s, w->subscriber, p->proto, w->port_lo + ((__u32)group << PORT_GROUP_SHIFT));
 		mask = LOAD(b->expired) & ~LOAD(b->held);
 		/* The next search passes them over. */
 		binding_raise_held(line, LOAD(b->expired) & LOAD(b->held), w->now, w->life);
@@ -322,6 +277,7 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 		.s = s,
 		.p = p,
 		.subscriber = mapping_subscriber(&m->geo, p->src),
+		.port_lo = binding_block(m, p->src),
 		.home = group,
 		.now = now_ticks(),
 		.life = binding_life(m, p->proto),
@@ -361,7 +317,7 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 	if (!mask && LOAD(b->expired)) {
 		if (search_begin(s, w.now))
 			return BINDING_BUSY;
-		binding_walk(m, w.subscriber, p, s, group, w.now);
+		held_ports_walk(m, s, w.subscriber, p->proto, w.port_lo + (group << PORT_GROUP_SHIFT));
 		mask = LOAD(b->expired) & ~LOAD(b->held);
 		binding_raise_held(home, LOAD(b->expired) & LOAD(b->held), w.now, w.life);
 	}

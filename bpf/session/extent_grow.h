@@ -388,21 +388,18 @@ static __always_inline int extent_may_grow(const struct opening *o, const struct
 	return settings.extent_buckets && LOAD(o->vain) != extent_mark(f->m, f->subscriber, f->now);
 }
 
-/* Gives a flow's subscriber a larger extent, or notes that there is none. Takes the lock. */
-SUBPROGRAM int extent_provide(const struct mapping *m, struct subscriber *s, __u32 subscriber)
+/* Gives a subscriber a larger extent, or notes that there is none. Takes the lock. */
+static __always_inline void extent_provide(const struct mapping *m, struct subscriber *s, __u32 subscriber)
 {
 	struct opening *o = opening_record();
 	int grown = 0;
 
-	if (!m || !s || !o)
-		return 0;
 	if (!open_lock(s)) {
 		grown = extent_grow(m, s, subscriber);
 		open_unlock(s);
 	}
-	if (!grown)
+	if (o && !grown)
 		STORE(o->vain, extent_mark(m, subscriber, now_ticks()));
-	return 0;
 }
 
 /*

@@ -8,6 +8,7 @@
 #define DETNAT_GRANT_BIND_H
 
 #include "session/grant.h"
+#include "session/held_ports.h"
 #include "session/overflow.h"
 #include "session/portmap.h"
 #include "session/search_limit.h"
@@ -113,8 +114,8 @@ SUBPROGRAM int grant_unbind(__u32 out_addr, __u32 out_port, __u32 proto)
 }
 
 /*
- * Returns 1 if a port may be bound, although it has a binding: that has expired, and no packet from inside has kept it
- * for half a lifetime more, in which the agent's sweep keeps those of sessions.
+ * Returns 1 if a port is left, although it has a binding: that has expired, and no packet from inside has kept it for
+ * half a lifetime more, in which the agent's sweep keeps those of sessions.
  */
 static __always_inline int grant_binding_is_left(const struct mapping *m, const struct grant_binding *of_outside,
 						 __u32 out_addr, __u8 proto)
@@ -241,6 +242,37 @@ SUBPROGRAM int grant_bind_port(const struct mapping *m, const struct packet *p, 
 	return 0;
 }
 
+/*
+ * Under the lock: returns 1 if sessions use a port whose binding is left. The next search passes over it, as in
+ * binding_raise_held().
+ */
+SUBPROGRAM int grant_port_is_held(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 out_port)
+{
+	struct binding_search *b = binding_search_get();
+	__u32 subscriber, life;
+	struct grant_binding_key key;
+	struct grant_binding *left;
+
+	if (!m || !s || !p || !b)
+		return 1;
+	subscriber = mapping_subscriber(&m->geo, p->src);
+	key = grant_binding_key_out(mapping_out_addr(&m->geo, subscriber), (__u16)out_port, p->proto);
+	left = bpf_map_lookup_elem(&grant_bindings, &key);
+	if (!left)
+		return 0;
+	STORE(b->held, 0);
+	held_ports_walk(m, s, subscriber, p->proto, out_port);
+	if (!(LOAD(b->held) & 1))
+		return 0;
+	key = grant_binding_key_in(LOAD(left->addr), key.out_addr, LOAD(left->port), p->proto);
+	left = bpf_map_lookup_elem(&grant_bindings, &key);
+	life = binding_life(m, p->proto);
+	if (!left)
+		return 0;
+	grant_binding_raise(left, now_ticks() - life - life / 2 + BINDING_HELD_TICKS);
+	return 1;
+}
+
 /* A granted port as an offset in the block of a packet's sender, beyond the block. */
 static __always_inline __s32 grant_offset(const struct mapping *m, const struct packet *p, __u32 out_port)
 {
@@ -265,6 +297,8 @@ SUBPROGRAM int grant_bind(const struct mapping *m, struct subscriber *s, const s
 		STORE(s->growth_vain, mark);
 		return BINDING_NONE;
 	}
+	if (grant_port_is_held(m, s, p, port))
+		return BINDING_BUSY;
 	return grant_bind_port(m, p, port, now_ticks()) ? BINDING_BUSY : grant_offset(m, p, port);
 }
 

@@ -45,14 +45,12 @@ static __always_inline __u32 *inbound_look_get(void)
 /* Counts those of a bucket that count towards the quota. */
 static long inbound_look_bucket(__u32 i, struct quota_walk *w)
 {
-	__u32 *sessions = inbound_look_get(), inbound = quota_inbound(w->m, w->subscriber, i);
-	struct bucket *b;
+	const struct bucket *b = subscriber_bucket(w->m, w->subscriber, i);
+	__u32 *sessions = inbound_look_get(), inbound;
 
-	if (!inbound)
-		return 0;
-	b = subscriber_bucket(w->m, w->subscriber, i);
 	if (!sessions || !b)
 		return 1;
+	inbound = quota_inbound(w->m, w->subscriber, i, b);
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
 		__u64 word = LOAD(b->slot[k].truth);
 
@@ -101,11 +99,14 @@ static __always_inline int inbound_look(const struct mapping *m, struct subscrib
 	if (!sessions || search_begin(s, now))
 		return -1;
 	STORE(*sessions, 0);
-	bpf_loop(1U << m->bucket_shift, inbound_look_bucket, &w, 0);
-	search_end(s, BUCKET_SLOTS << m->bucket_shift);
+	bpf_loop(subscriber_buckets(m, s), inbound_look_bucket, &w, 0);
+	search_end(s, BUCKET_SLOTS * subscriber_buckets(m, s));
 	inbound_look_beyond(&w);
 	return (int)LOAD(*sessions);
 }
+
+/* Of a place where sessions open: another core has opened it meanwhile. */
+#define INBOUND_IS_THERE 1
 
 /* Results of inbound_open() other than an inside port. */
 #define INBOUND_NOT   (-1) /* no inside endpoint has the port, or the packet opens nothing */
@@ -113,6 +114,7 @@ static __always_inline int inbound_look(const struct mapping *m, struct subscrib
 #define INBOUND_QUOTA (-3) /* the subscriber is at its quota */
 #define INBOUND_SLOTS (-4) /* no slot is left for the session */
 #define INBOUND_BUSY  (-5)
+#define INBOUND_GROWS (-6) /* once the subscriber has a larger extent: PROG_extent */
 
 static __always_inline int inbound_filters(const struct mapping *m, __u8 proto)
 {

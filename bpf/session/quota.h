@@ -75,14 +75,20 @@ static __always_inline struct quota_look *quota_look_get(void)
 	return bpf_map_lookup_elem(&quota_looks, &zero);
 }
 
-/* The slots of a bucket whose session the outside has opened: only own buckets have such. */
-static __always_inline __u32 quota_inbound(const struct mapping *m, __u32 subscriber, __u32 bucket)
+/* The slots of a bucket, which is b, whose session the outside has opened. In extents their words say so. */
+static __always_inline __u32 quota_inbound(const struct mapping *m, __u32 subscriber, __u32 bucket,
+					   const struct bucket *b)
 {
+	__u32 inbound = 0;
 	__u8 *octet;
 
-	if (!settings.filtering || !LOAD(m->bindings.filtering) ||
-	    (settings.extent_buckets && bucket >> m->bucket_shift))
+	if (!settings.filtering || !LOAD(m->bindings.filtering))
 		return 0;
+	if (settings.extent_buckets && bucket >> m->bucket_shift) {
+		for (__u32 k = 0; k < BUCKET_SLOTS; k++)
+			inbound |= (__u32)word_is_inbound(LOAD(b->slot[k].truth)) << k;
+		return inbound;
+	}
 	octet = inbound_octet(m, subscriber, bucket);
 	return octet ? LOAD(*octet) : 0;
 }
@@ -151,7 +157,7 @@ SUBPROGRAM int quota_look_bucket(const struct mapping *m, __u32 subscriber, __u3
 {
 	struct quota_look *l = quota_look_get();
 	struct bucket *b = m ? subscriber_bucket(m, subscriber, i) : 0;
-	__u32 inbound = b ? quota_inbound(m, subscriber, i) : 0;
+	__u32 inbound = b ? quota_inbound(m, subscriber, i, b) : 0;
 
 	if (!l || !b)
 		return 1;
@@ -183,7 +189,7 @@ SUBPROGRAM int quota_take_bucket(const struct mapping *m, __u32 subscriber, __u3
 {
 	struct quota_look *l = quota_look_get();
 	struct bucket *b = m ? subscriber_bucket(m, subscriber, i) : 0;
-	__u32 inbound = b ? quota_inbound(m, subscriber, i) : 0;
+	__u32 inbound = b ? quota_inbound(m, subscriber, i, b) : 0;
 
 	if (!l || !b)
 		return 1;

@@ -34,6 +34,8 @@ static __always_inline int hairpin_inbound(ctx_t *ctx)
 	in_port = inbound_open(r.m, r.number, p);
 	if (in_port >= 0)
 		return tail_call(ctx, PROG_hairpin);
+	if (in_port == INBOUND_GROWS)
+		return extent_wait(ctx, r.m, r.in_addr, PROG_hairpin_inbound);
 	return drop(inbound_refusal(in_port));
 }
 

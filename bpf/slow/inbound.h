@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Endpoint-independent filtering: a packet from outside to a bound port opens a session if it has none. The sessions
- * that the outside has opened are kept in slots only, unless the port is a granted one; they are limited to a share of
- * the quota, and give way to the subscriber's own at the quota. All of it is compiled away while no mapping uses it.
+ * that the outside has opened are kept in the subscriber's own slots only, unless the port is a granted one; they are
+ * limited to a share of the quota, and give way to the subscriber's own at the quota. All of it is compiled away while
+ * no mapping uses it.
  */
 #ifndef DETNAT_INBOUND_H
 #define DETNAT_INBOUND_H
 
-#include "session/overflow_open.h"
-#include "slow/open.h"
+#include "slow/open_grant.h"
 
 /*
  * Sessions that the outside has opened, of a subscriber's number in m; -1 if this tick's searches are used up. A
@@ -49,48 +49,86 @@ static __always_inline __u64 inbound_word(const struct flow *f, __u16 out_port, 
 			  inbound_seen(binding, f->p.proto, f->now));
 }
 
-/* Under the lock: opens a session on a granted port, beyond the slots. Returns 0, or INBOUND_… */
-static __noinline int inbound_open_beyond(const struct flow *f, struct subscriber *s, __u64 word)
-{
-	struct bucket_choice b;
-	struct opening *o = open_scan(f, s, f->port_offset, &b);
-	enum opened opened;
-
-	if (!o)
-		return INBOUND_BUSY;
-	/* On another port, or another's, from before there were bindings. */
-	if (LOAD(o->existing) || open_exists_apart(f, s) ||
-	    (settings.extent_buckets &&
-	     extent_has(f->m, extent_search_out(f->m, subscriber_extent(s), f->key,
-						port_offset_of(f->m, f->subscriber, word_out_port(word)),
-						(__u32)word_out_port(word) << 8 | f->p.proto))))
-		return INBOUND_NOT;
-	if (overflow_admit(s))
-		return INBOUND_SLOTS;
-	opened = overflow_open(f, s, word, 1);
-	if (opened == OPENED)
-		return 0;
-	overflow_release();
-	return opened == OPEN_AT_QUOTA || opened == OPEN_AT_LIMIT ? INBOUND_QUOTA : INBOUND_NOT;
-}
-
 static __always_inline void inbound_count_one(struct binding_header *h)
 {
 	STORE(h->inbound, LOAD(h->inbound) + 1);
 	count_add(REASON_sessions_inbound, 1);
 }
 
-/* Under the lock: opens p's session on a bound port, an offset in the block; f: as from inside. Returns 0, or INBOUND_…
+/*
+ * Under the lock: opens a session on a bound port in a slot of the subscriber's own. f: as from inside. Returns 0, or
+ * INBOUND_…
  */
-static __always_inline int inbound_open_locked(const struct flow *f, struct subscriber *s, const struct packet *p,
-					       __u32 offset)
+static __always_inline int inbound_in_slot(const struct flow *f, struct subscriber *s, __u64 word)
+{
+	__u32 offset = word_out_port(word) - mapping_port_lo(&f->m->geo, f->subscriber), room;
+	struct bucket_choice b;
+	struct opening *o = open_scan(f, s, f->port_offset, &b);
+	struct slot *slot;
+
+	if (!o)
+		return INBOUND_BUSY;
+	/* Another core has opened it meanwhile; or it has another port, from before there were bindings. */
+	if (LOAD(o->existing)) {
+		slot = opening_slot_of(o, &b, LOAD(o->existing));
+		return slot && word_out_port(LOAD(slot->truth)) == word_out_port(word) ? INBOUND_IS_THERE : INBOUND_NOT;
+	}
+	/* Another inside port's, from before there were bindings; see open_bound_port(). */
+	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
+	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, word_out_port(word))))
+		return INBOUND_NOT;
+	room = opening_room(LOAD(o->room) & OPENING_OWN, LOAD(o->port_offset),
+			    slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
+	if (!room)
+		room = LOAD(o->time_wait) & OPENING_OWN;
+	if (!room)
+		return INBOUND_SLOTS;
+	slot = opening_slot(&b, room);
+	if (offset != f->port_offset || room != preferred_bit(f->port_offset))
+		displace(s, b.home);
+	switch (open_claim(f, s, slot, LOAD(slot->truth), word, &word)) {
+	case OPENED:
+		inbound_mark(f, room, 1);
+		return 0;
+	case OPEN_AT_QUOTA:
+	case OPEN_AT_LIMIT:
+		return INBOUND_QUOTA;
+	default:
+		return INBOUND_BUSY;
+	}
+}
+
+/* The same on a granted port, where sessions from inside have theirs. */
+static __always_inline int inbound_on_grant(const struct flow *f, struct subscriber *s, __u64 word)
+{
+	/* On another port, from before there were bindings. */
+	if (open_exists(f, s))
+		return INBOUND_NOT;
+	switch (open_on_bound_grant(f, s, word | WORD_INBOUND, &word)) {
+	case OPENED:
+		return 0;
+	case OPEN_AT_QUOTA:
+	case OPEN_AT_LIMIT:
+		return INBOUND_QUOTA;
+	case OPEN_GROWS:
+		return INBOUND_GROWS;
+	case OPEN_NO_ROOM:
+		return INBOUND_SLOTS;
+	case OPEN_LOST:
+		return INBOUND_BUSY;
+	default:
+		return INBOUND_NOT;
+	}
+}
+
+typedef int (*inbound_place)(const struct flow *f, struct subscriber *s, __u64 word);
+
+/* Under the lock: opens p's session on a bound port. f: as from inside. Returns 0, or INBOUND_… */
+static __always_inline int inbound_open_locked(inbound_place place, const struct flow *f, struct subscriber *s,
+					       const struct packet *p)
 {
 	struct binding_header *h = binding_header_get(f->m, f->subscriber);
-	struct bucket_choice b;
-	struct opening *o;
-	struct slot *slot;
-	__u64 binding, word;
-	__u32 room;
+	__u64 binding;
 	int full;
 
 	if (!h)
@@ -104,45 +142,10 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 	binding = inbound_binding(f->m, f->subscriber, p, f->now);
 	if (!binding_is_of(binding, f->p.sport))
 		return INBOUND_NOT;
-	if (settings.growth && offset >= f->m->geo.ports_per_host) {
-		full = inbound_open_beyond(f, s, inbound_word(f, p->dport, binding));
-		if (!full)
-			inbound_count_one(h);
-		return full;
-	}
-	o = open_scan(f, s, f->port_offset, &b);
-	if (!o)
-		return INBOUND_BUSY;
-	/* Another core has opened it meanwhile; or it has another port, from before there were bindings. */
-	if (LOAD(o->existing)) {
-		slot = opening_slot_of(o, &b, LOAD(o->existing));
-		return slot && word_out_port(LOAD(slot->truth)) == p->dport ? 0 : INBOUND_NOT;
-	}
-	/* Another inside port's, from before there were bindings; see open_bound_port(). */
-	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
-	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, p->dport)))
-		return INBOUND_NOT;
-	room = opening_room(LOAD(o->room) & OPENING_OWN, LOAD(o->port_offset),
-			    slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
-	if (!room)
-		room = LOAD(o->time_wait) & OPENING_OWN;
-	if (!room)
-		return INBOUND_SLOTS;
-	slot = opening_slot(&b, room);
-	if (offset != f->port_offset || room != preferred_bit(f->port_offset))
-		displace(s, b.home);
-	word = inbound_word(f, p->dport, binding);
-	switch (open_claim(f, s, slot, LOAD(slot->truth), word, &word)) {
-	case OPENED:
-		inbound_mark(f, room, 1);
+	full = place(f, s, inbound_word(f, p->dport, binding));
+	if (!full)
 		inbound_count_one(h);
-		return 0;
-	case OPEN_AT_QUOTA:
-	case OPEN_AT_LIMIT:
-		return INBOUND_QUOTA;
-	default:
-		return INBOUND_BUSY;
-	}
+	return full == INBOUND_IS_THERE ? 0 : full;
 }
 
 /* The reason for which a packet is dropped that inbound_open() has opened nothing for. */
@@ -162,11 +165,9 @@ static __always_inline enum reason inbound_refusal(int why)
 	}
 }
 
-/*
- * Opens the session of a packet from outside to a bound port of a subscriber of m, for which inbound_may_open() holds.
- * Returns its inside port, or INBOUND_…
- */
-SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const struct packet *p)
+/* inbound_open() by one of the places. */
+static __always_inline int inbound_open_in(inbound_place place, const struct mapping *m, __u32 subscriber,
+					   const struct packet *p)
 {
 	const struct binding_header *h;
 	struct subscriber *s;
@@ -202,12 +203,33 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	flow_complete(&f);
 	if (open_lock(s))
 		return INBOUND_BUSY;
-	r = inbound_open_locked(&f, s, p, p->dport - mapping_port_lo(&m->geo, subscriber));
+	r = inbound_open_locked(place, &f, s, p);
 	open_unlock(s);
 	/* A hairpin's peer is a subscriber, see out2in(). */
 	if (!r && leaf_outside(p->src))
 		hairpins_note(s);
 	return r ? r : in_port;
+}
+
+SUBPROGRAM int inbound_open_in_slot(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	return inbound_open_in(inbound_in_slot, m, subscriber, p);
+}
+
+SUBPROGRAM int inbound_open_on_grant(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	return inbound_open_in(inbound_on_grant, m, subscriber, p);
+}
+
+/*
+ * Opens the session of a packet from outside to a bound port of a subscriber of m, for which inbound_may_open() holds.
+ * Returns its inside port, or INBOUND_…
+ */
+static __always_inline int inbound_open(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	int granted = settings.growth && p->dport - mapping_port_lo(&m->geo, subscriber) >= m->geo.ports_per_host;
+
+	return granted ? inbound_open_on_grant(m, subscriber, p) : inbound_open_in_slot(m, subscriber, p);
 }
 
 #endif

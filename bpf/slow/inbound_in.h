@@ -33,6 +33,8 @@ static __always_inline int inbound(ctx_t *ctx)
 	if (!portmap_source_leads_out(ctx, &oi.p, oi.m->geo.in_base + oi.subscriber, e))
 		return drop_stranger(oi.p.dst, REASON_drop_martian);
 	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
+	if (in_port == INBOUND_GROWS)
+		return extent_wait(ctx, oi.m, oi.m->geo.in_base + oi.subscriber, PROG_inbound);
 	if (in_port == INBOUND_NOT) {
 		stranger_met(oi.m, oi.subscriber);
 		return out2in_unsolicited(ctx, &oi.p);

@@ -13,6 +13,7 @@
 #include "session/portmap.h"
 #include "session/quota.h"
 #include "session/session_lookup.h"
+#include "slow/extent_program.h"
 #include "slow/grow.h"
 #include "slow/open_place.h"
 
@@ -37,8 +38,11 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 		if (taken != OPENED)
 			return taken;
 	}
-	after = session_apply(&slot->truth, &word, session_after(word, f->p.flags, 1, f->now, f->m), f->p.flags, 1,
-			      f->now, f->m);
+	after = session_after(word, f->p.flags, 1, f->now, f->m);
+	/* The subscriber opens this one, even if the outside had opened the one before. */
+	if (reopens)
+		after &= ~WORD_INBOUND;
+	after = session_apply(&slot->truth, &word, after, f->p.flags, 1, f->now, f->m);
 	if (reopens && word_state(after) == SESSION_TIME_WAIT) {
 		/* Sessions are reopened only under the lock, so the slot was swept meanwhile. */
 		quota_leave(f->m, s, f->subscriber, f->p.proto);
@@ -47,7 +51,6 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	if (reopens) {
 		slot_closed(f->m, f->subscriber, f->key, word);
 		session_notify(EVENT_SESSION_OPENED, f, word_out_port(after));
-		/* The subscriber opens this one, even if the outside had opened the one before. */
 		if (settings.filtering && existing & OPENING_OWN)
 			inbound_mark(f, existing, 0);
 	} else if (entered_time_wait(word, after)) {
@@ -450,7 +453,7 @@ static __always_inline int open_session(ctx_t *ctx)
 	case OPEN_NO_ROOM:
 		return open_elsewhere(ctx, &io.f, bound);
 	case OPEN_GROWS:
-		return tail_call(ctx, PROG_extent);
+		return extent_wait(ctx, io.f.m, io.f.p.src, PROG_open);
 	case OPEN_NO_PORT:
 		return refuse(ctx, REASON_drop_ports_exhausted);
 	case OPEN_AT_QUOTA:

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Opens sessions on granted ports, once no port of the block is free; bound ports are found by grant_bind.h. They are
- * in the subscriber's extent, <detnat/growth.h>, and stray if their port is not of their first choice's group. Those on
- * bound ports are in the overflow map.
+ * in the subscriber's extent, <detnat/growth.h>, and stray if their port is not of their first choice's group.
  */
 #ifndef DETNAT_OPEN_GRANT_H
 #define DETNAT_OPEN_GRANT_H
@@ -27,8 +26,8 @@ struct grant_walk {
 };
 
 /* Returns 1 if a granted port is held by a portmap, or beyond the extent. of: as in port_search. */
-static __always_inline int grant_port_is_held(const struct mapping *m, struct subscriber *s, const struct packet *p,
-					      __u32 port, __u32 of)
+static __always_inline int grant_candidate_is_held(const struct mapping *m, struct subscriber *s,
+						   const struct packet *p, __u32 port, __u32 of)
 {
 	if (settings.portmaps && portmap_is_on(m, mapping_subscriber(&m->geo, p->src), p->proto, port))
 		return 1;
@@ -46,7 +45,7 @@ static __always_inline int grant_candidate(const struct opening *o, const struct
 		return -1;
 	at = group_candidate(first, size, k);
 	if (LOAD(o->ports_used) & 1U << (at & (PORT_GROUP - 1)) ||
-	    grant_port_is_held(m, s, p, LOAD(o->port_lo) + at, of))
+	    grant_candidate_is_held(m, s, p, LOAD(o->port_lo) + at, of))
 		return -1;
 	return (int)at;
 }
@@ -126,22 +125,20 @@ static __noinline __s32 grant_search(const struct flow *f, struct subscriber *s)
 }
 
 /*
- * Under the lock, after a scan of the group of opening.port, a granted one: opens the flow's session in the
- * subscriber's extent, or beyond it.
+ * Under the lock, after a scan of the group of opening.port, a granted one: opens the flow's session with a state word
+ * that has this port, in the subscriber's extent, or beyond it.
  */
-static __always_inline enum opened open_granted(const struct flow *f, struct subscriber *s, __u64 *ret_word)
+static __always_inline enum opened open_granted(const struct flow *f, struct subscriber *s, __u64 word, __u64 *ret_word)
 {
 	struct opening *o = opening_record();
 	__u32 choice = growth_first_choice(LOAD(f->m->growth.block), f->p.sport), room;
 	enum opened opened;
 	struct slot *slot;
-	__u16 port;
 
 	if (!o)
 		return OPEN_LOST;
-	port = (__u16)(LOAD(o->port_lo) + (__u32)LOAD(o->port));
 	if (!settings.extent_buckets || (__u32)LOAD(o->port) >> PORT_GROUP_SHIFT != choice >> PORT_GROUP_SHIFT)
-		return open_on_port(f, s, port, ret_word);
+		return open_on_port(f, s, word, ret_word);
 	room = opening_room(LOAD(o->room) >> OPENING_EXTENT, LOAD(o->port_offset), 0) << OPENING_EXTENT;
 	if (extent_may_grow(o, f) && extent_is_due(o, s, room))
 		return OPEN_GROWS;
@@ -149,11 +146,10 @@ static __always_inline enum opened open_granted(const struct flow *f, struct sub
 		room = LOAD(o->time_wait);
 	slot = room ? opening_slot_beyond(o, room) : 0;
 	if (!slot)
-		return open_in_overflow(f, s, state_word(port, f->p.proto, open_state(&f->p), f->now), ret_word);
+		return open_in_overflow(f, s, word, ret_word);
 	displace(s,
 		 home_bit(session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, f->m->bucket_shift).first));
-	opened = open_claim(f, s, slot, LOAD(slot->truth), state_word(port, f->p.proto, open_state(&f->p), f->now),
-			    ret_word);
+	opened = open_claim(f, s, slot, LOAD(slot->truth), word, ret_word);
 	if (opened == OPENED)
 		count_add(REASON_sessions_overflowed, 1);
 	return opened;
@@ -171,14 +167,13 @@ static __always_inline int open_exists(const struct flow *f, struct subscriber *
 }
 
 /*
- * Under the lock, after a scan for the flow: opens its session on a granted port that is bound for it, in the overflow
- * map, where its packets keep the binding. Another session's it is only from before ports were bound.
+ * Under the lock, after a scan for the flow: opens its session with a state word whose port is a granted one that is
+ * bound for it. Another session's it is only from before ports were bound.
  */
-static __always_inline enum opened open_on_bound_grant(const struct flow *f, struct subscriber *s, __u32 offset,
+static __always_inline enum opened open_on_bound_grant(const struct flow *f, struct subscriber *s, __u64 word,
 						       __u64 *ret_word)
 {
-	__u32 port = (mapping_port_lo(&f->m->geo, f->subscriber) + offset) & 0xffff;
-	__u32 place = port_offset_of(f->m, f->subscriber, port);
+	__u32 port = word_out_port(word), place = port_offset_of(f->m, f->subscriber, port);
 	struct opening *o = opening_record();
 
 	if (!o || open_scan_ports(f->m, s, f->subscriber, port - place, place, f->now))
@@ -188,20 +183,22 @@ static __always_inline enum opened open_on_bound_grant(const struct flow *f, str
 	if (LOAD(o->ports_used) & 1U << (place & (PORT_GROUP - 1)) ||
 	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, port)))
 		return OPEN_NO_PORT;
-	return open_in_overflow(f, s, state_word((__u16)port, f->p.proto, open_state(&f->p), f->now), ret_word);
+	opening_choose(o, (__s32)place);
+	return open_granted(f, s, word, ret_word);
 }
 
 /* Under the lock, after a scan for the flow, whose block has no free port: opens its session on a granted one. */
 static __always_inline enum opened open_on_any_grant(const struct flow *f, struct subscriber *s, __u64 *ret_word)
 {
 	__u32 mark = growth_mark(f->now, grants_of(f->m, f->p.src), search_mark(&f->p));
+	const struct opening *o = opening_record();
 	__s32 port;
 
 	if (LOAD(s->growth_vain) == mark)
 		return OPEN_NO_PORT;
 	port = grant_search(f, s);
-	if (port >= 0)
-		return open_granted(f, s, ret_word);
+	if (port >= 0 && o)
+		return open_granted(f, s, open_word(f, LOAD(o->port_lo) + (__u32)port), ret_word);
 	if (port == PORT_OF_EXISTING)
 		return OPEN_EXISTS;
 	STORE(s->growth_vain, mark);
@@ -214,8 +211,10 @@ static __always_inline enum opened open_on_grant(const struct flow *f, struct su
 {
 	if (open_exists(f, s))
 		return OPEN_EXISTS;
-	return settings.bindings && bound ? open_on_bound_grant(f, s, bound - 1, ret_word)
-					  : open_on_any_grant(f, s, ret_word);
+	if (!settings.bindings || !bound)
+		return open_on_any_grant(f, s, ret_word);
+	return open_on_bound_grant(f, s, open_word(f, mapping_port_lo(&f->m->geo, f->subscriber) + bound - 1),
+				   ret_word);
 }
 
 static __always_inline enum opened open_granted_one(const struct flow *f, struct subscriber *s, __u32 bound,

@@ -139,7 +139,8 @@ static __always_inline enum opened open_on_any_port(const struct flow *f, struct
 		return OPEN_NO_ROOM;
 	port = settings.bindings && bound ? port_bound(f, s, bound - 1) : port_search(f, s);
 	if (port >= 0)
-		return open_on_port(f, s, (__u16)(mapping_port_lo(&f->m->geo, f->subscriber) + port), ret_word);
+		return open_on_port(f, s, open_word(f, mapping_port_lo(&f->m->geo, f->subscriber) + (__u32)port),
+				    ret_word);
 	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
 }
 
@@ -156,19 +157,6 @@ SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, 
 				 __u64 *ret_word)
 {
 	return open_under_lock(open_beyond, m, s, p, bound, ret_word);
-}
-
-/* The program for a flow from inside that wants a larger extent; then it is opened, whether there is one or not. */
-static __always_inline int open_extent(ctx_t *ctx)
-{
-	struct in2out io;
-	struct subscriber *s;
-	int verdict = open_prepare(ctx, &io, &s);
-
-	if (verdict != CONTINUE)
-		return verdict;
-	extent_provide(io.f.m, s, io.f.subscriber);
-	return tail_call(ctx, PROG_open);
 }
 
 /* The program for a flow from inside that found no room in its slots. */
@@ -204,7 +192,7 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	case OPEN_TOO_FAST:
 		return refuse(ctx, open_refusal(opened));
 	case OPEN_GROWS:
-		return tail_call(ctx, PROG_extent);
+		return extent_wait(ctx, io.f.m, io.f.p.src, PROG_open);
 	case OPEN_EXISTS:
 		/* Another core has opened the flow's session meanwhile. */
 		return tail_call(ctx, PROG_open);

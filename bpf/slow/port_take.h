@@ -52,7 +52,7 @@ static __noinline enum opened open_in_overflow(const struct flow *f, struct subs
 
 	if (overflow_admit(s))
 		return OPEN_NO_ROOM;
-	opened = overflow_open(f, s, word, 0);
+	opened = overflow_open(f, s, word, (__u32)word_is_inbound(word));
 	if (opened == OPENED)
 		*ret_word = word;
 	else
@@ -60,14 +60,18 @@ static __noinline enum opened open_in_overflow(const struct flow *f, struct subs
 	return opened;
 }
 
+/* The state word of a flow from inside whose session begins on an outside port. */
+static __always_inline __u64 open_word(const struct flow *f, __u32 out_port)
+{
+	return state_word((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
+}
+
 /*
  * Under the lock, for an admitted flow, after a scan of the group of opening.port, a free one: opens its session there,
- * in the extent if it can.
+ * with a state word that has this port, in the extent if it can.
  */
-static __always_inline enum opened open_on_port(const struct flow *f, struct subscriber *s, __u16 out_port,
-						__u64 *ret_word)
+static __always_inline enum opened open_on_port(const struct flow *f, struct subscriber *s, __u64 word, __u64 *ret_word)
 {
-	__u64 word = state_word(out_port, f->p.proto, open_state(&f->p), f->now);
 	enum opened opened = open_stray(f, s, word, ret_word);
 	const struct opening *o = opening_record();
 

@@ -80,11 +80,22 @@ static __always_inline __u32 subscriber_extent(const struct subscriber *s)
 	return LOAD(s->hairpins) >> EXTENT_AT;
 }
 
-/* The two candidate buckets of a session in an extent, numbered from the first of all extents. */
+/*
+ * The two candidate buckets of a session in an extent of 1 << shift, relative to its first one. ext: slot_key() with
+ * any inside port. By other bits of the hash than session_buckets(): the sessions that find no room in the subscriber's
+ * own buckets are alike in those, and would find none here either.
+ */
+static __always_inline struct bucket_pair extent_buckets_at(__u64 ext, __u8 proto, __u32 port_offset, __u32 shift)
+{
+	__u64 hash = session_hash(key_ext_addr(ext), key_ext_port(ext), proto);
+
+	return bucket_pair_at((__u32)(hash >> 56) + (port_offset >> PORT_GROUP_SHIFT), (__u32)(hash >> 48), shift);
+}
+
+/* The same, numbered from the first of all extents. */
 static __always_inline struct bucket_pair extent_pair(__u32 extent, __u64 ext, __u8 proto, __u32 port_offset)
 {
-	struct bucket_pair pair =
-		session_buckets(key_ext_addr(ext), key_ext_port(ext), proto, port_offset, extent_shift(extent));
+	struct bucket_pair pair = extent_buckets_at(ext, proto, port_offset, extent_shift(extent));
 
 	pair.first += extent_first(extent);
 	pair.second += extent_first(extent);

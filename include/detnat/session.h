@@ -347,6 +347,24 @@ struct bucket_pair {
 #define PORT_GROUP_SHIFT 3U
 #define PORT_GROUP	 (1U << PORT_GROUP_SHIFT)
 
+/* What the buckets of the sessions with an external endpoint are chosen by. */
+static __always_inline __u64 session_hash(__u32 ext_addr, __u16 ext_port, __u8 proto)
+{
+	return slot_key(ext_addr, ext_port, proto) * 0x9e3779b97f4a7c15ULL;
+}
+
+/* Two buckets of 1 << bucket_shift: of each other's distance, the low bits of `spread`. */
+static __always_inline struct bucket_pair bucket_pair_at(__u32 first, __u32 spread, __u32 bucket_shift)
+{
+	__u32 mask = (1U << bucket_shift) - 1;
+	/*
+	 * Odd, and between a quarter and three quarters of the buckets, so that a run of groups wraps onto itself late.
+	 */
+	__u32 step = (((mask + 1) >> 2) + (spread & mask >> 1)) | 1;
+
+	return (struct bucket_pair){ .first = first & mask, .second = (first + step) & mask };
+}
+
 /*
  * port_offset: outside port (or first choice) minus the first port of the block. bucket_shift: log2 of the subscriber's
  * number of buckets. The result is relative to the subscriber's first bucket.
@@ -354,15 +372,10 @@ struct bucket_pair {
 static __always_inline struct bucket_pair session_buckets(__u32 ext_addr, __u16 ext_port, __u8 proto, __u32 port_offset,
 							  __u32 bucket_shift)
 {
-	__u64 hash = slot_key(ext_addr, ext_port, proto) * 0x9e3779b97f4a7c15ULL;
-	__u32 mask = (1U << bucket_shift) - 1;
-	__u32 first = (__u32)(hash >> 32) + (port_offset >> PORT_GROUP_SHIFT);
-	/*
-	 * Odd, and between a quarter and three quarters of the buckets, so that a run of groups wraps onto itself late.
-	 */
-	__u32 step = (((mask + 1) >> 2) + ((__u32)(hash >> 48) & mask >> 1)) | 1;
+	__u64 hash = session_hash(ext_addr, ext_port, proto);
 
-	return (struct bucket_pair){ .first = first & mask, .second = (first + step) & mask };
+	return bucket_pair_at((__u32)(hash >> 32) + (port_offset >> PORT_GROUP_SHIFT), (__u32)(hash >> 48),
+			      bucket_shift);
 }
 
 #endif

@@ -99,7 +99,7 @@ void extents_expect_answer_to(const struct extents_flow *f, enum hook in)
 		    f->ext_port,
 		    f->out_port,
 		    .flags = f->flags,
-		    .payload = 20 },
+		    .payload = 30 },
 		  REDIRECT_XDP,
 		  { .ttl = 63,
 		    .from = GATEWAY_IN,
@@ -110,7 +110,7 @@ void extents_expect_answer_to(const struct extents_flow *f, enum hook in)
 		    f->ext_port,
 		    f->in_port,
 		    .flags = f->flags,
-		    .payload = 20 },
+		    .payload = 30 },
 		  REASON_out2in_translated },
 	};
 
@@ -130,7 +130,7 @@ void extents_expect_both_ways(const struct extents_flow *f, enum hook out, enum 
 		    f->in_port,
 		    f->ext_port,
 		    .flags = f->flags,
-		    .payload = 11 },
+		    .payload = 30 },
 		  REDIRECT_XDP,
 		  { .ttl = 63,
 		    .from = GATEWAY_OUT,
@@ -141,7 +141,7 @@ void extents_expect_both_ways(const struct extents_flow *f, enum hook out, enum 
 		    f->out_port,
 		    f->ext_port,
 		    .flags = f->flags,
-		    .payload = 11 },
+		    .payload = 30 },
 		  REASON_in2out_translated },
 	};
 	uint64_t opened = counted(REASON_sessions_opened);

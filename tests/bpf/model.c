@@ -316,7 +316,7 @@ static void data_after_fin(struct model_tcp *t, bool from_inside)
 	}
 }
 
-void model_from_inside(struct model *model, struct model_session *s, uint8_t flags)
+static void packet_from_inside(struct model *model, struct model_session *s, uint8_t flags)
 {
 	struct model_tcp *t = &s->tcp;
 
@@ -361,7 +361,7 @@ void model_from_inside(struct model *model, struct model_session *s, uint8_t fla
 	refresh(model, s);
 }
 
-void model_from_outside(struct model *model, struct model_session *s, uint8_t flags)
+static void packet_from_outside(struct model *model, struct model_session *s, uint8_t flags)
 {
 	struct model_tcp *t = &s->tcp;
 	bool was_established = is_established(t);
@@ -388,6 +388,28 @@ void model_from_outside(struct model *model, struct model_session *s, uint8_t fl
 		s->deadline = model->now + TRANSITORY_SECONDS;
 }
 
+static void note_reset(const struct model *model, struct model_session *s, bool before)
+{
+	if (s->tcp.reset && !before)
+		s->closed_at = model->now;
+}
+
+void model_from_inside(struct model *model, struct model_session *s, uint8_t flags)
+{
+	bool before = s->tcp.reset;
+
+	packet_from_inside(model, s, flags);
+	note_reset(model, s, before);
+}
+
+void model_from_outside(struct model *model, struct model_session *s, uint8_t flags)
+{
+	bool before = s->tcp.reset;
+
+	packet_from_outside(model, s, flags);
+	note_reset(model, s, before);
+}
+
 struct model_session *model_open(struct model *model, const struct model_session *like, uint8_t flags)
 {
 	uint32_t out_addr = model_outside_of(model, like->in_addr);
@@ -409,6 +431,7 @@ struct model_session *model_open(struct model *model, const struct model_session
 	s->out_addr = out_addr;
 	s->tcp = (struct model_tcp){ .reset = like->proto == 6 && flags & MODEL_RST && !like->inbound,
 				     .inbound = like->proto == 6 && like->inbound };
+	note_reset(model, s, false);
 	if (like->inbound)
 		begin(model, s);
 	else

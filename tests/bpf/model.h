@@ -101,11 +101,12 @@ struct model_session {
 	uint16_t in_port, out_port, ext_port;
 	uint8_t proto;
 	struct model_tcp tcp;
-	double deadline; /* seconds, as struct model's now */
-	double seen;	 /* when it opened, or the inside sent last */
-	bool overflow;	 /* stands beyond the subscriber's slots */
-	bool cut;	 /* its mapping has lost the address: what comes in finds it until the agent has ended it */
-	bool inbound;	 /* the outside has opened it */
+	double deadline;  /* seconds, as struct model's now */
+	double seen;	  /* when it opened, or the inside sent last */
+	double closed_at; /* when an RST closed it last */
+	bool overflow;	  /* stands beyond the subscriber's slots */
+	bool cut;	  /* its mapping has lost the address: what comes in finds it until the agent has ended it */
+	bool inbound;	  /* the outside has opened it */
 };
 
 #define MODEL_SESSIONS 4096

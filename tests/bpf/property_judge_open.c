@@ -54,12 +54,17 @@ static bool is_much_older(double age, double than)
 	return age > than * 1.25 + 2;
 }
 
+#define TICK_SECONDS 0.5 /* and more */
+
 /* How long an end of the outside's takes is not known of TCP, whose stamps move with its state. */
 static bool is_older(const struct model *m, const struct model_session *s, const struct model_session *than)
 {
-	/* Those beyond the slots come one after the other, as they are listed. */
+	/*
+	 * Those beyond the slots come one after the other, as they are listed. One that was closed a moment ago need
+	 * not have been seen by the walk that the openings of a tick share.
+	 */
 	if (is_reset(than))
-		return is_reset(s) && !s->overflow && !than->overflow &&
+		return is_reset(s) && !s->overflow && !than->overflow && m->now - s->closed_at > TICK_SECONDS &&
 		       is_much_older(m->now + TRANSITORY_SECONDS - s->deadline,
 				     m->now + TRANSITORY_SECONDS - than->deadline);
 	/* On granted ports they come last, in any order. */
@@ -244,8 +249,7 @@ static bool beyond_of_sender(const struct judging *j)
 	return j->o->overflowed > receivers;
 }
 
-/* Whether it stands in an extent, where sessions are as in slots. */
-static bool is_in_extent(const struct model_session *s)
+bool judge_is_in_extent(const struct model_session *s)
 {
 	uint64_t key = slot_key(s->ext_addr, s->ext_port, s->in_port);
 	int number = mappings_find_any(mappings, s->in_addr);
@@ -305,7 +309,7 @@ static void judge_opening(const struct judging *j, const struct model_session *f
 		       "not the first choice");
 	s = model_open(m, flow, j->p->flags);
 	EXPECT(j, s, "the model is full");
-	s->overflow = beyond_of_sender(j) && !is_in_extent(s);
+	s->overflow = beyond_of_sender(j) && !judge_is_in_extent(s);
 }
 
 /* Whether blocks grow, and the subscriber has all that it may have. */

@@ -126,10 +126,13 @@ enum arrival judge_inbound(const struct judging *j, struct model_session *flow)
 	}
 	flow->in_port = b->in_port;
 	if (!j->o->inbound) {
+		s = model_find_in(m, flow->in_addr, flow->in_port, flow->ext_addr, flow->ext_port, flow->proto);
 		/* It is let in, though the inside endpoint answers by the session that it has with the sender. */
-		if (j->o->reason != REASON_drop_no_session &&
-		    model_find_in(m, flow->in_addr, flow->in_port, flow->ext_addr, flow->ext_port, flow->proto))
+		if (s && j->o->reason != REASON_drop_no_session)
 			return ARRIVAL_TAKEN;
+		/* Or that session, on the port that the endpoint had before, is in the way. */
+		if (s && s->out_port != b->out_port)
+			return ARRIVAL_NONE;
 		EXPECT(j, !model_binding_is_fresh(m, b), "anyone may send to that port");
 		return ARRIVAL_NONE;
 	}
@@ -141,7 +144,7 @@ enum arrival judge_inbound(const struct judging *j, struct model_session *flow)
 	       "the outside opened beyond the limit of the protocol");
 	s = model_open(m, flow, j->p->flags);
 	EXPECT(j, s, "the model is full");
-	s->overflow = model_grant_at(m, s->out_addr, s->out_port);
+	s->overflow = model_grant_at(m, s->out_addr, s->out_port) && !judge_is_in_extent(s);
 	judge_life(j, b, s);
 	return ARRIVAL_TAKEN;
 }

@@ -53,6 +53,9 @@ struct model_session outside_flow(const struct random_packet *p, uint32_t src, u
 enum arrival { ARRIVAL_NONE, ARRIVAL_TAKEN, ARRIVAL_REFUSED };
 /* What becomes of a packet of no session to the port of a subscriber whose mapping lets anyone send; opens it. */
 enum arrival judge_inbound(const struct judging *j, struct model_session *flow);
+
+/* Whether a session stands in an extent, where sessions are as in slots. */
+bool judge_is_in_extent(const struct model_session *s);
 /* Whether a packet to a bound port opened nothing for want of a place. */
 bool is_inbound_refusal(enum reason reason);
 

@@ -237,15 +237,16 @@ Test(extents_copies, one_that_has_strayed_ends_by_what_its_peer_tells)
 	cr_expect_eq(extents_record()->sessions, 0);
 }
 
-/* All of those in extents are their subscribers'. */
-Test(extents_copies, one_that_the_outside_has_opened_is_in_the_overflow)
+Test(extents_copies, one_that_the_outside_has_opened_says_so)
 {
 	struct session_copy c = told(UDP, SESSION_UDP, 1, 0);
 
 	c.inbound = 1;
 	cr_assert_eq(run(&c), COPY_PLACED);
-	cr_expect_null(beyond(1));
-	cr_expect_eq(datapath.global->overflow, 1);
+	cr_assert_not_null(beyond(1));
+	cr_expect(word_is_inbound(beyond(1)->truth));
+	expect_owner(1, PEER, TURN);
+	cr_expect_eq(datapath.global->overflow, 0);
 	extents_tables_right();
 }
 

@@ -27,6 +27,7 @@ static void set_up_granted(void)
 }
 
 TestSuite(extents_granted, .init = set_up_granted, .fini = tear_down);
+TestSuite(extents_granted_staged);
 
 /* A session on each port of the block towards an endpoint: the next flow's is on a granted port. */
 static void fill_block(uint16_t ext)
@@ -367,5 +368,32 @@ Test(extents_granted, a_copy_finds_the_session_and_its_port_there)
 	cr_expect_eq(copied(&program, 20000, LO + BLOCK - 1, 0, COPY_TO_OVERFLOW), COPY_PLACED, "a free port");
 	copy_program_unload(&program);
 	cr_expect_eq((unsigned)sessions_of(IN), before + FEW + 1);
+	extents_tables_right();
+}
+
+static void set_up_two_stages(void)
+{
+	setenv("STAGES", "2", 1);
+	settings.portmaps = 1;
+	set_up_granted();
+}
+
+/* Stage 2 finds no session that is apart. It asks neither the quota nor portmaps before the slow path has looked. */
+Test(extents_granted_staged, a_session_on_a_granted_port_passes_at_the_quota, .init = set_up_two_stages,
+     .fini = tear_down)
+{
+	int port;
+
+	fill_block(EXT);
+	grant(IN, 0, LO);
+	port = open_of(UDP, 9000, EXT, 0);
+	cr_assert(is_granted(port), "%d", port);
+	for (uint16_t i = 0; open_of(UDP, (uint16_t)(20000 + i), (uint16_t)(100 + i), 0) >= 0; i++)
+		cr_assert_lt(i, 400);
+	cr_assert_eq(counted(REASON_drop_quota), 1);
+	expect_passes(UDP, 9000, port, 0, XDP_INSIDE, XDP_OUTSIDE);
+	/* In a tick in which a search for one that gives way was in vain. */
+	cr_expect_eq(open_of(UDP, 30000, 99, 0), -1);
+	expect_passes(UDP, 9000, port, 0, XDP_INSIDE, XDP_OUTSIDE);
 	extents_tables_right();
 }

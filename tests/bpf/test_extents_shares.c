@@ -49,7 +49,8 @@ static uint16_t colliding(unsigned nth)
 	unsigned found = 0;
 
 	for (uint32_t port = 1; port < 65536; port++) {
-		uint32_t first = session_buckets(EXTERNAL, (uint16_t)port, UDP, offset, EXTENT_MAX_SHIFT).first;
+		uint32_t first =
+			extent_buckets_at(slot_key(EXTERNAL, (uint16_t)port, 0), UDP, offset, EXTENT_MAX_SHIFT).first;
 
 		if (!found)
 			wanted = first;

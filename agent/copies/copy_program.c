@@ -115,9 +115,19 @@ static int load(struct copy_program *p, const struct datapath *d)
 		return -errno;
 	}
 	p->overflow = map_id(d->overflow);
+	p->portmaps = map_id(d->portmaps);
+	p->grants = map_id(d->grants);
+	p->grant_bindings = map_id(d->grant_bindings);
 	p->session_events = d->settings.session_events;
 	p->extents = d->settings.extent_buckets;
 	return 0;
+}
+
+/* Whether none of the maps that can be replaced has been. */
+static bool has_maps_of(const struct copy_program *p, const struct datapath *d)
+{
+	return p->overflow == map_id(d->overflow) && p->portmaps == map_id(d->portmaps) &&
+	       p->grants == map_id(d->grants) && p->grant_bindings == map_id(d->grant_bindings);
 }
 
 int copy_program_load(struct copy_program *p, const struct datapath *d)
@@ -125,7 +135,7 @@ int copy_program_load(struct copy_program *p, const struct datapath *d)
 	struct copy_program next = { .refused = p->refused };
 	int r;
 
-	if (p->skeleton && p->overflow == map_id(d->overflow) && p->session_events == d->settings.session_events &&
+	if (p->skeleton && has_maps_of(p, d) && p->session_events == d->settings.session_events &&
 	    p->extents == d->settings.extent_buckets)
 		return 0;
 	r = load(&next, d);

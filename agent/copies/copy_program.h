@@ -10,14 +10,17 @@
 struct copy_program {
 	struct detnat_agent *skeleton; /* NULL: not loaded */
 	struct session_copies *requests;
-	uint32_t overflow;	/* id of its map */
+	uint32_t overflow; /* ids of its maps that can be replaced */
+	uint32_t portmaps;
+	uint32_t grants;
+	uint32_t grant_bindings;
 	uint32_t extents;	/* settings.extent_buckets, as it was loaded */
 	uint8_t session_events; /* likewise */
 	bool refused;		/* by the kernel, which has been logged */
 };
 
 /*
- * Loads it; loads it again if the map `overflow` has been replaced, or settings that it shares have changed. 0 or
+ * Loads it; loads it again if one of these maps has been replaced, or settings that it shares have changed. 0 or
  * -errno; the reason for a refusal by the kernel is logged the first time.
  */
 int copy_program_load(struct copy_program *p, const struct datapath *d);

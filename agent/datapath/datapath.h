@@ -64,6 +64,7 @@ struct datapath {
 	bool reused;   /* the maps existed already */
 	bool replaced; /* a datapath of another layout was found and is being replaced */
 	uint32_t hz;
+	uint32_t leases; /* of PCP that the maps of portmaps get room for; 0: of an agent that made none */
 
 	/* Descriptors of the pinned maps. */
 	int in_index;
@@ -257,6 +258,12 @@ void datapath_log_kept(const struct datapath *d);
 
 /* Like datapath_close(), but also undoes a datapath_open() that created the pins: for a start that fails. */
 void datapath_discard(struct datapath *d);
+
+/*
+ * Gives the pinned maps of the features of these settings their full size, with the entries that they have, unless they
+ * have it: without its feature a map has one entry. Running programs with the feature have it already. 0 or -errno.
+ */
+int datapath_features_grow(struct datapath *d, const struct settings *settings, struct error *err);
 
 /*
  * Loads a set of programs with these settings, in a thread because the verifier takes its time. Call begin, then ready

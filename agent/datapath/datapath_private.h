@@ -116,8 +116,15 @@ uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases);
 /* Sets the size of these maps in an object, if it has them. */
 void object_set_leases(struct bpf_object *o, uint32_t leases);
 
-/* The buckets for which a pinned map of extents has room; 0: there is none. */
-uint32_t extents_in(int map);
+/* Entries of each of them. A portmap is two entries of the first, its filters one. */
+uint32_t portmap_entries(uint32_t leases);
+uint32_t portmap_filter_entries(uint32_t leases);
+
+/* Entries of a map of a feature before there are programs with it: see datapath_features_grow(). */
+#define FEATURE_UNUSED 1U
+
+/* Gives these maps of an object the size of those that are pinned, or that size. */
+void object_set_features(const struct datapath *d, const struct bpf_object *o);
 
 /* The sizes of the pinned maps, or those of which a start with this configuration makes them. */
 uint32_t pins_overflow_room(const struct datapath *d, const struct config *c);

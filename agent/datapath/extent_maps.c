@@ -7,14 +7,6 @@
 #include "base/base.h"
 #include "datapath/datapath_private.h"
 
-uint32_t extents_in(int map)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info);
-
-	return map < 0 || bpf_obj_get_info_by_fd(map, &info, &size) ? 0 : info.max_entries;
-}
-
 void object_set_extents(struct bpf_object *o, uint32_t buckets)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_EXTENTS);

@@ -85,10 +85,19 @@ int datapath_fib_chunk(const struct datapath *d, uint32_t chunk, struct fib_node
 
 static const char *const names[] = { "portmaps", "portmap_filters" };
 
-/* Entries of each map with room for that many leases. A portmap is two entries of the first, its filters one. */
+uint32_t portmap_entries(uint32_t leases)
+{
+	return 2 * PORTMAP_ROOM(leases);
+}
+
+uint32_t portmap_filter_entries(uint32_t leases)
+{
+	return PORTMAP_ROOM(leases);
+}
+
 static uint32_t entries_for(size_t map, uint32_t leases)
 {
-	return map ? PORTMAP_ROOM(leases) : 2 * PORTMAP_ROOM(leases);
+	return map ? portmap_filter_entries(leases) : portmap_entries(leases);
 }
 
 void object_set_leases(struct bpf_object *o, uint32_t leases)
@@ -103,17 +112,25 @@ void object_set_leases(struct bpf_object *o, uint32_t leases)
 
 static uint32_t room_of(int portmaps)
 {
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info);
+	uint32_t entries = map_room(portmaps);
 
-	if (portmaps < 0 || bpf_obj_get_info_by_fd(portmaps, &info, &size) || info.max_entries < entries_for(0, 0))
-		return MIN_LEASES;
-	return info.max_entries / 2 - MAX_PORTMAPS;
+	return entries < entries_for(0, 0) ? MIN_LEASES : entries / 2 - MAX_PORTMAPS;
 }
 
 uint32_t datapath_lease_room(const struct datapath *d)
 {
-	return room_of(d->portmaps);
+	return map_room(d->portmaps) == FEATURE_UNUSED && d->leases ? d->leases : room_of(d->portmaps);
+}
+
+/* Where no programs use a map it stays small until datapath_features_grow(). */
+static int fit(const struct datapath *d, size_t map, uint32_t leases)
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, names[map], path));
+
+	if (map_room(fd) <= FEATURE_UNUSED)
+		return 0;
+	return pinned_map_fit(d->pin_dir, names[map], entries_for(map, leases));
 }
 
 uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases)
@@ -124,9 +141,9 @@ uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases)
 
 	_cleanup_close_ int portmaps = bpf_obj_get(path);
 	uint32_t present = room_of(portmaps);
-	int r = pinned_map_fit(d->pin_dir, names[0], entries_for(0, leases));
+	int r = fit(d, 0, leases);
 
-	if (r && r != -ENOENT) {
+	if (r) {
 		log_warning(
 			"the table of leases keeps its room for %u, as one for %u cannot be made: %s; the next start "
 			"tries again",
@@ -134,8 +151,8 @@ uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases)
 		leases = present;
 	}
 	/* The present filters of leases fit, as each lease does. */
-	r = pinned_map_fit(d->pin_dir, names[1], entries_for(1, leases));
-	if (r && r != -ENOENT)
+	r = fit(d, 1, leases);
+	if (r)
 		log_warning("the table of filters cannot be made anew: %s", strerror(-r));
 	return leases;
 }

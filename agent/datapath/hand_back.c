@@ -109,6 +109,9 @@ static int offer(struct hand_back *h, const char *json, uint64_t file_hash, stru
 {
 	int r = mkdir(h->pin_dir, 0700) ? -errno : pin_mark(h->pin_dir, PIN_OFFERED);
 
+	/* 1.0.0 has no small ones. */
+	if (!r)
+		r = datapath_features_grow(h->datapath, &(struct settings){ .portmaps = 1 }, err);
 	for (size_t i = 0; !r && i < ARRAY_SIZE(shared); i++)
 		r = share(h, shared[i]);
 	if (!r)

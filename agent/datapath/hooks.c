@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "datapath/datapath_private.h"
+#include "datapath/pinned.h"
 #include "detnat_ingress.skel.h"
 #include "detnat_ingress_trace.skel.h"
 #include "detnat_stage2.skel.h"
@@ -49,7 +50,8 @@ static int set_own_maps(const struct datapath *d, const struct bpf_object *o, st
 		memcpy((void *)&skeleton->rodata->settings, settings, sizeof(*settings));                        \
 		*o = (struct hook_object){ skeleton->obj, skeleton, destroy_##name };                            \
 		object_set_leases(skeleton->obj, datapath_lease_room(d));                                        \
-		object_set_extents(skeleton->obj, extents_in(d->extents));                                       \
+		object_set_extents(skeleton->obj, map_room(d->extents));                                         \
+		object_set_features(d, skeleton->obj);                                                           \
 		return set_own_maps(d, skeleton->obj, skeleton->maps.bss);                                       \
 	}
 

@@ -101,10 +101,13 @@ static bool spare_fits(const struct datapath *d, const struct settings *settings
 
 int datapath_load_begin(struct datapath *d, const struct settings *settings, struct error *err)
 {
-	struct datapath_loading *l = calloc(1, sizeof(*l));
+	struct datapath_loading *l;
 	sigset_t all, before;
-	int r;
+	int r = datapath_features_grow(d, settings, err);
 
+	if (r)
+		return r;
+	l = calloc(1, sizeof(*l));
 	if (!l)
 		return error_set(err, -ENOMEM, "out of memory");
 	l->datapath = d;

@@ -60,8 +60,8 @@ const struct migration_row migration_rows[] = {
 	/* 1.0.0 has none. Their places are in the records of subscribers. */
 	{ PIN_EXTENTS, MIGRATION_SHARED, { "bucket", "slot" }, .sized = true },
 	{ "extent_pool", MIGRATION_SHARED, { "extent_pool" } },
-	{ "grants", MIGRATION_SHARED, { "grant_key", "grant_value" } },
-	{ "grant_bindings", MIGRATION_SHARED, { "grant_binding_key", "grant_binding" } },
+	{ "grants", MIGRATION_SHARED, { "grant_key", "grant_value" }, .sized = true },
+	{ "grant_bindings", MIGRATION_SHARED, { "grant_binding_key", "grant_binding" }, .sized = true },
 	{ "fragments", MIGRATION_SHARED, { "fragment_key", "fragment" } },
 	{ "early_fragments", MIGRATION_SHARED, { "early_fragment" } },
 	{ "transmissions", MIGRATION_SHARED, { "transmission" } },

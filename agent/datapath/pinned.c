@@ -34,6 +34,14 @@ uint32_t map_id(int fd)
 	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) ? info.id : 0;
 }
 
+uint32_t map_room(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) ? info.max_entries : 0;
+}
+
 long pinned_number(const char *name, const char *prefix)
 {
 	size_t length = strlen(prefix);

@@ -12,6 +12,9 @@
 uint32_t program_id(int fd);
 uint32_t map_id(int fd);
 
+/* The entries for which a map has room; 0: there is no such map. */
+uint32_t map_room(int fd);
+
 /*
  * Opens the program of that id among the pins PREFIX_<id> of a directory, or by its id if the kernel allows it: a
  * descriptor, or -errno (-EPERM: it is not pinned there).

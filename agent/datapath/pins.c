@@ -16,6 +16,7 @@
 #include "datapath/chunk_maps.h"
 #include "datapath/datapath_private.h"
 #include "datapath/migration_private.h"
+#include "datapath/pinned.h"
 #include "datapath/running.h"
 #include "detnat_entry.skel.h"
 #include "detnat_tc.skel.h"
@@ -112,7 +113,7 @@ struct room {
 	uint32_t extents; /* buckets */
 };
 
-static void set_room(struct bpf_object *o, const struct room *room)
+static void set_room(const struct datapath *d, struct bpf_object *o, const struct room *room)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_OVERFLOW);
 
@@ -120,22 +121,23 @@ static void set_room(struct bpf_object *o, const struct room *room)
 		bpf_map__set_max_entries(m, room->overflow);
 	object_set_leases(o, room->leases);
 	object_set_extents(o, room->extents);
+	object_set_features(d, o);
 }
 
-static int load_sized(struct bpf_object *o, const struct room *room, struct error *err)
+static int load_sized(const struct datapath *d, struct bpf_object *o, const struct room *room, struct error *err)
 {
-	set_room(o, room);
+	set_room(d, o, room);
 	return object_load(o, err);
 }
 
 /* Loads an object for its maps, with no programs but the clock. */
-static int make_maps(struct bpf_object *o, const struct room *room, struct error *err)
+static int make_maps(const struct datapath *d, struct bpf_object *o, const struct room *room, struct error *err)
 {
 	struct bpf_program *program;
 
 	bpf_object__for_each_program(program, o)
 		bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), "clock_ticks"));
-	return load_sized(o, room, err);
+	return load_sized(d, o, room, err);
 }
 
 static int pin_entry(const struct datapath *d, struct bpf_program *program, struct error *err)
@@ -169,7 +171,7 @@ static void destroy_tc(struct detnat_tc **skeleton)
 static int make_entries(const struct datapath *d, struct bpf_object *o, const struct room *room, struct error *err)
 {
 	struct bpf_program *program;
-	int r = load_sized(o, room, err);
+	int r = load_sized(d, o, room, err);
 
 	if (r)
 		return r;
@@ -195,15 +197,15 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 		return error_set(err, -errno, "the BPF objects cannot be opened: %s", strerror(errno));
 	if (mkdir(d->pin_dir, 0700) && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", d->pin_dir, strerror(errno));
-	room.leases = portmap_maps_fit(d, config_pcp_leases(c));
-	set_room(xdp->obj, &room);
+	room.leases = d->leases = portmap_maps_fit(d, config_pcp_leases(c));
+	set_room(d, xdp->obj, &room);
 	r = pins_replace_outgrown(d, xdp->obj, err);
 	if (!r)
-		r = make_maps(xdp->obj, &room, err);
+		r = make_maps(d, xdp->obj, &room, err);
 	if (!r) {
 		d->clock = fcntl(bpf_program__fd(xdp->progs.clock_ticks), F_DUPFD_CLOEXEC, 3);
 		r = d->clock < 0 ? error_set(err, -errno, "the clock: %s", strerror(errno))
-				 : make_maps(tc->obj, &room, err);
+				 : make_maps(d, tc->obj, &room, err);
 	}
 	if (!r)
 		r = make_entries(d, entry->obj, &room, err);
@@ -230,7 +232,7 @@ int pins_mmap(struct datapath *d, struct error *err)
 	if (d->running >= 0 && !d->running_state)
 		d->running_size = running_map_size(d->running);
 	if (d->extents >= 0 && !d->extent)
-		d->extents_size = sizeof(struct bucket) * extents_in(d->extents);
+		d->extents_size = sizeof(struct bucket) * map_room(d->extents);
 #define X(fd, member, size)                                                                               \
 	if (d->fd >= 0 && !d->member) {                                                                   \
 		void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);            \

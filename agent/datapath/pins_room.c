@@ -12,6 +12,7 @@
 
 #include "datapath/datapath_private.h"
 #include "datapath/migration_private.h"
+#include "datapath/pinned.h"
 
 /* The kernel's free lists withhold that many entries for each core. OVERFLOW_ENTRIES() has room for those of 512. */
 #define WITHHELD_OF_CORE 128U
@@ -45,7 +46,7 @@ static uint32_t pinned_extents(const struct datapath *d)
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, PIN_EXTENTS, path));
 
-	return extents_in(fd);
+	return map_room(fd);
 }
 
 uint32_t pins_extents_room(const struct datapath *d, const struct config *c)

@@ -37,6 +37,18 @@ static void taken_away(const struct grants *g)
 	__atomic_fetch_add(&mappings_datapath(g->m)->table->limits.grants_epoch, 1, __ATOMIC_RELEASE);
 }
 
+/* 0 or -errno. Blocks rest where no mapping grows, too. */
+static int put(const struct grants *g, const struct grant_key *key, const struct grant_value *value)
+{
+	struct datapath *d = mappings_datapath(g->m);
+	int r = bpf_map_update_elem(g->map, key, value, BPF_ANY);
+
+	/* A load in progress takes the size of what is pinned. */
+	if (r != -E2BIG || d->loading || datapath_features_grow(d, &(struct settings){ .growth = 1 }, NULL))
+		return r;
+	return bpf_map_update_elem(g->map, key, value, BPF_ANY);
+}
+
 int grant_write(const struct grants *g, const struct grant *grant, enum grant_direction direction)
 {
 	struct grant_key key = grant_key_of(grant, direction);
@@ -44,11 +56,11 @@ int grant_write(const struct grants *g, const struct grant *grant, enum grant_di
 	bool taken = direction == GRANT_OF_OUTSIDE && !bpf_map_lookup_elem(g->map, &key, &former) && former.addr &&
 		     former.addr != value.addr;
 
-	if (bpf_map_update_elem(g->map, &key, &value, BPF_ANY))
-		return -errno;
-	if (taken)
+	int r = put(g, &key, &value);
+
+	if (!r && taken)
 		taken_away(g);
-	return 0;
+	return r;
 }
 
 int grant_erase_entry(const struct grants *g, const struct grant_key *key)
@@ -314,8 +326,7 @@ void grants_tell_none_left(struct grants *g, uint32_t out_addr, bool none)
 	if (none == grants_none_left(g, out_addr))
 		return;
 	/* Without the entry the agent is asked once more, which costs time but is right. */
-	if (none && (hash_index_add(&g->full, HASH_OF(out_addr), out_addr) ||
-		     bpf_map_update_elem(g->map, &key, &value, BPF_ANY)))
+	if (none && (hash_index_add(&g->full, HASH_OF(out_addr), out_addr) || put(g, &key, &value)))
 		return;
 	if (!none) {
 		bpf_map_delete_elem(g->map, &key);

@@ -127,6 +127,7 @@ Test(migration_maps, a_refusal_counts_the_leases_that_would_be_lost)
 {
 	struct error err = { "" };
 
+	cr_assert_eq(datapath_features_grow(&datapath, &(struct settings){ .portmaps = 1 }, &err), 0, "%s", err.text);
 	for (uint16_t port = 1; port <= 3; port++)
 		for (uint8_t direction = PORTMAP_IN2OUT; direction <= PORTMAP_OUT2IN; direction++) {
 			const struct portmap_key key = { SUBSCRIBER, port, UDP, direction };

@@ -130,13 +130,16 @@ static int load_sized(const struct datapath *d, struct bpf_object *o, const stru
 	return object_load(o, err);
 }
 
-/* Loads an object for its maps, with no programs but the clock. */
+/* Loads an object for its pinned maps, with no programs but the clock. */
 static int make_maps(const struct datapath *d, struct bpf_object *o, const struct room *room, struct error *err)
 {
 	struct bpf_program *program;
+	struct bpf_map *m;
 
 	bpf_object__for_each_program(program, o)
 		bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), "clock_ticks"));
+	bpf_object__for_each_map(m, o) if (!bpf_map__is_internal(m) && !bpf_map__pin_path(m))
+		bpf_map__set_autocreate(m, false);
 	return load_sized(d, o, room, err);
 }
 

@@ -21,7 +21,7 @@
 #define SORRY_WORDS 6U
 
 /* The words that a sentence is looked at for. */
-#define ANY_SAID (IS_CLOCK | IS_SORRY | IS_CORRECT | IS_FALSE | IS_IGNORE | IS_ACT | IS_EXAMPLE | IS_ALARM)
+#define ANY_SAID (IS_CLOCK | IS_WRONG | IS_SORRY | IS_CORRECT | IS_FALSE | IS_IGNORE | IS_ACT | IS_EXAMPLE | IS_ALARM)
 
 /* Adds what a correction says, unless it says that it does not hold. */
 static void say(struct doubts *d, const struct correction *c, const char *begin, const char *at)

@@ -205,6 +205,30 @@ static bool ends_span(const struct reading *x, const char *at)
 	       doubt_hour(hour, p, &any);
 }
 
+/* Whether the word before a time says that something was before or after it: "shortly after 14:00". */
+static bool is_bound(const struct reading *x, const char *at)
+{
+	const char *begin = at - x->text > NEAR_TEXT ? at - NEAR_TEXT : x->text, *word = at, *end;
+	char folded[WORD_TEXT];
+
+	for (unsigned i = 0; i < 4; i++) {
+		for (end = word; end > begin && octet_is_of(end[-1], " \t\n:");)
+			end--;
+		for (word = end; word > begin && word_octet(word[-1]);)
+			word--;
+		if (word == end || end - word >= (ptrdiff_t)WORD_TEXT)
+			return false;
+		word_fold(word, end, folded);
+		if (word_in_list("before after than by vor nach avant apres antes despues prima dopo depois przed voor "
+				 "fore efter до после",
+				 folded))
+			return true;
+		if (!word_in_list("the de del des dem der le la el il las los das os o um at", folded))
+			return false;
+	}
+	return false;
+}
+
 /* Whether the text denies the zone of a time elsewhere: "the time above is local, not UTC". */
 static bool is_denied(const struct reading *x, const struct stamp *s)
 {
@@ -227,7 +251,7 @@ static uint8_t near_doubt(const struct reading *x, const struct item *a)
 
 	if (is_denied(x, s))
 		return DOUBT_CORRECTED;
-	if (is & IS_BETWEEN || (!t->stamped && ends_span(x, at)))
+	if (is & IS_BETWEEN || (!t->stamped && (ends_span(x, at) || is_bound(x, at))))
 		return DOUBT_SPAN;
 	if (is & IS_ABOUT || (parentheses ? after.any : after.first) & IS_ROUGH ||
 	    has_margin(x, end, s->seconds || s->exact))
@@ -251,6 +275,8 @@ void complaint_doubt(struct reading *x)
 		a->doubt = complaint_other_weekday(x, &x->items[a->time_item]) ? DOUBT_WEEKDAY : near_doubt(x, a);
 		if (!a->doubt)
 			a->doubt = rival_contradicts(x, a) ? DOUBT_RIVAL : DOUBT_NONE;
+		if (!a->doubt && rival_differs(x, a))
+			a->doubt = DOUBT_RIVAL_OTHER;
 		if (!a->doubt)
 			a->doubt = x->settled ? DOUBT_WITHDRAWN : doubt_said(&d, a);
 		if (a->doubt)

@@ -230,6 +230,7 @@ static void unsure(const struct giving *g, const struct item *a, struct complain
 		[DOUBT_WITHDRAWN] = "is of an event that the text takes back; ask whether it holds",
 		[DOUBT_EXAMPLE] = "is of an example, says the text; ask whether it was an event",
 		[DOUBT_RIVAL] = "has another port in the mail's HTML than in its text; ask which",
+		[DOUBT_RIVAL_OTHER] = "is in doubt: the mail's HTML has another address, time or zone; ask which",
 	};
 	char time[60];
 
@@ -315,11 +316,17 @@ static bool is_told(struct giving *g, const struct item *a)
 	return false;
 }
 
-/* A line of a log whose clock says no zone or no year, of an endpoint that is definite elsewhere. */
+/*
+ * A line of a log whose clock says no zone or no year, of an endpoint that is definite elsewhere. One that is a value
+ * of a row or an object tells of the same event as these if it is of the same second.
+ */
 static bool is_of_log(struct giving *g, const struct item *a, const struct complaint *q)
 {
-	return (q->fault == FAULT_NO_ZONE || q->fault == FAULT_NO_YEAR) && !in_record(g->x, a->scope) &&
-	       known(g, a->addr, q->out.port, DEFINITE, false);
+	bool value = a->scope != complaint_record(g->x, a->scope);
+
+	return (q->fault == FAULT_NO_ZONE || q->fault == FAULT_NO_YEAR) &&
+	       known(g, a->addr, q->out.port, DEFINITE, false) &&
+	       (!in_record(g->x, a->scope) || (value && is_told(g, a)));
 }
 
 /* Finds what is asked about an address with a port, or its fault. */

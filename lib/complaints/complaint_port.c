@@ -45,7 +45,8 @@ static bool is_one_of_two(const struct scan *c)
 		return false;
 	between = x->text + a->at + a->size;
 	l = label_read(between, behind);
-	return behind - between < 12 && !memchr(between, '\n', (size_t)(behind - between)) && !(l.any & ~WORD_LINK);
+	return behind - between < 12 && !l.strange && !memchr(between, '\n', (size_t)(behind - between)) &&
+	       !(l.any & ~WORD_LINK);
 }
 
 /*
@@ -117,6 +118,38 @@ static bool is_wrapped(const struct scan *c, const char *at)
 }
 
 /*
+ * Whether a port is in the parentheses of an address that is not meant, with no other: "our proxy (192.0.2.5, source
+ * port 5100) connected to 203.0.113.5".
+ */
+static bool is_of_parentheses(const struct scan *c, const char *at)
+{
+	const struct reading *x = c->x;
+	const struct item *a = x->addr == NONE ? NULL : &x->items[x->addr];
+	const char *begin = a ? x->text + a->at : NULL, *open = begin;
+
+	if (!a || c->s->cells || at - begin > LABEL_TEXT || !(a->done || a->role == WORD_TARGET) ||
+	    memchr(begin, ')', (size_t)(at - begin)))
+		return false;
+	while (open > x->text && begin - open < LABEL_TEXT && !octet_is_of(*open, "()"))
+		open--;
+	if (*open != '(')
+		return false;
+	for (size_t i = x->addr; i-- > 0 && x->text + x->items[i].at > open;)
+		if (x->items[i].kind == ITEM_ADDR)
+			return false;
+	return true;
+}
+
+/* Whether the value before is a source that is not meant: "Source: 192.0.2.5", "Source port: 5100". */
+static bool is_of_key_above(const struct scan *c, uint32_t port)
+{
+	const struct reading *x = c->x;
+	const struct item *a = x->addr == NONE || x->addr + 1 != port ? NULL : &x->items[x->addr];
+
+	return a && c->s->keyed && a->done && a->role == WORD_SOURCE && a->port_item == NONE;
+}
+
+/*
  * A number that a word for a port stands before. With a word for the source it is the source's. Else it is of the
  * address before it in its record, if nothing but words for a port are between, in a line or behind a key. The port
  * "on" which something came, a service's, and one of which other words say something, are not the subscriber's.
@@ -162,6 +195,11 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	c->last = i;
 	if (role == WORD_TARGET)
 		return;
+	if (role == WORD_SOURCE && (is_of_parentheses(c, at) || is_of_key_above(c, i))) {
+		x->items[i].role = WORD_TARGET;
+		x->items[i].assumed = true;
+		return;
+	}
 	if (here && free && !wrapped && (is_one_of_two(c) || (!tight && is_of_any(c, at))))
 		x->items[i].scope = c->s->scope;
 	else if (here && (free || ((tight || role == WORD_SOURCE) && of != WORD_TARGET)))

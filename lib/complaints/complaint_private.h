@@ -56,7 +56,8 @@ enum doubt {
 	DOUBT_MIDNIGHT,
 	DOUBT_WITHDRAWN,
 	DOUBT_EXAMPLE,
-	DOUBT_RIVAL
+	DOUBT_RIVAL,
+	DOUBT_RIVAL_OTHER
 };
 
 #define SCOPE_ITEMS 6U
@@ -240,6 +241,9 @@ void rival_note(struct reading *x, const char *text, size_t begin, size_t end, c
 
 /* Whether the other text has another port in the place of that of an address. */
 bool rival_contradicts(const struct reading *x, const struct item *addr);
+
+/* Whether the text of an address and the other have the same but for an address, a time or a zone. */
+bool rival_differs(const struct reading *x, const struct item *addr);
 
 /* Doubts hours that go on behind midnight, of a day that is named once. */
 void complaint_midnights(struct reading *x);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Of a text and its HTML, one is read. They contradict each other if the other has an address without its port, and a
- * number that could be a port, and that the one that is read does not have.
+ * number that could be a port, and that the one that is read does not have; or if both have addresses, times and zones
+ * in the same order, and one of them is another.
  */
 #include "complaints/complaint_private.h"
 
@@ -19,6 +20,7 @@
 struct rival {
 	uint32_t begin, end;   /* of what is read, in the text */
 	bool strange;	       /* the other has numbers that it does not have */
+	bool other;	       /* it has another address, time or zone in the place of one */
 	uint8_t numbers[8192]; /* of the other, a bit each */
 };
 
@@ -41,6 +43,62 @@ static void note_numbers(const char *at, const char *end, uint8_t set[static 819
 	}
 }
 
+/* The next address, time or zone of a text. */
+struct token {
+	enum item_kind kind;
+	uint32_t addr;
+	struct stamp time;
+};
+
+static bool next_token(const char **at, const char *end, struct token *t)
+{
+	while (*at < end) {
+		const char *p = *at, *behind;
+
+		if (!word_octet(*p)) {
+			++*at;
+			continue;
+		}
+		*t = (struct token){ .kind = ITEM_ADDR };
+		behind = digit_octet(*p) ? addr_at(p, end, &t->addr) : NULL;
+		if (!behind)
+			t->kind = ITEM_TIME, behind = stamp_read(p, end, &t->time);
+		if (!behind)
+			t->kind = ITEM_ZONE, behind = claim_read(p, end, false, &t->time.zone);
+		*at = behind > p ? behind : word_skip(p, end);
+		*at += *at == p;
+		if (behind > p)
+			return true;
+	}
+	return false;
+}
+
+static bool same_token(const struct token *a, const struct token *b)
+{
+	if (a->kind == ITEM_ADDR)
+		return a->addr == b->addr;
+	if (a->kind == ITEM_ZONE)
+		return claim_equal(&a->time.zone, &b->time.zone);
+	return a->time.date != b->time.date || a->time.clock != b->time.clock || stamp_agree(&a->time, &b->time);
+}
+
+/* Whether two texts have addresses, times and zones in the same order, and one of them is another. */
+static bool differ(const char *a, const char *a_end, const char *b, const char *b_end)
+{
+	bool other = false;
+
+	for (;;) {
+		struct token one, two;
+		bool more = next_token(&a, a_end, &one);
+
+		if (more != next_token(&b, b_end, &two) || (more && one.kind != two.kind))
+			return false;
+		if (!more)
+			return other;
+		other |= !same_token(&one, &two);
+	}
+}
+
 void rival_note(struct reading *x, const char *text, size_t begin, size_t end, const char *other, const char *other_end)
 {
 	uint8_t own[8192] = { 0 };
@@ -58,7 +116,16 @@ void rival_note(struct reading *x, const char *text, size_t begin, size_t end, c
 	note_numbers(text + begin, text + end, own);
 	for (unsigned i = LEAST; i <= UINT16_MAX && !r->strange; i++)
 		r->strange = has(r->numbers, i) && !has(own, i) && !(i >= FIRST_YEAR && i <= LAST_YEAR);
+	r->other = differ(text + begin, text + end, other, other_end);
 	x->rivals[x->n_rivals++] = r;
+}
+
+bool rival_differs(const struct reading *x, const struct item *addr)
+{
+	for (unsigned i = 0; i < x->n_rivals; i++)
+		if (x->rivals[i]->other && addr->at >= x->rivals[i]->begin && addr->at < x->rivals[i]->end)
+			return true;
+	return false;
 }
 
 bool rival_contradicts(const struct reading *x, const struct item *addr)

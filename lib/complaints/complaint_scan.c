@@ -108,6 +108,19 @@ static bool of_sip(const struct scan *c, const char *at)
 	return !strncasecmp(begin, "sip:", 4) || !strncasecmp(begin, "sips:", 5);
 }
 
+/* Whether it is of the query of a URL, "/?ip=203.0.113.36": what was asked for, not who asked. */
+static bool of_query(const struct scan *c, const char *at)
+{
+	const char *begin = at, *query;
+
+	if (at == c->s->begin || at[-1] != '=')
+		return false;
+	while (begin > c->s->begin && at - begin < LABEL_TEXT && !octet_is_of(begin[-1], " \t\n<>\"'"))
+		begin--;
+	query = memchr(begin, '?', (size_t)(at - begin));
+	return query && memchr(begin, '/', (size_t)(query - begin));
+}
+
 /* Whether four numbers are of a version: "firmware 1.1.1.2". */
 static bool of_version(const struct scan *c, const char *at)
 {
@@ -171,7 +184,7 @@ static const char *take_address(struct scan *c, const char *at)
 	/* Of a URL, if it is not of a pool: a server that was asked for something. */
 	if (at - c->s->begin > 2 && at[-1] == '/' && at[-2] == '/' && !(x->reader->ours && candidate(x, addr, role)))
 		role = WORD_TARGET;
-	if (of_sip(c, at))
+	if (of_sip(c, at) || of_query(c, at))
 		role = WORD_TARGET;
 	i = item_add(x, ITEM_ADDR, c->s->scope, at, end);
 	if (i == NONE)
@@ -179,7 +192,7 @@ static const char *take_address(struct scan *c, const char *at)
 	x->items[i].addr = addr;
 	x->items[i].role = (uint8_t)role;
 	x->items[i].also = also;
-	x->items[i].done = !candidate(x, addr, role);
+	x->items[i].done = of_query(c, at) || !candidate(x, addr, role);
 	if (port) {
 		uint32_t p = item_add(x, ITEM_PORT, NONE, port, scan_signs(port, stop, "0123456789"));
 

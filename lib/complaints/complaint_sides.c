@@ -33,7 +33,7 @@ static void take_answer(struct reading *x, size_t first, size_t end)
 	for (size_t i = first; i < end; i++) {
 		struct item *a = &x->items[i];
 
-		if (a->kind != ITEM_ADDR)
+		if (a->kind != ITEM_ADDR || (a->done && is_ours(x, a)))
 			continue;
 		if (is_ours(x, a) && (mine || a->role != WORD_TARGET || a->port_item == NONE))
 			return;
@@ -119,9 +119,34 @@ static void drop_others(struct reading *x)
 	}
 }
 
+/* In a row or an object that names another source, the source's port that stands apart is that one's. */
+static void drop_ports_of_others(struct reading *x)
+{
+	for (size_t i = 0; i < x->n_items; i++) {
+		const struct item *a = &x->items[i];
+		struct scope *s = a->scope == NONE ? NULL : &x->scopes[complaint_record(x, a->scope)];
+
+		if (!s || a->kind != ITEM_ADDR || a->role != WORD_SOURCE)
+			continue;
+		s->sourced |= !a->done;
+		s->portless |= a->done && a->port_item == NONE;
+	}
+	for (size_t i = 0; i < x->n_items; i++) {
+		struct item *p = &x->items[i];
+		const struct scope *s = p->kind == ITEM_PORT && p->role == WORD_SOURCE && p->scope != NONE
+						? &x->scopes[complaint_record(x, p->scope)]
+						: NULL;
+
+		if (s && s->closed && s->portless && !s->sourced)
+			p->role = WORD_TARGET;
+	}
+}
+
 void complaint_sides(struct reading *x)
 {
-	if (!x->reader->ours)
+	if (x->reader->ours)
+		drop_ports_of_others(x);
+	else
 		drop_others(x);
 	for (size_t i = 0, end; i < x->n_items; i = end) {
 		end = line_end(x, i);

@@ -49,9 +49,27 @@ static bool set_day(struct stamp *t, int year, int m, int day)
 	return t->date = true;
 }
 
+/* Behind a year: " Jan 31", as NX-OS and OSSEC write days, or ":01:31-10:00:00", as Sophos does. */
+static bool behind_year(struct spot *s, int year, struct stamp *t)
+{
+	int m, day;
+
+	if (year < 1990 || year > 2100)
+		return false;
+	if (spot_one_of(s, ":", NULL))
+		return spot_number(s, 2, 2, &m) && spot_one_of(s, ":", NULL) && spot_number(s, 2, 2, &day) &&
+		       s->at < s->end && octet_is_of(*s->at, "- ") && spot_digit(s, 1) && set_day(t, year, m, day);
+	if (!spot_one_of(s, " -", NULL) || !month(s, &m))
+		return false;
+	if (!spot_one_of(s, "-", NULL))
+		spot_blanks(s);
+	return spot_number(s, 1, 2, &day) && set_day(t, year, m, day);
+}
+
 /* "2026-01-31", "2026/01/31", "2026.01.31", "20260131T", "2026年1月31日" */
 static bool year_first(struct spot *s, struct stamp *t)
 {
+	struct spot behind;
 	int year, m, day;
 	char sign, again;
 
@@ -67,6 +85,9 @@ static bool year_first(struct spot *s, struct stamp *t)
 		spot_blanks(s);
 		return spot_number(s, 1, 2, &day) && spot_glyph(s, GLYPH_DAY) && set_day(t, year, m, day);
 	}
+	behind = *s;
+	if (behind_year(&behind, year, t))
+		return *s = behind, true;
 	return spot_one_of(s, "-/.", &sign) && spot_number(s, 1, 2, &m) && spot_one_of(s, "-/.", &again) &&
 	       sign == again && spot_number(s, 1, 2, &day) && set_day(t, year, m, day);
 }
@@ -84,6 +105,28 @@ static bool year_third(struct spot *s, struct stamp *t)
 	if (sign != '.' && second > 12)
 		return set_day(t, year, first, second);
 	return set_day(t, year, second, first);
+}
+
+static bool is_alert(const struct spot *behind)
+{
+	struct spot next = *behind;
+
+	spot_blanks(&next);
+	return spot_octets(&next, "[**]");
+}
+
+/* "01/31/26-10:00:00.123456  [**]", as Snort writes with a year. */
+static bool alert_day(struct spot *s, struct stamp *t)
+{
+	int m, day, year;
+	struct spot clock;
+	struct stamp any = { 0 };
+
+	if (!spot_number(s, 2, 2, &m) || !spot_one_of(s, "/", NULL) || !spot_number(s, 2, 2, &day) ||
+	    !spot_one_of(s, "/", NULL) || !spot_number(s, 2, 2, &year) || s->at >= s->end || *s->at != '-')
+		return false;
+	clock = (struct spot){ s->at + 1, s->end };
+	return spot_clock(&clock, &any, false) && is_alert(&clock) && set_day(t, 2000 + year, m, day);
 }
 
 /* "31 Jan 2026", "31/Jan/2026", "1er août 2026", "3 de junho de 2026", "24th of May 2026", "4. März" */
@@ -306,24 +349,17 @@ static bool goes_on(const char *at, const char *end)
 	return at < end && (octet_is_of(*at, ".,-/):") || (word_octet(*at) && !(blank && digit_octet(*at))));
 }
 
-static bool is_alert(const struct spot *behind)
-{
-	struct spot next = *behind;
-
-	spot_blanks(&next);
-	return spot_octets(&next, "[**]");
-}
-
 const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 {
-	static bool (*const forms[])(struct spot *, struct stamp *) = { year_first, year_third, month_second,
+	static bool (*const forms[])(struct spot *, struct stamp *) = { year_first, year_third, month_second, alert_day,
 									month_first };
+	const size_t last = ARRAY_SIZE(forms) - 1;
 	/* A number begins all but the last, and never that. */
 	bool digit = at < end && digit_octet(*at);
 
 	if (digit && !goes_on(at, end))
 		return NULL;
-	for (size_t i = digit ? 0 : 3; i < 3U + !digit; i++) {
+	for (size_t i = digit ? 0 : last; i < last + !digit; i++) {
 		struct spot s = { at, end }, clock;
 		const char *apart, *span;
 		struct claim any;

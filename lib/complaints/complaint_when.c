@@ -132,14 +132,36 @@ static bool join_day(struct scan *c, const char *at, const char *end, const stru
 	return true;
 }
 
+/* Whether "[03/May/2026:10:00:00.123]" is right behind an endpoint, as of HAProxy: when it accepted the connection. */
+static bool is_accepted(const struct scan *c, const char *at, const char *end)
+{
+	return c->last != NONE && c->last == c->addr && c->x->items[c->addr].port_item != NONE && !c->s->key &&
+	       at - c->after == 2 && !memcmp(c->after, " [", 2) && end < c->s->end && *end == ']' && end - at > 11 &&
+	       at[2] == '/' && at[6] == '/' && at[11] == ':';
+}
+
+/* Whether "2026 Feb 4" is what a word, a sign or a number before it counts, and no day: "port 2026 Feb 4 10:00:00". */
+static bool is_counted(struct scan *c, const char *at)
+{
+	const char *line = scan_line(c, at), *p = at;
+
+	if (c->s->end - at < 6 || scan_signs(at, at + 5, "0123456789") != at + 4 || at[4] != ' ' ||
+	    !word_octet(at[5]) || digit_octet(at[5]))
+		return false;
+	while (p > line && octet_is_of(p[-1], " \t"))
+		p--;
+	return p > line && (word_octet(p[-1]) || octet_is_of(p[-1], "=#+*/-"));
+}
+
 /* A time at a place. Returns its end, or NULL. */
 const char *scan_take_time(struct scan *c, const char *at)
 {
 	struct stamp t;
 	const char *end = read_time(c, at, &t), *line;
+	bool accepted;
 	uint32_t i;
 
-	if (!end)
+	if (!end || (digit_octet(*at) && is_counted(c, at)))
 		return NULL;
 	line = scan_signs(scan_line(c, at), at, " \t[(");
 	/* A day that breaks off is none, and is no other number either. "Not at 10:00" is no time. */
@@ -152,9 +174,10 @@ const char *scan_take_time(struct scan *c, const char *at)
 		zone_before(c, at, &t);
 	if (!t.date && (line != at || c->s->key) && join_day(c, at, end, &t))
 		return scan_after(c, end), end;
+	accepted = t.date && t.clock && is_accepted(c, at, end);
 	i = item_time(c->x, c->s->scope, at, end, &t);
 	if (i != NONE) {
-		c->x->items[i].rank = scan_rank(c, at);
+		c->x->items[i].rank = accepted ? RANK_EVENT : scan_rank(c, at);
 		c->x->items[i].stamped = line == at && !c->s->key;
 		c->last = i;
 	}

@@ -82,7 +82,7 @@ static void point(struct doubts *d, const char *begin, const char *end, unsigned
 
 	if (has_address(begin, end))
 		return take(d, begin, end, doubt);
-	if (is & IS_LETTER && doubt == DOUBT_WITHDRAWN && !(is & (IS_ENTRY | IS_ABOVE | IS_BELOW)))
+	if (is & (IS_LETTER | IS_FORM) && doubt == DOUBT_WITHDRAWN && !(is & (IS_ENTRY | IS_ABOVE | IS_BELOW)))
 		return take(d, text, all, doubt);
 	if (is & IS_BELOW || doubt == DOUBT_EXAMPLE)
 		last = is & IS_ABOVE ? end : below(end, all, one);
@@ -138,6 +138,15 @@ static bool is_supposed(const char *begin, const char *end)
 	return words_in_list("would could wurde wurden konnte konnten serait pourrait sarebbe potrebbe seria podria "
 			     "poderia zou skulle moglby bylby",
 			     begin, end);
+}
+
+/* Whether a sentence asks for a format that it shows below: "if you answer, quote logs in this format:". */
+static bool asks_for_format(const char *begin, const char *end, unsigned is)
+{
+	return (is & IS_BELOW || has_address(begin, end)) && is & IS_FORM &&
+	       is & (IS_IF | IS_PLEASE | IS_WISH | IS_ASKED) && !(is & IS_PERSON) &&
+	       words_in_list("format formats formatted formato formatu formata", begin, end) &&
+	       !words_in_list("find see siehe finden veuillez trouver trovate encontrara", begin, end);
 }
 
 /* Whether the first word of a sentence is what it asks for. */
@@ -214,11 +223,28 @@ bool complaint_settled(const struct reading *x)
 	return false;
 }
 
+/* Whether a clause asks to ignore, and does not negate it: "it was no attack, please ignore". */
+static bool asks_in_clause(const char *begin, const char *end)
+{
+	unsigned is = 0;
+
+	for (const char *p = begin, *clause = begin; p <= end; p++) {
+		if (p < end && !octet_is_of(*p, ",;:"))
+			continue;
+		is = doubt_words(clause, p).any;
+		if (is & IS_IGNORE && is & IS_PLEASE && !(is & IS_NOT))
+			return true;
+		clause = p + 1;
+	}
+	return false;
+}
+
 void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is)
 {
-	bool asked, retracted;
+	bool asked, retracted, not ;
 
 	is |= cut(&begin, &end, at);
+	not = is & IS_NOT && !asks_in_clause(begin, end);
 	asked = is & IS_PLEASE || is_command(begin, end, IS_IGNORE);
 	/* "We withdraw this report" */
 	retracted = is & IS_IGNORE && is & IS_WISH && is & IS_PERSON && is & (IS_LETTER | IS_FORM | IS_ENTRY) &&
@@ -229,10 +255,12 @@ void doubt_take_back(struct doubts *d, const char *begin, const char *end, const
 		return;
 	if (is & IS_ALARM && doubt_was_nothing(begin, end))
 		take_nothing(d, begin, end);
-	else if (retracted || (is & IS_IGNORE && asked && !(is & (IS_NOT | IS_IF))) ||
+	else if (retracted || (is & IS_IGNORE && asked && !not &&!(is & IS_IF)) ||
 		 (is & IS_ACT && is & IS_NOT && !(is & (IS_IF | IS_PERSON))))
 		point(d, begin, end, is | (retracted ? IS_LETTER : 0), DOUBT_WITHDRAWN);
 	else if (is & IS_EXAMPLE && is_form(d, begin, end))
+		point(d, begin, end, is, DOUBT_EXAMPLE);
+	else if (asks_for_format(begin, end, is))
 		point(d, begin, end, is, DOUBT_EXAMPLE);
 	else if (is & IS_EXAMPLE && is_supposed(begin, end) && has_address(begin, end))
 		take(d, begin, end, DOUBT_EXAMPLE);

@@ -35,6 +35,10 @@ static int note(void *arg, const struct complaint *c)
 #define HTML "Content-Type: text/html\nSubject: x\nFrom: a@example.net\n\n"
 #define WHAT "203.0.113.5, source port 5100"
 #define AT   "2026-02-04 10:00:01 UTC"
+/* A mail's text, and the same in HTML. */
+#define BOTH(text, html)                                                                                   \
+	"From: a@example.net\nSubject: x\nContent-Type: multipart/alternative; boundary=q\n\n--q\n\n" text \
+	"\n--q\nContent-Type: text/html\n\n" html "\n--q--\n"
 
 static const struct {
 	const char *name, *text, *found;
@@ -331,6 +335,71 @@ static const struct {
 	  "From: a@example.net\nSubject: x\nDate: Sun, 1 Feb 2026 08:00:00 +0000\n\nYear of the log: 2026.\n\n"
 	  "Feb  4 10:00:01 UTC x: from " WHAT "\n",
 	  "no-year;" },
+	{ "a day of NX-OS and of OSSEC", "2026 Feb 04 10:00:01 UTC 203.0.113.5:5100\n", ONE },
+	{ "a number before a day of syslog is no year", "203.0.113.5:5100 count 2025 Feb  4 10:00:01 UTC\n",
+	  "no-year;" },
+	{ "a day of Sophos", "2026:02:04-10:00:01 (UTC) srcip=\"203.0.113.5\" srcport=\"5100\"\n", ONE },
+	{ "Snort with a year of two digits", "02/04/26-10:00:01.12  [**] x [**] UTC 203.0.113.5:5100 -> 192.0.2.1:22\n",
+	  ONE },
+	{ "two digits are no year elsewhere", "02/04/26-10:00:01.12 UTC 203.0.113.5:5100 -> 192.0.2.1:22\n",
+	  "no-time;" },
+	{ "when HAProxy accepted a connection",
+	  "Times are UTC.\n\n2026-02-04 10:00:09 x: 203.0.113.5:5100 [04/Feb/2026:10:00:01.655] http-in\n", ONE },
+	{ "another time in brackets", AT " x: 203.0.113.5:5100 [2026-02-04 11:00:00 UTC]\n", "several-times;" },
+	{ "a line of a log in an object is of its second",
+	  "{\"timestamp\":\"2026-02-04T10:00:01Z\",\"srcip\":\"203.0.113.5\",\"srcport\":5100,\"full_log\":\"Feb  4 "
+	  "11:00:01 "
+	  "x sshd: from 203.0.113.5 port 5100 ssh2\"}\n",
+	  ONE },
+	{ "one of another second is another event",
+	  "{\"timestamp\":\"2026-02-04T10:00:01Z\",\"srcip\":\"203.0.113.5\",\"srcport\":5100,\"full_log\":\"Feb  4 "
+	  "11:00:02 "
+	  "x sshd: from 203.0.113.5 port 5100 ssh2\"}\n",
+	  ONE "no-zone;" },
+	{ "a port in the parentheses of another address",
+	  "At " AT " our proxy (192.0.2.5, source\nport 5100) connected to 203.0.113.5.\n", "no-port;" },
+	{ "a port in parentheses with both addresses",
+	  "Attack (src 203.0.113.5, dst 192.0.2.5, source port 5100) at " AT "\n", ONE },
+	{ "a port below another source", "Source: 192.0.2.5\nSource port: 5100\nAddress: 203.0.113.5\nTime: " AT "\n",
+	  "no-port;" },
+	{ "a port of another source in an object",
+	  "{\"client_ip\":\"192.0.2.5\",\"client_port\":5100,\"xff\":\"203.0.113.5\",\"time\":\"2026-02-04T10:00:01Z\"}"
+	  "\n",
+	  "no-port;" },
+	{ "an address in the query of a URL", AT " GET /?ip=203.0.113.5:5100 from 192.0.2.5:4444\n", "not-ours;" },
+	{ "a format that is asked for", "If you answer, quote logs in this format:\n" AT " 203.0.113.5:5100\n",
+	  "unsure;" },
+	{ "a format that is asked for in a line", "Please use this format: " AT " 203.0.113.5:5100\n", "unsure;" },
+	{ "a format of what is there", "The log has this format: time address.\n\n" AT " 203.0.113.5:5100\n", ONE },
+	{ "what is to be ignored, as it was no attack",
+	  AT " 203.0.113.5:5100\n\nIt was not an attack, please ignore it.\n", "unsure;" },
+	{ "a complaint that is to be ignored, with an address above",
+	  "Received: from mx (mx [192.0.2.7])\nFrom: a@example.net\nSubject: x\n\nPlease ignore our "
+	  "complaint:\n\n" AT " 203.0.113.5:5100\n",
+	  "unsure;" },
+	{ "what is not to be ignored", AT " 203.0.113.5:5100\n\nPlease do not ignore it.\n", ONE },
+	{ "shortly after a time", WHAT ", shortly after " AT "\n", "unsure;" },
+	{ "before a time, in French", WHAT ", peu avant le " AT "\n", "unsure;" },
+	{ "by a time", WHAT ", by " AT "\n", "unsure;" },
+	{ "what came after it", "After the login: " WHAT ", " AT "\n", ONE },
+	{ "a time that is rounded", WHAT ", 2026-02-04 10:00 UTC (rounded to 5 min)\n", "unsure;" },
+	{ "a clock that drifts", WHAT ", " AT " (server clock, drift about 2 minutes)\n", "unsure;" },
+	{ "a time of an import", "Imported at,ip,port\n2026-02-04T10:00:01Z,203.0.113.5,5100\n", "no-time;" },
+	{ "a port of another address that it went by", AT " 203.0.113.5 via proxy 192.0.2.77 source port 5100\n",
+	  "no-port;" },
+	{ "a whole report that is late", AT " 203.0.113.5:5100\n\nAll times in this report are one hour ahead.\n",
+	  "unsure;" },
+	{ "HTML with another time", BOTH(WHAT " at " AT, "<p>" WHAT " at 2026-02-04 10:00:09 UTC</p>"), "unsure;" },
+	{ "HTML with another day, which stands alone",
+	  BOTH(WHAT "\nDate: 2026-02-04\nTime: 10:00:01 UTC",
+	       "<p>" WHAT "</p><p>Date: 2026-02-05</p><p>Time: 10:00:01 UTC</p>"),
+	  "unsure;" },
+	{ "HTML with another zone",
+	  BOTH("Log in UTC\n" WHAT " 2026-02-04 10:00:01", "<p>Log in CET</p><p>" WHAT " 2026-02-04 10:00:01</p>"),
+	  "unsure;" },
+	{ "HTML with another address", BOTH(WHAT " " AT, "<p>203.0.113.6, source port 5100 " AT "</p>"), "unsure;" },
+	{ "HTML with the same moment", BOTH(WHAT " " AT, "<p>" WHAT " 2026-02-04 11:00:01 +0100</p>"), ONE },
+	{ "HTML with more times", BOTH(WHAT " " AT, "<p>" WHAT " " AT "</p><p>(c) 2026-01-01</p>"), ONE },
 	{ "a day of RouterOS", "feb/04/2026 10:00:01 UTC 203.0.113.5:5100->192.0.2.1:22\n", ONE },
 };
 

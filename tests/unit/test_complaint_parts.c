@@ -94,7 +94,7 @@ static const struct {
 	  MIXED "--x\nSource: 203.0.113.36\nSource-Port: 5100\nTime: 2026-01-31 13:05:00 UTC\n--x--\n", ONE },
 	{ "of two forms of a text, one is read",
 	  HEAD
-	  "Content-Type: multipart/alternative; boundary=x\n\n--x\nContent-Type: text/html\n\n<p>2026-01-31T13:05:01Z "
+	  "Content-Type: multipart/alternative; boundary=x\n\n--x\nContent-Type: text/html\n\n<p>2026-01-31T13:05:00 "
 	  "203.0.113.36:5100</p>\n--x\nContent-Type: text/plain\n\n" EVENT "--x--\n",
 	  ONE },
 	{ "and it is HTML where plain text says less",

@@ -337,6 +337,20 @@ static bool broken(const struct spot *s)
 	return spot_number(&next, 1, 2, &hour) && next.at < next.end && *next.at == ':';
 }
 
+/* Whether four short numbers with dots between are at a place, as of an address or a version. */
+static bool is_dotted_four(const char *at, const char *end)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned n = 0;
+
+		for (; n < 4 && at < end && digit_octet(*at); n++)
+			at++;
+		if (!n || n == 4 || at >= end || *at++ != '.')
+			return false;
+	}
+	return at < end && digit_octet(*at);
+}
+
 /* Whether what is behind the digits at a place can go on a time: most numbers are none. */
 static bool goes_on(const char *at, const char *end)
 {
@@ -357,7 +371,7 @@ const char *stamp_read(const char *at, const char *end, struct stamp *ret)
 	/* A number begins all but the last, and never that. */
 	bool digit = at < end && digit_octet(*at);
 
-	if (digit && !goes_on(at, end))
+	if (digit && (!goes_on(at, end) || is_dotted_four(at, end)))
 		return NULL;
 	for (size_t i = digit ? 0 : last; i < last + !digit; i++) {
 		struct spot s = { at, end }, clock;

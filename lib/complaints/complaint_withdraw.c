@@ -239,6 +239,17 @@ static bool asks_in_clause(const char *begin, const char *end)
 	return false;
 }
 
+/* Whether a word may say of an event that it was none; "format" is looked at for what it asks for. */
+static bool has_alarm(const char *begin, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	while (word_next(&begin, end, folded))
+		if ((doubt_meaning(folded) & (IS_ALARM | IS_FORM)) == IS_ALARM)
+			return true;
+	return false;
+}
+
 void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is)
 {
 	bool asked, retracted, not ;
@@ -253,7 +264,7 @@ void doubt_take_back(struct doubts *d, const char *begin, const char *end, const
 	/* Of another mail. */
 	if (is & IS_LETTER && !(is & (IS_ENTRY | IS_ABOVE | IS_BELOW)) && label_read(begin, end).any & WORD_ANOTHER)
 		return;
-	if (is & IS_ALARM && doubt_was_nothing(begin, end))
+	if (is & IS_ALARM && (!(is & IS_FORM) || has_alarm(begin, end)) && doubt_was_nothing(begin, end))
 		take_nothing(d, begin, end);
 	else if (retracted || (is & IS_IGNORE && asked && !not &&!(is & IS_IF)) ||
 		 (is & IS_ACT && is & IS_NOT && !(is & (IS_IF | IS_PERSON))))

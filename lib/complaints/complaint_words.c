@@ -94,15 +94,15 @@ const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT
 
 bool word_in_list(const char *list, const char *folded)
 {
-	for (const char *at = list; *folded && *at; at += *at == ' ') {
-		const char *rest = folded;
+	for (const char *at = list; *folded && (at = strchr(at, *folded)); at++) {
+		const char *rest = folded, *p = at;
 
-		for (; *at == *rest && *rest; at++)
+		if (at > list && at[-1] != ' ')
+			continue;
+		for (; *p == *rest && *rest; p++)
 			rest++;
-		if (*at == '*' || (!*rest && (!*at || *at == ' ')))
+		if (*p == '*' || (!*rest && (!*p || *p == ' ')))
 			return true;
-		while (*at && *at != ' ')
-			at++;
 	}
 	return false;
 }

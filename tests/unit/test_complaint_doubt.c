@@ -383,6 +383,11 @@ static const struct {
 	{ "by a time", WHAT ", by " AT "\n", "unsure;" },
 	{ "what came after it", "After the login: " WHAT ", " AT "\n", ONE },
 	{ "a time that is rounded", WHAT ", 2026-02-04 10:00 UTC (rounded to 5 min)\n", "unsure;" },
+	{ "a time that is approximate in Russian",
+	  WHAT ", "
+	       "\320\277\321\200\320\270\320\261\320\273\320\270\320\267\320\270\321\202\320\265\320\273\321\214\320"
+	       "\275\320\276 " AT "\n",
+	  "unsure;" },
 	{ "a clock that drifts", WHAT ", " AT " (server clock, drift about 2 minutes)\n", "unsure;" },
 	{ "a time of an import", "Imported at,ip,port\n2026-02-04T10:00:01Z,203.0.113.5,5100\n", "no-time;" },
 	{ "a port of another address that it went by", AT " 203.0.113.5 via proxy 192.0.2.77 source port 5100\n",

@@ -113,9 +113,6 @@ int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries);
  */
 uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases);
 
-/* Sets the size of these maps in an object, if it has them. */
-void object_set_leases(struct bpf_object *o, uint32_t leases);
-
 /* Entries of each of them. A portmap is two entries of the first, its filters one. */
 uint32_t portmap_entries(uint32_t leases);
 uint32_t portmap_filter_entries(uint32_t leases);

@@ -83,8 +83,6 @@ int datapath_fib_chunk(const struct datapath *d, uint32_t chunk, struct fib_node
  * leases as an agent's configuration asks for at its start.
  */
 
-static const char *const names[] = { "portmaps", "portmap_filters" };
-
 uint32_t portmap_entries(uint32_t leases)
 {
 	return 2 * PORTMAP_ROOM(leases);
@@ -95,26 +93,11 @@ uint32_t portmap_filter_entries(uint32_t leases)
 	return PORTMAP_ROOM(leases);
 }
 
-static uint32_t entries_for(size_t map, uint32_t leases)
-{
-	return map ? portmap_filter_entries(leases) : portmap_entries(leases);
-}
-
-void object_set_leases(struct bpf_object *o, uint32_t leases)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		struct bpf_map *m = bpf_object__find_map_by_name(o, names[i]);
-
-		if (m)
-			bpf_map__set_max_entries(m, entries_for(i, leases));
-	}
-}
-
 static uint32_t room_of(int portmaps)
 {
 	uint32_t entries = map_room(portmaps);
 
-	return entries < entries_for(0, 0) ? MIN_LEASES : entries / 2 - MAX_PORTMAPS;
+	return entries < portmap_entries(0) ? MIN_LEASES : entries / 2 - MAX_PORTMAPS;
 }
 
 uint32_t datapath_lease_room(const struct datapath *d)
@@ -123,25 +106,20 @@ uint32_t datapath_lease_room(const struct datapath *d)
 }
 
 /* Where no programs use a map it stays small until datapath_features_grow(). */
-static int fit(const struct datapath *d, size_t map, uint32_t leases)
+static int fit(const struct datapath *d, const char *name, uint32_t entries)
 {
 	char path[PATH_MAX];
-	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, names[map], path));
+	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, name, path));
 
-	if (map_room(fd) <= FEATURE_UNUSED)
-		return 0;
-	return pinned_map_fit(d->pin_dir, names[map], entries_for(map, leases));
+	return map_room(fd) <= FEATURE_UNUSED ? 0 : pinned_map_fit(d->pin_dir, name, entries);
 }
 
 uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases)
 {
 	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", d->pin_dir, names[0]);
-
-	_cleanup_close_ int portmaps = bpf_obj_get(path);
+	_cleanup_close_ int portmaps = bpf_obj_get(pin_path_of(d, "portmaps", path));
 	uint32_t present = room_of(portmaps);
-	int r = fit(d, 0, leases);
+	int r = fit(d, "portmaps", portmap_entries(leases));
 
 	if (r) {
 		log_warning(
@@ -151,7 +129,7 @@ uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases)
 		leases = present;
 	}
 	/* The present filters of leases fit, as each lease does. */
-	r = fit(d, 1, leases);
+	r = fit(d, "portmap_filters", portmap_filter_entries(leases));
 	if (r)
 		log_warning("the table of filters cannot be made anew: %s", strerror(-r));
 	return leases;

@@ -49,7 +49,6 @@ static int set_own_maps(const struct datapath *d, const struct bpf_object *o, st
 			return -errno;                                                                           \
 		memcpy((void *)&skeleton->rodata->settings, settings, sizeof(*settings));                        \
 		*o = (struct hook_object){ skeleton->obj, skeleton, destroy_##name };                            \
-		object_set_leases(skeleton->obj, datapath_lease_room(d));                                        \
 		object_set_extents(skeleton->obj, map_room(d->extents));                                         \
 		object_set_features(d, skeleton->obj);                                                           \
 		return set_own_maps(d, skeleton->obj, skeleton->maps.bss);                                       \

@@ -109,8 +109,7 @@ static int make_ports(const struct datapath *d, struct error *err)
 /* Room in the maps that depends on the configuration. */
 struct room {
 	uint32_t overflow; /* entries */
-	uint32_t leases;
-	uint32_t extents; /* buckets */
+	uint32_t extents;  /* buckets */
 };
 
 static void set_room(const struct datapath *d, struct bpf_object *o, const struct room *room)
@@ -119,7 +118,6 @@ static void set_room(const struct datapath *d, struct bpf_object *o, const struc
 
 	if (m)
 		bpf_map__set_max_entries(m, room->overflow);
-	object_set_leases(o, room->leases);
 	object_set_extents(o, room->extents);
 	object_set_features(d, o);
 }
@@ -200,7 +198,7 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 		return error_set(err, -errno, "the BPF objects cannot be opened: %s", strerror(errno));
 	if (mkdir(d->pin_dir, 0700) && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", d->pin_dir, strerror(errno));
-	room.leases = d->leases = portmap_maps_fit(d, config_pcp_leases(c));
+	d->leases = portmap_maps_fit(d, config_pcp_leases(c));
 	set_room(d, xdp->obj, &room);
 	r = pins_replace_outgrown(d, xdp->obj, err);
 	if (!r)

@@ -51,6 +51,8 @@ static long inbound_look_bucket(__u32 i, struct quota_walk *w)
 	if (!sessions || !b)
 		return 1;
 	inbound = quota_inbound(w->m, w->subscriber, i, b);
+	if (!inbound)
+		return 0;
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
 		__u64 word = LOAD(b->slot[k].truth);
 

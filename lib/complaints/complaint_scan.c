@@ -156,7 +156,7 @@ static const char *take_address(struct scan *c, const char *at)
 	const char *stop = c->s->end, *end, *port, *port_end = NULL;
 	unsigned number, role;
 	uint32_t addr, i;
-	bool also;
+	bool also, query;
 
 	end = addr_at(at, stop, &addr);
 	if (!end || (at > c->s->begin && (strchr(".-_", at[-1]) || (at[-1] == ':' && ends_ipv6(c, at)))) ||
@@ -184,7 +184,8 @@ static const char *take_address(struct scan *c, const char *at)
 	/* Of a URL, if it is not of a pool: a server that was asked for something. */
 	if (at - c->s->begin > 2 && at[-1] == '/' && at[-2] == '/' && !(x->reader->ours && candidate(x, addr, role)))
 		role = WORD_TARGET;
-	if (of_sip(c, at) || of_query(c, at))
+	query = of_query(c, at);
+	if (of_sip(c, at) || query)
 		role = WORD_TARGET;
 	i = item_add(x, ITEM_ADDR, c->s->scope, at, end);
 	if (i == NONE)
@@ -192,7 +193,7 @@ static const char *take_address(struct scan *c, const char *at)
 	x->items[i].addr = addr;
 	x->items[i].role = (uint8_t)role;
 	x->items[i].also = also;
-	x->items[i].done = of_query(c, at) || !candidate(x, addr, role);
+	x->items[i].done = query || !candidate(x, addr, role);
 	if (port) {
 		uint32_t p = item_add(x, ITEM_PORT, NONE, port, scan_signs(port, stop, "0123456789"));
 

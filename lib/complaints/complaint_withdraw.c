@@ -252,10 +252,10 @@ static bool has_alarm(const char *begin, const char *end)
 
 void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is)
 {
-	bool asked, retracted, not ;
+	bool asked, retracted, negated;
 
 	is |= cut(&begin, &end, at);
-	not = is & IS_NOT && !asks_in_clause(begin, end);
+	negated = is & IS_NOT && !asks_in_clause(begin, end);
 	asked = is & IS_PLEASE || is_command(begin, end, IS_IGNORE);
 	/* "We withdraw this report" */
 	retracted = is & IS_IGNORE && is & IS_WISH && is & IS_PERSON && is & (IS_LETTER | IS_FORM | IS_ENTRY) &&
@@ -266,7 +266,7 @@ void doubt_take_back(struct doubts *d, const char *begin, const char *end, const
 		return;
 	if (is & IS_ALARM && (!(is & IS_FORM) || has_alarm(begin, end)) && doubt_was_nothing(begin, end))
 		take_nothing(d, begin, end);
-	else if (retracted || (is & IS_IGNORE && asked && !not &&!(is & IS_IF)) ||
+	else if (retracted || (is & IS_IGNORE && asked && !negated && !(is & IS_IF)) ||
 		 (is & IS_ACT && is & IS_NOT && !(is & (IS_IF | IS_PERSON))))
 		point(d, begin, end, is | (retracted ? IS_LETTER : 0), DOUBT_WITHDRAWN);
 	else if (is & IS_EXAMPLE && is_form(d, begin, end))

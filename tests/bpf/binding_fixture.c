@@ -59,15 +59,20 @@ void sweep_sessions(void)
 	session_sweep_free(s);
 }
 
-int stranger(uint32_t src, uint16_t sport, uint16_t dport)
+int stranger_to(uint32_t dst, uint32_t src, uint16_t sport, uint16_t dport)
 {
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];
 	struct frame f = {
-		.from = ROUTER, .to = GATEWAY_OUT, .src = src, .dst = POOL, .proto = UDP, .sport = sport, .dport = dport
+		.from = ROUTER, .to = GATEWAY_OUT, .src = src, .dst = dst, .proto = UDP, .sport = sport, .dport = dport
 	};
 	size_t size = frame_build(&f, in), out_size;
 
 	if (sport % 16 == 0)
 		refresh_followed_routes();
 	return run_frame(XDP_OUTSIDE, in, size, out, &out_size);
+}
+
+int stranger(uint32_t src, uint16_t sport, uint16_t dport)
+{
+	return stranger_to(POOL, src, sport, dport);
 }

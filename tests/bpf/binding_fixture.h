@@ -24,7 +24,10 @@ void set_protocols(uint8_t mapping, uint8_t filtering);
 
 void sweep_sessions(void);
 
-/* Runs a UDP packet from outside to a port of POOL: the verdict. */
+/* Runs a UDP packet from outside to a port of an outside address: the verdict. */
+int stranger_to(uint32_t dst, uint32_t src, uint16_t sport, uint16_t dport);
+
+/* The same of POOL. */
 int stranger(uint32_t src, uint16_t sport, uint16_t dport);
 
 #endif

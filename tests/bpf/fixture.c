@@ -380,6 +380,18 @@ struct slot *slots_beyond(int number, uint32_t in_addr, uint32_t *ret_n)
 		&datapath, subscriber_extent(mappings_subscriber(mappings, number, in_addr - m->geo.in_base)), ret_n);
 }
 
+struct slot *slot_beyond(uint32_t in_addr, uint64_t key, uint8_t proto)
+{
+	int number = mappings_find_any(mappings, in_addr);
+	uint32_t n = 0;
+	struct slot *slots = number < 0 ? NULL : slots_beyond(number, in_addr, &n);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (word_is_live(slots[i].truth) && slots[i].key == key && word_proto(slots[i].truth) == proto)
+			return &slots[i];
+	return NULL;
+}
+
 static void age_slots(int number, uint32_t in_addr, uint32_t seconds)
 {
 	const struct mapping *m = mappings_get(mappings, number);

@@ -128,6 +128,9 @@ void age_sessions(uint32_t in_addr, uint32_t seconds);
 /* The slots of a subscriber's extent, and their number; NULL: it has none. */
 struct slot *slots_beyond(int number, uint32_t in_addr, uint32_t *ret_n);
 
+/* That of a session of a subscriber there; NULL: it has none, or is in no mapping. key: slot_key(). */
+struct slot *slot_beyond(uint32_t in_addr, uint64_t key, uint8_t proto);
+
 /* All sessions beyond the slots, in the map `overflow` or in extents. */
 int64_t sessions_overflowed(void);
 

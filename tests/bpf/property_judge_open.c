@@ -251,15 +251,7 @@ static bool beyond_of_sender(const struct judging *j)
 
 bool judge_is_in_extent(const struct model_session *s)
 {
-	uint64_t key = slot_key(s->ext_addr, s->ext_port, s->in_port);
-	int number = mappings_find_any(mappings, s->in_addr);
-	uint32_t n = 0;
-	const struct slot *slots = number < 0 ? NULL : slots_beyond(number, s->in_addr, &n);
-
-	for (uint32_t i = 0; i < n; i++)
-		if (word_is_live(slots[i].truth) && slots[i].key == key && word_proto(slots[i].truth) == s->proto)
-			return true;
-	return false;
+	return slot_beyond(s->in_addr, slot_key(s->ext_addr, s->ext_port, s->in_port), s->proto);
 }
 
 /* A session that opens on a granted port: no port of the block is left. */

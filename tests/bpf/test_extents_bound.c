@@ -57,24 +57,12 @@ static uint16_t bind_granted(uint16_t in_port)
 /* The slot of a session in the extent; NULL: it has none there. */
 static struct slot *beyond(uint16_t in_port, uint32_t ext_addr, uint16_t ext_port)
 {
-	uint32_t n;
-	struct slot *slots = slots_beyond(extents_number(), IN, &n);
-
-	for (uint32_t i = 0; i < n; i++)
-		if (word_is_live(slots[i].truth) && slots[i].key == slot_key(ext_addr, ext_port, in_port))
-			return &slots[i];
-	return NULL;
+	return slot_beyond(IN, slot_key(ext_addr, ext_port, in_port), UDP);
 }
 
-static int stranger_to(uint16_t port, uint16_t sport)
+static int call(uint16_t port, uint16_t sport)
 {
-	struct frame f = {
-		.from = ROUTER, .to = GATEWAY_OUT, .src = PEER, .dst = OUT, .proto = UDP, .sport = sport, .dport = port
-	};
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	size_t size;
-
-	return run_frame(XDP_OUTSIDE, in, frame_build(&f, in), out, &size);
+	return stranger_to(OUT, PEER, sport, port);
 }
 
 /* Where the agent's copy of the routes tells next hops. What is slow is taken away. */
@@ -113,8 +101,8 @@ Test(extents_bound, what_a_stranger_opens_is_there_and_marked_as_its)
 
 	bind_block();
 	port = bind_granted(9000);
-	cr_assert_eq(stranger_to(port, 200), REDIRECT_XDP);
-	cr_expect_eq(stranger_to(port, 200), REDIRECT_XDP, "another packet of it");
+	cr_assert_eq(call(port, 200), REDIRECT_XDP);
+	cr_expect_eq(call(port, 200), REDIRECT_XDP, "another packet of it");
 	own = beyond(9000, EXTERNAL, 53);
 	its = beyond(9000, PEER, 200);
 	cr_assert(own && its);
@@ -136,7 +124,7 @@ Test(extents_bound, strangers_get_a_larger_extent_as_the_subscriber_does)
 	port = bind_granted(9000);
 	size = extents_size();
 	for (uint16_t i = 0; i < 29; i++)
-		cr_expect_eq(stranger_to(port, (uint16_t)(200 + i)), REDIRECT_XDP, "stranger %u", i);
+		cr_expect_eq(call(port, (uint16_t)(200 + i)), REDIRECT_XDP, "stranger %u", i);
 	cr_expect_gt(extents_size(), size);
 	for (uint16_t i = 0; i < 29; i++)
 		cr_expect_not_null(beyond(9000, PEER, (uint16_t)(200 + i)), "stranger %u", i);
@@ -152,8 +140,8 @@ Test(extents_bound, strangers_there_are_counted_and_give_way_to_the_subscribers_
 	bind_block();
 	port = bind_granted(9000);
 	for (uint16_t i = 0; i < 30; i++)
-		cr_assert_eq(stranger_to(port, (uint16_t)(200 + i)), REDIRECT_XDP, "stranger %u", i);
-	cr_expect_eq(stranger_to(port, 300), DROP_XDP);
+		cr_assert_eq(call(port, (uint16_t)(200 + i)), REDIRECT_XDP, "stranger %u", i);
+	cr_expect_eq(call(port, 300), DROP_XDP);
 	cr_expect_eq(counted(REASON_drop_inbound_limit), 1);
 	own = sessions_of(IN);
 	for (uint16_t i = 0; own + i < 300 + 30; i++)

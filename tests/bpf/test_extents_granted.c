@@ -131,13 +131,7 @@ Test(extents_granted, all_ports_of_granted_blocks_are_in_the_extent_and_packets_
 
 static bool is_in_extent(uint16_t in_port)
 {
-	uint32_t n;
-	const struct slot *slots = slots_beyond(extents_number(), IN, &n);
-
-	for (uint32_t i = 0; i < n; i++)
-		if (word_is_live(slots[i].truth) && key_in_port(slots[i].key) == in_port)
-			return true;
-	return false;
+	return slot_beyond(IN, slot_key(EXTERNAL, EXT, in_port), UDP);
 }
 
 /* Where the agent's copy of the routes tells next hops. What is slow is taken away. */

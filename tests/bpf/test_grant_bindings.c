@@ -306,13 +306,9 @@ Test(grant_bindings, a_stranger_reaches_a_bound_port_and_is_answered_from_it)
 	cr_expect_eq(counted(REASON_sessions_inbound), 1);
 }
 
-static int stranger_to(uint16_t port, uint16_t sport)
+static int call(uint16_t port, uint16_t sport)
 {
-	struct frame f = { FROM_ROUTER, .src = EXTERNAL + 9, .sport = sport, .dport = port };
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	size_t size;
-
-	return run_frame(XDP_OUTSIDE, in, frame_build(&f, in), out, &size);
+	return stranger_to(OUT, EXTERNAL + 9, sport, port);
 }
 
 Test(grant_bindings, strangers_open_no_more_than_their_part_of_the_quota_in_slots_and_beyond_together)
@@ -323,10 +319,10 @@ Test(grant_bindings, strangers_open_no_more_than_their_part_of_the_quota_in_slot
 	grant(IN, 0, LO);
 	port = (uint16_t)open_udp(9000, 53);
 	for (uint16_t i = 0; i < 10; i++)
-		cr_expect_eq(stranger_to((uint16_t)(1024 + 2 * FEW), (uint16_t)(100 + i)), REDIRECT_XDP, "slot %u", i);
+		cr_expect_eq(call((uint16_t)(1024 + 2 * FEW), (uint16_t)(100 + i)), REDIRECT_XDP, "slot %u", i);
 	for (uint16_t i = 0; i < 10; i++)
-		cr_expect_eq(stranger_to(port, (uint16_t)(200 + i)), REDIRECT_XDP, "beyond, %u", i);
-	cr_expect_eq(stranger_to(port, 300), DROP_XDP);
+		cr_expect_eq(call(port, (uint16_t)(200 + i)), REDIRECT_XDP, "beyond, %u", i);
+	cr_expect_eq(call(port, 300), DROP_XDP);
 	cr_expect_eq(counted(REASON_drop_inbound_limit), 1);
 	cr_expect_eq(counted(REASON_sessions_inbound), 20);
 	/* Once they have ended, there is room: the next tick counts again. */
@@ -334,7 +330,7 @@ Test(grant_bindings, strangers_open_no_more_than_their_part_of_the_quota_in_slot
 	age_sessions(IN, 0);
 	next_tick();
 	next_tick();
-	cr_expect_eq(stranger_to(port, 300), REDIRECT_XDP);
+	cr_expect_eq(call(port, 300), REDIRECT_XDP);
 }
 
 Test(grant_bindings, strangers_sessions_give_way_to_the_subscribers_own)
@@ -346,7 +342,7 @@ Test(grant_bindings, strangers_sessions_give_way_to_the_subscribers_own)
 	grant(IN, 0, LO);
 	port = (uint16_t)open_udp(9000, 53);
 	for (uint16_t i = 0; i < 20; i++)
-		cr_assert_eq(stranger_to(port, (uint16_t)(200 + i)), REDIRECT_XDP, "stranger %u", i);
+		cr_assert_eq(call(port, (uint16_t)(200 + i)), REDIRECT_XDP, "stranger %u", i);
 	own = sessions_of(IN);
 	for (uint16_t i = 0; own + i < 200 + 20; i++)
 		cr_assert_geq(open_of(TCP, (uint16_t)(2000 + i % FEW), (uint16_t)(100 + i / FEW), 2), 0, "own %u", i);
@@ -364,11 +360,11 @@ Test(grant_bindings, a_stranger_does_not_prolong_a_binding)
 	grant(IN, 0, LO);
 	port = (uint16_t)open_udp(9000, 53);
 	age_granted(9000, 290);
-	cr_expect_eq(stranger_to(port, 200), REDIRECT_XDP);
+	cr_expect_eq(call(port, 200), REDIRECT_XDP);
 	age_granted(9000, 15);
 	age_overflow(ticks_of_seconds(15, datapath.hz));
-	cr_expect_eq(stranger_to(port, 201), DROP_XDP);
-	cr_expect_eq(stranger_to(port, 200), DROP_XDP);
+	cr_expect_eq(call(port, 201), DROP_XDP);
+	cr_expect_eq(call(port, 200), DROP_XDP);
 }
 
 Test(grant_bindings, strangers_get_no_farther_once_the_block_is_closed_for_openings)
@@ -378,10 +374,10 @@ Test(grant_bindings, strangers_get_no_farther_once_the_block_is_closed_for_openi
 	bind_block();
 	grant(IN, 0, LO);
 	port = (uint16_t)open_udp(9000, 53);
-	cr_assert_eq(stranger_to(port, 200), REDIRECT_XDP);
+	cr_assert_eq(call(port, 200), REDIRECT_XDP);
 	grant_close(IN, 0);
-	cr_expect_eq(stranger_to(port, 200), REDIRECT_XDP, "its session goes on");
-	cr_expect_eq(stranger_to(port, 201), DROP_XDP);
+	cr_expect_eq(call(port, 200), REDIRECT_XDP, "its session goes on");
+	cr_expect_eq(call(port, 201), DROP_XDP);
 }
 
 Test(grant_bindings, a_hairpin_opens_the_receivers_session_on_a_bound_port)

@@ -124,30 +124,19 @@ Test(grant_copies, a_session_binds_its_granted_port)
 	cr_expect_eq(copy(UDP, SESSION_UDP, 9000, 56, 1024 + 2 * FEW), COPY_PORT, "one of the block");
 }
 
-/* The session's slot in the extent, or NULL. */
-static const struct slot *beyond(uint16_t in_port)
-{
-	uint32_t n;
-	const struct slot *slots = slots_beyond(mappings_find_any(mappings, IN), IN, &n);
-
-	for (uint32_t i = 0; i < n; i++)
-		if (word_is_live(slots[i].truth) && key_in_port(slots[i].key) == in_port)
-			return &slots[i];
-	return NULL;
-}
-
 Test(grant_copies_in_extents, a_session_on_a_granted_port_is_in_the_extent_bound_or_not)
 {
 	grant(IN, 0, LO);
 	cr_assert_eq(copy(TCP, SESSION_ESTABLISHED, 9000, 443, LO + 3), COPY_PLACED);
-	cr_assert_not_null(beyond(9000));
-	cr_expect_eq(word_owner(beyond(9000)->truth), 1);
+	cr_assert_not_null(slot_beyond(IN, slot_key(EXTERNAL, 443, 9000), TCP));
+	cr_expect_eq(word_owner(slot_beyond(IN, slot_key(EXTERNAL, 443, 9000), TCP)->truth), 1);
 	expect_passes();
-	cr_expect_eq(word_owner(beyond(9000)->truth), 0, "a packet from inside has taken it over");
+	cr_expect_eq(word_owner(slot_beyond(IN, slot_key(EXTERNAL, 443, 9000), TCP)->truth), 0,
+		     "a packet from inside has taken it over");
 	cr_expect_eq(copy(TCP, SESSION_ESTABLISHED, 9000, 443, LO + 3), COPY_BEYOND);
 	cr_expect_eq(datapath.global->overflow, 0);
 	cr_assert_eq(copy(UDP, SESSION_UDP, 9001, 53, LO + 1), COPY_PLACED);
-	cr_expect_not_null(beyond(9001));
+	cr_expect_not_null(slot_beyond(IN, slot_key(EXTERNAL, 53, 9001), UDP));
 	cr_expect_eq(datapath.global->overflow, 0);
 	cr_expect_eq(sessions_of(IN), 2);
 }

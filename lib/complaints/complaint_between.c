@@ -31,7 +31,7 @@ static bool counts(const struct reading *x, const struct item *i)
 {
 	if (i->kind == ITEM_ADDR)
 		return i->role != WORD_TARGET && !addr_nobodys(i->addr);
-	return i->kind == ITEM_TIME && i->rank <= RANK_END && !i->stamped && !i->joined && x->stamps[i->stamp].date;
+	return i->kind == ITEM_TIME && i->rank <= RANK_NAMED && !i->stamped && !i->joined && x->stamps[i->stamp].date;
 }
 
 static bool is_in(const struct reading *x, const struct run *r, uint32_t item)

@@ -217,7 +217,7 @@ static void take_correction(struct doubts *d, const char *begin, const char *end
 static bool names_setting(const char *at, const char *end)
 {
 	return words_in_list("ntp sync* synch* sincro* zsynchron* unsync* gesynchron* set gestellt reglee ajusta* "
-			     "regolat*",
+			     "regolat* adjusted changed umgestellt changee cambiad* cambiat* verzet",
 			     at, end);
 }
 
@@ -283,17 +283,20 @@ static void add_begin(struct filter *f, unsigned begin)
 	f->bits[begin / 8] |= (uint8_t)(1U << begin % 8);
 }
 
+static void add_word(void *filter, const char *text)
+{
+	add_begin(filter, begin_of(text, text + strlen(text)));
+}
+
 static void make_filter(struct filter *f)
 {
 	*f = (struct filter){ .bits = { 1 } };
 	for (const char *p = modals; p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
-		add_begin(f, begin_of(p, p + strlen(p)));
+		add_word(f, p);
+	doubt_each_mark(add_word, f);
 	for (size_t i = 0; i < DOUBT_WORDS; i++) {
-		const struct word *w = &doubt_table[i];
-		unsigned begin = begin_of(w->text, w->text + strlen(w->text));
-
-		if (w->is & ANY_SAID)
-			add_begin(f, begin);
+		if (doubt_table[i].is & ANY_SAID)
+			add_word(f, doubt_table[i].text);
 	}
 }
 
@@ -305,7 +308,48 @@ static bool passes(const struct filter *f, unsigned begin)
 /* Whether nothing that comes can make a question definite. */
 static bool is_settled(const struct doubts *d)
 {
-	return d->clock || d->wrong || d->n > CORRECTED || d->n_taken > WITHDRAWN;
+	return d->clock || d->wrong || d->rewritten || d->n > CORRECTED || d->n_taken > WITHDRAWN;
+}
+
+/* The sign "+/-", or the one of a letter, at a place: its end, or NULL. */
+static const char *sign_at(const char *at, const char *end)
+{
+	return end - at > 3 && !memcmp(at, "+/-", 3)	    ? at + 3
+	       : end - at > 2 && !memcmp(at, "\302\261", 2) ? at + 2
+							    : NULL;
+}
+
+/* The sentence of a word, which begins no further up than another ended. */
+static void find_sentence(const struct doubts *d, const char *word, const char *seen, const char **begin,
+			  const char **stop)
+{
+	const char *text = d->x->text, *end = text + d->x->size, *p = word;
+
+	while (p > seen && word - p < SENTENCE && !sentence_ends(text, p - 1, end))
+		p--;
+	*begin = p;
+	for (p = word; p < end && p - word < SENTENCE && !sentence_ends(text, p, end);)
+		p++;
+	*stop = p;
+}
+
+/* A word that says what a value is, or what an error; at: its end. Returns whether its sentence is looked at, unless it
+ * was seen. */
+static bool take_word(struct doubts *d, const char *word, const char *at, const char *folded, bool seen)
+{
+	const char *text = d->x->text, *end = text + d->x->size, *value, *begin;
+	unsigned mark = doubt_mark(folded);
+
+	if (!seen && is_modal(folded) && says_value(at, end, &value))
+		take_value(d, at, value, end, true);
+	if (mark & MARK_ERROR && doubt_margin(text, word, at, end))
+		d->clock = word;
+	if (word >= d->ports && mark & MARK_PORT) {
+		find_sentence(d, word, d->ports, &begin, &d->ports);
+		if (doubt_rewritten(begin, d->ports))
+			d->rewritten = begin;
+	}
+	return !seen && doubt_meaning(folded) & ANY_SAID;
 }
 
 void doubt_survey(struct doubts *d)
@@ -315,11 +359,14 @@ void doubt_survey(struct doubts *d)
 	struct filter f;
 
 	make_filter(&f);
+	d->ports = text;
 	for (const char *p = text; p < end && !is_settled(d);) {
-		const char *word = p, *begin, *stop;
+		const char *word = p, *begin, *stop = octet_is_of(*p, "+\302") ? sign_at(p, end) : NULL;
 
-		if (!word_octet(*p) || digit_octet(*p)) {
-			p++;
+		if (stop && doubt_margin_sign(text, p, stop, end))
+			d->clock = p;
+		if (stop || !word_octet(*p) || digit_octet(*p)) {
+			p = stop ? stop : p + 1;
 			continue;
 		}
 		if (!passes(&f, begin_of(p, end))) {
@@ -327,17 +374,11 @@ void doubt_survey(struct doubts *d)
 			continue;
 		}
 		p = word_fold(p, end, folded);
-		if (is_modal(folded) && says_value(p, end, &stop))
-			take_value(d, p, stop, end, true);
-		if (!(doubt_meaning(folded) & ANY_SAID))
+		if (!take_word(d, word, p, folded, word < seen))
 			continue;
-		for (begin = word; begin > seen && word - begin < SENTENCE && !sentence_ends(text, begin - 1, end);)
-			begin--;
-		for (stop = word; stop < end && stop - word < SENTENCE && !sentence_ends(text, stop, end);)
-			stop++;
+		find_sentence(d, word, seen, &begin, &stop);
 		take_sentence(d, begin, stop, word);
 		seen = stop;
-		p = stop > p ? stop : p;
 	}
 }
 
@@ -347,6 +388,8 @@ uint8_t doubt_said(const struct doubts *d, const struct item *a)
 
 	if (d->clock)
 		return DOUBT_CLOCK;
+	if (d->rewritten)
+		return DOUBT_REWRITTEN;
 	if (d->wrong || is_corrected(d, a))
 		return DOUBT_CORRECTED;
 	for (unsigned i = 0; i < d->n_taken && i < WITHDRAWN; i++)

@@ -205,28 +205,49 @@ static bool ends_span(const struct reading *x, const char *at)
 	       doubt_hour(hour, p, &any);
 }
 
-/* Whether the word before a time says that something was before or after it: "shortly after 14:00". */
+/*
+ * Whether the word before a time says that something was before or after it, or from it on: "shortly after 14:00", "ab
+ * 14:00". "From: " may be a key, of when it began.
+ */
 static bool is_bound(const struct reading *x, const char *at)
 {
 	const char *begin = at - x->text > NEAR_TEXT ? at - NEAR_TEXT : x->text, *word = at, *end;
 	char folded[WORD_TEXT];
+	bool keyed = false;
 
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 5; i++) {
 		for (end = word; end > begin && octet_is_of(end[-1], " \t\n:");)
-			end--;
+			keyed |= *--end == ':';
 		for (word = end; word > begin && word_octet(word[-1]);)
 			word--;
 		if (word == end || end - word >= (ptrdiff_t)WORD_TEXT)
 			return false;
 		word_fold(word, end, folded);
 		if (word_in_list("before after than by vor nach avant apres antes despues prima dopo depois przed voor "
-				 "fore efter до после",
+				 "fore efter до после ab seit vanaf sinds desde depuis partir partire compter od since "
+				 "sedan siden dalle dal с",
 				 folded))
 			return true;
-		if (!word_in_list("the de del des dem der le la el il las los das os o um at", folded))
+		if (word_in_list("from von fran fra", folded))
+			return !keyed;
+		if (!word_in_list(
+			    "the de del des dem der le la el il las los das os o um at du da and och med og kl klo "
+			    "godz dnia dne ore ora hora heure",
+			    folded))
 			return false;
 	}
 	return false;
+}
+
+/* Whether what is behind a time says that it is from then on: "from 14:00 on", "14:00から". */
+static bool is_opened(const char *at, const char *all)
+{
+	char folded[WORD_TEXT];
+
+	while (at < all && octet_is_of(*at, " \t\n)"))
+		at++;
+	word_fold(at, all - at > NEAR_TEXT ? at + NEAR_TEXT : all, folded);
+	return word_in_list("onwards onward から* 起* itibaren", folded);
 }
 
 /* Whether the text denies the zone of a time elsewhere: "the time above is local, not UTC". */
@@ -251,7 +272,8 @@ static uint8_t near_doubt(const struct reading *x, const struct item *a)
 
 	if (is_denied(x, s))
 		return DOUBT_CORRECTED;
-	if (is & IS_BETWEEN || (!t->stamped && (ends_span(x, at) || is_bound(x, at))))
+	if (is & IS_BETWEEN ||
+	    (!t->stamped && (ends_span(x, at) || is_bound(x, at) || is_opened(end, x->text + x->size))))
 		return DOUBT_SPAN;
 	if (is & IS_ABOUT || (parentheses ? after.any : after.first) & IS_ROUGH ||
 	    has_margin(x, end, s->seconds || s->exact))
@@ -278,7 +300,7 @@ void complaint_doubt(struct reading *x)
 		if (!a->doubt && rival_differs(x, a))
 			a->doubt = DOUBT_RIVAL_OTHER;
 		if (!a->doubt)
-			a->doubt = x->settled ? DOUBT_WITHDRAWN : doubt_said(&d, a);
+			a->doubt = x->quoted ? x->quoted : doubt_said(&d, a);
 		if (a->doubt)
 			a->fault = FAULT_UNSURE;
 	}

@@ -96,8 +96,10 @@ struct taken_back {
 /* What the sentences of a text say of its questions. */
 struct doubts {
 	struct reading *x;
-	const char *clock; /* where a text says that a clock is wrong, or NULL */
-	const char *wrong; /* where it says that something is, and not what is right, or NULL */
+	const char *clock;     /* where a text says that a clock is wrong, or NULL */
+	const char *wrong;     /* where it says that something is, and not what is right, or NULL */
+	const char *ports;     /* where the sentence ends that was looked at for this */
+	const char *rewritten; /* where it says that its ports or addresses are not those that were used, or NULL */
 	struct correction said[CORRECTED];
 	unsigned n; /* CORRECTED + 1: more */
 	struct taken_back taken[WITHDRAWN];
@@ -112,6 +114,24 @@ uint8_t doubt_said(const struct doubts *d, const struct item *a);
 
 /* A sentence that may take something back, or give an example of a form. at: a word of it; is: what its words are. */
 void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is);
+
+/* A word for an error, or for a port or an address. */
+enum { MARK_ERROR = 1, MARK_PORT = 2 };
+
+unsigned doubt_mark(const char *folded);
+
+/* Takes each of these words. */
+void doubt_each_mark(void (*take)(void *arg, const char *text), void *arg);
+
+/*
+ * Whether there is the error of a clock behind a word for one, which ends at a place, or behind a sign for one: more
+ * than few seconds.
+ */
+bool doubt_margin(const char *text, const char *word, const char *at, const char *end);
+bool doubt_margin_sign(const char *text, const char *sign, const char *at, const char *end);
+
+/* Whether a sentence says of ports or addresses that they are not those that were used. */
+bool doubt_rewritten(const char *begin, const char *end);
 
 /* Whether a sentence says of an event that it was none: a false alarm, an own test. */
 bool doubt_was_nothing(const char *begin, const char *end);

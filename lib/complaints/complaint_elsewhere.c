@@ -200,3 +200,18 @@ struct claim elsewhere_zone(const struct elsewhere *e, const struct stamp *s, ui
 	}
 	return found;
 }
+
+void elsewhere_fields(const struct elsewhere *e, uint32_t scope, struct claim *c)
+{
+	const struct reading *x = e->x;
+	bool record = false;
+
+	for (; scope != NONE && !record; scope = x->scopes[scope].parent) {
+		const struct scope_zones *z = x->scopes[scope].zones == NONE ? NULL : &x->zones[x->scopes[scope].zones];
+
+		for (unsigned k = 0; z && k < z->n; k++)
+			if (x->items[z->items[k]].field)
+				claim_add(c, &x->stamps[x->items[z->items[k]].stamp].zone);
+		record = x->scopes[scope].closed || x->scopes[scope].block;
+	}
+}

@@ -30,4 +30,7 @@ bool elsewhere_settle(const struct elsewhere *e, struct stamp *s);
 /* What the text says about the zone of a time: with the same time in another place, or in a scope around it. */
 struct claim elsewhere_zone(const struct elsewhere *e, const struct stamp *s, uint32_t scope);
 
+/* Adds the zones that fields of the record of a time name: one that has a zone itself may contradict them. */
+void elsewhere_fields(const struct elsewhere *e, uint32_t scope, struct claim *c);
+
 #endif

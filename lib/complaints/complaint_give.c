@@ -15,86 +15,34 @@
 
 #include "base/base.h"
 #include "complaints/complaint_elsewhere.h"
+#include "complaints/complaint_given.h"
 
-/* What was given or named: an endpoint at a second, an endpoint at all, an address with a port, one without. */
-#define ANY_TIME  INT64_MAX
-#define WITH_PORT (INT64_MAX - 1)
-#define PORTLESS  (INT64_MAX - 2)
-#define FREE	  INT64_MIN
 /* Added to a second at which an endpoint is definite somewhere in the text. */
 #define DEFINITE (INT64_C(1) << 48)
 
-#define FIRST_SLOTS 64U
+/* So far the clocks of who saw it and of who sent the mail may be apart, in seconds. */
+#define CLOCKS_APART (24 * 3600L)
 
 /* More that are refused are counted alone. */
 #define MOST_REFUSED 10000U
 
-struct given {
-	uint32_t addr;
-	uint16_t port;
-	int64_t t;
-};
-
 struct giving {
 	struct reading *x;
 	struct elsewhere elsewhere;
-	struct given *known; /* a table of `slots`, a power of 2, of which `n_known` are taken */
-	size_t slots, n_known;
-	bool failed;	  /* out of memory */
+	struct given_set given;
 	int64_t *seconds; /* of each item that is definite, else FREE */
 	uint64_t questions, refused;
 	uint64_t unlisted_at; /* the line of the first that is refused, and not listed */
 	bool ported;	      /* an address has a port */
+	int64_t sent;	      /* when the mail was, or 0 */
 	uint8_t proto;	      /* the only one that is named in the text, or 0 */
 	int order; /* of days and months that could be exchanged, for candidates: 1 as read, 2 the other; 0: the text
 		      says it */
 };
 
-/* The slot of something in the table, or the free one where it would be. */
-static struct given *slot_of(const struct giving *g, const struct given *is)
-{
-	uint64_t hash =
-		((uint64_t)is->addr << 16 | is->port) * 0x9e3779b97f4a7c15U + (uint64_t)is->t * 0xc2b2ae3d27d4eb4fU;
-	size_t slot = (hash ^ hash >> 32) & (g->slots - 1);
-
-	while (g->known[slot].t != FREE &&
-	       (g->known[slot].addr != is->addr || g->known[slot].port != is->port || g->known[slot].t != is->t))
-		slot = (slot + 1) & (g->slots - 1);
-	return &g->known[slot];
-}
-
-/* Makes a table of `slots` with what the one before has. 0 or -ENOMEM. */
-static int make_table(struct giving *g, size_t slots)
-{
-	struct given *before = g->known, *larger = reallocarray(NULL, slots, sizeof(*larger));
-	size_t n = g->slots;
-
-	if (!larger)
-		return -ENOMEM;
-	for (size_t i = 0; i < slots; i++)
-		larger[i].t = FREE;
-	g->known = larger;
-	g->slots = slots;
-	for (size_t i = 0; i < n; i++)
-		if (before[i].t != FREE)
-			*slot_of(g, &before[i]) = before[i];
-	free(before);
-	return 0;
-}
-
-/* Whether something is in the table, and with add, puts it there. */
 static bool known(struct giving *g, uint32_t addr, uint16_t port, int64_t t, bool add)
 {
-	struct given is = { addr, port, t }, *slot = slot_of(g, &is);
-
-	if (slot->t != FREE)
-		return true;
-	if (!add)
-		return false;
-	*slot = is;
-	if (++g->n_known > g->slots / 2)
-		g->failed |= make_table(g, g->slots * 2) != 0;
-	return false;
+	return given_has(&g->given, &(struct given){ addr, port, t }, add);
 }
 
 static struct complaint_place place(const struct giving *g, uint32_t item)
@@ -134,6 +82,7 @@ static enum complaint_fault second_of(const struct giving *g, uint32_t item, int
 {
 	struct stamp s;
 	struct claim zone = { 0 };
+	int64_t t;
 
 	if (item == NONE)
 		return error_set(why, FAULT_NO_TIME, "the text ties no time to it");
@@ -154,13 +103,24 @@ static enum complaint_fault second_of(const struct giving *g, uint32_t item, int
 		return error_set(why, FAULT_AMBIGUOUS_DATE,
 				 "%02d/%02d/%04d: the day or the month may be first; write YYYY-MM-DD", s.day, s.month,
 				 s.year);
-	if (!claim_given(&s.zone))
+	if (claim_given(&s.zone))
+		elsewhere_fields(&g->elsewhere, g->x->items[item].scope, &s.zone);
+	else
 		zone = elsewhere_zone(&g->elsewhere, &s, g->x->items[item].scope);
+	/* "All times are UTC unless they are local" */
+	if (g->x->items[item].local && zone.n == 1 && !zone.minutes[0] && !*zone.name)
+		return error_set(why, FAULT_NO_ZONE,
+				 "the time is local, says the text, and not of UTC; ask for its zone");
 	if (!claim_given(&s.zone) && !claim_given(&zone))
 		zone = claim_of(g->x->reader->zone);
 	if (!claim_given(&s.zone) && !claim_given(&zone))
 		return error_set(why, FAULT_NO_ZONE, "the time has no zone; --zone names it");
-	return stamp_second(&s, &zone, ret, why) ? FAULT_TIME : FAULT_NONE;
+	if (stamp_second(&s, &zone, &t, why))
+		return FAULT_TIME;
+	if (g->sent && t > g->sent + CLOCKS_APART)
+		return error_set(why, FAULT_TIME, "the time had not come when the mail was sent");
+	*ret = t;
+	return FAULT_NONE;
 }
 
 static void candidate(const struct giving *g, const struct item *a, uint32_t port, uint32_t time, struct complaint *q)
@@ -229,6 +189,8 @@ static void unsure(const struct giving *g, const struct item *a, struct complain
 			"may be of the day before or behind, there is a midnight in the log; ask for the day",
 		[DOUBT_WITHDRAWN] = "is of an event that the text takes back; ask whether it holds",
 		[DOUBT_EXAMPLE] = "is of an example, says the text; ask whether it was an event",
+		[DOUBT_REWRITTEN] = "has an address or a port that was changed, says the text; ask for the one used",
+		[DOUBT_BEFORE] = "is of a quoted mail, and it happened again, says the text; ask for that time",
 		[DOUBT_RIVAL] = "has another port in the mail's HTML than in its text; ask which",
 		[DOUBT_RIVAL_OTHER] = "is in doubt: the mail's HTML has another address, time or zone; ask which",
 	};
@@ -452,7 +414,7 @@ static void note_known(struct giving *g)
 {
 	const struct reading *x = g->x;
 
-	for (uint32_t i = 0; i < x->n_items && !g->failed; i++) {
+	for (uint32_t i = 0; i < x->n_items && !g->given.failed; i++) {
 		const struct item *a = &x->items[i];
 		uint16_t port;
 
@@ -477,10 +439,10 @@ static int give_all(struct giving *g)
 	g->proto = only_proto(x);
 	if (find_seconds(g))
 		note_known(g);
-	for (uint32_t i = 0; i < x->n_items && !r && !g->failed; i++)
+	for (uint32_t i = 0; i < x->n_items && !r && !g->given.failed; i++)
 		if (is_asked(x, &x->items[i]))
 			r = give_one(g, i);
-	if (g->failed)
+	if (g->given.failed)
 		return -ENOMEM;
 	return r ? r : give_rest(g);
 }
@@ -491,11 +453,13 @@ int complaint_give(struct reading *x)
 	struct giving g = { .x = x, .seconds = seconds };
 	int r = seconds ? elsewhere_survey(&g.elsewhere, x) : -ENOMEM;
 
+	if (!x->sent.date || stamp_second(&x->sent, &(struct claim){ 0 }, &g.sent, NULL))
+		g.sent = 0;
 	if (!r)
-		r = make_table(&g, FIRST_SLOTS);
+		r = given_begin(&g.given);
 	if (!r)
 		r = give_all(&g);
-	free(g.known);
+	given_free(&g.given);
 	elsewhere_free(&g.elsewhere);
 	return r;
 }

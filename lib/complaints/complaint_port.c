@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Numbers that are ports by the words before them, and the addresses that they are of. */
+#include <string.h>
+
 #include "base/base.h"
 #include "complaints/complaint_scan.h"
 #include "complaints/complaint_sentence.h"
@@ -140,6 +142,21 @@ static bool is_of_parentheses(const struct scan *c, const char *at)
 	return true;
 }
 
+/* Whether the name of a member or a column says what else a port is of: "EdgePort", "nat_port". */
+static bool is_of_name(const struct scan *c)
+{
+	const char *key = c->s->key, *end = c->s->key_end, *name;
+	char folded[WORD_TEXT];
+
+	if (!c->s->cells || !key)
+		return false;
+	name = memrchr(key, KEY_PART, (size_t)(end - key));
+	for (key = name ? name : key; word_next(&key, end, folded);)
+		if (folded[1] && !word_meaning(folded))
+			return true;
+	return false;
+}
+
 /* Whether the value before is a source that is not meant: "Source: 192.0.2.5", "Source port: 5100". */
 static bool is_of_key_above(const struct scan *c, uint32_t port)
 {
@@ -173,7 +190,7 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 		role = WORD_TARGET;
 	bool unsaid = !role && !x->served && !(l->before_port & WORD_TO) && number >= FIRST_FREE_PORT;
 
-	if (!role && (x->served || (!c->s->cells && (l->strange || !(tight || c->s->keyed)))))
+	if (!role && (x->served || is_of_name(c) || (!c->s->cells && (l->strange || !(tight || c->s->keyed)))))
 		role = WORD_TARGET;
 	if (!role && ((l->before_port & WORD_TO && !(tight && c->s->keyed)) || of == WORD_TARGET))
 		role = WORD_TARGET;

@@ -21,10 +21,12 @@ struct item {
 	};
 	uint8_t role;	  /* WORD_SOURCE, WORD_TARGET or 0 */
 	bool keyed : 1;	  /* of a zone: the value of a key or of a column */
+	bool field : 1;	  /* the same, of one that names a zone: that of the times of its record */
 	bool cut : 1;	  /* the text ends within its record */
 	bool done : 1;	  /* tied to a question */
 	bool stamped : 1; /* of a time: it begins a line of a log */
 	bool joined : 1;  /* of a time: its day stands elsewhere */
+	bool local : 1;	  /* of a time: what names it says so */
 	bool also : 1;	  /* of an address: it follows another by "and" */
 	bool assumed : 1; /* of a port: that it is the target's, as nothing says whose it is */
 	uint8_t fault;	  /* of an address: of what kind it is ambiguous */
@@ -41,8 +43,8 @@ struct item {
 	uint32_t next;		       /* in a list of its scope */
 };
 
-/* Which of several times is meant: the lowest. */
-enum rank { RANK_SCHEMA, RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_END, RANK_OTHER };
+/* Which of several times is meant: the lowest, but none from RANK_END on. RANK_NAMED: its key names something else. */
+enum rank { RANK_SCHEMA, RANK_EVENT, RANK_NEUTRAL, RANK_STRAY, RANK_LATE, RANK_END, RANK_NAMED, RANK_OTHER };
 
 /* What a text says of the values of a question that it is not sure of. */
 enum doubt {
@@ -56,6 +58,8 @@ enum doubt {
 	DOUBT_MIDNIGHT,
 	DOUBT_WITHDRAWN,
 	DOUBT_EXAMPLE,
+	DOUBT_REWRITTEN,
+	DOUBT_BEFORE,
 	DOUBT_RIVAL,
 	DOUBT_RIVAL_OTHER
 };
@@ -132,7 +136,7 @@ struct reading {
 	uint32_t own_time;	     /* in the text, a time before the mail that it quotes, and asks about; NONE */
 	uint32_t own_port;	     /* the same, a port that is not said to be the target's; NONE */
 	uint32_t addr;		     /* the address before, which a port without a role belongs to; NONE */
-	bool settled;		     /* what a mail says above what it quotes: that this is at its end */
+	uint8_t quoted;		     /* what a mail says above what it quotes that makes it no question: enum doubt */
 	bool xarf;		     /* JSON of X-ARF 4, whose "timestamp" is the incident's */
 	bool served;		     /* its scheme says that a port without a role is the service's */
 	const char *broken;	     /* the end of a part in which JSON or XML has no end */
@@ -229,8 +233,11 @@ void complaint_doubt(struct reading *x);
 /* Whether the word before a time is a day of the week that its day is not. */
 bool complaint_other_weekday(const struct reading *x, const struct item *time);
 
-/* Whether a text, without what it quotes, says that its case is settled, or asks to close it. */
-bool complaint_settled(const struct reading *x);
+/*
+ * What a text, without what it quotes, says of that: that the case is settled, or to be closed, or that it happened
+ * again; DOUBT_NONE: neither.
+ */
+uint8_t complaint_about_quoted(const struct reading *x);
 
 /*
  * Notes that a text was read and another was not, though both have the same addresses: a mail's and its HTML's. Places

@@ -323,6 +323,8 @@ static bool names_zone(const struct scan *c, const char *at)
 	const char *begin = scan_label_begin(c, at), *p = at;
 	char folded[WORD_TEXT];
 
+	if (c->s->key && at == c->s->begin)
+		begin = c->s->key, p = c->s->key_end;
 	while (p > begin && octet_is_of(p[-1], " =:\"'"))
 		p--;
 	at = p;

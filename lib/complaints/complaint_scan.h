@@ -81,6 +81,9 @@ void scan_after(struct scan *c, const char *after);
 /* What the words around a number say that is a time: an enum rank. */
 uint8_t scan_rank(struct scan *c, const char *at);
 
+/* Whether the key of a time, which is its whole value, says that it is of something else than an event. */
+bool scan_of_other(struct scan *c, const char *at, const char *end);
+
 /* Takes a time at a place. Returns its end, or NULL if there is none. */
 const char *scan_take_time(struct scan *c, const char *at);
 

@@ -67,6 +67,35 @@ static int in_database(const struct stamp *s, const char *name, int64_t *ret, st
 	return zone_time_find(text, strlen(text), &zone, ret, NULL, err) ? -EINVAL : 0;
 }
 
+/* Whether a clock of a zone that has a name may have been so many seconds east of UTC at a time. */
+static bool may_be_east(const struct claim *zone, int64_t seconds)
+{
+	for (unsigned i = 0; i < zone->n; i++)
+		if (zone->minutes[i] * MINUTE == seconds)
+			return true;
+	return !zone->n;
+}
+
+/*
+ * In a zone of the database beside which there may be a number, which has to be that of one of its clocks. Of an hour
+ * that came twice it says which one is meant, of those at midnight and at noon.
+ */
+static int by_name(const struct stamp *s, const struct claim *zone, int64_t *ret, struct error *err)
+{
+	struct stamp near = *s;
+	int64_t t, second = wall_seconds(s);
+
+	if (!in_database(s, zone->name, &t, err)) {
+		if (!may_be_east(zone, second - t))
+			return error_set(err, -EINVAL, "the zone contradicts itself; ask for the offset to UTC");
+		return *ret = t, 0;
+	}
+	for (near.hour = 0; near.hour <= 12 && zone->n == 1; near.hour += 12)
+		if (!in_database(&near, zone->name, &t, NULL) && may_be_east(zone, wall_seconds(&near) - t))
+			return *ret = second - zone->minutes[0] * MINUTE, 0;
+	return -EINVAL;
+}
+
 int stamp_second(const struct stamp *s, const struct claim *zone, int64_t *ret, struct error *err)
 {
 	struct claim all = s->zone;
@@ -79,7 +108,7 @@ int stamp_second(const struct stamp *s, const struct claim *zone, int64_t *ret, 
 		return error_set(err, -EINVAL,
 				 "the zone contradicts itself or is not known; ask for the offset to UTC");
 	if (*all.name)
-		return in_database(s, all.name, ret, err);
+		return by_name(s, &all, ret, err);
 	if (all.n != 1)
 		return error_set(err, -EINVAL, "the zone has several meanings; ask for the offset to UTC");
 	t = wall_seconds(s) - all.minutes[0] * MINUTE;

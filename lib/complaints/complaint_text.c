@@ -447,7 +447,7 @@ void complaint_text(struct reading *x)
 		if (!any_question(x)) {
 			x->own_time = quotes_own_time(x, whole);
 			x->own_port = quotes_own_port(x);
-			x->settled = complaint_settled(x);
+			x->quoted = complaint_about_quoted(x);
 			memcpy(x->text, whole, x->size);
 			quotes_bare(x);
 			take_parts(x);

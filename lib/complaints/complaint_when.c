@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Times and zones in a stretch of text, and which of several times the words around mean. */
+/* Times and zones in a stretch of text. */
 #include <string.h>
 
 #include "base/base.h"
@@ -8,48 +8,6 @@
 
 /* A line, or a value, does not name more zones apart from times, the same again and again among them. */
 #define MOST_ZONES 64U
-
-uint8_t scan_rank(struct scan *c, const char *at)
-{
-	struct label l = scan_label(c, at);
-
-	if (c->s->key) {
-		const char *name = memrchr(c->s->key, KEY_PART, (size_t)(c->s->key_end - c->s->key));
-		struct label key = label_read(name ? name : c->s->key, c->s->key_end);
-
-		/* What Windows calls so is the time of the event. */
-		if (c->s->key_end - c->s->key >= 11 && !memcmp(c->s->key, "TimeCreated", 11))
-			key.any = WORD_EVENT;
-		if (c->x->xarf && c->s->key_end - c->s->key >= 9 && !memcmp(c->s->key_end - 9, "timestamp", 9))
-			return RANK_SCHEMA;
-		/* Columns "From" and "To" of times. */
-		if (c->s->cells && key.words == 1 && key.any & (WORD_FROM | WORD_TO) && !(key.any & WORD_TIME))
-			return key.any & WORD_FROM ? RANK_EVENT : RANK_END;
-		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE)))
-			return RANK_STRAY;
-		if (name && !(key.any & (WORD_OTHER | WORD_END | WORD_LATE)))
-			key.any |= label_read(c->s->key, name).any & WORD_EVENT;
-		if (c->s->cells)
-			l = key;
-	} else if (at - scan_line(c, at) > 12 && !memcmp(c->line, "TimeCreated", 11) &&
-		   *scan_signs(c->line + 11, at, " \t") == ':') {
-		return RANK_EVENT;
-	}
-	/* "Opened at" is of a ticket as well. */
-	if ((c->s->key || c->s->keyed) && l.any & WORD_MEASURE && l.any & WORD_EVENT)
-		return RANK_NEUTRAL;
-	/* "The attack that was reported began at" */
-	if (!c->s->key && (l.when & (WORD_EVENT | WORD_TIME)) == (WORD_EVENT | WORD_TIME))
-		return RANK_EVENT;
-	/* "Blocked at: …", "Unblocked: …" */
-	if ((c->s->key || c->s->keyed) && l.any & WORD_MEASURE && !(l.any & WORD_EVENT))
-		return RANK_OTHER;
-	return l.any & WORD_OTHER   ? RANK_OTHER
-	       : l.any & WORD_END   ? RANK_END
-	       : l.any & WORD_LATE  ? RANK_LATE
-	       : l.any & WORD_EVENT ? RANK_EVENT
-				    : RANK_NEUTRAL;
-}
 
 static void zones_in(const char *begin, const char *end, struct stamp *t)
 {
@@ -153,6 +111,15 @@ static bool is_counted(struct scan *c, const char *at)
 	return p > line && (word_octet(p[-1]) || octet_is_of(p[-1], "=#+*/-"));
 }
 
+/* Whether what names a time calls it local: "Start (local)", "localTime", "Ortszeit". */
+static bool is_local(const struct scan *c, const char *at)
+{
+	static const char names[] = "local localtime ortszeit lokalzeit lokale* locale miejscow* местн*";
+
+	return words_in_list(names, scan_label_begin(c, at), at) ||
+	       (c->s->key && words_in_list(names, c->s->key, c->s->key_end));
+}
+
 /* A time at a place. Returns its end, or NULL. */
 const char *scan_take_time(struct scan *c, const char *at)
 {
@@ -177,8 +144,9 @@ const char *scan_take_time(struct scan *c, const char *at)
 	accepted = t.date && t.clock && is_accepted(c, at, end);
 	i = item_time(c->x, c->s->scope, at, end, &t);
 	if (i != NONE) {
-		c->x->items[i].rank = accepted ? RANK_EVENT : scan_rank(c, at);
+		c->x->items[i].rank = accepted ? RANK_EVENT : scan_of_other(c, at, end) ? RANK_NAMED : scan_rank(c, at);
 		c->x->items[i].stamped = line == at && !c->s->key;
+		c->x->items[i].local = !claim_given(&t.zone) && is_local(c, at);
 		c->last = i;
 	}
 	scan_after(c, end);
@@ -223,6 +191,16 @@ static void note_zone(struct scan *c, uint32_t i)
 		c->zones[c->n_zones++] = x->items[i].stamp;
 }
 
+/* Whether the key of a zone names a zone, and not that of a place or of one side: "timezone", not "geo.timezone". */
+static bool names_field(struct scan *c, const char *at)
+{
+	static const char names[] = "tz timezone* zone zona zeitzone tijdzone fuseau fuso strefa* offset utcoffset";
+	const char *key = c->s->key ? c->s->key : scan_label_begin(c, at), *end = c->s->key ? c->s->key_end : at;
+
+	return words_in_list(names, key, end) &&
+	       !words_in_list("geo geo* location country city user browser", key, end) && !label_read(key, end).role;
+}
+
 /* Of a line that names so many zones none is known to be that of a time. */
 static void contradict(struct scan *c, const char *at, const char *end)
 {
@@ -262,5 +240,7 @@ void scan_take_zone(struct scan *c, const char *at, const char *end, const struc
 		c->x->stamps[c->x->items[i].stamp].zone.clash = true;
 	if (i != NONE)
 		c->x->items[i].keyed = c->s->cells || c->s->keyed;
+	if (i != NONE && c->x->items[i].keyed)
+		c->x->items[i].field = names_field(c, at);
 	note_zone(c, i);
 }

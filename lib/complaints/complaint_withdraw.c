@@ -209,7 +209,31 @@ static bool says_settled(const char *begin, const char *end)
 	return thing && !other && ((done && be) || (close && please));
 }
 
-bool complaint_settled(const struct reading *x)
+/* So many words are between what happened and "again". */
+#define AGAIN_WORDS 3U
+
+/* Whether a sentence says that it happened again: what is quoted below is of the time before. */
+static bool says_again(const char *begin, const char *end)
+{
+	unsigned n = 0, event = 0, again = 0;
+	char folded[WORD_TEXT];
+
+	while (word_next(&begin, end, folded)) {
+		n++;
+		if (word_meaning(folded) & (WORD_EVENT | WORD_DEED) && !(word_meaning(folded) & WORD_SOURCE))
+			event = n;
+		if (word_in_list(
+			    "again more erneut wieder einmal encore nouveau nuevo nuevamente nuovo nuovamente novo "
+			    "novamente znowu ponownie opnieuw weer igen снова опять",
+			    folded))
+			again = n;
+		if (event && again && (event > again ? event - again : again - event) <= AGAIN_WORDS)
+			return true;
+	}
+	return false;
+}
+
+uint8_t complaint_about_quoted(const struct reading *x)
 {
 	const char *end = x->text + x->size, *begin = x->text;
 
@@ -217,10 +241,12 @@ bool complaint_settled(const struct reading *x)
 		if (!sentence_ends(x->text, p, end) && p + 1 < end)
 			continue;
 		if (p - begin < SENTENCE && says_settled(begin, p + 1))
-			return true;
+			return DOUBT_WITHDRAWN;
+		if (p - begin < SENTENCE && says_again(begin, p + 1))
+			return DOUBT_BEFORE;
 		begin = p + 1;
 	}
-	return false;
+	return DOUBT_NONE;
 }
 
 /* Whether a clause asks to ignore, and does not negate it: "it was no attack, please ignore". */

@@ -136,6 +136,7 @@ bool words_in_list(const char *list, const char *at, const char *end)
 #define W WORD_DEED
 #define G WORD_NOT
 #define K WORD_BUT
+#define H WORD_NAMED
 
 static const struct word words[] = {
 #define WORD(text, is) { text, is },
@@ -163,6 +164,7 @@ static struct word_table known = { .words = words, .n = ARRAY_SIZE(words) };
 #undef W
 #undef G
 #undef K
+#undef H
 
 /* The first two octets of a text, in its order. */
 static unsigned begin_of(const char *text)

@@ -27,6 +27,7 @@
 #define WORD_DEED    65536U  /* what happened, where a sentence is read */
 #define WORD_NOT     131072U /* a negation */
 #define WORD_BUT     262144U /* what follows it is meant */
+#define WORD_NAMED   524288U /* what happened, in the name of a value alone */
 
 /* With room for a NUL; longer words are cut. */
 #define WORD_TEXT 32U

@@ -243,14 +243,12 @@ void claim_add(struct claim *c, const struct claim *more)
 		*c = claim_given(c) ? *c : *more;
 		return;
 	}
+	both.clash |= *c->name && *more->name && strcmp(c->name, more->name) != 0;
+	memcpy(both.name, *c->name ? c->name : more->name, sizeof(both.name));
 	if (!c->n || !more->n) {
 		/* A name of the database and a number: the number says which of its two clocks. */
 		both.n = c->n ? c->n : more->n;
 		memcpy(both.minutes, c->n ? c->minutes : more->minutes, sizeof(both.minutes));
-		if (!both.n) {
-			both.clash |= strcmp(c->name, more->name) != 0;
-			memcpy(both.name, c->name, sizeof(both.name));
-		}
 		*c = both;
 		return;
 	}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a text says of the error of all its times, apart from each: "Clock accuracy: +/- 90 s", "NTP offset: +37 s". It
+ * is a number with a unit of time behind a sign or a word for an error, and is none of few seconds.
+ */
+#include <string.h>
+
+#include "base/base.h"
+#include "complaints/complaint_doubt.h"
+
+/* So far behind what names an error its number stands, and so far before it what tells that it is a zone's. */
+#define FIGURE_TEXT 60
+#define BEFORE_TEXT 24
+
+/* A clock may be off by so many seconds. */
+#define SECONDS_OFF 5U
+
+/* Words for an error, and for a port or an address, in the order of their octets. */
+static const struct word marks[] = {
+	{ "abweichung", MARK_ERROR },
+	{ "accuracy", MARK_ERROR },
+	{ "address*", MARK_PORT },
+	{ "adres*", MARK_PORT },
+	{ "adress*", MARK_PORT },
+	{ "afwijking", MARK_ERROR },
+	{ "avvikelse", MARK_ERROR },
+	{ "decalage", MARK_ERROR },
+	{ "derive", MARK_ERROR },
+	{ "desviacion", MARK_ERROR },
+	{ "deviation", MARK_ERROR },
+	{ "direccion*", MARK_PORT },
+	{ "dokladnosc", MARK_ERROR },
+	{ "drift", MARK_ERROR },
+	{ "ecart", MARK_ERROR },
+	{ "exactitud", MARK_ERROR },
+	{ "exactitude", MARK_ERROR },
+	{ "ganggenauigkeit", MARK_ERROR },
+	{ "genauigkeit", MARK_ERROR },
+	{ "incertezza", MARK_ERROR },
+	{ "incertitude", MARK_ERROR },
+	{ "indirizz*", MARK_PORT },
+	{ "ip", MARK_PORT },
+	{ "ips", MARK_PORT },
+	{ "nauwkeurigheid", MARK_ERROR },
+	{ "noggrannhet", MARK_ERROR },
+	{ "odchylenie", MARK_ERROR },
+	{ "offset", MARK_ERROR },
+	{ "poort", MARK_PORT },
+	{ "poorten", MARK_PORT },
+	{ "port", MARK_PORT },
+	{ "porta", MARK_PORT },
+	{ "porte", MARK_PORT },
+	{ "ports", MARK_PORT },
+	{ "precisao", MARK_ERROR },
+	{ "precision", MARK_ERROR },
+	{ "precisione", MARK_ERROR },
+	{ "puerto", MARK_PORT },
+	{ "puertos", MARK_PORT },
+	{ "quellport*", MARK_PORT },
+	{ "scarto", MARK_ERROR },
+	{ "skew", MARK_ERROR },
+	{ "sourceport*", MARK_PORT },
+	{ "tolerance", MARK_ERROR },
+	{ "tolerancia", MARK_ERROR },
+	{ "tolerancja", MARK_ERROR },
+	{ "toleranz", MARK_ERROR },
+	{ "tolleranza", MARK_ERROR },
+	{ "uncertainty", MARK_ERROR },
+	{ "ungenauigkeit", MARK_ERROR },
+	{ "отклонен*", MARK_ERROR },
+	{ "погрешност*", MARK_ERROR },
+	{ "порт*", MARK_PORT },
+	{ "точност*", MARK_ERROR },
+};
+static struct word_table known_marks = { .words = marks, .n = ARRAY_SIZE(marks) };
+
+unsigned doubt_mark(const char *folded)
+{
+	return word_find(&known_marks, folded);
+}
+
+void doubt_each_mark(void (*take)(void *arg, const char *text), void *arg)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+		take(arg, marks[i].text);
+}
+
+/* Whether a number with a unit of time is more than a clock may be off by. before: the word before, or "". */
+static bool is_large(const char *at, const char *end, const char *before)
+{
+	unsigned whole = 0, any = 0, is;
+	char folded[WORD_TEXT];
+	const char *p = at;
+
+	for (; p < end && digit_octet(*p); p++)
+		whole = whole < 100000 ? whole * 10 + (unsigned)(*p - '0') : whole, any |= *p != '0';
+	if (p + 1 < end && octet_is_of(*p, ".,") && digit_octet(p[1]))
+		for (p++; p < end && digit_octet(*p); p++)
+			any |= *p != '0';
+	while (p < end && octet_is_of(*p, " \""))
+		p++;
+	word_fold(p, end, folded);
+	if (!*folded || digit_octet(*folded))
+		snprintf(folded, sizeof(folded), "%s", before);
+	is = doubt_meaning(folded);
+	if (word_in_list("ms us ns milli* micro* mikro* nano*", folded))
+		return false;
+	if (is & IS_LARGE || word_in_list("h hour* std", folded))
+		return any;
+	return whole > SECONDS_OFF && (is & IS_SMALL || word_in_list("s sec secs sek seg", folded));
+}
+
+bool doubt_margin(const char *text, const char *word, const char *at, const char *end)
+{
+	const char *stop = end - at > FIGURE_TEXT ? at + FIGURE_TEXT : end, *p = at;
+	const char *begin = word - text > BEFORE_TEXT ? word - BEFORE_TEXT : text;
+	char unit[WORD_TEXT] = "";
+
+	for (const char *line = begin; line < word; line++)
+		begin = *line == '\n' ? line + 1 : begin;
+	while (p < stop && !digit_octet(*p) && !octet_is_of(*p, ",;\n{}|"))
+		p = word_octet(*p) ? word_fold(p, stop, unit) : p + 1;
+	return p < stop && digit_octet(*p) && is_large(p, end, unit) &&
+	       !words_in_list("utc gmt zone zona timezone tz zeitzone fuso fuseau strefa tijdzone", begin, p);
+}
+
+bool doubt_margin_sign(const char *text, const char *sign, const char *at, const char *end)
+{
+	const char *p = sign;
+
+	/* That of a time before it is of this alone. */
+	while (p > text && sign - p < 12 && p[-1] != '\n' && !digit_octet(*p))
+		p--;
+	while (at < end && octet_is_of(*at, " ~"))
+		at++;
+	return !digit_octet(*p) && at < end && digit_octet(*at) && is_large(at, end, "");
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Which of several times the words around mean, and which are of something else. */
+#include <string.h>
+
+#include "base/base.h"
+#include "complaints/complaint_line.h"
+#include "complaints/complaint_scan.h"
+
+/* So many words may be between a key and its time: a day of the week, "on". */
+#define MOST_BETWEEN 2U
+
+/* Whether a word that is not known is joined to one for a time: "logtime", "devicedate", "eindzeit". */
+static bool is_joined_time(const char *folded)
+{
+	size_t n = strlen(folded);
+
+	return n > 4 &&
+	       (!strcmp(folded + n - 4, "time") || !strcmp(folded + n - 4, "date") || !strcmp(folded + n - 4, "zeit"));
+}
+
+/* What the words of a key say of a time. "At" says nothing if other words are there: "installed at". */
+static unsigned key_says(const char *at, const char *end)
+{
+	unsigned any = 0, words = 0, is = 0;
+	char folded[WORD_TEXT];
+
+	for (; word_next(&at, end, folded); words++) {
+		any |= is;
+		is = word_meaning(folded);
+		if (!is && is_joined_time(folded))
+			is = WORD_TIME;
+		if (is & (WORD_SOURCE | WORD_TARGET) || (words && is & WORD_TO))
+			is &= ~(WORD_TIME | WORD_EVENT | WORD_DEED);
+	}
+	/* A word alone: "From", "To", "At" of times. */
+	return any | is | (words == 1 && is & (WORD_FROM | WORD_TO) ? WORD_TIME : 0);
+}
+
+/*
+ * Whether a key names something else than an event or a time: "Password changed", "Next scan". A time that is its value
+ * is that of this, even if there is no other.
+ */
+static bool names_other(const char *at, const char *end)
+{
+	unsigned says = key_says(at, end);
+
+	/* What is of a report, or an end, is ranked so. */
+	if (says & (WORD_OTHER | WORD_END))
+		return false;
+	return says & WORD_ANOTHER || !(says & (WORD_TIME | WORD_EVENT | WORD_DEED | WORD_LATE | WORD_NAMED));
+}
+
+/* The same of a member or a column; of one that says nothing, the objects around may. */
+static bool is_other_member(const struct scan *c)
+{
+	const char *key = c->s->key, *end = c->s->key_end, *name = memrchr(key, KEY_PART, (size_t)(end - key));
+
+	if (!names_other(name ? name : key, end))
+		return false;
+	return !name || names_other(key, name) || key_says(name, end) & WORD_ANOTHER;
+}
+
+/* Whether nothing but parentheses is behind a time in its line. */
+static bool ends_line(const struct scan *c, const char *end)
+{
+	const char *behind = scan_signs(end, c->s->end, " \t.,;*_|\"'");
+
+	return behind == c->s->end || *behind == '\n' || *behind == '(';
+}
+
+bool scan_of_other(struct scan *c, const char *at, const char *end)
+{
+	const char *line = scan_signs(scan_line(c, at), at, " \t*-|+#>"), *stop, *value;
+
+	if (c->s->cells)
+		return c->s->key && at == scan_signs(c->s->begin, at, " \t\"") && is_other_member(c);
+	if (!c->s->keyed || at - line > LABEL_TEXT || digit_octet(*line) || !ends_line(c, end))
+		return false;
+	stop = line_key_end(line, c->s->end, &value);
+	return stop && value <= at && label_read(value, at).words < MOST_BETWEEN && names_other(line, stop);
+}
+
+uint8_t scan_rank(struct scan *c, const char *at)
+{
+	struct label l = scan_label(c, at);
+
+	if (c->s->key) {
+		const char *name = memrchr(c->s->key, KEY_PART, (size_t)(c->s->key_end - c->s->key));
+		struct label key = label_read(name ? name : c->s->key, c->s->key_end);
+
+		/* What Windows calls so is the time of the event. */
+		if (c->s->key_end - c->s->key >= 11 && !memcmp(c->s->key, "TimeCreated", 11))
+			key.any = WORD_EVENT;
+		if (c->x->xarf && c->s->key_end - c->s->key >= 9 && !memcmp(c->s->key_end - 9, "timestamp", 9))
+			return RANK_SCHEMA;
+		/* Columns "From" and "To" of times. */
+		if (c->s->cells && key.words == 1 && key.any & (WORD_FROM | WORD_TO) && !(key.any & WORD_TIME))
+			return key.any & WORD_FROM ? RANK_EVENT : RANK_END;
+		if (!(key.any & (WORD_TIME | WORD_EVENT | WORD_OTHER | WORD_END | WORD_LATE)))
+			return RANK_STRAY;
+		if (name && !(key.any & (WORD_OTHER | WORD_END | WORD_LATE)))
+			key.any |= label_read(c->s->key, name).any & WORD_EVENT;
+		if (c->s->cells)
+			l = key;
+	} else if (at - scan_line(c, at) > 12 && !memcmp(c->line, "TimeCreated", 11) &&
+		   *scan_signs(c->line + 11, at, " \t") == ':') {
+		return RANK_EVENT;
+	}
+	/* "Opened at" is of a ticket as well. */
+	if ((c->s->key || c->s->keyed) && l.any & WORD_MEASURE && l.any & WORD_EVENT)
+		return RANK_NEUTRAL;
+	/* "The attack that was reported began at" */
+	if (!c->s->key && (l.when & (WORD_EVENT | WORD_TIME)) == (WORD_EVENT | WORD_TIME))
+		return RANK_EVENT;
+	/* "Blocked at: …", "Unblocked: …" */
+	if ((c->s->key || c->s->keyed) && l.any & WORD_MEASURE && !(l.any & WORD_EVENT))
+		return RANK_OTHER;
+	return l.any & WORD_OTHER   ? RANK_OTHER
+	       : l.any & WORD_END   ? RANK_END
+	       : l.any & WORD_LATE  ? RANK_LATE
+	       : l.any & WORD_EVENT ? RANK_EVENT
+				    : RANK_NEUTRAL;
+}

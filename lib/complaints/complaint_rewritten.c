@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Sentences that say of the ports or the addresses of a text that they are not those that were used: "our NAT changed
+ * source ports", "ports are those of our load balancer", "the port is not the one that your customer used", "addresses
+ * are anonymised". What the provider's own NAT does is no such thing, nor what became of the target's.
+ */
+#include "base/base.h"
+#include "complaints/complaint_doubt.h"
+
+/* A clause of more words is cut. */
+#define MOST_WORDS 40U
+
+/* So many words may be between a port and what is said of it. */
+#define FAR_WORDS 8U
+
+enum {
+	VERB = 1,   /* what makes a number stand for something else */
+	WEAK = 2,   /* it may have been done to something else, as to the port of a service */
+	HIDES = 4,  /* it is done to addresses, too */
+	DEVICE = 8, /* what lies between a source and who logs it */
+	IS = 16,
+	THAT = 32,
+	TRUE = 64,
+};
+
+/* In the order of their octets. */
+static const struct word words[] = {
+	{ "actual", TRUE },
+	{ "altered", VERB | WEAK },
+	{ "alters", VERB | WEAK },
+	{ "andrad*", VERB | WEAK },
+	{ "anonimi*", VERB | HIDES },
+	{ "anonymi*", VERB | HIDES },
+	{ "are", IS },
+	{ "balancer", DEVICE },
+	{ "balancers", DEVICE },
+	{ "cambi*", VERB | WEAK },
+	{ "celui", THAT },
+	{ "ceux", THAT },
+	{ "changed", VERB | WEAK },
+	{ "changes", VERB | WEAK },
+	{ "changing", VERB | WEAK },
+	{ "der", THAT },
+	{ "die", THAT },
+	{ "echte*", TRUE },
+	{ "el", THAT },
+	{ "ersetzt", VERB | WEAK },
+	{ "es", IS },
+	{ "est", IS },
+	{ "firewall*", DEVICE },
+	{ "from", THAT },
+	{ "gateway*", DEVICE },
+	{ "geandert", VERB | WEAK },
+	{ "geanonimiseerd", VERB | HIDES },
+	{ "gewijzigd", VERB | WEAK },
+	{ "herschreven", VERB },
+	{ "is", IS },
+	{ "ist", IS },
+	{ "jene", THAT },
+	{ "las", THAT },
+	{ "loadbalancer*", DEVICE },
+	{ "los", THAT },
+	{ "masquerad*", VERB | DEVICE },
+	{ "middlebox*", DEVICE },
+	{ "modif*", VERB | WEAK },
+	{ "nat", DEVICE },
+	{ "natting", DEVICE },
+	{ "obfuscat*", VERB | HIDES },
+	{ "of", THAT },
+	{ "one", TRUE },
+	{ "original*", TRUE },
+	{ "pat", DEVICE },
+	{ "proxies", DEVICE },
+	{ "proxy", DEVICE },
+	{ "przepisan*", VERB },
+	{ "pseudonymi*", VERB | HIDES },
+	{ "quelli", THAT },
+	{ "quello", THAT },
+	{ "randomi*", VERB },
+	{ "real", TRUE },
+	{ "reecrit*", VERB },
+	{ "reel*", TRUE },
+	{ "reescrit*", VERB },
+	{ "relay", DEVICE },
+	{ "remap*", VERB },
+	{ "replaced", VERB | WEAK },
+	{ "replaces", VERB | WEAK },
+	{ "rewrites", VERB },
+	{ "rewritten", VERB },
+	{ "rewrote", VERB },
+	{ "riscritt*", VERB },
+	{ "router*", DEVICE },
+	{ "sao", IS },
+	{ "scrambl*", VERB | HIDES },
+	{ "shuffl*", VERB },
+	{ "sind", IS },
+	{ "snat", DEVICE },
+	{ "son", IS },
+	{ "sono", IS },
+	{ "sont", IS },
+	{ "tatsachlich*", TRUE },
+	{ "that", THAT },
+	{ "the", THAT },
+	{ "this", THAT },
+	{ "those", THAT },
+	{ "tradott*", VERB },
+	{ "traducid*", VERB },
+	{ "traduit*", VERB },
+	{ "translat*", VERB },
+	{ "true", TRUE },
+	{ "tunnel", DEVICE },
+	{ "uberschrieben", VERB },
+	{ "ubersetzt", VERB },
+	{ "umgeschrieben", VERB },
+	{ "umgesetzt", VERB },
+	{ "verandern", VERB | WEAK },
+	{ "verandert", VERB | WEAK },
+	{ "verfalscht", VERB },
+	{ "vpn", DEVICE },
+	{ "war", IS },
+	{ "waren", IS },
+	{ "was", IS },
+	{ "were", IS },
+	{ "wijzigt", VERB | WEAK },
+	{ "zijn", IS },
+	{ "zmieni*", VERB | WEAK },
+	{ "анонимизир*", VERB | HIDES },
+	{ "измен*", VERB | WEAK },
+	{ "подмен*", VERB },
+};
+static struct word_table known = { .words = words, .n = ARRAY_SIZE(words) };
+
+struct clause_word {
+	const char *at;
+	unsigned label; /* word_meaning() */
+	unsigned is;
+};
+
+struct account {
+	struct clause_word words[MOST_WORDS];
+	unsigned n;
+	unsigned is;		     /* of all words */
+	unsigned doubts[MOST_WORDS]; /* doubt_meaning() */
+	bool not, doubtful;
+};
+
+static void take_word(struct account *a, const char *at, const char *folded)
+{
+	unsigned is = word_find(&known, folded);
+
+	a->is |= is;
+	a->words[a->n++] = (struct clause_word){ .at = at, .is = is };
+}
+
+/* What else its words are, if it may say something at all. */
+static bool read_rest(struct account *a, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	for (unsigned i = 0; i < a->n && a->is & (VERB | IS); i++) {
+		struct clause_word *w = &a->words[i];
+
+		word_fold(w->at, end, folded);
+		w->label = word_meaning(folded);
+		w->is |= w->label & WORD_SOURCE ? TRUE : 0;
+		a->doubts[i] = doubt_meaning(folded);
+		a->not |= (a->doubts[i] & IS_NOT) != 0;
+		a->doubtful |= (a->doubts[i] & (IS_IF | IS_PLEASE | IS_ASKED)) != 0;
+	}
+	return a->is & (VERB | IS);
+}
+
+/* Whether a port or an address is the target's, by itself or by the word before it. */
+static bool is_targets(const struct account *a, unsigned i)
+{
+	unsigned role = (a->words[i].label | (i ? a->words[i - 1].label : 0)) & (WORD_SOURCE | WORD_TARGET);
+
+	return role == WORD_TARGET;
+}
+
+/* Whether a device is the provider's: "your NAT". */
+static bool is_providers(const struct account *a, unsigned i)
+{
+	unsigned first = i > 3 ? i - 3 : 0;
+
+	for (; first < i; first++)
+		if (a->words[first].label & WORD_SOURCE)
+			return true;
+	return false;
+}
+
+static bool has_device(const struct account *a)
+{
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->words[i].is & DEVICE && !is_providers(a, i))
+			return true;
+	return false;
+}
+
+/* Whether a verb says that something became of a port or an address. */
+static bool is_changed(const struct account *a, unsigned verb, unsigned noun)
+{
+	const struct clause_word *v = &a->words[verb], *n = &a->words[noun];
+	unsigned apart = verb > noun ? verb - noun : noun - verb;
+	bool source = (n->label | (noun ? a->words[noun - 1].label : 0)) & WORD_SOURCE;
+
+	if (!(v->is & VERB) || a->not || a->doubtful || apart > FAR_WORDS || is_targets(a, noun))
+		return false;
+	if (!(n->label & WORD_PORT))
+		return n->label & WORD_ADDR && v->is & HIDES;
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->words[i].is & DEVICE && is_providers(a, i))
+			return false;
+	return !(v->is & WEAK) || source || has_device(a);
+}
+
+/* Whether "is" behind a port makes it that of a device, or not that of the source. */
+static bool is_of_another(const struct account *a, unsigned port)
+{
+	unsigned i = port + 1, last = i + FAR_WORDS < a->n ? i + FAR_WORDS : a->n;
+	bool not = false;
+
+	if (is_targets(a, port))
+		return false;
+	while (i < last && !(a->words[i].is & IS))
+		i++;
+	last = i + FAR_WORDS < a->n ? i + FAR_WORDS : a->n;
+	for (i++; i < last && (a->doubts[i] & IS_NOT || a->words[i].label == WORD_LINK); i++)
+		not |= (a->doubts[i] & IS_NOT) != 0;
+	if (not )
+		return i < last && a->words[i].is & TRUE;
+	for (bool that = false; i < last; i++) {
+		if (that && a->words[i].is & DEVICE)
+			return !is_providers(a, i);
+		that |= (a->words[i].is & THAT) != 0;
+		if (!that)
+			return false;
+	}
+	return false;
+}
+
+static bool says_rewritten(struct account *a, const char *end)
+{
+	if (!read_rest(a, end))
+		return false;
+	for (unsigned i = 0; i < a->n; i++) {
+		if (!(a->words[i].label & (WORD_PORT | WORD_ADDR)))
+			continue;
+		for (unsigned k = 0; k < a->n; k++)
+			if (is_changed(a, k, i))
+				return true;
+		if (a->words[i].label & WORD_PORT && is_of_another(a, i))
+			return true;
+	}
+	return false;
+}
+
+bool doubt_rewritten(const char *begin, const char *end)
+{
+	struct account a = { 0 };
+	char folded[WORD_TEXT];
+
+	for (const char *p = begin; p < end;) {
+		bool ends = octet_is_of(*p, "=:|{}[]<>\"\t"), word = word_octet(*p);
+
+		/* What is no prose says nothing. */
+		if (ends || (word && a.n == MOST_WORDS)) {
+			if (says_rewritten(&a, end))
+				return true;
+			a.n = a.is = 0;
+			a.not = a.doubtful = false;
+		}
+		if (word) {
+			const char *at = p;
+
+			p = word_fold(at, end, folded);
+			take_word(&a, at, folded);
+		} else {
+			p++;
+		}
+	}
+	return says_rewritten(&a, end);
+}

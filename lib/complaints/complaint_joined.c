@@ -162,6 +162,26 @@ static bool is_endpoint(const char *at, const char *end)
 	return stop && (stop == end || octet_is_of(*stop, " \t\n"));
 }
 
+/*
+ * The port behind an address and a blank, or a sign between blanks, where it is said that one follows: "IP / port: a /
+ * p", or by the format of the log above the line, "%h %{remote-port}". Its begin, or NULL.
+ */
+static const char *port_behind(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
+{
+	const char *stop = c->s->end, *p = scan_signs(end, stop, " \t"), *after;
+	struct label l = scan_label(c, at);
+	bool key = c->s->keyed && l.last & WORD_PORT && l.any & (WORD_ADDR | WORD_SOURCE) && l.role != WORD_TARGET;
+
+	if (!key && !c->x->paired)
+		return NULL;
+	if (key && p < stop && octet_is_of(*p, "/:|,"))
+		p = scan_signs(p + 1, stop, " \t");
+	after = p > end ? scan_port(p, stop, ret) : NULL;
+	if (!after || (after < stop && !octet_is_of(*after, " \t\n.,;)")) || *ret < FIRST_FREE_PORT)
+		return NULL;
+	return *ret_end = after, p;
+}
+
 /* The port that is joined to an address: "a:p", "a/p", "a#p", "a(p)", "[a]:p", "a.p", "a p ->". Its begin, or NULL. */
 const char *scan_joined(struct scan *c, const char *at, const char *end, unsigned *ret, const char **ret_end)
 {
@@ -170,6 +190,9 @@ const char *scan_joined(struct scan *c, const char *at, const char *end, unsigne
 
 	if (p + 1 >= stop)
 		return NULL;
+	after = *p == ' ' ? port_behind(c, at, end, ret, ret_end) : NULL;
+	if (after)
+		return after;
 	if (strchr(":/#(", *p) && digit_octet(p[1])) {
 		after = scan_port(p + 1, stop, ret);
 		if (!after || (after < stop && isalpha((unsigned char)*after)) ||

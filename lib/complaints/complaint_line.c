@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "complaints/complaint_time.h"
 #include "complaints/complaint_words.h"
 
@@ -94,4 +95,31 @@ bool line_is_day(const char *at, const char *end)
 	at = at < p ? p - 1 : p;
 	p = stamp_read(p, end, &t);
 	return p && t.date && !t.clock && line_is_rule(p, end) && (*at == ' ' || *at == '=' || *at == '[' || *p == ':');
+}
+
+const char *line_inner(const char *at, const char *end)
+{
+	while (at < end && (!*at || octet_is_of(*at, " \t*-|+#") || (*at == '\342' && !memcmp(at, "\342\200\242", 3))))
+		at += *at == '\342' ? 3 : 1;
+	return at;
+}
+
+bool line_has_pair(const char *at, const char *end)
+{
+	static const char *const hosts[] = { "%h ", "%a ", "$remote_addr " };
+	static const char *const ports[] = { "%{remote-port}", "%{remote}p", "$remote_port" };
+
+	for (const char *p = at; p < end; p++) {
+		if (!octet_is_of(*p, "%$"))
+			continue;
+		for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
+			for (size_t k = 0; k < ARRAY_SIZE(ports); k++) {
+				size_t n = strlen(hosts[i]), m = strlen(ports[k]);
+
+				if ((size_t)(end - p) >= n + m && !memcmp(p, hosts[i], n) &&
+				    !memcmp(p + n, ports[k], m))
+					return true;
+			}
+	}
+	return false;
 }

@@ -27,4 +27,13 @@ bool line_is_divider(const char *at, const char *end);
 /* Whether a line is a day alone, between signs or before a colon: the heading of what is below, "== 2026-03-14 ==". */
 bool line_is_day(const char *at, const char *end);
 
+/* Where a line begins behind the signs of a list or of a quote. */
+const char *line_inner(const char *at, const char *end);
+
+/*
+ * Whether a line has the format of a log in which a source's port is behind its address: "%h %{remote-port}", "%a
+ * %{remote}p", "$remote_addr $remote_port".
+ */
+bool line_has_pair(const char *at, const char *end);
+
 #endif

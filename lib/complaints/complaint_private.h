@@ -139,6 +139,9 @@ struct reading {
 	uint8_t quoted;		     /* what a mail says above what it quotes that makes it no question: enum doubt */
 	bool xarf;		     /* JSON of X-ARF 4, whose "timestamp" is the incident's */
 	bool served;		     /* its scheme says that a port without a role is the service's */
+	bool paired;		     /* the format of the log above: an address, then its port */
+	bool within;		     /* there are headers of mails within */
+	bool received;		     /* "Received:" of mails within is read, as nothing else has an endpoint */
 	const char *broken;	     /* the end of a part in which JSON or XML has no end */
 	bool seen, foreign;	     /* an address; one that is of no pool */
 	struct claim denied[DENIED]; /* zones that the text says are not those of its times */
@@ -192,6 +195,9 @@ void complaint_value(struct reading *x, uint32_t scope, const char *key, const c
 
 /* An address at a place: its end, or NULL. */
 const char *addr_at(const char *at, const char *end, uint32_t *ret);
+
+/* One of IPv6, which no gateway here translates: its end, or NULL. Nothing is before it that could be of it. */
+const char *addr_ipv6_at(const char *at, const char *end);
 
 /* Whether nobody is asked about an address by a complaint: it is private, or no host's. */
 bool addr_nobodys(uint32_t addr);

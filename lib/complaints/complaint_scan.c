@@ -208,6 +208,49 @@ static const char *take_address(struct scan *c, const char *at)
 	return c->after;
 }
 
+/* The port behind an address of IPv6: "[2001:db8::1]:5100", "2001:db8::1.5100"; NULL: there is none. */
+static const char *ipv6_port(const struct scan *c, const char *end, unsigned *ret)
+{
+	const char *port = c->s->end - end > 2 && !memcmp(end, "]:", 2) ? end + 2
+			   : end < c->s->end && *end == '.'		? end + 1
+									: NULL;
+	const char *after = port ? scan_port(port, c->s->end, ret) : NULL;
+
+	return after && (after == c->s->end || !octet_is_of(*after, ".:")) ? port : NULL;
+}
+
+/*
+ * An address of IPv6, of which nothing is asked: a port that is said to be its is no other's. Returns its end, or NULL;
+ * one that ends in an address of IPv4 is read as this.
+ */
+static const char *take_ipv6(struct scan *c, const char *at)
+{
+	const char *end = addr_ipv6_at(at, c->s->end), *port;
+	unsigned number = 0;
+	uint32_t i, p;
+
+	if (!end || (at > c->s->begin && octet_is_of(at[-1], ".:-_")))
+		return NULL;
+	port = ipv6_port(c, end, &number);
+	if (!port && end + 1 < c->s->end && *end == '.' && digit_octet(end[1]))
+		return NULL;
+	i = item_add(c->x, ITEM_ADDR, c->s->scope, at, end);
+	if (i == NONE)
+		return end;
+	c->x->items[i].role = (uint8_t)addr_role(c, at, end);
+	c->x->items[i].done = true;
+	if (port) {
+		p = item_add(c->x, ITEM_PORT, NONE, port, scan_signs(port, c->s->end, "0123456789"));
+		if (p != NONE)
+			c->x->items[p].port = (uint16_t)number;
+		c->x->items[i].port_item = p;
+		end = scan_signs(port, c->s->end, "0123456789");
+	}
+	c->addr = c->last = c->x->addr = i;
+	scan_after(c, end);
+	return end;
+}
+
 static void take_proto(struct scan *c, const char *at, const char *end, uint8_t proto)
 {
 	uint32_t i = item_add(c->x, ITEM_PROTO, c->s->scope, at, end);
@@ -340,6 +383,8 @@ static const char *take_any(struct scan *c, const char *at)
 	struct claim zone;
 	bool inside = at > c->s->begin && word_octet(at[-1]) && (unsigned char)at[-1] < 0x80;
 
+	if (!inside && (*at == ':' || isxdigit((unsigned char)*at)) && (end = take_ipv6(c, at)))
+		return end;
 	if (digit_octet(*at)) {
 		end = inside ? NULL : take_address(c, at);
 		end = end || inside ? end : scan_take_time(c, at);

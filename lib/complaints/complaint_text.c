@@ -6,12 +6,10 @@
 #include <strings.h>
 
 #include "base/base.h"
+#include "complaints/complaint_fields.h"
 #include "complaints/complaint_line.h"
 #include "complaints/complaint_quotes.h"
 #include "complaints/complaint_scan.h"
-
-/* More lines are no header of a mail that somebody quotes. */
-#define HEADER_LINES 40U
 
 /* A text under way. */
 struct walk {
@@ -36,86 +34,6 @@ static uint64_t key_hash(const char *at, const char *end)
 		if (word_octet(*at))
 			hash = (hash ^ (unsigned char)tolower((unsigned char)*at)) * 1099511628211U;
 	return hash | 1;
-}
-
-static const char *inner_begin(const char *at, const char *end)
-{
-	while (at < end && (!*at || octet_is_of(*at, " \t*-|+#") || (*at == '\342' && !memcmp(at, "\342\200\242", 3))))
-		at += *at == '\342' ? 3 : 1;
-	return at;
-}
-
-/* Names of fields of a mail's header, as programs show them in a mail that is quoted; folded. */
-static bool header_name(const char *at, const char *end)
-{
-	static const char *const names[] = { "from",	"to",	   "subject",  "date",	  "sent",      "cc",
-					     "reply",	"message", "received", "return",  "delivered", "von",
-					     "an",	"betreff", "gesendet", "datum",	  "absender",  "de",
-					     "para",	"asunto",  "assunto",  "objet",	  "fecha",     "data",
-					     "enviado", "envoye",  "oggetto",  "inviato", "от",	       "кому",
-					     "тема",	"дата",	   "od",       "do",	  "temat",     "recebido" };
-	char folded[WORD_TEXT];
-
-	word_fold(at, end, folded);
-	if (!strcmp(folded, "a") && (end - at) < 3)
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (*names[i] == *folded && !strcmp(names[i], folded))
-			return true;
-	return false;
-}
-
-static bool is_field(const char *at, const char *end)
-{
-	const char *p = at;
-
-	while (p < end && (isalnum((unsigned char)*p) || *p == '-' || *p == '_'))
-		p++;
-	return p > at && p < end && *p == ':';
-}
-
-/* Whether a mail's header begins here: fields, some of which a mail has; and its end. RFC 5322 section 2.2. */
-static const char *mail_header(const char *at, const char *end)
-{
-	static const char *const marks[] = { "from:",	     "to:",	      "subject:",    "received:",
-					     "return-path:", "delivered-to:", "message-id:", "dkim-signature:" };
-	const char *p = at;
-	unsigned fields = 0, known = 0;
-
-	if (end - p > 5 && !memcmp(p, "From ", 5))
-		p = line_next(p, end);
-	for (; p < end && line_end(p, end) > p; p = line_next(p, end)) {
-		if (fields && (*p == ' ' || *p == '\t'))
-			continue;
-		if (!is_field(p, line_end(p, end)))
-			break;
-		fields++;
-		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-			known += !strncasecmp(p, marks[i], strlen(marks[i]));
-	}
-	return known && (known > 1 || fields > 1) && (p >= end || *p == '\n') ? p : NULL;
-}
-
-/* The header of a mail within a text, as it is forwarded: its end, or at. */
-static const char *quoted_header(const char *at, const char *end)
-{
-	const char *p = at, *value;
-	unsigned known = 0, fields = 0;
-
-	for (; p < end && !line_is_rule(p, line_end(p, end)); p = line_next(p, end)) {
-		const char *key = inner_begin(p, line_end(p, end)), *stop = line_key_end(key, line_end(p, end), &value);
-		bool folded = *p == ' ' || *p == '\t';
-
-		if (!stop && !folded)
-			break;
-		if (stop && (value[-1] == ':' || value[-1] == ' ') && memchr(key, ':', (size_t)(value - key)) &&
-		    header_name(key, stop))
-			known++;
-		/* A mail's own fields are few, and those that all have come first. */
-		if (++fields > HEADER_LINES || (fields > 4 && !known))
-			return at;
-	}
-	return known >= 2 && known * 2 > fields ? p : at;
 }
 
 /* The mail's own time, from which no question is taken. */
@@ -144,7 +62,7 @@ static void look_ahead(struct walk *w, const char *at)
 	const char *p = at;
 
 	for (; at >= w->looked && p < w->end && !line_is_rule(p, line_end(p, w->end)); p = line_next(p, w->end)) {
-		const char *key = inner_begin(p, w->end);
+		const char *key = line_inner(p, w->end);
 
 		/* None begins otherwise. */
 		if (!octet_is_of((char)(*key | 32), "rsdpaj"))
@@ -229,6 +147,7 @@ static void begin_block(struct walk *w, const char *at)
 	w->has_addr = false;
 	w->x->first_item = w->x->n_items;
 	w->x->addr = NONE;
+	w->x->paired = false;
 	look_ahead(w, at);
 }
 
@@ -315,11 +234,43 @@ static const char *with_rest(const char *at, const char *end, const char *all)
 	return stamp_read(at, end, &t) && t.clock && !has_address(at, end) ? line_end(p, all) : end;
 }
 
+/*
+ * Reads the first "Received:" of a header that has an endpoint, as Exim writes them: "from [203.0.113.36] (port=5100
+ * helo=x) by … ; TIME". What is below may be made up by who sent it.
+ */
+static void take_received(struct walk *w, const char *at, const char *end)
+{
+	struct reading *x = w->x;
+
+	for (const char *stop; at < end && !x->error; at = stop) {
+		size_t items = x->n_items, scopes = x->n_scopes, stamps = x->n_stamps;
+		const char *field = scan_signs(at, end, " \t>");
+		struct stretch s = { .begin = field + 9 };
+
+		for (stop = line_next(at, end); stop < end && octet_is_of(*scan_signs(stop, end, ">"), " \t");)
+			stop = line_next(stop, end);
+		if (end - field < 10 || strncasecmp(field, "received:", 9) != 0)
+			continue;
+		begin_block(w, at);
+		s.end = stop;
+		s.scope = scope_add(x, w->block);
+		complaint_scan(x, &s);
+		for (size_t i = items; i < x->n_items; i++)
+			if (x->items[i].kind == ITEM_ADDR && !x->items[i].done && x->items[i].role != WORD_TARGET &&
+			    x->items[i].port_item != NONE)
+				return end_block(w, stop);
+		x->n_items = items;
+		x->n_scopes = scopes;
+		x->n_stamps = stamps;
+		w->block = NONE;
+	}
+}
+
 /* Returns where it ends. */
 static const char *take_line(struct walk *w, const char *at, const char *end)
 {
 	struct reading *x = w->x;
-	const char *value, *key = inner_begin(at, end), *stop = line_key_end(key, end, &value);
+	const char *value, *key = line_inner(at, end), *stop = line_key_end(key, end, &value);
 	size_t first = x->n_items;
 	struct stretch s = { .begin = at, .end = end };
 	const char *after;
@@ -334,6 +285,7 @@ static const char *take_line(struct walk *w, const char *at, const char *end)
 	s.keyed = stop != NULL;
 	s.scope = scope_add(x, w->block);
 	s.all_end = w->end;
+	x->paired |= line_has_pair(at, end);
 	if (!x->error)
 		x->scopes[s.scope].line = !s.keyed;
 	after = complaint_scan(x, &s);
@@ -360,10 +312,13 @@ static const char *structure(struct walk *w, const char *at)
 static void take_part(struct reading *x, const char *at, const char *end, bool header)
 {
 	struct walk w = { .x = x, .end = end, .part = scope_add(x, 0), .block = NONE, .day = NONE, .looked = at };
-	const char *body = mail_header(at, end);
+	const char *body = fields_of_mail(at, end);
 
 	if (body && (header || at == x->text))
 		note_sent(x, at, body);
+	if (body && x->received && at > x->text)
+		take_received(&w, at, body);
+	x->within |= body && at > x->text;
 	at = body ? body : at;
 	while (at < end && !x->error) {
 		const char *stop = line_end(at, end), *after;
@@ -378,7 +333,10 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 			at = line_next(at, end);
 			continue;
 		}
-		after = w.block == NONE ? quoted_header(at, end) : at;
+		after = w.block == NONE ? fields_quoted(at, end) : at;
+		x->within |= after > at;
+		if (after > at && x->received)
+			take_received(&w, at, after);
 		after = after > at ? after : structure(&w, at);
 		if (after) {
 			end_block(&w, at);
@@ -453,6 +411,10 @@ void complaint_text(struct reading *x)
 			take_parts(x);
 		}
 	} else {
+		take_parts(x);
+	}
+	if (x->within && !any_question(x)) {
+		x->received = true;
 		take_parts(x);
 	}
 	free(whole);

@@ -310,11 +310,22 @@ static bool halves(const struct stamp *a, const struct stamp *b)
 	return !whole(a) && !whole(b) && a->date != b->date;
 }
 
+/* Whether an address of a scope has the half of a time, which the other half is for. */
+static bool waits(const struct reading *x, const struct bag *s)
+{
+	for (uint32_t i = s->first; i != NONE; i = x->items[i].next)
+		if (x->items[i].time_item != NONE && !whole(stamp_of(x, x->items[i].time_item)))
+			return true;
+	return false;
+}
+
 /* A scope in which one day and one hour stand apart has their time. */
 static void join_halves(struct reading *x, struct bag *s)
 {
 	uint32_t day = NONE, hour = NONE, joined;
 
+	if (waits(x, s))
+		return;
 	for (unsigned k = 0; k < s->n_times; k++) {
 		const struct stamp *t = stamp_of(x, s->times[k]);
 		uint32_t *half = t->date ? &day : &hour;

@@ -114,6 +114,31 @@ static const struct {
 	  "All times are UTC if not local.\n\n" KEYS "Time (local): 2026-02-04 10:00:01\n", "no-zone;" },
 	{ "a quoted mail below what happened again", "It happened again this morning.\n\n> " AT " 203.0.113.5:5100\n",
 	  "unsure;" },
+	{ "a port of an address of IPv6", "From 2001:db8::5 port 5100 at " AT ", also seen as 203.0.113.5\n",
+	  "no-port;" },
+	{ "a port that is joined to one of IPv6", AT " [2001:db8::5]:5100 login\n\nAlso: 203.0.113.5\n", "no-port;" },
+	{ "a port below a key of IPv6", "Source: 2001:db8::5\nSource port: 5100\nIPv4: 203.0.113.5\nTime: " AT "\n",
+	  "no-port;" },
+	{ "an address of IPv6 that stands for one of IPv4", AT " [::ffff:203.0.113.5]:5100 login\n", ONE },
+	{ "an address and a port by one key", "IP / port: 203.0.113.5 / 5100\nTime: " AT "\n", ONE },
+	{ "an address and a port of the target by one key", "Target IP / port: 203.0.113.5 / 5100\nTime: " AT "\n",
+	  "" },
+	{ "a log whose format is said",
+	  "CustomLog \"%h %{remote}p %t\":\n203.0.113.5 5100 [04/Feb/2026:10:00:01 +0000]\n", ONE },
+	{ "a log whose format is not said", "CustomLog:\n203.0.113.5 5100 [04/Feb/2026:10:00:01 +0000]\n", "no-port;" },
+	{ "the day of a log, with its zone",
+	  "Bots on 4 February 2026 (times in UTC):\n\n[10:00:01] 203.0.113.5:5100 joined\n[10:00:02] it left\n", ONE },
+	{ "the day of something else",
+	  "Our server was set up on 4 February 2026:\n\n[10:00:01] 203.0.113.5:5100 joined\n", "no-time;" },
+	{ "what a server received, in a mail that is forwarded",
+	  "Spam:\n\nReceived: from [203.0.113.5] (port=5100 helo=x)\n\tby mx.example.net (Exim);\n"
+	  "\tWed, 04 Feb 2026 10:00:01 +0000\nReceived: from a ([203.0.113.6]:5200) by b; Wed, 04 Feb 2026 09:00:00 "
+	  "+0000\nFrom: x@example.net\nTo: y@example.net\nDate: Wed, 04 Feb 2026 10:00:01 +0000\n\nBuy!\n",
+	  ONE },
+	{ "what the provider's server received",
+	  "Received: from [203.0.113.5] (port=5100) by mx; Wed, 04 Feb 2026 10:00:01 "
+	  "+0000\nFrom: a@example.net\nTo: b@example.net\nSubject: x\n\nHello.\n",
+	  "" },
 	{ "a quoted mail below what is asked again", "We ask you again.\n\n> " AT " 203.0.113.5:5100\n", ONE },
 };
 

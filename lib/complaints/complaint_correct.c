@@ -342,7 +342,7 @@ static bool take_word(struct doubts *d, const char *word, const char *at, const 
 
 	if (!seen && is_modal(folded) && says_value(at, end, &value))
 		take_value(d, at, value, end, true);
-	if (mark & MARK_ERROR && doubt_margin(text, word, at, end))
+	if ((mark & MARK_ERROR && doubt_margin(text, word, at, end)) || (mark & MARK_SHIFT && doubt_shift(at, end)))
 		d->clock = word;
 	if (word >= d->ports && mark & MARK_PORT) {
 		find_sentence(d, word, d->ports, &begin, &d->ports);

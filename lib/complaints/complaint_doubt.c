@@ -223,6 +223,9 @@ static bool is_bound(const struct reading *x, const char *at)
 		if (word == end || end - word >= (ptrdiff_t)WORD_TEXT)
 			return false;
 		word_fold(word, end, folded);
+		/* "Within ten minutes of 14:00" */
+		if (i && doubt_meaning(folded) & (IS_LARGE | IS_SMALL))
+			return true;
 		if (word_in_list("before after than by vor nach avant apres antes despues prima dopo depois przed voor "
 				 "fore efter до после ab seit vanaf sinds desde depuis partir partire compter od since "
 				 "sedan siden dalle dal с",
@@ -231,7 +234,7 @@ static bool is_bound(const struct reading *x, const char *at)
 		if (word_in_list("from von fran fra", folded))
 			return !keyed;
 		if (!word_in_list(
-			    "the de del des dem der le la el il las los das os o um at du da and och med og kl klo "
+			    "of the de del des dem der le la el il las los das os o um at du da and och med og kl klo "
 			    "godz dnia dne ore ora hora heure",
 			    folded))
 			return false;
@@ -281,7 +284,8 @@ static uint8_t near_doubt(const struct reading *x, const struct item *a)
 	if (!s->exact && s->hour < 12 &&
 	    (doubt_before(x->text, at, IS_LATER) | after.any | doubt_words(at, end).any) & IS_LATER)
 		return DOUBT_MAYBE;
-	return is_unsure(x, t) || is_unsure(x, p) ? DOUBT_MAYBE : DOUBT_NONE;
+	return is_unsure(x, t) || is_unsure(x, p) || doubt_before(x->text, x->text + a->at, IS_MAYBE) ? DOUBT_MAYBE
+												      : DOUBT_NONE;
 }
 
 void complaint_doubt(struct reading *x)

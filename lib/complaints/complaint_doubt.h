@@ -115,8 +115,8 @@ uint8_t doubt_said(const struct doubts *d, const struct item *a);
 /* A sentence that may take something back, or give an example of a form. at: a word of it; is: what its words are. */
 void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is);
 
-/* A word for an error, or for a port or an address. */
-enum { MARK_ERROR = 1, MARK_PORT = 2 };
+/* A word for an error, for a port or an address, or for "add" and "subtract". */
+enum { MARK_ERROR = 1, MARK_PORT = 2, MARK_SHIFT = 4 };
 
 unsigned doubt_mark(const char *folded);
 
@@ -129,6 +129,9 @@ void doubt_each_mark(void (*take)(void *arg, const char *text), void *arg);
  */
 bool doubt_margin(const char *text, const char *word, const char *at, const char *end);
 bool doubt_margin_sign(const char *text, const char *sign, const char *at, const char *end);
+
+/* Whether what is to be added are hours, to times: "add two hours to the times below". at: behind "add". */
+bool doubt_shift(const char *at, const char *end);
 
 /* Whether a sentence says of ports or addresses that they are not those that were used. */
 bool doubt_rewritten(const char *begin, const char *end);

@@ -12,23 +12,37 @@
 #define FIGURE_TEXT 60
 #define BEFORE_TEXT 24
 
+/* So many words behind "add" there is "hours", and so many behind it what they are added to. */
+#define SHIFT_NEAR  3U
+#define SHIFT_WORDS 9U
+
 /* A clock may be off by so many seconds. */
 #define SECONDS_OFF 5U
 
 /* Words for an error, and for a port or an address, in the order of their octets. */
 static const struct word marks[] = {
 	{ "abweichung", MARK_ERROR },
+	{ "abzieh*", MARK_SHIFT },
+	{ "abzuziehen", MARK_SHIFT },
 	{ "accuracy", MARK_ERROR },
+	{ "add", MARK_SHIFT },
+	{ "addier*", MARK_SHIFT },
 	{ "address*", MARK_PORT },
 	{ "adres*", MARK_PORT },
 	{ "adress*", MARK_PORT },
+	{ "aftrekken", MARK_SHIFT },
 	{ "afwijking", MARK_ERROR },
+	{ "aggiung*", MARK_SHIFT },
+	{ "ajouter", MARK_SHIFT },
+	{ "ajoutez", MARK_SHIFT },
 	{ "avvikelse", MARK_ERROR },
 	{ "decalage", MARK_ERROR },
+	{ "deduct", MARK_SHIFT },
 	{ "derive", MARK_ERROR },
 	{ "desviacion", MARK_ERROR },
 	{ "deviation", MARK_ERROR },
 	{ "direccion*", MARK_PORT },
+	{ "dodac", MARK_SHIFT },
 	{ "dokladnosc", MARK_ERROR },
 	{ "drift", MARK_ERROR },
 	{ "ecart", MARK_ERROR },
@@ -36,6 +50,8 @@ static const struct word marks[] = {
 	{ "exactitude", MARK_ERROR },
 	{ "ganggenauigkeit", MARK_ERROR },
 	{ "genauigkeit", MARK_ERROR },
+	{ "hinzurechn*", MARK_SHIFT },
+	{ "hinzuzurechn*", MARK_SHIFT },
 	{ "incertezza", MARK_ERROR },
 	{ "incertitude", MARK_ERROR },
 	{ "indirizz*", MARK_PORT },
@@ -44,7 +60,9 @@ static const struct word marks[] = {
 	{ "nauwkeurigheid", MARK_ERROR },
 	{ "noggrannhet", MARK_ERROR },
 	{ "odchylenie", MARK_ERROR },
+	{ "odjac", MARK_SHIFT },
 	{ "offset", MARK_ERROR },
+	{ "optellen", MARK_SHIFT },
 	{ "poort", MARK_PORT },
 	{ "poorten", MARK_PORT },
 	{ "port", MARK_PORT },
@@ -57,9 +75,15 @@ static const struct word marks[] = {
 	{ "puerto", MARK_PORT },
 	{ "puertos", MARK_PORT },
 	{ "quellport*", MARK_PORT },
+	{ "retranch*", MARK_SHIFT },
 	{ "scarto", MARK_ERROR },
 	{ "skew", MARK_ERROR },
+	{ "sottra*", MARK_SHIFT },
 	{ "sourceport*", MARK_PORT },
+	{ "soustra*", MARK_SHIFT },
+	{ "subtract", MARK_SHIFT },
+	{ "subtrahier*", MARK_SHIFT },
+	{ "subtrair", MARK_SHIFT },
 	{ "tolerance", MARK_ERROR },
 	{ "tolerancia", MARK_ERROR },
 	{ "tolerancja", MARK_ERROR },
@@ -67,9 +91,11 @@ static const struct word marks[] = {
 	{ "tolleranza", MARK_ERROR },
 	{ "uncertainty", MARK_ERROR },
 	{ "ungenauigkeit", MARK_ERROR },
+	{ "вычесть", MARK_SHIFT },
 	{ "отклонен*", MARK_ERROR },
 	{ "погрешност*", MARK_ERROR },
 	{ "порт*", MARK_PORT },
+	{ "прибав*", MARK_SHIFT },
 	{ "точност*", MARK_ERROR },
 };
 static struct word_table known_marks = { .words = marks, .n = ARRAY_SIZE(marks) };
@@ -134,4 +160,17 @@ bool doubt_margin_sign(const char *text, const char *sign, const char *at, const
 	while (at < end && octet_is_of(*at, " ~"))
 		at++;
 	return !digit_octet(*p) && at < end && digit_octet(*at) && is_large(at, end, "");
+}
+
+bool doubt_shift(const char *at, const char *end)
+{
+	bool large = false;
+	char folded[WORD_TEXT];
+
+	for (unsigned n = 0; n < SHIFT_WORDS && word_next(&at, end, folded); n++) {
+		if (large && word_meaning(folded) & WORD_TIME)
+			return true;
+		large |= n < SHIFT_NEAR && doubt_meaning(folded) & IS_LARGE;
+	}
+	return false;
 }

@@ -18,17 +18,36 @@ static bool is_joined_time(const char *folded)
 	       (!strcmp(folded + n - 4, "time") || !strcmp(folded + n - 4, "date") || !strcmp(folded + n - 4, "zeit"));
 }
 
-/* What the words of a key say of a time. "At" says nothing if other words are there: "installed at". */
+/* Whether a word behind one for a time, which is not known, says of what it is the time: "Date de la demande". */
+static bool says_of_what(const char *word, const char *end, const char *folded)
+{
+	struct claim any;
+
+	return !digit_octet(*folded) && word_skip(word, end) - word > 2 && !claim_read(word, end, true, &any) &&
+	       !word_in_list("log* entry entries line record* packet* stamp zone format local* this was were sur een "
+			     "het ten dla dell sul nel",
+			     folded);
+}
+
+/*
+ * What the words of a key say of a time. "At" says nothing if other words are there: "installed at"; nor does what is
+ * the time of something that is not known.
+ */
 static unsigned key_says(const char *at, const char *end)
 {
+	/* In parentheses is the form of the time: "Datum (TT.MM.JJJJ)". */
+	const char *form = memchr(at, '(', (size_t)(end - at)), *word;
 	unsigned any = 0, words = 0, is = 0;
 	char folded[WORD_TEXT];
 
-	for (; word_next(&at, end, folded); words++) {
+	for (; (word = word_next(&at, end, folded)); words++) {
 		any |= is;
 		is = word_meaning(folded);
 		if (!is && is_joined_time(folded))
 			is = WORD_TIME;
+		if (!is && (any & (WORD_TIME | WORD_EVENT)) == WORD_TIME && !(form && word > form) &&
+		    says_of_what(word, end, folded))
+			return WORD_ANOTHER;
 		if (is & (WORD_SOURCE | WORD_TARGET) || (words && is & WORD_TO))
 			is &= ~(WORD_TIME | WORD_EVENT | WORD_DEED);
 	}

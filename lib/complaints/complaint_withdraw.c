@@ -74,6 +74,23 @@ static const char *below(const char *at, const char *all, bool one)
 	return any ? p : at;
 }
 
+/* Whether a negation is right before a word for acting: "please do not act", "nicht weiter bearbeiten". */
+static bool negates_acting(const char *begin, const char *end)
+{
+	unsigned n = 0, not_at = 0;
+	char folded[WORD_TEXT];
+
+	while (word_next(&begin, end, folded)) {
+		unsigned is = doubt_meaning(folded);
+
+		n++;
+		if (is & IS_ACT && not_at && n - not_at <= 2)
+			return true;
+		not_at = is & IS_NOT ? n : not_at;
+	}
+	return false;
+}
+
 /* What a sentence points at. */
 static void point(struct doubts *d, const char *begin, const char *end, unsigned is, uint8_t doubt)
 {
@@ -82,7 +99,8 @@ static void point(struct doubts *d, const char *begin, const char *end, unsigned
 
 	if (has_address(begin, end))
 		return take(d, begin, end, doubt);
-	if (is & (IS_LETTER | IS_FORM) && doubt == DOUBT_WITHDRAWN && !(is & (IS_ENTRY | IS_ABOVE | IS_BELOW)))
+	if ((is & (IS_LETTER | IS_FORM) || negates_acting(begin, end)) && doubt == DOUBT_WITHDRAWN &&
+	    !(is & (IS_ENTRY | IS_ABOVE | IS_BELOW)))
 		return take(d, text, all, doubt);
 	if (is & IS_BELOW || doubt == DOUBT_EXAMPLE)
 		last = is & IS_ABOVE ? end : below(end, all, one);

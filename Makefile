@@ -219,14 +219,6 @@ $(BUILD)/libagent.a: $(AGENT_OBJECTS) $(LIB_OBJECTS)
 $(BUILD)/detnat-agent: $(BUILD)/agent/service/main.o $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(AGENT_LIBS)
-# The agent that end-to-end tests run with EXTENTS=0: sessions beyond the slots stand in the hash alone.
-$(BUILD)/tests/hash/config.o: agent/config/config.c | $(SKELETONS)
-	@mkdir -p $(@D)
-	$(SAY) CC $@
-	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -DEXTENT_BUCKETS=0 -Iagent -c $< -o $@
-$(BUILD)/tests/hash/detnat-agent: $(BUILD)/agent/service/main.o $(BUILD)/tests/hash/config.o $(BUILD)/libagent.a
-	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ $(AGENT_LIBS)
 $(BUILD)/detnatctl: $(CLI_OBJECTS) $(CHECK_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(CLI_LIBS)
@@ -246,7 +238,7 @@ $(BUILD)/tests/scale/simulate: $(SCALE_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lm
 # The tests of which several threads work on the same things, with a stand-in for Criterion.
-TSAN_TESTS   := accounts background history_queue mappings mappings_overflow mappings_restart output sessions_race slots cached_hop
+TSAN_TESTS   := accounts background history_queue mappings mappings_extents mappings_restart output sessions_race slots cached_hop
 TSAN_OBJECTS := $(BUILD)/tests/tsan/run.o $(TSAN_TESTS:%=$(BUILD)/tests/tsan/test_%.o) $(patsubst tests/unit/%.c,$(BUILD)/tests/tsan/%.o,$(wildcard tests/unit/*_fixture.c))
 $(TSAN_OBJECTS): ALL_CFLAGS := -Itests/tsan -Itests/unit $(ALL_CFLAGS)
 $(BUILD)/tests/tsan/%.o: tests/unit/%.c | $(SKELETONS)
@@ -418,12 +410,11 @@ test-bpf: as-root deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	$(PYTHON) tests/bpf/stacks.py $(SKEL)/detnat_*.bpf.o
 	DETNAT_ROUNDS=$(ROUNDS) $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS)
-# All random packets and races, and the suites where padded frames, two stages, the tracing build and extents make a
-# difference.
-BPF_PASSES := rounds padded stages traced extents
-BPF_PASSES_OF_SHARES := $(BPF_PASSES) rounds
+# All random packets and races, and the suites where padded frames, two stages and the tracing build make a difference.
+BPF_PASSES := rounds padded stages traced
+BPF_PASSES_OF_SHARES := $(BPF_PASSES) rounds stages
 .PHONY: test-bpf-passes $(BPF_PASSES:%=test-bpf-%)
-test-bpf-passes: as-root deps-test ## all random packets and races, and the same with padded frames, in two stages, by the tracing build, and with extents, where they differ
+test-bpf-passes: as-root deps-test ## all random packets and races, and the same with padded frames, in two stages and by the tracing build, where they differ
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	@for pass in $(if $(SHARE),$(word $(SHARE:%/6=%),$(BPF_PASSES_OF_SHARES)),$(BPF_PASSES)); do \
 	    $(MAKE) --no-print-directory test-bpf-$$pass || exit 1; \
@@ -436,17 +427,14 @@ test-bpf-stages:
 	PADDED=1 STAGES=2 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(exceptions|fib|in2out|out2in|overflow_owner|portmap|property|sources|unsolicited)/*'
 test-bpf-traced:
 	TRACED=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
-test-bpf-extents:
-	EXTENTS=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(block_end|giving_way|limits|overflow_owner|property|race|race_crowd)/*'
-	EXTENTS=1 PADDED=1 STAGES=2 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(overflow_owner|portmap|property)/*'
 # With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
 E2E_TESTS   ?= most
 E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(filter long,$(E2E_TESTS)),long,not long))
-test-e2e: as-root deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; EXTENTS=0; E2E_TESTS=quick, most, long); needs root
-	@$(MAKE) --no-print-directory $(JOBS) programs $(if $(filter 0,$(EXTENTS)),$(BUILD)/tests/hash/detnat-agent)
+test-e2e: as-root deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; E2E_TESTS=quick, most, long); needs root
+	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),$(if $(SHARE),--share $(SHARE)) -m "$(E2E_SELECTED)")
 test-upgrades: deps-test ## upgrades from real builds of 1.0.0, made from the history, under traffic, and back; needs root
-	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/hash/detnat-agent
+	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n 2 -m upgrades $(ARGS)
 .PHONY: test-upgrades
 KILLS ?= all

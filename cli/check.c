@@ -17,14 +17,14 @@ static void show_check(struct writer *w, const cJSON *result, const cJSON *args)
 	}
 	if (more > 0)
 		writer_line(w, "... and %.0f more", more);
-	writer_line(
-		w,
-		"%.0f sessions and %.0f in the overflow, of %.0f subscribers of %.0f mappings; %.0f interfaces, %.0f "
-		"pins and programs, %.0f routes: %.0f findings, %.0f of them repaired",
-		json_number(checked, "sessions"), json_number(checked, "overflow_sessions"),
-		json_number(checked, "subscribers"), json_number(checked, "mappings"),
-		json_number(checked, "interfaces"), json_number(checked, "pins"), json_number(checked, "routes"), total,
-		json_number(checked, "repaired"));
+	writer_line(w,
+		    "%.0f sessions in the slots and %.0f beyond, of %.0f subscribers of %.0f mappings; %.0f "
+		    "interfaces, %.0f "
+		    "pins and programs, %.0f routes: %.0f findings, %.0f of them repaired",
+		    json_number(checked, "sessions"), json_number(checked, "overflow_sessions"),
+		    json_number(checked, "subscribers"), json_number(checked, "mappings"),
+		    json_number(checked, "interfaces"), json_number(checked, "pins"), json_number(checked, "routes"),
+		    total, json_number(checked, "repaired"));
 	if (json_number(checked, "unsettled") > 0)
 		writer_line(w, "%.0f could not be judged, as they changed all the time",
 			    json_number(checked, "unsettled"));

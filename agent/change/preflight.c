@@ -208,18 +208,8 @@ static int check_vrfs(const struct check *k)
 	return r;
 }
 
-#define OVERFLOW_HEAD 16U
-
-/* Kernel memory for sessions beyond the slots: elements and list heads, a power of two, of the hash, and extents. */
-static uint64_t overflow_memory(const struct config *c)
-{
-	uint32_t extents = extents_room(c);
-	uint64_t entries = overflow_room(c->overflow_sessions, extents), heads = 1;
-
-	while (heads < entries)
-		heads *= 2;
-	return entries * OVERFLOW_ELEMENT + heads * OVERFLOW_HEAD + extents * sizeof(struct bucket);
-}
+/* Octets of a hash's list head in the kernel. */
+#define LIST_HEAD 16U
 
 /*
  * Memory of a full table of leases: for each, two entries in the kernel and a record in the agent, and list heads of
@@ -233,7 +223,7 @@ static uint64_t lease_memory(uint32_t leases)
 
 	while (heads < PORTMAP_ROOM(leases))
 		heads *= 2;
-	return (uint64_t)leases * LEASE_OCTETS + 3 * heads * OVERFLOW_HEAD;
+	return (uint64_t)leases * LEASE_OCTETS + 3 * heads * LIST_HEAD;
 }
 
 /* Whether the tables of a mapping exist already. */
@@ -255,7 +245,7 @@ uint64_t config_binding_memory(const struct config *c, const struct config_mappi
 	return mappings_binding_memory(&g, config_mapping_slots(c, m), config_mapping_independence(c, m).mapping);
 }
 
-/* Memory that tables shared by all subscribers need beyond the running configuration's: the overflow, leases. */
+/* Memory that tables shared by all subscribers need beyond the running configuration's: extents, leases. */
 static int check_common_memory(const struct check *k, uint64_t available, uint64_t *ret_needed)
 {
 	const struct config *c = k->config;
@@ -264,7 +254,7 @@ static int check_common_memory(const struct check *k, uint64_t available, uint64
 	char needed_text[MEMORY_TEXT], available_text[MEMORY_TEXT], own_text[MEMORY_TEXT];
 
 	if (!k->running || k->running->overflow_sessions != c->overflow_sessions)
-		needed = overflow_memory(c);
+		needed = (uint64_t)extents_room(c) * sizeof(struct bucket);
 	if (needed > available)
 		return config_refuse(k->err, -ENOMEM, k->name, c->overflow_line, "overflow_sessions",
 				     "%u sessions need %s of memory, but %s are free", c->overflow_sessions,

@@ -8,11 +8,6 @@
 #include "config/port_pairs.h"
 #include "proto/defaults.h"
 
-/* No key sets it. Tests of the hash build an agent without extents, <detnat/extents.h>. */
-#ifndef EXTENT_BUCKETS
-#define EXTENT_BUCKETS EXTENTS_BY_SIZE
-#endif
-
 struct config *config_new(void)
 {
 	_cleanup_config_ struct config *c = malloc(sizeof(*c));
@@ -22,7 +17,7 @@ struct config *config_new(void)
 	*c = (struct config){
 		.sessions_per_user = 1000,
 		.overflow_sessions = 65536,
-		.extent_buckets = EXTENT_BUCKETS,
+		.extent_buckets = EXTENTS_BY_SIZE, /* no key sets it */
 		.timeouts = {
 #define X(constant, name, seconds) [constant] = seconds,
 			TIMEOUTS(X)

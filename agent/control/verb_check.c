@@ -13,8 +13,7 @@ static cJSON *figures(const struct checking *c)
 	cJSON *json = cJSON_CreateObject();
 	bool ok = json && json_add_u64(json, "mappings", f->mappings) &&
 		  json_add_u64(json, "subscribers", f->subscribers) && json_add_u64(json, "slots", f->slots) &&
-		  json_add_u64(json, "sessions", f->sessions) &&
-		  json_add_u64(json, "overflow_sessions", f->overflow_sessions) &&
+		  json_add_u64(json, "sessions", f->sessions) && json_add_u64(json, "overflow_sessions", f->beyond) &&
 		  json_add_u64(json, "bindings", f->bindings) && json_add_u64(json, "interfaces", all.interfaces) &&
 		  json_add_u64(json, "routes", all.routes) && json_add_u64(json, "pins", all.pins) &&
 		  json_add_u64(json, "portmaps", all.portmaps) && json_add_u64(json, "grants", all.grants) &&

@@ -75,7 +75,7 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 		json_add_u64(object, usage_protocol_text(i), p->sessions[i]);
 	json_add_u64(object, "time_wait", p->time_wait);
 	json_add_u64(object, "expired", p->expired);
-	json_add_u64(object, "overflow", e->record.overflow);
+	json_add_u64(object, "overflow", e->record.beyond);
 	json_add_u64(object, "slots", e->record.slots);
 	json_add_u64(object, "slots_free", e->record.slots_free);
 	json_add_u64(object, "ports", e->mapping->geo.ports_per_host);

@@ -184,11 +184,8 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	return *ret_result ? 0 : -ENOMEM;
 }
 
-/* The steps of user show, one after the other. */
 struct user {
 	uint8_t tenant;
-	struct subscriber_counter *counter; /* NULL: done */
-	struct subscriber_figures figures;
 	struct port_sessions *ports;
 };
 
@@ -203,17 +200,18 @@ static bool add_ports_in_use(cJSON *json, const struct port_sessions *ports)
 
 static cJSON *user_json(const struct request *r, const struct mapping *mapping, uint32_t addr, const struct user *u)
 {
-	const struct subscriber_figures *figures = &u->figures;
+	struct subscriber_figures figures = { 0 };
 	struct port_block block = mapping_block(&mapping->geo, addr);
 	cJSON *json = cJSON_CreateObject();
 
+	subscriber_figures_read(r->context->mappings, inside_place(u->tenant, addr), &figures);
 	json_add_addr(json, "in_addr", addr);
 	json_add_addr(json, "out_addr", block.out_addr);
 	json_add_u64(json, "port_lo", block.port_lo);
 	json_add_u64(json, "port_hi", block.port_hi);
-	json_add_u64(json, "sessions", figures->sessions);
-	json_add_u64(json, "quota", figures->quota);
-	json_add_u64(json, "quota_exceeded", figures->quota_exceeded);
+	json_add_u64(json, "sessions", figures.sessions);
+	json_add_u64(json, "quota", figures.quota);
+	json_add_u64(json, "quota_exceeded", figures.quota_exceeded);
 	add_ports_in_use(json, u->ports);
 	if (mapping->bindings.mapping)
 		json_add_u64(json, "bindings", bindings_count(r->context->mappings, inside_place(u->tenant, addr)));
@@ -247,14 +245,6 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 	char text[ADDR_TEXT];
 	int ret, number;
 
-	if (u->counter) {
-		ret = subscriber_counter_step(u->counter, REQUEST_COUNT_US, &u->figures);
-		if (ret > 0)
-			return ret;
-		if (ret)
-			return refuse_user(r, u->tenant, ret, err);
-		subscriber_counter_free(take_pointer(u->counter));
-	}
 	ret = port_sessions_gather(u->ports, 0, inside_place(u->tenant, addr), monotonic_us() + REQUEST_COUNT_US);
 	if (ret > 0)
 		return ret;
@@ -275,7 +265,6 @@ static void user_free(void *state)
 {
 	struct user *u = state;
 
-	subscriber_counter_free(u->counter);
 	port_sessions_free(u->ports);
 	free(u);
 }
@@ -284,8 +273,10 @@ static int user_new(struct mappings *m, uint8_t tenant, uint32_t addr, struct us
 {
 	struct session_walk *walk;
 	struct user *u = calloc(1, sizeof(*u));
-	int r = u ? subscriber_counter_new(m, inside_place(tenant, addr), &u->counter) : -ENOMEM;
+	struct subscriber_figures figures;
+	int r = u ? subscriber_figures_read(m, inside_place(tenant, addr), &figures) : -ENOMEM;
 
+	/* An address whose mapping has no sessions is refused here. */
 	if (!r)
 		r = session_walk_new_subscriber(m, inside_place(tenant, addr), &walk);
 	if (!r) {

@@ -4,6 +4,7 @@
  * uses gives way to the one with which the peer translates packets. Sessions keep theirs.
  */
 #include <detnat/binding.h>
+#include <detnat/extents.h>
 
 #include "copies/ownership.h"
 
@@ -23,15 +24,9 @@ static __u64 *entry_at(const struct bound *b, uint32_t offset)
 	return (__u64 *)mappings_binding(b->c->m, b->number, b->subscriber, b->proto, offset);
 }
 
-/* Whether a session may use a port: sessions beyond the slots cannot be looked up by the port alone. */
-static bool is_used(const struct bound *b, uint32_t offset)
+static bool is_used_in(const struct bound *b, const struct slot *slots, uint32_t n, uint16_t port)
 {
-	const struct slot *slots = (const struct slot *)mappings_buckets(b->c->m, b->number, b->subscriber);
-	uint16_t port = (uint16_t)(mapping_port_lo(&b->map->geo, b->subscriber) + offset);
-
-	if (subscriber_overflow(mappings_subscriber(b->c->m, b->number, b->subscriber)->overflow))
-		return true;
-	for (uint32_t i = 0; i < b->c->mapping[b->number].tables.n_slots; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		uint64_t word = load_word(&slots[i]);
 
 		if (word_is_live(word) && word_proto(word) == b->proto && word_out_port(word) == port &&
@@ -39,6 +34,19 @@ static bool is_used(const struct bound *b, uint32_t offset)
 			return true;
 	}
 	return false;
+}
+
+/* Whether a session uses a port. */
+static bool is_used(const struct bound *b, uint32_t offset)
+{
+	const struct slot *own = (const struct slot *)mappings_buckets(b->c->m, b->number, b->subscriber), *more;
+	uint16_t port = (uint16_t)(mapping_port_lo(&b->map->geo, b->subscriber) + offset);
+	uint32_t n, extent = subscriber_extent(mappings_subscriber(b->c->m, b->number, b->subscriber));
+
+	if (is_used_in(b, own, b->c->mapping[b->number].tables.n_slots, port))
+		return true;
+	more = datapath_extent(mappings_datapath(b->c->m), extent, &n);
+	return more && is_used_in(b, more, n, port);
 }
 
 /*

@@ -173,7 +173,7 @@ static void forget(struct copying *c, struct copied_mapping *cm)
 	moved_del_mapping(&c->moved, (uint16_t)cm->number);
 	waiting_forget(&c->waiting, is_of_mapping, cm);
 	ended_forget(&c->ended, (uint16_t)cm->number);
-	c->told -= overflow_tolds_del_mapping(&c->overflow_told, (uint16_t)cm->number);
+	c->told -= beyond_notes_del_mapping(&c->beyond, (uint16_t)cm->number);
 	hash_index_del(&c->mapping_at, prefixes_hash(cm->in, cm->out), (uint32_t)cm->number);
 	release(cm, true);
 }

@@ -5,8 +5,7 @@
  */
 #include <string.h>
 
-#include "copies/copying_private.h"
-#include "copies/session_beyond.h"
+#include "copies/found_session.h"
 
 /* Whether the mapping of a run had all of its addresses at the last look. */
 static bool had(const struct copying *c, const struct inside_run *run)
@@ -38,17 +37,16 @@ static void forget_slots(struct copying *c, struct copied_mapping *cm, uint32_t 
 /* Forgets lost copies beyond the slots of subscribers from first to last. */
 static void forget_beyond(struct copying *c, const struct copied_mapping *cm, uint32_t first, uint32_t last)
 {
-	struct hash_table *t = &c->overflow_told;
 	uint32_t at = 0;
 
-	for (struct overflow_told *e; (e = hash_walk(&overflow_tolds, t, &at));) {
-		struct session_beyond b;
+	for (struct beyond_note *n; (n = hash_walk(&beyond_notes, &c->beyond, &at));) {
+		struct found_session s;
 
-		if (!e->peer || e->id.mapping != cm->number || e->id.subscriber < first || e->id.subscriber > last ||
-		    (session_beyond_find(c, &e->id, &b) && word_out_port(b.word) == e->id.out_port))
+		if (!word_owner(n->word) || n->id.mapping != cm->number || n->id.subscriber < first ||
+		    n->id.subscriber > last || (found_beyond(c, &n->id, &s) && s.id.out_port == n->id.out_port))
 			continue;
-		c->told -= e->state != 0;
-		hash_del(&overflow_tolds, t, e);
+		c->told -= n->state != 0;
+		hash_del(&beyond_notes, &c->beyond, n);
 	}
 }
 

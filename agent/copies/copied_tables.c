@@ -109,7 +109,7 @@ int copying_mappings(struct copying *c, unsigned peer, const void *payload, size
 	p->has_shown = true;
 	p->whole_generation = 0;
 	/* A whole copy begins with a table: sessions missing from it have ended. */
-	copied_overflow_whole_began(c, peer);
+	c->peer[peer].complete = false;
 	c->peer[peer].round++;
 	copied_tables_link(c, peer);
 	copying_report(c, peer, ret);

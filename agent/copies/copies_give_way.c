@@ -5,8 +5,7 @@
  * other how old its session is for as long as neither has given way.
  */
 #include "base/clock.h"
-#include "copies/ownership.h"
-#include "copies/session_beyond.h"
+#include "copies/found_session.h"
 
 /* Seconds by which a session's last packet must be older for it to give way. */
 #define GIVES_WAY_S 3U
@@ -44,88 +43,35 @@ static bool own_gives_way(const struct copying *c, uint64_t word, const struct p
 	       idle_gives_way(c, p, ours, theirs);
 }
 
-/*
- * A session of this gateway's own stays in the way of one of a peer's: it is told once more, so that the peer knows
- * when its last packet came. Only where the other one has waited, or gateways would answer each other all the time.
- */
-static void tell_again(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t key,
-		       uint64_t word)
+void gives_way(struct copying *c, const struct session_copy *r, const struct placing *p, const struct found_session *s)
 {
-	uint16_t *note = &cm->notes[(size_t)subscriber * cm->tables.n_slots + slot], id = session_id(key, word);
-
-	if (!c->again || !word_is_open(word) || !note_is_of(*note, id))
+	if (p->behalf || (s->owner && c->up >> s->owner & 1))
 		return;
-	*note = note_of_told_again(id, word_state(word));
-	cm->flags[subscriber] |= SUBSCRIBER_UNSURE;
-}
-
-static void tell_beyond_again(const struct copying *c, const struct overflow_id *id)
-{
-	struct overflow_told *t = c->again ? overflow_tolds_find(&c->overflow_told, id) : NULL;
-
-	if (t && !t->peer)
-		t->again = true;
-}
-
-void slot_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot)
-{
-	struct copied_mapping *cm = &c->mapping[r->mapping];
-	struct slot *s = (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
-	uint16_t none = 0, *marks = copy_marks_of(&cm->marks, r->subscriber), *mark = marks ? marks + slot : &none;
-	uint64_t word = load_word(s), key;
-	uint32_t now = datapath_ticks(mappings_datapath(c->m));
-	bool copy;
-
-	if (p->behalf || !word_is_live(word) || !read_slot(s, word, &key))
-		return;
-	copy = *mark && mark_settle(c, cm, r->subscriber, slot, mark, NULL, now);
-	if (copy && c->up >> mark_peer(*mark) & 1)
-		return;
-	if (!copy && !own_gives_way(c, word, p)) {
-		tell_again(c, cm, r->subscriber, slot, key, word);
+	/*
+	 * It stays: it is told once more, so that the peer knows when its last packet came. Only where the other one
+	 * has waited, or gateways would answer each other all the time.
+	 */
+	if (!s->owner && !own_gives_way(c, s->word, p)) {
+		if (c->again)
+			found_tell_again(c, s);
 		return;
 	}
-	if (!end_copy(c, cm, r->subscriber, slot, word))
-		return;
-	if (copy)
-		mark_clear(c, cm, r->subscriber, slot, mark);
-	report_end(c, r, key, word);
-}
-
-void beyond_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p,
-		      const struct session_beyond *b)
-{
-	const struct overflow_id id = slot_session_id(&c->mapping[r->mapping], r->subscriber, b->key, b->word);
-	unsigned of = session_beyond_owner(b);
-
-	if (p->behalf || (of && c->up >> of & 1))
-		return;
-	if (!of && !own_gives_way(c, b->word, p)) {
-		tell_beyond_again(c, &id);
-		return;
-	}
-	if (!session_beyond_end(c, &id, b))
-		return;
-	if (of)
-		overflow_uncopy(c, &id, of);
-	report_end(c, r, b->key, b->word);
+	if (found_end(c, s))
+		report_end(c, r, s->id.key, s->word);
 }
 
 /*
- * The obstacle on the port of a request: a session in a slot or beyond the slots, a binding, or a portmap, which stays.
+ * The obstacle on the port of a request: a session, a binding, or a portmap, which stays.
  */
 void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
-	const struct copied_mapping *cm = &c->mapping[r->mapping];
-	const struct overflow_id id = slot_session_id(cm, r->subscriber, r->key, r->word);
-	struct session_beyond b;
+	struct copied_mapping *cm = &c->mapping[r->mapping];
+	const struct session_tuple id = slot_session_id(cm, r->subscriber, r->key, r->word);
+	bool in_slot = r->slot < cm->tables.n_slots;
+	struct found_session s;
 
-	if (r->slot < cm->tables.n_slots) {
-		slot_gives_way(c, r, p, r->slot);
-		return;
-	}
-	if (session_beyond_find_port(c, &id, &b))
-		beyond_gives_way(c, r, p, &b);
-	else if (!p->behalf)
+	if (in_slot ? found_in_slot(c, cm, r->subscriber, r->slot, &s) : found_beyond_port(c, &id, &s))
+		gives_way(c, r, p, &s);
+	else if (!in_slot && !p->behalf)
 		bindings_give_way(c, r);
 }

@@ -80,7 +80,7 @@ void copying_free(struct copying *c)
 	sessions_on_act(c->m, NULL, NULL);
 	copied_mappings_free(c);
 	moved_free(&c->moved);
-	copied_overflow_free(c);
+	hash_free(&c->beyond);
 	hash_free(&c->waiting);
 	ended_free(&c->ended);
 	copied_leases_end(c);
@@ -219,11 +219,9 @@ uint64_t copying_memory(const struct copying *c)
 {
 	uint64_t sum = sizeof(*c) + copied_rules_memory(c) + MAX_MAPPINGS * sizeof(*c->mapping) +
 		       moved_memory(&c->moved) + hash_memory(&known_leases, &c->leases.table) +
-		       hash_memory(&overflow_tolds, &c->overflow_told) + hash_memory(&waiting_copies, &c->waiting) +
+		       hash_memory(&beyond_notes, &c->beyond) + hash_memory(&waiting_copies, &c->waiting) +
 		       ended_memory(&c->ended) + copied_grants_memory(c);
 
-	for (unsigned p = 1; p <= COPYING_PEERS; p++)
-		sum += hash_index_memory(&c->peer[p].heard);
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++) {
 		const struct copied_mapping *cm = &c->mapping[i];
 

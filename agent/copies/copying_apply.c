@@ -102,21 +102,31 @@ static struct applying applying(struct copying *c, unsigned peer)
 				  .deadline_us = monotonic_us() + APPLY_US };
 }
 
-int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w)
+int copied_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w)
 {
-	const struct wire_session record = {
-		.key = htobe64(w->key),
-		.out_port = htobe16(w->out_port),
+	const struct told_session t = {
+		.key = w->key,
+		.out_port = w->out_port,
+		.slot = w->slot,
 		.proto = w->proto,
-		.state = wire_state(w->state, w->behalf),
-		.slot = htobe16(w->slot),
-		.flags = wire_flags(w->inbound ? WIRE_SESSION_INBOUND : 0, w->turn, w->age_s),
+		.state = w->state,
+		.inbound = w->inbound,
+		.behalf = w->behalf,
+		.beyond = w->beyond,
+		.turn = w->turn,
+		.age_s = w->age_s,
 	};
-	const struct group g = { .cm = cm, .subscriber = w->subscriber, .n = 1, .record = &record };
+	const struct group g = { .cm = cm, .subscriber = w->subscriber, .n = 1 };
 	struct applying a = applying(c, w->peer);
+	int r;
 
 	a.told = w->told;
-	return apply_group(&a, &g);
+	if (w->beyond)
+		return apply_beyond(&a, cm, w->subscriber, &t, w->round);
+	r = group_begin(&a, &g);
+	if (r)
+		return r < 0 ? r : 0;
+	return apply_record(&a, &g, copy_marks_of(&cm->marks, w->subscriber), &t);
 }
 
 int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *payload, size_t length,
@@ -130,7 +140,7 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 	if (type == WIRE_WHOLE_END && length)
 		return -EPROTO;
 	if (type == WIRE_WHOLE_END) {
-		copied_overflow_whole_ended(c, peer);
+		copied_beyond_whole_ended(c, peer);
 		copied_grants_whole_ended(c, peer);
 		return 0;
 	}
@@ -145,13 +155,14 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 	e = copy_program_load(&c->program, mappings_datapath(c->m));
 	if (e)
 		return e;
-	if (type == WIRE_OVERFLOW)
-		return copied_overflow_apply(c, peer, payload, length, add);
 	if (type == WIRE_ENDED)
 		return copied_ended_apply(c, peer, payload, length, add);
 	a = applying(c, peer);
 	c->counts = add;
-	e = type == WIRE_WHOLE ? apply_range(&a, &r) : apply_groups(&a, &r);
+	if (type == WIRE_OVERFLOW)
+		e = copied_beyond_apply(&a, payload, length);
+	else
+		e = type == WIRE_WHOLE ? apply_range(&a, &r) : apply_groups(&a, &r);
 	f = placing_flush(c);
 	return e ? e : f;
 }

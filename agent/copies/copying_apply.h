@@ -63,6 +63,13 @@ int copy_place(const struct applying *a, const struct group *g, const struct tol
 /* Prepares for the records of a group. 0; 1: nobody here has them, they are counted as refused; or -errno. */
 int group_begin(struct applying *a, const struct group *g);
 
+/* Places a session beyond the slots, announced in this copying_peer.round. 0 or -errno. */
+int apply_beyond(const struct applying *a, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
+		 uint32_t round);
+
+/* Applies WIRE_OVERFLOW: 0 or -errno. */
+int copied_beyond_apply(const struct applying *a, const void *payload, size_t length);
+
 /* Applies WIRE_WHOLE: 0; 1: not all of it yet; or -errno. */
 int apply_range(struct applying *a, struct reader *r);
 

@@ -3,8 +3,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "copies/session_beyond.h"
-#include "copies/ownership.h"
+#include "copies/found_session.h"
 
 /* Seconds for which an ending is kept at least. */
 #define LEAST_S 15U
@@ -154,7 +153,7 @@ struct applying {
 	struct copying *c;
 	struct copied_mapping *cm;
 	unsigned peer;
-	struct overflow_id id;
+	struct session_tuple id;
 	uint16_t number;
 	uint8_t turn;
 	uint32_t ticks; /* since it has ended; UINT32_MAX: long */
@@ -177,60 +176,47 @@ static uint16_t *note_of(const struct applying *a, uint32_t slot)
 	return &a->cm->notes[(size_t)a->id.subscriber * a->cm->tables.n_slots + slot];
 }
 
-/* A packet has refreshed it since: others learn that it continues, with the turn after this one. */
-static void go_on(const struct applying *a, uint32_t slot, uint16_t id, uint8_t turn)
-{
-	if (!copied_marks_make(a->c, a->cm, a->id.subscriber))
-		contest(a->c, a->cm, a->id.subscriber, slot, copy_marks_of(&a->cm->marks, a->id.subscriber) + slot, id,
-			turn_next(turn));
-}
-
 /* Returns whether it continues. */
-static bool end_slot(const struct applying *a, uint32_t slot, uint64_t key, uint64_t word)
+static bool end(const struct applying *a, const struct found_session *s)
 {
-	uint16_t none = 0, *marks = copy_marks_of(&a->cm->marks, a->id.subscriber),
-		 *mark = marks ? marks + slot : &none;
-	bool copy = *mark && mark_settle(a->c, a->cm, a->id.subscriber, slot, mark, NULL, a->now);
-	uint16_t id = session_id(key, word);
-	uint8_t has = slot_turn(a->cm, a->id.subscriber, slot, *mark, id);
+	uint8_t has = found_turn(a->c, s);
 
-	if (!ends(a, copy ? mark_peer(*mark) : 0, has, word)) {
+	if (!ends(a, s->owner, has, s->word)) {
+		/* A packet has refreshed it since: others learn that, with the turn after this one. */
 		if (!a->turn || !turn_after(has, a->turn))
-			go_on(a, slot, id, a->turn ? a->turn : has);
+			found_contest(a->c, s, turn_next(a->turn ? a->turn : has));
 		return true;
 	}
-	if (!end_copy(a->c, a->cm, a->id.subscriber, slot, word))
+	if (!found_end(a->c, s))
 		return true;
 	a->c->counts->ended++;
-	mark_clear(a->c, a->cm, a->id.subscriber, slot, mark);
-	note_over(a->cm, a->id.subscriber, slot, id);
+	found_over(a->c, s);
 	return false;
 }
 
-/* Whether a slot holds the session; its key and word. */
-static bool is_in(const struct applying *a, uint32_t slot, uint64_t *ret_key, uint64_t *ret_word)
+/* Whether a slot holds the session. */
+static bool is_in(const struct applying *a, uint32_t slot, struct found_session *ret)
 {
 	const struct slot *s = (const struct slot *)mappings_buckets(a->c->m, a->cm->number, a->id.subscriber) + slot;
+	uint64_t word = load_word(s), key;
 
-	*ret_word = load_word(s);
-	if (!word_is_live(*ret_word) || word_state(*ret_word) == SESSION_TIME_WAIT || !read_slot(s, *ret_word, ret_key))
+	if (!word_is_open(word) || !read_slot(s, word, &key) ||
+	    (a->id.proto ? key != a->id.key || word_proto(word) != a->id.proto || word_out_port(word) != a->id.out_port
+			 : session_id(key, word) != a->number))
 		return false;
-	if (!a->id.proto)
-		return session_id(*ret_key, *ret_word) == a->number;
-	return *ret_key == a->id.key && word_proto(*ret_word) == a->id.proto &&
-	       word_out_port(*ret_word) == a->id.out_port;
+	return found_in_slot(a->c, a->cm, a->id.subscriber, slot, ret) && ret->id.key == key;
 }
 
 /* Returns whether it continues. */
 static bool end_in_slots(const struct applying *a, uint32_t slot)
 {
 	const struct mapping *record = mappings_get(a->c->m, a->cm->number);
+	struct found_session s;
 	uint32_t buckets[2], first;
-	uint64_t key, word;
 	uint16_t id;
 
 	if (!a->id.proto)
-		return is_in(a, slot, &key, &word) && end_slot(a, slot, key, word);
+		return is_in(a, slot, &s) && end(a, &s);
 	first = mapping_first_choice(&record->geo, key_in_port(a->id.key));
 	id = session_id(a->id.key, state_word(a->id.out_port, a->id.proto, 0, 0));
 
@@ -241,8 +227,8 @@ static bool end_in_slots(const struct applying *a, uint32_t slot)
 	buckets[1] = pair.second;
 	for (unsigned i = 0; i < 2 * BUCKET_SLOTS; i++) {
 		slot = buckets[i / BUCKET_SLOTS] * BUCKET_SLOTS + i % BUCKET_SLOTS;
-		if (is_in(a, slot, &key, &word))
-			return end_slot(a, slot, key, word);
+		if (is_in(a, slot, &s))
+			return end(a, &s);
 		/* It has just ended here, too. */
 		if (note_is_of(*note_of(a, slot), id))
 			note_over(a->cm, a->id.subscriber, slot, id);
@@ -253,33 +239,14 @@ static bool end_in_slots(const struct applying *a, uint32_t slot)
 /* Returns whether it continues. */
 static bool end_beyond(const struct applying *a)
 {
-	struct overflow_told *t = overflow_tolds_find(&a->c->overflow_told, &a->id);
-	struct session_beyond b;
-	unsigned of;
+	struct beyond_note *n;
+	struct found_session s;
 
-	if (!session_beyond_find(a->c, &a->id, &b)) {
-		if (t)
-			t->ended = true;
-		return false;
-	}
-	if (word_out_port(b.word) != a->id.out_port)
-		return false;
-	of = session_beyond_owner(&b);
-	if (!ends(a, of, t ? t->turn : 0, b.word)) {
-		if (t && !turn_after(t->turn, a->turn))
-			overflow_contest(a->c, t, turn_next(a->turn));
-		return true;
-	}
-	if (!session_beyond_end(a->c, &a->id, &b))
-		return true;
-	a->c->counts->ended++;
-	if (of)
-		a->c->peer[of].held_beyond -= a->c->peer[of].held_beyond != 0;
-	if (t) {
-		t->ended = true;
-		t->peer = 0;
-		t->taken = false;
-	}
+	if (found_beyond(a->c, &a->id, &s))
+		return s.id.out_port == a->id.out_port && end(a, &s);
+	n = beyond_note_find(&a->c->beyond, &a->id);
+	if (n)
+		n->ended = true;
 	return false;
 }
 
@@ -305,7 +272,7 @@ int copied_ended_apply(struct copying *c, unsigned peer, const void *payload, si
 			add->skipped++;
 			continue;
 		}
-		a.id = (struct overflow_id){
+		a.id = (struct session_tuple){
 			.key = be64toh(w[i].key),
 			.subscriber = be32toh(w[i].subscriber),
 			.mapping = (uint16_t)a.cm->number,

@@ -103,7 +103,7 @@ static bool is_opening(uint64_t word)
  */
 static bool is_known(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
 {
-	const struct overflow_id id = slot_session_id(rd->cm, rd->subscriber, key, word);
+	const struct session_tuple id = slot_session_id(rd->cm, rd->subscriber, key, word);
 	uint16_t number = session_id(key, word), *mark;
 	uint8_t turn;
 
@@ -326,7 +326,7 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 		return r;
 	r = read_mappings(c, deadline_us, emit, arg);
 	if (!r)
-		r = copied_overflow_tell(c, deadline_us, emit, arg);
+		r = copied_beyond_tell(c, deadline_us, emit, arg);
 	if (!r)
 		r = copied_ended_tell(c, emit, arg);
 	if (!r)
@@ -337,7 +337,7 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 	if (r)
 		return r;
 	c->at = (struct copying_cursor){ 0 };
-	c->overflow_pass.step = OVERFLOW_BEGINS;
+	c->beyond_pass.step = BEYOND_BEGINS;
 	c->pass++;
 	c->primed = true;
 	return 0;

@@ -11,16 +11,16 @@
 
 #include "base/hash.h"
 #include "base/inside_runs.h"
+#include "copies/beyond_notes.h"
 #include "copies/copy_marks.h"
-#include "copies/copy_program.h"
+#include "datapath/copy_program.h"
 #include "copies/copying.h"
+#include "copies/ended_sessions.h"
 #include "copies/lease_set.h"
 #include "copies/moved_slots.h"
 #include "copies/session_id.h"
-#include "copies/told_sessions.h"
 #include "copies/waiting_copies.h"
 #include "copies/wire.h"
-#include "tables/overflow_map.h"
 
 /*
  * The rules that gateways must share for a takeover, as they show them to each other: mappings and exceptions with all
@@ -104,12 +104,6 @@ struct shown_mapping {
 	int16_t ours; /* -1: not exchanged */
 };
 
-/*
- * A session that a peer omits from a whole copy has ended: the first scan of the overflow that begins after the whole
- * copy compares copies there with the sessions announced since its table.
- */
-enum overflow_purge { PURGE_NONE, PURGE_DUE, PURGE_RUNS };
-
 /* A list of rules that has arrived in part. */
 struct coming_rules {
 	struct rule_list list;
@@ -151,15 +145,13 @@ struct copying_peer {
 	uint32_t whole_generation;    /* of the mappings then; 0: none is unfinished */
 	uint64_t held;		      /* copies in slots */
 	uint64_t held_beyond;	      /* beyond the slots, at the last scan */
-	struct hash_index heard;      /* a set: overflow_id_hash() of those announced since the last table */
-	bool heard_all;		      /* no hash is missing there */
-	enum overflow_purge purge;
-	uint64_t tables;       /* at the peer, see copying_peer_tables(); 0: unknown */
-	uint32_t vouched_tick; /* when its copies were last refreshed */
-	uint64_t known_ms;     /* the peer knows all sessions announced before, CLOCK_MONOTONIC */
-	bool tell_again;       /* see copying_tells_again() */
-	uint32_t retry_at;     /* place at which tries of waiting sessions continue */
-	uint32_t round;	       /* raised by each table, with which a whole copy begins */
+	bool complete;		      /* what it has not announced since the last table has ended */
+	uint64_t tables;	      /* at the peer, see copying_peer_tables(); 0: unknown */
+	uint32_t vouched_tick;	      /* when its copies were last refreshed */
+	uint64_t known_ms;	      /* the peer knows all sessions announced before, CLOCK_MONOTONIC */
+	bool tell_again;	      /* see copying_tells_again() */
+	uint32_t retry_at;	      /* place at which tries of waiting sessions continue */
+	uint32_t round;		      /* raised by each table, with which a whole copy begins */
 	struct copying_lacks lacks;
 	bool missed;	   /* something has not been noted: only a whole copy brings it */
 	uint64_t asked_us; /* when a whole copy was asked for last for that reason */
@@ -179,16 +171,11 @@ struct copying_cursor {
 	uint32_t slot; /* of its extent */
 };
 
-/*
- * A scan of the sessions beyond the slots by the pass, which may be interrupted: it reads the overflow, then extents,
- * then ends sessions that it has not seen.
- */
-struct overflow_pass {
-	enum { OVERFLOW_BEGINS, OVERFLOW_READS, OVERFLOW_EXTENTS, OVERFLOW_ENDS, OVERFLOW_DONE } step;
+/* A scan of the sessions in extents by the pass, which may be interrupted: it ends those that it has not seen. */
+struct beyond_pass {
+	enum { BEYOND_BEGINS, BEYOND_READS, BEYOND_ENDS, BEYOND_DONE } step;
 	struct copying_cursor extents;
-	struct overflow_scan scan;
-	uint32_t at; /* entry of the batch, then of the announced sessions */
-	bool last;   /* the batch is the last one */
+	uint32_t at; /* place among the notes */
 	uint64_t held[COPYING_PEERS + 1];
 };
 
@@ -199,6 +186,7 @@ struct placing {
 	uint8_t turn;
 	uint16_t age_s; /* seconds since a packet refreshed it at the peer, when it was announced */
 	uint32_t told;	/* tick */
+	uint32_t round; /* copying_peer.round when it was announced */
 	bool premarked;
 	bool behalf; /* of another gateway, which is silent */
 };
@@ -246,8 +234,8 @@ struct copying {
 	uint32_t told_rules;	  /* the same of rules */
 	uint64_t told;
 	struct draft out;
-	struct hash_table overflow_told; /* of overflow_tolds */
-	struct overflow_pass overflow_pass;
+	struct hash_table beyond; /* of beyond_notes */
+	struct beyond_pass beyond_pass;
 	struct ended_sessions ended;
 	uint64_t ended_told; /* endings with a lower number have been announced */
 	/* Vouching. */
@@ -260,7 +248,6 @@ struct copying {
 	uint32_t round_tick;
 	struct copying_cursor vouch_at;
 	struct copying_cursor vouch_extents;
-	struct overflow_scan vouch_scan;
 	/* Leases; portmaps NULL: no exchange. */
 	struct portmaps *portmaps;
 	struct lease_set leases;
@@ -350,15 +337,6 @@ static inline bool mark_holds(uint16_t mark, uint64_t key, uint64_t word, const 
 	       !word_expired(word, now, timeout_ticks);
 }
 
-/* The IN2OUT key of a session. */
-static inline struct overflow_key beyond_key_of(const struct copying *c, const struct overflow_id *id)
-{
-	const struct geometry *geo = &mappings_get(c->m, id->mapping)->geo;
-
-	return overflow_key_in(geo, geo->in_base + id->subscriber, key_in_port(id->key), key_ext_addr(id->key),
-			       key_ext_port(id->key), id->proto);
-}
-
 /* Removes a mark. */
 void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark);
 
@@ -444,30 +422,24 @@ static inline unsigned passes_of_age(const struct copying_limits *l)
 	return (l->min_age_s * 1000 + l->interval_ms - 1) / (l->interval_ms ? l->interval_ms : 1);
 }
 
-/* The overflow's part of a pass. 0: all; 1: the time is up; or the error of `emit`. */
-int copied_overflow_tell(struct copying *c, uint64_t deadline_us, copying_emit emit, void *arg);
+/* The part of a pass that is about extents. 0: all; 1: the time is up; or the error of `emit`. */
+int copied_beyond_tell(struct copying *c, uint64_t deadline_us, copying_emit emit, void *arg);
 
 /*
- * The overflow's part of a whole copy: *at is where it continues, 0 at first. Returns the same; leaves nothing in the
+ * The same of a whole copy: *at is where it continues, 0 at first. Returns the same; leaves nothing in the
  * draft.
  */
-int copied_overflow_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
-			  void *arg);
+int copied_beyond_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
+			void *arg);
 
-int copied_overflow_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
-			  struct copying_counts *add);
+/* A peer's whole copy has ended. */
+void copied_beyond_whole_ended(struct copying *c, unsigned peer);
 
-/* A peer's table has arrived; its whole copy has ended. */
-void copied_overflow_whole_began(struct copying *c, unsigned peer);
-void copied_overflow_whole_ended(struct copying *c, unsigned peer);
+/* Refreshes copies in extents of the peers in vouch_for. 0: all; 1: the time is up. */
+int copied_beyond_vouch(struct copying *c, uint64_t deadline_us);
 
-/* Refreshes copies beyond the slots of the peers in vouch_for. 0: all; 1: the time is up. */
-int copied_overflow_vouch(struct copying *c, uint64_t deadline_us);
-
-/* Takes over a peer's copies beyond the slots; the next pass announces them. */
-void copied_overflow_adopt(struct copying *c, unsigned peer);
-
-void copied_overflow_free(struct copying *c);
+/* Takes over a peer's copies in extents; the next pass announces them. */
+void copied_beyond_adopt(struct copying *c, unsigned peer);
 
 /* Announces new endings; forgets those that all peers know or whose session no peer has. 0, or the error of `emit`. */
 int copied_ended_tell(struct copying *c, copying_emit emit, void *arg);

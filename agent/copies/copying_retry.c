@@ -35,7 +35,7 @@ static int try_again(struct copying *c, struct waiting_copy *w, uint32_t now)
 	}
 	w->tries += w->tries < TRIES_MAX;
 	w->tick = now;
-	return w->beyond ? copied_overflow_again(c, cm, &like) : copied_slot_again(c, cm, &like);
+	return copied_again(c, cm, &like);
 }
 
 int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)

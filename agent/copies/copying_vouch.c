@@ -100,7 +100,7 @@ int copying_vouch(struct copying *c, uint8_t peers_up, unsigned budget_us)
 		c->vouch_at = c->vouch_extents = (struct copying_cursor){ 0 };
 		c->last_time &= (uint8_t)~c->vouch_for;
 	}
-	if (go_round(c, deadline_us) || copied_overflow_vouch(c, deadline_us))
+	if (go_round(c, deadline_us) || copied_beyond_vouch(c, deadline_us))
 		return 1;
 	c->vouching = false;
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
@@ -186,7 +186,7 @@ void copying_peer_tables(struct copying *c, unsigned peer, uint64_t tables)
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
 		if (c->mapping[i].used)
 			adopt(c, &c->mapping[i], peer);
-	copied_overflow_adopt(c, peer);
+	copied_beyond_adopt(c, peer);
 	if (c->grants.growth)
 		growth_adopt(c->grants.growth, peer);
 }

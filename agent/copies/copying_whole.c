@@ -22,7 +22,7 @@ struct copying_whole {
 	uint32_t table;		   /* where their table continues */
 	uint32_t table_generation; /* of the mappings in the part that was told */
 	struct wire_range *range;  /* at the beginning of the payload; NULL: none */
-	uint32_t overflow;	   /* where the sessions in the overflow continue */
+	uint32_t beyond;	   /* where the sessions in extents continue */
 	uint32_t leases;	   /* the same of leases */
 	uint32_t grants;	   /* and of grants */
 	struct rules_cursor rules;
@@ -44,7 +44,7 @@ int copying_whole_new(struct copying *c, unsigned peer, struct copying_whole **r
 	w->table = 0;
 	w->table_generation = w->generation;
 	w->range = NULL;
-	w->overflow = 0;
+	w->beyond = 0;
 	w->leases = 0;
 	w->grants = 0;
 	w->rules = (struct rules_cursor){ 0 };
@@ -195,7 +195,7 @@ static int tell_mappings(struct copying_whole *w, copying_emit emit, void *arg)
 	w->at.subscriber = 0;
 	w->ended = 0;
 	/* The peer compares with the payloads after the table. */
-	w->overflow = 0;
+	w->beyond = 0;
 	w->leases = 0;
 	w->grants = 0;
 	return 0;
@@ -239,7 +239,7 @@ int copying_whole_step(struct copying_whole *w, unsigned budget_us, copying_emit
 	if (!r)
 		r = write_mappings(w, deadline_us, emit, arg);
 	if (!r)
-		r = copied_overflow_whole(w->c, &w->overflow, &w->out, deadline_us, emit, arg);
+		r = copied_beyond_whole(w->c, &w->beyond, &w->out, deadline_us, emit, arg);
 	if (!r)
 		r = copied_leases_whole(w->c, &w->leases, &w->out, deadline_us, emit, arg);
 	return r ? r : emit(WIRE_WHOLE_END, NULL, 0, arg);

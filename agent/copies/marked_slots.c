@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "copies/copying_private.h"
-#include "tables/overflow_map.h"
+#include "tables/mappings.h"
 
 void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark)
 {
@@ -30,11 +30,8 @@ bool end_session_at(const struct copying *c, const struct copied_mapping *cm, ui
 
 	if (!__atomic_compare_exchange_n(&s->truth, &from, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
-	/* The winner adjusts the count, which excludes sessions in time-wait. */
-	if (word_state(word) != SESSION_TIME_WAIT) {
-		limit_line_ended(mappings_limit_line(c->m, cm->number, subscriber), word_proto(word));
-		count_down(&mappings_subscriber(c->m, cm->number, subscriber)->sessions);
-	}
+	session_uncount(mappings_subscriber(c->m, cm->number, subscriber),
+			mappings_limit_line(c->m, cm->number, subscriber), word);
 	return true;
 }
 

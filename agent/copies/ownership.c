@@ -45,7 +45,7 @@ void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber
 	cm->flags[subscriber] |= SUBSCRIBER_UNSURE;
 }
 
-void note_ended(struct copying *c, const struct overflow_id *id, uint32_t slot, uint16_t number, uint8_t turn,
+void note_ended(struct copying *c, const struct session_tuple *id, uint32_t slot, uint16_t number, uint8_t turn,
 		uint32_t now)
 {
 	const struct ended_session *known = ended_find(&c->ended, id);
@@ -57,7 +57,7 @@ void note_ended(struct copying *c, const struct overflow_id *id, uint32_t slot, 
 	ended_add(&c->ended, &e);
 }
 
-void note_heard_end(struct copying *c, const struct overflow_id *id, uint8_t turn, uint32_t now)
+void note_heard_end(struct copying *c, const struct session_tuple *id, uint8_t turn, uint32_t now)
 {
 	const struct ended_session e = { .id = *id, .turn = turn, .tick = now, .told_ms = monotonic_us() / 1000 };
 	const struct ended_session *known = ended_find(&c->ended, id);
@@ -74,7 +74,7 @@ void note_heard_end(struct copying *c, const struct overflow_id *id, uint8_t tur
  * then more than one. Returns their number.
  */
 static unsigned recognise(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, uint64_t key,
-			  uint16_t mark, struct overflow_id ret[static MAY_HAVE_BEEN])
+			  uint16_t mark, struct session_tuple ret[static MAY_HAVE_BEEN])
 {
 	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
 	const struct geometry *geo = &mappings_get(c->m, cm->number)->geo;
@@ -153,7 +153,7 @@ static void settle_ended(struct copying *c, struct copied_mapping *cm, const str
 			 const struct vouched *v, uint32_t now)
 {
 	uint8_t turn = *known_at(cm, s->subscriber, s->slot) & KNOWN_TURN;
-	struct overflow_id id[MAY_HAVE_BEEN] = { { .subscriber = s->subscriber, .mapping = (uint16_t)cm->number } };
+	struct session_tuple id[MAY_HAVE_BEEN] = { { .subscriber = s->subscriber, .mapping = (uint16_t)cm->number } };
 	unsigned n = 0;
 	int theirs = moved_theirs(&c->moved, id[0].mapping, s->subscriber, (uint16_t)s->slot);
 
@@ -220,12 +220,6 @@ void marks_settle_found(struct copying *c)
 		}
 }
 
-/* Where the session of a request's subscriber is. */
-static struct slot *slot_of(const struct copying *c, const struct session_copy *r, uint32_t slot)
-{
-	return (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
-}
-
 void report_end(struct copying *c, const struct session_copy *r, uint64_t key, uint64_t word)
 {
 	sessions_ended(c->m, r->mapping, c->mapping[r->mapping].in.base + r->subscriber, key, word);
@@ -249,48 +243,6 @@ void note_over(struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, ui
 	cm->flags[subscriber] |= SUBSCRIBER_UNSURE;
 }
 
-void contest(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
-	     uint16_t id, uint8_t turn)
-{
-	mark_clear(c, cm, subscriber, slot, mark);
-	*mark = mark_of_taken(id);
-	set_turn(cm, subscriber, slot, turn);
-	forget_told(c, cm, subscriber, slot);
-	cm->flags[subscriber] |= SUBSCRIBER_UNSURE;
-}
-
-#define TRIES 8U
-
-bool yield_own(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot, uint16_t *mark)
-{
-	struct copied_mapping *cm = &c->mapping[r->mapping];
-	struct slot *s = slot_of(c, r, slot);
-	uint16_t id = session_id(r->key, r->word);
-	__u64 word = load_word(s);
-	uint8_t turn = slot_turn(cm, r->subscriber, slot, *mark, id);
-
-	if (p->behalf)
-		return false;
-	if (!claim_wins(c, p->peer, p->turn, 0, turn)) {
-		if (turn == p->turn)
-			contest(c, cm, r->subscriber, slot, mark, id, turn_next(turn));
-		return false;
-	}
-	for (unsigned tries = 0; tries < TRIES; tries++) {
-		if (!word_is_open(word) || (word ^ r->word) >> 40)
-			return false;
-		if (!__atomic_compare_exchange_n(&s->truth, &word, r->word, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-			continue;
-		/* Both have opened it: each reports an end for its opening. */
-		if (!p->turn)
-			report_end(c, r, r->key, word);
-		forget_told(c, cm, r->subscriber, slot);
-		mark_set(c, cm, r->subscriber, slot, mark, p->peer, id);
-		return true;
-	}
-	return false;
-}
-
 /*
  * Whether the peer's last packet came before an operator closed the session here. Ages have whole seconds: a peer with
  * a later packet tells the session again once it has heard of the end.
@@ -302,7 +254,7 @@ static bool is_before(const struct copying *c, const struct placing *p, const st
 	return (int32_t)(p->told - ticks_of_seconds(p->age_s, hz) - e->tick) <= (int32_t)ticks_of_seconds(1, hz);
 }
 
-bool ended_here(struct copying *c, const struct placing *p, const struct overflow_id *id)
+bool ended_here(struct copying *c, const struct placing *p, const struct session_tuple *id)
 {
 	struct ended_session *e = ended_find(&c->ended, id);
 	bool higher;
@@ -318,7 +270,7 @@ bool ended_here(struct copying *c, const struct placing *p, const struct overflo
 	return false;
 }
 
-bool begins_again(struct copying *c, const struct overflow_id *id, uint8_t *ret_turn)
+bool begins_again(struct copying *c, const struct session_tuple *id, uint8_t *ret_turn)
 {
 	struct ended_session *e = ended_find(&c->ended, id);
 
@@ -347,6 +299,7 @@ struct waiting_copy waiting_copy_of(const struct session_copy *r, const struct p
 		.turn = p->turn,
 		.age_s = p->age_s,
 		.told = p->told,
+		.round = p->round,
 		.tick = p->told,
 	};
 }
@@ -358,49 +311,4 @@ void wait_for(struct copying *c, const struct session_copy *r, const struct plac
 
 	c->kept = true;
 	c->peer[p->peer].missed |= !waiting_add(&c->waiting, &w);
-}
-
-struct overflow_told *overflow_known(struct copying *c, const struct overflow_id *id)
-{
-	struct overflow_told *t = overflow_tolds_find(&c->overflow_told, id);
-
-	if (t)
-		return t;
-	t = overflow_tolds_add(&c->overflow_told, id);
-	if (t)
-		t->since = c->pass;
-	return t;
-}
-
-void overflow_is_copy(struct copying *c, struct overflow_told *t, unsigned peer, uint64_t word)
-{
-	/* Its new gateway now announces its state. */
-	c->told -= t->state != 0;
-	t->state = 0;
-	t->taken = t->ended = false;
-	t->peer = (uint8_t)peer;
-	t->word = word;
-	t->seen = true;
-}
-
-void overflow_uncopy(struct copying *c, const struct overflow_id *id, unsigned peer)
-{
-	struct overflow_told *t = overflow_tolds_find(&c->overflow_told, id);
-	struct copying_peer *of = &c->peer[peer];
-
-	of->held_beyond -= of->held_beyond != 0;
-	/* What was told on its behalf is told to have ended. */
-	if (t && t->peer == peer) {
-		t->peer = 0;
-		t->taken = false;
-	}
-}
-
-void overflow_contest(struct copying *c, struct overflow_told *t, uint8_t turn)
-{
-	c->told -= t->state != 0;
-	t->state = 0;
-	t->taken = true;
-	t->turn = turn;
-	t->turn_known = true;
 }

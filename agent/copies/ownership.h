@@ -8,8 +8,6 @@
 
 #include "copies/copying_private.h"
 
-struct session_beyond;
-
 /* For the files that implement copying.h: places sessions that a peer has announced. */
 
 /* A record of the wire. */
@@ -21,13 +19,14 @@ struct told_session {
 	uint8_t state; /* 0: ended */
 	bool inbound;
 	bool behalf; /* of another gateway, which is silent */
+	bool beyond; /* not in a slot of its subscriber's own, there */
 	uint8_t turn;
 	uint16_t age_s; /* since a packet has refreshed it */
 };
 
 /*
- * Adds a session to those to place, with this tick as last seen. The subscriber must have marks. 0, or -errno if the
- * program could not run.
+ * Adds a session to those to place, with this tick as last seen. For a slot, the subscriber must have marks. 0, or
+ * -errno if the program could not run.
  */
 int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
 		const struct placing *p, uint32_t seen);
@@ -36,47 +35,19 @@ int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscribe
 bool placing_waits(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
 		   const struct placing *p, uint32_t now);
 
-/*
- * Adds a request about the overflow: key, word, before, mark_before, mark, takes and request are set. t: the
- * announcement by the peer in the mark; its turn and the members after it count; told: its tick.
- */
-int placing_add_overflow(struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,
-			 const struct session_copy *request, const struct told_session *t, uint32_t told);
-
-/* Handles the outcome of such a request. */
-void placed_in_overflow(struct copying *c, const struct session_copy *r, const struct placing *p);
-
-/* The known state of a session in the overflow, added if there is none; NULL: out of memory. */
-struct overflow_told *overflow_known(struct copying *c, const struct overflow_id *id);
-
-/* It is a peer's copy, and is not announced. */
-void overflow_is_copy(struct copying *c, struct overflow_told *t, unsigned peer, uint64_t word);
-
-/* A peer's copy is gone, and that is no ending that others must learn: its gateway may still have the session. */
-void overflow_uncopy(struct copying *c, const struct overflow_id *id, unsigned peer);
-
-/* As contest(), for a session beyond the slots. */
-void overflow_contest(struct copying *c, struct overflow_told *t, uint8_t turn);
-
 struct waiting_copy waiting_copy_of(const struct session_copy *r, const struct placing *p);
 
 /* The session of a request has no place yet, and must be tried again. */
 void wait_for(struct copying *c, const struct session_copy *r, const struct placing *p);
 
-/*
- * The session of a request is here already: beyond the slots, and the peer has it in a slot; or in the slot of the
- * request, and the peer has it beyond the slots.
- */
-void crossed_beyond(struct copying *c, const struct session_copy *r, const struct placing *p);
-void crossed_in_slot(struct copying *c, const struct session_copy *r, const struct placing *p);
+/* The session of a request is here already: in an extent, or in the slot of the request. */
+void copy_met(struct copying *c, const struct session_copy *r, const struct placing *p);
 
 /* The holder of a request's port gives way, if it must. */
 void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p);
 
 /* Tries once more to place a session; placing_flush() has to follow. 0 or -errno. */
-int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w);
-int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, const struct waiting_copy *w);
-
+int copied_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w);
 /* Places them. 0 or -errno. */
 int placing_flush(struct copying *c);
 
@@ -181,25 +152,8 @@ void forget_told(struct copying *c, const struct copied_mapping *cm, uint32_t su
 /* The announced session of a slot is over: if one with this id is there, it has begun since. */
 void note_over(struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t id);
 
-/* Gives this turn to a session of this gateway's own; the next pass announces it, and later its end. */
-void contest(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
-	     uint16_t id, uint8_t turn);
-
-/* A peer also announces a session of this gateway's own: rule 3. Returns whether it is a copy now. */
-bool yield_own(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot, uint16_t *mark);
-
 /* Reports the end of a session of the request's subscriber. */
 void report_end(struct copying *c, const struct session_copy *r, uint64_t key, uint64_t word);
-
-/*
- * The obstacle of an announced session gives way: rule 7. It is the slot of a session on its port, or in its place with
- * another port; the announced one is then tried again.
- */
-void slot_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot);
-
-/* The same for a session of the request's subscriber beyond the slots. */
-void beyond_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p,
-		      const struct session_beyond *b);
 
 /*
  * The bindings in its way give way: the one of its port to another inside port, and the one of its inside port to
@@ -208,27 +162,27 @@ void beyond_gives_way(struct copying *c, const struct session_copy *r, const str
 void bindings_give_way(struct copying *c, const struct session_copy *r);
 
 /* Whether an announced session has ended here, unknown to the peer: rules 4 and 5. p: how it was announced. */
-bool ended_here(struct copying *c, const struct placing *p, const struct overflow_id *id);
+bool ended_here(struct copying *c, const struct placing *p, const struct session_tuple *id);
 
 /* A session of this gateway's own begins: if it had ended before, it gets the next turn. */
-bool begins_again(struct copying *c, const struct overflow_id *id, uint8_t *ret_turn);
+bool begins_again(struct copying *c, const struct session_tuple *id, uint8_t *ret_turn);
 
 /* Notes that a session has ended with a turn; now: a tick. */
-void note_ended(struct copying *c, const struct overflow_id *id, uint32_t slot, uint16_t number, uint8_t turn,
+void note_ended(struct copying *c, const struct session_tuple *id, uint32_t slot, uint16_t number, uint8_t turn,
 		uint32_t now);
 
 /* The same for one that a peer has ended and announced to all. */
-void note_heard_end(struct copying *c, const struct overflow_id *id, uint8_t turn, uint32_t now);
+void note_heard_end(struct copying *c, const struct session_tuple *id, uint8_t turn, uint32_t now);
 
 /* The id of a session in a slot. */
-static inline struct overflow_id slot_session_id(const struct copied_mapping *cm, uint32_t subscriber, uint64_t key,
-						 uint64_t word)
+static inline struct session_tuple slot_session_id(const struct copied_mapping *cm, uint32_t subscriber, uint64_t key,
+						   uint64_t word)
 {
-	return (struct overflow_id){ .key = key,
-				     .subscriber = subscriber,
-				     .mapping = (uint16_t)cm->number,
-				     .out_port = word_out_port(word),
-				     .proto = word_proto(word) };
+	return (struct session_tuple){ .key = key,
+				       .subscriber = subscriber,
+				       .mapping = (uint16_t)cm->number,
+				       .out_port = word_out_port(word),
+				       .proto = word_proto(word) };
 }
 
 #endif

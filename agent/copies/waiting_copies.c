@@ -39,6 +39,7 @@ bool waiting_add(struct hash_table *w, const struct waiting_copy *like)
 		e->behalf = like->behalf;
 		e->age_s = like->age_s;
 		e->told = like->told;
+		e->round = like->round;
 		return true;
 	}
 	if (!e)

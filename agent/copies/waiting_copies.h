@@ -22,13 +22,14 @@ struct waiting_copy {
 	uint8_t state;
 	bool inbound;
 	bool behalf;
-	bool beyond; /* in the overflow: its key is its endpoints, not the slot */
+	bool beyond; /* not in a slot, there: its key is its endpoints, not the slot */
 	bool room;   /* there was no place for it, or its port is not granted yet */
 	bool clash;  /* another session has its flow or its port */
 	uint8_t tries;
 	uint8_t turn;
 	uint16_t age_s; /* as announced */
 	uint32_t told;	/* tick */
+	uint32_t round; /* copying_peer.round when it was announced last */
 	uint32_t tick;	/* of the last try */
 };
 

@@ -56,7 +56,6 @@ void build_free(struct datapath_build *b)
 	}
 	close_fd(&b->tc_outside);
 	close_fd(&b->tc_bare);
-	close_fd(&b->overflow_removal);
 	close_fd(&b->extent_release);
 	close_fd(&b->grant_binding_change);
 	close_fd(&b->agent_count);
@@ -68,7 +67,6 @@ void build_free(struct datapath_build *b)
 		for (unsigned k = 0; k < N_PROGS; k++)
 			close_fd(&b->progs[i].fd[k]);
 	}
-	close_fd(&b->overflow);
 	free(b);
 }
 
@@ -90,26 +88,10 @@ static struct datapath_build *build_alloc(void)
 		for (unsigned k = 0; k < N_PROGS; k++)
 			b->progs[i].fd[k] = -1;
 	}
-	b->tc_outside = b->tc_bare = b->overflow_removal = b->grant_binding_change = b->agent_count = b->session_held =
-		b->extent_release = b->overflow = -1;
+	b->tc_outside = b->tc_bare = b->grant_binding_change = b->agent_count = b->session_held = b->extent_release =
+		-1;
 	b->stage2 = b->stage_lists = -1;
 	return b;
-}
-
-/* Uses the current map of overflow sessions if its size is right, else creates a new one. */
-static int choose_overflow(const struct datapath *d, struct datapath_build *b, struct bpf_object *o)
-{
-	uint32_t entries;
-	int r = overflow_wanted(d, b->settings.overflow_sessions, &entries);
-
-	if (r < 0)
-		return r;
-	if (!r) {
-		b->overflow = build_duplicate(d->overflow);
-		if (b->overflow < 0)
-			return b->overflow;
-	}
-	return object_set_overflow(o, b->overflow, entries);
 }
 
 static const char *in2out_program(const struct settings *s)
@@ -172,22 +154,16 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 	int r = hook_object_open_xdp(d, &b->settings, b->generation, &xdp);
 
 	if (!r)
-		r = choose_overflow(d, b, xdp.object);
+		r = object_set_overflow(d, xdp.object);
 	if (r)
 		return error_set(err, r, "the XDP programs cannot be opened: %s", strerror(-r));
 	leave_out_others(xdp.object, &b->settings);
 	build_leave_out_unused(xdp.object, &b->settings, XDP_PROGS);
 	r = object_load(xdp.object, err);
-	if (!r && b->overflow < 0) {
-		b->overflow = build_duplicate(bpf_object__find_map_fd_by_name(xdp.object, PIN_OVERFLOW));
-		r = b->overflow < 0 ? error_set(err, b->overflow, "the overflow map: %s", strerror(-b->overflow)) : 0;
-	}
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
 		r = build_take(xdp.object, main_program(&b->settings, i), &b->main[i], err);
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
 		r = build_pin(d, main_programs[i], b->generation, b->main[i], err);
-	if (!r)
-		r = build_take(xdp.object, "overflow_removal", &b->overflow_removal, err);
 	if (!r)
 		r = build_take(xdp.object, "extent_release", &b->extent_release, err);
 	if (!r)
@@ -218,7 +194,7 @@ static int load_stage2(const struct datapath *d, struct datapath_build *b, struc
 		return 0;
 	r = hook_object_open_stage2(d, &b->settings, &o);
 	if (!r)
-		r = object_set_overflow(o.object, b->overflow, 0);
+		r = object_set_overflow(d, o.object);
 	if (!r)
 		r = build_share_stages(b, o.object);
 	if (r)
@@ -297,9 +273,6 @@ int build_of_pins(const struct datapath *d, struct datapath_build **ret)
 		if (!bpf_map_lookup_elem(d->tc_entries, &i, &id))
 			b->ingress[i] = pinned_program(d->pin_dir, build_ingress_programs[i], id);
 	}
-	b->overflow = build_duplicate(d->overflow);
-	if (b->overflow < 0)
-		return b->overflow;
 	*ret = take_pointer(b);
 	return 0;
 }

@@ -60,7 +60,6 @@ void datapath_init(struct datapath *d)
 		.tc_from_outside = -1,
 		.tc_from_both = -1,
 		.tc_into_vrf = -1,
-		.overflow_removal = -1,
 		.extent_release = -1,
 		.grant_binding_change = -1,
 		.agent_count = -1,

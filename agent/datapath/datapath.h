@@ -147,7 +147,6 @@ struct datapath {
 	int tc_from_outside;
 	int tc_from_both;
 	int tc_into_vrf;
-	int overflow_removal;	  /* see struct overflow_removal */
 	int extent_release;	  /* see struct extent_release */
 	int grant_binding_change; /* see struct grant_binding_change */
 	int agent_count;	  /* see datapath_count() */
@@ -164,6 +163,7 @@ struct datapath {
 	struct datapath_build *former;	  /* the one before, until datapath_settle() or datapath_revert() */
 	struct datapath_build *spare;	  /* the normal build while the tracing build runs */
 	struct migration *migration;	  /* from another layout, until datapath_migrated(); else NULL */
+	struct former_sessions *beyond;	  /* of an earlier build of this layout, until datapath_settle(); else NULL */
 };
 
 /*
@@ -178,23 +178,17 @@ int datapath_open(const struct config *c, bool replace, struct datapath *ret, st
 /* Removes the pins of another layout, once the tables have been compared with the copies. */
 void datapath_migrated(struct datapath *d);
 
-/* Kernel memory of an entry of the map `overflow`, as bpftool shows it, without its list head. */
-#define OVERFLOW_ELEMENT 80U
-
-/*
- * Entries of the map `overflow` for a number of sessions. Beside extents (more than one bucket of them) it has only as
- * many as these cores need.
- */
-uint32_t overflow_room(uint32_t sessions, uint64_t extents);
-
 /*
  * The buckets of all extents that a configuration asks for: half as many as overflow_sessions, which are four slots for
- * each, but not more than the memory allows that overflow_room() saves. 0: none.
+ * each. 0: none.
  */
 uint32_t extents_room(const struct config *c);
 
 /* The buckets of all extents; a map without room for any has one, as maps cannot be smaller. */
 uint64_t datapath_extent_buckets(const struct datapath *d);
+
+/* Those of extents that subscribers have, or had and are not free yet. */
+uint64_t datapath_extents_used(const struct datapath *d);
 
 /* The slots of an extent, as a subscriber's record has it, and their number; NULL: none, or it is no extent. */
 struct slot *datapath_extent(const struct datapath *d, uint32_t extent, uint32_t *ret_n);

@@ -84,7 +84,6 @@ struct datapath_build {
 	int ingress[N_ENTRIES]; /* the same at tc ingress; -1 unless the settings ask for them */
 	int tc_outside;
 	int tc_bare; /* the same for interfaces without an Ethernet header; -1 unless the settings ask for it */
-	int overflow_removal;
 	int extent_release;
 	int grant_binding_change;
 	int agent_count;
@@ -93,7 +92,6 @@ struct datapath_build {
 	int stage_lists; /* the map that both stages share; -1 in one */
 	int arrays[N_PROG_ARRAYS];
 	struct prog_fds progs[N_PROG_ARRAYS]; /* contents of the arrays */
-	int overflow;			      /* the map that the programs use */
 	unsigned generation;		      /* in the names of its pins; 0: an earlier agent's */
 	struct settings settings;
 };
@@ -101,11 +99,8 @@ struct datapath_build {
 /* Sets every descriptor to -1 and every pointer to NULL. */
 void datapath_init(struct datapath *d);
 
-/*
- * Makes the object use this map of overflow sessions instead of the pinned one. If overflow is -1, the object creates
- * its own, unpinned, with that many entries. An object without such a map is left unchanged.
- */
-int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries);
+/* Makes the object use the datapath's map `overflow`. An object without such a map is left unchanged. */
+int object_set_overflow(const struct datapath *d, struct bpf_object *o);
 
 /*
  * Gives the pinned maps of portmaps room for that many leases, unless the present ones do not fit. Returns the number
@@ -123,8 +118,10 @@ uint32_t portmap_filter_entries(uint32_t leases);
 /* Gives these maps of an object the size of those that are pinned, or that size. */
 void object_set_features(const struct datapath *d, const struct bpf_object *o);
 
-/* The sizes of the pinned maps, or those of which a start with this configuration makes them. */
-uint32_t pins_overflow_room(const struct datapath *d, const struct config *c);
+/* The size of the pinned map; one that is made now has one entry, as no session is in it. */
+uint32_t pins_overflow_room(const struct datapath *d);
+
+/* The size of the pinned map, or that of which a start with this configuration makes it. */
 uint32_t pins_extents_room(const struct datapath *d, const struct config *c);
 
 /* Makes pinned maps without lasting state anew that are not as in the object, whose sizes are set. */
@@ -255,19 +252,7 @@ struct overflow_entries {
 int overflow_entries_read(int map, struct overflow_entries *ret);
 void overflow_entries_free(struct overflow_entries *list);
 
-/* The mapping whose outside range contains an entry's outside address, or NULL; also one that drains. */
-const struct geometry *overflow_mapping(const struct datapath *d, uint32_t out_addr);
-
-/* The number of entries that the map should have: 1 if it differs from the present one, 0 if not, or -errno. */
-int overflow_wanted(const struct datapath *d, uint32_t sessions, uint32_t *ret_entries);
-
-/* Copies a map's entries to a map that no program uses; the caller frees *ret. */
-int overflow_copy(int from, int to, struct overflow_entries *ret);
-
-/* Carries over changes by the programs of the old map since the copy, once programs use the new map. */
-int overflow_catch_up(int from, int to, const struct overflow_entries *copied);
-
-/* Pins a map in place of the present one. */
-int overflow_pin(const struct datapath *d, int overflow);
+/* The mapping whose outside range contains an address, or NULL; also one that drains. */
+const struct mapping *mapping_at_outside(const struct datapath *d, uint32_t out_addr);
 
 #endif

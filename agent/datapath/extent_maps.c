@@ -20,6 +20,11 @@ uint64_t datapath_extent_buckets(const struct datapath *d)
 	return d->extents_size / sizeof(struct bucket);
 }
 
+uint64_t datapath_extents_used(const struct datapath *d)
+{
+	return d->pool ? __atomic_load_n(&d->pool->used, __ATOMIC_RELAXED) : 0;
+}
+
 struct slot *datapath_extent(const struct datapath *d, uint32_t extent, uint32_t *ret_n)
 {
 	uint64_t buckets = extent_buckets(extent), all = datapath_extent_buckets(d);

@@ -21,7 +21,8 @@ static const struct former_entry *find(const struct former_entries *list, const 
 
 static bool translate(const struct datapath *d, const struct overflow_entry *from, struct former_entry *ret)
 {
-	const struct geometry *g = overflow_mapping(d, from->key.out_addr);
+	const struct mapping *m = mapping_at_outside(d, from->key.out_addr);
+	const struct geometry *g = m ? &m->geo : NULL;
 
 	if (!g || !overflow_key_is_of(g, &from->key))
 		return false;

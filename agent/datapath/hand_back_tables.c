@@ -204,18 +204,14 @@ static int make(const struct hand_back *h, const struct table *t, void **ret_mem
 
 static int make_overflow(struct hand_back *h)
 {
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info);
+	uint32_t entries = OVERFLOW_ENTRIES(h->datapath->settings.overflow_sessions);
 	char path[PATH_MAX + 32];
 
-	if (bpf_obj_get_info_by_fd(h->datapath->overflow, &info, &size))
-		return -errno;
 	/* Twice the entries of sessions in extents, as some are opened meanwhile. */
 	if (h->datapath->pool)
-		info.max_entries +=
-			(uint32_t)__atomic_load_n(&h->datapath->pool->used, __ATOMIC_ACQUIRE) * BUCKET_SLOTS * 2 * 2;
+		entries += (uint32_t)__atomic_load_n(&h->datapath->pool->used, __ATOMIC_ACQUIRE) * BUCKET_SLOTS * 2 * 2;
 	h->overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, PIN_OVERFLOW, sizeof(struct former_overflow_key),
-				     sizeof(struct former_overflow_session), info.max_entries, NULL);
+				     sizeof(struct former_overflow_session), entries, NULL);
 	if (h->overflow < 0)
 		return h->overflow;
 	snprintf(path, sizeof(path), "%s/" PIN_OVERFLOW, h->pin_dir);

@@ -12,15 +12,15 @@
 #include "base/log.h"
 #include "datapath/bpffs.h"
 #include "datapath/datapath_private.h"
+#include "datapath/former_sessions.h"
 #include "datapath/migration.h"
 #include "datapath/pinned.h"
 
-/* Makes a build's programs and overflow map the current ones. */
+/* Makes a build's programs the current ones. */
 static void set_current(struct datapath *d, const struct datapath_build *b)
 {
 	d->tc_outside = b->tc_outside;
 	d->tc_bare = b->tc_bare;
-	d->overflow_removal = b->overflow_removal;
 	d->extent_release = b->extent_release;
 	d->grant_binding_change = b->grant_binding_change;
 	d->agent_count = b->agent_count;
@@ -28,33 +28,12 @@ static void set_current(struct datapath *d, const struct datapath_build *b)
 	d->settings = b->settings;
 }
 
-/* Like switch_to(), for a build with another overflow map than the current one. */
-static int switch_with_overflow(struct datapath *d, const struct datapath_build *b)
-{
-	__attribute__((cleanup(overflow_entries_free))) struct overflow_entries copied = { 0 };
-	int r = overflow_copy(d->overflow, b->overflow, &copied);
-
-	if (!r)
-		r = build_swap_in(d, b);
-	if (r)
-		return r;
-	/* XDP uses the new map from here on. A session that cannot be copied any more reopens with its next packet. */
-	r = overflow_catch_up(d->overflow, b->overflow, &copied);
-	if (r)
-		log_warning("overflow sessions that are being opened may be lost: %s", strerror(-r));
-	r = overflow_pin(d, b->overflow);
-	if (r)
-		return r;
-	/* The descriptor keeps its number, which other modules hold. */
-	return dup3(b->overflow, d->overflow, O_CLOEXEC) < 0 ? -errno : 0;
-}
-
 static int switch_to(struct datapath *d, const struct datapath_build *b)
 {
 	int r, e;
 
 	stages_stop(d);
-	r = map_id(d->overflow) == map_id(b->overflow) ? build_swap_in(d, b) : switch_with_overflow(d, b);
+	r = build_swap_in(d, b);
 	if (r)
 		return r;
 	set_current(d, b);
@@ -95,8 +74,7 @@ static void join(struct datapath_loading *l)
 /* Whether the programs set aside for a trace are the wanted ones. */
 static bool spare_fits(const struct datapath *d, const struct settings *settings)
 {
-	return d->spare && !memcmp(&d->spare->settings, settings, sizeof(*settings)) &&
-	       map_id(d->spare->overflow) == map_id(d->overflow);
+	return d->spare && !memcmp(&d->spare->settings, settings, sizeof(*settings));
 }
 
 int datapath_load_begin(struct datapath *d, const struct settings *settings, struct error *err)
@@ -155,6 +133,27 @@ void datapath_load_abort(struct datapath *d)
 	free(take_pointer(d->loading));
 }
 
+/* Sessions beyond the slots that an earlier build has in its hash. */
+static void bring_over(struct datapath *d)
+{
+	int r = d->beyond ? former_sessions_bring_over(d, d->beyond) : 0;
+
+	if (r)
+		log_warning("sessions beyond the slots may be lost: %s", strerror(-r));
+}
+
+static void bring_over_rest(struct datapath *d)
+{
+	size_t n;
+
+	if (!d->beyond)
+		return;
+	datapath_grace_period(d);
+	n = former_sessions_end(d, d->beyond);
+	log_info("%zu sessions beyond the slots were moved out of the hash of an earlier build", n);
+	former_sessions_free(take_pointer(d->beyond));
+}
+
 int datapath_load_swap(struct datapath *d, struct error *err)
 {
 	struct datapath_build *b;
@@ -165,13 +164,19 @@ int datapath_load_swap(struct datapath *d, struct error *err)
 	if (d->former)
 		datapath_settle(d);
 	/* There is none on a first start. */
-	if (!d->build)
+	if (!d->build) {
 		build_of_pins(d, &d->build);
+		if (!d->migration && former_sessions_of_build(d, &d->beyond))
+			log_warning("sessions beyond the slots of an earlier build cannot be read");
+	}
 	if (d->migration)
 		migration_before_swap(d, d->migration);
+	bring_over(d);
 	r = switch_to(d, b);
 	if (!r && d->migration)
 		migration_after_swap(d, d->migration);
+	if (!r)
+		bring_over(d);
 	if (r) {
 		if (d->build)
 			switch_to(d, d->build);
@@ -223,7 +228,7 @@ static void keep_spare(struct datapath *d)
 		build_free(d->spare);
 		d->spare = take_pointer(d->former);
 	}
-	if (d->spare && (!tracing || map_id(d->spare->overflow) != map_id(d->overflow)))
+	if (d->spare && !tracing)
 		build_free(take_pointer(d->spare));
 }
 
@@ -243,6 +248,7 @@ void datapath_settle(struct datapath *d)
 	if (d->build)
 		build_unpin_others(d);
 	build_free(take_pointer(d->former));
+	bring_over_rest(d);
 	if (d->migration)
 		migration_settle(d, d->migration);
 	else

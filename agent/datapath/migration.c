@@ -31,8 +31,7 @@ void migration_free(struct migration *m)
 	close_fd(&m->mappings);
 	close_fd(&m->subscribers);
 	close_fd(&m->counters);
-	close_fd(&m->overflow);
-	free(m->carried);
+	former_sessions_free(m->beyond);
 	btf__free(m->from);
 	hook_object_close(&m->own);
 	free(m);
@@ -131,7 +130,7 @@ static int open_source(const char *pin_dir, struct migration **ret, struct error
 
 	if (!m)
 		return error_set(err, -ENOMEM, "out of memory");
-	m->mappings = m->subscribers = m->counters = m->overflow = -1;
+	m->mappings = m->subscribers = m->counters = -1;
 	m->began_us = monotonic_us();
 	snprintf(m->pin_dir, sizeof(m->pin_dir), "%s", pin_dir);
 	if (!datapath_is_layout(strrchr(pin_dir, '/') + 1, &m->version))
@@ -151,8 +150,6 @@ static int open_source(const char *pin_dir, struct migration **ret, struct error
 	r = read_types(m, err);
 	if (r)
 		return r;
-	if (!migration_shares(m, migration_row_of(PIN_OVERFLOW)))
-		m->overflow = migration_pin(pin_dir, PIN_OVERFLOW);
 	r = judge(m, err);
 	*ret = take_pointer(m);
 	return r;

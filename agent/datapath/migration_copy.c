@@ -84,7 +84,8 @@ int migration_resume(const struct datapath *d, struct migration **ret)
 		return 0;
 	}
 	m->resumed = true;
-	if (map_id(m->subscribers) != map_id(d->subscribers))
+	r = migration_beyond_open(d, m);
+	if (!r && map_id(m->subscribers) != map_id(d->subscribers))
 		r = migration_subscribers_map(d, m);
 	if (r) {
 		migration_free(m);
@@ -103,12 +104,14 @@ bool migration_is_resumed(const struct migration *m)
 /* Carries over data that the old programs still change. */
 static void bring_over(const struct datapath *d, struct migration *m)
 {
-	int r = migration_overflow_bring_over(d, m);
+	int r;
 
-	if (r)
-		log_warning("overflow sessions that are being opened may be lost: %s", strerror(-r));
+	/* The records first: they count the sessions that are placed then. */
 	migration_subscribers_bring_over(m);
 	migration_datagrams_bring_over(d, m);
+	r = m->beyond ? former_sessions_bring_over(d, m->beyond) : 0;
+	if (r)
+		log_warning("sessions beyond the slots that are being opened may be lost: %s", strerror(-r));
 }
 
 void migration_before_swap(const struct datapath *d, struct migration *m)
@@ -128,8 +131,11 @@ void migration_settle(const struct datapath *d, struct migration *m)
 {
 	datapath_grace_period(d);
 	bring_over(d, m);
+	if (m->beyond)
+		m->n_beyond = former_sessions_end(d, m->beyond);
 	migration_counters_bring_over(d, m);
 	migration_subscribers_move_rest(m);
+	former_sessions_free(take_pointer(m->beyond));
 }
 
 void migration_finish(struct migration *m)
@@ -145,9 +151,9 @@ void migration_finish(struct migration *m)
 			 m->version);
 	else
 		log_info("the datapath of layout %u was taken over as layout %u in %" PRIu64
-			 ".%03u s: %u mappings, %" PRIu64 " sessions (%" PRIu64 " of them in the overflow), %" PRIu64
+			 ".%03u s: %u mappings, %" PRIu64 " sessions (%" PRIu64 " of them beyond the slots), %" PRIu64
 			 " opened meanwhile",
 			 m->version, LAYOUT_VERSION, us / 1000000, (unsigned)(us / 1000 % 1000), m->n_mappings,
-			 m->n_sessions, m->n_overflow, m->n_later);
+			 m->n_sessions, m->n_beyond, m->n_later);
 	migration_free(m);
 }

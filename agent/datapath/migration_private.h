@@ -9,6 +9,7 @@
 #include "base/btf_layout.h"
 #include "datapath/chunk_maps.h"
 #include "datapath/datapath_private.h"
+#include "datapath/former_sessions.h"
 #include "datapath/migration.h"
 
 /* Marks the pins beside it as not in use yet. */
@@ -23,7 +24,6 @@
 /* Fields of a subscriber that are carried over, as laid out in the old records. */
 struct migration_fields {
 	struct layout_member sessions;
-	struct layout_member overflow;
 	struct layout_member refused; /* size 0: not present */
 	struct layout_member hairpins;
 	bool extents; /* their places are in hairpins, and both layouts share them */
@@ -40,16 +40,9 @@ struct migration_chunk {
 	size_t to_octets;
 	struct migration_seen {
 		uint32_t sessions;
-		uint32_t overflow;
 		uint32_t datagrams;
 		uint32_t hairpins;
 	} * seen; /* the old counts as carried over so far */
-};
-
-/* A session in the overflow, as in its IN2OUT entry. */
-struct migration_overflow {
-	struct overflow_key key;
-	struct overflow_session session;
 };
 
 struct migration {
@@ -62,21 +55,19 @@ struct migration {
 	int mappings; /* descriptors of the old maps */
 	int subscribers;
 	int counters;
-	int overflow; /* -1: both layouts share it */
 	void *table;
 	size_t table_octets;
 	struct migration_fields fields;
 	struct migration_chunk *chunk; /* empty if the records are shared */
 	size_t n_chunks;
-	struct counters counted; /* as carried over so far */
-	int64_t datagrams;	 /* likewise */
-	struct migration_overflow *carried;
-	size_t n_carried;
+	struct counters counted;	/* as carried over so far */
+	int64_t datagrams;		/* likewise */
+	struct former_sessions *beyond; /* of the hash `overflow`; NULL: there is none, or both layouts share it */
 	bool resumed;
 	/* Figures for the log. */
 	unsigned n_mappings;
 	uint64_t n_sessions;
-	uint64_t n_overflow;
+	uint64_t n_beyond;
 	uint64_t n_later; /* opened while the copy was being made */
 };
 
@@ -144,8 +135,8 @@ int migration_index_copy(struct datapath *d, struct migration *m, const struct m
 int migration_buckets_pin(struct datapath *d, struct migration *m, const struct migration_row *row);
 bool migration_subscribers_fit(const struct migration *m);
 int migration_subscribers_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
-bool migration_overflow_fits(const struct migration *m);
-int migration_overflow_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
+bool migration_beyond_fits(const struct migration *m);
+int migration_beyond_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
 bool migration_devices_fit(const struct migration *m);
 int migration_devices_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
 int migration_ports_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
@@ -159,6 +150,9 @@ int migration_pin_chunks(const struct datapath *d, const struct migration *m, in
 /* Maps both copies of each chunk that an earlier agent created. */
 int migration_subscribers_map(const struct datapath *d, struct migration *m);
 
+/* Opens the hash of the old layout, unless both have it. 0 or -errno. */
+int migration_beyond_open(const struct datapath *d, struct migration *m);
+
 /* Adds the old programs' counts since the last call to the new records. */
 void migration_subscribers_bring_over(struct migration *m);
 void migration_counters_bring_over(const struct datapath *d, struct migration *m);
@@ -169,12 +163,6 @@ void migration_counts_resume(const struct datapath *d, struct migration *m);
 
 /* Moves counts and marks that the old programs no longer change. Moving them makes the call repeatable. */
 void migration_subscribers_move_rest(struct migration *m);
-
-/* The size of the old map, if it is not shared; else 0. */
-uint32_t migration_overflow_entries(const struct migration *m);
-
-/* Carries over changes of the old programs there since the last call. 0 or -errno. */
-int migration_overflow_bring_over(const struct datapath *d, struct migration *m);
 
 /* Maps a BPF map into memory; NULL on failure. */
 void *migration_mmap(int map, size_t *ret_size);

@@ -45,7 +45,6 @@ static struct migration_seen look(const struct migration *m, const uint8_t *from
 {
 	return (struct migration_seen){
 		.sessions = load(from, m->fields.sessions),
-		.overflow = subscriber_overflow(load(from, m->fields.overflow)),
 		.datagrams = m->fields.datagrams.size ? load(from, m->fields.datagrams) : 0,
 		.hairpins = hairpins(m, from),
 	};
@@ -63,12 +62,10 @@ static void copy_subscriber(struct migration *m, struct migration_chunk *c, uint
 
 	c->seen[i] = seen;
 	to->sessions = seen.sessions;
-	to->overflow = seen.overflow;
 	to->datagrams = seen.datagrams;
 	to->displaced = ~0U;
 	to->hairpins = seen.hairpins;
 	m->n_sessions += seen.sessions;
-	m->n_overflow += seen.overflow;
 }
 
 static int read_fields(const struct datapath *d, struct migration *m)
@@ -77,8 +74,7 @@ static int read_fields(const struct datapath *d, struct migration *m)
 	const struct btf_type *t;
 	int id = btf__find_by_name_kind(m->from, "subscriber", BTF_KIND_STRUCT);
 
-	if (id < 0 || layout_find(m->from, "subscriber", "sessions", &m->fields.sessions) ||
-	    layout_find(m->from, "subscriber", "overflow", &m->fields.overflow))
+	if (id < 0 || layout_find(m->from, "subscriber", "sessions", &m->fields.sessions))
 		return -EXDEV;
 	t = btf__type_by_id(m->from, (uint32_t)id);
 	m->fields.record_size = (t->size + 7) & ~7U;
@@ -96,7 +92,7 @@ static int read_fields(const struct datapath *d, struct migration *m)
 
 bool migration_subscribers_fit(const struct migration *m)
 {
-	static const char *const needed[] = { "sessions", "lock", "overflow" };
+	static const char *const needed[] = { "sessions", "lock" };
 	struct layout_member member;
 
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
@@ -208,7 +204,6 @@ static int count(const struct datapath *d, struct migration *m)
 			struct migration_seen seen = look(m, old_record(m, &m->chunk[i], k));
 
 			m->n_sessions += seen.sessions;
-			m->n_overflow += seen.overflow;
 		}
 	}
 	return r;
@@ -255,7 +250,6 @@ void migration_subscribers_bring_over(struct migration *m)
 				continue;
 			c->seen[k] = now;
 			__atomic_fetch_add(&c->to[k].sessions, now.sessions - before.sessions, __ATOMIC_ACQ_REL);
-			__atomic_fetch_add(&c->to[k].overflow, now.overflow - before.overflow, __ATOMIC_ACQ_REL);
 			__atomic_fetch_add(&c->to[k].datagrams, now.datagrams - before.datagrams, __ATOMIC_ACQ_REL);
 			bring_over_hairpins(&c->to[k], before.hairpins, now.hairpins);
 			if (now.sessions > before.sessions)
@@ -269,6 +263,10 @@ void migration_subscribers_move_rest(struct migration *m)
 	for (size_t i = 0; i < m->n_chunks; i++) {
 		struct migration_chunk *c = &m->chunk[i];
 
+		/* Records that both layouts share count what was in the hash. */
+		for (uint32_t k = 0; m->beyond && !c->to && k < SUBSCRIBER_CHUNK; k++)
+			__atomic_fetch_and(&((struct subscriber *)old_record(m, c, k))->overflow, SUBSCRIBER_FLAGS,
+					   __ATOMIC_ACQ_REL);
 		for (uint32_t k = 0; c->to && k < SUBSCRIBER_CHUNK; k++) {
 			uint8_t *from = old_record(m, c, k);
 			uint32_t now = hairpins(m, from);

@@ -65,12 +65,10 @@ int object_load(struct bpf_object *o, struct error *err)
 			 bpf_object__name(o), strerror(-r));
 }
 
-int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries)
+int object_set_overflow(const struct datapath *d, struct bpf_object *o)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_OVERFLOW);
 	int r = m ? bpf_map__set_pin_path(m, NULL) : 0;
 
-	if (!m || r)
-		return r;
-	return overflow < 0 ? bpf_map__set_max_entries(m, entries) : bpf_map__reuse_fd(m, overflow);
+	return !m || r ? r : bpf_map__reuse_fd(m, d->overflow);
 }

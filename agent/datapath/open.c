@@ -10,6 +10,7 @@
 #include "base/rights.h"
 #include "datapath/bpffs.h"
 #include "datapath/datapath_private.h"
+#include "datapath/former_sessions.h"
 #include "datapath/hand_back.h"
 #include "datapath/migration.h"
 #include "datapath/namespace.h"
@@ -295,11 +296,12 @@ void datapath_close(struct datapath *d)
 
 	datapath_load_abort(d);
 	migration_free(take_pointer(d->migration));
+	former_sessions_free(take_pointer(d->beyond));
 	build_free(take_pointer(d->build));
 	build_free(take_pointer(d->former));
 	build_free(take_pointer(d->spare));
-	d->tc_outside = d->tc_bare = d->overflow_removal = d->grant_binding_change = d->agent_count = d->session_held =
-		d->extent_release = -1;
+	d->tc_outside = d->tc_bare = d->grant_binding_change = d->agent_count = d->session_held = d->extent_release =
+		-1;
 	pins_close(d);
 	fib_maps_close(d);
 	stranger_maps_close(d);

@@ -191,7 +191,7 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	__attribute__((cleanup(destroy_entry))) struct detnat_entry *entry = detnat_entry__open_opts(&opts);
 	__attribute__((cleanup(destroy_xdp))) struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
 	__attribute__((cleanup(destroy_tc))) struct detnat_tc *tc = detnat_tc__open_opts(&opts);
-	struct room room = { .overflow = pins_overflow_room(d, c), .extents = pins_extents_room(d, c) };
+	struct room room = { .overflow = pins_overflow_room(d), .extents = pins_extents_room(d, c) };
 	int r = 0;
 
 	if (!entry || !xdp || !tc)

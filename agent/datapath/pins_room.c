@@ -11,34 +11,11 @@
 #include <detnat/extents.h>
 
 #include "datapath/datapath_private.h"
-#include "datapath/migration_private.h"
 #include "datapath/pinned.h"
-
-/* The kernel's free lists withhold that many entries for each core. OVERFLOW_ENTRIES() has room for those of 512. */
-#define WITHHELD_OF_CORE 128U
-#define WITHHELD_MOST	 OVERFLOW_ENTRIES(0)
-
-static uint32_t withheld(void)
-{
-	int cores = libbpf_num_possible_cpus();
-
-	return cores < 1 || (uint32_t)cores > WITHHELD_MOST / WITHHELD_OF_CORE ? WITHHELD_MOST
-									       : (uint32_t)cores * WITHHELD_OF_CORE;
-}
-
-uint32_t overflow_room(uint32_t sessions, uint64_t extents)
-{
-	return OVERFLOW_ENTRIES(sessions) - (extents > 1 ? WITHHELD_MOST - withheld() : 0);
-}
 
 uint32_t extents_room(const struct config *c)
 {
-	const uint32_t spared = (WITHHELD_MOST - withheld()) / sizeof(struct bucket) * OVERFLOW_ELEMENT;
-	uint32_t wanted = c->overflow_sessions / 2;
-
-	if (c->extent_buckets != EXTENTS_BY_SIZE)
-		return c->extent_buckets;
-	return wanted < spared ? wanted : spared;
+	return c->extent_buckets == EXTENTS_BY_SIZE ? c->overflow_sessions / 2 : c->extent_buckets;
 }
 
 static uint32_t pinned_extents(const struct datapath *d)
@@ -56,19 +33,13 @@ uint32_t pins_extents_room(const struct datapath *d, const struct config *c)
 	return pinned > 1 ? pinned : extents_room(c);
 }
 
-/* The size of the pinned map, or else of the one that is taken over, or else the configured one. */
-uint32_t pins_overflow_room(const struct datapath *d, const struct config *c)
+uint32_t pins_overflow_room(const struct datapath *d)
 {
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info);
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, PIN_OVERFLOW, path));
+	uint32_t pinned = map_room(fd);
 
-	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size))
-		return info.max_entries;
-	if (d->migration && migration_overflow_entries(d->migration))
-		return migration_overflow_entries(d->migration);
-	return overflow_room(c->overflow_sessions, pins_extents_room(d, c));
+	return pinned ? pinned : 1;
 }
 
 /* Whether the pinned map is not as the object would make it. */

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <detnat/extents.h>
+
 #include "diagnosis/doctor.h"
 #include "diagnosis/explain_private.h"
 #include "links/devices.h"
@@ -155,28 +157,31 @@ static void add_ports(const struct explanation *e, cJSON *list)
 			    e->record.ports_refusal);
 }
 
-/* Applies the admission rule of the datapath: a subscriber may have less than an eighth of the free room. */
-static void add_overflow(const struct explanation *e, cJSON *list)
+/* Applies the rule of the datapath, extent_take(), to the next extent of the subscriber. */
+static void add_extents(const struct explanation *e, cJSON *list)
 {
-	const struct parts *a = e->context;
+	const struct datapath *d = e->context->datapath;
 	const char *advice = "raise overflow_sessions, or session_slots of the mapping";
-	int64_t used = __atomic_load_n(&a->datapath->global->overflow, __ATOMIC_RELAXED);
-	int64_t limit = a->active->config->overflow_sessions, share = used < limit ? (limit - used + 7) / 8 : 0;
+	uint64_t all = d->settings.extent_buckets, used = datapath_extents_used(d);
+	uint64_t left = used < all ? all - used : 0, has = e->record.extent_buckets;
+	uint64_t next = has ? has << EXTENT_GROWS_BY : 1;
 
-	if (!e->record.slots_free && used >= limit)
+	if (!e->record.slots_free && !left)
 		explain_add(list, true, "drop_overflow_full", advice,
-			    "its %u slots are full, and so is the room beyond them: %" PRId64 " of %" PRId64
-			    " sessions of all subscribers",
-			    e->record.slots, used, limit);
-	else if (!e->record.slots_free && e->record.overflow >= share)
+			    "its %u slots are full, and so is the room beyond them: %" PRIu64 " of %" PRIu64
+			    " buckets of all subscribers",
+			    e->record.slots, used, all);
+	else if (!e->record.slots_free &&
+		 (next >> EXTENT_MAX_SHIFT > 1 ||
+		  next * BUCKET_SLOTS > overflow_share(all * BUCKET_SLOTS, left * BUCKET_SLOTS)))
 		explain_add(list, true, "drop_overflow_full", advice,
-			    "its %u slots are full, and beyond them it has %u sessions: its share of the %" PRId64
-			    " that are free",
-			    e->record.slots, e->record.overflow, limit - used);
-	else if (limit && used * 10 >= limit * 9)
+			    "its %u slots are full, %" PRIu64 " buckets of them beyond its own: its share, as %" PRIu64
+			    " are free",
+			    e->record.slots, has, left);
+	else if (all && used * 10 >= all * 9)
 		explain_add(list, false, "drop_overflow_full", advice,
-			    "the room for sessions beyond the slots is nearly full: %" PRId64 " of %" PRId64, used,
-			    limit);
+			    "the room for sessions beyond the slots is nearly full: %" PRIu64 " of %" PRIu64 " buckets",
+			    used, all);
 }
 
 /* reached: the port needs no session. */
@@ -268,7 +273,7 @@ static void add_sessions(const struct explanation *e, cJSON *list)
 	add_limits(e, list);
 	add_ports(e, list);
 	explain_add_growth(e, list);
-	add_overflow(e, list);
+	add_extents(e, list);
 	explain_add_draining(e, e->in_addr, list);
 	add_port(e, list, explain_add_reachable(e, list));
 	add_unanswered(e, list);

@@ -7,7 +7,7 @@
 #define DETNAT_GROWTH_PRIVATE_H
 
 #include "growth/block_growth.h"
-#include "tables/overflow_map.h"
+#include "tables/mappings.h"
 
 /* Changes of blocks in a group at most. */
 #define BATCH_MAX 512U
@@ -60,15 +60,13 @@ struct growth {
 	bool unsettled;				     /* a mapping waits for grants of its former size to end */
 	uint8_t peers_up;
 	/* The pass. */
-	enum { PASS_NONE, PASS_COUNTS, PASS_JUDGES } step;
-	bool incomplete; /* its count */
-	uint32_t pass;	 /* number */
+	bool under_way;
+	uint32_t pass; /* number */
 	uint32_t at;
 	uint64_t began_us;
 	uint64_t due_us; /* of the next one, CLOCK_MONOTONIC */
 	uint64_t now_s;	 /* CLOCK_BOOTTIME when it began */
 	uint64_t end_s;	 /* when sessions of a closed block are to end, the earliest; UINT64_MAX: of none */
-	struct overflow_scan scan;
 	struct counting *waiting;
 	grant_visit changed;
 	void *changed_arg;

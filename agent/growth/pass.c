@@ -30,53 +30,6 @@ void growth_hurry(struct growth *g)
 	evtimer_add(g->slice, &(struct timeval){ 0 });
 }
 
-/* The granted block of a session beyond the slots; NULL: it is on a port of its own block. */
-static struct grant *grant_of(const struct growth *g, const struct mapping *m, const struct overflow_key *in2out,
-			      uint16_t out_port)
-{
-	struct grant *grant;
-
-	if (mapping_reverse(&m->geo, in2out->out_addr, out_port) >= 0)
-		return NULL;
-	grant = grants_at(g->grants, in2out->out_addr, out_port);
-	return grant && grant->in_addr == in2out->in_addr ? grant : NULL;
-}
-
-static void close_session(const struct growth *g, uint8_t tenant, const struct overflow_key *in2out, uint8_t proto)
-{
-	const struct endpoint in = { in2out->in_addr, in2out->port }, ext = { in2out->ext_addr, in2out->ext_port };
-
-	sessions_close_in(g->m, tenant, in, ext, proto);
-}
-
-static void look_at(const struct growth *g, const struct overflow_key *in2out, uint64_t word, uint32_t now)
-{
-	int number = mappings_of_overflow(g->m, in2out);
-	const struct mapping *m = number < 0 ? NULL : mappings_get(g->m, number);
-	struct grant *grant = m ? grant_of(g, m, in2out, word_out_port(word)) : NULL;
-
-	if (!grant)
-		return;
-	if (grant->state == GRANT_CLOSED && grant->until_s <= g->now_s)
-		close_session(g, m->tenant, in2out, word_proto(word));
-	/* One that has expired holds no port, and the sweep removes it. */
-	else if (!word_expired(word, now, m->timeout_ticks))
-		grant->counted++;
-}
-
-/* Reads a batch: 1: more to do, 0: done. */
-static int count_step(struct growth *g)
-{
-	const struct datapath *d = mappings_datapath(g->m);
-	uint32_t now = datapath_ticks(d);
-	int r = overflow_scan_step(&g->scan, d);
-
-	for (uint32_t i = 0; r >= 0 && i < g->scan.n; i++)
-		if (g->scan.keys[i].direction == OVERFLOW_IN2OUT)
-			look_at(g, &g->scan.keys[i], g->scan.sessions[i].truth, now);
-	return r;
-}
-
 /* Whether this gateway decides when a block is idle: it has granted it, or the gateway that did so is away. */
 static bool is_ours(const struct growth *g, const struct grant *grant)
 {
@@ -159,13 +112,9 @@ static void judge(struct growth *g, struct grant *grant)
 		.ends = grant->state == GRANT_CLOSED && grant->until_s <= g->now_s,
 	};
 
-	if (grant->state == GRANT_OPEN || grant->state == GRANT_CLOSED)
-		grant->counted += granted_sessions(g->m, &block);
-	/* An incomplete count says nothing. */
-	if (!g->incomplete)
-		grant->sessions = grant->counted;
-	grant->counted = 0;
-	if (grant->recorded || g->incomplete)
+	grant->sessions =
+		grant->state == GRANT_OPEN || grant->state == GRANT_CLOSED ? granted_sessions(g->m, &block) : 0;
+	if (grant->recorded)
 		return;
 	switch (grant->state) {
 	case GRANT_OPEN:
@@ -186,7 +135,7 @@ static void judge(struct growth *g, struct grant *grant)
 }
 
 /* 1: more to do, 0: done. */
-static int judge_step(struct growth *g, uint64_t deadline_us)
+static int step(struct growth *g, uint64_t deadline_us)
 {
 	struct grant *grant;
 
@@ -200,7 +149,7 @@ static int judge_step(struct growth *g, uint64_t deadline_us)
 
 static void begin(struct growth *g)
 {
-	g->step = PASS_COUNTS;
+	g->under_way = true;
 	g->pass++;
 	g->at = 0;
 	g->began_us = monotonic_us();
@@ -255,30 +204,13 @@ static void set_due(struct growth *g)
 
 static void end(struct growth *g)
 {
-	overflow_scan_end(&g->scan);
-	g->step = PASS_NONE;
+	g->under_way = false;
 	/* Else it was hurried meanwhile. */
 	if (g->due_us)
 		set_due(g);
 	if (g->unsettled)
 		growth_lay_out(g);
 	tell_waiting(g);
-}
-
-/* 1: more to do, 0: the pass is over. */
-static int step(struct growth *g, uint64_t deadline_us)
-{
-	int r = 1;
-
-	if (g->step == PASS_COUNTS) {
-		while (r > 0 && monotonic_us() < deadline_us)
-			r = count_step(g);
-		g->incomplete = r < 0;
-		if (r <= 0)
-			g->step = PASS_JUDGES;
-		return 1;
-	}
-	return judge_step(g, deadline_us);
 }
 
 void growth_pass_slice(struct growth *g)
@@ -288,11 +220,11 @@ void growth_pass_slice(struct growth *g)
 	/* Without the configuration, a block would be idle at once. */
 	if (!g->settled)
 		return;
-	if (g->step == PASS_NONE && monotonic_us() >= g->due_us)
+	if (!g->under_way && monotonic_us() >= g->due_us)
 		begin(g);
-	if (g->step != PASS_NONE && !step(g, deadline_us))
+	else if (g->under_way && !step(g, deadline_us))
 		end(g);
-	if (g->step != PASS_NONE || !g->due_us)
+	if (g->under_way || !g->due_us)
 		evtimer_add(g->slice, &(struct timeval){ 0 });
 }
 
@@ -301,15 +233,14 @@ void growth_pass_second(struct growth *g)
 	struct grant_figures figures;
 
 	grants_count(g->grants, &figures);
-	if ((figures.grants || figures.rests || g->waiting || g->unsettled) && g->step == PASS_NONE &&
+	if ((figures.grants || figures.rests || g->waiting || g->unsettled) && !g->under_way &&
 	    monotonic_us() >= g->due_us && !evtimer_pending(g->slice, NULL))
 		growth_pass_slice(g);
 }
 
 void growth_pass_end(struct growth *g)
 {
-	overflow_scan_end(&g->scan);
-	g->step = PASS_NONE;
+	g->under_way = false;
 }
 
 int growth_count(struct growth *g, growth_counted done, void *arg)

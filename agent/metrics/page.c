@@ -328,15 +328,17 @@ static void write_troubles(struct evbuffer *out)
 	}
 }
 
-static void write_overflow(const struct parts *from, struct evbuffer *out)
+static void write_extents(const struct parts *from, struct evbuffer *out)
 {
-	int64_t sessions = __atomic_load_n(&from->datapath->global->overflow, __ATOMIC_RELAXED);
-
 	metrics_single(
-		out, "detnat_overflow_sessions", "gauge", sessions > 0 ? (uint64_t)sessions : 0,
-		"Sessions beyond their subscribers' slots and extents, expired ones that were not swept yet included.");
+		out, "detnat_overflow_sessions", "gauge", usage_figures(from->usage).beyond,
+		"Sessions beyond their subscribers' own slots, in extents, in the last pass; draining ones excluded.");
 	metrics_single(out, "detnat_overflow_sessions_limit", "gauge", from->active->config->overflow_sessions,
-		       "Most sessions that may live beyond their subscribers' slots and extents.");
+		       "Sessions beyond the slots for which there is room: as configured.");
+	metrics_single(out, "detnat_extent_buckets_used", "gauge", datapath_extents_used(from->datapath),
+		       "Buckets of extents that are in use, or were and are not free yet.");
+	metrics_single(out, "detnat_extent_buckets_limit", "gauge", from->datapath->settings.extent_buckets,
+		       "Buckets of extents that subscribers may have together; near it, some are refused sessions.");
 }
 
 static void write_routes(const struct parts *from, struct evbuffer *out)
@@ -451,7 +453,7 @@ static int write_fixed(const struct metrics_text *t, struct evbuffer *out)
 	write_troubles(out);
 	write_process(from, out);
 	metrics_counters(&c, out);
-	write_overflow(from, out);
+	write_extents(from, out);
 	write_routes(from, out);
 	write_portmaps(from, out);
 	write_growth(from, out);

@@ -23,9 +23,9 @@
 #define NEAR_SUBSCRIBERS 10U
 #define NEAR_SHARE	 10U
 
-/* The overflow is near its limit from the first percentage on, and well again below the second. */
-#define OVERFLOW_NEAR_PERCENT 90U
-#define OVERFLOW_WELL_PERCENT 75U
+/* The room for extents is near its end from the first percentage on, and well again below the second. */
+#define EXTENTS_NEAR_PERCENT 90U
+#define EXTENTS_WELL_PERCENT 75U
 
 /*
  * The agent warns of a mapping if at least this many of its TCP sessions, and this share of them, were never answered.
@@ -48,7 +48,7 @@ struct usage {
 	struct usage_figures figures;
 	usage_notify ended;
 	void *arg;
-	bool overflow_told;
+	bool extents_told;
 	struct geometry told[MAX_MAPPINGS];   /* by number, the mappings in warnings; ports_per_host 0: none */
 	struct geometry silent[MAX_MAPPINGS]; /* the same, of those whose sessions are not answered */
 };
@@ -120,20 +120,31 @@ static void warn_of_no_answers(struct usage *u, int number)
 	}
 }
 
-static void warn_of_overflow(struct usage *u)
+static uint64_t count_beyond(const struct usage *u)
 {
-	int64_t sessions = __atomic_load_n(&mappings_datapath(u->mappings)->global->overflow, __ATOMIC_RELAXED);
-	uint32_t limit = u->active->config->overflow_sessions;
+	uint64_t n = 0;
 
-	if (u->overflow_told && (!limit || sessions * 100 < (int64_t)limit * OVERFLOW_WELL_PERCENT)) {
-		u->overflow_told = false;
-		log_info("the overflow is no longer near its limit: %" PRId64 " of %u sessions", sessions, limit);
-	} else if (!u->overflow_told && limit && sessions * 100 >= (int64_t)limit * OVERFLOW_NEAR_PERCENT) {
-		u->overflow_told = true;
-		log_warning("the overflow is near its limit: %" PRId64
-			    " of %u sessions; subscribers whose slots are full will "
+	for (int number = mappings_next(u->mappings, 0); number >= 0; number = mappings_next(u->mappings, number + 1))
+		n += session_usage_of(u->last, number).beyond;
+	return n;
+}
+
+static void warn_of_extents(struct usage *u)
+{
+	const struct datapath *d = mappings_datapath(u->mappings);
+	uint64_t room = d->settings.extent_buckets, used = datapath_extents_used(d);
+
+	if (u->extents_told && (!room || used * 100 < room * EXTENTS_WELL_PERCENT)) {
+		u->extents_told = false;
+		log_info("the room beyond the slots is no longer near its end: %" PRIu64 " of %" PRIu64
+			 " buckets are in use",
+			 used, room);
+	} else if (!u->extents_told && room && used * 100 >= room * EXTENTS_NEAR_PERCENT) {
+		u->extents_told = true;
+		log_warning("the room beyond the slots is near its end: %" PRIu64 " of %" PRIu64
+			    " buckets are in use, with %" PRIu64 " sessions; subscribers whose slots are full will "
 			    "be refused further ones; raise overflow_sessions, or session_slots of their mapping",
-			    sessions, limit);
+			    used, room, u->figures.beyond);
 	}
 }
 
@@ -177,7 +188,8 @@ static void end_pass(struct usage *u)
 		warn_of_mapping(u, number);
 		warn_of_no_answers(u, number);
 	}
-	warn_of_overflow(u);
+	u->figures.beyond = count_beyond(u);
+	warn_of_extents(u);
 	if (u->suspects)
 		suspects_end(u->suspects, monotonic_us());
 	if (u->ended)

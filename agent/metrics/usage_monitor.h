@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Walks all sessions periodically (sessions/usage.h), for the metrics, and warns before a mapping or the overflow is
- * exhausted. Each warning is logged once, and again only after the condition has cleared.
+ * Walks all sessions periodically (sessions/usage.h), for the metrics, and warns before a mapping or the room for
+ * extents is exhausted. Each warning is logged once, and again only after the condition has cleared.
  */
 #ifndef DETNAT_USAGE_MONITOR_H
 #define DETNAT_USAGE_MONITOR_H
@@ -22,6 +22,7 @@ struct usage_figures {
 	double ended;				/* the last one, seconds since 1970; 0: none has */
 	uint64_t table_memory;			/* mappings_table_memory() at the end of the last one */
 	uint64_t pool_addresses[N_POOL_STATES]; /* in the last one */
+	uint64_t beyond;			/* sessions in extents, in the last one */
 };
 
 /*

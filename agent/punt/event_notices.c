@@ -81,7 +81,8 @@ static const char *refusal(const struct nat_event *e, struct event_text *t)
 			 t->proto, t->ext, e->ext_port);
 		return "ports";
 	case EVENT_OVERFLOW_FULL:
-		snprintf(t->text, sizeof(t->text), "subscriber %s: its slots and the overflow are full", t->who);
+		snprintf(t->text, sizeof(t->text), "subscriber %s: its slots and the room beyond them are full",
+			 t->who);
 		return "overflow";
 	case EVENT_FRAGMENTS:
 		snprintf(t->text, sizeof(t->text), "subscriber %s has %u fragments waiting, which is the limit", t->who,

@@ -111,7 +111,7 @@ static void log_refusal(const struct nat_event *e, const struct mappings *m)
 			    t.who, protocol_name(e->proto), t.ext, e->ext_port, list);
 		break;
 	case EVENT_OVERFLOW_FULL:
-		log_warning("subscriber %s was refused a session: its slots and the overflow are full; "
+		log_warning("subscriber %s was refused a session: its slots are full, and so is the room beyond them; "
 			    "raise session_slots of its mapping, or overflow_sessions",
 			    t.who);
 		break;

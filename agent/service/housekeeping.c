@@ -119,8 +119,8 @@ static void on_leave(void *arg)
 }
 
 /*
- * Whether sessions are being refused while there are others in the overflow map. The datapath itself reuses a
- * subscriber's slots of expired sessions, but only the sweep removes expired sessions from that map.
+ * Whether sessions are being refused for want of an extent. The datapath itself reuses a subscriber's slots of expired
+ * sessions, but only the sweep gives up extents in which all have expired.
  */
 static bool sweep_is_urgent(struct housekeeping *h)
 {
@@ -130,9 +130,8 @@ static bool sweep_is_urgent(struct housekeeping *h)
 
 	if (datapath_counters(d, &c))
 		return false;
-	h->refused = c.drop_quota + c.drop_quota_protocol + c.drop_ports_exhausted + c.drop_growth_exhausted +
-		     c.drop_overflow_full;
-	return h->refused != before && __atomic_load_n(&d->global->overflow, __ATOMIC_RELAXED) > 0;
+	h->refused = c.drop_overflow_full;
+	return h->refused != before;
 }
 
 static void watch_log(struct housekeeping *h)

@@ -35,19 +35,17 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	struct examination e;
 	bool left;
 
-	if (c->n_suspects == SUSPECTS_MAX || c->n_counts == SUSPECTS_MAX)
+	if (c->n_suspects == SUSPECTS_MAX)
 		return 1;
 	examine(it, &e);
 	left = check_extent(c, it);
 	c->figures.subscribers++;
 	c->figures.slots += subscriber_slots(it);
-	c->figures.sessions += e.n_sessions;
+	c->figures.sessions += e.n_sessions - e.beyond;
+	c->figures.beyond += e.beyond;
 	c->figures.bindings += e.n_bindings;
 	it->cost +=
 		e.n_sessions * BUCKET_SLOTS + it->map->geo.ports_per_host * binding_count(it->map->bindings.mapping);
-	/* The count of sessions is compared only if the overflow count is right. */
-	if (check_overflow_count(c, it))
-		return 0;
 	if (left || examination_suspicious(&e))
 		c->suspect[c->n_suspects++] =
 			(struct suspect){ .in_addr = it->in_addr, .number = it->number, .first = e };
@@ -86,28 +84,6 @@ static void look_again(struct table_check *c)
 	}
 }
 
-static void begin_subscribers(struct table_check *c)
-{
-	subscriber_iterator_init(&c->it, c->m);
-	c->phase = PHASE_SUBSCRIBERS;
-}
-
-static int step_overflow(struct table_check *c)
-{
-	int r = check_overflow_step(c);
-
-	/* The overflow map has been replaced, for example by a reload. */
-	if (r == -EAGAIN)
-		return TABLE_CHECK_MORE;
-	if (r)
-		return r < 0 ? r : TABLE_CHECK_MORE;
-	if (c->n_pairs)
-		c->phase = PHASE_OVERFLOW_GRACE;
-	else
-		begin_subscribers(c);
-	return TABLE_CHECK_MORE;
-}
-
 static int step_subscribers(struct table_check *c)
 {
 	if (!c->walked)
@@ -115,9 +91,8 @@ static int step_subscribers(struct table_check *c)
 	if (c->n_suspects && (c->walked || c->n_suspects == SUSPECTS_MAX)) {
 		c->n_looked = 0;
 		c->phase = PHASE_SUSPECTS_GRACE;
-	} else if (c->walked || c->n_counts == SUSPECTS_MAX) {
-		c->passes = 0;
-		c->phase = PHASE_COUNTS;
+	} else if (c->walked) {
+		c->phase = PHASE_DONE;
 	}
 	return TABLE_CHECK_MORE;
 }
@@ -135,47 +110,18 @@ static int step_suspects(struct table_check *c)
 	return TABLE_CHECK_MORE;
 }
 
-static int step_counts(struct table_check *c)
-{
-	int r;
-
-	if (c->total_wrong && !c->total_observed) {
-		check_total_observe(c);
-		if (!grace_over(c))
-			return TABLE_CHECK_WAITS;
-		c->total_observed = true;
-	}
-	r = check_counts_step(c);
-	if (r == -EAGAIN || r > 0)
-		return TABLE_CHECK_MORE;
-	if (r)
-		return r;
-	/* Subscribers whose overflow count is now right are examined through their slots. */
-	c->phase = c->n_suspects ? PHASE_SUSPECTS_GRACE : c->walked ? PHASE_DONE : PHASE_SUBSCRIBERS;
-	return TABLE_CHECK_MORE;
-}
-
 static int step(struct table_check *c)
 {
 	switch (c->phase) {
 	case PHASE_MAPPINGS:
 		check_mappings(c);
-		c->phase = PHASE_OVERFLOW;
-		return TABLE_CHECK_MORE;
-	case PHASE_OVERFLOW:
-		return step_overflow(c);
-	case PHASE_OVERFLOW_GRACE:
-		if (!grace_over(c))
-			return TABLE_CHECK_WAITS;
-		check_overflow_pairs(c);
-		begin_subscribers(c);
+		subscriber_iterator_init(&c->it, c->m);
+		c->phase = PHASE_SUBSCRIBERS;
 		return TABLE_CHECK_MORE;
 	case PHASE_SUBSCRIBERS:
 		return step_subscribers(c);
 	case PHASE_SUSPECTS_GRACE:
 		return step_suspects(c);
-	case PHASE_COUNTS:
-		return step_counts(c);
 	default:
 		return TABLE_CHECK_DONE;
 	}
@@ -215,9 +161,6 @@ void table_check_free(struct table_check *c)
 	if (!c)
 		return;
 	background_wait(&c->grace);
-	overflow_scan_end(&c->scan);
-	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
-		free(c->tally[i].count);
 	free(c->claims);
 	free(c);
 }

@@ -18,8 +18,8 @@ struct check_figures {
 	uint64_t mappings;
 	uint64_t subscribers;
 	uint64_t slots;
-	uint64_t sessions; /* in slots, including expired ones and those in time-wait */
-	uint64_t overflow_sessions;
+	uint64_t sessions;     /* in their own slots, including expired ones and those in time-wait */
+	uint64_t beyond;       /* the same in extents */
 	uint64_t bindings;     /* including expired ones */
 	uint64_t looked_again; /* second looks at subscribers and sessions */
 	uint64_t unsettled;    /* given up because they kept changing */

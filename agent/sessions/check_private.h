@@ -40,9 +40,9 @@ struct binding_fault {
 /* The result of one look at a subscriber's record and slots. */
 struct examination {
 	union opener word;
-	bool steady; /* no session was opened or closed meanwhile */
-	uint32_t overflow;
+	bool steady;			/* no session was opened or closed meanwhile */
 	uint32_t n_sessions;		/* in slots */
+	uint32_t beyond;		/* of these, in its extent */
 	uint32_t live;			/* of these, not in time-wait */
 	bool limited;			/* the line of limits counts */
 	uint32_t of_protocol[N_LIMITS]; /* of `live` */
@@ -67,34 +67,10 @@ struct suspect {
 	struct examination first;
 };
 
-/* An overflow entry whose other entry is missing. */
-struct overflow_suspect {
-	struct overflow_key key;
-	struct overflow_session session;
-};
-
-/* A subscriber whose overflow count differs from the number of entries. */
-struct count_suspect {
-	uint32_t in_addr;
-	int number; /* as above */
-	uint32_t lock;
-	uint32_t overflow;
-	uint32_t counted;
-};
-
-/* Overflow sessions counted for each subscriber of a mapping. */
-struct overflow_tally {
-	const struct mapping_job *of; /* the mapping counted; if another one has its number now, the counts are void */
-	uint32_t *count;
-};
-
 enum check_phase {
 	PHASE_MAPPINGS,
-	PHASE_OVERFLOW,	      /* all entries: pairs, and the number for each subscriber */
-	PHASE_OVERFLOW_GRACE, /* a second look at single entries */
 	PHASE_SUBSCRIBERS,    /* all records and slots */
 	PHASE_SUSPECTS_GRACE, /* a second look at suspects, then on with the subscribers */
-	PHASE_COUNTS,	      /* all entries again, because of wrong counts */
 	PHASE_DONE,
 };
 
@@ -114,20 +90,6 @@ struct table_check {
 	unsigned n_suspects;
 	unsigned n_looked;	     /* of these, in this round */
 	struct bucket_claim *claims; /* by bucket of all extents; NULL: no subscriber has been seen to have one */
-	/* The overflow. */
-	struct overflow_scan scan;
-	struct overflow_tally tally[MAX_MAPPINGS];
-	int64_t total_least, total_most; /* of the global count since the previous pass */
-	bool total_observed;		 /* for a grace period */
-	int64_t total_counted;
-	uint64_t digest;  /* of the counted sessions */
-	bool total_wrong; /* the previous pass found it wrong, with the digest below */
-	uint64_t wrong_digest;
-	unsigned passes;
-	struct overflow_suspect pair[SUSPECTS_MAX];
-	unsigned n_pairs;
-	struct count_suspect count[SUSPECTS_MAX];
-	unsigned n_counts;
 };
 
 void examine(const struct subscriber_iterator *it, struct examination *ret);
@@ -166,17 +128,6 @@ bool examination_suspicious(const struct examination *e);
 /* Reports, and repairs, faults that both looks have found. True if nothing is left to examine again. */
 bool suspect_settle(struct table_check *c, struct suspect *s, const struct subscriber_iterator *it,
 		    const struct examination *now);
-
-/* Processes a batch of the pass: 1: more to do, 0: done, or -errno. */
-int check_overflow_step(struct table_check *c);
-/* Takes a second look at entries whose other entry is missing. */
-void check_overflow_pairs(struct table_check *c);
-/* Compares a subscriber's count with the number of entries; true if it has to be examined again. */
-bool check_overflow_count(struct table_check *c, const struct subscriber_iterator *it);
-/* Notes the lowest and the highest total of the overflow, while it is doubted. */
-void check_total_observe(struct table_check *c);
-/* Processes a batch of the pass for wrong counts; returns as above. */
-int check_counts_step(struct table_check *c);
 
 void check_mappings(struct table_check *c);
 

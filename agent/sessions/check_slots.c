@@ -99,8 +99,9 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	uint32_t port_lo = mapping_port_lo(g, mapping_subscriber(g, it->in_addr));
 	uint32_t offset = (uint32_t)word_out_port(word) - port_lo;
 	uint32_t choice = mapping_first_choice(g, key_in_port(key)), first = choice, home, bucket;
-	struct place own, extent, *p = at >= it->n_slots ? &extent : &own;
-	bool beyond = at >= it->n_slots, strays;
+	struct place own, extent, far, *p = at >= it->n_slots ? &extent : &own;
+	uint32_t far_offset = offset;
+	bool beyond = at >= it->n_slots, strays, posted;
 
 	*ret_kind = FINDING_STATE;
 	if (!state_fits(key, word))
@@ -109,16 +110,20 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	if (beyond && offset >= g->ports_per_host &&
 	    granted_port_is_of(it->m, it->map, it->in_addr, word_out_port(word))) {
 		offset = growth_offset(g, it->map->growth.block, port_lo, word_out_port(word));
+		far_offset = growth_far_offset(g, it->map->growth.block, port_lo, word_out_port(word));
 		first = growth_first_choice(it->map->growth.block, key_in_port(key));
 	} else if (offset >= g->ports_per_host) {
 		return true;
 	}
 	strays = offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT;
-	if (!word_out_port(word) || (strays && !(beyond && has_strayed(it, key, word))))
+	posted = beyond && (strays || far_offset != offset) && has_strayed(it, key, word);
+	if (!word_out_port(word) || (strays && !posted))
 		return true;
 	own = place_of(it->slots, 0, it->n_slots, offset, key, word);
 	extent = place_of(it->beyond, it->n_slots, it->n_beyond, offset, key, word);
-	own.at = extent.at = at;
+	far = place_of(it->beyond, it->n_slots, it->n_beyond, far_offset, key, word);
+	own.at = extent.at = far.at = at;
+	p = posted ? &far : p;
 	bucket = (at - p->base) / BUCKET_SLOTS;
 	*ret_kind = FINDING_PLACE;
 	if (bucket != p->pair.first && bucket != p->pair.second)
@@ -128,7 +133,8 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 		*ret_needed |= home_bit(home);
 	if (strays && offset < g->ports_per_host)
 		*ret_needed |= home_bit(own.pair.first);
-	return clashes(&own, ret_kind) || clashes(&extent, ret_kind);
+	return clashes(&own, ret_kind) || clashes(&extent, ret_kind) ||
+	       (far_offset != offset && clashes(&far, ret_kind));
 }
 
 void examine(const struct subscriber_iterator *it, struct examination *ret)
@@ -138,7 +144,6 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	ret->word.word = __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE);
-	ret->overflow = overflow_count(s);
 	ret->limited = line && !__atomic_load_n(&line->uncounted, __ATOMIC_ACQUIRE);
 	for (unsigned i = 0; ret->limited && i < N_LIMITS; i++)
 		ret->line[i] = __atomic_load_n(&line->sessions[i], __ATOMIC_ACQUIRE);
@@ -151,32 +156,24 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 		ret->live += word_state(word) != SESSION_TIME_WAIT;
 		ret->of_protocol[limit_protocol_of(word_proto(word))] += word_state(word) != SESSION_TIME_WAIT;
 		ret->n_sessions++;
+		ret->beyond += i >= it->n_slots;
 		if (is_faulty(it, i, key, word, &kind, &ret->needed) && ret->n_faults < FAULTS_MAX)
 			ret->fault[ret->n_faults++] = (struct slot_fault){ kind, i, key, word };
 	}
 	ret->n_bindings = examine_bindings(it, ret);
 	/* Read last: a bit is set before its session appears. */
 	ret->displaced = __atomic_load_n(&s->displaced, __ATOMIC_ACQUIRE);
-	ret->steady = !(ret->word.lock & 1) && __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE) == ret->word.word &&
-		      overflow_count(s) == ret->overflow;
+	ret->steady = !(ret->word.lock & 1) && __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE) == ret->word.word;
 }
 
 static bool count_wrong(const struct examination *e)
 {
-	return e->word.sessions != e->live + e->overflow;
+	return e->word.sessions != e->live;
 }
 
-/* Sessions beyond the slots are of any protocol. */
 static bool limits_wrong(const struct examination *e)
 {
-	uint32_t beyond = 0;
-
-	for (unsigned i = 0; e->limited && i < N_LIMITS; i++) {
-		if (e->line[i] < e->of_protocol[i])
-			return true;
-		beyond += e->line[i] - e->of_protocol[i];
-	}
-	return e->limited && beyond != e->overflow;
+	return e->limited && memcmp(e->line, e->of_protocol, sizeof(e->line)) != 0;
 }
 
 bool examination_suspicious(const struct examination *e)
@@ -203,18 +200,16 @@ static bool settle_count(struct table_check *c, const struct suspect *s, const s
 
 	if (!count_wrong(now))
 		return true;
-	if (!now->steady || !s->first.steady || now->word.word != s->first.word.word || now->live != s->first.live ||
-	    now->overflow != s->first.overflow)
+	if (!now->steady || !s->first.steady || now->word.word != s->first.word.word || now->live != s->first.live)
 		return false;
-	right.sessions = now->live + now->overflow;
+	right.sessions = now->live;
 	if (c->repair)
 		repaired = __atomic_compare_exchange_n(&it->subscriber->opener.word, &found.word, right.word, false,
 						       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 	if (c->repair && !repaired)
 		return false;
 	findings_add(c->findings, FINDING_COUNT, repaired, where(it, text),
-		     "its record counts %u sessions; %u are in its slots and %u in the overflow", now->word.sessions,
-		     now->live, now->overflow);
+		     "its record counts %u sessions; %u are in its slots", now->word.sessions, now->live);
 	return true;
 }
 
@@ -229,18 +224,16 @@ static bool settle_limits(struct table_check *c, const struct suspect *s, const 
 		return true;
 	if (!now->steady || !s->first.steady || now->word.word != s->first.word.word ||
 	    memcmp(now->of_protocol, s->first.of_protocol, sizeof(now->of_protocol)) != 0 ||
-	    memcmp(now->line, s->first.line, sizeof(now->line)) != 0 || now->overflow != s->first.overflow)
+	    memcmp(now->line, s->first.line, sizeof(now->line)) != 0)
 		return false;
 	if (c->repair) {
 		__atomic_store_n(&line->uncounted, 1, __ATOMIC_RELEASE);
 		c->m->uncounted = true;
 	}
-	findings_add(
-		c->findings, FINDING_LIMIT_COUNT, c->repair, where(it, text),
-		"its line counts %u TCP, %u UDP and %u ICMP sessions; %u, %u and %u are in its slots and %u in the "
-		"overflow",
-		now->line[LIMIT_TCP], now->line[LIMIT_UDP], now->line[LIMIT_ICMP], now->of_protocol[LIMIT_TCP],
-		now->of_protocol[LIMIT_UDP], now->of_protocol[LIMIT_ICMP], now->overflow);
+	findings_add(c->findings, FINDING_LIMIT_COUNT, c->repair, where(it, text),
+		     "its line counts %u TCP, %u UDP and %u ICMP sessions; %u, %u and %u are in its slots",
+		     now->line[LIMIT_TCP], now->line[LIMIT_UDP], now->line[LIMIT_ICMP], now->of_protocol[LIMIT_TCP],
+		     now->of_protocol[LIMIT_UDP], now->of_protocol[LIMIT_ICMP]);
 	return true;
 }
 

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Closes sessions by their endpoints. */
-#include <bpf/bpf.h>
 #include <errno.h>
-#include <netinet/in.h>
 
 #include <detnat/extents.h>
 
 #include "sessions/sessions_private.h"
 #include "tables/mapping_drains.h"
-
-#define CLOSE_TRIES 1000U
 
 /* The sessions of one subscriber to close. */
 struct closing {
@@ -82,50 +78,6 @@ static void close_slots(struct closing *c, struct subscriber_iterator *it)
 	}
 }
 
-/* The key of the IN2OUT entry; for an outside endpoint, found through the OUT2IN entry. 0 or -errno. */
-static int in2out_key(const struct closing *c, const struct subscriber_iterator *it, uint8_t proto,
-		      struct overflow_key *ret)
-{
-	struct overflow_key key =
-		overflow_key_in(&it->map->geo, it->in_addr, c->endpoint.port, c->ext.addr, c->ext.port, proto);
-	struct overflow_session session;
-
-	if (c->outside) {
-		int r;
-
-		key.direction = OVERFLOW_OUT2IN;
-		r = bpf_map_lookup_elem(mappings_datapath(it->m)->overflow, &key, &session);
-		if (r)
-			return r;
-		key = overflow_key_reverse(&key, session.in_port);
-	}
-	*ret = key;
-	return 0;
-}
-
-static void close_overflow(struct closing *c, struct subscriber_iterator *it)
-{
-	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
-	struct datapath *d = mappings_datapath(it->m);
-
-	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++) {
-		struct overflow_key key;
-		uint64_t word;
-
-		if (c->proto && c->proto != protos[i])
-			continue;
-		/* Retry until it is gone, as for slots; bounded, because the datapath may be deleting it. */
-		for (unsigned tries = 0; tries < CLOSE_TRIES; tries++) {
-			if (in2out_key(c, it, protos[i], &key) || overflow_word(d, &key, &word))
-				break;
-			if (overflow_delete(d, &key, word, it->subscriber, subscriber_line(it))) {
-				count_closed(c, it, overflow_slot_key(&key), word);
-				break;
-			}
-		}
-	}
-}
-
 static int close_of(struct mappings *m, int number, uint32_t in_addr, struct closing *c)
 {
 	struct subscriber_iterator it;
@@ -137,8 +89,6 @@ static int close_of(struct mappings *m, int number, uint32_t in_addr, struct clo
 		close_slots(c, &it);
 		/* The session may have moved to another extent meanwhile. */
 	} while (subscriber_has_moved(&it));
-	if (overflow_count(it.subscriber))
-		close_overflow(c, &it);
 	return c->closed;
 }
 
@@ -228,15 +178,9 @@ static bool report_slots(struct mapping_job *t)
 	return true;
 }
 
-static void report_overflow(struct mapping_job *t, const struct overflow_key *in2out, uint64_t word)
-{
-	tell(t, in2out->in_addr, overflow_slot_key(in2out), word, datapath_ticks(t->m->d));
-}
-
 const struct mappings_ending sessions_ending = {
 	.report_slots = report_slots,
 	.report_slot = report_slot,
-	.report_overflow = report_overflow,
 };
 
 /* Finds a session by its endpoints and refreshes it, as a packet of the subscriber's would. */
@@ -270,31 +214,15 @@ static int refresh_slots(struct subscriber_iterator *it, uint64_t wanted, uint8_
 	return -ENOENT;
 }
 
-/* Finds sessions beyond the slots, but does not refresh them: user space cannot change them without a race. */
-static int find_overflow(struct subscriber_iterator *it, struct endpoint in, struct endpoint ext, uint8_t proto,
-			 struct session *ret)
-{
-	const struct overflow_key key = overflow_key_in(&it->map->geo, in.addr, in.port, ext.addr, ext.port, proto);
-	struct datapath *d = mappings_datapath(it->m);
-	uint64_t word;
-
-	if (!overflow_any(d) || overflow_word(d, &key, &word) || !word_counts(word, it->now, it->map->timeout_ticks))
-		return -ENOENT;
-	*ret = session_of(it->map, in.addr, overflow_slot_key(&key), word, it->now, d->hz);
-	return 0;
-}
-
 static int refresh_of(struct mappings *m, int number, struct endpoint in, struct endpoint ext, uint8_t proto,
 		      struct session *ret)
 {
 	struct subscriber_iterator it;
-	int r;
 
 	if (number < 0 || !mapping_has_slots(mappings_get(m, number)))
 		return -ENOENT;
 	subscriber_find_of(&it, m, number, in.addr);
-	r = refresh_slots(&it, slot_key(ext.addr, ext.port, in.port), proto, ret);
-	return r ? find_overflow(&it, in, ext, proto, ret) : 0;
+	return refresh_slots(&it, slot_key(ext.addr, ext.port, in.port), proto, ret);
 }
 
 int sessions_refresh(struct mappings *m, uint8_t tenant, struct endpoint in, struct endpoint ext, uint8_t proto,

@@ -22,8 +22,6 @@ struct session_counter {
 	uint32_t looked; /* slots */
 	uint32_t freed;	 /* sessions */
 	struct subscriber_iterator it;
-	struct overflow_scan scan;
-	bool slots_done;
 	struct session_count count;
 };
 
@@ -41,9 +39,6 @@ int session_counter_new(struct mappings *m, struct session_counter **ret)
 
 void session_counter_free(struct session_counter *c)
 {
-	if (!c)
-		return;
-	overflow_scan_end(&c->scan);
 	free(c);
 }
 
@@ -77,15 +72,6 @@ uint64_t session_count_of_drain(const struct session_count *c, const struct mapp
 	return 0;
 }
 
-/* Sessions in slots, according to the subscriber's record. */
-static uint32_t slots_recorded(const struct subscriber *s)
-{
-	uint32_t sessions = __atomic_load_n(&s->sessions, __ATOMIC_RELAXED);
-	uint32_t overflow = overflow_count(s);
-
-	return sessions > overflow ? sessions - overflow : 0;
-}
-
 static int count_subscriber(struct subscriber_iterator *it, void *arg)
 {
 	struct session_counter *c = arg;
@@ -101,45 +87,14 @@ static int count_subscriber(struct subscriber_iterator *it, void *arg)
 		c->freed += sweep_subscriber(it, it->m->on_close, it->m->on_close_arg);
 	else
 		it->cost = 1;
-	*count += slots_recorded(it->subscriber);
+	*count += __atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED);
 	return 0;
-}
-
-static int count_overflow(struct session_counter *c)
-{
-	struct mappings *m = c->it.m;
-	const struct datapath *d = mappings_datapath(m);
-	int r = overflow_scan_step(&c->scan, d);
-	uint32_t now = datapath_ticks(d);
-
-	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++) {
-		if (c->scan.keys[i].direction != OVERFLOW_IN2OUT)
-			continue;
-
-		int number = mappings_of_overflow(m, &c->scan.keys[i]);
-
-		if (number >= 0 && word_counts(c->scan.sessions[i].truth, now, mappings_get(m, number)->timeout_ticks))
-			(*place_of(&c->count, number, mappings_drain_of(m, number, c->scan.keys[i].in_addr)))++;
-	}
-	return r;
 }
 
 int session_counter_step(struct session_counter *c, unsigned budget_us, struct session_count *ret)
 {
-	uint64_t deadline_us = monotonic_us() + budget_us;
-	int r;
-
-	if (!c->slots_done) {
-		if (subscriber_iterate(&c->it, deadline_us, count_subscriber, c))
-			return 1;
-		c->slots_done = true;
-	}
-	while ((r = count_overflow(c)) > 0)
-		if (monotonic_us() >= deadline_us)
-			return 1;
-	overflow_scan_end(&c->scan);
-	if (r < 0)
-		return r;
+	if (subscriber_iterate(&c->it, monotonic_us() + budget_us, count_subscriber, c))
+		return 1;
 	c->count.total = 0;
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
 		c->count.total += c->count.by_mapping[i];
@@ -148,16 +103,6 @@ int session_counter_step(struct session_counter *c, unsigned budget_us, struct s
 	*ret = c->count;
 	return 0;
 }
-
-/* The figures of one subscriber. */
-
-struct subscriber_counter {
-	struct mappings *m;
-	uint64_t place;
-	struct overflow_scan scan;
-	bool scanned;
-	uint32_t overflow; /* sessions found so far */
-};
 
 struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscriber_iterator *it)
 {
@@ -172,79 +117,20 @@ struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscribe
 			continue;
 		subscriber_find_of(&other, m, d[i].number, it->in_addr);
 		sum.in_slots += subscriber_count(&other);
-		sum.overflow += overflow_count(other.subscriber);
 		sum.recorded += __atomic_load_n(&other.subscriber->sessions, __ATOMIC_RELAXED);
 	}
 	return sum;
 }
 
-int subscriber_counter_new(struct mappings *m, uint64_t place, struct subscriber_counter **ret)
+int subscriber_figures_read(struct mappings *m, uint64_t place, struct subscriber_figures *ret)
 {
 	struct subscriber_iterator it;
 	int r = subscriber_find_any(&it, m, place);
-	struct subscriber_counter *c = r ? NULL : calloc(1, sizeof(*c));
 
-	if (!c)
-		return r ? r : -ENOMEM;
-	c->m = m;
-	c->place = subscriber_place(&it);
-	c->scanned = !overflow_count(it.subscriber) && !subscriber_elsewhere(m, &it).overflow;
-	*ret = c;
-	return 0;
-}
-
-void subscriber_counter_free(struct subscriber_counter *c)
-{
-	if (!c)
-		return;
-	overflow_scan_end(&c->scan);
-	free(c);
-}
-
-/* Whether a session beyond the slots, in its IN2OUT entry, is the subscriber's. */
-static bool is_of(const struct subscriber_counter *c, const struct overflow_key *key)
-{
-	int number;
-
-	if (key->direction != OVERFLOW_IN2OUT || key->in_addr != inside_addr(c->place))
-		return false;
-	number = mappings_of_overflow(c->m, key);
-	return number >= 0 && mappings_get(c->m, number)->tenant == inside_tenant(c->place);
-}
-
-/* Processes a batch of all overflow sessions: 1: more to do, 0: done, or -errno. */
-static int scan_step(struct subscriber_counter *c, const struct subscriber_iterator *it)
-{
-	int r = overflow_scan_step(&c->scan, mappings_datapath(c->m));
-
-	if (r == -EAGAIN) { /* the map has been replaced */
-		overflow_scan_end(&c->scan);
-		c->overflow = 0;
-		return 1;
-	}
-	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++)
-		c->overflow +=
-			is_of(c, &c->scan.keys[i]) && counts_now(&it->limits, c->scan.sessions[i].truth, it->now);
-	return r;
-}
-
-int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us, struct subscriber_figures *ret)
-{
-	uint64_t deadline_us = monotonic_us() + budget_us;
-	struct subscriber_iterator it;
-	int r = subscriber_find_any(&it, c->m, c->place);
-
-	while (!r && !c->scanned) {
-		r = scan_step(c, &it);
-		c->scanned = !r;
-		if (r > 0 && monotonic_us() >= deadline_us)
-			return 1;
-		r = r < 0 ? r : 0;
-	}
 	if (r)
 		return r;
 	*ret = (struct subscriber_figures){
-		.sessions = subscriber_count(&it) + subscriber_elsewhere(c->m, &it).in_slots + c->overflow,
+		.sessions = subscriber_count(&it) + subscriber_elsewhere(m, &it).in_slots,
 		.quota = it.map->sessions_per_user,
 		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
 	};

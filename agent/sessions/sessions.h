@@ -44,8 +44,8 @@ typedef int (*session_visit)(const struct session *s, void *arg);
 
 /*
  * Walks through the sessions of one subscriber, or of all in order of tenant and inside address: for each subscriber
- * the slots, then the overflow sessions. Sessions opened or closed meanwhile may or may not be visited; none is visited
- * twice.
+ * its own slots, then those of its extent. Sessions opened or closed meanwhile may or may not be visited; none is
+ * visited twice.
  */
 struct session_walk;
 int session_walk_new(struct mappings *m, struct session_walk **ret); /* all */
@@ -60,7 +60,7 @@ void session_walk_skip_idle(struct session_walk *w);
 unsigned session_walk_kind(const struct session_walk *w);
 
 /*
- * Sweeps: frees expired sessions (slots and overflow) and corrects counts, in slices like a walk. `closed`, unless
+ * Sweeps: frees expired sessions and corrects counts, in slices like a walk. `closed`, unless
  * NULL, is called for each session freed (IPFIX session events).
  */
 struct session_sweep;
@@ -81,7 +81,7 @@ void sessions_on_close(struct mappings *m, session_visit closed, void *arg);
 void sessions_on_act(struct mappings *m,
 		     void (*closed)(void *arg, int number, uint32_t in_addr, uint64_t key, uint64_t word), void *arg);
 
-/* Reports as sessions_on_close() says a session that was in a slot or an overflow entry of a mapping, by number. */
+/* Reports as sessions_on_close() says a session that was in a slot of a mapping, by number. */
 void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word);
 
 /*
@@ -96,26 +96,21 @@ int sessions_close_granted(struct mappings *m, uint32_t in_addr, struct endpoint
 			   uint8_t proto);
 
 /*
- * Refreshes the session of an inside endpoint with an external one, also in a draining mapping, unless it is closing or
- * beyond the slots, and describes it. -ENOENT: there is none.
+ * Refreshes the session of an inside endpoint with an external one, also in a draining mapping, unless it is closing,
+ * and describes it. -ENOENT: there is none.
  */
 int sessions_refresh(struct mappings *m, uint8_t tenant, struct endpoint in, struct endpoint ext, uint8_t proto,
 		     struct session *ret);
 
-/*
- * The figures of one subscriber, computed in slices if it has overflow sessions, as finding these means searching all.
- * -ENOENT if no mapping has the address.
- */
+/* The figures of one subscriber. */
 struct subscriber_figures {
 	uint32_t sessions;
 	uint32_t quota;
 	uint64_t quota_exceeded;
 };
-struct subscriber_counter;
-int subscriber_counter_new(struct mappings *m, uint64_t place, struct subscriber_counter **ret);
-int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us,
-			    struct subscriber_figures *ret); /* 1 more, 0 done, -ENOENT */
-void subscriber_counter_free(struct subscriber_counter *c);
+
+/* 0, or -ENOENT if no mapping has the address. */
+int subscriber_figures_read(struct mappings *m, uint64_t place, struct subscriber_figures *ret);
 
 /*
  * Counts sessions per mapping number, in slices; subscribers without sessions cost one load. Each session is in one
@@ -170,9 +165,10 @@ uint32_t port_sessions_ports(const struct port_sessions *b, uint8_t proto);
 /* Data in the records of subscribers beside their sessions, for explain. */
 
 struct subscriber_record {
-	uint32_t slots;
+	uint32_t slots; /* its own and those of its extent */
 	uint32_t slots_free;
-	uint32_t overflow;     /* sessions beyond the slots */
+	uint32_t beyond; /* sessions in its extent */
+	uint32_t extent_buckets;
 	uint64_t refused;      /* packets */
 	int64_t quota_refusal; /* seconds since the last refusal for quota, or for room beyond the slots; -1: none
 				  lately */

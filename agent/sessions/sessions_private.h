@@ -42,15 +42,9 @@ static inline uint64_t load_truth(const struct slot *s)
 /* Reads a slot by rule 3 of <detnat/session.h>; false if it holds no session. */
 bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_word);
 
-/* Builds a session from the key and state word of a slot or of an overflow session. */
+/* Builds a session from the key and state word of a slot. */
 struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now,
 			  uint32_t hz);
-
-/* The key word that this overflow session would have in a slot. */
-static inline uint64_t overflow_slot_key(const struct overflow_key *in2out)
-{
-	return slot_key(in2out->ext_addr, in2out->ext_port, in2out->port);
-}
 
 /* Reports sessions that end with their mapping to the function passed to sessions_on_close(). */
 extern const struct mappings_ending sessions_ending;
@@ -89,14 +83,9 @@ struct subscriber_iterator {
 	uint32_t cost; /* of a visit, in slots read; a visit may change it */
 };
 
-/*
- * A survey on a pass (sessions/survey.h): of each subscriber with sessions, after all of which come the sessions beyond
- * the slots that count, of mapping `number`.
- */
+/* A survey on a pass (sessions/survey.h): of each subscriber with sessions. */
 struct survey;
 void survey_subscriber(struct survey *s, const struct subscriber_iterator *it);
-void survey_overflow(struct survey *s, const struct mappings *m, int number, const struct overflow_key *key,
-		     const struct overflow_session *session);
 
 /* Restricts it to those subscribers of one drain that are among first..last. False: there are none. */
 bool subscriber_iterator_drain(struct subscriber_iterator *it, size_t drain, uint64_t first, uint64_t last);
@@ -179,7 +168,6 @@ int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint
 /* A subscriber's sessions in draining mappings, beside the mapping of `it`. */
 struct elsewhere {
 	uint32_t in_slots; /* that count */
-	uint32_t overflow; /* as recorded */
 	uint32_t recorded; /* all */
 };
 struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscriber_iterator *it);

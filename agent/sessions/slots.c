@@ -57,10 +57,7 @@ bool slot_free(const struct subscriber_iterator *it, struct slot *s, uint64_t wo
 
 	if (!__atomic_compare_exchange_n(&s->truth, &expected, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
-	if (word_state(word) != SESSION_TIME_WAIT) {
-		limit_line_ended(subscriber_line(it), word_proto(word));
-		count_down(&it->subscriber->sessions);
-	}
+	session_uncount(it->subscriber, subscriber_line(it), word);
 	return true;
 }
 

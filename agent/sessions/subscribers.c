@@ -292,15 +292,19 @@ int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, str
 	hz = mappings_datapath(m)->hz;
 	*ret = (struct subscriber_record){
 		.slots = subscriber_slots(&it),
-		.overflow = overflow_count(it.subscriber),
+		.extent_buckets = it.n_beyond / BUCKET_SLOTS,
 		.refused = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
 		.quota_refusal =
 			last_report(__atomic_load_n(&it.subscriber->quota_event_next, __ATOMIC_RELAXED), now, hz),
 		.ports_refusal =
 			last_report(__atomic_load_n(&it.subscriber->ports_event_next, __ATOMIC_RELAXED), now, hz),
 	};
-	for (uint32_t i = 0; i < subscriber_slots(&it); i++)
-		ret->slots_free += !word_is_live(load_truth(subscriber_slot(&it, i)));
+	for (uint32_t i = 0; i < subscriber_slots(&it); i++) {
+		bool live = word_is_live(load_truth(subscriber_slot(&it, i)));
+
+		ret->slots_free += !live;
+		ret->beyond += live && i >= it.n_slots;
+	}
 	return 0;
 }
 
@@ -418,7 +422,7 @@ static int add_subscriber(struct subscriber_iterator *it, void *arg)
 	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))
 		return 0;
 	it->cost = subscriber_slots(it);
-	sessions = subscriber_count(it) + overflow_count(it->subscriber);
+	sessions = subscriber_count(it);
 	f->sessions += sessions;
 	f->active += sessions > 0;
 	f->at_quota += sessions >= it->map->sessions_per_user;

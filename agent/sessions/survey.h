@@ -67,20 +67,12 @@ struct survey_rules {
 
 #define SURVEY_FIRST UINT64_MAX
 
-/*
- * Subscribers with sessions beyond the slots that are counted whole: those with most of them. The others are reported
- * by their slots alone.
- */
-#define SURVEY_CANDIDATES 1024U
-
 /* A survey that rides on a pass through all sessions (sessions/usage.h). */
 struct survey;
 int survey_new(struct mappings *m, const struct survey_rules *rules, struct survey **ret); /* -ENOMEM */
-/* Reports the rest: after the pass has ended. */
-void survey_end(struct survey *s);
-void survey_free(struct survey *s); /* NULL is allowed */
+void survey_free(struct survey *s);							   /* NULL is allowed */
 
-/* The same with a pass of its own: 1: more to do, 0: done, or -errno. */
+/* The same with a pass of its own: 1: more to do, 0: done. */
 int survey_step(struct survey *s, unsigned budget_us);
 
 /* The rules, whose thresholds may be raised. */

@@ -4,7 +4,6 @@
  * sessions, it costs a load or two. A share of the subscribers without sessions is looked at in each sweep, because
  * sessions in time-wait are not counted but still occupy slots.
  */
-#include <bpf/bpf.h>
 #include <errno.h>
 
 #include <detnat/extents.h>
@@ -14,65 +13,13 @@
 #include "tables/extent_reuse.h"
 #include "tables/mapping_tables.h"
 
-/*
- * OUT2IN entries of the overflow without their IN2OUT entry: their deletion failed because the kernel held the lock of
- * their hash bucket. Such an entry blocks its port.
- */
-
-#define ORPHANS_MAX 256U
-
-/* Entries that looked like orphans. */
-struct overflow_orphans {
-	unsigned n;
-	struct {
-		struct overflow_key out2in;
-		struct overflow_key in2out;
-	} found[ORPHANS_MAX];
-};
-
-static bool is_orphan(const struct datapath *d, const struct overflow_key *out2in, const struct overflow_key *in2out)
-{
-	uint64_t word;
-	int r = overflow_word(d, in2out, &word);
-
-	return r ? r == -ENOENT : word_out_port(word) != out2in->port;
-}
-
-/* Examines an OUT2IN entry. Orphans beyond ORPHANS_MAX are left for the next pass. */
-static void overflow_orphans_look(struct overflow_orphans *o, const struct datapath *d,
-				  const struct overflow_key *out2in, const struct overflow_session *session)
-{
-	struct overflow_key in2out = overflow_key_reverse(out2in, session->in_port);
-
-	if (o->n == ORPHANS_MAX || !is_orphan(d, out2in, &in2out))
-		return;
-	o->found[o->n].out2in = *out2in;
-	o->found[o->n].in2out = in2out;
-	o->n++;
-}
-
-/* Deletes those that are still orphans after a grace period. */
-static void overflow_orphans_remove(struct overflow_orphans *o, struct mappings *m)
-{
-	struct datapath *d = mappings_datapath(m);
-
-	if (o->n)
-		datapath_grace_period(d);
-	for (unsigned i = 0; i < o->n; i++)
-		if (is_orphan(d, &o->found[i].out2in, &o->found[i].in2out))
-			overflow_delete_orphan(d, &o->found[i].out2in, &o->found[i].in2out);
-	o->n = 0;
-}
-
-/* Subscribers without sessions, and orphans, are looked at in one sweep out of this many, a power of two. */
+/* Subscribers without sessions are looked at in one sweep out of this many, a power of two. */
 #define TURNS 64U
 
 struct session_sweep {
 	struct subscriber_iterator it;
-	struct overflow_scan scan;
-	struct overflow_orphans orphans;
 	struct granted_port_scan granted;
-	bool slots_done, overflow_done;
+	bool slots_done;
 	uint64_t deadline_us;
 	session_visit closed;
 	void *arg;
@@ -97,7 +44,6 @@ void session_sweep_free(struct session_sweep *s)
 {
 	if (!s)
 		return;
-	overflow_scan_end(&s->scan);
 	granted_ports_end(&s->granted);
 	free(s);
 }
@@ -203,53 +149,6 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	return 0;
 }
 
-static void sweep_overflow_session(struct session_sweep *s, const struct overflow_key *in2out, uint64_t word)
-{
-	struct mappings *m = s->it.m;
-	struct datapath *d = mappings_datapath(m);
-	int number = mappings_of_overflow(m, in2out);
-
-	/* Entries without a mapping are deleted with the mapping's memory. */
-	if (number < 0)
-		return;
-	if (word_out_port(word) && !word_expired(word, s->it.now, mappings_get(m, number)->timeout_ticks)) {
-		binding_keep(m, number, in2out->in_addr, overflow_slot_key(in2out), word, s->it.now);
-		return;
-	}
-
-	struct subscriber_iterator one;
-
-	/* It may have been refreshed since it was read. */
-	if (!mapping_has_slots(mappings_get(m, number)))
-		return;
-	subscriber_find_of(&one, m, number, in2out->in_addr);
-	if (overflow_word(d, in2out, &word) || (word_out_port(word) && !too_old(&one.limits, word, one.now)))
-		return;
-
-	if (overflow_delete(d, in2out, word, one.subscriber, subscriber_line(&one)))
-		tell(s->closed, s->arg, &one, overflow_slot_key(in2out), word);
-}
-
-/* Processes a batch: 1: more to do, 0: done, or -errno. */
-static int sweep_overflow(struct session_sweep *s)
-{
-	const struct datapath *d = mappings_datapath(s->it.m);
-	int r = overflow_scan_step(&s->scan, d);
-
-	s->it.now = datapath_ticks(d);
-	for (uint32_t i = 0; r >= 0 && i < s->scan.n; i++) {
-		const struct overflow_key *key = &s->scan.keys[i];
-
-		if (key->direction == OVERFLOW_IN2OUT)
-			sweep_overflow_session(s, key, s->scan.sessions[i].truth);
-		else if (key->port % TURNS == s->it.idle_turn)
-			overflow_orphans_look(&s->orphans, d, key, &s->scan.sessions[i]);
-	}
-	if (r <= 0)
-		overflow_orphans_remove(&s->orphans, s->it.m);
-	return r;
-}
-
 static int sweep_granted(const struct granted_port *p, void *arg)
 {
 	const struct session_sweep *s = arg;
@@ -258,7 +157,7 @@ static int sweep_granted(const struct granted_port *p, void *arg)
 	return 0;
 }
 
-/* After the overflow, whose sessions keep them. 1: more to do, 0: done, or -errno. */
+/* After the sessions, which keep them. 1: more to do, 0: done, or -errno. */
 static int sweep_granted_ports(struct session_sweep *s)
 {
 	const struct datapath *d = mappings_datapath(s->it.m);
@@ -274,8 +173,6 @@ static int sweep_granted_ports(struct session_sweep *s)
 
 int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visit closed, void *arg)
 {
-	int r = 0;
-
 	s->closed = closed;
 	s->arg = arg;
 	s->deadline_us = monotonic_us() + budget_us;
@@ -284,15 +181,6 @@ int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visi
 			return 1;
 		s->slots_done = true;
 		extents_reclaim(mappings_datapath(s->it.m));
-	}
-	while (!s->overflow_done && (r = sweep_overflow(s)) > 0)
-		if (monotonic_us() >= s->deadline_us)
-			return 1;
-	if (!s->overflow_done) {
-		overflow_scan_end(&s->scan);
-		if (r < 0)
-			return r;
-		s->overflow_done = true;
 	}
 	return sweep_granted_ports(s);
 }

@@ -25,14 +25,12 @@
 #define N_PROTOCOLS 3U
 #define WORD_BITS   64U
 
-enum phase { PHASE_CHOOSE, PHASE_OVERFLOW, PHASE_MEASURE, PHASE_DONE };
+enum phase { PHASE_CHOOSE, PHASE_MEASURE, PHASE_DONE };
 
 /* A chosen subscriber; they are sorted by place. */
 struct chosen {
-	uint64_t place;	   /* inside_place() */
-	uint32_t overflow; /* overflow sessions that count */
-	uint32_t granted;  /* those of them that are not on a port of the block */
-	uint32_t figure;   /* of top_new_of() */
+	uint64_t place;	 /* inside_place() */
+	uint32_t figure; /* of top_new_of() */
 };
 
 struct top {
@@ -48,8 +46,6 @@ struct top {
 
 	struct chosen *chosen;
 	size_t n_chosen;
-	bool any_overflow; /* a chosen subscriber, or one displaced by it, may have overflow sessions */
-	struct overflow_scan scan;
 
 	struct top_entry *entries;
 	size_t n_entries;
@@ -91,8 +87,7 @@ int top_new_of(struct mappings *m, const struct grants *grants, const struct top
 	if (top_new(m, grants, TOP_BY_SESSIONS, 1, &t))
 		return -ENOMEM;
 	t->listed = true;
-	t->phase = PHASE_OVERFLOW;
-	t->any_overflow = true;
+	t->phase = PHASE_MEASURE;
 	t->chosen = calloc(n + 1, sizeof(*t->chosen));
 	t->entries = calloc(n + 1, sizeof(*t->entries));
 	if (!t->chosen || !t->entries) {
@@ -112,7 +107,6 @@ void top_free(struct top *t)
 {
 	if (!t)
 		return;
-	overflow_scan_end(&t->scan);
 	top_heap_free(&t->heap);
 	free(t->chosen);
 	free(t->entries);
@@ -134,13 +128,13 @@ static struct top_rank rank_of(enum top_order order, uint64_t place, uint64_t se
 /* Sessions according to the record, less expired ones if there may be any. */
 static uint32_t count_sessions(struct top *t, struct subscriber_iterator *it, uint32_t recorded)
 {
-	uint32_t overflow = overflow_count(it->subscriber), sessions;
+	uint32_t sessions;
 
 	if (t->looked >= EXACT_SLOTS && !subscriber_due(it))
 		return recorded;
 	t->looked += t->looked < EXACT_SLOTS ? subscriber_slots(it) : 0;
 	it->cost = subscriber_slots(it);
-	sessions = subscriber_count(it) + overflow;
+	sessions = subscriber_count(it);
 	return sessions < recorded ? sessions : recorded;
 }
 
@@ -174,13 +168,11 @@ static int choose(struct subscriber_iterator *it, void *arg)
 	if (!rank.first || !top_heap_takes(&t->heap, &rank))
 		return 0;
 	rank = rank_of(t->order, subscriber_place(it),
-		       (recorded ? count_sessions(t, it, recorded) : 0) + elsewhere.in_slots + elsewhere.overflow,
-		       refused);
+		       (recorded ? count_sessions(t, it, recorded) : 0) + elsewhere.in_slots, refused);
 	if (!rank.first || !top_heap_takes(&t->heap, &rank))
 		return 0;
 	t->failed |= top_heap_put(&t->heap, &rank) != 0;
 	it->cost += PUT_COST;
-	t->any_overflow |= overflow_count(it->subscriber) + elsewhere.overflow != 0;
 	return 0;
 }
 
@@ -203,43 +195,6 @@ static int take_chosen(struct top *t)
 	top_heap_free(&t->heap);
 	qsort(t->chosen, t->n_chosen, sizeof(*t->chosen), compare_places);
 	return 0;
-}
-
-static void count_one(const struct top *t, const struct overflow_key *key, uint64_t word, uint32_t now)
-{
-	int number = mappings_of_overflow(t->m, key);
-	const struct mapping *m = number < 0 ? NULL : mappings_get(t->m, number);
-	struct chosen like, *one;
-
-	if (!m)
-		return;
-	like.place = inside_place(m->tenant, key->in_addr);
-	one = bsearch(&like, t->chosen, t->n_chosen, sizeof(like), compare_places);
-	if (!one || !word_counts(word, now, m->timeout_ticks))
-		return;
-	one->overflow++;
-	one->granted += mapping_reverse(&m->geo, key->out_addr, word_out_port(word)) < 0;
-}
-
-/* Processes a batch of all overflow sessions: 1: more to do, 0: done, or -errno. */
-static int count_overflow(struct top *t)
-{
-	const struct datapath *d = mappings_datapath(t->m);
-	int r = overflow_scan_step(&t->scan, d);
-	uint32_t now = datapath_ticks(d);
-
-	if (r == -EAGAIN) { /* the map has been replaced */
-		overflow_scan_end(&t->scan);
-		for (size_t i = 0; i < t->n_chosen; i++)
-			t->chosen[i].overflow = t->chosen[i].granted = 0;
-		return 1;
-	}
-	for (uint32_t i = 0; r >= 0 && i < t->scan.n; i++)
-		if (t->scan.keys[i].direction == OVERFLOW_IN2OUT)
-			count_one(t, &t->scan.keys[i], t->scan.sessions[i].truth, now);
-	if (r <= 0)
-		overflow_scan_end(&t->scan);
-	return r;
 }
 
 /* Ports of the blocks that a subscriber has by grants. */
@@ -278,7 +233,7 @@ static void measure(struct top *t, const struct chosen *chosen)
 	port_lo = mapping_port_lo(g, mapping_subscriber(g, it.in_addr));
 	*e = (struct top_entry){
 		.in_addr = it.in_addr,
-		.sessions = chosen->overflow + draining,
+		.sessions = draining,
 		.draining = draining,
 		.quota = it.map->sessions_per_user,
 		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
@@ -309,8 +264,7 @@ static void measure(struct top *t, const struct chosen *chosen)
 		e->ports_used = ports[p] > e->ports_used ? ports[p] : e->ports_used;
 	granted = granted_ports(t->grants, chosen->place);
 	e->ports = g->ports_per_host + granted;
-	e->ports_used = at_most(e->ports_used + chosen->overflow - chosen->granted, g->ports_per_host) +
-			at_most(chosen->granted + on_grants, granted);
+	e->ports_used = at_most(e->ports_used, g->ports_per_host) + at_most(on_grants, granted);
 	t->n_entries += t->listed || (t->order == TOP_BY_SESSIONS ? e->sessions > 0 : e->quota_exceeded > 0);
 }
 
@@ -358,21 +312,11 @@ static void sort_entries(struct top *t)
 /* Continues a phase: 1: the time is up, 0: the phase has ended, or -errno. */
 static int phase_step(struct top *t, uint64_t deadline_us)
 {
-	int r;
-
 	switch (t->phase) {
 	case PHASE_CHOOSE:
 		if (subscriber_iterate(&t->it, deadline_us, choose, t))
 			return 1;
 		return take_chosen(t);
-	case PHASE_OVERFLOW:
-		while (t->any_overflow && (r = count_overflow(t)) != 0) {
-			if (r < 0)
-				return r;
-			if (monotonic_us() >= deadline_us)
-				return 1;
-		}
-		return 0;
 	case PHASE_MEASURE:
 		while (t->measured < t->n_chosen) {
 			measure(t, &t->chosen[t->measured]);

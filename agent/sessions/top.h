@@ -20,7 +20,7 @@ struct top_entry {
 	uint32_t draining;
 	uint32_t quota;
 	uint64_t quota_exceeded; /* packets refused */
-	/* Ports in use, in the protocol that uses most; each session beyond the slots counts as one port. */
+	/* Ports in use, in the protocol that uses most; each session on a granted port counts as one. */
 	uint32_t ports_used;
 	uint32_t ports_per_host;
 	uint32_t ports;	 /* of the block and of those granted */

@@ -29,8 +29,6 @@ struct destination {
 struct session_usage {
 	struct subscriber_iterator it;
 	struct survey *survey; /* or NULL */
-	struct overflow_scan scan;
-	bool slots_done;
 	struct mapping_usage mapping[MAX_MAPPINGS];
 	uint64_t used[N_USAGE_PROTOCOLS][WORDS]; /* ports of the current subscriber */
 	struct hash_table destinations;		 /* of its sessions, and of earlier subscribers */
@@ -119,7 +117,6 @@ void session_usage_free(struct session_usage *u)
 {
 	if (!u)
 		return;
-	overflow_scan_end(&u->scan);
 	hash_free(&u->destinations);
 	free(u);
 }
@@ -187,8 +184,7 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 	const struct geometry *geo = &it->map->geo;
 	struct mapping_usage *m = entry(u, it->number, geo);
 	uint32_t port_lo = mapping_port_lo(geo, mapping_subscriber(geo, it->in_addr));
-	uint32_t overflow = overflow_count(it->subscriber);
-	uint32_t sessions = overflow, most = 0, busiest = 0, bound;
+	uint32_t sessions = 0, most = 0, busiest = 0, bound;
 	uint32_t ports[N_USAGE_PROTOCOLS] = { 0 };
 
 	u->round++;
@@ -209,6 +205,7 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 		busiest = with > busiest ? with : busiest;
 		m->sessions[p]++;
 		m->unanswered += is_unanswered(u, word, it->now);
+		m->beyond += i >= it->n_slots;
 		sessions++;
 		ports[p] += mark(u->used[p], word_out_port(word) - port_lo, geo->ports_per_host);
 	}
@@ -219,8 +216,7 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 		return 0;
 	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++)
 		most = ports[p] > most ? ports[p] : most;
-	most = capped(most + overflow, geo->ports_per_host);
-	busiest = capped(busiest + overflow, geo->ports_per_host);
+	busiest = capped(busiest, geo->ports_per_host);
 	m->subscribers++;
 	m->at_quota += sessions >= it->map->sessions_per_user;
 	m->exhausted += busiest == geo->ports_per_host || bound == geo->ports_per_host;
@@ -230,47 +226,9 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 	return 0;
 }
 
-/* Processes a batch: 1: more to do, 0: done, or -errno. */
-static int count_overflow(struct session_usage *u)
-{
-	struct mappings *m = u->it.m;
-	const struct datapath *d = mappings_datapath(m);
-	int r = overflow_scan_step(&u->scan, d);
-	uint32_t now = datapath_ticks(d);
-
-	for (uint32_t i = 0; r >= 0 && i < u->scan.n; i++) {
-		const struct overflow_key *key = &u->scan.keys[i];
-		uint64_t word = u->scan.sessions[i].truth;
-		int number = key->direction == OVERFLOW_IN2OUT ? mappings_of_overflow(m, key) : -1;
-
-		if (number >= 0 && !mappings_drain_of(m, number, key->in_addr) &&
-		    word_counts(word, now, mappings_get(m, number)->timeout_ticks)) {
-			struct mapping_usage *usage = entry(u, number, &mappings_get(m, number)->geo);
-
-			usage->sessions[protocol_of_state(word_state(word))]++;
-			usage->unanswered += is_unanswered(u, word, now);
-			if (u->survey)
-				survey_overflow(u->survey, m, number, key, &u->scan.sessions[i]);
-		}
-	}
-	return r;
-}
-
 int session_usage_step(struct session_usage *u, unsigned budget_us)
 {
-	uint64_t deadline_us = monotonic_us() + budget_us;
-	int r;
-
-	if (!u->slots_done) {
-		if (subscriber_iterate(&u->it, deadline_us, look_at, u))
-			return 1;
-		u->slots_done = true;
-	}
-	while ((r = count_overflow(u)) > 0)
-		if (monotonic_us() >= deadline_us)
-			return 1;
-	overflow_scan_end(&u->scan);
-	return r;
+	return subscriber_iterate(&u->it, monotonic_us() + budget_us, look_at, u);
 }
 
 struct mapping_usage session_usage_of(const struct session_usage *u, int number)

@@ -28,6 +28,7 @@ struct usage_histogram {
 struct mapping_usage {
 	struct geometry geo; /* of the mapping that the figures belong to */
 	uint64_t sessions[N_USAGE_PROTOCOLS];
+	uint64_t beyond; /* of these, in extents */
 	/*
 	 * TCP sessions in which only the inside has sent a SYN, a second ago or more: a session of UDP or ICMP does not
 	 * show whether it was answered.
@@ -42,8 +43,7 @@ struct mapping_usage {
 	struct usage_histogram block;
 	/*
 	 * Sessions to the busiest destination (external address, port and protocol), relative to the ports of the
-	 * block: each needs a port of its own, so refusals begin at 100 %. In both histograms an overflow session
-	 * counts as one port, to one destination.
+	 * block: each needs a port of its own, so refusals begin at 100 %.
 	 */
 	struct usage_histogram destination;
 };
@@ -53,7 +53,7 @@ struct survey;
 
 /* survey: rides on the pass (sessions/survey.h), or NULL. It must outlive the pass, not its figures. -ENOMEM */
 int session_usage_new(struct mappings *m, struct survey *survey, struct session_usage **ret);
-/* Continues for about budget_us microseconds: 1: more to do, 0: done, or -errno. */
+/* Continues for about budget_us microseconds: 1: more to do, 0: done. */
 int session_usage_step(struct session_usage *u, unsigned budget_us);
 void session_usage_free(struct session_usage *u); /* may be NULL */
 

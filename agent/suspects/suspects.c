@@ -380,7 +380,6 @@ void suspects_end(struct suspects *s, uint64_t now_us)
 {
 	if (!s->survey)
 		return;
-	survey_end(s->survey);
 	memcpy(s->figures.now, s->found, sizeof(s->found));
 	tell_all(s, now_us);
 	s->rates[SURVEY_INBOUND].known = stranger_rates_known(&s->strangers);

@@ -453,25 +453,3 @@ void mappings_time_drain(struct mappings *m, struct prefix in, int number, uint3
 			m->drain[i].until_s = seconds ? boottime_s() + seconds : 0;
 	mappings_publish_drains(m);
 }
-
-int mappings_of_overflow(const struct mappings *m, const struct overflow_key *key)
-{
-	int number = prefix_index_find(&m->in, key->in_addr);
-
-	if (number >= 0 && overflow_key_is_of(&m->table[number]->record.geo, key))
-		return number;
-	/* Of tenants that share the inside address, only one has the outside address. */
-	if (number == -EEXIST) {
-		number = prefix_index_find(&m->out, key->out_addr);
-		if (number >= 0 && overflow_key_is_of(&m->table[number]->record.geo, key) &&
-		    prefix_index_find_inside(&m->in, tenant_of(m, number), key->in_addr) == number)
-			return number;
-	}
-	for (unsigned i = 0; i < m->n_drains; i++) {
-		const struct mapping_drain *d = &m->drain[i];
-
-		if (prefix_holds(d->in, key->in_addr) && overflow_key_is_of(&m->table[d->number]->record.geo, key))
-			return d->number;
-	}
-	return -ENOENT;
-}

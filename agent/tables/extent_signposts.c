@@ -31,7 +31,7 @@ static bool leads(const struct extent_slots *e, uint64_t key, uint64_t word)
 	const struct geometry *g = &e->map->geo;
 	uint8_t proto = signpost_proto(word);
 	uint32_t offset =
-		growth_offset(g, e->map->growth.block, mapping_port_lo(g, e->subscriber), word_out_port(word));
+		growth_far_offset(g, e->map->growth.block, mapping_port_lo(g, e->subscriber), word_out_port(word));
 
 	for (unsigned i = 0; i < 2; i++) {
 		const struct bucket *b = bucket_of(e, key, proto, offset, i);

@@ -42,10 +42,8 @@ struct grant {
 	uint64_t until_s;
 	uint64_t stamp;
 	uint32_t rest_s; /* growth/: how long it rests, by its mapping, which may be gone by then; 0: not known */
-	/* growth/: sessions in the last pass and in the one under way; when it last had one, and was made,
-	 * CLOCK_MONOTONIC. */
+	/* growth/: sessions in the last pass; when it last had one, and was made, CLOCK_MONOTONIC. */
 	uint32_t sessions;
-	uint32_t counted;
 	uint32_t closed; /* number of the pass during which it was closed */
 	uint64_t seen_s;
 	uint64_t made_ns;

@@ -39,9 +39,8 @@ struct mapping_handover {
  * together.
  *
  * Only commit checks for overlaps with other mappings (-EEXIST; the caller keeps the job), so that a mapping can be
- * prepared while the one it replaces still serves. Commit waits for a grace period (about 10 ms) if a mapping with the
- * same addresses was deleted since the last step, or if the only free numbers are those of mappings just deleted.
- * Deleting all, then committing all, costs a single grace period.
+ * prepared while the one it replaces still serves. Commit waits for a grace period (about 10 ms) if the only free
+ * numbers are those of mappings just deleted. Deleting all, then committing all, costs a single grace period.
  */
 int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, struct mapping_job **ret,
 		       struct error *err);

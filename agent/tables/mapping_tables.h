@@ -11,20 +11,17 @@
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
 #include "tables/mappings.h"
-#include "tables/overflow_map.h"
 #include "tables/prefix_index.h"
 
 /* The stages of a mapping's tables, from the start of its addition until its memory has been returned. */
 enum table_stage {
-	TABLE_MADE,	   /* chunks are being made; unknown to the datapath */
-	TABLE_LIVE,	   /* in the index */
-	TABLE_RETIRED,	   /* only in the index of outside addresses: it drains */
-	TABLE_UNLINKED,	   /* removed from the index; packets in flight may still use them */
-	TABLE_IN_GRACE,	   /* waiting for a grace period, after which no packet does */
-	TABLE_AWAITS_SCAN, /* its overflow sessions are deleted in the next pass through the overflow */
-	TABLE_IN_SCAN,	   /* or in the present one */
-	TABLE_TELLING,	   /* its sessions are being reported as ended */
-	TABLE_CLEARING,	   /* its memory is being returned */
+	TABLE_MADE,	/* chunks are being made; unknown to the datapath */
+	TABLE_LIVE,	/* in the index */
+	TABLE_RETIRED,	/* only in the index of outside addresses: it drains */
+	TABLE_UNLINKED, /* removed from the index; packets in flight may still use them */
+	TABLE_IN_GRACE, /* waiting for a grace period, after which no packet does */
+	TABLE_TELLING,	/* its sessions are being reported as ended, and its extents freed */
+	TABLE_CLEARING, /* its memory is being returned */
 };
 
 struct mapping_job;
@@ -36,8 +33,6 @@ struct mappings_ending {
 	bool (*report_slots)(struct mapping_job *t);
 	/* Reports a session in a slot that mappings_part() ends. */
 	void (*report_slot)(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t word);
-	/* Reports an overflow session, given by its IN2OUT entry, of a leaving mapping. */
-	void (*report_overflow)(struct mapping_job *t, const struct overflow_key *in2out, uint64_t word);
 };
 
 /* Buckets in the space of all mappings. */
@@ -110,9 +105,7 @@ struct mappings {
 	unsigned n_drains;
 	char tenant[256][LABEL_TEXT]; /* names, by number */
 	struct mapping_job *leaving;  /* list of tables on their way out */
-	struct overflow_scan scan;    /* deletes overflow sessions without a mapping */
-	bool scanning;
-	struct background grace; /* for unlinked tables */
+	struct background grace;      /* for unlinked tables */
 	bool grace_runs;
 	bool uncounted;			      /* some line's sessions have to be counted, sessions/limit_count.h */
 	uint32_t sweeps;		      /* number of sweeps begun */
@@ -223,14 +216,5 @@ void mappings_settle(struct mappings *m);
 
 /* The same for nodes that only changes of shared addresses have left behind. */
 void mappings_settle_index(struct mappings *m);
-
-/* Waits until former mappings that share inside or outside addresses with this one have left nothing behind. */
-void mappings_settle_overlaps(struct mappings *m, const struct geometry *g);
-
-/* Whether a former mapping that shares addresses with this one may still have overflow sessions. */
-bool mappings_left_of_overlaps(const struct mappings *m, const struct geometry *g);
-
-/* Deletes all overflow sessions without a mapping. */
-void mappings_purge_overflow(struct mappings *m);
 
 #endif

@@ -31,10 +31,6 @@ uint64_t mappings_binding_memory(const struct geometry *g, uint32_t session_slot
 /* Octets that the machine can provide without swapping; UINT64_MAX if unknown. */
 uint64_t memory_available(void);
 
-/* The mapping of a session beyond the slots, possibly retired, from the key of an entry; or -ENOENT. */
-struct overflow_key;
-int mappings_of_overflow(const struct mappings *m, const struct overflow_key *key);
-
 /*
  * Number of the mapping, 0..MAX_MAPPINGS-1, or -ENOENT. Several tenants may have the same inside prefix without an
  * outside one: mappings_find_of() finds the one of the tenant, or the one that was there before there were tenants;
@@ -105,5 +101,22 @@ struct datapath *mappings_datapath(const struct mappings *m);
 
 /* Octets of all tables, including chunks and fixed maps. */
 uint64_t mappings_table_memory(const struct mappings *m);
+
+/*
+ * Takes a session that has ended, with its last state word, off the count of its protocol in the subscriber's line,
+ * which may be NULL, and then off the subscriber's. That is not lowered below 0: the datapath may have recounted
+ * meanwhile.
+ */
+static inline void session_uncount(struct subscriber *s, struct limit_line *line, uint64_t word)
+{
+	uint32_t n = __atomic_load_n(&s->sessions, __ATOMIC_RELAXED);
+
+	if (word_state(word) == SESSION_TIME_WAIT)
+		return;
+	if (line)
+		__atomic_fetch_sub(&line->sessions[limit_protocol_of(word_proto(word))], 1, __ATOMIC_ACQ_REL);
+	while (n && !__atomic_compare_exchange_n(&s->sessions, &n, n - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		;
+}
 
 #endif

@@ -164,10 +164,6 @@ int mappings_add_step(struct mapping_job *t, struct error *err)
 		return too_much(t, missing_memory(m), err);
 	if (r < 0)
 		return error_set(err, r, "cannot make session tables: %s", strerror(-r));
-	if (!r && mappings_left_of_overlaps(m, &t->record.geo)) {
-		mappings_reclaim_step(m);
-		return 1;
-	}
 	return r;
 }
 
@@ -349,7 +345,6 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 	r = mappings_show_untranslated(m, &t->record);
 	if (r)
 		return r;
-	mappings_settle_overlaps(m, g);
 
 	/* Inside last: sessions are opened from then on, and their replies must be accepted. */
 	m->d->mapping[number] = t->record;

@@ -374,7 +374,6 @@ int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)
 	datapath_grace_period(d);
 	prefix_index_settle(&m->in);
 	prefix_index_settle(&m->out);
-	mappings_purge_overflow(m);
 	chunks_clear_unused(&m->subscribers);
 	chunks_clear_unused(&m->buckets);
 	extents_recover(m);
@@ -397,7 +396,6 @@ void mappings_close(struct mappings *m)
 		m->leaving = t->next;
 		mapping_job_free(t);
 	}
-	overflow_scan_end(&m->scan);
 	chunks_close(&m->subscribers);
 	chunks_close(&m->buckets);
 	table_types_close(&m->types);

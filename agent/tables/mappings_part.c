@@ -44,11 +44,10 @@ static void end_slot(struct mapping_job *t, uint32_t in_addr, struct subscriber 
 
 		if (!__atomic_compare_exchange_n(&slot->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
-		if (word_is_live(word) && word_state(word) != SESSION_TIME_WAIT) {
-			limit_line_ended(line, word_proto(word));
-			count_down(&s->sessions);
-		}
-		if (word_is_live(word) && t->m->ending)
+		if (!word_is_live(word))
+			continue;
+		session_uncount(s, line, word);
+		if (t->m->ending)
 			t->m->ending->report_slot(t, in_addr, key, word);
 	}
 }
@@ -67,7 +66,6 @@ static void end_subscriber(struct mapping_job *t, uint32_t n)
 	beyond = datapath_extent(m->d, subscriber_extent(s), &n_beyond);
 	for (uint32_t i = 0; i < n_beyond; i++)
 		end_slot(t, in_addr, s, &beyond[i]);
-	/* Those in the overflow have been purged, each with its count. */
 	__atomic_store_n(&s->displaced, 0, __ATOMIC_RELAXED);
 	/* Incomplete datagrams are subtracted when they end, from the mapping that then has the address. */
 	__atomic_store_n(&s->datagrams, 0, __ATOMIC_RELAXED);

@@ -31,7 +31,7 @@ struct {
 #endif
 
 /*
- * Arguments of PROG_refuse: reason; of PROG_icmp_error: all up to code; of PROG_overflow: bound and binder; of
+ * Arguments of PROG_refuse: reason; of PROG_icmp_error: all up to code; of PROG_search: bound and binder; of
  * PROG_extent: crowded to resume.
  */
 struct arguments {

@@ -312,28 +312,10 @@ static __always_inline int copy_bind(const struct mapping *m, struct subscriber 
 	return offset >= m->geo.ports_per_host ? copy_bind_granted(m, s, p, offset) : copy_bind_port(m, s, p, offset);
 }
 
-/* extent_search_strayed() on a stack of its own (stacks.py), of an extent that may be 0. */
-SUBPROGRAM __s64 copy_search_strayed(const struct mapping *m, __u32 extent, __u64 key, __u32 subscriber, __u32 proto)
-{
-	return m && extent ? extent_search_strayed(m, subscriber, extent, key, (__u8)proto) : -1;
-}
-
 /* Under the lock: checks the tables other than the buckets for the session's port, and binds it. */
 static __always_inline int copy_port(const struct mapping *m, struct subscriber *s, const struct packet *p,
 				     __u32 out_port, __u32 offset)
 {
-	if (subscriber_overflow(s->overflow)) {
-		struct overflow_key in = overflow_key_in(&m->geo, p->src, p->sport, p->dst, p->dport, p->proto);
-
-		if (bpf_map_lookup_elem(&overflow, &in))
-			return COPY_BEYOND;
-		if (overflow_port_used(m, s, p, out_port))
-			return COPY_PORT;
-	}
-	if (settings.extent_buckets &&
-	    extent_has(m, copy_search_strayed(m, subscriber_extent(s), slot_key(p->dst, p->dport, p->sport),
-					      mapping_subscriber(&m->geo, p->src), p->proto)))
-		return COPY_BEYOND;
 	if (subscriber_has_portmaps(s) && portmap_holds(m, s, p, out_port))
 		return COPY_PORT;
 	if (binding_maps(m, p->proto) && copy_bind(m, s, p, offset))
@@ -448,6 +430,9 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 		return COPY_PORT;
 	}
 	r = copy_in_extent(found);
+	if (settings.extent_buckets && r == COPY_PLACED &&
+	    extent_has(m, extent_search_strayed(m, c->subscriber, subscriber_extent(s), c->key, p->proto)))
+		r = COPY_BEYOND;
 	if (r != COPY_PLACED) {
 		c->slot = COPY_NOT_IN_A_SLOT;
 		return r;

@@ -8,7 +8,7 @@
 
 #include <detnat/pcp_sender.h>
 
-#include "copy/overflow_copy.h"
+#include "copy/extent_copy.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -50,13 +50,13 @@ static __always_inline int copy_do(struct session_copy *c)
 		r = copy_place_locked(m, s, c);
 		break;
 	case COPY_TO_OVERFLOW:
-		r = copy_overflow(m, s, c);
+		r = copy_beyond(m, s, c);
 		break;
 	case COPY_END:
-		r = copy_overflow_end(m, s, c);
+		r = copy_end(m, s, c);
 		break;
 	default:
-		r = copy_overflow_change(m, s, c);
+		r = COPY_CHANGED;
 	}
 	open_unlock(s);
 	/* An external endpoint that is a pool address may be the subscriber's peer in a hairpin. */

@@ -18,7 +18,7 @@
 #include "icmp/icmp_routed.h"
 #include "slow/in2out.h"
 #include "slow/inbound_in.h"
-#include "slow/open_overflow.h"
+#include "slow/open_search.h"
 #include "slow/out2in.h"
 #include "slow/portmap_in.h"
 #include "slow/protocol.h"
@@ -112,7 +112,7 @@ PROGRAM(portmap_in, portmap_in)
 PROGRAM(inbound, inbound)
 PROGRAM(hairpin_inbound, hairpin_inbound)
 PROGRAM(open, open_session)
-PROGRAM(overflow, open_overflow)
+PROGRAM(search, open_search)
 PROGRAM(extent, extent_program)
 PROGRAM(refuse, refuse_session)
 PROGRAM(icmp_error, icmp_error)

@@ -9,7 +9,7 @@
 #include "slow/in2out.h"
 
 #include "answer/icmp_error.h"
-#include "slow/open_overflow.h"
+#include "slow/open_search.h"
 #include "answer/refuse.h"
 #include "stage/stage2.h"
 #include "stage/stage2_in_slow.h"
@@ -31,7 +31,7 @@ int stage2(struct xdp_md *ctx)
 	}
 
 PROGRAM(open, open_session)
-PROGRAM(overflow, open_overflow)
+PROGRAM(search, open_search)
 PROGRAM(extent, extent_program)
 PROGRAM(refuse, refuse_session)
 PROGRAM(icmp_error, icmp_error)

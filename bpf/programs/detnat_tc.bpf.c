@@ -11,7 +11,7 @@
 #include "answer/icmp_error.h"
 #include "icmp/icmp_out.h"
 #include "slow/in2out.h"
-#include "slow/open_overflow.h"
+#include "slow/open_search.h"
 #include "slow/protocol.h"
 #include "answer/refuse.h"
 
@@ -48,7 +48,7 @@ int tc_outside(struct __sk_buff *ctx)
 
 PROGRAM(in2out, in2out)
 PROGRAM(open, open_session)
-PROGRAM(overflow, open_overflow)
+PROGRAM(search, open_search)
 PROGRAM(extent, extent_program)
 PROGRAM(refuse, refuse_session)
 PROGRAM(fragment, fragment_in2out)

@@ -17,7 +17,7 @@
 #include "icmp/icmp_out.h"
 #include "slow/in2out.h"
 #include "slow/inbound_in.h"
-#include "slow/open_overflow.h"
+#include "slow/open_search.h"
 #include "slow/out2in.h"
 #include "slow/portmap_in.h"
 #include "slow/protocol.h"
@@ -141,7 +141,7 @@ PROGRAM(out2in_slow, out2in_slow)
 PROGRAM(inbound, inbound)
 PROGRAM(hairpin_inbound, hairpin_inbound)
 PROGRAM(open, open_session)
-PROGRAM(overflow, open_overflow)
+PROGRAM(search, open_search)
 PROGRAM(extent, extent_program)
 PROGRAM(refuse, refuse_session)
 PROGRAM(icmp_error, icmp_error)
@@ -202,23 +202,4 @@ SEC("syscall")
 int extent_release(struct extent_release *r)
 {
 	return settings.extent_buckets ? extent_do_release(r) : 0;
-}
-
-/* Removes an entry from the overflow map for the agent, under the lock. Returns enum overflow_removed. */
-SEC("syscall")
-int overflow_removal(struct overflow_removal *r)
-{
-	struct overflow_key in = r->in2out, out = r->out2in;
-	/* The mapping of the outside address may drain. */
-	const struct mapping *m = mapping_by_outside(in.out_addr);
-	struct subscriber *s;
-
-	if (!m || !overflow_key_is_of(&m->geo, &in))
-		return OVERFLOW_CHANGED;
-	s = subscriber_get(m, mapping_subscriber(&m->geo, in.in_addr));
-	if (!s)
-		return OVERFLOW_CHANGED;
-	if (!r->truth)
-		return overflow_remove_orphan(s, &out, &in);
-	return overflow_remove(m, s, &in, r->truth);
 }

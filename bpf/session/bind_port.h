@@ -7,6 +7,7 @@
 #ifndef DETNAT_BIND_PORT_H
 #define DETNAT_BIND_PORT_H
 
+#include "base/lock.h"
 #include "session/grant_bind.h"
 
 /* Takes the ports of a group that no session may have out of those that can be bound. */
@@ -189,31 +190,6 @@ static __always_inline __s32 binding_stray(struct binding_groups_walk *w, struct
 	binding_note_away(home, 1);
 	at = binding_bind(line, mask, 0, w->in_port, BINDING_STRAYED, w->now);
 	return at < 0 ? BINDING_BUSY : (group << PORT_GROUP_SHIFT) + at;
-}
-
-/*
- * For a packet from inside of a session in the overflow map, where no search looks before an expired binding's port is
- * given up: the session's packets keep the binding's stamp.
- */
-static __always_inline void binding_keep(const struct mapping *m, const struct packet *p, __u16 out_port)
-{
-	__u32 subscriber = mapping_subscriber(&m->geo, p->src),
-	      offset = out_port - mapping_port_lo(&m->geo, subscriber);
-	struct binding_line *line;
-	__u64 *entry;
-
-	if (!binding_maps(m, p->proto))
-		return;
-	if (settings.growth && offset >= m->geo.ports_per_host) {
-		grant_binding_keep(m, p, out_port);
-		return;
-	}
-	line = binding_line_get(m, subscriber, p->proto, offset >> PORT_GROUP_SHIFT);
-	if (!line)
-		return;
-	entry = line_entry(line, offset);
-	if (binding_is_of(LOAD(*entry), p->sport))
-		binding_raise(entry, now_ticks());
 }
 
 /*

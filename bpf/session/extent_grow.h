@@ -9,11 +9,10 @@
 #include "session/opening.h"
 #include "session/search_limit.h"
 
-/* A session that was copied from one slot to another, both numbered among those of all extents. */
+/* Where a session was copied from and to, as slots of the two extents. */
 struct extent_moved {
-	__u64 word; /* as it was copied */
-	__u32 from;
-	__u32 to;
+	__u16 from;
+	__u16 to;
 };
 
 /* Those of one move, of one core: the largest extent that is moved has a quarter of the slots of the largest of all. */
@@ -22,8 +21,11 @@ struct extent_moved {
 struct extent_moves {
 	__u32 n;
 	__u32 pad;
+	__u64 word[EXTENT_MOVES]; /* as they were copied */
 	struct extent_moved moved[EXTENT_MOVES];
 };
+_Static_assert(sizeof(struct extent_moves) <= 32768, "what the kernel allows a value of one core");
+_Static_assert(BUCKET_SLOTS << EXTENT_MAX_SHIFT <= 1U << 16, "slots in struct extent_moved");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -43,6 +45,18 @@ static __always_inline struct extent_moved *extent_moved_at(struct extent_moves 
 {
 	barrier_var(at); /* as in line_entry() */
 	return &moves->moved[at & (EXTENT_MOVES - 1)];
+}
+
+static __always_inline __u64 *extent_moved_word(struct extent_moves *moves, __u32 at)
+{
+	barrier_var(at);
+	return &moves->word[at & (EXTENT_MOVES - 1)];
+}
+
+/* Number of the first slot of an extent. */
+static __always_inline __u32 extent_first_slot(__u32 extent)
+{
+	return extent_first(extent) << BUCKET_SLOTS_SHIFT;
 }
 
 static __always_inline struct extent_pool *extent_pool_get(void)
@@ -123,41 +137,22 @@ SUBPROGRAM int extent_retire(__u32 extent)
 }
 
 /*
- * Place of a free slot in a bucket that no core reads yet, the preferred one of a port offset if it can be; -1: none.
- * On a stack of its own (stacks.py).
+ * By what a session or a signpost of an extent is placed in another one: offset << 8 | protocol. On a stack of its own,
+ * too.
  */
-SUBPROGRAM int extent_room_in(__u32 bucket, __u32 port_offset)
+SUBPROGRAM __u32 extent_place_of(const struct mapping *m, __u32 subscriber, __u32 extent, __u64 key, __u64 word)
 {
-	struct bucket *b = extent_bucket(bucket);
-	__u32 room = 0;
+	__u32 near, far;
 
-	if (!b)
-		return -1;
-	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-		room |= word_free_bit(LOAD(b->slot[i].truth)) << i;
-	room = room & preferred_bit(port_offset) ? preferred_bit(port_offset) : room;
-	return room ? (int)opening_slot_at(room) : -1;
-}
-
-/* Number of a free slot for a session in an extent that no core reads yet; -1: none. */
-static __always_inline __s64 extent_room(__u32 extent, __u64 key, __u8 proto, __u32 port_offset)
-{
-	struct bucket_pair pair = extent_pair(extent, key, proto, port_offset);
-	int at = extent_room_in(pair.first, port_offset);
-
-	if (at >= 0)
-		return extent_slot_number(pair.first, (__u32)at);
-	at = extent_room_in(pair.second, port_offset);
-	return at >= 0 ? extent_slot_number(pair.second, (__u32)at) : -1;
-}
-
-/* By what a session or a signpost is placed in an extent: offset << 8 | protocol. On a stack of its own, too. */
-SUBPROGRAM __u32 extent_place_of(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
-{
-	if (!m)
+	if (!m || !extent)
 		return 0;
-	return word_is_signpost(word) ? signpost_offset(key) << 8 | signpost_proto(word)
-				      : port_offset_of(m, subscriber, word_out_port(word)) << 8 | word_proto(word);
+	if (word_is_signpost(word))
+		return signpost_offset(key) << 8 | signpost_proto(word);
+	near = port_offset_of(m, subscriber, word_out_port(word));
+	far = settings.growth ? far_offset_of(m, subscriber, word_out_port(word)) : near;
+	if (far != near && extent_search_signpost(extent, key, word_proto(word)) == word_out_port(word))
+		near = far;
+	return near << 8 | word_proto(word);
 }
 
 /* A move of a subscriber's sessions from one extent to another. */
@@ -175,9 +170,9 @@ struct extent_move {
  * no room. The former signpost stays: a lookup that still finds it finds no session behind it, and looks again. Inlined
  * into the callback, as one frame takes less stack than two (stacks.py).
  */
-static __always_inline int extent_copy(const struct extent_move *w, __u32 number)
+static __always_inline int extent_copy(const struct extent_move *w, __u32 at)
 {
-	struct slot *slot = extent_slot(number);
+	struct slot *slot = extent_slot(extent_first_slot(w->from) + at);
 	struct extent_moves *moves;
 	struct extent_moved *moved;
 	__u64 word, key;
@@ -191,7 +186,7 @@ static __always_inline int extent_copy(const struct extent_move *w, __u32 number
 	key = LOAD(slot->key);
 	if (!word_is_live(word) && !word_is_signpost(word))
 		return 0;
-	place = extent_place_of(w->m, w->subscriber, key, word);
+	place = extent_place_of(w->m, w->subscriber, w->from, key, word);
 	room = extent_room(w->to, key, (__u8)place, place >> 8);
 	slot = extent_slot(room);
 	moves = extent_moves_get();
@@ -205,49 +200,53 @@ static __always_inline int extent_copy(const struct extent_move *w, __u32 number
 	if (n >= EXTENT_MOVES)
 		return 1;
 	moved = extent_moved_at(moves, n);
-	STORE(moved->word, word);
-	STORE(moved->from, number);
-	STORE(moved->to, (__u32)room);
+	STORE(*extent_moved_word(moves, n), word);
+	STORE(moved->from, (__u16)at);
+	STORE(moved->to, (__u16)((__u32)room - extent_first_slot(w->to)));
 	STORE(moves->n, n + 1);
 	return 0;
 }
 
 static long extent_copy_step(__u32 i, struct extent_move *w)
 {
-	if (extent_copy(w, (extent_first(w->from) << BUCKET_SLOTS_SHIFT) + i))
+	if (extent_copy(w, i))
 		STORE(w->failed, 1);
 	return LOAD(w->failed) != 0;
 }
 
-/* Empties the slot that the i-th session was copied from, and hands over what has become of it since. */
-SUBPROGRAM int extent_hand_over(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 i)
+/*
+ * Empties the slot that the i-th session was copied from, and hands over what has become of it since. slots: the first
+ * ones of the two extents, from 32 | to 32.
+ */
+SUBPROGRAM int extent_hand_over(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u64 slots, __u32 i)
 {
 	struct extent_moves *moves = extent_moves_get();
+	__u64 copied, word, now, merged;
 	struct extent_moved *moved;
 	struct slot *old, *slot;
-	__u64 word, now, merged;
 	__s32 correction;
 
 	if (!m || !s || !moves)
 		return 0;
 	moved = extent_moved_at(moves, i);
-	old = extent_slot(LOAD(moved->from));
-	slot = extent_slot(LOAD(moved->to));
+	copied = LOAD(*extent_moved_word(moves, i));
+	old = extent_slot((__u32)(slots >> 32) + LOAD(moved->from));
+	slot = extent_slot((__u32)slots + LOAD(moved->to));
 	if (!old || !slot)
 		return 0;
 	word = __sync_lock_test_and_set(&old->truth, 0);
 	now = LOAD(slot->truth);
-	merged = extent_merged(LOAD(moved->word), word, now);
+	merged = extent_merged(copied, word, now);
 	for (int k = 0; k < EXTENT_TRIES; k++) {
 		if (merged == now || slot_change(slot, now, merged))
 			break;
 		now = LOAD(slot->truth);
-		merged = extent_merged(LOAD(moved->word), word, now);
+		merged = extent_merged(copied, word, now);
 	}
-	correction = extent_correction(LOAD(moved->word), word, now, merged);
+	correction = extent_correction(copied, word, now, merged);
 	if (correction) {
 		if (settings.limits)
-			limit_count(m, subscriber, word_proto(LOAD(moved->word)), (__u32)correction);
+			limit_count(m, subscriber, word_proto(copied), (__u32)correction);
 		__sync_fetch_and_add(&s->sessions, (__u32)correction);
 	}
 	return 0;
@@ -255,7 +254,8 @@ SUBPROGRAM int extent_hand_over(const struct mapping *m, struct subscriber *s, _
 
 static long extent_hand_over_step(__u32 i, struct extent_move *w)
 {
-	return extent_hand_over(w->m, w->s, w->subscriber, i) != 0;
+	return extent_hand_over(w->m, w->s, w->subscriber,
+				(__u64)extent_first_slot(w->from) << 32 | extent_first_slot(w->to), i) != 0;
 }
 
 /* Under the lock: makes an extent the subscriber's; others may change the flag beside it. */
@@ -287,33 +287,46 @@ static __always_inline int extent_move(struct extent_move *w)
 	return 1;
 }
 
-/* Under the lock: gives a subscriber its first extent, or a larger one. Returns 1 if it has. */
-SUBPROGRAM int extent_grow(const struct mapping *m, struct subscriber *s, __u32 subscriber)
+/* Results of extent_exchange(). */
+enum extent_exchanged { EXTENT_NOT, EXTENT_GIVEN, EXTENT_TOO_SMALL };
+
+/* Under the lock: gives a subscriber an extent of a size in place of a smaller one or of none. */
+SUBPROGRAM int extent_exchange(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 shift)
 {
 	struct extent_pool *pool = extent_pool_get();
 	struct extent_move w = { .m = m, .s = s, .subscriber = subscriber };
-	__u32 shift;
 
-	if (!m || !s || !pool)
-		return 0;
+	if (!m || !s || !pool || shift > EXTENT_MAX_SHIFT)
+		return EXTENT_NOT;
 	w.from = subscriber_extent(s);
-	shift = w.from ? extent_shift(w.from) + EXTENT_GROWS_BY : 0;
-	if (shift > EXTENT_MAX_SHIFT)
-		return 0;
 	w.to = extent_take(shift);
 	if (!w.to)
-		return 0;
+		return EXTENT_NOT;
 	if (!w.from) {
 		extent_publish(s, 0, w.to);
-		return 1;
+		return EXTENT_GIVEN;
 	}
 	if (!extent_move(&w)) {
 		extent_retire(w.to);
-		return 0;
+		return EXTENT_TOO_SMALL;
 	}
 	extent_retire(w.from);
 	__sync_fetch_and_add(&pool->grown, 1);
-	return 1;
+	return EXTENT_GIVEN;
+}
+
+/*
+ * Under the lock: gives a subscriber its first extent, or a larger one; once more larger if its sessions meet there
+ * with too many others. Returns 1 if it has.
+ */
+static __always_inline int extent_grow(const struct mapping *m, struct subscriber *s, __u32 subscriber)
+{
+	__u32 extent = subscriber_extent(s), shift = extent ? extent_shift(extent) + EXTENT_GROWS_BY : 0;
+	int given = extent_exchange(m, s, subscriber, shift);
+
+	if (given == EXTENT_TOO_SMALL)
+		given = extent_exchange(m, s, subscriber, shift + EXTENT_GROWS_BY);
+	return given == EXTENT_GIVEN;
 }
 
 /* A walk through the buckets of an extent. */
@@ -372,10 +385,6 @@ static __always_inline int extent_do_release(const struct extent_release *r)
 	return released;
 }
 
-/* Slots that are free in both buckets below which a session that does not get its preferred one wants a larger extent.
- */
-#define EXTENT_CROWDED 4U
-
 /* Of a subscriber and a tick: what opening.vain has once it was to get a larger extent in this tick, and did not. */
 static __always_inline __u32 extent_mark(const struct mapping *m, __u32 subscriber, __u32 now)
 {
@@ -414,9 +423,7 @@ static __always_inline int extent_is_due(const struct opening *o, const struct s
 		return 0;
 	if (!room)
 		return !LOAD(o->time_wait);
-	return !(free & preferred_bit(LOAD(o->port_offset))) &&
-	       count_bits8(free & 0xff) + count_bits8(free >> 8) < EXTENT_CROWDED &&
-	       extent_shift(extent) < EXTENT_MAX_SHIFT;
+	return extent_is_crowded(free, LOAD(o->port_offset)) && extent_shift(extent) < EXTENT_MAX_SHIFT;
 }
 
 #endif

@@ -10,7 +10,6 @@
 
 #include "session/bind_port.h"
 #include "session/inbound_slots.h"
-#include "session/overflow.h"
 #include "session/quota.h"
 
 /* First state of the session that this packet opens. */
@@ -99,8 +98,7 @@ static __always_inline int fast_refuse(const struct flow *f, struct subscriber *
 	    rate_is_due(LOAD(s->icmp_next), jiffies) || rate_is_due(LOAD(s->quota_event_next), jiffies))
 		return TO_SLOW_PATH;
 	/* Packets that need no session pass at the quota, too. */
-	if (unlikely(s->overflow) &&
-	    (s->overflow & SUBSCRIBER_FLAGS || overflow_has(f->m, f->p.src, f->key, f->p.proto)))
+	if (unlikely(s->overflow))
 		return TO_SLOW_PATH;
 	__sync_fetch_and_add(&s->refused, 1);
 	return drop(REASON_drop_quota);
@@ -200,9 +198,6 @@ SUBPROGRAM int fast_give_back(const struct mapping *m, struct subscriber *s, __u
 /* Under the lock: the outside port of a flow that opens a session, as an offset in the block; -1. */
 static __always_inline int fast_port_of(const struct flow *f, struct subscriber *s)
 {
-	/* Another core may have opened the first session there, on this port, since fast_port_take() looked. */
-	if (subscriber_overflow(LOAD(s->overflow)))
-		return -1;
 	if (binding_maps(f->m, f->p.proto))
 		return binding_take_home(f->m, s, f->subscriber, (__u32)f->p.sport << 8 | f->p.proto);
 	return binding_may_have(f->m, s, f->subscriber, f->p.proto, f->port_offset) ? (int)f->port_offset : -1;
@@ -220,7 +215,7 @@ SUBPROGRAM int fast_port_take(const struct mapping *m, struct subscriber *s, __u
 	struct flow f;
 	int offset;
 
-	if (!m || !s || subscriber_overflow(s->overflow))
+	if (!m || !s)
 		return -1;
 	f = fast_flow_of(m, key, flow);
 	if (subscriber_may_map_in(s, f.p.proto, f.p.sport)) {
@@ -380,7 +375,7 @@ static __always_inline int fast_open_at(const struct flow *f, struct subscriber 
 
 	if (unlikely(before.sessions >= f->m->sessions_per_user))
 		return fast_refuse(f, s);
-	if (before.lock & 1 || (settings.portmaps ? subscriber_overflow(s->overflow) : s->overflow))
+	if (before.lock & 1)
 		return TO_SLOW_PATH;
 	displaced = 0;
 	crowded = slots_crowded(before.sessions, f->m->bucket_shift);

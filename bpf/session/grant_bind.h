@@ -9,7 +9,6 @@
 
 #include "session/grant.h"
 #include "session/held_ports.h"
-#include "session/overflow.h"
 #include "session/portmap.h"
 #include "session/search_limit.h"
 
@@ -44,16 +43,6 @@ static __always_inline void grant_binding_raise(struct grant_binding *b, __u32 s
 {
 	if ((__s32)(seen - LOAD(b->seen)) > 0)
 		STORE(b->seen, seen);
-}
-
-/* A packet from inside keeps its endpoint's binding, as binding_keep(). */
-SUBPROGRAM int grant_binding_keep(const struct mapping *m, const struct packet *p, __u32 out_port)
-{
-	struct grant_binding *b = m && p ? grant_binding_get(m, p) : 0;
-
-	if (b && LOAD(b->port) == (__u16)out_port)
-		grant_binding_raise(b, now_ticks());
-	return 0;
 }
 
 /* Returns 1 if a port is in one of the subscriber's blocks that are open for sessions. */
@@ -128,6 +117,17 @@ static __always_inline int grant_binding_is_left(const struct mapping *m, const 
 	return !b || (__s32)(now_ticks() - LOAD(b->seen)) > (__s32)(life + life / 2);
 }
 
+/* Under the lock: returns 1 if a session of the extent has a granted port towards a packet's endpoint. */
+static __always_inline int grant_port_has_session(const struct mapping *m, const struct subscriber *s,
+						  const struct packet *p, __u32 out_port)
+{
+	__u32 subscriber = mapping_subscriber(&m->geo, p->src), extent = subscriber_extent(s);
+	__u64 key = slot_key(p->dst, p->dport, 0);
+
+	return extent_has(m, extent_search_port(m, extent, key, port_offset_of(m, subscriber, out_port),
+						out_port << 8 | p->proto));
+}
+
 /* Under the lock: returns 1 if a granted port can be bound to a packet's inside endpoint. */
 SUBPROGRAM int grant_port_is_free(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 out_port)
 {
@@ -143,12 +143,7 @@ SUBPROGRAM int grant_port_is_free(const struct mapping *m, struct subscriber *s,
 	b = bpf_map_lookup_elem(&grant_bindings, &key);
 	if (b && !grant_binding_is_left(m, b, key.out_addr, p->proto))
 		return 0;
-	if (subscriber_overflow(s->overflow) && overflow_port_used(m, s, p, out_port))
-		return 0;
-	return !settings.extent_buckets ||
-	       !extent_has(m, extent_search_out(m, subscriber_extent(s), slot_key(p->dst, p->dport, 0),
-						port_offset_of(m, mapping_subscriber(&m->geo, p->src), out_port),
-						out_port << 8 | p->proto));
+	return !settings.extent_buckets || !grant_port_has_session(m, s, p, out_port);
 }
 
 /* A walk through the ports of a granted block. */

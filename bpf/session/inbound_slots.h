@@ -63,35 +63,6 @@ static long inbound_look_bucket(__u32 i, struct quota_walk *w)
 	return 0;
 }
 
-static long inbound_look_listed(__u32 i, struct quota_walk *w)
-{
-	__u32 *sessions = inbound_look_get();
-	__u64 word;
-
-	if (!sessions)
-		return 1;
-	if (!overflow_listed_inbound(w->m, w->subscriber, i))
-		return 0;
-	word = overflow_listed_word(w->m, w->subscriber, i);
-	if (word && !word_expired(word, w->now, w->m->timeout_ticks))
-		STORE(*sessions, LOAD(*sessions) + 1);
-	return 0;
-}
-
-/* Counts those on granted ports, beyond the slots. */
-static __always_inline void inbound_look_beyond(struct quota_walk *w)
-{
-	struct overflow_list *head;
-	__u32 n;
-
-	if (!settings.growth || !subscriber_overflow(LOAD(w->s->overflow)))
-		return;
-	head = overflow_chunk_get(w->m, w->subscriber, 0);
-	n = head ? LOAD(head->n) : 0;
-	bpf_loop(n, inbound_look_listed, w, 0);
-	search_count(w->s, n / OVERFLOW_LIST_UNIT);
-}
-
 /* Counts the sessions that the outside has opened. Returns -1 if this tick's searches are used up. */
 static __always_inline int inbound_look(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now)
 {
@@ -103,7 +74,6 @@ static __always_inline int inbound_look(const struct mapping *m, struct subscrib
 	STORE(*sessions, 0);
 	bpf_loop(subscriber_buckets(m, s), inbound_look_bucket, &w, 0);
 	search_end(s, BUCKET_SLOTS * subscriber_buckets(m, s));
-	inbound_look_beyond(&w);
 	return (int)LOAD(*sessions);
 }
 

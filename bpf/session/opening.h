@@ -225,6 +225,77 @@ SUBPROGRAM int open_scan_extent(const struct mapping *m, struct subscriber *s, _
 	return 0;
 }
 
+/* Slots that are free in both buckets below which a session that does not get its preferred one wants others. */
+#define EXTENT_CROWDED 4U
+
+/* Whether sessions find little room in the slots of an extent that two buckets have free. */
+static __always_inline int extent_is_crowded(__u32 free, __u32 port_offset)
+{
+	return !(free & preferred_bit(port_offset)) &&
+	       count_bits8(free & 0xff) + count_bits8(free >> 8) < EXTENT_CROWDED;
+}
+
+/*
+ * Under the lock: place of a free slot in a bucket, the preferred one of a port offset if it can be; -1: none. On a
+ * stack of its own (stacks.py).
+ */
+SUBPROGRAM int extent_room_in(__u32 bucket, __u32 port_offset)
+{
+	struct bucket *b = extent_bucket(bucket);
+	__u32 room = 0;
+
+	if (!b)
+		return -1;
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
+		room |= word_free_bit(LOAD(b->slot[i].truth)) << i;
+	room = room & preferred_bit(port_offset) ? preferred_bit(port_offset) : room;
+	return room ? (int)opening_slot_at(room) : -1;
+}
+
+/* Under the lock: number of a free slot for a session in an extent; -1: none. */
+static __always_inline __s64 extent_room(__u32 extent, __u64 key, __u8 proto, __u32 port_offset)
+{
+	struct bucket_pair pair = extent_pair(extent, key, proto, port_offset);
+	int at = extent_room_in(pair.first, port_offset);
+
+	if (at >= 0)
+		return extent_slot_number(pair.first, (__u32)at);
+	at = extent_room_in(pair.second, port_offset);
+	return at >= 0 ? extent_slot_number(pair.second, (__u32)at) : -1;
+}
+
+/* Which ports a search takes, in this order: free ones first, then those of sessions in time-wait or reset. */
+enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET, N_PORT_OF };
+
+/*
+ * Under the lock: ends the session in a slot if it has expired, or is in the state that `of` names. Returns 1 if none
+ * is there any more.
+ */
+SUBPROGRAM int slot_gives_way(const struct mapping *m, struct subscriber *s, struct slot *slot, __u32 subscriber,
+			      __u32 of)
+{
+	__u64 word, key;
+
+	if (!m || !s || !slot)
+		return 0;
+	word = LOAD(slot->truth);
+	if (!word_is_live(word))
+		return 1;
+	if (!word_expired(word, now_ticks(), m->timeout_ticks) &&
+	    (of != PORT_OF_TIME_WAIT || word_state(word) != SESSION_TIME_WAIT) &&
+	    (of != PORT_OF_RESET || !(word_state(word) & SESSION_RESET)))
+		return 0;
+	key = LOAD(slot->key);
+	if (!slot_change(slot, word, 0))
+		return 0;
+	if (word_state(word) != SESSION_TIME_WAIT) {
+		limit_ended(m, subscriber, word_proto(word), 1);
+		__sync_fetch_and_add(&s->sessions, -1U);
+	}
+	slot_closed(m, subscriber, key, word);
+	return 1;
+}
+
 /*
  * Under the lock, after another scan for the same flow: scans the subscriber's extent alone for a group of ports whose
  * first one is port_lo plus the group of the offset, of whatever block. Returns 0, or -1.

@@ -19,7 +19,8 @@
 
 #include <detnat/giving_way.h>
 
-#include "session/overflow_lists.h"
+#include "session/bind_lines.h"
+#include "session/search_limit.h"
 
 #define REFUSALS_PER_SECOND 10U
 #define REPORTS_PER_SECOND  1U
@@ -213,10 +214,12 @@ static long quota_take_step(__u32 i, struct quota_walk *w)
 	return quota_take_bucket(w->m, w->subscriber, w->from + i, w->now) != 0;
 }
 
-/* A pass notes a bucket in 8 bits: of many buckets, the first one of four. Log2 of how many it notes as one. */
+/* A pass notes a bucket in 8 bits: of many buckets, the first one of four or 16. Log2 of how many it notes as one. */
 static __always_inline __u32 quota_pass_shift(const struct quota_walk *w)
 {
-	return subscriber_buckets(w->m, w->s) >> 8 ? 2 : 0;
+	__u32 buckets = subscriber_buckets(w->m, w->s);
+
+	return buckets >> 10 ? 4 : buckets >> 8 ? 2 : 0;
 }
 
 /* A pass for sessions of a rank or a higher one, from a bucket on. */
@@ -263,45 +266,22 @@ static __always_inline int quota_look(struct quota_walk *w, struct quota_look *l
 	return 1;
 }
 
-static __always_inline __u32 quota_list_flags(const struct quota_walk *w)
-{
-	return (w->peek ? OVERFLOW_LIST_PEEK : 0) | (settings.limits ? OVERFLOW_LIST_OF(w->proto) : 0);
-}
-
-/* The last to give way: a session beyond the slots, on a granted port, that the outside has opened. */
-static __always_inline int quota_inbound_beyond(const struct quota_walk *w)
-{
-	if (!settings.growth || !settings.filtering || !LOAD(w->m->bindings.filtering) ||
-	    !subscriber_overflow(LOAD(w->s->overflow)))
-		return 0;
-	return overflow_gives_way(w->m, w->s, w->subscriber, w->now, OVERFLOW_LIST_INBOUND | quota_list_flags(w));
-}
-
 /* Looks for a session that gives way. Returns 1 if one did or, with a peek, would. */
 static __always_inline int quota_give_way(struct quota_walk *w, struct quota_look *l)
 {
-	int beyond = 0;
-
 	/* Once more, if others have taken the session that the walk found. */
 	for (int i = 0; i < 4; i++) {
 		__u32 pass = LOAD(*w->pass);
 
-		if (pass >> 8 == QUOTA_RANK_BEYOND) {
-			if (overflow_gives_way(w->m, w->s, w->subscriber, w->now, quota_list_flags(w)))
-				return 1;
-			beyond = 1;
-		} else if (pass != QUOTA_NOT_BEGUN && pass != QUOTA_IN_VAIN && quota_go_on(w, l, pass)) {
+		if (pass != QUOTA_NOT_BEGUN && pass != QUOTA_IN_VAIN && quota_go_on(w, l, pass))
 			return 1;
-		}
 		if (quota_look(w, l))
 			return 1;
-		if (LOAD(l->rank) < QUOTA_RANK_RESET && !beyond && subscriber_overflow(LOAD(w->s->overflow)))
-			STORE(l->rank, QUOTA_RANK_BEYOND);
 		if (!LOAD(l->rank))
 			break;
 		STORE(*w->pass, quota_pass_of(w, LOAD(l->rank), LOAD(l->bucket)));
 	}
-	return quota_inbound_beyond(w);
+	return 0;
 }
 
 /* Argument of quota_room(). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Looks up the session of a packet, in a slot or in the overflow map. Protocols without ports have none: their packets
+ * Looks up the session of a packet. Protocols without ports have none: their packets
  * belong to the subscriber that has the outside address to itself.
  */
 #ifndef DETNAT_SESSION_LOOKUP_H
@@ -61,41 +61,12 @@ static __always_inline int receiver_get(const struct packet *p, struct receiver 
 	return ret->s ? 0 : -1;
 }
 
-/* Returns 1 if a subscriber may have sessions in the overflow map, or on granted ports in an extent. */
-static __always_inline int subscriber_is_beyond(const struct subscriber *s)
-{
-	return subscriber_overflow(s->overflow) || (settings.growth && settings.extent_buckets && subscriber_extent(s));
-}
-
-/* session_packet_in2out() in the overflow map only. */
-SUBPROGRAM int overflow_packet_in2out(const struct mapping *m, const struct packet *p)
-{
-	struct overflow_session *o;
-	struct subscriber *s;
-	struct flow f;
-	__u16 port;
-
-	if (!m || !p)
-		return 0;
-	f = flow_of(m, p);
-	s = subscriber_get(m, f.subscriber);
-	o = s && subscriber_overflow(s->overflow) ? overflow_find_in(&f, s) : 0;
-	if (!s || !o)
-		return 0;
-	port = word_out_port(overflow_hit_in(o, &f, s));
-	binding_keep(m, p, port);
-	return port;
-}
-
 /*
  * Outside port of the session of a packet from inside, whose source m maps; 0 if there is none, or one that the packet
  * reopens. For a protocol without ports, 1 if m translates it. In an open mapping, OPEN_PORT and the same port.
  */
 static __always_inline int session_lookup_in2out(const struct mapping *m, const struct packet *p, enum session_use use)
 {
-	struct overflow_session *o;
-	struct overflow_key in;
-	struct subscriber *s;
 	struct slot *slot;
 	struct flow f;
 	__u64 word;
@@ -108,26 +79,12 @@ static __always_inline int session_lookup_in2out(const struct mapping *m, const 
 		return OPEN_PORT | p->sport;
 	f = flow_of(m, p);
 	slot = slot_lookup_in2out(&f, &word);
-	if (slot) {
-		if (use == SESSION_PACKET && session_reopens(word, p))
-			return 0;
-		if (use == SESSION_PACKET)
-			session_hit(slot, word, p->flags, m, f.subscriber | FROM_INSIDE);
-		else
-			TRACE_STEP(session, word, word);
-		return word_out_port(word);
-	}
+	if (!slot || (use == SESSION_PACKET && session_reopens(word, p)))
+		return 0;
 	if (use == SESSION_PACKET)
-		return overflow_packet_in2out(m, p);
-	s = subscriber_get(m, f.subscriber);
-	if (!s || !subscriber_overflow(s->overflow))
-		return 0;
-	in = overflow_key_of_flow(&f);
-	o = overflow_find_live(&in, m, f.now);
-	if (!o)
-		return 0;
-	word = LOAD(o->truth);
-	TRACE_STEP(session, word, word);
+		session_hit(slot, word, p->flags, m, f.subscriber | FROM_INSIDE);
+	else
+		TRACE_STEP(session, word, word);
 	return word_out_port(word);
 }
 
@@ -139,9 +96,6 @@ static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 
 						 enum session_use use)
 {
 	__u32 now = now_ticks();
-	struct overflow_session *o;
-	struct overflow_key in;
-	struct subscriber *s;
 	struct slot *slot;
 	__u64 word, key;
 
@@ -152,22 +106,13 @@ static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 
 	if (mapping_is_open(m))
 		return p->dport;
 	slot = slot_lookup_out2in(m, subscriber, p, now, &word, &key);
-	if (slot) {
-		if (use == SESSION_PACKET)
-			session_hit(slot, word, p->flags, m, subscriber);
-		else if (use == SESSION_QUOTE)
-			TRACE_STEP(session, word, word);
-		return key_in_port(key);
-	}
-	s = subscriber_get(m, subscriber);
-	o = s && subscriber_overflow(s->overflow) ? overflow_find_out(p, m, subscriber, now, &in) : 0;
-	if (!s || !o)
+	if (!slot)
 		return -1;
 	if (use == SESSION_PACKET)
-		overflow_hit(o, &in, s, p, 0, now, m);
+		session_hit(slot, word, p->flags, m, subscriber);
 	else if (use == SESSION_QUOTE)
-		TRACE_STEP(overflowed, 0, 0);
-	return in.port;
+		TRACE_STEP(session, word, word);
+	return key_in_port(key);
 }
 
 /* The lookups as subprograms, one per purpose: those that change nothing are much shorter. */

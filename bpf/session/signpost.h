@@ -77,6 +77,100 @@ static __always_inline void signpost_take(__s64 at)
 		slot_change(slot, word, 0);
 }
 
+/* Buckets where a session may stand, or its signpost. */
+#define STRAY_BUCKETS 6U
+
+/*
+ * Under the lock: takes down the signposts that lead nowhere in one of the STRAY_BUCKETS of a session on a port. The
+ * agent does so in all extents, now and then; where no room is left it cannot be waited for. which: number of the
+ * bucket 8 | out_port 16 | proto 8.
+ */
+SUBPROGRAM int signposts_clear(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u64 key, __u32 which)
+{
+	__u32 port = which >> 8 & 0xffff, extent, offset, bucket;
+	struct bucket_pair pair;
+
+	if (!m || !s)
+		return 0;
+	extent = subscriber_extent(s);
+	if (!extent)
+		return 0;
+	offset = which >> 25 == 0   ? signpost_offset(key)
+		 : which >> 25 == 1 ? port_offset_of(m, subscriber, port)
+				    : far_offset_of(m, subscriber, port);
+	pair = extent_pair(extent, key, (__u8)which, offset);
+	bucket = which >> 24 & 1 ? pair.second : pair.first;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
+		struct slot *slot = extent_slot(extent_slot_number(bucket, i));
+		__u64 word = slot ? LOAD(slot->truth) : 0;
+
+		if (!slot || !word_is_signpost(word))
+			continue;
+		offset = far_offset_of(m, subscriber, word_out_port(word));
+		if (extent_search_in(m, extent, LOAD(slot->key), offset << 8 | signpost_proto(word)) < 0)
+			slot_change(slot, word, 0);
+	}
+	return 0;
+}
+
+/* With a port and a protocol: the session's place is where its first choice leads. */
+#define STRAY_HOME 0x80000000U
+/* The subscriber gets no larger extent: a session that an RST has closed gives way. */
+#define STRAY_LAST 0x40000000U
+
+/* In opening.post: none is needed, or one is to be put up. */
+#define POST_NONE   (-1)
+#define POST_WANTED (-2)
+
+/* stray_place() without the signpost. */
+SUBPROGRAM __s64 stray_slot(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u64 key, __u32 what)
+{
+	__u32 port = what >> 8 & 0xffff, home = what & STRAY_HOME, extent, offset, room;
+	struct opening *o = opening_record();
+	__s64 at = -1;
+	int granted;
+
+	if (!m || !s || !o)
+		return -1;
+	extent = subscriber_extent(s);
+	if (!extent)
+		return -1;
+	offset = port_offset_of(m, subscriber, port);
+	granted = settings.growth && far_offset_of(m, subscriber, port) != offset;
+	room = opening_room(LOAD(o->room) >> OPENING_EXTENT, offset, 0) << OPENING_EXTENT;
+	STORE(o->post, POST_WANTED);
+	if (granted && !(home && room && !extent_is_crowded(LOAD(o->room) >> OPENING_EXTENT, offset)))
+		at = extent_room(extent, key, (__u8)what, growth_far(port));
+	if (at >= 0 || (granted && !home))
+		return at;
+	if (home)
+		STORE(o->post, POST_NONE);
+	room = room ? room : LOAD(o->time_wait) & ~OPENING_OWN;
+	if (room)
+		return opening_number_beyond(o, room);
+	room = what & STRAY_LAST ? LOAD(o->reset) & ~OPENING_OWN : 0;
+	at = room ? opening_number_beyond(o, room) : -1;
+	return at >= 0 && slot_gives_way(m, s, extent_slot(at), subscriber, PORT_OF_RESET) ? at : -1;
+}
+
+/*
+ * Under the lock, after a scan of the group of a port: number of a slot in the subscriber's extent for a session on it,
+ * to which its signpost leads, opening.post, if it needs one; -1: none. One on a granted port that is at home leaves
+ * some slots there to others while its second place has room. what: out_port << 8 | proto, STRAY_….
+ */
+static __always_inline __s64 stray_place(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u64 key,
+					 __u32 what)
+{
+	__s64 at = stray_slot(m, s, subscriber, key, what);
+	struct opening *o = opening_record();
+
+	if (at < 0 || !o || LOAD(o->post) != POST_WANTED)
+		return at;
+	STORE(o->post, signpost_put(s, key, what & ~(STRAY_HOME | STRAY_LAST), at));
+	return LOAD(o->post) < 0 ? -1 : at;
+}
+
 /*
  * Bits of subscriber.displaced for a session that strays: packets from inside look at that of its first choice, packets
  * from outside at that of its port. word: its state word.

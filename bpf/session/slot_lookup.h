@@ -75,17 +75,18 @@ SUBPROGRAM int bucket_search_out(const struct bucket *b, __u64 key, __u32 port_a
 	return b ? bucket_find_out(b, key, (__u16)(port_and_proto >> 8), (__u8)port_and_proto) : -1;
 }
 
-/* bucket_find_signpost() of a bucket that may be none. */
-SUBPROGRAM int bucket_search_signpost(const struct bucket *b, __u64 key, __u32 proto)
-{
-	return b ? bucket_find_signpost(b, key, (__u8)proto) : -1;
-}
-
 /* The offset by which the sessions of a subscriber of m on an outside port are found in its extent. */
 static __always_inline __u32 port_offset_of(const struct mapping *m, __u32 subscriber, __u32 out_port)
 {
 	return growth_offset(&m->geo, settings.growth ? LOAD(m->growth.block) : 0, mapping_port_lo(&m->geo, subscriber),
 			     out_port);
+}
+
+/* The same of one to which a signpost leads. */
+static __always_inline __u32 far_offset_of(const struct mapping *m, __u32 subscriber, __u32 out_port)
+{
+	return growth_far_offset(&m->geo, settings.growth ? LOAD(m->growth.block) : 0,
+				 mapping_port_lo(&m->geo, subscriber), out_port);
 }
 
 /* A bucket of any extent, numbered from the first of all. */
@@ -131,17 +132,19 @@ static __always_inline struct slot *extent_preferred(__u32 extent, __u64 ext, __
 SUBPROGRAM __s64 extent_search_in(const struct mapping *m, __u32 extent, __u64 key, __u32 offset_and_proto)
 {
 	struct bucket_pair pair = extent_pair(extent, key, (__u8)offset_and_proto, offset_and_proto >> 8);
-	__u32 number = pair.first;
-	int at;
 
 	if (!m || !extent)
 		return -1;
-	at = bucket_search_in(extent_bucket(number), key, (__u8)offset_and_proto);
-	if (at < 0) {
-		number = pair.second;
-		at = bucket_search_in(extent_bucket(number), key, (__u8)offset_and_proto);
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 2; i++) {
+		__u32 number = i ? pair.second : pair.first;
+		struct bucket *b = extent_bucket(number);
+		int at = b ? bucket_find_in(b, key, (__u8)offset_and_proto) : -1;
+
+		if (at >= 0)
+			return extent_slot_number(number, (__u32)at);
 	}
-	return at < 0 ? -1 : extent_slot_number(number, (__u32)at);
+	return -1;
 }
 
 /* The same of a packet from outside. key: slot_key() with any inside port. */
@@ -149,15 +152,30 @@ SUBPROGRAM __s64 extent_search_out(const struct mapping *m, __u32 extent, __u64 
 				   __u32 port_and_proto)
 {
 	struct bucket_pair pair = extent_pair(extent, key, (__u8)port_and_proto, port_offset);
-	int at;
 
 	if (!m || !extent)
 		return -1;
-	at = bucket_search_out(extent_bucket(pair.first), key, port_and_proto);
-	if (at >= 0)
-		return extent_slot_number(pair.first, (__u32)at);
-	at = bucket_search_out(extent_bucket(pair.second), key, port_and_proto);
-	return at >= 0 ? extent_slot_number(pair.second, (__u32)at) : -1;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 2; i++) {
+		__u32 number = i ? pair.second : pair.first;
+		struct bucket *b = extent_bucket(number);
+		int at = b ? bucket_find_out(b, key, (__u16)(port_and_proto >> 8), (__u8)port_and_proto) : -1;
+
+		if (at >= 0)
+			return extent_slot_number(number, (__u32)at);
+	}
+	return -1;
+}
+
+/* The same at either place of a port whose offset is given: a granted one has two. */
+static __always_inline __s64 extent_search_port(const struct mapping *m, __u32 extent, __u64 key, __u32 port_offset,
+						__u32 port_and_proto)
+{
+	__s64 at = extent_search_out(m, extent, key, port_offset, port_and_proto);
+
+	if (at < 0 && settings.growth && LOAD(m->growth.block))
+		at = extent_search_out(m, extent, key, growth_far(port_and_proto >> 8), port_and_proto);
+	return at;
 }
 
 /* Returns 1 if a session that extent_search_in() or extent_search_out() has found has not expired. */
@@ -269,23 +287,28 @@ static __always_inline __u32 granted_offset(const struct flow *f)
 SUBPROGRAM int extent_search_signpost(__u32 extent, __u64 key, __u32 proto)
 {
 	struct bucket_pair pair = extent_pair(extent, key, (__u8)proto, signpost_offset(key));
-	int out_port = bucket_search_signpost(extent_bucket(pair.first), key, proto);
+	int out_port = -1;
 
-	return out_port >= 0 ? out_port : bucket_search_signpost(extent_bucket(pair.second), key, proto);
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 2 && out_port < 0; i++) {
+		struct bucket *b = extent_bucket(i ? pair.second : pair.first);
+
+		out_port = b ? bucket_find_signpost(b, key, (__u8)proto) : -1;
+	}
+	return out_port;
 }
 
 /*
- * Number of the slot of the session to which a signpost leads in an extent, which is not 0; -1: there is no signpost,
- * or the session is not there any more.
+ * Number of the slot of the session to which a signpost leads in an extent; -1: there is no signpost, or the session is
+ * not there any more.
  */
-static __always_inline __s64 extent_search_strayed(const struct mapping *m, __u32 subscriber, __u32 extent, __u64 key,
-						   __u8 proto)
+SUBPROGRAM __s64 extent_search_strayed(const struct mapping *m, __u32 subscriber, __u32 extent, __u64 key, __u32 proto)
 {
-	int out_port = extent_search_signpost(extent, key, proto);
+	int out_port = extent ? extent_search_signpost(extent, key, proto) : -1;
 
-	return out_port < 0
-		       ? -1
-		       : extent_search_in(m, extent, key, port_offset_of(m, subscriber, (__u32)out_port) << 8 | proto);
+	return !m || out_port < 0 ? -1
+				  : extent_search_in(m, extent, key,
+						     far_offset_of(m, subscriber, (__u32)out_port) << 8 | (__u8)proto);
 }
 
 /*
@@ -350,8 +373,8 @@ static __always_inline struct slot *extent_lookup_out2in(const struct mapping *m
 							 const struct packet *p, __u32 now, __u64 *ret_word,
 							 __u64 *ret_key)
 {
-	__s64 at = extent_search_out(m, extent, slot_key(p->src, p->sport, 0), port_offset,
-				     (__u32)p->dport << 8 | p->proto);
+	__s64 at = extent_search_port(m, extent, slot_key(p->src, p->sport, 0), port_offset,
+				      (__u32)p->dport << 8 | p->proto);
 
 	return extent_match_out(extent_slot(at), m, p, now, ret_word, ret_key);
 }

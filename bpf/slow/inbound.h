@@ -74,8 +74,7 @@ static __always_inline int inbound_in_slot(const struct flow *f, struct subscrib
 		return slot && word_out_port(LOAD(slot->truth)) == word_out_port(word) ? INBOUND_IS_THERE : INBOUND_NOT;
 	}
 	/* Another inside port's, from before there were bindings; see open_bound_port(). */
-	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
-	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, word_out_port(word))))
+	if (open_bound_port(o, offset) < 0)
 		return INBOUND_NOT;
 	room = opening_room(LOAD(o->room) & OPENING_OWN, LOAD(o->port_offset),
 			    slots_crowded(LOAD(s->sessions), f->m->bucket_shift));

@@ -6,7 +6,6 @@
 #include "session/drain.h"
 #include "session/extent_grow.h"
 #include "slow/in2out.h"
-#include "session/overflow.h"
 #include "session/fast_open.h"
 #include "session/inbound_slots.h"
 #include "session/opening.h"
@@ -120,6 +119,16 @@ static __always_inline int bound_has_strayed(const struct flow *f, __u32 bound)
 	       ((bound - 1) >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT || bound_is_granted(f->m, bound));
 }
 
+/* Under the lock: ends a session that an RST has closed. Returns the bit of its slot; 0: there is none. */
+static __always_inline __u32 open_reset(const struct opening *o, const struct bucket_choice *b, const struct flow *f,
+					struct subscriber *s)
+{
+	__u32 reset = LOAD(o->reset);
+	struct slot *slot = reset ? opening_slot_of(o, b, reset) : 0;
+
+	return slot && slot_gives_way(f->m, s, slot, f->subscriber, PORT_OF_RESET) ? reset & -reset : 0;
+}
+
 /* Under the lock: finds or opens the session in the flow's buckets. */
 static __always_inline enum opened open_in_bucket(const struct flow *f, struct subscriber *s, __u32 bound,
 						  __u64 *ret_word)
@@ -139,7 +148,7 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	if (settings.bindings && bound_has_strayed(f, bound))
 		return OPEN_NO_ROOM;
 
-	__s32 offset = settings.bindings && bound ? open_bound_port(o, f, s, bound - 1) : opening_port(o, f, s);
+	__s32 offset = settings.bindings && bound ? open_bound_port(o, bound - 1) : opening_port(o, f, s);
 	__u32 room = open_room(o, f, s);
 
 	struct slot *slot;
@@ -166,6 +175,8 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 			return OPEN_GROWS;
 		if (!room)
 			room = LOAD(o->time_wait);
+		if (!room && offset >= 0)
+			room = open_reset(o, &b, f, s);
 		if (offset < 0 || !room)
 			return OPEN_NO_ROOM;
 		slot = opening_slot_of(o, &b, room);
@@ -300,7 +311,7 @@ static __always_inline int open_elsewhere(ctx_t *ctx, const struct flow *f, int 
 		*(volatile __u32 *)&n->bound = (__u32)bound;
 		*(volatile __u32 *)&n->binder = f->m->first_subscriber + f->subscriber;
 	}
-	return tail_call(ctx, PROG_overflow);
+	return tail_call(ctx, PROG_search);
 }
 
 /* How often an opening is tried while others disturb it. */
@@ -407,9 +418,7 @@ static __always_inline int open_drained(ctx_t *ctx, struct in2out *io)
  */
 static __always_inline __u16 open_find_beyond(const struct flow *f, const struct subscriber *s)
 {
-	if (settings.extent_buckets && subscriber_extent(s))
-		return (__u16)session_packet_in2out(f->m, &f->p);
-	return s->overflow ? (__u16)overflow_packet_in2out(f->m, &f->p) : 0;
+	return settings.extent_buckets && subscriber_extent(s) ? (__u16)session_packet_in2out(f->m, &f->p) : 0;
 }
 
 /* The program for a flow from inside that has no slot. */

@@ -7,7 +7,6 @@
 #define DETNAT_OPEN_GRANT_H
 
 #include "session/grant.h"
-#include "session/overflow_open.h"
 #include "slow/open.h"
 #include "slow/port_take.h"
 
@@ -25,29 +24,45 @@ struct grant_walk {
 	__u8 last;   /* the grant that it begins with */
 };
 
-/* Returns 1 if a granted port is held by a portmap, or beyond the extent. of: as in port_search. */
-static __always_inline int grant_candidate_is_held(const struct mapping *m, struct subscriber *s,
-						   const struct packet *p, __u32 port, __u32 of)
+/* Under the lock: number of the slot of the session that has a granted port at its second place; -1: none has. */
+static __always_inline __s64 grant_far_search(const struct mapping *m, const struct subscriber *s,
+					      const struct packet *p, __u32 port)
 {
-	if (settings.portmaps && portmap_is_on(m, mapping_subscriber(&m->geo, p->src), p->proto, port))
-		return 1;
-	return subscriber_overflow(s->overflow) &&
-	       overflow_port_used(m, s, p, port | (of == PORT_OF_RESET ? OVERFLOW_PORT_OF_RESET : 0));
+	return extent_search_out(m, subscriber_extent(s), slot_key(p->dst, p->dport, 0), growth_far(port),
+				 port << 8 | p->proto);
 }
 
-/* The k-th candidate of the group that was scanned, as an offset from opening.port_lo; -1: something holds it. */
-static __always_inline int grant_candidate(const struct opening *o, const struct mapping *m, struct subscriber *s,
-					   const struct packet *p, __u32 k, __u32 of)
+/*
+ * Under the lock: the k-th candidate of the group that was scanned, as an offset from opening.port_lo; -1: something
+ * holds it. So may a session in slot opening.held.
+ */
+SUBPROGRAM int grant_candidate(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 k)
 {
-	__u32 first = LOAD(o->port_offset), size = group_size(first, LOAD(m->growth.block)), at;
+	struct opening *o = opening_record();
+	__u32 first, size, at, port;
 
+	if (!m || !s || !p || !o)
+		return -1;
+	first = LOAD(o->port_offset);
+	size = group_size(first, LOAD(m->growth.block));
 	if (k >= size)
 		return -1;
 	at = group_candidate(first, size, k);
-	if (LOAD(o->ports_used) & 1U << (at & (PORT_GROUP - 1)) ||
-	    grant_candidate_is_held(m, s, p, LOAD(o->port_lo) + at, of))
+	port = LOAD(o->port_lo) + at;
+	if (LOAD(o->ports_used) & (1U << (at & (PORT_GROUP - 1))) ||
+	    (settings.portmaps && portmap_is_on(m, mapping_subscriber(&m->geo, p->src), p->proto, port)))
 		return -1;
+	STORE(o->held, settings.extent_buckets ? grant_far_search(m, s, p, port) : -1);
 	return (int)at;
+}
+
+/* Under the lock: slot_gives_way() of the session in slot opening.held, if there is one. */
+SUBPROGRAM int grant_held_gives_way(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 of)
+{
+	const struct opening *o = opening_record();
+	__s64 held = o ? LOAD(o->held) : -1;
+
+	return m && s && (held < 0 || slot_gives_way(m, s, extent_slot(held), subscriber, of));
 }
 
 /* Searches a group of a granted block. Returns 1 if opening.port is set, as in port_search(). */
@@ -65,15 +80,22 @@ static __always_inline long grant_search_group(const struct flow *f, struct subs
 		opening_choose(o, PORT_OF_EXISTING);
 		return 1;
 	}
-	if (of == PORT_OF_TIME_WAIT)
-		return port_take(o, 0, f, s, LOAD(o->time_wait_port), of);
-	if (of == PORT_OF_RESET && port_take(o, 0, f, s, LOAD(o->reset_port), of))
+	if (port_mask(o, of) && port_take(f->m, s, opening_slot_beyond(o, port_mask(o, of)), &f->p, of)) {
+		ADD_BITS(o->room, port_mask(o, of) & -port_mask(o, of));
 		return 1;
+	}
 #pragma clang loop unroll(disable)
-	for (__u32 k = 0; k < PORT_GROUP && LOAD(o->port) < 0; k++)
-		opening_choose(o, grant_candidate(o, f->m, s, &f->p, k, of));
-	if (LOAD(o->port) >= 0)
-		return 1;
+	for (__u32 k = 0; k < PORT_GROUP; k++) {
+		int at = grant_candidate(f->m, s, &f->p, k);
+
+		if (at < 0)
+			continue;
+		if (grant_held_gives_way(f->m, s, f->subscriber, of)) {
+			opening_choose(o, at);
+			return 1;
+		}
+		ADD_BITS(o->others, 1U << PORT_OF_TIME_WAIT);
+	}
 	if (LOAD(o->time_wait_port))
 		ADD_BITS(o->others, 1U << PORT_OF_TIME_WAIT);
 	ADD_BITS(o->others, 1U << PORT_OF_RESET);
@@ -124,37 +146,6 @@ static __noinline __s32 grant_search(const struct flow *f, struct subscriber *s)
 	return LOAD(o->port);
 }
 
-/*
- * Under the lock, after a scan of the group of opening.port, a granted one: opens the flow's session with a state word
- * that has this port, in the subscriber's extent, or beyond it.
- */
-static __always_inline enum opened open_granted(const struct flow *f, struct subscriber *s, __u64 word, __u64 *ret_word)
-{
-	struct opening *o = opening_record();
-	__u32 choice = growth_first_choice(LOAD(f->m->growth.block), f->p.sport), room;
-	enum opened opened;
-	struct slot *slot;
-
-	if (!o)
-		return OPEN_LOST;
-	if (!settings.extent_buckets || (__u32)LOAD(o->port) >> PORT_GROUP_SHIFT != choice >> PORT_GROUP_SHIFT)
-		return open_on_port(f, s, word, ret_word);
-	room = opening_room(LOAD(o->room) >> OPENING_EXTENT, LOAD(o->port_offset), 0) << OPENING_EXTENT;
-	if (extent_may_grow(o, f) && extent_is_due(o, s, room))
-		return OPEN_GROWS;
-	if (!room)
-		room = LOAD(o->time_wait);
-	slot = room ? opening_slot_beyond(o, room) : 0;
-	if (!slot)
-		return open_in_overflow(f, s, word, ret_word);
-	displace(s,
-		 home_bit(session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, f->m->bucket_shift).first));
-	opened = open_claim(f, s, slot, LOAD(slot->truth), word, ret_word);
-	if (opened == OPENED)
-		count_add(REASON_sessions_overflowed, 1);
-	return opened;
-}
-
 /* Under the lock: returns 1 if another core has opened the flow's session in a slot meanwhile. */
 static __always_inline int open_exists(const struct flow *f, struct subscriber *s)
 {
@@ -175,16 +166,18 @@ static __always_inline enum opened open_on_bound_grant(const struct flow *f, str
 {
 	__u32 port = word_out_port(word), place = port_offset_of(f->m, f->subscriber, port);
 	struct opening *o = opening_record();
+	__s64 held;
 
 	if (!o || open_scan_ports(f->m, s, f->subscriber, port - place, place, f->now))
 		return OPEN_LOST;
 	if (LOAD(o->existing))
 		return OPEN_EXISTS;
+	held = settings.extent_buckets ? grant_far_search(f->m, s, &f->p, port) : -1;
 	if (LOAD(o->ports_used) & 1U << (place & (PORT_GROUP - 1)) ||
-	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, port)))
+	    (held >= 0 && !slot_gives_way(f->m, s, extent_slot(held), f->subscriber, PORT_FREE)))
 		return OPEN_NO_PORT;
 	opening_choose(o, (__s32)place);
-	return open_granted(f, s, word, ret_word);
+	return open_stray(f, s, word, ret_word);
 }
 
 /* Under the lock, after a scan for the flow, whose block has no free port: opens its session on a granted one. */
@@ -198,7 +191,7 @@ static __always_inline enum opened open_on_any_grant(const struct flow *f, struc
 		return OPEN_NO_PORT;
 	port = grant_search(f, s);
 	if (port >= 0 && o)
-		return open_granted(f, s, open_word(f, LOAD(o->port_lo) + (__u32)port), ret_word);
+		return open_stray(f, s, open_word(f, LOAD(o->port_lo) + (__u32)port), ret_word);
 	if (port == PORT_OF_EXISTING)
 		return OPEN_EXISTS;
 	STORE(s->growth_vain, mark);

@@ -5,7 +5,6 @@
 
 #include "session/fast_open.h"
 #include "session/opening.h"
-#include "session/overflow.h"
 #include "session/portmap.h"
 #include "session/session_lookup.h"
 
@@ -14,18 +13,14 @@ static __always_inline void opening_choose(struct opening *o, __s32 offset)
 	*(volatile __s32 *)&o->port = offset;
 }
 
-/* Which entries of the overflow map hold a port: any, those that are a session's, or those that no RST has closed. */
-enum candidate_of { CANDIDATE_OF_ANY, CANDIDATE_OF_NONE, CANDIDATE_OF_RESET };
-
 /*
  * After open_scan(): returns the k-th candidate for the outside port of a packet from inside, as an offset in the
  * block; or -1 if there is none, or something holds it.
  */
-SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 k,
-				 __u32 of)
+SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 k)
 {
 	struct opening *o = opening_record();
-	__u32 first, size, offset, port;
+	__u32 first, size, offset;
 
 	if (!m || !s || !p || !o)
 		return -1;
@@ -34,37 +29,19 @@ SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, 
 	if (k >= size)
 		return -1;
 	offset = group_candidate(first, size, k);
-	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
-		return -1;
-	port = LOAD(o->port_lo) + offset;
-	if (port_is_withheld(m, s, p, port))
-		return -1;
-	if (subscriber_overflow(s->overflow) &&
-	    (of == CANDIDATE_OF_ANY
-		     ? overflow_port_held(m, p, port)
-		     : overflow_port_used(m, s, p, port | (of == CANDIDATE_OF_RESET ? OVERFLOW_PORT_OF_RESET : 0))))
+	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
+	    port_is_withheld(m, s, p, LOAD(o->port_lo) + offset))
 		return -1;
 	return (int)offset;
 }
 
-/* The first candidate that nothing holds, also in opening.port; -1: none. */
-static __always_inline int opening_port_among(struct opening *o, const struct flow *f, struct subscriber *s, __u32 of)
+/* Chooses the outside port under the lock: the first candidate that nothing holds, also in opening.port; -1: none. */
+static __always_inline int opening_port(struct opening *o, const struct flow *f, struct subscriber *s)
 {
 	opening_choose(o, -1);
 	for (__u32 k = 0; k < PORT_GROUP && LOAD(o->port) < 0; k++)
-		opening_choose(o, opening_candidate(f->m, s, &f->p, k, of));
+		opening_choose(o, opening_candidate(f->m, s, &f->p, k));
 	return LOAD(o->port);
-}
-
-/*
- * Chooses the outside port under the lock. Of ports held by overflow sessions, only the first choice is examined
- * closely here; port_find() examines the others.
- */
-static __always_inline int opening_port(struct opening *o, const struct flow *f, struct subscriber *s)
-{
-	if (subscriber_overflow(s->overflow))
-		overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + LOAD(o->port_offset));
-	return opening_port_among(o, f, s, CANDIDATE_OF_ANY);
 }
 
 /* open_scan_buckets() for a flow: its findings and buckets, or NULL. */
@@ -78,32 +55,12 @@ static __always_inline struct opening *open_scan(const struct flow *f, struct su
 	return opening_record();
 }
 
-/* Under the lock: returns 1 if the session in a slot of an extent has not expired; else it ends. */
-SUBPROGRAM int extent_spares(const struct mapping *m, struct subscriber *s, __u32 subscriber, __s64 at)
-{
-	struct slot *slot = extent_slot(at);
-	__u64 word = slot ? LOAD(slot->truth) : 0;
-
-	if (!m || !s || !slot || !word_is_live(word))
-		return 0;
-	if (!word_expired(word, now_ticks(), m->timeout_ticks))
-		return 1;
-	if (slot_change(slot, word, 0)) {
-		if (word_state(word) != SESSION_TIME_WAIT) {
-			limit_ended(m, subscriber, word_proto(word), 1);
-			__sync_fetch_and_add(&s->sessions, -1U);
-		}
-		slot_closed(m, subscriber, LOAD(slot->key), word);
-	}
-	return 0;
-}
-
 /* Under the lock: number of the slot of the flow's session in its extent where open_scan() does not look; -1: none. */
 static __always_inline __s64 open_search_apart(const struct flow *f, struct subscriber *s)
 {
 	__s64 at = settings.extent_buckets ? extent_search_apart(f, subscriber_extent(s)) : -1;
 
-	return at >= 0 && extent_spares(f->m, s, f->subscriber, at) ? at : -1;
+	return at >= 0 && !slot_gives_way(f->m, s, extent_slot(at), f->subscriber, PORT_FREE) ? at : -1;
 }
 
 static __always_inline int open_exists_apart(const struct flow *f, struct subscriber *s)
@@ -115,14 +72,9 @@ static __always_inline int open_exists_apart(const struct flow *f, struct subscr
  * Under the lock, after open_scan() of the port's group: returns a bound port, as an offset in the block, or -1 if it
  * is another session's towards the flow's external endpoint, which can only be one from before there were bindings.
  */
-static __always_inline __s32 open_bound_port(const struct opening *o, const struct flow *f, struct subscriber *s,
-					     __u32 offset)
+static __always_inline __s32 open_bound_port(const struct opening *o, __u32 offset)
 {
-	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
-		return -1;
-	if (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + offset))
-		return -1;
-	return (__s32)offset;
+	return LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ? -1 : (__s32)offset;
 }
 
 /*

@@ -194,7 +194,7 @@ static __always_inline int out2in_stranger(ctx_t *ctx, const struct out2in *oi)
 	return out2in_unsolicited(ctx, p);
 }
 
-/* The program for packets without a slot: overflow sessions, the gateway's own addresses, unsolicited packets. */
+/* The program for packets without a slot: of sessions that have moved, to the gateway's own addresses, unsolicited. */
 static __always_inline int out2in_slow(ctx_t *ctx)
 {
 	struct egress *e;
@@ -206,7 +206,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 		return verdict;
 	s = subscriber_get(oi.m, oi.subscriber);
 	/* As in out2in(): a source in the pool is a hairpin's peer, whose packets come from inside. */
-	if (s && subscriber_is_beyond(s) && !leaf_outside(oi.p.src))
+	if (s && settings.extent_buckets && subscriber_extent(s) && !leaf_outside(oi.p.src))
 		in_port = session_seek_out2in(oi.m, oi.subscriber, &oi.p);
 	if (in_port < 0)
 		return out2in_stranger(ctx, &oi);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A packet from outside without a slot in stage 2: of a session in the overflow map, to a portmap, or unsolicited. */
+/* A packet from outside without a slot in stage 2: to a portmap, or unsolicited. */
 #ifndef DETNAT_STAGE2_IN_SLOW_H
 #define DETNAT_STAGE2_IN_SLOW_H
 
@@ -14,8 +14,7 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 	const struct egress *egress = stage2_egress();
 	struct receiver r;
 	struct out2in oi;
-	struct subscriber *s;
-	int in_port = -1;
+	int in_port;
 
 	if (!e || !egress || parse(ctx, &oi.p) != PACKET_SESSION)
 		return drop(REASON_drop_stage2);
@@ -25,11 +24,6 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 	if (!oi.m || mapping_reverse(&oi.m->geo, oi.p.dst, oi.p.dport) != oi.subscriber ||
 	    oi.m->geo.in_base + oi.subscriber != e->new_addr)
 		return drop(REASON_drop_no_session);
-	s = subscriber_get(oi.m, oi.subscriber);
-	if (s && subscriber_overflow(s->overflow))
-		in_port = session_packet_out2in(oi.m, oi.subscriber, &oi.p);
-	if (in_port >= 0)
-		return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 	if (address_is_link_local(oi.p.src) || source_is_martian(oi.p.src) || address_is_inside(oi.p.src))
 		return drop_stranger(oi.p.dst, REASON_drop_martian);
 	in_port = portmap_receiver(&oi.p, &r);

@@ -53,10 +53,10 @@ enum copy_request {
 	/*
 	 * Place it: in an extent if one is there or can be made; else in the overflow. It replaces a copy of the same
 	 * peer; and, on the same port, a copy of a peer in `takes`, or this gateway's own session if bit 0 is set
-	 * there. `before` and `mark_before` return the replaced session's.
+	 * there. `before` and `mark_before` return the replaced session's. See `moves`, too.
 	 */
 	COPY_TO_OVERFLOW,
-	COPY_END,    /* remove it, if it is the copy of the peer in `mark`, on the port of `word` */
+	COPY_END,    /* remove it, if it is the copy of the peer in `mark`, on the port of `word`; see `moves`, too */
 	COPY_CHANGE, /* in the overflow: store `word` and `mark`, if they are `before` and `mark_before` */
 };
 
@@ -91,7 +91,14 @@ struct session_copy {
 	__u8 takes;   /* one bit per peer; bit 0: this gateway */
 	__u32 last;   /* the tick at which its last packet came, at the earliest */
 	__u8 turn;    /* for COPY_TO_OVERFLOW */
-	__u8 reserved[3];
+	/*
+	 * 1: the session comes from a home that versions before had, <detnat/extents.h>: it gets a place in an extent
+	 * alone, and its subscriber counts it already, as does the limit of its protocol, whatever quota and bindings
+	 * say now. If it is there, what has become of it since it was `before` is merged, extent_merged(). COPY_END
+	 * leaves the counts, too, and the session unless it is still `before`, if that is not 0.
+	 */
+	__u8 moves;
+	__u8 reserved[2];
 };
 _Static_assert(sizeof(struct session_copy) == 48, "no hidden padding");
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Extents: buckets beyond a subscriber's own. A subscriber whose own buckets are full gets an extent, 1, 4, 16, 64 or
- * 256 buckets of the mmapable ARRAY `extents`. They are buckets as the others: the same slots by the same rules,
- * <detnat/session.h>, two candidates for a session by the same hash, opened under the same lock. The subscriber's
- * record has the extent's place beside `hairpins`, in a word of which only the opener's lock allows a change.
+ * Extents: buckets beyond a subscriber's own. A subscriber whose own buckets are full gets an extent, 1, 4, 16, 64,
+ * 256 or 1024 buckets of the mmapable ARRAY `extents`. They are buckets as the others: the same slots by the same
+ * rules, <detnat/session.h>, two candidates for a session by the same hash, opened under the same lock. The
+ * subscriber's record has the extent's place beside `hairpins`, in a word of which only the opener's lock allows a
+ * change.
  *
  * A session in an extent sets the bit of its flow's first own bucket in subscriber.displaced: while that is clear, the
  * fast path need not look here.
@@ -34,10 +35,12 @@
  * An extent whose sessions have all ended is retired, too, by the program `extent_release`, which the sweep calls.
  *
  * A session strays if its outside port is not in the group of its first choice. Packets from outside find it by its
- * port, as any other. Those from inside find a signpost: a slot with the session's key, in one of two buckets of the
- * extent that the hash of the whole key gives, whose word has the session's outside port. It is put up under the lock
- * before the session is there, and is no session: it is not free and not live, so whoever counts, lists or ends
- * sessions passes it over. A signpost whose session has gone leads nowhere; the sweep takes it down.
+ * port, as any other. So does a session on a granted port of that group that finds little room at the place of its port
+ * in the block, which all blocks of a subscriber share, <detnat/growth.h>. Those from inside find a signpost: a slot
+ * with the session's key, in one of two buckets of the extent that the hash of the whole key gives, whose word has the
+ * session's outside port. It is put up under the lock before the session is there, and is no session: it is not free
+ * and not live, so whoever counts, lists or ends sessions passes it over. A signpost whose session has gone leads
+ * nowhere; the sweep takes it down.
  */
 #ifndef DETNAT_EXTENTS_H
 #define DETNAT_EXTENTS_H
@@ -45,8 +48,8 @@
 #include "slots.h"
 #include "tables.h"
 
-#define EXTENT_MAX_SHIFT 8U /* log2 of the buckets of the largest */
-#define EXTENT_GROWS_BY	 2U /* log2 */
+#define EXTENT_MAX_SHIFT 10U /* log2 of the buckets of the largest */
+#define EXTENT_GROWS_BY	 2U  /* log2 */
 #define EXTENT_SIZES	 (EXTENT_MAX_SHIFT / EXTENT_GROWS_BY + 1)
 
 /* The place of an extent: first bucket 27 | log2 of the buckets, plus one 4. 0: none. */
@@ -89,7 +92,9 @@ static __always_inline struct bucket_pair extent_buckets_at(__u64 ext, __u8 prot
 {
 	__u64 hash = session_hash(key_ext_addr(ext), key_ext_port(ext), proto);
 
-	return bucket_pair_at((__u32)(hash >> 56) + (port_offset >> PORT_GROUP_SHIFT), (__u32)(hash >> 48), shift);
+	return bucket_pair_at(((__u32)(hash >> 56) | ((__u32)(hash >> 32) & 0xff00)) +
+				      (port_offset >> PORT_GROUP_SHIFT),
+			      (__u32)(hash >> 48) + (port_offset >> 16), shift);
 }
 
 /* The same, numbered from the first of all extents. */

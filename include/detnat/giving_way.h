@@ -7,7 +7,6 @@
 
 /* Ranks: 0 for sessions that stay; then those that the outside opened, reset ones, and expired ones. */
 #define QUOTA_RANK_INBOUND 1U
-#define QUOTA_RANK_BEYOND  127U /* in subscriber.quota_pass: sessions beyond the slots are taken */
 #define QUOTA_RANK_RESET   128U
 #define QUOTA_RANK_EXPIRED 255U
 

@@ -120,6 +120,29 @@ static __always_inline __u32 growth_offset(const struct geometry *g, __u32 block
 }
 
 /*
+ * The second place of a granted port: 24 bits, of which the upper ones make the distance of its two buckets. So ports
+ * that have one bucket in common have another.
+ */
+static __always_inline __u32 growth_far(__u32 port)
+{
+	__u32 spread = port * 0x9e3779b1U;
+
+	spread = (spread ^ spread >> 15) * 0x85ebca77U;
+	return spread >> 11 << PORT_GROUP_SHIFT | (port & (PORT_GROUP - 1));
+}
+
+/*
+ * growth_offset() of a session to which a signpost leads. On a granted port it is the second place, as all blocks of a
+ * subscriber share the one in the block: however many it has, their sessions towards one endpoint find room.
+ */
+static __always_inline __u32 growth_far_offset(const struct geometry *g, __u32 block, __u32 port_lo, __u32 out_port)
+{
+	__u32 offset = (out_port - port_lo) & 0xffff;
+
+	return offset < g->ports_per_host || !block ? offset : growth_far(out_port);
+}
+
+/*
  * Grants: the pinned HASH `grants`, which the agent alone changes. A granted block has two entries. That of
  * GRANT_OF_OUTSIDE, whose key is the outside address and the block's first port, leads to the subscriber; without it
  * no subscriber has the block. That of GRANT_OF_INSIDE, whose key is the inside address and a number below max_blocks,

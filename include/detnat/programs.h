@@ -16,7 +16,7 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(out2in_cached)    \
 	X(out2in_slow)      \
 	X(open)             \
-	X(overflow)         \
+	X(search)           \
 	X(refuse)           \
 	X(refuse_protocol)  \
 	X(icmp_error)       \

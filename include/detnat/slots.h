@@ -184,6 +184,7 @@ struct opening {
 	__u32 port_lo;
 	/* findings */
 	__u32 room;	/* free or expired */
+	__u32 reset;	/* closed by an RST: gives way where there is no room */
 	__u32 existing; /* the session sought */
 	__u32 time_wait;
 	__u32 time_wait_port; /* those of time_wait that hold a port of the group towards this external endpoint */
@@ -193,22 +194,25 @@ struct opening {
 	__u8 proto;
 	__u8 rated; /* 1: the flow's own opening, which takes a token, <detnat/limits.h> */
 	__u8 pad[2];
-	__u32 gone;			      /* sessions removed, including time-wait: to be reported, one bit each */
-	__u32 reset_port;		      /* as time_wait_port, for sessions that an RST has closed */
-	__u32 others;			      /* port search: whose ports may be taken, a bit for each enum port_of */
-	__u32 reserved;			      /* 1: the flow has the place in the quota of a session that gave way */
-	struct bucket_pair extent;	      /* the buckets of the subscriber's extent, if it has one */
-	__u32 looked;			      /* port search: groups of granted blocks that were scanned */
-	__u32 vain;			      /* extent_mark() of the last extent that was not to be had */
+	__u32 gone;		   /* sessions removed, including time-wait: to be reported, one bit each */
+	__u32 reset_port;	   /* as time_wait_port, for sessions that an RST has closed */
+	__u32 others;		   /* port search: whose ports may be taken, a bit for each enum port_of */
+	__u32 reserved;		   /* 1: the flow has the place in the quota of a session that gave way */
+	struct bucket_pair extent; /* the buckets of the subscriber's extent, if it has one */
+	__u32 looked;		   /* port search: groups of granted blocks that were scanned */
+	__u32 vain;		   /* extent_mark() of the last extent that was not to be had */
+	__u32 pad_vain;
+	__s64 held; /* of a granted port's second place: number of the slot of the session that has it; -1: none */
+	__s64 post; /* number of the slot of the signpost put up for the session, or POST_… */
 	struct slot gone_slot[OPENING_SLOTS]; /* the removed slots */
 };
-_Static_assert(sizeof(struct opening) == 80 + 4 * sizeof(struct bucket), "no hidden padding");
+_Static_assert(sizeof(struct opening) == 104 + 4 * sizeof(struct bucket), "no hidden padding");
 
 /* Clears the findings; opening_scan_slot() for each slot of both buckets fills them in. */
 static __always_inline void opening_begin(struct opening *o)
 {
-	o->room = o->existing = o->time_wait = o->time_wait_port = o->ports_used = o->freed = o->gone = o->reset_port =
-		0;
+	o->room = o->reset = o->existing = o->time_wait = o->time_wait_port = o->ports_used = o->freed = o->gone =
+		o->reset_port = 0;
 }
 
 #define ADD_BITS(field, bits) (*(volatile typeof(field) *)&(field) |= (bits))
@@ -248,6 +252,8 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 	}
 	if (word_state(word) == SESSION_TIME_WAIT)
 		ADD_BITS(o->time_wait, bit);
+	else if (word_state(word) & SESSION_RESET)
+		ADD_BITS(o->reset, bit);
 	if (!clash)
 		return;
 	if (key == o->key)

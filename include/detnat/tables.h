@@ -308,25 +308,6 @@ static __always_inline int overflow_key_is_of(const struct geometry *g, const st
 }
 
 /*
- * The agent's request to the syscall program `overflow_removal`: remove the session of an IN2OUT key if its state word
- * is still `truth`; or, if `truth` is 0, remove the OUT2IN entry if it leads to no session. Sessions are inserted and
- * removed only under the opener's lock. The agent never takes that lock, as it could die while it holds it.
- */
-struct overflow_removal {
-	struct overflow_key in2out;
-	struct overflow_key out2in; /* of the same subscriber */
-	__u64 truth;
-};
-_Static_assert(sizeof(struct overflow_removal) == 56, "context of a program");
-
-/* The program's result. */
-enum overflow_removed {
-	OVERFLOW_REMOVED,
-	OVERFLOW_CHANGED, /* refreshed, replaced by another session, or gone */
-	OVERFLOW_BUSY,	  /* the lock was held: try again */
-};
-
-/*
  * Map entries for a number of admitted sessions: two per session, a quarter more, and the entries that the kernel's
  * free lists withhold, 128 per core for 512 cores. A core with an empty list evicts an entry, even if other lists are
  * full.

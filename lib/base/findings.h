@@ -8,30 +8,27 @@
 #include <stdint.h>
 
 /* X(constant, name in JSON) */
-#define FINDING_KINDS(X)                            \
-	X(FINDING_COUNT, "count")                   \
-	X(FINDING_PLACE, "place")                   \
-	X(FINDING_PORT, "port")                     \
-	X(FINDING_FLOW, "flow")                     \
-	X(FINDING_STATE, "state")                   \
-	X(FINDING_DISPLACED, "displaced")           \
-	X(FINDING_LIMIT_COUNT, "limit-count")       \
-	X(FINDING_OVERFLOW_COUNT, "overflow-count") \
-	X(FINDING_OVERFLOW_TOTAL, "overflow-total") \
-	X(FINDING_OVERFLOW_PAIR, "overflow-pair")   \
-	X(FINDING_MAPPING, "mapping")               \
-	X(FINDING_INDEX, "index")                   \
-	X(FINDING_DEVICE, "device")                 \
-	X(FINDING_PROGRAM, "program")               \
-	X(FINDING_ENTRY, "entry")                   \
-	X(FINDING_PIN, "pin")                       \
-	X(FINDING_ROUTE, "route")                   \
-	X(FINDING_GUARD, "guard")                   \
-	X(FINDING_TAIL_CALL, "leaf")                \
-	X(FINDING_HISTORY, "history")               \
-	X(FINDING_PORTMAP, "portmap")               \
-	X(FINDING_GRANT, "grant")                   \
-	X(FINDING_BINDING, "binding")               \
+#define FINDING_KINDS(X)                      \
+	X(FINDING_COUNT, "count")             \
+	X(FINDING_PLACE, "place")             \
+	X(FINDING_PORT, "port")               \
+	X(FINDING_FLOW, "flow")               \
+	X(FINDING_STATE, "state")             \
+	X(FINDING_DISPLACED, "displaced")     \
+	X(FINDING_LIMIT_COUNT, "limit-count") \
+	X(FINDING_MAPPING, "mapping")         \
+	X(FINDING_INDEX, "index")             \
+	X(FINDING_DEVICE, "device")           \
+	X(FINDING_PROGRAM, "program")         \
+	X(FINDING_ENTRY, "entry")             \
+	X(FINDING_PIN, "pin")                 \
+	X(FINDING_ROUTE, "route")             \
+	X(FINDING_GUARD, "guard")             \
+	X(FINDING_TAIL_CALL, "leaf")          \
+	X(FINDING_HISTORY, "history")         \
+	X(FINDING_PORTMAP, "portmap")         \
+	X(FINDING_GRANT, "grant")             \
+	X(FINDING_BINDING, "binding")         \
 	X(FINDING_PEER, "peer")
 
 enum finding_kind {

@@ -82,8 +82,6 @@ enum feature {
 	FEATURE_NO_AGENT,	    /* none keeps the copy of the routes, nor vouches for sources */
 	FEATURE_GROWTH,		    /* blocks grow, and have room: no session is on a granted port */
 	FEATURE_GRANTED,	    /* all sessions but those that the small blocks hold are on granted ports */
-	FEATURE_HASH,		    /* subscribers have no extents: sessions beyond the slots are in the hash */
-	FEATURE_GRANTED_HASH,	    /* the same, and on granted ports */
 	FEATURE_LIMITS,		    /* sessions by protocol and their openings are limited, out of reach */
 	FEATURE_RULES,		    /* routes depend on more than the destination: there is no copy either */
 	FEATURE_TENANTS,	    /* two tenants with the same inside prefix; the packets are those of the first */
@@ -144,12 +142,7 @@ static inline bool row_is_stateless(const struct row *r)
 /* All sessions but those that the small blocks hold are on granted ports. */
 static inline bool row_is_granted(const struct row *r)
 {
-	return r->feature == FEATURE_GRANTED || r->feature == FEATURE_GRANTED_HASH;
-}
-
-static inline bool row_is_in_hash(const struct row *r)
-{
-	return r->feature == FEATURE_HASH || r->feature == FEATURE_GRANTED_HASH;
+	return r->feature == FEATURE_GRANTED;
 }
 
 static inline bool row_has_tenants(const struct row *r)

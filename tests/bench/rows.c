@@ -90,10 +90,7 @@ static const struct row rows[] = {
 	  .beside = "h1024-p63" },
 	{ "growth-h1024-p63", "growth", SHAPE(1024, 63, 10, 128), .feature = FEATURE_GROWTH, .runs = ANY, .paths = BOTH,
 	  .beside = "h1024-p63" },
-	/*
-	 * Eight sessions of each in slots, the others beyond them: on ports of the block, and on granted ports. In
-	 * extents, as by default; and in the hash, where copies of peers are, and what finds no room in an extent.
-	 */
+	/* Eight sessions of each in slots, the others beyond them: on ports of the block, and on granted ports. */
 	{ "beyond-h1024-p63", "beyond", BEYOND(1024), .runs = ANY, .beside = "h1024-p63" },
 	{ "granted-h1024-p63", "granted", BEYOND(1024), .ports = 8, .feature = FEATURE_GRANTED, .runs = ANY,
 	  .beside = "h1024-p63" },
@@ -101,10 +98,6 @@ static const struct row rows[] = {
 	  .beside = "h65536-p63" },
 	{ "granted-h65536-p63", "granted", BEYOND(65536), .extent_buckets = 65536 * BUCKETS_BEYOND, .ports = 8,
 	  .feature = FEATURE_GRANTED, .runs = ANY, .beside = "h65536-p63" },
-	{ "hash-beyond-h1024-p63", "beyond-hash", BEYOND(1024), .feature = FEATURE_HASH, .runs = IN_FULL,
-	  .beside = "h1024-p63" },
-	{ "hash-granted-h1024-p63", "granted-hash", BEYOND(1024), .ports = 8, .feature = FEATURE_GRANTED_HASH,
-	  .runs = IN_FULL, .beside = "h1024-p63" },
 	{ "limits-h1024-p63", "limits", SHAPE(1024, 63, 10, 128), .feature = FEATURE_LIMITS, .runs = ANY, .paths = BOTH,
 	  .beside = "h1024-p63" },
 	{ "tenants-h1024-p63", "tenants", SHAPE(1024, 63, 10, 128), .feature = FEATURE_TENANTS, .runs = ANY,

@@ -305,7 +305,7 @@ static uint64_t spared_extents(const struct bench *b, const struct row *row)
 
 uint64_t world_memory(const struct bench *b, const struct row *row)
 {
-	const int programs[] = { b->inside_fd, b->outside_fd, b->d.tc_outside, b->d.overflow_removal };
+	const int programs[] = { b->inside_fd, b->outside_fd, b->d.tc_outside };
 	struct known known = { .n = 0 };
 	/* Chunks are in maps of maps: no program names them. */
 	uint64_t sum = chunks_memory(&b->m->subscribers) + chunks_memory(&b->m->buckets) + copy_memory();

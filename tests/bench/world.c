@@ -114,7 +114,7 @@ uint32_t world_extent_buckets(const struct row *row)
 {
 	const struct config config = config_of(row->extent_buckets);
 
-	return row_is_in_hash(row) ? 0 : extents_room(&config);
+	return extents_room(&config);
 }
 
 void world_programs(struct bench *b, enum forwarding forwarding, const struct row *row)

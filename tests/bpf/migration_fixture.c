@@ -13,15 +13,18 @@
 #include "sessions/check.h"
 
 char own[64];
+uint32_t extents = 4096;
 
-static void set_up_pins(void)
+void set_up_pins(void)
 {
+	settings.extent_buckets = extents;
 	set_up();
 	snprintf(own, sizeof(own), PIN_PATH "/v%u", LAYOUT_VERSION);
 }
 
 TestSuite(migration, .init = set_up_pins, .timeout = 300);
 TestSuite(migration_maps, .init = set_up_pins, .timeout = 300);
+TestSuite(former_sessions, .init = set_up_pins, .timeout = 300);
 
 uint16_t send_out(uint16_t in_port)
 {
@@ -98,7 +101,7 @@ void become_another(const char *from, const char *to)
 
 int try_open(bool replace, struct error *err)
 {
-	struct config config = { .pin_path = (char *)PIN_PATH };
+	struct config config = { .pin_path = (char *)PIN_PATH, .extent_buckets = extents };
 
 	return datapath_open(&config, replace, &datapath, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A datapath of another layout: the pins of this one, renamed, with type information in which a member has another
- * name, so that the records are taken for others. For the suites `migration` and `migration_maps`.
+ * name, so that the records are taken for others. For the suites `migration`, `migration_maps` and `former_sessions`.
  */
 #ifndef DETNAT_TEST_MIGRATION_FIXTURE_H
 #define DETNAT_TEST_MIGRATION_FIXTURE_H
@@ -17,7 +17,10 @@
 
 struct subscriber;
 
+void set_up_pins(void);
+
 extern char own[64];		/* directory of the pins */
+extern uint32_t extents;	/* buckets of those that a start makes */
 extern uint16_t outside[FLOWS]; /* outside port of each flow */
 
 /* Sends a packet of the subscriber; returns its outside port. */

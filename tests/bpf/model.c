@@ -120,7 +120,7 @@ unsigned model_count_stale(const struct model *model, uint32_t in_addr)
 		const struct model_session *s = &model->session[i];
 
 		n += s->in_addr == in_addr && model_expired(model, s) &&
-		     (s->overflow || s->out_addr != model_outside_of(model, in_addr));
+		     s->out_addr != model_outside_of(model, in_addr);
 	}
 	return n;
 }
@@ -163,7 +163,7 @@ unsigned model_count_stale_of(const struct model *model, uint32_t in_addr, uint8
 		const struct model_session *s = &model->session[i];
 
 		n += is_limited(model, s, in_addr, proto) && model_expired(model, s) &&
-		     (s->overflow || s->out_addr != model_outside_of(model, in_addr));
+		     s->out_addr != model_outside_of(model, in_addr);
 	}
 	return n;
 }
@@ -415,13 +415,11 @@ struct model_session *model_open(struct model *model, const struct model_session
 	uint32_t out_addr = model_outside_of(model, like->in_addr);
 	struct model_session *s;
 
-	/* What had expired on that flow, or held that port, is gone; the outside does not look for the flow beyond the
-	 * slots. */
+	/* What had expired on that flow, or held that port, is gone. */
 	for (size_t i = model->n; i-- > 0;) {
 		s = &model->session[i];
 		if (same_peer(s, like->in_addr, like->ext_addr, like->ext_port, like->proto) &&
-		    s->out_addr == out_addr &&
-		    (s->out_port == like->out_port || (s->in_port == like->in_port && !(s->overflow && like->inbound))))
+		    s->out_addr == out_addr && (s->out_port == like->out_port || s->in_port == like->in_port))
 			model_remove(model, s);
 	}
 	if (model->n == MODEL_SESSIONS)

@@ -104,7 +104,6 @@ struct model_session {
 	double deadline;  /* seconds, as struct model's now */
 	double seen;	  /* when it opened, or the inside sent last */
 	double closed_at; /* when an RST closed it last */
-	bool overflow;	  /* stands beyond the subscriber's slots */
 	bool cut;	  /* its mapping has lost the address: what comes in finds it until the agent has ended it */
 	bool inbound;	  /* the outside has opened it */
 };

@@ -55,14 +55,12 @@ static bool is_session_of(const struct model_session *s, const struct model_bind
 	       s->proto == b->proto;
 }
 
-/* Those beyond the slots are seen by their packets, and by the sweep. */
 static bool has_session(const struct model *model, const struct model_binding *b)
 {
 	for (size_t i = 0; i < model->n; i++) {
 		const struct model_session *s = &model->session[i];
 
-		if (is_session_of(s, b) && model_counts(model, s) &&
-		    (!s->overflow || model->now <= s->seen + life(b->proto)))
+		if (is_session_of(s, b) && model_counts(model, s))
 			return true;
 	}
 	return false;

@@ -6,10 +6,11 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/btf_layout.h"
+#include "datapath/pinned.h"
 #include "fixture.h"
-#include "tables/overflow_map.h"
 
 #define OLD_NODES 4096U
 
@@ -19,52 +20,103 @@ struct key7 {
 	uint8_t proto, direction, ratio_shift, pad;
 };
 
-static int old_overflow = -1, old_index[2] = { -1, -1 };
+struct key8 {
+	uint32_t in_addr, out_addr, ext_addr;
+	uint16_t port, ext_port, block_lo, block_hi;
+	uint8_t proto, direction;
+	uint16_t pad;
+};
+
+struct value {
+	uint64_t truth;
+	uint16_t in_port, mark;
+	uint32_t pad;
+};
+
+union key {
+	struct key7 key7;
+	struct key8 key8;
+};
+
+static int hash = -1, old_index[2] = { -1, -1 };
+static bool of_now; /* its keys have blocks */
 static const char *const index_pins[] = { "in_index", "out_index" };
 
-static struct key7 old_key(const struct overflow_key *key)
+static const struct geometry *mapping(void)
 {
-	const int number = mappings_find_any(mappings, key->in_addr);
-
-	cr_assert_geq(number, 0);
-	return (struct key7){ key->in_addr,
-			      key->out_addr,
-			      key->ext_addr,
-			      key->port,
-			      key->ext_port,
-			      key->proto,
-			      key->direction,
-			      mappings_get(mappings, number)->geo.ratio_shift,
-			      0 };
+	return &mappings_get(mappings, mappings_find_any(mappings, SUBSCRIBER))->geo;
 }
 
-static void put(const struct key7 *key, const struct overflow_session *s, uint16_t in_port)
+/* The key of the entry of UDP towards EXTERNAL that has this port. */
+static union key key_of(uint16_t port, uint16_t ext_port, uint8_t direction, unsigned other)
 {
-	const struct overflow_session value = { .truth = s->truth, .in_port = in_port, .mark = s->mark };
+	const struct port_block block = mapping_forward(mapping(), SUBSCRIBER);
 
-	cr_assert_eq(bpf_map_update_elem(old_overflow, key, &value, BPF_ANY), 0);
+	if (of_now)
+		return (union key){ .key8 = { SUBSCRIBER, block.out_addr, EXTERNAL, port, ext_port, block.port_lo,
+					      block.port_hi, UDP, direction, 0 } };
+	return (union key){ .key7 = { SUBSCRIBER, block.out_addr, EXTERNAL, port, ext_port, UDP, direction,
+				      (uint8_t)(mapping()->ratio_shift ^ other), 0 } };
 }
 
-void old_layout_put(const struct overflow_key *key, const struct overflow_session *s, uint16_t in_port)
+static int make_hash(void)
 {
-	const struct key7 old = old_key(key);
+	/* As large as the datapath would have it. */
+	uint32_t n = of_now ? map_room(datapath.overflow) : 0,
+		 size = of_now ? sizeof(struct key8) : sizeof(struct key7);
+	int map = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow", size, sizeof(struct value), n ? n : 1 << 17, NULL);
 
-	put(&old, s, in_port);
+	cr_assert_geq(map, 0);
+	return map;
 }
 
-void old_layout_put_former(const struct overflow_key *key, const struct overflow_session *s, uint16_t in_port)
+/* Does something with both entries of a session. */
+static void both(uint16_t in_port, uint16_t ext_port, uint64_t word, unsigned other, bool put)
 {
-	struct key7 old = old_key(key);
+	const union key in = key_of(in_port, ext_port, 0, other), out = key_of(word_out_port(word), ext_port, 1, other);
+	const struct value session = { .truth = word }, reverse = { .in_port = in_port };
 
-	old.ratio_shift ^= 1;
-	put(&old, s, in_port);
+	cr_assert_eq(word_proto(word), UDP);
+	if (put) {
+		cr_assert_eq(bpf_map_update_elem(hash, &in, &session, BPF_ANY), 0);
+		cr_assert_eq(bpf_map_update_elem(hash, &out, &reverse, BPF_ANY), 0);
+	} else {
+		cr_assert_eq(bpf_map_delete_elem(hash, &in), 0);
+		cr_assert_eq(bpf_map_delete_elem(hash, &out), 0);
+	}
 }
 
-void old_layout_del(const struct overflow_key *key)
+void old_layout_put(uint16_t in_port, uint16_t ext_port, uint64_t word)
 {
-	const struct key7 old = old_key(key);
+	both(in_port, ext_port, word, 0, true);
+}
 
-	cr_assert_eq(bpf_map_delete_elem(old_overflow, &old), 0);
+void old_layout_put_former(uint16_t in_port, uint16_t ext_port, uint64_t word)
+{
+	both(in_port, ext_port, word, 1, true);
+}
+
+void old_layout_del(uint16_t in_port, uint16_t ext_port, uint64_t word)
+{
+	both(in_port, ext_port, word, 0, false);
+}
+
+uint64_t old_layout_open(uint16_t in_port, uint16_t ext_port, uint16_t out_port)
+{
+	uint64_t word = state_word(out_port, UDP, SESSION_UDP, datapath_ticks(&datapath));
+
+	old_layout_put(in_port, ext_port, word);
+	return word;
+}
+
+unsigned old_layout_entries(void)
+{
+	union key at[2];
+	unsigned n = 0;
+
+	while (!bpf_map_get_next_key(hash, n ? &at[(n + 1) % 2] : NULL, &at[n % 2]))
+		n++;
+	return n;
 }
 
 /* Another name, of the same length, for the types of now, so that those of then can have theirs. */
@@ -145,19 +197,36 @@ static void copy_index(unsigned i, const struct index_node *nodes)
 	munmap(memory, size);
 }
 
+/* From the subscriber's extent into the hash. */
+static void move_sessions(void)
+{
+	int number = mappings_find_any(mappings, SUBSCRIBER);
+	struct subscriber *s = mappings_subscriber(mappings, number, SUBSCRIBER - mapping()->in_base);
+	struct slot *slots;
+	uint32_t n;
+
+	slots = slots_beyond(number, SUBSCRIBER, &n);
+	for (uint32_t i = 0; i < n; i++) {
+		if (!word_is_live(slots[i].truth))
+			continue;
+		cr_assert_eq(key_ext_addr(slots[i].key), EXTERNAL);
+		old_layout_put(key_in_port(slots[i].key), key_ext_port(slots[i].key), slots[i].truth);
+		s->overflow++;
+		datapath.global->overflow++;
+	}
+	if (slots)
+		memset(slots, 0, n * sizeof(*slots));
+	s->hairpins &= HAIRPINS_SEEN;
+	memset(datapath.pool, 0, sizeof(*datapath.pool));
+}
+
 void old_layout_copy(void)
 {
-	struct overflow_scan scan = { 0 };
-
 	copy_index(0, datapath.in_nodes);
 	copy_index(1, datapath.out_nodes);
-	old_overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow", sizeof(struct key7),
-				      sizeof(struct overflow_session), OVERFLOW_ENTRIES(1024), NULL);
-	cr_assert_geq(old_overflow, 0);
-	while (overflow_scan_step(&scan, &datapath) >= 0 && scan.n)
-		for (uint32_t i = 0; i < scan.n; i++)
-			old_layout_put(&scan.keys[i], &scan.sessions[i], scan.sessions[i].in_port);
-	overflow_scan_end(&scan);
+	of_now = false;
+	hash = make_hash();
+	move_sessions();
 }
 
 static void pin(const char *dir, const char *name, int map)
@@ -169,8 +238,22 @@ static void pin(const char *dir, const char *name, int map)
 	cr_assert_eq(bpf_obj_pin(map, path), 0);
 }
 
+void old_layout_of_now(void)
+{
+	of_now = true;
+	hash = make_hash();
+	pin(datapath.pin_dir, "overflow", hash);
+}
+
+void old_layout_copy_of_now(void)
+{
+	old_layout_of_now();
+	move_sessions();
+}
+
 void old_layout_pin(const char *dir)
 {
+	static const char *const missing[] = { "extents", "extent_pool" };
 	static char raw[1 << 20];
 	struct bpf_map_info info = { 0 };
 	uint32_t size = sizeof(info), zero = 0;
@@ -178,7 +261,11 @@ void old_layout_pin(const char *dir)
 	struct btf *types;
 	int fd;
 
-	pin(dir, "overflow", old_overflow);
+	pin(dir, "overflow", hash);
+	for (unsigned i = 0; i < ARRAY_SIZE(missing); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, missing[i]);
+		cr_assert_eq(unlink(path), 0);
+	}
 	for (unsigned i = 0; i < ARRAY_SIZE(index_pins); i++)
 		pin(dir, index_pins[i], old_index[i]);
 	snprintf(path, sizeof(path), "%s/types", dir);

@@ -50,15 +50,11 @@ void expect_untouched(const struct judging *j)
 void session_from_inside(struct model *m, struct model_session *s, uint8_t flags)
 {
 	model_from_inside(m, s, flags);
-	if (s->tcp.closed && s->overflow)
-		model_remove(m, s);
 }
 
 void session_from_outside(struct model *m, struct model_session *s, uint8_t flags)
 {
 	model_from_outside(m, s, flags);
-	if (s->tcp.closed && s->overflow)
-		model_remove(m, s);
 }
 
 void expect_translated(const struct judging *j, enum reason reason, const struct change *c)

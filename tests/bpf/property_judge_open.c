@@ -60,16 +60,12 @@ static bool is_much_older(double age, double than)
 static bool is_older(const struct model *m, const struct model_session *s, const struct model_session *than)
 {
 	/*
-	 * Those beyond the slots come one after the other, as they are listed. One that was closed a moment ago need
-	 * not have been seen by the walk that the openings of a tick share.
+	 * One that was closed a moment ago need not have been seen by the walk that the openings of a tick share.
 	 */
 	if (is_reset(than))
-		return is_reset(s) && !s->overflow && !than->overflow && m->now - s->closed_at > TICK_SECONDS &&
+		return is_reset(s) && m->now - s->closed_at > TICK_SECONDS &&
 		       is_much_older(m->now + TRANSITORY_SECONDS - s->deadline,
 				     m->now + TRANSITORY_SECONDS - than->deadline);
-	/* On granted ports they come last, in any order. */
-	if (s->overflow || than->overflow)
-		return s->inbound && than->overflow && !s->overflow;
 	return s->inbound && s->proto == UDP && than->proto == UDP &&
 	       is_much_older(m->now - s->seen, m->now - than->seen);
 }
@@ -197,7 +193,7 @@ static bool serves_another(const struct model *m, const struct model_session *fl
 		const struct model_session *s = &m->session[i];
 
 		if (s->in_addr == flow->in_addr && s->out_port == flow->out_port && s->proto == flow->proto &&
-		    s->in_port != flow->in_port && model_counts(m, s) && (!s->overflow || m->now <= s->seen + 60))
+		    s->in_port != flow->in_port && model_counts(m, s))
 			return true;
 	}
 	return false;
@@ -249,11 +245,6 @@ static bool beyond_of_sender(const struct judging *j)
 	return j->o->overflowed > receivers;
 }
 
-bool judge_is_in_extent(const struct model_session *s)
-{
-	return slot_beyond(s->in_addr, slot_key(s->ext_addr, s->ext_port, s->in_port), s->proto);
-}
-
 /* A session that opens on a granted port: no port of the block is left. */
 static void judge_granted(const struct judging *j, const struct model_session *flow)
 {
@@ -279,7 +270,6 @@ static void judge_opening(const struct judging *j, const struct model_session *f
 	bool granted = flow->out_port < lo || flow->out_port >= lo + model_ports(map);
 	/* A port of a session that an RST has closed goes before one that is granted. */
 	bool out = !one_port && (granted ? ports_are_out(m, flow) : block_is_out(m, flow));
-	struct model_session *s;
 
 	EXPECT(j, opened_by_sender(j) == 1, "should have opened one session");
 	EXPECT(j, flow->out_port, "with outside port 0");
@@ -299,9 +289,7 @@ static void judge_opening(const struct judging *j, const struct model_session *f
 		       granted || flow->out_port == choice || !choice || port_is_held(m, flow, choice, false) ||
 			       model_portmap_out(m, out_addr, choice, flow->proto),
 		       "not the first choice");
-	s = model_open(m, flow, j->p->flags);
-	EXPECT(j, s, "the model is full");
-	s->overflow = beyond_of_sender(j) && !judge_is_in_extent(s);
+	EXPECT(j, model_open(m, flow, j->p->flags), "the model is full");
 }
 
 /* Whether blocks grow, and the subscriber has all that it may have. */

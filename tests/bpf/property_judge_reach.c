@@ -144,7 +144,6 @@ enum arrival judge_inbound(const struct judging *j, struct model_session *flow)
 	       "the outside opened beyond the limit of the protocol");
 	s = model_open(m, flow, j->p->flags);
 	EXPECT(j, s, "the model is full");
-	s->overflow = model_grant_at(m, s->out_addr, s->out_port) && !judge_is_in_extent(s);
 	judge_life(j, b, s);
 	return ARRIVAL_TAKEN;
 }

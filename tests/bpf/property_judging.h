@@ -55,7 +55,6 @@ enum arrival { ARRIVAL_NONE, ARRIVAL_TAKEN, ARRIVAL_REFUSED };
 enum arrival judge_inbound(const struct judging *j, struct model_session *flow);
 
 /* Whether a session stands in an extent, where sessions are as in slots. */
-bool judge_is_in_extent(const struct model_session *s);
 /* Whether a packet to a bound port opened nothing for want of a place. */
 bool is_inbound_refusal(enum reason reason);
 

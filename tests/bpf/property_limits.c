@@ -90,17 +90,12 @@ void property_change_limits(struct property *t)
 /* The sessions of a subscriber in a mapping that stand beyond the slots. */
 static void count_beyond(int number, uint32_t in_addr, uint32_t found[N_LIMITS])
 {
-	struct overflow_key key, *at = NULL;
 	uint32_t n, there[N_LIMITS];
 	const struct slot *slots = slots_beyond(number, in_addr, &n);
 
 	limit_count_slots(slots, n, there);
 	for (unsigned i = 0; i < N_LIMITS; i++)
 		found[i] += there[i];
-	for (; !bpf_map_get_next_key(datapath.overflow, at, &key); at = &key)
-		if (key.direction == OVERFLOW_IN2OUT && key.in_addr == in_addr &&
-		    mappings_of_overflow(mappings, &key) == number)
-			found[limit_protocol_of(key.proto)]++;
 }
 
 void property_compare_limits(uint32_t in_addr)

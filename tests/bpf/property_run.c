@@ -341,7 +341,6 @@ static void settle_limits(struct property *t, uint32_t in_addr, unsigned due)
 struct two_runs {
 	struct snapshot before, slow_after, fast_after;
 	struct outcome slow, fast;
-	bool overflowed; /* the first run, so that there was no second */
 };
 
 /* Runs a packet by the slow path and, with all put back as it was, by the fast path. */
@@ -354,10 +353,6 @@ static void run_both(struct property *t, enum hook hook, const struct random_pac
 	snapshot_take(&ret->before, in_addr);
 	property_run_once(t, hook == XDP_INSIDE ? XDP_INSIDE_SLOW : XDP_OUTSIDE_SLOW, p, &ret->slow);
 	snapshot_take(&ret->slow_after, in_addr);
-	/* Sessions in the overflow cannot be put back; the fast path leaves them alone. */
-	ret->overflowed = ret->slow_after.slots && subscriber_overflow(ret->slow_after.record.overflow);
-	if (ret->overflowed)
-		return;
 	snapshot_restore(&ret->before, in_addr);
 	property_events_collect();
 	property_run_once(t, hook, p, &ret->fast);
@@ -379,9 +374,8 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 	t->packets++;
 	property_time_resume(t);
 	snapshot_take(&runs.before, in_addr);
-	if (hook == TC_OUTSIDE || (runs.before.slots && subscriber_overflow(runs.before.record.overflow)) ||
-	    (hook == XDP_INSIDE && property_is_pool(p->dst)) || (in_addr && has_former(t, in_addr)) ||
-	    binds_granted(t, in_addr, p->proto)) {
+	if (hook == TC_OUTSIDE || (hook == XDP_INSIDE && property_is_pool(p->dst)) ||
+	    (in_addr && has_former(t, in_addr)) || binds_granted(t, in_addr, p->proto)) {
 		settle_limits(t, in_addr, due);
 		property_run_once(t, hook, p, ret);
 		property_time_stop(t);
@@ -389,17 +383,14 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 		return;
 	}
 	/* The machine may let the test wait for longer than two runs may be apart. */
-	for (run_both(t, hook, p, due, &runs); !runs.overflowed && property_time_is_late(t);
-	     run_both(t, hook, p, due, &runs)) {
+	for (run_both(t, hook, p, due, &runs); property_time_is_late(t); run_both(t, hook, p, due, &runs)) {
 		snapshot_restore(&runs.before, in_addr);
 		property_events_collect();
 		property_time_resume(t);
 	}
 	property_time_stop(t);
 	t->by_reason[runs.slow.reason]++;
-	*ret = runs.overflowed ? runs.slow : runs.fast;
-	if (runs.overflowed)
-		return;
+	*ret = runs.fast;
 	if (!same_outcome(&runs.slow, ret)) {
 		property_fail(t, hook, p, ret, "the fast path does otherwise than the slow path");
 		return;

@@ -7,7 +7,7 @@
 
 #include "binding_fixture.h"
 #include "icmp_frame.h"
-#include "copies/copy_program.h"
+#include "datapath/copy_program.h"
 #include "tables/mapping_changes.h"
 
 static struct copy_program program;
@@ -284,7 +284,7 @@ Test(copies, a_session_in_the_overflow_is_found_from_both_sides_on_any_port_of_t
 	uint64_t opened = counted(REASON_sessions_opened);
 
 	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2) + 99), COPY_PLACED);
-	cr_assert_eq(datapath.global->overflow, 1);
+	cr_assert_eq(sessions_overflowed(), 1);
 	RUN_ROWS(rows);
 	cr_assert_eq(sessions_of(SUBSCRIBER), 1);
 	cr_assert_eq(counted(REASON_sessions_opened), opened);
@@ -344,18 +344,18 @@ Test(copies, a_session_in_the_overflow_is_of_one_mapping_and_has_no_part_in_thos
 	cr_assert_eq(copy_program_run(&program), 0);
 	cr_expect_eq(c->result, COPY_CHANGED, "it is not ended as the exception's");
 	cr_expect_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2)), COPY_PLACED, "nor in the way of its sessions");
-	cr_expect_eq(datapath.global->overflow, 2);
+	cr_expect_eq(sessions_overflowed(), 2);
 	c->request = COPY_END;
 	c->result = COPY_BUSY;
 	cr_assert_eq(copy_program_run(&program), 0);
 	cr_expect_eq(c->result, COPY_PLACED);
-	cr_expect_eq(datapath.global->overflow, 1);
+	cr_expect_eq(sessions_overflowed(), 1);
 	c->mapping = 0;
 	c->subscriber = SUBSCRIBER - ADDR(10, 0, 0, 0);
 	c->result = COPY_BUSY;
 	cr_assert_eq(copy_program_run(&program), 0);
 	cr_expect_eq(c->result, COPY_PLACED, "as that of the mapping around it is");
-	cr_expect_eq(datapath.global->overflow, 0);
+	cr_expect_eq(sessions_overflowed(), 0);
 }
 
 /* The port may be a neighbour's in the other mapping, even towards the same endpoint. */
@@ -374,7 +374,7 @@ Test(copies, a_neighbours_session_in_the_overflow_is_not_taken_for_the_subscribe
 	cr_assert_eq(copy_to_overflow_of(SUBSCRIBER, 6304, 53, port), COPY_PLACED);
 	cr_expect_eq(copy_to_overflow_of(OTHER, 6304, 53, 1024 + 32256 + 6304), COPY_PLACED);
 	cr_expect_eq(copy_to_overflow_of(OTHER, 6304 + 1, 53, 1024 + 32256 + 6304), COPY_PORT);
-	cr_expect_eq(datapath.global->overflow, 3);
+	cr_expect_eq(sessions_overflowed(), 3);
 }
 
 static void set_up_bound(void)

@@ -112,7 +112,6 @@ Test(datapath, a_first_start_makes_a_bpffs_and_all_pins)
 	cr_expect(!d.reused);
 	cr_expect_geq(d.xdp_both, 0);
 	cr_expect_neq(d.global->epoch, 0);
-	cr_expect_eq(map_entries(d.overflow), OVERFLOW_ENTRIES(100));
 	cr_expect_eq(datapath_counters(&d, &counters), 0);
 	ticks = datapath_ticks(&d);
 	while (datapath_ticks(&d) == ticks)
@@ -237,40 +236,22 @@ Test(datapath, maps_of_another_size_are_made_anew_and_a_kill_at_any_moment_leave
 	datapath_close(&d);
 }
 
-/* The overflow gives up what extents take; a map that has been made keeps its size. */
-Test(datapath, extents_take_no_more_memory_than_the_overflow_spares)
+/* A map that has been made keeps its size. */
+Test(datapath, extents_have_four_slots_for_each_session_beyond_the_slots)
 {
-	static const struct {
-		uint32_t sessions, at_most;
-	} rows[] = { { 0, 0 }, { 1000, 500 }, { 65536, 32768 }, { 1U << 24, 40960 } };
-	struct config by_size = { .extent_buckets = EXTENTS_BY_SIZE };
 	struct datapath d;
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		by_size.overflow_sessions = rows[i].sessions;
-
-		uint32_t extents = extents_room(&by_size), entries = overflow_room(rows[i].sessions, extents);
-
-		cr_expect_leq(extents, rows[i].at_most, "%u", rows[i].sessions);
-		cr_expect_eq(extents > 0, rows[i].sessions > 0);
-		cr_expect_leq((uint64_t)entries * OVERFLOW_ELEMENT + extents * sizeof(struct bucket),
-			      (uint64_t)OVERFLOW_ENTRIES(rows[i].sessions) * OVERFLOW_ELEMENT, "%u", rows[i].sessions);
-		cr_expect_geq(entries, rows[i].sessions * 2 + rows[i].sessions / 2);
-	}
 	config.extent_buckets = EXTENTS_BY_SIZE;
+	config.overflow_sessions = 1U << 24;
+	cr_expect_eq(extents_room(&config), 1U << 23);
 	config.overflow_sessions = 1000;
 	open_and_leave_ready();
 	config.extent_buckets = 0;
 	open_or_fail(&d);
 	cr_expect_eq(datapath_extent_buckets(&d), 500);
-	cr_expect_eq(map_entries(d.overflow), overflow_room(1000, 500));
-	cr_expect_lt(map_entries(d.overflow), OVERFLOW_ENTRIES(1000));
-	load_or_fail(&d, 1000);
-	datapath_settle(&d);
-	cr_expect_eq(map_entries(d.overflow), overflow_room(1000, 500));
 	load_or_fail(&d, 2000);
 	datapath_settle(&d);
-	cr_expect_eq(map_entries(d.overflow), overflow_room(2000, 500));
+	cr_expect_eq(datapath_extent_buckets(&d), 500);
 	datapath_close(&d);
 }
 
@@ -347,64 +328,5 @@ Test(datapath, programs_are_swapped_in_place_and_back)
 	cr_expect_neq(memcmp(first, now, sizeof(now)), 0, "what was settled is not reverted");
 	cr_expect_eq(pins_named("xdp_leaves_"), 1);
 	cr_expect_eq(pins_named("tc_leaves_"), 1);
-	datapath_close(&d);
-}
-
-static void add_overflow(const struct datapath *d, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		const struct overflow_key key = { .in_addr = i };
-		const struct overflow_session session = { .truth = i + 1ULL };
-
-		cr_assert_eq(bpf_map_update_elem(d->overflow, &key, &session, BPF_ANY), 0);
-	}
-	d->global->overflow = n / 2;
-}
-
-static unsigned count_overflow(const struct datapath *d, uint32_t n)
-{
-	unsigned found = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		const struct overflow_key key = { .in_addr = i };
-		struct overflow_session session;
-
-		found += !bpf_map_lookup_elem(d->overflow, &key, &session) && session.truth == i + 1ULL;
-	}
-	return found;
-}
-
-Test(datapath, overflow_sessions_move_to_a_map_of_another_size_and_back)
-{
-	const uint32_t n = 2000;
-	struct datapath d;
-	int fd;
-
-	config.overflow_sessions = n / 2;
-	open_and_leave_ready();
-	open_or_fail(&d);
-	load_or_fail(&d, n / 2);
-	datapath_settle(&d);
-	add_overflow(&d, n);
-	fd = d.overflow;
-
-	load_or_fail(&d, n);
-	cr_expect_eq(d.overflow, fd, "others know the descriptor");
-	cr_expect_eq(map_entries(d.overflow), OVERFLOW_ENTRIES(n));
-	cr_expect_eq(count_overflow(&d, n), n);
-	datapath_revert(&d);
-	cr_expect_eq(map_entries(d.overflow), OVERFLOW_ENTRIES(n / 2));
-	cr_expect_eq(count_overflow(&d, n), n);
-
-	/* Too small for the sessions there are: they stay, and so does the room for them. */
-	load_or_fail(&d, 10);
-	datapath_settle(&d);
-	cr_expect_eq(map_entries(d.overflow), OVERFLOW_ENTRIES(n / 2));
-	cr_expect_eq(count_overflow(&d, n), n);
-	datapath_close(&d);
-
-	open_or_fail(&d);
-	cr_expect(d.reused);
-	cr_expect_eq(count_overflow(&d, n), n);
 	datapath_close(&d);
 }

@@ -12,7 +12,7 @@
 #include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 
-#include "copies/copy_program.h"
+#include "datapath/copy_program.h"
 #include "datapath/datapath_private.h"
 #include "pcp/pcp_private.h"
 #include "detnat_shared.skel.h"

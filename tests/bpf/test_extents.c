@@ -6,7 +6,7 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
-#include "copies/copy_program.h"
+#include "datapath/copy_program.h"
 #include "datapath/datapath_private.h"
 #include "extents_fixture.h"
 #include "icmp_frame.h"

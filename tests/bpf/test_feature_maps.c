@@ -8,7 +8,7 @@
 #include <detnat/portmaps.h>
 
 #include "base/findings.h"
-#include "copies/copy_program.h"
+#include "datapath/copy_program.h"
 #include "datapath/datapath_private.h"
 #include "datapath/pinned.h"
 #include "datapath/running.h"

@@ -184,19 +184,6 @@ Test(grant_bindings, a_port_is_bound_anew_once_its_binding_has_long_expired)
 	cr_expect_eq(open_udp(9003, 60), -1, "it is another's now");
 }
 
-Test(grant_bindings, a_packet_of_a_session_keeps_its_endpoints_binding)
-{
-	uint32_t now;
-
-	bind_block();
-	grant(IN, 0, LO);
-	cr_assert(is_granted(open_udp(9000, 53), 0));
-	age_granted(9000, 100);
-	now = datapath_ticks(&datapath);
-	cr_expect_eq(change(GRANT_BINDING_EXPIRE, open_udp(9000, 53), 0, now - 1), GRANT_BINDING_NOT);
-	cr_expect_eq(entries(), 3);
-}
-
 Test(grant_bindings, the_agent_keeps_expires_and_ends_a_binding)
 {
 	const uint32_t now = datapath_ticks(&datapath);

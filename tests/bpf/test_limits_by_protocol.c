@@ -67,15 +67,14 @@ static struct limit_line *line(void)
 }
 
 /* Adds the subscriber's sessions beyond the slots, of the tests' few. */
-static void count_beyond(uint32_t found[N_LIMITS])
+static void count_beyond(uint32_t found[static N_LIMITS])
 {
-	struct overflow_key key, *at = NULL;
+	const struct slot *slots = (const struct slot *)&datapath.extent[extent_first(subscriber_extent(subscriber()))];
+	uint32_t beyond[N_LIMITS];
 
-	while (!bpf_map_get_next_key(datapath.overflow, at, &key)) {
-		if (key.direction == OVERFLOW_IN2OUT && key.in_addr == SUBSCRIBER)
-			found[limit_protocol_of(key.proto)]++;
-		at = &key;
-	}
+	limit_count_slots(slots, extent_buckets(subscriber_extent(subscriber())) * BUCKET_SLOTS, beyond);
+	for (unsigned i = 0; i < N_LIMITS; i++)
+		found[i] += beyond[i];
 }
 
 static void expect_counts(const char *name, uint32_t tcp, uint32_t udp, uint32_t icmp)
@@ -276,7 +275,7 @@ Test(limits_by_protocol, sessions_beyond_the_slots_count)
 	datapath.mapping[0].limit.sessions[LIMIT_UDP] = 10;
 	for (unsigned i = 0; i < 10; i++)
 		cr_assert_geq(open_flow(UDP, (uint16_t)(6304 + i * PORTS), 53, 0), 0);
-	cr_expect_gt(subscriber()->overflow, 0);
+	cr_expect_gt(sessions_overflowed(), 0);
 	expect_counts("ten", 0, 10, 0);
 	cr_expect_eq(open_flow(UDP, (uint16_t)(6304 + 10 * PORTS), 53, 0), -1);
 	cr_expect_eq(sessions_close_in(mappings, 0, (struct endpoint){ SUBSCRIBER, (uint16_t)(6304 + 9 * PORTS) },
@@ -376,7 +375,7 @@ Test(limits_by_protocol, count_the_sessions_there_were, .init = set_up_plain)
 	for (unsigned i = 0; i < 10; i++)
 		cr_assert_geq(open_flow(UDP, (uint16_t)(6304 + i * PORTS), 53, 0), 0);
 	open_udp(1);
-	cr_expect_gt(subscriber()->overflow, 0);
+	cr_expect_gt(sessions_overflowed(), 0);
 	cr_expect_null(line());
 	update(&wanted);
 	expect_counts("the first limit", 3, 11, 0);

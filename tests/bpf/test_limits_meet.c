@@ -8,7 +8,7 @@
 
 #include <criterion/criterion.h>
 
-#include "copies/copy_program.h"
+#include "datapath/copy_program.h"
 #include "drain_fixture.h"
 #include "grant_fixture.h"
 #include "told_routes.h"

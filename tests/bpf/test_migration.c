@@ -7,12 +7,11 @@
 
 #include <detnat/slots.h>
 
-#include "datapath/migration.h"
+#include "datapath/migration_private.h"
 #include "datapath/running.h"
 #include "fixture.h"
 #include "migration_fixture.h"
 #include "old_layout.h"
-#include "tables/overflow_map.h"
 
 Test(migration, nothing_is_lost_where_the_records_differ)
 {
@@ -61,71 +60,82 @@ Test(migration, records_that_are_the_same_are_shared)
 }
 
 /* The pins become those of an earlier layout, with the same sessions. */
-static void become_earlier(void)
+static void become_earlier(const char *from, const char *to)
 {
 	old_layout_copy();
-	become_another(NULL, NULL);
+	become_another(from, to);
 	old_layout_pin(OTHER_LAYOUT);
 }
 
-static struct overflow_key key_of(unsigned flow)
+static struct slot *slot_of(uint16_t in_port)
 {
-	return overflow_key_in(&mappings_get(mappings, 0)->geo, SUBSCRIBER, port_of(flow), EXTERNAL, 53, UDP);
+	return slot_beyond(SUBSCRIBER, slot_key(EXTERNAL, 53, in_port), UDP);
 }
 
 /* A session beyond the slots: the number of its flow, from `from` on. */
 static unsigned beyond(unsigned from)
 {
-	struct overflow_key key = key_of(from);
-	uint64_t word;
-
-	for (; overflow_word(&datapath, &key, &word); key = key_of(++from))
+	for (; !slot_of(port_of(from)); from++)
 		cr_assert_lt(from, FLOWS);
 	return from;
 }
 
-/* As they were, and what becomes of them until the programs change. */
-Test(migration, sessions_beyond_the_slots_and_mappings_come_from_a_layout_with_fewer)
+/* The record of the subscriber that the old programs work on. */
+static struct subscriber *old_record(void)
 {
-	struct overflow_key in, out;
-	struct overflow_session s;
-	unsigned closed, refreshed;
-	uint64_t word;
-	int64_t n;
+	return (struct subscriber *)datapath.migration->chunk[0].from + mappings_get(mappings, 0)->first_subscriber + 2;
+}
+
+/* An opening or an end in the hash, as the old programs count it. */
+static void count_in_hash(int n)
+{
+	old_record()->sessions += (uint32_t)n;
+	old_record()->overflow += (uint32_t)n;
+}
+
+/*
+ * As they were, and what becomes of them until the programs change: one is closed, one goes on, one opens; and one goes
+ * on under the new programs, while the old ones close it.
+ */
+static void takes_sessions_over(const char *from, const char *to)
+{
+	unsigned closed, refreshed, kept, n = 0;
+	uint64_t word, opened;
 
 	open_flows();
-	n = datapath.global->overflow;
-	cr_assert_gt(n, 2);
 	closed = beyond(0);
 	refreshed = beyond(closed + 1);
-	become_earlier();
+	kept = beyond(refreshed + 1);
+	for (unsigned i = 0; i < FLOWS; i++)
+		n += !!slot_of(port_of(i));
+	become_earlier(from, to);
 	open_or_fail();
 	cr_assert(datapath.migration && datapath.reused);
-	cr_expect_eq(datapath.global->overflow, n);
-	cr_expect_eq(compare(false), 0);
+	cr_expect_eq(old_layout_entries(), 2 * n);
+	cr_expect_eq(datapath.global->overflow, 0);
+	cr_expect_eq(record()->sessions, FLOWS);
+	for (unsigned i = 0; i < FLOWS; i++)
+		n -= !!slot_of(port_of(i));
+	cr_expect_eq(n, 0, "all are in extents before the programs are exchanged");
 
-	/* What the old programs do until the new ones are in place: a session is closed, one goes on, one opens. */
-	in = key_of(closed);
-	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
-	out = overflow_key_reverse(&in, word_out_port(s.truth));
-	old_layout_del(&in);
-	old_layout_del(&out);
-	in = key_of(refreshed);
-	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
-	word = s.truth = word_with(s.truth, word_state(s.truth), word_seen(s.truth) + 3);
-	old_layout_put(&in, &s, 0);
-	in.port = 9;
-	out = overflow_key_reverse(&in, PORT_LO + 1);
-	s.truth = state_word(PORT_LO + 1, UDP, SESSION_UDP, word_seen(word));
-	old_layout_put(&in, &s, 0);
-	old_layout_put(&out, &(struct overflow_session){ 0 }, 9);
+	old_layout_del(port_of(closed), 53, slot_of(port_of(closed))->truth);
+	count_in_hash(-1);
+	word = slot_of(port_of(refreshed))->truth;
+	word = word_with(word, word_state(word), word_seen(word) + 3);
+	old_layout_put(port_of(refreshed), 53, word);
+	opened = old_layout_open(9, 53, PORT_LO + 1);
+	count_in_hash(1);
+	old_layout_del(port_of(kept), 53, slot_of(port_of(kept))->truth);
+	slot_of(port_of(kept))->truth++;
 	reload_settings();
-	cr_expect_eq(datapath.global->overflow, n);
+	cr_expect_null(slot_of(port_of(closed)));
+	cr_assert(slot_of(port_of(refreshed)) && slot_of(port_of(kept)) && slot_of(9));
+	cr_expect_eq(slot_of(port_of(refreshed))->truth, word);
+	cr_expect_eq(slot_of(9)->truth, opened);
+	cr_expect_eq(record()->sessions, FLOWS);
+	cr_expect_eq(subscriber_overflow(record()->overflow), 0);
 	cr_expect_eq(compare(true), 0);
 	datapath_migrated(&datapath);
-	in = key_of(refreshed);
-	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
-	cr_expect_eq(s.truth, word);
 	expect_way_in(PORT_LO + 1, 9);
 	cr_expect_eq(send_out(9), PORT_LO + 1);
 	for (unsigned i = 0; i < FLOWS; i++)
@@ -134,61 +144,120 @@ Test(migration, sessions_beyond_the_slots_and_mappings_come_from_a_layout_with_f
 	for (unsigned i = 0; i < FLOWS; i++)
 		if (i != closed)
 			cr_expect_eq(send_out(port_of(i)), outside[i]);
+	cr_expect_eq(record()->sessions, FLOWS, "nothing was opened twice");
 	cr_expect_eq(compare(false), 0);
+}
+
+Test(migration, sessions_beyond_the_slots_come_from_a_layout_without_extents)
+{
+	takes_sessions_over(NULL, NULL);
+}
+
+Test(migration, sessions_beyond_the_slots_come_from_other_records)
+{
+	takes_sessions_over("search_tick", "search_tock");
+}
+
+/* The old programs on one core, the new ones on another, and each has it on a port of its own. */
+Test(migration, a_session_that_both_programs_have_opened_counts_once)
+{
+	struct error err;
+	uint16_t port;
+
+	open_flows();
+	become_earlier("search_tick", "search_tock");
+	open_or_fail();
+	cr_assert_eq(datapath_load(&datapath, &settings, &err), 0, "%s", err.text);
+	port = send_out(5000 + 2 * PORTS);
+	old_layout_open(5000 + 2 * PORTS, 53, PORT_LO + 1);
+	count_in_hash(1);
+	cr_assert(slot_of(5000 + 2 * PORTS), "its group is full");
+	datapath_settle(&datapath);
+	cr_expect_eq(record()->sessions, FLOWS + 1);
+	cr_expect_eq(compare(true), 0);
+	datapath_migrated(&datapath);
+	cr_expect_eq(send_out(5000 + 2 * PORTS), port);
+	expect_way_in(port, 5000 + 2 * PORTS);
+	expect_all(1);
+}
+
+/* More than there is room for: what has a place goes on, the others do not count. */
+Test(migration, a_stock_of_extents_that_is_full_takes_what_it_can)
+{
+	const unsigned crowd = 900;
+	unsigned placed = 0;
+
+	open_flows();
+	extents = 64;
+	old_layout_copy();
+	for (unsigned i = 0; i < crowd; i++)
+		old_layout_open((uint16_t)(PORTS * 20 + i % PORTS), (uint16_t)(1000 + i),
+				(uint16_t)(PORT_LO + i % PORTS));
+	mappings_subscriber(mappings, 0, 2)->sessions += crowd;
+	mappings_subscriber(mappings, 0, 2)->overflow += crowd;
+	become_another(NULL, NULL);
+	old_layout_pin(OTHER_LAYOUT);
+	open_or_fail();
+	reload_settings();
+	/* Before all is compared. */
+	reload_settings();
+	for (unsigned i = 0; i < crowd; i++)
+		placed += !!slot_beyond(
+			SUBSCRIBER, slot_key(EXTERNAL, (uint16_t)(1000 + i), (uint16_t)(PORTS * 20 + i % PORTS)), UDP);
+	cr_expect_gt(placed, 0);
+	cr_expect_lt(placed, crowd);
+	cr_expect_eq(subscriber_overflow(record()->overflow), 0);
+	cr_expect_eq(compare(false), 0);
+	datapath_migrated(&datapath);
+}
+
+/* A subscriber above its quota, which was lowered, loses none. */
+Test(migration, no_quota_refuses_what_was_there)
+{
+	open_flows();
+	old_layout_copy();
+	datapath.mapping[0].sessions_per_user = FLOWS / 2;
+	become_another(NULL, NULL);
+	old_layout_pin(OTHER_LAYOUT);
+	open_or_fail();
+	reload_settings();
+	datapath_migrated(&datapath);
+	expect_all(0);
 }
 
 /* Which a lookup of the earlier programs did not find. */
 Test(migration, entries_of_former_mappings_stay_behind)
 {
-	const struct overflow_session s = { .truth = state_word(PORT_LO + 1, UDP, SESSION_UDP,
-								datapath_ticks(&datapath)) };
-	struct overflow_key in, out;
-	int64_t n;
-
 	open_flows();
-	n = datapath.global->overflow;
-	in = key_of(0);
-	in.port = 9;
-	out = overflow_key_reverse(&in, PORT_LO + 1);
 	old_layout_copy();
-	old_layout_put_former(&in, &s, 0);
-	old_layout_put_former(&out, &(struct overflow_session){ 0 }, 9);
+	old_layout_put_former(9, 53, state_word(PORT_LO + 1, UDP, SESSION_UDP, datapath_ticks(&datapath)));
 	become_another(NULL, NULL);
 	old_layout_pin(OTHER_LAYOUT);
 	open_or_fail();
 	reload_settings();
-	cr_expect_eq(datapath.global->overflow, n);
-	cr_expect_neq(bpf_map_lookup_elem(datapath.overflow, &in, &(struct overflow_session){ 0 }), 0);
+	cr_expect_null(slot_of(9));
 	datapath_migrated(&datapath);
 	expect_all(0);
 }
 
 Test(migration, killed_in_the_middle_of_a_larger_index_the_next_start_brings_over_the_rest)
 {
-	struct overflow_key in, out;
-	struct overflow_session s;
 	unsigned flow;
-	int64_t n;
 
 	open_flows();
-	n = datapath.global->overflow;
 	flow = beyond(0);
-	become_earlier();
+	become_earlier(NULL, NULL);
 	open_or_fail();
 	reload_settings();
-	in = key_of(flow);
-	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
-	out = overflow_key_reverse(&in, word_out_port(s.truth));
 	/* As if the old programs had opened it after the last look. */
-	bpf_map_delete_elem(datapath.overflow, &in);
-	bpf_map_delete_elem(datapath.overflow, &out);
-	datapath.global->overflow--;
+	slot_of(port_of(flow))->truth = 0;
+	mappings_subscriber(mappings, 0, 2)->sessions--;
 	mappings_close(mappings);
 	datapath_close(&datapath);
 	open_or_fail();
 	cr_assert(datapath.migration && migration_is_resumed(datapath.migration));
 	reload_settings();
-	cr_expect_eq(datapath.global->overflow, n);
+	cr_expect(slot_of(port_of(flow)));
 	cr_expect_eq(compare(true), 0);
 	datapath_migrated(&datapath);
 	expect_all(0);

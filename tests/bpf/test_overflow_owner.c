@@ -11,7 +11,6 @@
 #include "icmp_frame.h"
 #include "sessions/check.h"
 #include "tables/mapping_changes.h"
-#include "tables/overflow_map.h"
 
 static void set_up_owner(void)
 {
@@ -432,57 +431,4 @@ Test(overflow_owner, a_hairpin_has_the_new_endpoint_of_its_sender)
 	cr_assert_eq(sessions_overflowed(), 1);
 	except((struct prefix){ SUBSCRIBER, 32 }, (struct prefix){ NEW_OUT, 32 });
 	RUN_ROWS(rows);
-}
-
-static void put_entries(const struct overflow_key *in, uint16_t out_port)
-{
-	const struct overflow_key out = overflow_key_reverse(in, out_port);
-	const struct overflow_session session = { .truth = state_word(out_port, UDP, SESSION_UDP,
-								      datapath_ticks(&datapath)) },
-				      reverse = { .in_port = in->port };
-
-	cr_assert_eq(bpf_map_update_elem(datapath.overflow, in, &session, BPF_NOEXIST), 0);
-	cr_assert_eq(bpf_map_update_elem(datapath.overflow, &out, &reverse, BPF_NOEXIST), 0);
-	datapath.global->overflow++;
-}
-
-/* What an agent that was killed may leave, whatever it was doing. */
-Test(overflow_owner, entries_of_former_mappings_take_no_packet_and_block_no_port)
-{
-	const struct geometry *g = &mappings_get(mappings, 0)->geo;
-	const struct overflow_key of_now = overflow_key_in(g, SUBSCRIBER, 5000, EXTERNAL, 53, UDP);
-	struct overflow_key block = of_now, outside = of_now, inside = of_now;
-	const struct row rows[] = {
-		{ "from outside, to the port that they have",
-		  XDP_OUTSIDE,
-		  { COMES_IN, .dst = POOL, UDP, 53, OUT_PORT(5001, 2), .payload = 20 },
-		  DROP_XDP,
-		  {},
-		  REASON_drop_no_session },
-		{ "from inside",
-		  XDP_INSIDE,
-		  { FROM_HOST, UDP, 5000, 53, .payload = 20 },
-		  REDIRECT_XDP,
-		  { LEAVES(POOL), UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
-		  REASON_in2out_translated },
-		{ "a flow that has their port as its first choice",
-		  XDP_INSIDE,
-		  { FROM_HOST, UDP, 5001, 53, .payload = 20 },
-		  REDIRECT_XDP,
-		  { LEAVES(POOL), UDP, OUT_PORT(5001, 2), 53, .payload = 20 },
-		  REASON_in2out_translated },
-	};
-
-	fill_mapping();
-	block.block_hi++;
-	outside.out_addr++;
-	inside.in_addr++;
-	put_entries(&block, (uint16_t)OUT_PORT(5001, 2));
-	put_entries(&outside, (uint16_t)OUT_PORT(5001, 2));
-	/* By the port, another subscriber's. */
-	put_entries(&inside, (uint16_t)OUT_PORT(5001, 2));
-	RUN_ROWS(rows);
-	cr_expect_not(overflow_delete(&datapath, &block, state_word((uint16_t)OUT_PORT(5001, 2), UDP, SESSION_UDP, 0),
-				      mappings_subscriber(mappings, 0, 2), NULL),
-		      "no record counts it");
 }

@@ -7,7 +7,7 @@
 #include <criterion/criterion.h>
 
 #include "binding_fixture.h"
-#include "copies/copy_program.h"
+#include "datapath/copy_program.h"
 #include "sessions/check.h"
 
 #define IN    ADDR(10, 1, 0, 0)

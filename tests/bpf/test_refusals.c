@@ -104,12 +104,14 @@ Test(refusals, are_reported_as_what_they_are)
 	next_tick();
 	cr_expect_eq(open_flow(UDP, 2000 + PORTS, 53, 0), -1);
 	expect_report("ports", EVENT_PORTS_EXHAUSTED, 53);
-	datapath.global->overflow = settings.overflow_sessions;
+	/* Towards another endpoint there are ports, but no slot once the pool of extents is used up. */
+	datapath.pool->used = settings.extent_buckets;
 	s->quota_event_next = 0;
-	s->exhausted = 0;
 	next_tick();
-	cr_expect_eq(open_flow(UDP, 2000 + PORTS, 53, 0), -1);
-	expect_report("no place", EVENT_OVERFLOW_FULL, 53);
+	for (unsigned i = 0; i < PORTS && !counted(REASON_drop_overflow_full); i++)
+		open_flow(UDP, (uint16_t)(2000 + i), 54, 0);
+	datapath.pool->used = 0;
+	expect_report("no place", EVENT_OVERFLOW_FULL, 54);
 }
 
 /* Runs a row in such a tick, with neither an answer nor a report due. */

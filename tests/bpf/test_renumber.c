@@ -209,7 +209,7 @@ static uint64_t check_tables(void)
 		;
 	cr_assert_eq(r, 0);
 	cr_expect_eq(findings.n, 0, "%zu findings", findings.n);
-	sessions = table_check_figures(check)->sessions + table_check_figures(check)->overflow_sessions;
+	sessions = table_check_figures(check)->sessions + table_check_figures(check)->beyond;
 	table_check_free(check);
 	findings_free(&findings);
 	return sessions;

@@ -62,16 +62,6 @@ Test(small_blocks, all_ports_are_used_also_those_of_the_last_group)
 	cr_expect_eq(counted(REASON_drop_ports_exhausted), 1);
 	cr_expect_geq(mappings_subscriber(mappings, mappings_find_any(mappings, IN), 2)->searched, 1,
 		      "a search of few slots is work, too");
-
-	/* The half of a session that the kernel has failed to delete holds no port. */
-	const struct geometry *g = &mappings_get(mappings, mappings_find_any(mappings, IN))->geo;
-	const struct overflow_key half = overflow_key_in(g, IN, (FEW - 1) * FEW, EXTERNAL, 53, UDP);
-	struct overflow_session s;
-
-	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &half, &s), 0);
-	cr_assert_eq(bpf_map_delete_elem(datapath.overflow, &half), 0);
-	next_tick();
-	cr_expect_eq(open_one(UDP, FEW * FEW, 0), word_out_port(s.truth));
 }
 
 static void from_outside(uint16_t out_port, uint8_t flags)

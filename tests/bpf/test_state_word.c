@@ -6,7 +6,7 @@
 
 #include <criterion/criterion.h>
 
-#include "copies/copy_program.h"
+#include "datapath/copy_program.h"
 #include "portmap_fixture.h"
 
 TestSuite(state_word, .init = set_up, .fini = tear_down);

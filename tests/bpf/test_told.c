@@ -8,7 +8,7 @@
 
 #include "fixture.h"
 #include "portmap_fixture.h"
-#include "copies/copy_program.h"
+#include "datapath/copy_program.h"
 
 static void set_up_told(void)
 {
@@ -205,7 +205,7 @@ static uint16_t open_beyond_slots(uint8_t proto, uint16_t ext_port)
 	for (unsigned i = 0; i < 9; i++)
 		port = open_flow(proto, IN_PORT(i), ext_port, SYN);
 	cr_assert_geq(port, PORT_LO);
-	cr_assert_eq(subscriber()->overflow & 0xffff, 1);
+	cr_assert_eq(sessions_overflowed(), 1);
 	read_events();
 	return (uint16_t)port;
 }
@@ -223,7 +223,7 @@ Test(told, one_beyond_the_slots_that_has_expired)
 	read_events();
 	expect_told("the old one", EVENT_SESSION_CLOSED, UDP, IN_PORT(8), port, 53);
 	cr_expect_eq(subscriber()->sessions, 8);
-	cr_expect_eq(datapath.global->overflow, 0);
+	cr_expect_eq(sessions_overflowed(), 0);
 }
 
 /* Its port is the first choice of another flow, which gets it. */
@@ -236,7 +236,7 @@ Test(told, one_beyond_the_slots_whose_port_another_gets)
 	read_events();
 	expect_told("the old one", EVENT_SESSION_CLOSED, UDP, IN_PORT(8), port, 53);
 	expect_told("the new one", EVENT_SESSION_OPENED, UDP, in_port, port, 53);
-	cr_expect_eq(datapath.global->overflow, 0);
+	cr_expect_eq(sessions_overflowed(), 0);
 }
 
 /* What comes from outside to one that has expired is a stranger's. */
@@ -257,17 +257,6 @@ Test(told, one_beyond_the_slots_that_has_expired_takes_nothing_from_outside)
 
 	age_overflow(ticks_of_seconds(301, datapath.hz));
 	run_rows(&row, 1);
-}
-
-Test(told, one_beyond_the_slots_that_is_closed)
-{
-	uint16_t port = open_beyond_slots(TCP, 80);
-
-	close_connection(IN_PORT(8), port);
-	read_events();
-	expect_told("closed", EVENT_SESSION_CLOSED, TCP, IN_PORT(8), port, 80);
-	cr_expect_eq(subscriber()->sessions, 8);
-	cr_expect_eq(datapath.global->overflow, 0);
 }
 
 /* Another inside port has got a portmap of its port: the SYN ends it, and opens another session. */
@@ -438,7 +427,7 @@ Test(told_copies, an_expired_one_beyond_the_slots_whose_place_a_copy_takes)
 	cr_assert_eq(copy(COPY_TO_OVERFLOW, UDP, IN_PORT(8), 53), COPY_PORT, "its first choice is held");
 	read_events();
 	expect_told("the old one", EVENT_SESSION_CLOSED, UDP, IN_PORT(8), port, 53);
-	cr_expect_eq(datapath.global->overflow, 0);
+	cr_expect_eq(sessions_overflowed(), 0);
 }
 
 /* Sessions that are not reported need no program that does. */

@@ -14,8 +14,7 @@ import time
 import isolation
 
 BUILD = pathlib.Path(os.environ.get("BUILD") or pathlib.Path(__file__).parents[2] / "build").resolve()
-# With EXTENTS=0 in the environment, the agent under which sessions beyond the slots stand in the hash alone.
-AGENT = BUILD / ("tests/hash/detnat-agent" if os.environ.get("EXTENTS") == "0" else "detnat-agent")
+AGENT = BUILD / "detnat-agent"
 CTL = BUILD / "detnatctl"
 
 # A command that runs the programs, such as valgrind; set by conftest.py.

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Before the gateways `a` and `b`, whose names it uses otherwise. */
+#include <detnat/extents.h>
+
 #include "copying_fixture.h"
 
 #include <bpf/bpf.h>
@@ -8,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -79,6 +83,37 @@ struct mapping_spec copying_default_spec(void)
 	return spec;
 }
 
+/* A map in memory. */
+static void *make_map(const char *name, uint32_t value, uint32_t entries, int *ret_fd)
+{
+	const struct bpf_map_create_opts opts = { .sz = sizeof(opts), .map_flags = BPF_F_MMAPABLE };
+	void *memory;
+
+	*ret_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), value, entries, &opts);
+	cr_assert_geq(*ret_fd, 0);
+	memory = mmap(NULL, (size_t)value * entries, PROT_READ | PROT_WRITE, MAP_SHARED, *ret_fd, 0);
+	cr_assert_neq(memory, MAP_FAILED);
+	return memory;
+}
+
+static void make_extents(struct datapath *d)
+{
+	d->extent = make_map("extents", sizeof(struct bucket), GATEWAY_EXTENTS, &d->extents);
+	d->extents_size = GATEWAY_EXTENTS * sizeof(struct bucket);
+	d->pool = make_map("extent_pool", sizeof(*d->pool), 1, &d->extent_pool);
+	d->settings.extent_buckets = GATEWAY_EXTENTS;
+}
+
+static void free_extents(struct datapath *d)
+{
+	munmap(d->extent, d->extents_size);
+	munmap(d->pool, sizeof(*d->pool));
+	close(d->extents);
+	close(d->extent_pool);
+	d->extent = NULL;
+	d->pool = NULL;
+}
+
 void gateway_make(struct gateway *g, const char *state_file)
 {
 	const struct copying_limits limits = { .min_age_s = 2, .interval_ms = 1000 };
@@ -89,6 +124,7 @@ void gateway_make(struct gateway *g, const char *state_file)
 		copying_spec = copying_default_spec();
 	*g = (struct gateway){ 0 };
 	tables_make(&g->d);
+	make_extents(&g->d);
 	if (stands)
 		clock_set(g, begins_at);
 	else
@@ -104,6 +140,7 @@ void gateway_free(struct gateway *g)
 {
 	copying_free(g->c);
 	copy_program_unload(&g->opener);
+	free_extents(&g->d);
 	mappings_close(g->m);
 }
 

@@ -10,7 +10,9 @@
 #include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
-/* 10.0.0.0/24 to 203.0.113.0/28, 4032 ports and 32 slots for each. */
+/* 10.0.0.0/24 to 203.0.113.0/28, 4032 ports and 32 slots for each, and extents of this many buckets together. */
+#define GATEWAY_EXTENTS 2048U
+
 struct gateway {
 	struct datapath d;
 	struct mappings *m;

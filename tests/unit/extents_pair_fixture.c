@@ -1,53 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "extents_pair_fixture.h"
 
-#include <bpf/bpf.h>
 #include <netinet/in.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 
-#define BUCKETS 64U
-
-static void make_extents(struct gateway *g)
+static void give_extent(struct gateway *g)
 {
-	const struct bpf_map_create_opts opts = { .sz = sizeof(opts), .map_flags = BPF_F_MMAPABLE };
-	struct datapath *d = &g->d;
-
-	d->extents =
-		bpf_map_create(BPF_MAP_TYPE_ARRAY, "extents", sizeof(uint32_t), sizeof(struct bucket), BUCKETS, &opts);
-	cr_assert_geq(d->extents, 0);
-	d->extents_size = BUCKETS * sizeof(struct bucket);
-	d->extent = mmap(NULL, d->extents_size, PROT_READ | PROT_WRITE, MAP_SHARED, d->extents, 0);
-	cr_assert_neq(d->extent, MAP_FAILED);
-	d->pool = calloc(1, sizeof(*d->pool));
-	cr_assert_not_null(d->pool);
-	d->pool->next = BUCKETS;
-	d->pool->used = extent_buckets(EXTENT);
-	d->settings.extent_buckets = BUCKETS;
+	/* It has that one, and no further one. */
+	g->d.pool->next = GATEWAY_EXTENTS;
+	g->d.pool->used = extent_buckets(EXTENT);
 	mappings_subscriber(g->m, g->number, HOST)->hairpins = EXTENT << EXTENT_AT;
-	copy_program_unload(&g->opener);
-	cr_assert_eq(copy_program_load(&g->opener, d), 0);
 }
 
 void extents_pair_make(void)
 {
 	pair_make();
-	make_extents(&a);
-	make_extents(&b);
-}
-
-void extents_pair_free(void)
-{
-	struct gateway *const both[] = { &a, &b };
-
-	for (unsigned i = 0; i < ARRAY_SIZE(both); i++) {
-		munmap(both[i]->d.extent, both[i]->d.extents_size);
-		close(both[i]->d.extents);
-		free(both[i]->d.pool);
-		both[i]->d.extent = NULL;
-		both[i]->d.pool = NULL;
-	}
-	pair_free();
+	give_extent(&a);
+	give_extent(&b);
 }
 
 uint64_t extents_key(uint16_t in_port)
@@ -67,7 +35,7 @@ struct slot *extents_place(struct gateway *g, uint32_t extent, uint16_t in_port)
 	return &g->d.extent[pair.first].slot[offset_of(g, in_port) % BUCKET_SLOTS];
 }
 
-/* A connection to the peer of those of overflow_fixture.h, on the port of an inside port's first choice. */
+/* A connection to the peer of those of beyond_fixture.h, on the port of an inside port's first choice. */
 struct slot *extents_open(struct gateway *g, uint16_t in_port)
 {
 	struct subscriber *s = mappings_subscriber(g->m, g->number, HOST);

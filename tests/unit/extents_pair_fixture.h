@@ -5,16 +5,15 @@
 
 #include <detnat/extents.h>
 
-#include "overflow_fixture.h"
+#include "beyond_fixture.h"
 
 /* The host's, at first and after a move: first bucket, and log2 of their number. */
 #define EXTENT	extent_of(4, 2)
 #define ANOTHER extent_of(32, 4)
 
 void extents_pair_make(void);
-void extents_pair_free(void);
 
-/* The session of an inside port of those in overflow_fixture.h, on the port of its first choice. */
+/* The session of an inside port of those in beyond_fixture.h, on the port of its first choice. */
 uint64_t extents_key(uint16_t in_port);
 struct slot *extents_place(struct gateway *g, uint32_t extent, uint16_t in_port);
 struct slot *extents_open(struct gateway *g, uint16_t in_port);

@@ -252,7 +252,7 @@ void put_session(uint32_t in_addr, uint16_t in_port, uint16_t out_port)
 				   .proto = IPPROTO_UDP,
 				   .state = SESSION_UDP };
 
-	tables_put_overflow(gr.m, in_addr, &s, datapath_ticks(&gr.d));
+	tables_put_beyond(gr.m, in_addr, &s, datapath_ticks(&gr.d));
 }
 
 const char *grant_lines(void)

@@ -5,7 +5,7 @@
 
 #include <netinet/in.h>
 
-#include "overflow_fixture.h"
+#include "beyond_fixture.h"
 
 #define NOW(g) datapath_ticks(&(g)->d)
 

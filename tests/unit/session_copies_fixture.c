@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Before `b`, whose name it uses otherwise. */
+#include <detnat/extents.h>
+
 #include "session_copies_fixture.h"
 
 #include <netinet/in.h>
@@ -38,12 +41,11 @@ uint32_t second_slot(uint32_t at)
 	return session_buckets(0xc6336409, 443, IPPROTO_UDP, 0, shift).second * BUCKET_SLOTS + at;
 }
 
-int place_in_overflow(uint64_t key, uint16_t out_port)
+int place_beyond(uint64_t key, uint16_t out_port)
 {
 	struct session_copies *all = gateway.opener.requests;
 
 	all->n = 1;
-	all->overflow_limit = 100;
 	all->copy[0] = (struct session_copy){
 		.key = key,
 		.word = state_word(out_port, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&gateway.d)),
@@ -54,4 +56,14 @@ int place_in_overflow(uint64_t key, uint16_t out_port)
 	};
 	cr_assert_eq(copy_program_run(&gateway.opener), 0);
 	return all->copy[0].result;
+}
+
+void age(uint64_t key, uint32_t ticks)
+{
+	uint32_t n;
+	struct slot *slots = datapath_extent(&gateway.d, subscriber_extent(host()), &n);
+
+	for (uint32_t i = 0; slots && i < n; i++)
+		if (slots[i].key == key && word_is_live(slots[i].truth))
+			word_refresh(&slots[i].truth, word_seen(slots[i].truth) - ticks);
 }

@@ -16,10 +16,13 @@ void sound(void);
 
 struct subscriber *host(void);
 
-/* An enum copy_result each. On a port, in a slot; of UDP, on its first choices; in the overflow. */
+/* An enum copy_result each. On a port, in a slot; of UDP, on its first choices; beyond the slots. */
 int place(uint64_t key, uint16_t out_port, uint8_t proto, uint8_t state, uint32_t slot);
 int place_udp(uint64_t key);
-int place_in_overflow(uint64_t key, uint16_t out_port);
+int place_beyond(uint64_t key, uint16_t out_port);
+
+/* The session beyond the slots is so many ticks older. */
+void age(uint64_t key, uint32_t ticks);
 
 /* The slot that the last request was answered with. */
 uint32_t answered(void);

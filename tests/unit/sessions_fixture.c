@@ -40,11 +40,11 @@ void put(const char *addr, uint32_t slot, uint16_t port, uint8_t state, uint32_t
 	tables_put(m, tables_addr(addr), slot, &s, seen);
 }
 
-void put_overflow(const char *addr, uint16_t port, uint32_t seen)
+void put_beyond(const char *addr, uint16_t port, uint32_t seen)
 {
 	struct session s = session_with(port, IPPROTO_UDP, SESSION_UDP);
 
-	tables_put_overflow(m, tables_addr(addr), &s, seen);
+	tables_put_beyond(m, tables_addr(addr), &s, seen);
 }
 
 struct subscriber *record(const char *addr)
@@ -93,8 +93,8 @@ void fill(void)
 	put("9.255.0.3", 7, 13, SESSION_UDP, NOW - 4);
 	put("9.255.0.3", 6, 14, SESSION_UDP, NOW - 100); /* expired by its own mapping's timeout */
 	put("10.0.0.9", 0, 15, SESSION_TIME_WAIT, NOW - 241);
-	put_overflow("10.0.0.7", 20, NOW - 1);
-	put_overflow("10.0.0.7", 21, NOW - 301);
-	put_overflow("9.255.0.0", 22, NOW);
-	put_overflow("10.0.0.254", 23, NOW);
+	put_beyond("10.0.0.7", 20, NOW - 1);
+	put_beyond("10.0.0.7", 21, NOW - 301);
+	put_beyond("9.255.0.0", 22, NOW);
+	put_beyond("10.0.0.254", 23, NOW);
 }

@@ -26,7 +26,7 @@ void sessions_set_up(void);
 /* Towards 198.51.100.7:443. */
 struct session session_with(uint16_t port, uint8_t proto, uint8_t state);
 void put(const char *addr, uint32_t slot, uint16_t port, uint8_t state, uint32_t seen);
-void put_overflow(const char *addr, uint16_t port, uint32_t seen);
+void put_beyond(const char *addr, uint16_t port, uint32_t seen);
 
 /* Sessions of all kinds: 13, of which 8 count. */
 void fill(void);

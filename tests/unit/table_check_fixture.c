@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "table_check_fixture.h"
 
-#include <bpf/bpf.h>
 #include <string.h>
 
 #include <detnat/slots.h>
@@ -44,7 +43,7 @@ struct slot *right_flow(uint16_t in_port)
 	return open_at(right_place(in_port, 443, false), in_port, right_port(in_port), SESSION_UDP);
 }
 
-void overflow_flow(uint16_t in_port)
+struct slot *flow_beyond(uint16_t in_port)
 {
 	struct session s = { .ext_addr = PEER,
 			     .in_port = in_port,
@@ -53,16 +52,7 @@ void overflow_flow(uint16_t in_port)
 			     .proto = IPPROTO_UDP,
 			     .state = SESSION_UDP };
 
-	tables_put_overflow(m, tables_addr(HOST), &s, NOW);
-}
-
-struct overflow_key key_of(uint16_t in_port, enum overflow_direction direction)
-{
-	const struct geometry *g = &mappings_get(m, big)->geo;
-
-	return direction == OVERFLOW_IN2OUT
-		       ? overflow_key_in(g, tables_addr(HOST), in_port, PEER, 443, IPPROTO_UDP)
-		       : overflow_key_out(g, tables_addr(HOST), right_port(in_port), PEER, 443, IPPROTO_UDP);
+	return tables_put_beyond(m, tables_addr(HOST), &s, NOW);
 }
 
 struct findings check(bool repair, struct check_figures *ret_figures)
@@ -86,7 +76,7 @@ void right(void)
 {
 	right_flow(5000);
 	right_flow(5001);
-	overflow_flow(5002);
+	flow_beyond(5002);
 	/* Displaced: in the second bucket, or on another port of its group; with their bits. */
 	open_at(right_place(5016, 443, true), 5016, right_port(5016), SESSION_UDP);
 	open_at(right_place(5024, 443, false) ^ 1, 5024, (uint16_t)(right_port(5024) ^ 1), SESSION_UDP);

@@ -21,9 +21,7 @@ struct slot *open_at(uint32_t slot, uint16_t in_port, uint16_t out_port, uint8_t
 /* A session as the datapath opens it. */
 struct slot *right_flow(uint16_t in_port);
 
-void overflow_flow(uint16_t in_port);
-
-struct overflow_key key_of(uint16_t in_port, enum overflow_direction direction);
+struct slot *flow_beyond(uint16_t in_port);
 
 /* Goes through all tables. */
 struct findings check(bool repair, struct check_figures *ret_figures);

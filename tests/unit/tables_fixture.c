@@ -11,6 +11,7 @@
 
 #include "tables_fixture.h"
 
+#include <detnat/extents.h>
 #include <detnat/portmap_lines.h>
 #include <detnat/portmaps.h>
 
@@ -180,34 +181,61 @@ struct slot *tables_put(struct mappings *m, uint32_t in_addr, uint32_t slot, con
 	return at;
 }
 
-void tables_put_overflow(struct mappings *m, uint32_t in_addr, const struct session *s, uint32_t seen)
-{
-	int number = mappings_find_any(m, in_addr);
-	const struct geometry *g = &mappings_get(m, number)->geo;
-	struct subscriber *record = mappings_subscriber(m, number, in_addr - g->in_base);
-	struct overflow_key key = overflow_key_in(g, in_addr, s->in_port, s->ext_addr, s->ext_port, s->proto);
-	struct overflow_session value = { .truth = state_word(s->out_port, s->proto, s->state, seen) };
-	int fd = mappings_datapath(m)->overflow;
+/* Room for extents of all subscribers of a test. */
+#define EXTENT_BUCKETS_ROOM (1U << 16)
+#define EXTENT_SHIFT	    6U
 
-	cr_assert_eq(bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST), 0);
-	key = overflow_key_reverse(&key, s->out_port);
-	value = (struct overflow_session){ .in_port = s->in_port };
-	cr_assert_eq(bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST), 0);
-	record->sessions++;
-	record->overflow++;
-	mappings_datapath(m)->global->overflow++;
+static void make_extents(struct datapath *d)
+{
+	d->extents_size = EXTENT_BUCKETS_ROOM * sizeof(struct bucket);
+	d->extent =
+		mmap(NULL, d->extents_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	cr_assert_neq(d->extent, MAP_FAILED);
+	d->pool = calloc(1, sizeof(*d->pool));
+	cr_assert_not_null(d->pool);
+	d->settings.extent_buckets = EXTENT_BUCKETS_ROOM;
 }
 
-unsigned tables_overflow_entries(const struct datapath *d)
+struct slot *tables_put_beyond(struct mappings *m, uint32_t in_addr, const struct session *s, uint32_t seen)
 {
-	struct overflow_key key, next;
-	unsigned n = 0;
-	const void *from = NULL;
+	struct datapath *d = mappings_datapath(m);
+	int number = mappings_find_any(m, in_addr);
+	const struct geometry *g = &mappings_get(m, number)->geo;
+	uint32_t n = mapping_subscriber(g, in_addr);
+	struct subscriber *record = mappings_subscriber(m, number, n);
+	uint64_t key = slot_key(s->ext_addr, s->ext_port, s->in_port);
+	struct bucket_pair pair;
 
-	for (; !bpf_map_get_next_key(d->overflow, from, &next); n++) {
-		key = next;
-		from = &key;
+	if (!d->extent)
+		make_extents(d);
+	if (!subscriber_extent(record)) {
+		record->hairpins |= extent_of((uint32_t)d->pool->next, EXTENT_SHIFT) << EXTENT_AT;
+		d->pool->next += 1U << EXTENT_SHIFT;
+		d->pool->used += 1U << EXTENT_SHIFT;
+		cr_assert_leq(d->pool->next, EXTENT_BUCKETS_ROOM);
 	}
+	pair = extent_pair(subscriber_extent(record), key, s->proto, s->out_port - mapping_port_lo(g, n));
+	for (unsigned i = 0; i < 2 * BUCKET_SLOTS; i++) {
+		struct slot *at = &d->extent[i < BUCKET_SLOTS ? pair.first : pair.second].slot[i % BUCKET_SLOTS];
+
+		if (at->truth)
+			continue;
+		at->key = key;
+		at->truth = state_word(s->out_port, s->proto, s->state, seen);
+		if (s->state != SESSION_TIME_WAIT)
+			record->sessions++;
+		return at;
+	}
+	cr_assert_fail("no room in two buckets of an extent");
+	return NULL;
+}
+
+unsigned tables_beyond(const struct datapath *d)
+{
+	unsigned n = 0;
+
+	for (uint64_t i = 0; d->pool && i < d->pool->next * BUCKET_SLOTS; i++)
+		n += word_is_live(d->extent->slot[i].truth) != 0;
 	return n;
 }
 

@@ -23,11 +23,14 @@ void tables_reclaim(struct mappings *m);
 /* Puts a session into a slot, counted, as the datapath does. Returns the slot. */
 struct slot *tables_put(struct mappings *m, uint32_t in_addr, uint32_t slot, const struct session *s, uint32_t seen);
 
-/* Puts both entries of an overflow session, counted. */
-void tables_put_overflow(struct mappings *m, uint32_t in_addr, const struct session *s, uint32_t seen);
+/*
+ * Puts a session into the subscriber's extent, counted, where the datapath would look for it: the subscriber gets one
+ * if it has none. Returns the slot.
+ */
+struct slot *tables_put_beyond(struct mappings *m, uint32_t in_addr, const struct session *s, uint32_t seen);
 
-/* Entries of the overflow map, both directions. */
-unsigned tables_overflow_entries(const struct datapath *d);
+/* The sessions in all extents. */
+unsigned tables_beyond(const struct datapath *d);
 
 bool tables_zero(const void *p, size_t size);
 

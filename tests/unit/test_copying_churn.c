@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two gateways at random: routes move between them, sessions in slots and in the overflow are opened, used and ended at
+ * Two gateways at random: routes move between them, sessions in slots and in extents are opened, used and ended at
  * either, what they tell is lost, they fall silent and restart. A model knows what must have ended, and what must live:
  * whenever both have told all, each has what the other has, one of the two has it of its own, what ended has ended on
  * both, and what lives is there. The tables are sound throughout.
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "overflow_fixture.h"
+#include "beyond_fixture.h"
 #include "rounds.h"
 
 #define SUBSCRIBERS 12U
@@ -112,24 +112,23 @@ static int slot_of(struct gateway *g, const struct flow *f)
 
 static bool has(struct gateway *g, const struct flow *f)
 {
-	struct overflow_session s;
+	const struct slot *s;
 
 	if (!f->beyond)
 		return slot_of(g, f) >= 0;
-	return beyond_entry(g, f->in_port, &s) &&
-	       !word_expired(s.truth, datapath_ticks(&g->d), mappings_get(g->m, g->number)->timeout_ticks);
+	s = beyond_slot(g, f->in_port);
+	return s && !word_expired(s->truth, datapath_ticks(&g->d), mappings_get(g->m, g->number)->timeout_ticks);
 }
 
 static bool is_copy(struct gateway *g, const struct flow *f)
 {
 	const struct copy_marks *k = &g->c->mapping[g->number].marks;
 	const uint16_t *marks = copy_marks_of(k, f->subscriber);
-	struct overflow_session e;
 	const struct slot *s;
 	int slot;
 
 	if (f->beyond)
-		return beyond_entry(g, f->in_port, &e) && overflow_mark_holds(e.mark, e.truth);
+		return word_owner(beyond_slot(g, f->in_port)->truth);
 	slot = slot_of(g, f);
 	s = slot_at(g, f->subscriber, (uint32_t)slot);
 	return marks && mark_peer(marks[slot]) &&
@@ -158,13 +157,12 @@ static void use(unsigned side, struct flow *f)
 		SESSION_CLOSE_WAIT,   SESSION_LAST_ACK_IN, SESSION_ESTABLISHED | SESSION_RESET
 	};
 	struct gateway *g = &gateway[side];
-	struct overflow_session e;
 	struct slot *s;
 
 	if (f->beyond) {
-		cr_assert(beyond_entry(g, f->in_port, &e));
-		e.truth = word_with(e.truth, some(2) ? states[some(4)] : word_state(e.truth), tick - 1);
-		beyond_store(g, f->in_port, &e);
+		beyond_touch(g, f->in_port, tick - 1);
+		s = beyond_slot(g, f->in_port);
+		s->truth = word_with(s->truth, some(2) ? states[some(4)] : word_state(s->truth), tick - 1);
 		return;
 	}
 	s = slot_at(g, f->subscriber, (uint32_t)slot_of(g, f));
@@ -246,15 +244,13 @@ static void pass_time(void)
 /* A packet for each flow where its session is no copy, so that none expires in a round. */
 static void keep_alive(void)
 {
-	struct overflow_session e;
-
 	for (unsigned side = 0; side < 2; side++)
 		for (struct flow *f = flow; f < flow + FLOWS; f++) {
 			struct gateway *g = &gateway[side];
 
 			if (!has(g, f) || is_copy(g, f))
 				continue;
-			if (f->beyond && beyond_entry(g, f->in_port, &e))
+			if (f->beyond)
 				beyond_touch(g, f->in_port, tick - 1);
 			else
 				touch(g, f->subscriber, (uint32_t)slot_of(g, f), tick - 1);

@@ -4,7 +4,7 @@
 
 #include "extents_pair_fixture.h"
 
-TestSuite(copying_extents, .init = extents_pair_make, .fini = extents_pair_free, .timeout = 300);
+TestSuite(copying_extents, .init = extents_pair_make, .fini = pair_free, .timeout = 300);
 
 /* One of two gateways has the session as its own, and the other one as a copy; each in the same place of its extent. */
 static void expect_copy_at(struct gateway *copy, struct gateway *own, uint16_t in_port)
@@ -24,7 +24,6 @@ static void expect_copy_at(struct gateway *copy, struct gateway *own, uint16_t i
 		cr_expect_eq(word_out_port(slot->truth), first_port(g, HOST, in_port));
 		cr_expect_eq(word_owner(slot->truth), g == copy, "the copy says whose it is");
 		cr_expect_eq(s->sessions, 1);
-		cr_expect_eq(tables_overflow_entries(&g->d), 0);
 	}
 	pair_sound();
 }
@@ -74,7 +73,7 @@ Test(copying_extents, whole_copies_have_them_and_what_one_lacks_has_ended)
 
 Test(copying_extents, one_that_moves_to_another_extent_goes_on_even_if_it_does_so_while_it_is_looked_for)
 {
-	struct overflow_pass *o = &a.c->overflow_pass;
+	struct beyond_pass *o = &a.c->beyond_pass;
 	struct told t = { 0 };
 	struct slot *slot, *moved;
 
@@ -86,13 +85,13 @@ Test(copying_extents, one_that_moves_to_another_extent_goes_on_even_if_it_does_s
 	*moved = *slot;
 	slot->truth = 0;
 	mappings_subscriber(a.m, a.number, HOST)->hairpins = ANOTHER << EXTENT_AT;
-	overflow_tolds_find(&a.c->overflow_told, &(struct overflow_id){ .key = extents_key(5000),
-									.subscriber = HOST,
-									.mapping = (uint16_t)a.number,
-									.out_port = first_port(&a, HOST, 5000),
-									.proto = IPPROTO_TCP })
+	beyond_note_find(&a.c->beyond, &(struct session_tuple){ .key = extents_key(5000),
+								.subscriber = HOST,
+								.mapping = (uint16_t)a.number,
+								.out_port = first_port(&a, HOST, 5000),
+								.proto = IPPROTO_TCP })
 		->seen = false;
-	o->step = OVERFLOW_ENDS;
+	o->step = BEYOND_ENDS;
 	o->at = 0;
 	passes(&a, &t);
 	hear(&b, 1, &t);
@@ -271,9 +270,9 @@ Test(copying_extents, an_agent_that_has_forgotten_all_knows_whose_they_are_and_t
 	extents_settle();
 	cr_expect_eq(word_turn(extents_place(&a, EXTENT, 5000)->truth), 1);
 	/* A packet there, and its agent is another one. */
-	hash_free(&a.c->overflow_told);
+	hash_free(&a.c->beyond);
 	extents_touch(&a, 5000, datapath_ticks(&a.d) - 12);
-	hash_free(&a.c->overflow_told);
+	hash_free(&a.c->beyond);
 	extents_settle();
 	expect_copy_at(&b, &a, 5000);
 	cr_expect_eq(word_turn(extents_place(&b, EXTENT, 5000)->truth), 2);

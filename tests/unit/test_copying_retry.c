@@ -2,7 +2,7 @@
 /* Sessions for which there was no room when they were told are placed once there is, unless they have ended by then. */
 #include <netinet/in.h>
 
-#include "overflow_fixture.h"
+#include "beyond_fixture.h"
 
 TestSuite(copying_retry, .init = pair_connect, .fini = pair_free, .timeout = 300);
 
@@ -165,7 +165,7 @@ Test(copying_retry, it_goes_on_until_there_is_room_however_long_that_takes)
 
 Test(copying_retry, a_session_without_a_place_is_lacking_after_some_tries)
 {
-	b.d.settings.overflow_sessions = 0;
+	beyond_room(&b, 0);
 	beyond_open(&a, 5000, 77);
 	tell();
 	cr_assert_eq(copying_lacks(b.c, 1).sessions, 0);
@@ -173,7 +173,7 @@ Test(copying_retry, a_session_without_a_place_is_lacking_after_some_tries)
 		retry_after(4);
 	cr_assert_eq(copying_lacks(b.c, 1).sessions, 1);
 	cr_assert_eq(copying_lacks(b.c, 2).sessions, 0);
-	b.d.settings.overflow_sessions = 100;
+	beyond_room(&b, 64);
 	retry_after(8);
 	cr_assert_eq(copying_lacks(b.c, 1).sessions, 0);
 	cr_assert_eq(copying_held(b.c, 1), 1);
@@ -226,11 +226,9 @@ Test(copying_retry, the_quota_and_a_lock_that_is_held_are_waited_for)
 	pair_sound();
 }
 
-Test(copying_retry, sessions_in_the_overflow_are_tried_again_too)
+Test(copying_retry, sessions_beyond_the_slots_are_tried_again_too)
 {
-	struct overflow_session s;
-
-	b.d.settings.overflow_sessions = 0;
+	beyond_room(&b, 0);
 	beyond_open(&a, 5000, 77);
 	beyond_open(&a, 5001, 78);
 	tell();
@@ -239,10 +237,10 @@ Test(copying_retry, sessions_in_the_overflow_are_tried_again_too)
 	beyond_end(&a, 5001);
 	tell();
 	cr_assert_eq(b.c->waiting.n, 1);
-	b.d.settings.overflow_sessions = 100;
+	beyond_room(&b, 64);
 	retry_after(1);
-	cr_assert(beyond_entry(&b, 5000, &s));
-	cr_assert_not(beyond_entry(&b, 5001, &s));
+	cr_assert_not_null(beyond_slot(&b, 5000));
+	cr_assert_null(beyond_slot(&b, 5001));
 	cr_assert_eq(copying_held(b.c, 1), 1);
 	pair_sound();
 }
@@ -301,7 +299,7 @@ Test(copying_retry, a_session_that_a_whole_copy_leaves_out_is_waited_for_no_long
 	uint32_t mine, theirs = refuse_one(&mine);
 
 	beyond_open(&a, 5001, 77);
-	b.d.settings.overflow_sessions = 0;
+	beyond_room(&b, 0);
 	tell();
 	cr_assert_eq(b.c->waiting.n, 2);
 	end_session(&a, HOST, theirs);

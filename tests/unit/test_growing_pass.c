@@ -154,7 +154,7 @@ Test(growth_pass, a_revoked_one_ends_with_its_last_session_or_with_its_drain)
 	passes_go_by(2);
 	wait_owned(0);
 	cr_expect_eq(sessions_of_in(), 0);
-	cr_expect_eq(tables_overflow_entries(&gr.d), 0);
+	cr_expect_eq(tables_beyond(&gr.d), 0);
 }
 
 Test(growth_pass, what_nobody_has_or_is_being_changed_cannot_be_revoked)

@@ -14,19 +14,19 @@ TestSuite(growth_under_way, .init = growing_setup_agent, .fini = growing_teardow
 
 #define IDLE_S 300U
 
-/* A pass that has counted the sessions, and has judged no block yet. */
-static void count_sessions(void)
+/* A pass that has begun, and has judged no block yet. */
+static void begin_pass(void)
 {
-	while (gr.growth->step != PASS_NONE)
+	while (gr.growth->under_way)
 		event_base_loop(gr.base, EVLOOP_ONCE);
 	growth_hurry(gr.growth);
-	while (gr.growth->step != PASS_JUDGES)
+	while (!gr.growth->under_way)
 		event_base_loop(gr.base, EVLOOP_ONCE);
 }
 
 static void end_pass(void)
 {
-	while (gr.growth->step != PASS_NONE)
+	while (gr.growth->under_way)
 		event_base_loop(gr.base, EVLOOP_ONCE);
 }
 
@@ -43,11 +43,11 @@ static void on_counted(void *arg)
 	*(bool *)arg = true;
 }
 
-Test(growth_under_way, a_block_that_is_closed_after_the_count_is_judged_by_the_next_one)
+Test(growth_under_way, a_block_that_is_closed_during_a_pass_is_judged_by_the_next_one)
 {
 	struct grant *i = granted(gr.in);
 
-	count_sessions();
+	begin_pass();
 	put_session(gr.in, 5000, i->port_lo);
 	cr_assert_eq(growth_revoke(gr.growth, gr.out, i->port_lo, 600), 0);
 	end_pass();
@@ -62,32 +62,13 @@ Test(growth_under_way, who_asks_for_a_count_waits_for_one_that_begins_later)
 	bool counted = false;
 
 	granted(gr.in);
-	count_sessions();
+	begin_pass();
 	cr_assert_eq(growth_count(gr.growth, on_counted, &counted), 0);
 	end_pass();
 	cr_expect_not(counted);
-	count_sessions();
+	begin_pass();
 	end_pass();
 	cr_expect(counted);
-}
-
-Test(growth_under_way, a_count_that_broke_off_says_nothing)
-{
-	struct grant *i = granted(gr.in), *k = granted(gr.in + 1);
-	int overflow = gr.d.overflow;
-
-	put_session(gr.in, 5000, i->port_lo);
-	passes_go_by(1);
-	cr_assert_eq(i->sessions, 1);
-	i->seen_s = k->seen_s = boottime_s() - IDLE_S;
-	gr.d.overflow = 1 << 20; /* no descriptor */
-	passes_go_by(2);
-	cr_expect(i->state == GRANT_OPEN && i->sessions == 1);
-	cr_expect(k->state == GRANT_OPEN, "it may have one");
-	gr.d.overflow = overflow;
-	passes_go_by(1);
-	cr_expect(i->state == GRANT_OPEN && i->sessions == 1);
-	cr_expect(k->state == GRANT_CLOSED);
 }
 
 Test(growth_under_way, a_block_of_an_earlier_agent_is_idle_from_now_on)
@@ -159,7 +140,7 @@ static bool begins(void)
 	event_del(gr.growth->slice);
 	gr.growth->due_us = 1;
 	growth_pass_second(gr.growth);
-	begun = gr.growth->step != PASS_NONE;
+	begun = gr.growth->under_way;
 	if (begun)
 		end_pass();
 	return begun;
@@ -195,7 +176,7 @@ Test(growth_under_way, passes_are_ten_in_the_shortest_time_but_one_a_second_at_m
 		grow_configure(members);
 		cr_expect_eq(gr.growth->interval_s, rows[k].interval, "idle %u, rest %u: %u", rows[k].idle,
 			     rows[k].rest, gr.growth->interval_s);
-		cr_expect(!gr.growth->due_us || gr.growth->step != PASS_NONE, "it is looked at once");
+		cr_expect(!gr.growth->due_us || gr.growth->under_way, "it is looked at once");
 	}
 }
 

@@ -296,16 +296,6 @@ static struct session session_to(uint32_t ext, uint16_t out_port)
 				 .state = SESSION_UDP };
 }
 
-Test(mappings_nested, an_untranslated_address_waits_for_no_other_that_leaves)
-{
-	const struct geometry other = { .in_base = tables_addr("10.0.1.0"), .in_plen = 24, .out_plen = PLEN_NONE };
-
-	add_untranslated("10.0.0.0/24");
-	cr_assert_eq(mappings_del(m, tables_spec("10.0.0.0/24", "0.0.0.0/0").in, PREFIX_NONE), 0);
-	cr_assert(m->leaving);
-	cr_expect(!mappings_left_of_overlaps(m, &other));
-}
-
 Test(mappings_nested, sessions_in_the_enclosing_mapping_end_and_are_told)
 {
 	int a = add("10.0.0.0/24", "1.1.0.0/28");
@@ -316,7 +306,7 @@ Test(mappings_nested, sessions_in_the_enclosing_mapping_end_and_are_told)
 	for (unsigned k = 0; k < 2; k++) {
 		beyond.out_port = (uint16_t)(1031 + k);
 		tables_put(m, k ? y : x, 3, &slot, 100000);
-		tables_put_overflow(m, k ? y : x, &beyond, 100000);
+		tables_put_beyond(m, k ? y : x, &beyond, 100000);
 	}
 	add("10.0.0.1/32", "2.0.0.1/32");
 	tables_reclaim(m);
@@ -325,20 +315,17 @@ Test(mappings_nested, sessions_in_the_enclosing_mapping_end_and_are_told)
 	cr_expect(tables_zero(mappings_buckets(m, a, 1), 4 * sizeof(struct bucket)) ||
 		  !((struct slot *)mappings_buckets(m, a, 1))[3].truth);
 	cr_expect_eq(mappings_subscriber(m, a, 1)->sessions, 0);
-	cr_expect_eq(mappings_subscriber(m, a, 1)->overflow, 0);
 	cr_expect_eq(mappings_subscriber(m, a, 2)->sessions, 2, "others keep theirs");
-	cr_expect_eq(tables_overflow_entries(&d), 2);
-	cr_expect_eq(d.global->overflow, 1);
+	cr_expect_eq(tables_beyond(&d), 1);
 
 	/* And those of the exception, when it goes. */
 	tables_put(m, x, 3, &slot, 100000);
-	tables_put_overflow(m, x, &beyond, 100000);
+	tables_put_beyond(m, x, &beyond, 100000);
 	del("10.0.0.1/32", "2.0.0.1/32");
 	tables_reclaim(m);
 	cr_expect_eq(ended, 4);
 	cr_expect_eq(ended_out, tables_addr("2.0.0.1"));
-	cr_expect_eq(tables_overflow_entries(&d), 2);
-	cr_expect_eq(d.global->overflow, 1);
+	cr_expect_eq(tables_beyond(&d), 1);
 	cr_expect_eq(mappings_subscriber(m, a, 1)->sessions, 0);
 }
 
@@ -349,14 +336,13 @@ Test(mappings_nested, sessions_that_an_agent_has_not_ended_end_with_the_next)
 	uint32_t x = tables_addr("10.0.0.1");
 
 	tables_put(m, x, 3, &slot, 100000);
-	tables_put_overflow(m, x, &beyond, 100000);
+	tables_put_beyond(m, x, &beyond, 100000);
 	add("10.0.0.1/32", "2.0.0.1/32");
 	open_again(); /* without a step in between */
 	tables_reclaim(m);
 	cr_expect_eq(mappings_subscriber(m, a, 1)->sessions, 0);
 	cr_expect_eq(((struct slot *)mappings_buckets(m, a, 1))[3].truth, 0);
-	cr_expect_eq(tables_overflow_entries(&d), 0);
-	cr_expect_eq(d.global->overflow, 0);
+	cr_expect_eq(tables_beyond(&d), 0);
 }
 
 Test(mappings_nested, the_next_agent_gives_back_what_a_retired_exception_still_has)

@@ -3,6 +3,7 @@
 #include <detnat/binding.h>
 
 #include "ownership_fixture.h"
+#include "copies/found_session.h"
 
 static void set_up(void)
 {
@@ -126,13 +127,21 @@ Test(ownership_bindings, two_that_are_both_used_stay_each_at_its_gateway)
 	pair_sound();
 }
 
-/* A session beyond the slots, which may be the one that uses it. */
-Test(ownership_bindings, beside_sessions_beyond_the_slots_a_binding_stays_until_it_has_expired)
+Test(ownership_bindings, one_that_a_session_beyond_the_slots_uses_stays_until_that_has_ended)
 {
 	uint16_t port = first_port(&b, HOST, 5000);
 	uint32_t slot = open_udp(&b, OTHER, 8);
+	const struct session other = { .ext_addr = 0xc6336409,
+				       .in_port = OTHER,
+				       .out_port = port,
+				       .ext_port = 443,
+				       .proto = IPPROTO_UDP,
+				       .state = SESSION_UDP };
+	const struct session_tuple id = { slot_key(0xc6336409, 443, OTHER), HOST, (uint16_t)b.number, port,
+					  IPPROTO_UDP };
+	struct found_session beyond;
 
-	beyond_open(&b, 9000, 77);
+	beyond_put(&b, &other);
 	tell_nobody(&b);
 	end_session(&b, HOST, slot);
 	open_udp(&a, 5000, 7);
@@ -141,8 +150,10 @@ Test(ownership_bindings, beside_sessions_beyond_the_slots_a_binding_stays_until_
 	retry_after(&b, 2);
 	cr_expect(binding_is_of(*bound(&b, port), OTHER));
 	cr_expect_eq(b.c->waiting.n, 1);
-	*bound(&b, port) = binding_entry(OTHER, BINDING_BOUND, NOW(&b) - 5000);
+	cr_assert(found_beyond(b.c, &id, &beyond));
+	cr_assert(found_end(b.c, &beyond));
 	retry_after(&b, 4);
+	retry_after(&b, 8);
 	cr_expect(binding_is_of(*bound(&b, port), 5000));
 	cr_expect_eq(copying_held(b.c, 1), 1);
 	pair_sound();

@@ -30,15 +30,15 @@ static void copied_beyond(void)
 {
 	beyond_open(&a, 5000, 77);
 	exchange(&a, &b);
-	cr_assert_eq(tables_overflow_entries(&b.d), 2);
+	cr_assert_eq(beyond_count(&b), 1);
 	exchange(&a, &b);
 }
 
 static void expect_beyond_ended(void)
 {
 	exchange_twice();
-	cr_expect_eq(tables_overflow_entries(&a.d), 0);
-	cr_expect_eq(tables_overflow_entries(&b.d), 0);
+	cr_expect_eq(beyond_count(&a), 0);
+	cr_expect_eq(beyond_count(&b), 0);
 	cr_expect_eq(copying_told(a.c) + copying_told(b.c), 0);
 	pair_sound();
 }
@@ -83,18 +83,18 @@ Test(ownership_ports, beyond_the_slots_a_copy_that_has_expired_is_no_ending_for_
 
 	copied_beyond();
 	passes(&b, &t);
-	for (struct overflow_told *e; (e = hash_walk(&overflow_tolds, &b.c->overflow_told, &at));)
-		e->word -= 5000;
+	for (struct beyond_note *n; (n = hash_walk(&beyond_notes, &b.c->beyond, &at));)
+		n->word -= 5000;
 	beyond_end(&b, 5000);
 	passes(&b, &t);
 	cr_expect_eq(records_of(&t, WIRE_ENDED), 0);
 	hear(&a, 1, &t);
-	cr_expect_eq(tables_overflow_entries(&a.d), 2);
+	cr_expect_eq(beyond_count(&a), 1);
 	pair_sound();
 }
 
 /* In a slot here, beyond the slots there; and the other way round. */
-Test(ownership_ports, a_port_in_the_overflow_gives_way_to_a_younger_flow_in_a_slot_and_the_other_way_round)
+Test(ownership_ports, a_port_beyond_the_slots_gives_way_to_a_younger_flow_in_a_slot_and_the_other_way_round)
 {
 	uint16_t offset = mapping_first_choice(&mappings_get(b.m, b.number)->geo, 5000);
 	uint32_t slot;
@@ -107,7 +107,7 @@ Test(ownership_ports, a_port_in_the_overflow_gives_way_to_a_younger_flow_in_a_sl
 	exchange(&a, &b);
 	retry_after(&a, 1);
 	exchange_twice();
-	cr_expect_eq(tables_overflow_entries(&a.d), 0);
+	cr_expect_eq(beyond_count(&a), 0);
 	expect_at(&b, &a);
 	end_session(&b, HOST, slot);
 	exchange_twice();
@@ -121,7 +121,7 @@ Test(ownership_ports, a_port_in_the_overflow_gives_way_to_a_younger_flow_in_a_sl
 	retry_after(&a, 1);
 	exchange_twice();
 	cr_expect_eq(sessions_in(&a, HOST), 0);
-	cr_expect_eq(tables_overflow_entries(&a.d), 2);
+	cr_expect_eq(beyond_count(&a), 1);
 	pair_sound();
 }
 
@@ -172,6 +172,6 @@ Test(ownership_ports, a_session_in_a_slot_here_and_beyond_the_slots_there_is_one
 			beyond_end(beyond, 5000);
 		exchange_twice();
 		expect_ended();
-		cr_expect_eq(tables_overflow_entries(&a.d) + tables_overflow_entries(&b.d), 0);
+		cr_expect_eq(beyond_count(&a) + beyond_count(&b), 0);
 	}
 }

@@ -58,9 +58,9 @@ static void try_again(uint32_t seconds)
 
 static uint16_t port_at_b(void)
 {
-	struct overflow_session s;
+	const struct slot *s = beyond_slot(&b, FLOW);
 
-	return beyond_entry(&b, FLOW, &s) ? word_out_port(s.truth) : 0;
+	return s ? word_out_port(s->truth) : 0;
 }
 
 /* What b tells: it has no sessions of its own. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "ownership_fixture.h"
-#include "copies/ownership.h"
+#include "copies/found_session.h"
 
 static char state_file[64];
 
@@ -206,16 +206,17 @@ Test(ownership_turns, a_connection_that_closes_while_it_is_about_to_yield_or_giv
 			.slot = (uint16_t)slot,
 		};
 		const struct placing p = { .peer = 1, .turn = 3, .told = NOW(&a) };
-		uint16_t *mark;
+		struct found_session s;
 
 		cr_assert_eq(copied_marks_make(a.c, &a.c->mapping[a.number], HOST), 0);
-		mark = copy_marks_of(&a.c->mapping[a.number].marks, HOST) + slot;
 		silent_for(&a, slot, 100);
+		cr_assert(found_in_slot(a.c, &a.c->mapping[a.number], HOST, slot, &s));
 		time_wait(&a, slot);
+		if (!i)
+			cr_expect_not(found_to_peer(a.c, &s, &r, &p));
+		cr_assert(found_in_slot(a.c, &a.c->mapping[a.number], HOST, slot, &s));
 		if (i)
-			slot_gives_way(a.c, &r, &p, slot);
-		else
-			cr_expect_not(yield_own(a.c, &r, &p, slot, mark));
+			gives_way(a.c, &r, &p, &s);
 		cr_expect_eq(mappings_subscriber(a.m, a.number, HOST)->sessions, 1);
 		assert_sound(&a);
 		slot_at(&a, HOST, slot)->truth = 0;

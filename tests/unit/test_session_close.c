@@ -43,7 +43,7 @@ Test(session_close, that_end_with_their_mapping_are_told_of)
 {
 	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/28");
 	struct list ended = { .n = 0 };
-	unsigned overflowed = 0;
+	unsigned beyond = 0;
 
 	uint64_t before, after;
 
@@ -60,9 +60,9 @@ Test(session_close, that_end_with_their_mapping_are_told_of)
 		cr_assert_eq(ended.s[i].in_addr >> 8, tables_addr("10.0.0.0") >> 8);
 		cr_assert_eq(ended.s[i].out_addr, tables_addr("1.1.1.0") + (ended.s[i].in_addr & 0xff) / 16);
 		cr_assert_eq(ended.s[i].out_port, 1024 + ended.s[i].in_port);
-		overflowed += ended.s[i].in_port >= 20;
+		beyond += ended.s[i].in_port >= 20;
 	}
-	cr_assert_eq(overflowed, 3);
+	cr_assert_eq(beyond, 3);
 }
 
 Test(session_close, in_time_wait_alone_are_told_of_when_their_mapping_ends)
@@ -81,21 +81,19 @@ Test(session_close, in_time_wait_alone_are_told_of_when_their_mapping_ends)
 	cr_assert_eq(ended.s[0].state, SESSION_TIME_WAIT);
 }
 
-Test(session_close, in_the_overflow_are_closed_too)
+Test(session_close, in_extents_are_closed_too)
 {
 	struct endpoint in = { tables_addr("10.0.0.0"), 7 }, out = { tables_addr("1.1.1.0"), 1024 + 8 };
 
-	put_overflow("10.0.0.0", 7, NOW);
-	put_overflow("10.0.0.0", 8, NOW);
-	put_overflow("10.0.0.0", 9, NOW);
+	put_beyond("10.0.0.0", 7, NOW);
+	put_beyond("10.0.0.0", 8, NOW);
+	put_beyond("10.0.0.0", 9, NOW);
 	cr_assert_eq(sessions_close_in(m, 0, in, ext, IPPROTO_TCP), 0);
 	cr_assert_eq(sessions_close_in(m, 0, in, ext, 0), 1);
 	cr_assert_eq(sessions_close_out(m, out, ext, 0), 1);
 	cr_assert_eq(sessions_close_out(m, out, ext, 0), 0);
 	cr_assert_eq(record("10.0.0.0")->sessions, 1);
-	cr_assert_eq(record("10.0.0.0")->overflow, 1);
-	cr_assert_eq(d.global->overflow, 1);
-	cr_assert_eq(tables_overflow_entries(&d), 2);
+	cr_assert_eq(tables_beyond(&d), 1);
 }
 
 Test(session_close, that_count_in_no_figure_are_freed_but_not_counted_as_closed)

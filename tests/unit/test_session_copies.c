@@ -350,14 +350,7 @@ Test(session_copies, a_full_batch_is_placed_in_one_run)
 
 Test(session_copies, beyond_the_slots_a_session_or_a_port_is_found_too)
 {
-	struct session s = { .ext_addr = 0xc6336407,
-			     .in_port = 5000,
-			     .out_port = first_port(&gateway, HOST, 5000),
-			     .ext_port = 443,
-			     .proto = IPPROTO_UDP,
-			     .state = SESSION_UDP };
-
-	tables_put_overflow(gateway.m, 0x0a000000 + HOST, &s, datapath_ticks(&gateway.d));
+	cr_assert_eq(place_beyond(KEY, first_port(&gateway, HOST, 5000)), COPY_PLACED);
 	cr_assert_eq(place_udp(KEY), COPY_BEYOND);
 	cr_assert_eq(place_udp(slot_key(0xc6336407, 443, 5000 + 4032)), COPY_PORT);
 	cr_assert_eq(host()->sessions, 1);
@@ -366,23 +359,16 @@ Test(session_copies, beyond_the_slots_a_session_or_a_port_is_found_too)
 
 Test(session_copies, beyond_the_slots_a_port_is_anothers_until_that_session_has_expired)
 {
-	struct session s = { .ext_addr = 0xc6336407,
-			     .in_port = 5000,
-			     .out_port = first_port(&gateway, HOST, 5000) ^ 64,
-			     .ext_port = 443,
-			     .proto = IPPROTO_UDP,
-			     .state = SESSION_UDP };
+	uint16_t port = first_port(&gateway, HOST, 5000) ^ 64;
 	uint64_t other = slot_key(0xc6336407, 443, 5001);
 
-	cr_assert_eq(place_in_overflow(KEY, s.out_port), COPY_PLACED);
-	cr_assert_eq(place_in_overflow(other, s.out_port), COPY_PORT);
-	cr_assert_eq(place_in_overflow(other, s.out_port ^ 1), COPY_PLACED);
-	s.in_port = 5002;
-	s.out_port ^= 2;
-	tables_put_overflow(gateway.m, 0x0a000000 + HOST, &s, datapath_ticks(&gateway.d) - 5000);
-	cr_assert_eq(place_in_overflow(slot_key(0xc6336407, 443, 5003), s.out_port), COPY_PLACED);
+	cr_assert_eq(place_beyond(KEY, port), COPY_PLACED);
+	cr_assert_eq(place_beyond(other, port), COPY_PORT);
+	cr_assert_eq(place_beyond(other, port ^ 1), COPY_PLACED);
+	cr_assert_eq(place_beyond(slot_key(0xc6336407, 443, 5002), port ^ 2), COPY_PLACED);
+	age(slot_key(0xc6336407, 443, 5002), 5000);
+	cr_assert_eq(place_beyond(slot_key(0xc6336407, 443, 5003), port ^ 2), COPY_PLACED);
 	cr_assert_eq(host()->sessions, 3);
-	cr_assert_eq(gateway.d.global->overflow, 3);
 	sound();
 }
 
@@ -393,59 +379,9 @@ Test(session_copies, beyond_the_slots_a_port_may_be_that_of_a_session_in_a_slot)
 	uint16_t port = first_port(&gateway, HOST, 5016);
 
 	cr_assert_eq(place_udp(other), COPY_PLACED);
-	cr_assert_eq(place_in_overflow(KEY, port), COPY_PORT);
-	cr_assert_eq(place_in_overflow(KEY, port ^ 1), COPY_PLACED);
+	cr_assert_eq(place_beyond(KEY, port), COPY_PORT);
+	cr_assert_eq(place_beyond(KEY, port ^ 1), COPY_PLACED);
 	cr_assert_eq(host()->sessions, 2);
-	cr_assert_eq(gateway.d.global->overflow, 1);
-	sound();
-}
-
-static int ask(const struct session_copy *c)
-{
-	struct session_copies *all = gateway.opener.requests;
-
-	all->copy[0] = *c;
-	cr_assert_eq(copy_program_run(&gateway.opener), 0);
-	return all->copy[0].result;
-}
-
-Test(session_copies, an_end_or_a_change_is_of_the_copy_that_it_names)
-{
-	uint16_t port = first_port(&gateway, HOST, 5000) ^ 64;
-	struct session_copy told, other;
-
-	cr_assert_eq(place_in_overflow(KEY, port), COPY_PLACED);
-	told = gateway.opener.requests->copy[0];
-	told.request = COPY_END;
-	other = told;
-	other.word = state_word(port ^ 1, IPPROTO_UDP, SESSION_UDP, word_seen(told.word));
-	cr_assert_eq(ask(&other), COPY_CHANGED, "another port");
-	other = told;
-	other.mark = overflow_mark(2, told.word);
-	cr_assert_eq(ask(&other), COPY_CHANGED, "another peer");
-	other = told;
-	other.key++;
-	cr_assert_eq(ask(&other), COPY_CHANGED, "another session");
-
-	other = told;
-	other.request = COPY_CHANGE;
-	other.before = told.word;
-	other.mark_before = told.mark;
-	other.word = told.word + 9;
-	other.mark = overflow_mark(3, other.word);
-	other.mark_before ^= 1;
-	cr_assert_eq(ask(&other), COPY_CHANGED, "another mark before");
-	other.mark_before ^= 1;
-	other.before++;
-	cr_assert_eq(ask(&other), COPY_CHANGED, "another state before");
-	other.before--;
-	cr_assert_eq(ask(&other), COPY_PLACED);
-	cr_assert_eq(ask(&told), COPY_CHANGED, "the copy is another peer's now");
-	other.request = COPY_END;
-	cr_assert_eq(ask(&other), COPY_PLACED);
-	cr_assert_eq(ask(&other), COPY_CHANGED);
-	cr_assert_eq(host()->sessions, 0);
-	cr_assert_eq(gateway.d.global->overflow, 0);
 	sound();
 }
 
@@ -468,7 +404,7 @@ Test(session_copies, the_port_after_a_short_group_is_the_next_subscribers, .init
 
 	cr_assert_eq(first_port(&gateway, HOST + 1, 0), port + 1);
 	cr_assert_eq(place(key, port + 1, IPPROTO_UDP, SESSION_UDP, slot), COPY_IMPOSSIBLE);
-	cr_assert_eq(place_in_overflow(key, port + 1), COPY_IMPOSSIBLE);
+	cr_assert_eq(place_beyond(key, port + 1), COPY_IMPOSSIBLE);
 	cr_assert_eq(place(key, port, IPPROTO_UDP, SESSION_UDP, slot), COPY_PLACED);
 	sound();
 }

@@ -44,7 +44,7 @@ Test(session_refresh, finds_what_drains_with_its_outside_endpoint)
 	struct session s;
 
 	put("10.0.0.7", 0, 7, SESSION_UDP, NOW - 100);
-	put_overflow("10.0.0.7", 20, NOW - 100);
+	put_beyond("10.0.0.7", 20, NOW - 100);
 	cr_assert_eq(mappings_retire(m, former.in, former.out, 600), 0);
 	/* Its subscribers have no other mapping. */
 	cr_assert_eq(sessions_refresh(m, 0, inside(7), ext, IPPROTO_UDP, &s), 0);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <detnat/binding.h>
+#include <detnat/extents.h>
 
 #include "metrics/usage_monitor.h"
 #include "tables/mapping_changes.h"
@@ -190,14 +191,14 @@ Test(usage, the_busiest_destination_is_one_address_port_and_protocol)
 	cr_expect_eq(usage_of(number).at_quota, 1);
 }
 
-Test(usage, blocks_of_few_ports_are_exhausted_by_one_destination_or_the_overflow)
+Test(usage, blocks_of_few_ports_are_exhausted_by_one_destination_wherever_the_session_is)
 {
 	int number = add("10.0.0.0/17", "1.1.1.0/32", 1000); /* 1 port each */
 	struct session s = { .ext_addr = 9, .in_port = 1, .ext_port = 1, .proto = IPPROTO_UDP, .state = SESSION_UDP };
 
 	put("10.0.0.7", 0, 0, 7, SESSION_ESTABLISHED, NOW);
 	s.out_port = port_lo("10.0.0.8");
-	tables_put_overflow(m, tables_addr("10.0.0.8"), &s, NOW);
+	tables_put_beyond(m, tables_addr("10.0.0.8"), &s, NOW);
 
 	struct mapping_usage usage = usage_of(number);
 
@@ -205,6 +206,7 @@ Test(usage, blocks_of_few_ports_are_exhausted_by_one_destination_or_the_overflow
 	cr_expect_eq(usage.exhausted, 2);
 	cr_expect_eq(usage.sessions[USAGE_TCP], 1);
 	cr_expect_eq(usage.sessions[USAGE_UDP], 1);
+	cr_expect_eq(usage.beyond, 1);
 	cr_expect_eq(usage.block.bucket[6], 2);
 }
 
@@ -358,28 +360,32 @@ Test(usage, mapping_whose_sessions_are_never_answered_is_said_once_and_again_aft
 	usage_free(u);
 }
 
-Test(usage, overflow_near_its_limit_is_said_once_and_again_after_it_was_well)
+Test(usage, room_for_extents_near_its_end_is_said_once_and_again_after_it_was_well)
 {
 	static const struct {
-		int64_t sessions;
+		uint64_t used;
 		const char *said;
 	} rows[] = {
 		{ 0, NULL },
 		{ 89, NULL },
-		{ 90, "warning: the overflow is near its limit: 90 of 100 sessions" },
+		{ 90,
+		  "warning: the room beyond the slots is near its end: 90 of 100 buckets are in use, with 0 sessions" },
 		{ 100, NULL },
 		{ 76, NULL },
-		{ 74, "the overflow is no longer near its limit: 74 of 100 sessions" },
+		{ 74, "the room beyond the slots is no longer near its end: 74 of 100 buckets are in use" },
 		{ 89, NULL },
-		{ 95, "warning: the overflow is near its limit: 95 of 100 sessions" },
+		{ 95, "warning: the room beyond the slots is near its end: 95 of 100 buckets" },
 	};
 	struct usage *u = make_usage();
 
-	active.config->overflow_sessions = 100;
+	struct extent_pool pool = { 0 };
+
+	d->settings.extent_buckets = 100;
+	d->pool = &pool;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const char *log;
 
-		d->global->overflow = rows[i].sessions;
+		pool.used = rows[i].used;
 		log = log_of_passes(u, 1);
 		cr_expect(rows[i].said ? strstr(log, rows[i].said) != NULL : !*log, "row %zu: %s", i, log);
 	}

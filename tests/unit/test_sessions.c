@@ -2,10 +2,7 @@
 /* Sessions on real maps, put there by hand. */
 #include "sessions_fixture.h"
 
-#include <bpf/bpf.h>
-
 #include "tables/mapping_changes.h"
-#include "tables/overflow_map.h"
 
 TestSuite(sessions, .init = sessions_set_up, .timeout = 300);
 
@@ -32,7 +29,7 @@ Test(sessions, are_walked_in_order_of_inside_address)
 		struct list l = walk_all(budget_us);
 
 		cr_assert_eq(l.n, ARRAY_SIZE(rows), "%u", l.n);
-		/* Two overflow sessions of one subscriber come in any order. */
+		/* Two sessions in the extent of one subscriber come in any order. */
 		if (l.s[9].in_port == 20) {
 			struct session s = l.s[9];
 
@@ -102,7 +99,7 @@ Test(sessions, walk_goes_on_when_mappings_come_and_go)
 
 	fill();
 	tables_add(m, &last);
-	put_overflow("12.0.0.1", 98, NOW);
+	put_beyond("12.0.0.1", 98, NOW);
 	cr_assert_eq(session_walk_new(m, &w), 0);
 	while (l.n < 6)
 		cr_assert_eq(session_walk_step(w, 0, collect, &l), 1);
@@ -133,15 +130,7 @@ static void sweep(session_visit closed, void *arg)
 
 static int count_subscriber(uint32_t in_addr, struct subscriber_figures *ret)
 {
-	struct subscriber_counter *c;
-	int r = subscriber_counter_new(m, in_addr, &c);
-
-	if (r)
-		return r;
-	while ((r = subscriber_counter_step(c, UINT_MAX, ret)) > 0)
-		;
-	subscriber_counter_free(c);
-	return r;
+	return subscriber_figures_read(m, in_addr, ret);
 }
 
 Test(sessions, expired_are_swept_and_counted_off)
@@ -152,11 +141,9 @@ Test(sessions, expired_are_swept_and_counted_off)
 	put("10.0.0.7", 4, 16, SESSION_TIME_WAIT, NOW - 241);
 	sweep(collect, &closed);
 	cr_assert_eq(record("10.0.0.7")->sessions, 4);
-	cr_assert_eq(record("10.0.0.7")->overflow, 1);
 	cr_assert_eq(record("9.255.0.3")->sessions, 1);
 	cr_assert_eq(record("10.0.0.255")->sessions, 1);
-	cr_assert_eq(d.global->overflow, 3);
-	cr_assert_eq(tables_overflow_entries(&d), 6);
+	cr_assert_eq(tables_beyond(&d), 3);
 	cr_assert_geq(closed.n, 4); /* those of 10.0.0.9, which has no session that counts, may come later */
 	for (unsigned i = 0; i < 64; i++)
 		sweep(collect, &closed);
@@ -168,8 +155,7 @@ Test(sessions, expired_are_swept_and_counted_off)
 	tables_set_ticks(&d, NOW + 8000);
 	sweep(NULL, NULL);
 	cr_assert_eq(walk_all(1000).n, 0);
-	cr_assert_eq(d.global->overflow, 0);
-	cr_assert_eq(tables_overflow_entries(&d), 0);
+	cr_assert_eq(tables_beyond(&d), 0);
 	cr_assert_eq(record("10.0.0.7")->sessions, 0);
 }
 
@@ -221,26 +207,6 @@ Test(sessions, are_swept_in_time_though_not_each_sweep_looks)
 	cr_assert_eq(record("10.0.0.8")->sessions, 0);
 }
 
-Test(sessions, half_deleted_in_the_overflow_are_finished)
-{
-	const struct geometry *g = &mappings_get(m, mappings_find_any(m, tables_addr("10.0.0.7")))->geo;
-	const struct overflow_key key = overflow_key_in(g, tables_addr("10.0.0.7"), 20, 0xc6336407, 443, IPPROTO_UDP);
-
-	put_overflow("10.0.0.7", 20, NOW);
-	put_overflow("10.0.0.7", 21, NOW);
-	/* The datapath takes a session off the counts though the bucket of its other entry is locked at the time. */
-	cr_assert_eq(bpf_map_delete_elem(d.overflow, &key), 0);
-	record("10.0.0.7")->sessions--;
-	record("10.0.0.7")->overflow--;
-	d.global->overflow--;
-	for (unsigned i = 0; i < 64; i++)
-		sweep(NULL, NULL);
-	cr_assert_eq(tables_overflow_entries(&d), 2);
-	cr_assert_eq(record("10.0.0.7")->overflow, 1);
-	cr_assert_eq(record("10.0.0.7")->sessions, 1);
-	cr_assert_eq(d.global->overflow, 1);
-}
-
 Test(sessions, age_is_signed_over_the_end_of_the_clock)
 {
 	tables_set_ticks(&d, 5);
@@ -273,30 +239,6 @@ Test(sessions, are_counted)
 	cr_assert_eq(count_subscriber(tables_addr("10.0.1.0"), &f), -ENOENT);
 }
 
-/* Those of five subscribers at a time are gathered. */
-Test(sessions, beyond_what_a_walk_keeps_are_gathered_again)
-{
-	struct list all;
-	unsigned n = 0;
-
-	overflow_heap_max = 10;
-	for (unsigned i = 40; i-- > 0;) {
-		struct session s = session_with((uint16_t)i, IPPROTO_UDP, SESSION_UDP);
-
-		for (unsigned k = 0; k < 1 + i % 5; k++, n++) {
-			s.in_port = (uint16_t)(100 + k);
-			s.out_port = (uint16_t)(1024 + n);
-			tables_put_overflow(m, tables_addr("10.0.0.0") + i, &s, NOW);
-		}
-	}
-	for (unsigned budget = 0; budget < 2; budget++) {
-		all = walk_all(budget * 1000);
-		cr_assert_eq(all.n, n, "%u of %u", all.n, n);
-		for (unsigned i = 1; i < all.n; i++)
-			cr_assert_geq(all.s[i].in_addr, all.s[i - 1].in_addr);
-	}
-}
-
 static uint64_t count_all(void)
 {
 	struct session_counter *c;
@@ -321,7 +263,7 @@ Test(sessions, sessions_of_large_tables_are_counted_by_their_records)
 
 		tables_put(m, tables_addr("11.0.0.0") + i, i, &s, NOW);
 	}
-	put_overflow("11.0.3.255", 9, NOW);
+	put_beyond("11.0.3.255", 9, NOW);
 	cr_assert_eq(count_all(), 1025);
 	/* Looked at now, and believed from now on. */
 	record("11.0.3.254")->sessions = 100;

@@ -81,49 +81,15 @@ static void not_displaced(void)
 	record(HOST)->displaced = 0;
 }
 
-static void overflow_high(void)
+/* Another flow of an inside port that has the same first choice. */
+static void same_port_beyond(void)
 {
-	record(HOST)->overflow++;
+	flow_beyond((uint16_t)(5000 + mappings_get(m, big)->geo.ports_per_host));
 }
 
-static void overflow_low(void)
+static void not_displaced_beyond(void)
 {
-	record(HOST)->overflow = 0;
-}
-
-static void total_high(void)
-{
-	d.global->overflow += 5;
-}
-
-static void total_zero(void)
-{
-	d.global->overflow = 0;
-}
-
-static void no_way_in(void)
-{
-	struct overflow_key key = key_of(5002, OVERFLOW_OUT2IN);
-
-	cr_assert_eq(bpf_map_delete_elem(d.overflow, &key), 0);
-}
-
-static void no_way_out(void)
-{
-	struct overflow_key key = key_of(5002, OVERFLOW_IN2OUT);
-
-	cr_assert_eq(bpf_map_delete_elem(d.overflow, &key), 0);
-	record(HOST)->sessions--;
-	record(HOST)->overflow--;
-	d.global->overflow--;
-}
-
-static void way_in_of_another(void)
-{
-	struct overflow_key key = key_of(5002, OVERFLOW_OUT2IN);
-	struct overflow_session s = { .in_port = 6000 };
-
-	cr_assert_eq(bpf_map_update_elem(d.overflow, &key, &s, BPF_EXIST), 0);
+	record(HOST)->displaced &= ~home_bit(right_place(5002, 443, false) / BUCKET_SLOTS);
 }
 
 static void record_written_over(void)
@@ -236,13 +202,8 @@ static const struct fault {
 	{ "a state that there is not", strange_state, FINDING_STATE, HOST },
 	{ "a state of another protocol", state_of_another_protocol, FINDING_STATE, HOST },
 	{ "a displaced session that no bit tells of", not_displaced, FINDING_DISPLACED, HOST },
-	{ "the count of the overflow is too high", overflow_high, FINDING_OVERFLOW_COUNT, HOST },
-	{ "the count of the overflow is too low", overflow_low, FINDING_OVERFLOW_COUNT, HOST },
-	{ "the count of all the overflow is too high", total_high, FINDING_OVERFLOW_TOTAL, "overflow" },
-	{ "the count of all the overflow is zero", total_zero, FINDING_OVERFLOW_TOTAL, "overflow" },
-	{ "an overflow session without its way in", no_way_in, FINDING_OVERFLOW_PAIR, HOST },
-	{ "an overflow session without its way out", no_way_out, FINDING_OVERFLOW_PAIR, "1.1.1.0" },
-	{ "the way in leads to another", way_in_of_another, FINDING_OVERFLOW_PAIR, NULL, 2 },
+	{ "an outside endpoint given twice, once in an extent", same_port_beyond, FINDING_PORT, HOST },
+	{ "a session in an extent that no bit tells of", not_displaced_beyond, FINDING_DISPLACED, HOST },
 	{ "a mapping's record is written over", record_written_over, FINDING_MAPPING, "10.0.0.0/24" },
 	{ "a mapping's quota is written over", quota_written_over, FINDING_MAPPING, "10.0.0.0/24" },
 	{ "the index lacks a mapping", hole_in_the_index, FINDING_INDEX, "10.0.0.0/24", .stays = true },
@@ -339,15 +300,11 @@ Test(table_check, counts_are_right_after_a_repair)
 {
 	right();
 	count_high();
-	overflow_high();
-	total_high();
 	not_displaced();
 
 	struct findings found = check(true, NULL);
 
 	cr_expect_eq(record(HOST)->sessions, 5);
-	cr_expect_eq(record(HOST)->overflow, 1);
-	cr_expect_eq(d.global->overflow, 1);
 	findings_free(&found);
 	/* Bits of displaced sessions are those that are needed. */
 	record(HOST)->displaced = ~0U;
@@ -415,9 +372,9 @@ Test(table_check, figures)
 	cr_expect_eq(found.total, 0);
 	cr_expect_eq(f.mappings, 2);
 	cr_expect_eq(f.subscribers, 256 + 4);
-	cr_expect_eq(f.slots, 256 * 32 + 4 * 8);
+	cr_expect_eq(f.slots, 256 * 32 + 4 * 8 + 64 * BUCKET_SLOTS);
 	cr_expect_eq(f.sessions, 5);
-	cr_expect_eq(f.overflow_sessions, 1);
+	cr_expect_eq(f.beyond, 1);
 	cr_expect_eq(f.unsettled, 0);
 }
 

@@ -149,9 +149,9 @@ Test(top, counts_sessions_beyond_the_slots_and_ports_once)
 	s = session_at(in_addr, 5, SESSION_ESTABLISHED);
 	tables_put(m, in_addr, 5, &s, NOW);
 	s = session_at(in_addr, 20, SESSION_UDP);
-	tables_put_overflow(m, in_addr, &s, NOW);
+	tables_put_beyond(m, in_addr, &s, NOW);
 	s = session_at(in_addr, 21, SESSION_UDP);
-	tables_put_overflow(m, in_addr, &s, NOW - 301);
+	tables_put_beyond(m, in_addr, &s, NOW - 301);
 	t = all_of(TOP_BY_SESSIONS, 5, 1000);
 	e = top_entries(t, &n);
 	cr_assert_eq(n, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "copies/copy_program.h"
+#include "datapath/copy_program.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

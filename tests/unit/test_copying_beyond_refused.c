@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sessions in the overflow that a peer tells and that cannot be had here, or cannot be at all. */
+/* Sessions beyond the slots that a peer tells and that cannot be had here, or cannot be at all. */
 #include <errno.h>
 #include <netinet/in.h>
 
-#include "overflow_fixture.h"
+#include "beyond_fixture.h"
 
-TestSuite(copying_overflow_refused, .init = pair_make, .fini = pair_free, .timeout = 300);
+TestSuite(copying_beyond_refused, .init = pair_make, .fini = pair_free, .timeout = 300);
 
-Test(copying_overflow_refused, a_port_that_is_anothers_here_is_refused)
+Test(copying_beyond_refused, a_port_that_is_anothers_here_is_refused)
 {
 	const struct session other = beyond_session(&b, 6000, 77);
 	struct told t = { 0 };
 
 	connect_gateways(&a, &b);
-	/* In the overflow, and in a slot. */
+	/* Beyond the slots, and in one. */
 	beyond_open(&b, 6000, 77);
 	cr_assert_eq(open_own(&b, HOST, slot_key(other.ext_addr, 443, 5008), first_port(&b, HOST, 5008), IPPROTO_TCP,
 			      SESSION_ESTABLISHED,
@@ -30,7 +30,7 @@ Test(copying_overflow_refused, a_port_that_is_anothers_here_is_refused)
 	pair_sound();
 }
 
-Test(copying_overflow_refused, a_session_that_is_in_a_slot_here_stays_there)
+Test(copying_beyond_refused, a_session_that_is_in_a_slot_here_stays_there)
 {
 	const uint64_t key = slot_key(0xc6336407, 443, 5000);
 	struct told t = { 0 };
@@ -43,36 +43,35 @@ Test(copying_overflow_refused, a_session_that_is_in_a_slot_here_stays_there)
 	passes(&a, &t);
 	hear(&b, 1, &t);
 	cr_assert_eq(b.counts.existing, 1);
-	cr_assert_eq(tables_overflow_entries(&b.d), 0);
+	cr_assert_eq(beyond_count(&b), 0);
 	pair_sound();
 }
 
-Test(copying_overflow_refused, the_quota_and_the_overflows_size_are_kept_to_the_session)
+Test(copying_beyond_refused, the_quota_and_the_room_of_extents_are_kept_to_the_session)
 {
 	struct told t = { 0 };
 
 	connect_gateways(&a, &b);
 	for (uint16_t i = 0; i < 20; i++)
-		beyond_open(&a, (uint16_t)(5000 + i), i);
-	b.d.settings.overflow_sessions = 5;
+		beyond_open(&a, (uint16_t)(5000 + i), first_offset(&a, (uint16_t)(5000 + i)));
+	beyond_room(&b, 1);
 	passes(&a, &t);
 	hear(&b, 1, &t);
-	cr_assert_eq(b.counts.placed, 5);
-	cr_assert_eq(b.counts.refused, 15);
-	cr_assert_eq(b.d.global->overflow, 5);
-	b.d.settings.overflow_sessions = 100;
-	b.d.mapping[b.number].sessions_per_user = 8;
+	cr_assert_eq(b.counts.placed, 8);
+	cr_assert_eq(b.counts.refused, 12);
+	cr_assert_eq(beyond_count(&b), 8);
+	beyond_room(&b, 64);
+	b.d.mapping[b.number].sessions_per_user = 10;
 	whole(&a, &t);
 	hear(&b, 1, &t);
-	cr_assert_eq(b.counts.placed, 8);
-	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 8);
+	cr_assert_eq(b.counts.placed, 10);
+	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 10);
 	b.d.mapping[b.number].sessions_per_user = 1000;
 	pair_sound();
 }
 
-Test(copying_overflow_refused, an_expired_session_here_gives_way)
+Test(copying_beyond_refused, an_expired_session_here_gives_way)
 {
-	struct overflow_session s;
 	struct told t = { 0 };
 
 	connect_gateways(&a, &b);
@@ -84,13 +83,13 @@ Test(copying_overflow_refused, an_expired_session_here_gives_way)
 	passes(&a, &t);
 	hear(&b, 1, &t);
 	cr_assert_eq(b.counts.placed, 1);
-	cr_assert(beyond_entry(&b, 5000, &s));
-	cr_assert_not(beyond_entry(&b, 6000, &s));
+	cr_assert_not_null(beyond_slot(&b, 5000));
+	cr_assert_null(beyond_slot(&b, 6000));
 	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 1);
 	pair_sound();
 }
 
-Test(copying_overflow_refused, a_session_that_no_subscriber_can_have_is_refused_or_malformed)
+Test(copying_beyond_refused, a_session_that_no_subscriber_can_have_is_refused_or_malformed)
 {
 	const uint16_t port = beyond_session(&b, 5000, 77).out_port;
 	const struct wire_overflow right = {
@@ -148,14 +147,13 @@ Test(copying_overflow_refused, a_session_that_no_subscriber_can_have_is_refused_
 		w.state = 0;
 		cr_assert_eq(TELL(), 0);
 	}
-	cr_assert_eq(tables_overflow_entries(&b.d), 0);
-	cr_assert_eq(b.d.global->overflow, 0);
+	cr_assert_eq(beyond_count(&b), 0);
 	cr_assert_eq(b.counts.placed, 0);
 	pair_sound();
 }
 
 /* Records at random of a few flows and ports. */
-Test(copying_overflow_refused, whatever_is_told_the_tables_stay_sound)
+Test(copying_beyond_refused, whatever_is_told_the_tables_stay_sound)
 {
 	uint16_t lo = mapping_port_lo(&mappings_get(b.m, b.number)->geo, HOST);
 

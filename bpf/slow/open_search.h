@@ -3,10 +3,9 @@
  * Opens sessions that find no port in their first choice's group, or no room. Any free port of the block will do: a
  * signpost leads packets from inside there, or the overflow map finds the session by either endpoint.
  */
-#ifndef DETNAT_OPEN_OVERFLOW_H
-#define DETNAT_OPEN_OVERFLOW_H
+#ifndef DETNAT_OPEN_SEARCH_H
+#define DETNAT_OPEN_SEARCH_H
 
-#include "session/overflow_open.h"
 #include "slow/open_grant.h"
 
 /*
@@ -21,23 +20,6 @@ struct port_search {
 static __always_inline __u32 port_groups(const struct flow *f)
 {
 	return (f->m->geo.ports_per_host + PORT_GROUP - 1) >> PORT_GROUP_SHIFT;
-}
-
-/*
- * Finds a port of the group that is free, or held in the overflow map by an entry that is no session any more (expired
- * or half deleted). Returns 1 if there is one.
- */
-static __always_inline long port_find(struct opening *o, const struct flow *f, struct subscriber *s)
-{
-	if (opening_port(o, f, s) >= 0)
-		return 1;
-	return subscriber_overflow(s->overflow) && opening_port_among(o, f, s, CANDIDATE_OF_NONE) >= 0;
-}
-
-/* Takes a port of the group from a session beyond the slots that an RST has closed. Returns 1 if there is one. */
-static __always_inline long port_take_beyond(struct opening *o, const struct flow *f, struct subscriber *s)
-{
-	return subscriber_overflow(s->overflow) && opening_port_among(o, f, s, CANDIDATE_OF_RESET) >= 0;
 }
 
 static long port_search_group(__u32 i, struct port_search *ps)
@@ -61,15 +43,19 @@ static long port_search_group(__u32 i, struct port_search *ps)
 		opening_choose(o, PORT_OF_EXISTING);
 		return 1;
 	}
-	if (of == PORT_OF_TIME_WAIT)
-		return port_take(o, &b, f, ps->s, LOAD(o->time_wait_port), PORT_OF_TIME_WAIT);
-	if (of == PORT_OF_RESET)
-		return port_take(o, &b, f, ps->s, LOAD(o->reset_port), PORT_OF_RESET) || port_take_beyond(o, f, ps->s);
-	if (port_find(o, f, ps->s))
+	if (of != PORT_FREE) {
+		__u32 mask = port_mask(o, of);
+
+		if (!mask || !port_take(f->m, ps->s, opening_slot_of(o, &b, mask), &f->p, of))
+			return 0;
+		ADD_BITS(o->room, mask & -mask);
+		return 1;
+	}
+	if (opening_port(o, f, ps->s) >= 0)
 		return 1;
 	if (LOAD(o->time_wait_port))
 		ADD_BITS(o->others, 1U << PORT_OF_TIME_WAIT);
-	if (LOAD(o->reset_port) || subscriber_overflow(ps->s->overflow))
+	if (LOAD(o->reset_port))
 		ADD_BITS(o->others, 1U << PORT_OF_RESET);
 	return 0;
 }
@@ -121,7 +107,7 @@ static __always_inline __s32 port_bound(const struct flow *f, struct subscriber 
 		return PORT_NONE;
 	if (LOAD(o->existing))
 		return PORT_OF_EXISTING;
-	opening_choose(o, open_bound_port(o, f, s, offset));
+	opening_choose(o, open_bound_port(o, offset));
 	return LOAD(o->port);
 }
 
@@ -135,12 +121,12 @@ static __always_inline enum opened open_on_any_port(const struct flow *f, struct
 		return OPEN_NO_PORT;
 	if (open_exists_apart(f, s))
 		return OPEN_EXISTS;
-	if (!settings.extent_buckets && overflow_is_full(s))
+	if (!settings.extent_buckets)
 		return OPEN_NO_ROOM;
 	port = settings.bindings && bound ? port_bound(f, s, bound - 1) : port_search(f, s);
 	if (port >= 0)
-		return open_on_port(f, s, open_word(f, mapping_port_lo(&f->m->geo, f->subscriber) + (__u32)port),
-				    ret_word);
+		return open_stray(f, s, open_word(f, mapping_port_lo(&f->m->geo, f->subscriber) + (__u32)port),
+				  ret_word);
 	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
 }
 
@@ -160,7 +146,7 @@ SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, 
 }
 
 /* The program for a flow from inside that found no room in its slots. */
-static __always_inline int open_overflow(ctx_t *ctx)
+static __always_inline int open_search(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <detnat/extents.h>
+
 #include "base/log.h"
 #include "base/trouble.h"
 #include "guard/guard.h"
@@ -34,7 +36,8 @@ struct housekeeping {
 	uint64_t sweep_began_us;
 	uint32_t seconds;    /* since the last sweep began */
 	uint64_t lines_lost; /* of the log, as of a second ago */
-	uint64_t refused;    /* packets refused for lack of room, as of a second ago */
+	uint64_t dropped;    /* packets refused for lack of room, as of a second ago */
+	uint64_t refused;    /* extents that were not to be had, as of the last sweep for one */
 };
 
 /* 1: more to do, 0: done. */
@@ -118,20 +121,25 @@ static void on_leave(void *arg)
 		evtimer_add(h->slice, &(struct timeval){ 0 });
 }
 
+/* Seconds between sweeps for want of an extent of which no packet has told: for larger ones, and for copies. */
+#define SWEEP_FOR_EXTENTS 5U
+
 /*
  * Whether sessions are being refused for want of an extent. The datapath itself reuses a subscriber's slots of expired
- * sessions, but only the sweep gives up extents in which all have expired.
+ * sessions, but only the sweep gives up extents in which all have ended.
  */
 static bool sweep_is_urgent(struct housekeeping *h)
 {
 	const struct datapath *d = h->parts->datapath;
+	uint64_t refused = d->pool ? __atomic_load_n(&d->pool->refused, __ATOMIC_RELAXED) : 0, dropped = h->dropped;
 	struct counters c;
-	uint64_t before = h->refused;
 
-	if (datapath_counters(d, &c))
+	if (!datapath_counters(d, &c))
+		h->dropped = c.drop_overflow_full;
+	if (h->dropped == dropped && (refused == h->refused || h->seconds < SWEEP_FOR_EXTENTS))
 		return false;
-	h->refused = c.drop_overflow_full;
-	return h->refused != before;
+	h->refused = refused;
+	return true;
 }
 
 static void watch_log(struct housekeeping *h)

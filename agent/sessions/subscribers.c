@@ -89,10 +89,12 @@ void subscriber_find_of(struct subscriber_iterator *it, struct mappings *m, int 
 	enter_subscriber(it, in_addr);
 }
 
+/* One that has an extent without sessions is not passed over by the sweep, which gives the extent up. */
 static bool passed_over(const struct subscriber_iterator *it)
 {
 	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))
-		return (it->in_addr & it->idle_mask) != it->idle_turn;
+		return (it->in_addr & it->idle_mask) != it->idle_turn &&
+		       !(it->heed_due && subscriber_extent(it->subscriber));
 	return it->heed_due && !subscriber_due(it);
 }
 

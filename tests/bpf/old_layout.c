@@ -62,9 +62,8 @@ static union key key_of(uint16_t port, uint16_t ext_port, uint8_t direction, uns
 static int make_hash(void)
 {
 	/* As large as the datapath would have it. */
-	uint32_t n = of_now ? map_room(datapath.overflow) : 0,
-		 size = of_now ? sizeof(struct key8) : sizeof(struct key7);
-	int map = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow", size, sizeof(struct value), n ? n : 1 << 17, NULL);
+	uint32_t size = of_now ? sizeof(struct key8) : sizeof(struct key7);
+	int map = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow", size, sizeof(struct value), 1 << 17, NULL);
 
 	cr_assert_geq(map, 0);
 	return map;

@@ -3,6 +3,7 @@
 
 import contextlib
 import datetime
+import email.utils
 import hashlib
 import json
 import pathlib
@@ -179,7 +180,7 @@ def test_a_person_finds_who_it_was(browser):
 COMPLAINT = """From: abuse@example.net
 To: abuse@example.com
 Subject: scans from your network
-Date: Sun, 01 Feb 2026 00:00:00 +0000
+Date: {sent}
 
 Dear colleagues,
 
@@ -192,7 +193,7 @@ def test_who_has_never_seen_a_shell_gets_from_the_mail_to_the_evidence(browser, 
     """The mail names no zone, so the page asks for it; what is downloaded proves itself."""
     berlin = datetime.datetime.now(zoneinfo.ZoneInfo("Europe/Berlin"))
     browser.open("/")
-    browser.one("#complaint").send_keys(COMPLAINT.format(time=f"{berlin:%Y-%m-%d %H:%M:%S}"))
+    browser.one("#complaint").send_keys(COMPLAINT.format(sent=email.utils.format_datetime(berlin), time=f"{berlin:%Y-%m-%d %H:%M:%S}"))
     browser.one("#find").click()
     browser.says("choose its zone above")
     browser.wait(lambda: browser.driver.switch_to.active_element.get_attribute("id") == "zone", "the zone has the focus")

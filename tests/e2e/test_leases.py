@@ -2,6 +2,7 @@
 """Customers: who had the inside address behind an answer, from files of leases."""
 
 import datetime
+import email.utils
 import hashlib
 import html
 import html.parser
@@ -158,7 +159,7 @@ def test_a_complaint_is_answered(running_lab, leases, tmp_path):
     lease_file(leases, *session_of("alice"))
     mail = tmp_path / "mail"
     now = datetime.datetime.now(datetime.timezone.utc)
-    mail.write_text(f"Date: Sun, 1 Feb 2026 00:00:00 +0000\nSubject: abuse\n\nAt {now:%Y-%m-%d %H:%M:%S} your customer {OUT} attacked us.\n")
+    mail.write_text(f"Date: {email.utils.format_datetime(now)}\nSubject: abuse\n\nAt {now:%Y-%m-%d %H:%M:%S} your customer {OUT} attacked us.\n")
     options = ("--leases", leases, "--state-dir", running_lab.agent.state, "--margin", "0")
     told = execute(CTL, "-j", "request", mail, "--zone", "UTC", *options)
     assert told.status == 0, told

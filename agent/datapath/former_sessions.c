@@ -677,8 +677,7 @@ int former_sessions_of_build(const struct datapath *d, struct former_sessions **
 	int r;
 
 	*ret = NULL;
-	/* Without extents there is no place. */
-	if (map < 0 || bpf_map_get_next_key(map, NULL, key) || datapath_extent_buckets(d) <= 1)
+	if (map < 0 || bpf_map_get_next_key(map, NULL, key))
 		return 0;
 	f = calloc(1, sizeof(*f));
 	if (!f)

@@ -170,6 +170,20 @@ Test(former_sessions_alone, programs_that_know_no_extents_keep_their_sessions_to
 	cr_expect_eq(record()->sessions, 5);
 }
 
+/* Nor does the next start have any, as with overflow_sessions 0: there is no place for them, and that is counted. */
+Test(former_sessions_alone, without_extents_none_counts_any_more)
+{
+	extents = 1;
+	old_layout_of_now();
+	for (unsigned i = 0; i < 5; i++)
+		old_layout_open((uint16_t)(20000 + i), 53, (uint16_t)(PORT_LO + i));
+	count_in_hash(5);
+	start_again();
+	reload_settings();
+	cr_expect_eq(record()->sessions, 0);
+	none_in_hash();
+}
+
 #define CROWD 900U
 
 static void set_up_limits(void)

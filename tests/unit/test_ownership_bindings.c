@@ -149,6 +149,7 @@ Test(ownership_bindings, one_that_a_session_beyond_the_slots_uses_stays_until_th
 	retry_after(&b, 1);
 	retry_after(&b, 2);
 	cr_expect(binding_is_of(*bound(&b, port), OTHER));
+	cr_expect(binding_holds(*bound(&b, port), NOW(&b), 4000), "nor is it made to expire");
 	cr_expect_eq(b.c->waiting.n, 1);
 	cr_assert(found_beyond(b.c, &id, &beyond));
 	cr_assert(found_end(b.c, &beyond));

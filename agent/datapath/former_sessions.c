@@ -390,22 +390,26 @@ static void request(struct run *run, struct hash_entry *e, enum copy_request wha
 {
 	struct session_copies *all = run->f->program.requests;
 	const struct mapping *m = mapping_at_outside(run->d, e->key.out_addr);
+	uint32_t n = all->n;
 
-	if (all->n == COPIES_BATCH)
+	if (n == COPIES_BATCH) {
 		flush(run);
-	run->session[all->n] = e;
-	all->copy[all->n++] = (struct session_copy){ .key = slot_key(e->key.ext_addr, e->key.ext_port, e->key.port),
-						     .word = e->word,
-						     .before = before,
-						     .subscriber = mapping_subscriber(&m->geo, e->key.in_addr),
-						     .mapping = (uint16_t)(m - run->d->mapping),
-						     .slot = COPY_NOT_IN_A_SLOT,
-						     .mark = overflow_mark(word_owner(e->word), e->word),
-						     .inbound = (uint8_t)word_is_inbound(e->word),
-						     .request = (uint8_t)what,
-						     .last = word_seen(e->word),
-						     .turn = (uint8_t)word_turn(e->word),
-						     .moves = 1 };
+		n = 0;
+	}
+	all->n = n + 1;
+	run->session[n] = e;
+	all->copy[n] = (struct session_copy){ .key = slot_key(e->key.ext_addr, e->key.ext_port, e->key.port),
+					      .word = e->word,
+					      .before = before,
+					      .subscriber = mapping_subscriber(&m->geo, e->key.in_addr),
+					      .mapping = (uint16_t)(m - run->d->mapping),
+					      .slot = COPY_NOT_IN_A_SLOT,
+					      .mark = overflow_mark(word_owner(e->word), e->word),
+					      .inbound = (uint8_t)word_is_inbound(e->word),
+					      .request = (uint8_t)what,
+					      .last = word_seen(e->word),
+					      .turn = (uint8_t)word_turn(e->word),
+					      .moves = 1 };
 }
 
 /* Ends the sessions that are gone, or on another port, unless other programs have changed them. */

@@ -106,7 +106,6 @@ int placing_flush(struct copying *c)
 
 	if (!n)
 		return 0;
-	all->overflow_limit = 0;
 	r = copy_program_run(&c->program);
 	c->placing_tick = datapath_ticks(mappings_datapath(c->m));
 	for (uint32_t i = 0; i < n; i++) {

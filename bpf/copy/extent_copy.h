@@ -240,17 +240,9 @@ SUBPROGRAM int copy_slots(const struct mapping *m, struct subscriber *s, struct 
 	first = mapping_first_choice(&m->geo, key_in_port(c->key));
 	if (!copy_scan(m, s, c, first, found))
 		return COPY_IMPOSSIBLE;
-	if (LOAD(found->existing) & OPENING_OWN) {
-		struct bucket_pair pair = session_buckets(key_ext_addr(c->key), key_ext_port(c->key),
-							  word_proto(c->word), first, m->bucket_shift);
-
-		c->slot = (__u16)copy_slot_number(pair, LOAD(found->existing));
-		return COPY_EXISTS;
-	}
-	if (LOAD(found->taken) & OPENING_OWN) {
-		copy_note_taken(m, c, first);
-		return COPY_PORT;
-	}
+	r = copy_in_own(m, c, first, found);
+	if (r != COPY_PLACED)
+		return r;
 	r = copy_in_extent(found);
 	if (r != COPY_PLACED || offset >> PORT_GROUP_SHIFT == first >> PORT_GROUP_SHIFT)
 		return r;

@@ -354,6 +354,22 @@ static __always_inline void copy_note_taken(const struct mapping *m, struct sess
 						  LOAD(found->taken));
 }
 
+/* After copy_scan() of the first choice: whether the subscriber's own slots have the session, or its port. */
+static __always_inline int copy_in_own(const struct mapping *m, struct session_copy *c, __u32 first,
+				       const struct copy_scan *found)
+{
+	if (LOAD(found->existing) & OPENING_OWN) {
+		c->slot = (__u16)copy_slot_number(session_buckets(key_ext_addr(c->key), key_ext_port(c->key),
+								  word_proto(c->word), first, m->bucket_shift),
+						  LOAD(found->existing));
+		return COPY_EXISTS;
+	}
+	if (!(LOAD(found->taken) & OPENING_OWN))
+		return COPY_PLACED;
+	copy_note_taken(m, c, first);
+	return COPY_PORT;
+}
+
 /* Bit of a slot in the masks; 0: the slot is in neither bucket. */
 static __always_inline __u32 copy_slot_bit(struct bucket_pair pair, __u32 slot)
 {
@@ -421,14 +437,9 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 	o = copy_scan(m, s, c, first, found);
 	if (!o || bucket_choice_get(m, c->subscriber, p->dst, p->dport, p->proto, first, &b))
 		return COPY_IMPOSSIBLE;
-	if (LOAD(found->existing) & OPENING_OWN) {
-		c->slot = (__u16)copy_slot_number(pair, LOAD(found->existing));
-		return COPY_EXISTS;
-	}
-	if (LOAD(found->taken) & OPENING_OWN) {
-		copy_note_taken(m, c, first);
-		return COPY_PORT;
-	}
+	r = copy_in_own(m, c, first, found);
+	if (r != COPY_PLACED)
+		return r;
 	r = copy_in_extent(found);
 	if (settings.extent_buckets && r == COPY_PLACED &&
 	    extent_has(m, extent_search_strayed(m, c->subscriber, subscriber_extent(s), c->key, p->proto)))

@@ -52,11 +52,8 @@ static __always_inline int copy_do(struct session_copy *c)
 	case COPY_TO_OVERFLOW:
 		r = copy_beyond(m, s, c);
 		break;
-	case COPY_END:
-		r = copy_end(m, s, c);
-		break;
 	default:
-		r = COPY_CHANGED;
+		r = copy_end(m, s, c);
 	}
 	open_unlock(s);
 	/* An external endpoint that is a pool address may be the subscriber's peer in a hairpin. */

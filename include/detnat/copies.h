@@ -51,13 +51,12 @@ static __always_inline __u32 beyond_owner(__u16 mark, __u64 word)
 enum copy_request {
 	COPY_TO_SLOT,
 	/*
-	 * Place it: in an extent if one is there or can be made; else in the overflow. It replaces a copy of the same
-	 * peer; and, on the same port, a copy of a peer in `takes`, or this gateway's own session if bit 0 is set
-	 * there. `before` and `mark_before` return the replaced session's. See `moves`, too.
+	 * Place it in an extent, if one is there or can be made. It replaces a copy of the same peer; and, on the same
+	 * port, a copy of a peer in `takes`, or this gateway's own session if bit 0 is set there. `before` returns the
+	 * replaced session's word. See `moves`, too.
 	 */
 	COPY_TO_OVERFLOW,
-	COPY_END,    /* remove it, if it is the copy of the peer in `mark`, on the port of `word`; see `moves`, too */
-	COPY_CHANGE, /* in the overflow: store `word` and `mark`, if they are `before` and `mark_before` */
+	COPY_END, /* remove it, if it is the copy of the peer in `mark`, on the port of `word`; see `moves`, too */
 };
 
 /*
@@ -69,10 +68,10 @@ enum copy_result {
 	COPY_EXISTS,	 /* the subscriber has this session in `slot` */
 	COPY_BEYOND,	 /* the subscriber has this session beyond the slots; it was replaced there if it may be */
 	COPY_PORT,	 /* a binding, a portmap or another session has the port; `slot` is that session's */
-	COPY_NO_SLOT,	 /* all slots of its two buckets are taken, or the overflow is full */
+	COPY_NO_SLOT,	 /* all slots of its two buckets are taken, or no extent has room */
 	COPY_QUOTA,	 /* the subscriber is at its quota */
 	COPY_IMPOSSIBLE, /* no subscriber of the mapping can have such a session, or none in this slot */
-	COPY_CHANGED,	 /* COPY_END and COPY_CHANGE: the copy is gone, or has changed */
+	COPY_CHANGED,	 /* COPY_END: the copy is gone, or has changed */
 	COPY_BUSY,	 /* not tried yet, or another core was faster, or holds the lock: try again */
 };
 
@@ -83,14 +82,12 @@ struct session_copy {
 	__u32 subscriber; /* number within the mapping */
 	__u16 mapping;	  /* its number */
 	__u16 slot;	  /* the requested one, numbered among the subscriber's */
-	__u16 mark;
-	__u16 mark_before;
-	__u8 inbound; /* the outside opened it */
-	__u8 result;  /* enum copy_result */
-	__u8 request; /* enum copy_request */
-	__u8 takes;   /* one bit per peer; bit 0: this gateway */
-	__u32 last;   /* the tick at which its last packet came, at the earliest */
-	__u8 turn;    /* for COPY_TO_OVERFLOW */
+	__u16 mark;	  /* overflow_mark() with the peer that announced it */
+	__u8 turn;	  /* for COPY_TO_OVERFLOW */
+	__u8 inbound;	  /* the outside opened it */
+	__u8 result;	  /* enum copy_result */
+	__u8 request;	  /* enum copy_request */
+	__u8 takes;	  /* one bit per peer; bit 0: this gateway */
 	/*
 	 * 1: the session comes from a home that versions before had, <detnat/extents.h>: it gets a place in an extent
 	 * alone, and its subscriber counts it already, as does the limit of its protocol, whatever quota and bindings
@@ -98,7 +95,8 @@ struct session_copy {
 	 * leaves the counts, too, and the session unless it is still `before`, if that is not 0.
 	 */
 	__u8 moves;
-	__u8 reserved[2];
+	__u32 last; /* the tick at which its last packet came, at the earliest */
+	__u32 reserved;
 };
 _Static_assert(sizeof(struct session_copy) == 48, "no hidden padding");
 
@@ -116,7 +114,7 @@ static __always_inline int copy_state_fits(__u64 key, __u8 proto, __u8 state)
 /* The only value of the program's map `copies`. */
 struct session_copies {
 	__u32 n;
-	__u32 overflow_limit; /* sessions that the overflow may hold */
+	__u32 pad;
 	struct session_copy copy[COPIES_BATCH];
 };
 

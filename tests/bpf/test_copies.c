@@ -247,7 +247,6 @@ static int copy_to_overflow_of(uint32_t in_addr, uint16_t in_port, uint16_t ext_
 	struct session_copy *c = &program.requests->copy[0];
 
 	program.requests->n = 1;
-	program.requests->overflow_limit = datapath.settings.overflow_sessions;
 	*c = (struct session_copy){
 		.key = slot_key(EXTERNAL, ext_port, in_port),
 		.word = state_word(out_port, UDP, SESSION_UDP, datapath_ticks(&datapath)),

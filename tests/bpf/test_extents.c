@@ -338,7 +338,6 @@ static int copy_of(uint8_t request, unsigned flow, uint16_t in_port)
 	uint64_t word = state_word(extents_out_port(flow), UDP, SESSION_UDP, datapath_ticks(&datapath));
 
 	program.requests->n = 1;
-	program.requests->overflow_limit = 100;
 	program.requests->copy[0] = (struct session_copy){
 		.key = slot_key(EXTERNAL, extents_ext(flow), in_port),
 		.word = word,

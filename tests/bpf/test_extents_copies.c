@@ -61,7 +61,6 @@ static struct session_copy told(uint8_t proto, uint8_t state, unsigned flow, uns
 static int run(const struct session_copy *c)
 {
 	program.requests->n = 1;
-	program.requests->overflow_limit = 1000;
 	program.requests->copy[0] = *c;
 	cr_assert_eq(copy_program_run(&program), 0);
 	return program.requests->copy[0].result;

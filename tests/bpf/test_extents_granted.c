@@ -309,7 +309,6 @@ static int copied(struct copy_program *program, uint16_t in_port, int out_port, 
 	const uint64_t word = state_word((uint16_t)out_port, UDP, SESSION_UDP, datapath_ticks(&datapath));
 
 	program->requests->n = 1;
-	program->requests->overflow_limit = 1000;
 	program->requests->copy[0] = (struct session_copy){ .key = slot_key(EXTERNAL, EXT, in_port),
 							    .word = word,
 							    .subscriber = IN - ADDR(10, 1, 0, 0),

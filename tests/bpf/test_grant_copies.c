@@ -49,7 +49,6 @@ static int copy(uint8_t proto, uint8_t state, uint16_t in_port, uint16_t ext_por
 	const uint64_t word = state_word(out_port, proto, state, datapath_ticks(&datapath));
 
 	program.requests->n = 1;
-	program.requests->overflow_limit = 1000;
 	program.requests->copy[0] = (struct session_copy){ .key = slot_key(EXTERNAL, ext_port, in_port),
 							   .word = word,
 							   .subscriber = IN - ADDR(10, 1, 0, 0),

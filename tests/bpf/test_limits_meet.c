@@ -214,7 +214,6 @@ static int request(uint8_t what, uint16_t in_port)
 	struct bucket_pair pair = session_buckets(EXTERNAL, 53, UDP, first, m->bucket_shift);
 
 	program.requests->n = 1;
-	program.requests->overflow_limit = 1000;
 	program.requests->copy[0] = (struct session_copy){
 		.key = slot_key(EXTERNAL, 53, in_port),
 		.word = state_word((uint16_t)OUT_PORT(in_port, 2), UDP, SESSION_UDP, datapath_ticks(&datapath)),

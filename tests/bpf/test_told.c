@@ -316,7 +316,6 @@ static int copy(enum copy_request request, uint8_t proto, uint16_t in_port, uint
 	struct session_copy *c = &program.requests->copy[0];
 
 	program.requests->n = 1;
-	program.requests->overflow_limit = datapath.settings.overflow_sessions;
 	*c = (struct session_copy){
 		.key = slot_key(EXTERNAL, ext_port, in_port),
 		.word = state_word((uint16_t)OUT_PORT(in_port, 2), proto, state, datapath_ticks(&datapath)),

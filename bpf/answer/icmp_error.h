@@ -112,9 +112,9 @@ struct quote_words {
 static long quote_sum_step(__u32 i, struct quote_words *q)
 {
 	if (i >= ICMP_ERROR_QUOTE / sizeof(__u32))
-		return 1;
+		return LOOP_END;
 	q->sum += ((const __u32 *)(q->t->frame + ICMP_ERROR_HEADERS))[i];
-	return 0;
+	return LOOP_ON;
 }
 
 /* Sum of the first octets of the quote in a transmission, zeros behind them, as 32-bit words; below 2^32. */

@@ -38,10 +38,10 @@ static long lock_again(__u32 i, struct lock_wait *w)
 	(void)i;
 	if (lock_try(w->s)) {
 		w->taken = 1;
-		return 1;
+		return LOOP_END;
 	}
 	(void)bpf_ktime_get_ns();
-	return 0;
+	return LOOP_ON;
 }
 
 /* Returns 0, or -1 if another core keeps holding the lock. */

@@ -27,7 +27,7 @@ static long frame_sum_step(__u32 i, struct frame_sum *s)
 	__u32 words[FRAME_SUM_STEP / 4] = {}, size = s->end - s->at, below;
 
 	if (s->at >= s->end)
-		return 1;
+		return LOOP_END;
 	/* All ones or none, instead of a branch, of which the verifier would follow both sides. */
 	below = (__u32)((__s32)(size - sizeof(words)) >> 31);
 	barrier_var(below);
@@ -37,12 +37,12 @@ static long frame_sum_step(__u32 i, struct frame_sum *s)
 	size = ((size - 1) & (sizeof(words) - 1)) + 1;
 	if (ctx_load(s->ctx, s->at, words, size)) {
 		s->failed = 1;
-		return 1;
+		return LOOP_END;
 	}
 	for (__u32 k = 0; k < FRAME_SUM_STEP / 4; k++)
 		s->sum += words[k];
 	s->at += sizeof(words);
-	return 0;
+	return LOOP_ON;
 }
 
 /* Unfolded sum of the octets from `at` up to, but not including, `end`; FRAME_SUM_FAILED if the frame is shorter. */

@@ -53,25 +53,25 @@ static long options_step(__u32 i, struct options_walk *w)
 	__u8 kind;
 
 	if (at >= length)
-		return 1;
+		return LOOP_END;
 	kind = o->octet[at & 63];
 	if (kind == OPTION_END)
-		return 1;
+		return LOOP_END;
 	if (kind == OPTION_NONE) {
 		o->at = at + 1;
-		return 0;
+		return LOOP_ON;
 	}
 	size = o->octet[(at + 1) & 63];
 	if (at + 2 > length || size < 2 || at + size > length) {
 		o->verdict = OPTIONS_MALFORMED;
-		return 1;
+		return LOOP_END;
 	}
 	if (w->sought->word[kind >> 6] & OPTION_BIT(kind)) {
 		o->verdict = OPTIONS_FOUND;
-		return 1;
+		return LOOP_END;
 	}
 	o->at = at + size;
-	return 0;
+	return LOOP_ON;
 }
 
 /*

@@ -68,11 +68,11 @@ static long copy_next(__u32 i, void *unused)
 	struct session_copy *c;
 
 	if (!all || i >= COPIES_BATCH)
-		return 1;
+		return LOOP_END;
 	c = &all->copy[i];
 	if (LOAD(c->result) == COPY_BUSY)
 		STORE(c->result, (__u8)copy_do(c));
-	return 0;
+	return LOOP_ON;
 }
 
 /* Handles those requests in the map `copies` whose result is COPY_BUSY. Returns 0. */

@@ -110,14 +110,14 @@ static long binding_walk_group(__u32 i, struct binding_groups_walk *w)
 		group -= groups;
 	line = binding_line_get(w->m, w->subscriber, w->proto, group);
 	if (!line)
-		return 1;
+		return LOOP_END;
 	offset = group << PORT_GROUP_SHIFT;
 	end = offset + group_size(offset, w->m->geo.ports_per_host);
 	for (__u32 k = 0; k < PORT_GROUP && offset < end; k++, offset++)
 		if (binding_visit(w->m, w->s, w->p, line, (__s32)offset))
-			return 1;
+			return LOOP_END;
 	b = binding_search_get();
-	return b && w->choose && LOAD(b->vacant) >= 0;
+	return b && w->choose && LOAD(b->vacant) >= 0 ? LOOP_END : LOOP_ON;
 }
 
 /* Clears or sets the note in a home line that a binding of its group has strayed. */
@@ -212,22 +212,22 @@ static long binding_import_slot(__u32 i, struct binding_import *w)
 	__u32 at;
 
 	if (!b || !bucket)
-		return 1;
+		return LOOP_END;
 	word = LOAD(bucket->slot[i & (BUCKET_SLOTS - 1)].truth);
 	key = LOAD(bucket->slot[i & (BUCKET_SLOTS - 1)].key);
 	if (!word_is_live(word) || word_expired(word, w->now, m->timeout_ticks) || !binding_maps(m, word_proto(word)))
-		return 0;
+		return LOOP_ON;
 	at = word_out_port(word) - mapping_port_lo(&m->geo, w->subscriber);
 	if (at >= m->geo.ports_per_host || !word_out_port(word))
-		return 0;
+		return LOOP_ON;
 	line = binding_line_get(m, w->subscriber, word_proto(word), at >> PORT_GROUP_SHIFT);
 	if (!line)
-		return 1;
+		return LOOP_END;
 	binding_scan_line(line, PORT_GROUP, key_in_port(key), w->now, ~0U >> 1);
 	at &= PORT_GROUP - 1;
 	if (LOAD(b->found) < 0 && LOAD(b->free) >> at & 1)
 		binding_bind(line, 1U << at, 0, key_in_port(key), 0, word_seen(word));
-	return 0;
+	return LOOP_ON;
 }
 
 /* Under the lock, at a subscriber's first opening after its mapping got bindings. */

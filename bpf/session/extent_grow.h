@@ -211,7 +211,7 @@ static long extent_copy_step(__u32 i, struct extent_move *w)
 {
 	if (extent_copy(w, i))
 		STORE(w->failed, 1);
-	return LOAD(w->failed) != 0;
+	return LOAD(w->failed) ? LOOP_END : LOOP_ON;
 }
 
 /*
@@ -255,7 +255,9 @@ SUBPROGRAM int extent_hand_over(const struct mapping *m, struct subscriber *s, _
 static long extent_hand_over_step(__u32 i, struct extent_move *w)
 {
 	return extent_hand_over(w->m, w->s, w->subscriber,
-				(__u64)extent_first_slot(w->from) << 32 | extent_first_slot(w->to), i) != 0;
+				(__u64)extent_first_slot(w->from) << 32 | extent_first_slot(w->to), i)
+		       ? LOOP_END
+		       : LOOP_ON;
 }
 
 /* Under the lock: makes an extent the subscriber's; others may change the flag beside it. */
@@ -350,7 +352,7 @@ SUBPROGRAM int extent_bucket_is_used(__u32 number)
 static long extent_look_step(__u32 i, struct extent_look *w)
 {
 	w->found = (__u32)extent_bucket_is_used(w->first + i);
-	return w->found != 0;
+	return w->found ? LOOP_END : LOOP_ON;
 }
 
 /* For the agent: retires a subscriber's extent if no session is left there; or leaves it. Returns 1 if so. */

@@ -162,9 +162,9 @@ static long grant_bind_step(__u32 i, struct grant_bind_walk *w)
 
 	port = w->port_lo + (at < w->ports ? at : at - w->ports);
 	if (!grant_port_is_free(w->m, w->s, w->p, port))
-		return 0;
+		return LOOP_ON;
 	w->port = port;
-	return 1;
+	return LOOP_END;
 }
 
 /* Units of search work for so many ports of granted blocks. */

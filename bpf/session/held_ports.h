@@ -28,7 +28,7 @@ static long held_ports_of_bucket(__u32 i, struct held_ports_walk *w)
 	struct bucket *bucket = subscriber_bucket(w->m, w->subscriber, i);
 
 	if (!b || !bucket)
-		return 1;
+		return LOOP_END;
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
 		__u64 word = LOAD(bucket->slot[k].truth);
 		__u32 at = word_out_port(word) - w->first;
@@ -37,7 +37,7 @@ static long held_ports_of_bucket(__u32 i, struct held_ports_walk *w)
 		    !word_expired(word, w->now, w->m->timeout_ticks))
 			ADD_BITS(b->held, 1U << (at & (PORT_GROUP - 1)));
 	}
-	return 0;
+	return LOOP_ON;
 }
 
 /* Adds to binding_search.held the ports of a protocol that sessions use, of PORT_GROUP ports. */

@@ -49,10 +49,10 @@ static long inbound_look_bucket(__u32 i, struct quota_walk *w)
 	__u32 *sessions = inbound_look_get(), inbound;
 
 	if (!sessions || !b)
-		return 1;
+		return LOOP_END;
 	inbound = quota_inbound(w->m, w->subscriber, i, b);
 	if (!inbound)
-		return 0;
+		return LOOP_ON;
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
 		__u64 word = LOAD(b->slot[k].truth);
 
@@ -60,7 +60,7 @@ static long inbound_look_bucket(__u32 i, struct quota_walk *w)
 		    !word_expired(word, w->now, w->m->timeout_ticks))
 			STORE(*sessions, LOAD(*sessions) + 1);
 	}
-	return 0;
+	return LOOP_ON;
 }
 
 /* Counts the sessions that the outside has opened. Returns -1 if this tick's searches are used up. */

@@ -206,12 +206,12 @@ SUBPROGRAM int quota_take_bucket(const struct mapping *m, __u32 subscriber, __u3
 
 static long quota_look_step(__u32 i, struct quota_walk *w)
 {
-	return quota_look_bucket(w->m, w->subscriber, i, w->now) != 0;
+	return quota_look_bucket(w->m, w->subscriber, i, w->now) ? LOOP_END : LOOP_ON;
 }
 
 static long quota_take_step(__u32 i, struct quota_walk *w)
 {
-	return quota_take_bucket(w->m, w->subscriber, w->from + i, w->now) != 0;
+	return quota_take_bucket(w->m, w->subscriber, w->from + i, w->now) ? LOOP_END : LOOP_ON;
 }
 
 /* A pass notes a bucket in 8 bits: of many buckets, the first one of four or 16. Log2 of how many it notes as one. */

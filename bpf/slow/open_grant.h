@@ -108,18 +108,20 @@ static long grant_walk_group(__u32 i, struct grant_walk *w)
 	struct opening *o = opening_record();
 
 	if (!o || !(LOAD(o->others) >> of))
-		return 1;
+		return LOOP_END;
 	if (!(LOAD(o->others) >> of & 1))
-		return 0;
+		return LOOP_ON;
 	if (!group)
 		w->port_lo = (__u16)grant_port_lo(w->f->m, w->f->p.src, at ? at - 1 : w->last);
 	if (!w->port_lo)
-		return 0;
+		return LOOP_ON;
 	group += w->choice >> PORT_GROUP_SHIFT;
 	if (group >= w->groups)
 		group -= w->groups;
 	return grant_search_group(w->f, w->s, w->port_lo,
-				  group == w->choice >> PORT_GROUP_SHIFT ? w->choice : group << PORT_GROUP_SHIFT, of);
+				  group == w->choice >> PORT_GROUP_SHIFT ? w->choice : group << PORT_GROUP_SHIFT, of)
+		       ? LOOP_END
+		       : LOOP_ON;
 }
 
 /*

@@ -31,33 +31,33 @@ static long port_search_group(__u32 i, struct port_search *ps)
 	struct bucket_choice b;
 
 	if (!o || !(LOAD(o->others) >> of))
-		return 1;
+		return LOOP_END;
 	if (!(LOAD(o->others) >> of & 1))
-		return 0;
+		return LOOP_ON;
 	if (group >= groups)
 		group -= groups;
 	o = open_scan(f, ps->s, at ? group << PORT_GROUP_SHIFT : f->port_offset, &b);
 	if (!o)
-		return 1;
+		return LOOP_END;
 	if (!at && LOAD(o->existing)) {
 		opening_choose(o, PORT_OF_EXISTING);
-		return 1;
+		return LOOP_END;
 	}
 	if (of != PORT_FREE) {
 		__u32 mask = port_mask(o, of);
 
 		if (!mask || !port_take(f->m, ps->s, opening_slot_of(o, &b, mask), &f->p, of))
-			return 0;
+			return LOOP_ON;
 		ADD_BITS(o->room, mask & -mask);
-		return 1;
+		return LOOP_END;
 	}
 	if (opening_port(o, f, ps->s) >= 0)
-		return 1;
+		return LOOP_END;
 	if (LOAD(o->time_wait_port))
 		ADD_BITS(o->others, 1U << PORT_OF_TIME_WAIT);
 	if (LOAD(o->reset_port))
 		ADD_BITS(o->others, 1U << PORT_OF_RESET);
-	return 0;
+	return LOOP_ON;
 }
 
 /*

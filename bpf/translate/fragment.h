@@ -217,10 +217,10 @@ static long datagram_sweep(void *map, const struct fragment_key *at, const struc
 	__u32 in_addr = LOAD(e->in_addr), age = fragment_age(e);
 
 	if (!fragment_is(e, &key) || (__s32)age <= (__s32)fragment_ticks(FRAGMENT_ID_REST))
-		return 0;
+		return LOOP_ON;
 	if (age > fragment_ticks(FRAGMENT_LIFETIME) || datagrams_abound(*t, &key, in_addr))
 		datagram_end(&key, in_addr);
-	return 0;
+	return LOOP_ON;
 }
 
 #define SWEEP_INTERVAL_NS 1000000000ULL
@@ -269,7 +269,7 @@ static long fragment_mark(__u32 i, struct fragment_marks *m)
 	if (word == m->last >> 6)
 		mask &= ~0ULL >> (63 - (m->last & 63));
 	m->before |= __sync_fetch_and_or(&m->e->seen[word & (FRAGMENT_UNITS / 64 - 1)], mask) & mask;
-	return 0;
+	return LOOP_ON;
 }
 
 /*

@@ -18,7 +18,7 @@
 #define BEHIND true
 
 static const struct {
-	char name[6];
+	char name[7];
 	uint8_t season;
 	bool behind;
 	uint8_t n;

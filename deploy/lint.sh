@@ -117,6 +117,11 @@ keys() {
     "$PYTHON" deploy/keys.py
 }
 
+# Callbacks of loops return what the verifier sees as 0 or 1.
+callbacks() {
+    "$PYTHON" deploy/callbacks.py
+}
+
 # Every path that an installed document or manual page names is there.
 paths() {
     "$PYTHON" deploy/paths.py
@@ -183,6 +188,7 @@ checks=(
     "sample sample"
     "manual manual"
     "keys keys"
+    "callbacks callbacks"
     "verbs verbs"
     "paths paths"
     "names names"

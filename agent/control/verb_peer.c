@@ -84,6 +84,7 @@ static cJSON *peer_json(const struct replication *x, unsigned n)
 	cJSON_AddStringToObject(json, "mapping_digest", digest);
 	json_add_u64(json, "lacking_grants", f.lacks.grants);
 	json_add_u64(json, "lacking_sessions", f.lacks.sessions);
+	json_add_u64(json, "contested_sessions", f.lacks.contested);
 	cJSON_AddBoolToObject(json, "spoken_for", f.spoken_for);
 	if (f.has_clock)
 		cJSON_AddNumberToObject(json, "clock_ahead_seconds", (double)f.clock_ahead_ms / 1000);

@@ -201,18 +201,20 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 
 /*
  * What a peer has announced and this gateway lacks, for some seconds at least, because something here prevents it: the
- * mapping history cannot be written, blocks are granted here in another way, or there is no room. It is tried again.
+ * mapping history cannot be written, blocks are granted here in another way, there is no room, or another session of
+ * this gateway's, which is in use, has its flow or its outside endpoint. It is tried again.
  */
 struct copying_lacks {
-	uint32_t grants;   /* blocks */
-	uint32_t sessions; /* that have no place */
-	bool unknown;	   /* and some that are not known any more */
+	uint32_t grants;    /* blocks */
+	uint32_t sessions;  /* that have no place */
+	uint32_t contested; /* sessions whose flow or outside endpoint another one has here */
+	bool unknown;	    /* and some that are not known any more */
 };
 struct copying_lacks copying_lacks(const struct copying *c, unsigned peer);
 
 static inline bool copying_lacks_any(const struct copying_lacks *l)
 {
-	return l->grants || l->sessions || l->unknown;
+	return l->grants || l->sessions || l->contested || l->unknown;
 }
 
 /* Whether the peer must announce everything again, as what prevented it has ended: true once. */

@@ -78,8 +78,12 @@ struct copying_lacks copying_lacks(const struct copying *c, unsigned peer)
 	struct copying_lacks ret = c->peer[peer].lacks;
 	uint32_t at = 0;
 
-	for (const struct waiting_copy *w; (w = hash_walk(&waiting_copies, &c->waiting, &at));)
-		ret.sessions += w->peer == peer && w->room && w->tries >= LACKING_AT;
+	for (const struct waiting_copy *w; (w = hash_walk(&waiting_copies, &c->waiting, &at));) {
+		bool lacking = w->peer == peer && w->tries >= LACKING_AT;
+
+		ret.sessions += lacking && w->room;
+		ret.contested += lacking && !w->room && w->clash;
+	}
 	ret.unknown = c->peer[peer].missed;
 	return ret;
 }

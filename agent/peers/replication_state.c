@@ -86,6 +86,12 @@ static void write_lacking(const struct peer_figures *f, char *text, size_t size)
 			"%u granted blocks and %u sessions that it has announced cannot be stored here; they are tried "
 			"again",
 			l->grants, l->sessions);
+	else if (l->contested)
+		snprintf(text, size,
+			 "%u sessions that it has announced have the flow or the outside endpoint of one in use here, "
+			 "until "
+			 "either ends; `detnatctl check` names them",
+			 l->contested);
 	else if (l->unknown)
 		snprintf(text, size, "not all that it has announced could be stored here; it is asked for again");
 	else

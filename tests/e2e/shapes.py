@@ -33,7 +33,7 @@ USER_MOVE = {"in_addr": str, "out_addr": str, "mapping": str, "until": (str, typ
 PEER = {"peer": str, "state": str, "reason": (str, type(None)), "sessions_sent": int, "sessions_received": int, "sessions_refused": int,
         "copies": int, "lag_seconds": (int, float, type(None)), "unsent": int, "whole_copies": int, "overruns": int, "mapping_digest": str,
         "not_exchanged": list, "differences": list, "differ": int, "differ_noted": int,
-        "lacking_grants": int, "lacking_sessions": int, "spoken_for": bool, "clock_ahead_seconds": (int, float, type(None))}
+        "lacking_grants": int, "lacking_sessions": int, "contested_sessions": int, "spoken_for": bool, "clock_ahead_seconds": (int, float, type(None))}
 TRACE = {"time": str, "interface": str, "hook": str, "steps": list, "verdict": str}
 STEP = {"step": str, "src": str, "dst": str}
 

@@ -180,6 +180,29 @@ Test(copying_retry, a_session_without_a_place_is_lacking_after_some_tries)
 	pair_sound();
 }
 
+Test(copying_retry, a_session_whose_port_another_keeps_is_contested_after_some_tries)
+{
+	uint32_t mine;
+	struct copying_lacks lacks;
+
+	refuse_one(&mine);
+	lacks = copying_lacks(b.c, 1);
+	cr_assert_not(copying_lacks_any(&lacks), "not at once: one of them may give way");
+	for (unsigned i = 0; i < 3; i++)
+		retry_after(4);
+	lacks = copying_lacks(b.c, 1);
+	cr_assert_eq(lacks.contested, 1);
+	cr_assert_eq(lacks.sessions, 0);
+	cr_assert(copying_lacks_any(&lacks));
+	lacks = copying_lacks(b.c, 2);
+	cr_assert_not(copying_lacks_any(&lacks));
+	end_session(&b, HOST, mine);
+	retry_after(8);
+	lacks = copying_lacks(b.c, 1);
+	cr_assert_not(copying_lacks_any(&lacks));
+	pair_sound();
+}
+
 Test(copying_retry, more_than_can_wait_is_asked_for_again_once_fewer_do)
 {
 	cr_assert_not(copying_asks_again(b.c, 1));

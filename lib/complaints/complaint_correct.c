@@ -249,8 +249,10 @@ static void take_sentence(struct doubts *d, const char *begin, const char *end, 
 
 	if (clock && is & IS_WRONG && !(is & IS_NOT) && (!(is & IS_SMALL) || is & IS_LARGE))
 		d->clock = begin;
-	if (clock && is & IS_NOT && names_setting(begin, end))
+	if (clock && ((is & IS_NOT && names_setting(begin, end)) || doubt_unset_clock(begin, end)))
 		d->clock = begin;
+	if (clock && doubt_twelve_hours(begin, end))
+		d->twelve = begin;
 	if (is & IS_WRONG && !(is & (IS_NOT | IS_IF)) && (!(is & IS_SMALL) || is & IS_LARGE) && names_late(begin, end))
 		d->clock = begin;
 	if (is & (IS_IGNORE | IS_ACT | IS_EXAMPLE | IS_ALARM))
@@ -349,6 +351,20 @@ static bool take_word(struct doubts *d, const char *word, const char *at, const 
 		if (doubt_rewritten(begin, d->ports))
 			d->rewritten = begin;
 	}
+	if (word >= d->clocks && mark & MARK_CLOCK) {
+		find_sentence(d, word, d->clocks, &begin, &d->clocks);
+		if (doubt_unset_clock(begin, d->clocks))
+			d->clock = begin;
+		if (doubt_twelve_hours(begin, d->clocks))
+			d->twelve = begin;
+	}
+	if (word >= d->means && mark & MARK_MEAN) {
+		find_sentence(d, word, d->means, &begin, &d->means);
+		if (doubt_mean_time(begin, d->means))
+			doubt_take(d, begin, d->means, DOUBT_ABOUT);
+	}
+	if (mark & MARK_OTHER)
+		doubt_note_other(d, word, at);
 	return !seen && doubt_meaning(folded) & ANY_SAID;
 }
 
@@ -359,7 +375,7 @@ void doubt_survey(struct doubts *d)
 	struct filter f;
 
 	make_filter(&f);
-	d->ports = text;
+	d->ports = d->clocks = d->means = text;
 	for (const char *p = text; p < end && !is_settled(d);) {
 		const char *word = p, *begin, *stop = octet_is_of(*p, "+\302") ? sign_at(p, end) : NULL;
 
@@ -392,6 +408,8 @@ uint8_t doubt_said(const struct doubts *d, const struct item *a)
 		return DOUBT_REWRITTEN;
 	if (d->wrong || is_corrected(d, a))
 		return DOUBT_CORRECTED;
+	if (doubt_of_other(d, a))
+		return DOUBT_MAYBE;
 	for (unsigned i = 0; i < d->n_taken && i < WITHDRAWN; i++)
 		if (at >= d->taken[i].begin && at < d->taken[i].end)
 			return d->taken[i].doubt;

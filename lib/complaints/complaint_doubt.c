@@ -8,10 +8,15 @@
 
 #include "base/base.h"
 #include "complaints/complaint_doubt.h"
+#include "complaints/complaint_quotes.h"
 #include "complaints/complaint_sentence.h"
 
 /* So much text around a value speaks of it. */
 #define NEAR_TEXT 60
+
+/* So much text and so many words are between an address and another that may be meant. */
+#define OR_TEXT	 40
+#define OR_WORDS 4U
 
 /* A clock may be off by so many. */
 #define SECONDS_OFF 5U
@@ -275,6 +280,8 @@ static uint8_t near_doubt(const struct reading *x, const struct item *a)
 
 	if (is_denied(x, s))
 		return DOUBT_CORRECTED;
+	if (t->mean)
+		return DOUBT_ABOUT;
 	if (is & IS_BETWEEN ||
 	    (!t->stamped && (ends_span(x, at) || is_bound(x, at) || is_opened(end, x->text + x->size))))
 		return DOUBT_SPAN;
@@ -288,17 +295,81 @@ static uint8_t near_doubt(const struct reading *x, const struct item *a)
 												      : DOUBT_NONE;
 }
 
+/* Whether nothing but "or" and few words is between what stands for an address and another. */
+static bool says_or(const struct reading *x, const struct item *behind, const struct item *a)
+{
+	const char *begin = x->text + behind->at + behind->size, *at = x->text + a->at;
+	bool other = false;
+	char folded[WORD_TEXT];
+	unsigned words = 0;
+
+	if (begin > at || at - begin > OR_TEXT)
+		return false;
+	while (word_next(&begin, at, folded)) {
+		other |= word_in_list("or oder ou o of lub albo eller или", folded);
+		words += !digit_octet(*folded);
+	}
+	return other && words <= OR_WORDS;
+}
+
+/* Whether a text says of an address that it may be another that stands before or behind it: "either A or B:5100". */
+static bool has_alternative(const struct reading *x, size_t i)
+{
+	size_t one = i, two = i;
+
+	while (one-- > 0 && i - one < SCOPE_ITEMS)
+		if (x->items[one].kind == ITEM_ADDR && x->items[one].addr != x->items[i].addr)
+			break;
+	while (++two < x->n_items && two - i < SCOPE_ITEMS)
+		if (x->items[two].kind == ITEM_ADDR && x->items[two].addr != x->items[i].addr)
+			break;
+	return (one < i && x->items[one].kind == ITEM_ADDR && says_or(x, &x->items[one], &x->items[i])) ||
+	       (two < x->n_items && x->items[two].kind == ITEM_ADDR && says_or(x, &x->items[i], &x->items[two]));
+}
+
+/* Whether a time may be of either half of the day by what it shows. One as of RFC 3339 is of 24 hours. */
+static bool is_of_twelve(const struct reading *x, const struct item *t)
+{
+	const struct stamp *s = &x->stamps[t->stamp];
+
+	const char *at = x->text + t->at, *sign = memchr(at, 'T', t->size);
+
+	return !s->exact && !s->half && s->hour > 0 && s->hour <= 12 && !(sign && digit_octet(sign[1]));
+}
+
+/* Whether times of a text have "AM" or "PM", and those that have not are none of 24 hours. */
+static bool shows_twelve(const struct reading *x)
+{
+	bool half = false, day = false;
+
+	for (size_t i = 0; i < x->n_items; i++) {
+		const struct stamp *s = x->items[i].kind == ITEM_TIME ? &x->stamps[x->items[i].stamp] : NULL;
+
+		if (!s || s->exact || !s->clock || x->items[i].rank >= RANK_END)
+			continue;
+		half = half || (s->half && (s->date || s->seconds) && !quotes_attribution(x, &x->items[i]));
+		day |= !s->half && (!s->hour || s->hour > 12);
+	}
+	return half && !day;
+}
+
 void complaint_doubt(struct reading *x)
 {
 	struct doubts d = { .x = x };
+	bool twelve = shows_twelve(x);
 
 	doubt_survey(&d);
+	twelve |= d.twelve != NULL;
 	for (size_t i = 0; i < x->n_items; i++) {
 		struct item *a = &x->items[i];
 
 		if (a->kind != ITEM_ADDR || a->fault || a->port_item == NONE || a->time_item == NONE)
 			continue;
 		a->doubt = complaint_other_weekday(x, &x->items[a->time_item]) ? DOUBT_WEEKDAY : near_doubt(x, a);
+		if (!a->doubt && twelve && is_of_twelve(x, &x->items[a->time_item]))
+			a->doubt = DOUBT_TWELVE;
+		if (!a->doubt && has_alternative(x, i))
+			a->doubt = DOUBT_ADDRESS;
 		if (!a->doubt)
 			a->doubt = rival_contradicts(x, a) ? DOUBT_RIVAL : DOUBT_NONE;
 		if (!a->doubt && rival_differs(x, a))

@@ -87,6 +87,9 @@ struct correction {
 /* Nor are stretches that are taken back, if they are more. */
 #define WITHDRAWN 16U
 
+/* Nor are places at which another address is spoken of. */
+#define OTHERS 32U
+
 /* A stretch of the text of which no event is to be taken. */
 struct taken_back {
 	const char *begin, *end;
@@ -96,9 +99,14 @@ struct taken_back {
 /* What the sentences of a text say of its questions. */
 struct doubts {
 	struct reading *x;
-	const char *clock;     /* where a text says that a clock is wrong, or NULL */
-	const char *wrong;     /* where it says that something is, and not what is right, or NULL */
-	const char *ports;     /* where the sentence ends that was looked at for this */
+	const char *clock;	    /* where a text says that a clock is wrong, or NULL */
+	const char *wrong;	    /* where it says that something is, and not what is right, or NULL */
+	const char *ports;	    /* where the sentence ends that was looked at for this */
+	const char *clocks;	    /* and that for clocks, */
+	const char *means;	    /* and for what is made of several */
+	const char *others[OTHERS]; /* where it speaks of another address or port */
+	unsigned n_others;	    /* OTHERS + 1: more */
+	const char *twelve;	    /* where it says that a clock shows twelve hours, or NULL */
 	const char *rewritten; /* where it says that its ports or addresses are not those that were used, or NULL */
 	struct correction said[CORRECTED];
 	unsigned n; /* CORRECTED + 1: more */
@@ -115,8 +123,11 @@ uint8_t doubt_said(const struct doubts *d, const struct item *a);
 /* A sentence that may take something back, or give an example of a form. at: a word of it; is: what its words are. */
 void doubt_take_back(struct doubts *d, const char *begin, const char *end, const char *at, unsigned is);
 
-/* A word for an error, for a port or an address, or for "add" and "subtract". */
-enum { MARK_ERROR = 1, MARK_PORT = 2, MARK_SHIFT = 4 };
+/*
+ * A word for an error, for a port or an address, for "add" and "subtract", for what sets or shows a clock, for what is
+ * made of several, or for "another".
+ */
+enum { MARK_ERROR = 1, MARK_PORT = 2, MARK_SHIFT = 4, MARK_CLOCK = 8, MARK_MEAN = 16, MARK_OTHER = 32 };
 
 unsigned doubt_mark(const char *folded);
 
@@ -132,6 +143,22 @@ bool doubt_margin_sign(const char *text, const char *sign, const char *at, const
 
 /* Whether what is to be added are hours, to times: "add two hours to the times below". at: behind "add". */
 bool doubt_shift(const char *at, const char *end);
+
+/* Whether a sentence says of a clock that nothing sets it, or that it shows twelve hours, and not which. */
+bool doubt_unset_clock(const char *begin, const char *end);
+bool doubt_twelve_hours(const char *begin, const char *end);
+
+/* Whether a sentence tells a time that is made of several: "the median time of the events". */
+bool doubt_mean_time(const char *begin, const char *end);
+
+/* Notes that a text speaks of another address, if it does at a word for "another"; at: its end. */
+void doubt_note_other(struct doubts *d, const char *word, const char *at);
+
+/* Whether the time of a question is that of such a one, by the sentence in which both stand. */
+bool doubt_of_other(const struct doubts *d, const struct item *a);
+
+/* Adds a stretch of which no event is definite. */
+void doubt_take(struct doubts *d, const char *begin, const char *end, uint8_t doubt);
 
 /* Whether a sentence says of ports or addresses that they are not those that were used. */
 bool doubt_rewritten(const char *begin, const char *end);

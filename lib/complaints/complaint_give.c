@@ -182,7 +182,9 @@ static void unsure(const struct giving *g, const struct item *a, struct complain
 		[DOUBT_SPAN] = "is the end of a span; ask for the second",
 		[DOUBT_ABOUT] = "is approximate, says the text; ask for the second",
 		[DOUBT_MAYBE] = "may be another, or its port may, says the text; ask which",
+		[DOUBT_ADDRESS] = "is of one of two addresses, says the text; ask which",
 		[DOUBT_CLOCK] = "is of a clock that the text says is wrong; ask for the right time",
+		[DOUBT_TWELVE] = "is of a clock of twelve hours, and may be of the other half of the day; ask which",
 		[DOUBT_CORRECTED] = "does not fit what the text corrects; ask which holds",
 		[DOUBT_WEEKDAY] = "is of another day of the week than the text says; ask for the day",
 		[DOUBT_MIDNIGHT] =

@@ -47,7 +47,7 @@ static bool is_one_of_two(const struct scan *c)
 		return false;
 	between = x->text + a->at + a->size;
 	l = label_read(between, behind);
-	return behind - between < 12 && !l.strange && !memchr(between, '\n', (size_t)(behind - between)) &&
+	return behind - between < 12 && !l.strange && (l.words || !memchr(between, '\n', (size_t)(behind - between))) &&
 	       !(l.any & ~WORD_LINK);
 }
 

@@ -29,6 +29,7 @@ struct item {
 	bool local : 1;	  /* of a time: what names it says so */
 	bool also : 1;	  /* of an address: it follows another by "and" */
 	bool assumed : 1; /* of a port: that it is the target's, as nothing says whose it is */
+	bool mean : 1;	  /* of a time: of several, as what names it says */
 	uint8_t fault;	  /* of an address: of what kind it is ambiguous */
 	uint8_t proto;	  /* of a protocol: 6 or 17; of an address, that which is tied to it, or 0 */
 	uint16_t port;	  /* of a port */
@@ -52,7 +53,9 @@ enum doubt {
 	DOUBT_SPAN,
 	DOUBT_ABOUT,
 	DOUBT_MAYBE,
+	DOUBT_ADDRESS,
 	DOUBT_CLOCK,
+	DOUBT_TWELVE,
 	DOUBT_CORRECTED,
 	DOUBT_WEEKDAY,
 	DOUBT_MIDNIGHT,

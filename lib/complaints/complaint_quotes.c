@@ -85,6 +85,18 @@ static bool attributes(const char *at, const char *end)
 	return false;
 }
 
+bool quotes_attribution(const struct reading *x, const struct item *t)
+{
+	const char *at = x->text + t->at + t->size, *end = x->text + x->size, *stop;
+
+	end = end - at > ATTRIBUTION ? at + ATTRIBUTION : end;
+	if (!attributes(at, end))
+		return false;
+	for (stop = at; !(*stop == ':' && stop[1] == '\n');)
+		stop++;
+	return memchr(at, '@', (size_t)(stop - at)) || label_read(at, stop).any & WORD_OTHER;
+}
+
 /* Whether an address of a pool stands with a time in its line: whatever words are around, it may be of an event. */
 static bool has_address_beside(const struct reading *x, size_t time)
 {

@@ -17,6 +17,9 @@ void quotes_bare(struct reading *x);
  */
 uint32_t quotes_own_time(const struct reading *x, char *whole);
 
+/* Whether a time says when a mail that is quoted was written: "On Monday at nine, Ann wrote:". */
+bool quotes_attribution(const struct reading *x, const struct item *t);
+
 /* A port of the text itself that may be of a new event: "Again today, port 5100". */
 uint32_t quotes_own_port(const struct reading *x);
 

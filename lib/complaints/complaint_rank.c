@@ -29,6 +29,15 @@ static bool says_of_what(const char *word, const char *end, const char *folded)
 			     folded);
 }
 
+/* Whether a key names a span of time: no end of it is a moment of an event, "window.from", "Zeitraum von". */
+static bool names_span(const char *at, const char *end)
+{
+	return words_in_list("window interval period periode periodo timerange timeframe timespan zeitraum zeitfenster "
+			     "zeitspanne intervalle plage fenetre ventana intervalo finestra intervallo okres okno "
+			     "tijdvak venster период окно",
+			     at, end);
+}
+
 /*
  * What the words of a key say of a time. "At" says nothing if other words are there: "installed at"; nor does what is
  * the time of something that is not known.
@@ -40,6 +49,8 @@ static unsigned key_says(const char *at, const char *end)
 	unsigned any = 0, words = 0, is = 0;
 	char folded[WORD_TEXT];
 
+	if (names_span(at, end))
+		return WORD_ANOTHER;
 	for (; (word = word_next(&at, end, folded)); words++) {
 		any |= is;
 		is = word_meaning(folded);
@@ -74,6 +85,8 @@ static bool is_other_member(const struct scan *c)
 {
 	const char *key = c->s->key, *end = c->s->key_end, *name = memrchr(key, KEY_PART, (size_t)(end - key));
 
+	if (names_span(key, end))
+		return true;
 	if (!names_other(name ? name : key, end))
 		return false;
 	return !name || names_other(key, name) || key_says(name, end) & WORD_ANOTHER;

@@ -21,7 +21,7 @@ static bool is_and(const char *folded)
 static bool is_also(const struct scan *c, const char *at, uint32_t addr)
 {
 	const struct complaint_reader *reader = c->x->reader;
-	const char *word = scan_signs(c->after, at, ", ");
+	const char *word = scan_signs(c->after, at, ", \n");
 	char folded[WORD_TEXT];
 
 	if (c->addr == NONE || c->addr != c->last || c->number)
@@ -29,7 +29,7 @@ static bool is_also(const struct scan *c, const char *at, uint32_t addr)
 	if (word == at)
 		return at - c->after > 1 && *c->after == ',' && reader->ours && reader->ours(reader->arg, addr) &&
 		       reader->ours(reader->arg, c->x->items[c->addr].addr);
-	return scan_signs(word_fold(word, at, folded), at, " ") == at && is_and(folded);
+	return scan_signs(word_fold(word, at, folded), at, " \n") == at && is_and(folded);
 }
 
 /* The role of an address by what is before and behind it. */

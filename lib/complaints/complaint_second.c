@@ -145,6 +145,7 @@ void stamp_add_clock(struct stamp *day, const struct stamp *hour)
 	day->minute = hour->minute;
 	day->second = hour->second;
 	day->seconds = hour->seconds;
+	day->half = hour->half;
 	claim_add(&day->zone, &hour->zone);
 }
 

@@ -95,7 +95,7 @@ void spot_joiners(struct spot *s, const char *list, const char *signs)
 }
 
 /* "PM", and what else is said behind a clock. */
-static bool half_of_day(struct spot *s, int *hour)
+static bool half_of_day(struct spot *s, int *hour, bool *said)
 {
 	struct spot next = *s;
 	char folded[WORD_TEXT];
@@ -116,6 +116,7 @@ static bool half_of_day(struct spot *s, int *hour)
 	if (*hour < 1 || *hour > 12)
 		return *hour >= 13 && afternoon;
 	*hour = *hour % 12 + 12 * afternoon;
+	*said = true;
 	spot_one_of(&next, ".", NULL);
 	*s = next;
 	return true;
@@ -224,7 +225,7 @@ bool spot_dotted(struct spot *s, struct stamp *t)
 bool spot_clock(struct spot *s, struct stamp *t, bool compact)
 {
 	int hour, minute, second = 0;
-	bool seconds = false;
+	bool seconds = false, half = false;
 
 	if (compact && spot_digit(s, 5)) {
 		if (!spot_number(s, 6, 6, &second))
@@ -254,7 +255,7 @@ bool spot_clock(struct spot *s, struct stamp *t, bool compact)
 	if (s->at + 1 < s->end && (*s->at == '.' || *s->at == ',') && digit_octet(s->at[1]))
 		for (s->at++; s->at < s->end && digit_octet(*s->at);)
 			s->at++;
-	if (!half_of_day(s, &hour) || hour > 23 || minute > 59 || second > 60)
+	if (!half_of_day(s, &hour, &half) || hour > 23 || minute > 59 || second > 60)
 		return false;
 	if (s->at + 1 < s->end && (*s->at == '_' || (*s->at == ':' && digit_octet(s->at[1]))))
 		return false;
@@ -262,5 +263,6 @@ bool spot_clock(struct spot *s, struct stamp *t, bool compact)
 	t->minute = (int8_t)minute;
 	t->second = (int8_t)second;
 	t->seconds = seconds;
+	t->half = half;
 	return t->clock = true;
 }

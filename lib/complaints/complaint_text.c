@@ -234,6 +234,49 @@ static const char *with_rest(const char *at, const char *end, const char *all)
 	return stamp_read(at, end, &t) && t.clock && !has_address(at, end) ? line_end(p, all) : end;
 }
 
+/* Whether a place is right behind an address that has no port. */
+static bool ends_address(const char *begin, const char *at)
+{
+	const char *p = at;
+	uint32_t any;
+
+	while (p > begin && at - p < 16 && (digit_octet(p[-1]) || p[-1] == '.'))
+		p--;
+	return p < at && addr_at(p, at, &any) == at && (p == begin || p[-1] != ':');
+}
+
+/*
+ * Whether two lines of prose have an address each, with "or" between, or "and" right behind one without a port: what is
+ * said behind them is said of both.
+ */
+static bool are_joined(const char *at, const char *end, const char *all)
+{
+	static const char or [] = "or oder ou o of eller lub albo или", and[] = "and und et y e en och i и";
+	const char *below = line_next(end, all), *stop = line_end(below, all), *word = end, *behind, *value;
+	char above[WORD_TEXT], first[WORD_TEXT];
+
+	if (below >= all || line_key_end(line_inner(below, stop), stop, &value))
+		return false;
+	for (; word > at && octet_is_of(word[-1], " \t,"); end = word)
+		word--;
+	for (behind = word; word > at && word_octet(word[-1]);)
+		word--;
+	word_fold(word, behind, above);
+	word_fold(scan_signs(below, stop, " \t("), stop, first);
+	if (!word_in_list(or, above) && !word_in_list(or, first)) {
+		if (word_in_list(and, above))
+			while (word > at && octet_is_of(word[-1], " ,"))
+				word--;
+		else if (word_in_list(and, first))
+			word = behind;
+		else
+			return false;
+		if (!ends_address(at, word))
+			return false;
+	}
+	return has_address(at, end) && has_address(below, stop);
+}
+
 /*
  * Reads the first "Received:" of a header that has an endpoint, as Exim writes them: "from [203.0.113.36] (port=5100
  * helo=x) by … ; TIME". What is below may be made up by who sent it.
@@ -343,7 +386,9 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 			at = line_next(after > at ? after - 1 : at, end);
 			continue;
 		}
-		stop = take_line(&w, at, with_rest(at, stop, end));
+		stop = take_line(&w, at,
+				 are_joined(at, stop, end) ? line_end(line_next(stop, end), end)
+							   : with_rest(at, stop, end));
 		at = stop < end && *stop == '\n' ? stop + 1 : stop;
 	}
 }

@@ -38,6 +38,7 @@ struct stamp {
 	int8_t month, day, hour, minute, second;
 	bool date, clock; /* what is given */
 	bool seconds;	  /* or the minute only */
+	bool half;	  /* "AM" or "PM" */
 	bool either;	  /* day and month could be exchanged */
 	bool exact;	  /* `t` is of seconds since 1970 */
 	int64_t t;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "complaints/complaint_doubt.h"
 #include "complaints/complaint_line.h"
 #include "complaints/complaint_scan.h"
 
@@ -120,6 +121,18 @@ static bool is_local(const struct scan *c, const char *at)
 	       (c->s->key && words_in_list(names, c->s->key, c->s->key_end));
 }
 
+/* Whether what names a time says that it is made of several: "median_time", or in a text the word before it. */
+static bool is_mean(const struct scan *c, const char *at)
+{
+	const char *p = c->s->key ? c->s->key : scan_label_begin(c, at), *end = c->s->key ? c->s->key_end : at;
+	char folded[WORD_TEXT];
+	bool mean = false;
+
+	while (word_next(&p, end, folded) && !(mean && c->s->key))
+		mean = doubt_mark(folded) & MARK_MEAN;
+	return mean;
+}
+
 /* A time at a place. Returns its end, or NULL. */
 const char *scan_take_time(struct scan *c, const char *at)
 {
@@ -146,6 +159,7 @@ const char *scan_take_time(struct scan *c, const char *at)
 	if (i != NONE) {
 		c->x->items[i].rank = accepted ? RANK_EVENT : scan_of_other(c, at, end) ? RANK_NAMED : scan_rank(c, at);
 		c->x->items[i].stamped = line == at && !c->s->key;
+		c->x->items[i].mean = is_mean(c, at);
 		c->x->items[i].local = !claim_given(&t.zone) && is_local(c, at);
 		c->last = i;
 	}

@@ -27,7 +27,7 @@ static bool has_address(const char *at, const char *end)
 	return false;
 }
 
-static void take(struct doubts *d, const char *begin, const char *end, uint8_t doubt)
+void doubt_take(struct doubts *d, const char *begin, const char *end, uint8_t doubt)
 {
 	if (d->n_taken < WITHDRAWN)
 		d->taken[d->n_taken] = (struct taken_back){ begin, end, doubt };
@@ -98,27 +98,27 @@ static void point(struct doubts *d, const char *begin, const char *end, unsigned
 	bool one = is & IS_ENTRY && !(is & IS_MANY);
 
 	if (has_address(begin, end))
-		return take(d, begin, end, doubt);
+		return doubt_take(d, begin, end, doubt);
 	if ((is & (IS_LETTER | IS_FORM) || negates_acting(begin, end)) && doubt == DOUBT_WITHDRAWN &&
 	    !(is & (IS_ENTRY | IS_ABOVE | IS_BELOW)))
-		return take(d, text, all, doubt);
+		return doubt_take(d, text, all, doubt);
 	if (is & IS_BELOW || doubt == DOUBT_EXAMPLE)
 		last = is & IS_ABOVE ? end : below(end, all, one);
 	if (last == end && !(is & IS_BELOW))
 		first = above(text, begin, one);
 	if (first < begin || last > end)
-		take(d, first, last, doubt);
+		doubt_take(d, first, last, doubt);
 	else if (is & IS_ENTRY && doubt == DOUBT_WITHDRAWN)
-		take(d, text, all, doubt);
+		doubt_take(d, text, all, doubt);
 }
 
 /* What was none, which no more is said of: each. */
 static void take_nothing(struct doubts *d, const char *begin, const char *end)
 {
 	if (has_address(begin, end))
-		take(d, begin, end, DOUBT_WITHDRAWN);
+		doubt_take(d, begin, end, DOUBT_WITHDRAWN);
 	else
-		take(d, d->x->text, d->x->text + d->x->size, DOUBT_WITHDRAWN);
+		doubt_take(d, d->x->text, d->x->text + d->x->size, DOUBT_WITHDRAWN);
 }
 
 /* Whether a word is part of a name: "host.example", "example.net". */
@@ -128,18 +128,30 @@ static bool in_name(const char *text, const char *at, const char *end, const cha
 	       (end + 1 < all && octet_is_of(*end, ".@-/_") && isalnum((unsigned char)end[1]));
 }
 
+/* Whether a word likens what comes to something: "this is what our reports will look like". */
+static bool is_likening(const char *folded)
+{
+	return word_in_list("look aussehen ressembler* eruitzien veran wygladac", folded);
+}
+
 /* Whether a sentence has an example of a form, and not "for example": of events there are examples, too. */
 static bool is_form(const struct doubts *d, const char *begin, const char *end)
 {
 	const char *text = d->x->text, *all = text + d->x->size;
-	unsigned since = FORM_WORDS + 1, before = 0;
+	unsigned since = FORM_WORDS + 1, before = 0, form = FORM_WORDS + 1;
 	const char *p = begin, *word;
 	char folded[WORD_TEXT];
 
 	while ((word = word_next(&p, end, folded))) {
 		unsigned is = doubt_meaning(folded);
-		if (is & IS_EXAMPLE && is & IS_FORM)
+		bool likens = is & IS_EXAMPLE && is_likening(folded);
+
+		/* "Look at this report" */
+		if (!strcmp(folded, "look") && (end - p < 5 || memcmp(p + 1, "like", 4) != 0))
+			is = 0;
+		if (is & IS_EXAMPLE && (is & IS_FORM || (likens && form <= FORM_WORDS)))
 			return true;
+		form = is & IS_FORM ? 0 : form + 1;
 		since = is & IS_EXAMPLE && !(before & IS_REAL) && !in_name(text, word, p, all) ? 0
 			: is & IS_REAL							       ? FORM_WORDS + 1
 											       : since + 1;
@@ -318,5 +330,5 @@ void doubt_take_back(struct doubts *d, const char *begin, const char *end, const
 	else if (asks_for_format(begin, end, is))
 		point(d, begin, end, is, DOUBT_EXAMPLE);
 	else if (is & IS_EXAMPLE && is_supposed(begin, end) && has_address(begin, end))
-		take(d, begin, end, DOUBT_EXAMPLE);
+		doubt_take(d, begin, end, DOUBT_EXAMPLE);
 }

@@ -1,48 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What complaints themselves are not sure of, say not to be meant, or show struck out. */
-#include <criterion/criterion.h>
+#include "complaint_rows.h"
 
-#include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/base.h"
-#include "base/timestamp.h"
-#include "complaints/complaint.h"
-
-/* Addresses of 203.0.113.0/24 are of the pool. */
-static bool is_ours(void *arg, uint32_t addr)
-{
-	(void)arg;
-	return addr >> 8 == 0xcb0071;
-}
-
-/* "2026-02-04T10:00:01Z 5100;" for each question of 203.0.113.5, "unsure;" for those that are none. */
-static int note(void *arg, const struct complaint *c)
-{
-	char addr[ADDR_TEXT], when[TIME_TEXT];
-
-	if (!c->good)
-		fprintf(arg, "%s;", complaint_fault_word(c->fault));
-	else if (c->out.addr == 0xcb007105)
-		fprintf(arg, "%s %u;", time_format(c->t, when), c->out.port);
-	else
-		fprintf(arg, "%s;", addr_format(c->out.addr, addr));
-	return 0;
-}
-
-#define ONE  "2026-02-04T10:00:01Z 5100;"
 #define HTML "Content-Type: text/html\nSubject: x\nFrom: a@example.net\n\n"
-#define WHAT "203.0.113.5, source port 5100"
-#define AT   "2026-02-04 10:00:01 UTC"
 /* A mail's text, and the same in HTML. */
 #define BOTH(text, html)                                                                                   \
 	"From: a@example.net\nSubject: x\nContent-Type: multipart/alternative; boundary=q\n\n--q\n\n" text \
 	"\n--q\nContent-Type: text/html\n\n" html "\n--q--\n"
 
-static const struct {
-	const char *name, *text, *found;
-} rows[] = {
+static const struct complaint_row rows[] = {
 	{ "a time is approximate", WHAT ", about " AT "\n", "unsure;" },
 	{ "a time is approximate by the words behind it", WHAT ", " AT ", roughly\n", "unsure;" },
 	{ "what something else is about is said behind it", AT ": about to ban " WHAT "\n", ONE },
@@ -410,17 +376,5 @@ static const struct {
 
 Test(complaint_doubt, is_no_question)
 {
-	struct zone zone = { 0 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		char *found = NULL;
-		size_t size;
-		FILE *out = open_memstream(&found, &size);
-		const struct complaint_reader reader = { .zone = &zone, .ours = is_ours, .take = note, .arg = out };
-
-		cr_expect_eq(complaint_read(rows[i].text, strlen(rows[i].text), &reader), 0);
-		fclose(out);
-		cr_expect_str_eq(found, rows[i].found, "%s: %s", rows[i].name, found);
-		free(found);
-	}
+	expect_rows(rows, ARRAY_SIZE(rows));
 }

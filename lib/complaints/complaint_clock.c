@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a text says of the clock that showed its times: that nothing sets it ("our clock runs free", "NTP synced: no"),
+ * or that it shows twelve hours, and not which half of the day ("a 12-hour clock without AM or PM"). And that a time
+ * is made of several.
+ */
+#include <string.h>
+
+#include "complaints/complaint_doubt.h"
+
+/* So many words before and behind what sets a clock its negation stands, and so many around "free" the clock. */
+#define SET_BEFORE 4U
+#define SET_BEHIND 2U
+#define FREE_WORDS 6U
+
+/* So many words are between "median" and "time". */
+#define MEAN_WORDS 3U
+
+/* So many words around "12-hour" there is what has such a form. */
+#define FORM_WORDS 3U
+
+static bool is_not(const char *folded)
+{
+	return doubt_meaning(folded) & IS_NOT ||
+	       word_in_list("no false off 0 none nein sin sans senza ohne sem bez zonder failed lost brak без нет",
+			    folded);
+}
+
+static bool is_clock(const char *folded)
+{
+	return doubt_meaning(folded) & IS_CLOCK || word_in_list("clock klok time times ntp chrony uhrzeit* zeit zeiten "
+								"heure heures hora horas ora ore tijd czas "
+								"время времени",
+								folded);
+}
+
+/* What is done to a clock; of "NTP", that it is there. */
+static bool is_setting(const char *folded)
+{
+	return word_in_list("sync* synch* sincro* zsynchron* gesynchron* abgeglichen disciplined allineat* "
+			    "sincronizad* asservi* синхрон*",
+			    folded);
+}
+
+static bool is_unset(const char *folded)
+{
+	return word_in_list("unsync* desync* desincro* ungesynchron* undisciplined несинхрон*", folded);
+}
+
+static bool is_use(const char *folded)
+{
+	return word_in_list("configured used use uses available running konfiguriert eingerichtet configure "
+			    "configurado configurato ingesteld skonfigurowan* настроен*",
+			    folded);
+}
+
+static bool is_free(const char *folded)
+{
+	return word_in_list("free freely frei freilaufend* librement libre libremente livre livremente liber* vrij "
+			    "swobodn* freerun* freewheel* holdover свободн*",
+			    folded);
+}
+
+/* Where the words of a sentence stand that say so, from 1; 0: none does. */
+struct settings {
+	unsigned words, clock, set, not, ntp, free;
+	bool unset;
+};
+
+static bool near(unsigned one, unsigned two, unsigned most)
+{
+	return one && two && (one > two ? one - two : two - one) <= most;
+}
+
+bool doubt_unset_clock(const char *begin, const char *end)
+{
+	struct settings s = { 0 };
+	char folded[WORD_TEXT], before[WORD_TEXT] = "";
+
+	while (word_next(&begin, end, folded)) {
+		bool source = word_in_list("source zeitquelle", folded) && word_in_list("time reference", before);
+
+		s.words++;
+		/* "Free of errors" */
+		if (s.free && s.free + 1 == s.words && word_in_list("of von de di van od da", folded))
+			s.free = 0;
+		s.clock = is_clock(folded) ? s.words : s.clock;
+		s.ntp = word_in_list("ntp chrony", folded) ? s.words : s.ntp;
+		s.free = is_free(folded) ? s.words : s.free;
+		s.unset |= is_unset(folded);
+		if (is_setting(folded) || source || !strcmp(folded, "zeitquelle") ||
+		    (is_use(folded) && near(s.ntp, s.words, SET_BEFORE)))
+			s.set = s.words;
+		s.not = is_not(folded) ? s.words : s.not ;
+		if (s.clock && s.set &&
+		    s.not &&(s.not > s.set ? s.not -s.set <= SET_BEHIND : s.set - s.not <= SET_BEFORE))
+			return true;
+		memcpy(before, folded, sizeof(before));
+	}
+	return (s.clock && s.unset) || near(s.free, s.clock, FREE_WORDS);
+}
+
+/* "12-hour", "12 Stunden", in one word or two: whether a word is the number, or both. */
+static bool is_twelve(const char *folded)
+{
+	return word_in_list("12 12h 12hour twelve zwolf douze doce dodici twaalf dwunasto* zwolfstundig*", folded);
+}
+
+static bool is_hours(const char *folded)
+{
+	return word_in_list("hour hours h stunden* heures horas ore uurs* uren godzin* часов*", folded);
+}
+
+/* What has a form: a clock, or how it is shown. */
+static bool is_shown(const char *folded)
+{
+	return doubt_meaning(folded) & IS_CLOCK ||
+	       word_in_list(
+		       "format* formato formaat notation display* style anzeige zahlung schreibweise affich* montre "
+		       "system clock klok notatie weergave visualizza* mostra* muestra* zapis* wyswietl* формат* "
+		       "показыва*",
+		       folded);
+}
+
+/* "AM" and "PM", and words for both halves of the day. */
+static bool is_half_of_day(const char *folded)
+{
+	return word_in_list("am pm ampm vormittag* nachmittag* matin soir manana tarde mattina pomeriggio ochtend "
+			    "middag rano poludni* утра вечера",
+			    folded);
+}
+
+bool doubt_twelve_hours(const char *begin, const char *end)
+{
+	unsigned words = 0, twelve = 0, hours = 0, shown = 0, denied = 0, half = 0, halves = 0, not = 0;
+	char folded[WORD_TEXT];
+
+	while (word_next(&begin, end, folded)) {
+		words++;
+		not = is_not(folded) ? words : not ;
+		shown = is_shown(folded) ? words : shown;
+		if (is_half_of_day(folded)) {
+			halves += near(half, words, FORM_WORDS);
+			denied = half ? denied : not ;
+			half = words;
+		}
+		if (is_twelve(folded) && !near(not, words, FORM_WORDS - 1))
+			twelve = words;
+		if (is_hours(folded) && near(twelve, words, 1))
+			hours = words;
+		if (near(hours, shown, FORM_WORDS) || (!strcmp(folded, "12h") && near(shown, words, FORM_WORDS)))
+			return true;
+	}
+	return halves && denied && near(denied, half, FORM_WORDS + FORM_WORDS);
+}
+
+bool doubt_mean_time(const char *begin, const char *end)
+{
+	unsigned words = 0, mean = 0, time = 0;
+	char folded[WORD_TEXT];
+	const char *word;
+
+	while ((word = word_next(&begin, end, folded))) {
+		words++;
+		mean = doubt_mark(folded) & MARK_MEAN ? words : mean;
+		time = label_read(word, begin).any & WORD_TIME ? words : time;
+		if (near(mean, time, MEAN_WORDS))
+			return true;
+		if (begin < end && octet_is_of(*begin, ",;:|\n\""))
+			mean = time = 0;
+	}
+	return false;
+}

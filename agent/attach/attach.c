@@ -29,7 +29,7 @@ bool link_carries(struct netlink *n, const struct link *l, const struct own_prog
 static int pinned_tc_program(const struct datapath *d, bool bare, enum tc_side side, uint32_t id)
 {
 #define X(name, ...) d->name,
-	const int entries[] = { TC_ENTRY_PROGRAMS(X) d->tc_into_vrf };
+	const int entries[] = { INGRESS_ENTRY_PROGRAMS(X) d->tc_into_vrf };
 #undef X
 	int fd;
 

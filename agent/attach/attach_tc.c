@@ -28,7 +28,8 @@ static const char *our_name(const struct nlattr *name)
 #define X(name, ...) { #name, #name ":[" },
 	static const struct {
 		const char *program, *begin;
-	} ours[] = { TC_ENTRY_PROGRAMS(X){ PIN_TC_PROGRAM, PIN_TC_PROGRAM ":[" }, { PIN_INTO_VRF, PIN_INTO_VRF ":[" } };
+	} ours[] = { INGRESS_ENTRY_PROGRAMS(X){ PIN_TC_PROGRAM, PIN_TC_PROGRAM ":[" },
+		     { PIN_INTO_VRF, PIN_INTO_VRF ":[" } };
 #undef X
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)

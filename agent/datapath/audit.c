@@ -113,9 +113,10 @@ unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *
 	if (d->build) {
 		audit_entries("entries", d->entries, d->build->main, repair, findings);
 		audit_entries("tc_entries", d->tc_entries, d->build->ingress, repair, findings);
+		audit_entries("redirect_entries", d->redirect_entries, d->build->redirect, repair, findings);
 	}
 
-	size_t n = ARRAY_SIZE(pins) + 2UL * N_ENTRIES + audit_stage2(d, repair, findings);
+	size_t n = ARRAY_SIZE(pins) + 3UL * N_ENTRIES + audit_stage2(d, repair, findings);
 
 	for (unsigned i = 0; d->build && i < N_PROG_ARRAYS; i++) {
 		if (d->build->arrays[i] < 0)

@@ -23,6 +23,12 @@ const char *const build_ingress_programs[N_ENTRIES] = {
 #undef X
 };
 
+const char *const build_redirect_programs[N_ENTRIES] = {
+#define X(name, entry, program) [entry] = program,
+	REDIRECT_ENTRY_PROGRAMS(X)
+#undef X
+};
+
 /*
  * Main programs for packets from inside, and from outside, by the criterion that selects them. One of each is loaded.
  */
@@ -39,8 +45,8 @@ const char *const build_ingress_programs[N_ENTRIES] = {
 #define OUT2IN_TENANTS "out2in_tenants_xdp"
 
 /* The pins of each set of programs, called NAME_<generation>. */
-static const char *const generation_pins[] = { PIN_XDP_PROGS,	 PIN_TC_PROGS,	 PIN_BARE_PROGS,   PIN_INGRESS_PROGS,
-					       PIN_STAGE2_PROGS, PIN_TC_PROGRAM, PIN_BARE_PROGRAM,
+static const char *const generation_pins[] = { PIN_XDP_PROGS,	   PIN_TC_PROGS,     PIN_BARE_PROGS, PIN_INGRESS_PROGS,
+					       PIN_REDIRECT_PROGS, PIN_STAGE2_PROGS, PIN_TC_PROGRAM, PIN_BARE_PROGRAM,
 #define X(name, entry, program) program,
 					       ENTRY_PROGRAMS(X)
 #undef X
@@ -53,6 +59,7 @@ void build_free(struct datapath_build *b)
 	for (unsigned i = 0; i < N_ENTRIES; i++) {
 		close_fd(&b->main[i]);
 		close_fd(&b->ingress[i]);
+		close_fd(&b->redirect[i]);
 	}
 	close_fd(&b->tc_outside);
 	close_fd(&b->tc_bare);
@@ -82,7 +89,7 @@ static struct datapath_build *build_alloc(void)
 	if (!b)
 		return NULL;
 	for (unsigned i = 0; i < N_ENTRIES; i++)
-		b->main[i] = b->ingress[i] = -1;
+		b->main[i] = b->ingress[i] = b->redirect[i] = -1;
 	for (unsigned i = 0; i < N_PROG_ARRAYS; i++) {
 		b->arrays[i] = -1;
 		for (unsigned k = 0; k < N_PROGS; k++)
@@ -272,8 +279,19 @@ int build_of_pins(const struct datapath *d, struct datapath_build **ret)
 			return b->main[i];
 		if (!bpf_map_lookup_elem(d->tc_entries, &i, &id))
 			b->ingress[i] = pinned_program(d->pin_dir, build_ingress_programs[i], id);
+		if (!bpf_map_lookup_elem(d->redirect_entries, &i, &id))
+			b->redirect[i] = pinned_program(d->pin_dir, build_redirect_programs[i], id);
 	}
 	*ret = take_pointer(b);
+	return 0;
+}
+
+/* -1: the hook has no programs. */
+static int swap_in_tc(int entries, uint32_t i, int program)
+{
+	if (program >= 0)
+		return bpf_map_update_elem(entries, &i, &program, BPF_ANY);
+	bpf_map_delete_elem(entries, &i);
 	return 0;
 }
 
@@ -282,10 +300,10 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b)
 	for (uint32_t i = 0; i < N_ENTRIES; i++) {
 		int r = bpf_map_update_elem(d->entries, &i, &b->main[i], BPF_ANY);
 
-		if (!r && b->ingress[i] >= 0)
-			r = bpf_map_update_elem(d->tc_entries, &i, &b->ingress[i], BPF_ANY);
-		else if (!r)
-			bpf_map_delete_elem(d->tc_entries, &i);
+		if (!r)
+			r = swap_in_tc(d->tc_entries, i, b->ingress[i]);
+		if (!r)
+			r = swap_in_tc(d->redirect_entries, i, b->redirect[i]);
 		if (r)
 			return r;
 	}

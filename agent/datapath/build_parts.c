@@ -10,19 +10,20 @@
 #include "datapath/datapath_private.h"
 
 static const char *const array_pins[N_PROG_ARRAYS] = {
-	[XDP_PROGS] = PIN_XDP_PROGS,	     [TC_PROGS] = PIN_TC_PROGS,		[BARE_PROGS] = PIN_BARE_PROGS,
-	[INGRESS_PROGS] = PIN_INGRESS_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS,
+	[XDP_PROGS] = PIN_XDP_PROGS,	       [TC_PROGS] = PIN_TC_PROGS,
+	[BARE_PROGS] = PIN_BARE_PROGS,	       [INGRESS_PROGS] = PIN_INGRESS_PROGS,
+	[REDIRECT_PROGS] = PIN_REDIRECT_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS,
 };
-static const char *const prog_suffixes[N_PROG_ARRAYS] = { [XDP_PROGS] = "xdp",
-							  [TC_PROGS] = "tc",
-							  [BARE_PROGS] = "tc",
-							  [INGRESS_PROGS] = "ingress",
-							  [STAGE2_PROGS] = "stage2" };
+static const char *const prog_suffixes[N_PROG_ARRAYS] = {
+	[XDP_PROGS] = "xdp",	       [TC_PROGS] = "tc",	 [BARE_PROGS] = "tc", [INGRESS_PROGS] = "ingress",
+	[REDIRECT_PROGS] = "redirect", [STAGE2_PROGS] = "stage2"
+};
 
 /* Their maps: the two sets for the egress are of one object. */
 static const char *const array_maps[N_PROG_ARRAYS] = {
-	[XDP_PROGS] = PIN_XDP_PROGS,	     [TC_PROGS] = PIN_TC_PROGS,		[BARE_PROGS] = PIN_TC_PROGS,
-	[INGRESS_PROGS] = PIN_INGRESS_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS,
+	[XDP_PROGS] = PIN_XDP_PROGS,	       [TC_PROGS] = PIN_TC_PROGS,
+	[BARE_PROGS] = PIN_TC_PROGS,	       [INGRESS_PROGS] = PIN_INGRESS_PROGS,
+	[REDIRECT_PROGS] = PIN_REDIRECT_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS,
 };
 
 /* Room for the name of a tail-call program. */
@@ -185,17 +186,19 @@ static int load_egress(const struct datapath *d, struct datapath_build *b, opene
 	return r ? r : add_tail_calls(d, b, &o, array, err);
 }
 
-static int load_ingress(const struct datapath *d, struct datapath_build *b, struct error *err)
+/* programs: the names of its main programs, taken to `main`. */
+static int load_ingress(const struct datapath *d, struct datapath_build *b, opener open, enum prog_array array,
+			const char *const *programs, int *main, struct error *err)
 {
 	__attribute__((cleanup(hook_object_close))) struct hook_object o = { 0 };
-	int r = load(d, b, hook_object_open_ingress, INGRESS_PROGS, &o, err);
+	int r = load(d, b, open, array, &o, err);
 
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++) {
-		r = build_take(o.object, build_ingress_programs[i], &b->ingress[i], err);
+		r = build_take(o.object, programs[i], &main[i], err);
 		if (!r)
-			r = build_pin(d, build_ingress_programs[i], b->generation, b->ingress[i], err);
+			r = build_pin(d, programs[i], b->generation, main[i], err);
 	}
-	return r ? r : add_tail_calls(d, b, &o, INGRESS_PROGS, err);
+	return r ? r : add_tail_calls(d, b, &o, array, err);
 }
 
 int build_load_tc(const struct datapath *d, struct datapath_build *b, struct error *err)
@@ -204,7 +207,13 @@ int build_load_tc(const struct datapath *d, struct datapath_build *b, struct err
 
 	if (!r && b->settings.tc & TC_BARE)
 		r = load_egress(d, b, hook_object_open_bare, BARE_PROGS, PIN_BARE_PROGRAM, &b->tc_bare, err);
-	return r || !(b->settings.tc & TC_ALONE) ? r : load_ingress(d, b, err);
+	if (!r && b->settings.tc & TC_ALONE)
+		r = load_ingress(d, b, hook_object_open_ingress, INGRESS_PROGS, build_ingress_programs, b->ingress,
+				 err);
+	if (!r && b->settings.tc & TC_REDIRECTS)
+		r = load_ingress(d, b, hook_object_open_redirect, REDIRECT_PROGS, build_redirect_programs, b->redirect,
+				 err);
+	return r;
 }
 
 /* Unused ranges come last, and contain nothing. */

@@ -45,7 +45,15 @@
 	X(tc_from_outside, ENTRY_OUTSIDE, "out2in_ingress") \
 	X(tc_from_both, ENTRY_BOTH, "both_ingress")
 
-#define ENTRY_PROGRAMS(X) XDP_ENTRY_PROGRAMS(X) TC_ENTRY_PROGRAMS(X)
+/* The same where the programs at tc ingress send packets themselves, as those of XDP do. */
+#define REDIRECT_ENTRY_PROGRAMS(X)                           \
+	X(tc_send_inside, ENTRY_INSIDE, "in2out_redirect")   \
+	X(tc_send_outside, ENTRY_OUTSIDE, "out2in_redirect") \
+	X(tc_send_both, ENTRY_BOTH, "both_redirect")
+
+/* Those of tc ingress, and all. */
+#define INGRESS_ENTRY_PROGRAMS(X) TC_ENTRY_PROGRAMS(X) REDIRECT_ENTRY_PROGRAMS(X)
+#define ENTRY_PROGRAMS(X)	  XDP_ENTRY_PROGRAMS(X) INGRESS_ENTRY_PROGRAMS(X)
 
 /* The program at tc ingress that hands over to a VRF what XDP has translated: struct vrf_note. Pinned as they are. */
 #define PIN_INTO_VRF "tc_into_vrf"
@@ -96,8 +104,9 @@ struct datapath {
 	int grant_bindings;  /* the same */
 	int drains;	     /* LPM_TRIE, see <detnat/drains.h> */
 	int running;
-	int entries;	/* PROG_ARRAY that the attached XDP programs jump through */
-	int tc_entries; /* the same of those at tc ingress */
+	int entries;	      /* PROG_ARRAY that the attached XDP programs jump through */
+	int tc_entries;	      /* the same of those at tc ingress */
+	int redirect_entries; /* the same of those that send packets themselves */
 
 	/* For the programs with stages, see <detnat/stages.h>. */
 	int ports;
@@ -146,6 +155,9 @@ struct datapath {
 	int tc_from_inside; /* at tc ingress, where there is no XDP */
 	int tc_from_outside;
 	int tc_from_both;
+	int tc_send_inside; /* the same where tc sends packets itself */
+	int tc_send_outside;
+	int tc_send_both;
 	int tc_into_vrf;
 	int extent_release;	  /* see struct extent_release */
 	int grant_binding_change; /* see struct grant_binding_change */

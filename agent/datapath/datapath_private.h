@@ -15,11 +15,12 @@
 #define PIN_EXTENTS  "extents"
 
 /* The arrays of tail-call programs; each set has its own, pinned as NAME_<generation>. */
-#define PIN_XDP_PROGS	  "xdp_leaves"
-#define PIN_TC_PROGS	  "tc_leaves"
-#define PIN_BARE_PROGS	  "bare_leaves"
-#define PIN_INGRESS_PROGS "ingress_leaves"
-#define PIN_STAGE2_PROGS  "stage2_leaves"
+#define PIN_XDP_PROGS	   "xdp_leaves"
+#define PIN_TC_PROGS	   "tc_leaves"
+#define PIN_BARE_PROGS	   "bare_leaves"
+#define PIN_INGRESS_PROGS  "ingress_leaves"
+#define PIN_REDIRECT_PROGS "redirect_leaves"
+#define PIN_STAGE2_PROGS   "stage2_leaves"
 
 /* Members of struct datapath that are pinned: X(member, name of the pin). */
 #define PINS(X)                            \
@@ -68,10 +69,14 @@
 	X(tc_from_inside, "prog_tc_from_inside")   \
 	X(tc_from_outside, "prog_tc_from_outside") \
 	X(tc_from_both, "prog_tc_from_both")       \
+	X(redirect_entries, "redirect_entries")    \
+	X(tc_send_inside, "prog_tc_send_inside")   \
+	X(tc_send_outside, "prog_tc_send_outside") \
+	X(tc_send_both, "prog_tc_send_both")       \
 	X(tc_into_vrf, "prog_" PIN_INTO_VRF)
 
 /* Arrays of tail-call programs, one per object. */
-enum prog_array { XDP_PROGS, TC_PROGS, BARE_PROGS, INGRESS_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };
+enum prog_array { XDP_PROGS, TC_PROGS, BARE_PROGS, INGRESS_PROGS, REDIRECT_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };
 
 /* The programs in an array, -1 for none. */
 struct prog_fds {
@@ -80,8 +85,9 @@ struct prog_fds {
 
 /* A set of programs around the pinned maps. Descriptors, -1 for none. */
 struct datapath_build {
-	int main[N_ENTRIES];	/* by enum entry */
-	int ingress[N_ENTRIES]; /* the same at tc ingress; -1 unless the settings ask for them */
+	int main[N_ENTRIES];	 /* by enum entry */
+	int ingress[N_ENTRIES];	 /* the same at tc ingress; -1 unless the settings ask for them */
+	int redirect[N_ENTRIES]; /* the same where tc sends packets itself; likewise */
 	int tc_outside;
 	int tc_bare; /* the same for interfaces without an Ethernet header; -1 unless the settings ask for it */
 	int extent_release;
@@ -144,6 +150,7 @@ int hook_object_open_stage2(const struct datapath *d, const struct settings *set
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_bare(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_ingress(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+int hook_object_open_redirect(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 void hook_object_close(struct hook_object *o);
 
 /* Whether the directory has every pin that an agent needs. */
@@ -186,6 +193,7 @@ int build_load_tc(const struct datapath *d, struct datapath_build *b, struct err
 
 /* By enum entry. */
 extern const char *const build_ingress_programs[N_ENTRIES];
+extern const char *const build_redirect_programs[N_ENTRIES];
 
 /* A descriptor of the same object, for the caller to close; or -errno. */
 int build_duplicate(int fd);

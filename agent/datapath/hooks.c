@@ -7,6 +7,8 @@
 #include "datapath/pinned.h"
 #include "detnat_ingress.skel.h"
 #include "detnat_ingress_trace.skel.h"
+#include "detnat_redirect.skel.h"
+#include "detnat_redirect_trace.skel.h"
 #include "detnat_stage2.skel.h"
 #include "detnat_tc.skel.h"
 #include "detnat_tc_trace.skel.h"
@@ -59,9 +61,11 @@ OPENER(detnat_xdp_staged)
 OPENER(detnat_stage2)
 OPENER(detnat_tc)
 OPENER(detnat_ingress)
+OPENER(detnat_redirect)
 OPENER(detnat_xdp_trace)
 OPENER(detnat_tc_trace)
 OPENER(detnat_ingress_trace)
+OPENER(detnat_redirect_trace)
 
 void hook_object_close(struct hook_object *o)
 {
@@ -135,6 +139,13 @@ int hook_object_open_bare(const struct datapath *d, const struct settings *setti
 int hook_object_open_ingress(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
 	int r = settings->trace ? open_detnat_ingress_trace(d, settings, ret) : open_detnat_ingress(d, settings, ret);
+
+	return r ? r : set_trace_maps(d, settings, ret);
+}
+
+int hook_object_open_redirect(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
+{
+	int r = settings->trace ? open_detnat_redirect_trace(d, settings, ret) : open_detnat_redirect(d, settings, ret);
 
 	return r ? r : set_trace_maps(d, settings, ret);
 }

@@ -74,6 +74,7 @@ const struct migration_row migration_rows[] = {
 	/* Programs. Interfaces jump through another map only once they have the programs that do. */
 	{ "entries", MIGRATION_SHARED_OR_REBUILT, .key_size = 4, .value_size = 4, .entries = N_ENTRIES },
 	{ "tc_entries", MIGRATION_SHARED_OR_REBUILT, .key_size = 4, .value_size = 4, .entries = N_ENTRIES },
+	{ "redirect_entries", MIGRATION_SHARED_OR_REBUILT, .key_size = 4, .value_size = 4, .entries = N_ENTRIES },
 	{ "stage2_entries", MIGRATION_REBUILT },
 	/* Frames that are between the stages end in the former second one. */
 	{ "stage_control", MIGRATION_REBUILT },

@@ -69,7 +69,7 @@ static void complete(const struct fib_hops *h, const struct fib_way *way, struct
 	memcpy(ret->dmac, n->mac, sizeof(ret->dmac));
 	memcpy(ret->smac, d->mac, sizeof(ret->smac));
 	ret->mtu = mtu < UINT16_MAX ? (uint16_t)mtu : UINT16_MAX;
-	ret->flags |= FIB_RESOLVED;
+	ret->flags |= FIB_RESOLVED | (d->roles & DEVICE_INSIDE ? FIB_TC_IN : FIB_TC_OUT);
 	if (d->flags & DEVICE_REDIRECT)
 		ret->flags |= d->roles & DEVICE_INSIDE ? FIB_FAST_IN : FIB_FAST_OUT;
 }

@@ -184,6 +184,13 @@ int interface_tc_program(const struct datapath *d, const struct interface *i)
 					    : d->tc_from_both;
 }
 
+int interface_redirect_program(const struct datapath *d, const struct interface *i)
+{
+	return i->roles == DEVICE_INSIDE    ? d->tc_send_inside
+	       : i->roles == DEVICE_OUTSIDE ? d->tc_send_outside
+					    : d->tc_send_both;
+}
+
 int interface_egress_program(const struct datapath *d, const struct interface *i)
 {
 	return link_is_bare(&i->link) ? d->tc_bare : d->tc_outside;

@@ -152,9 +152,13 @@ int interface_check_vrf(struct netlink *n, const struct interface *i, struct err
  */
 int interface_check(struct netlink *n, const struct interface *i, const struct own_programs *own, struct error *err);
 
-/* Descriptor of the XDP program for the interface's roles, and of the program at tc ingress. */
+/*
+ * Descriptor of the XDP program for the interface's roles, and of the programs at tc ingress: where the kernel sends
+ * packets, and where the program does.
+ */
 int interface_program(const struct datapath *d, const struct interface *i);
 int interface_tc_program(const struct datapath *d, const struct interface *i);
+int interface_redirect_program(const struct datapath *d, const struct interface *i);
 enum entry interface_entry(const struct interface *i);
 
 /* The same of the program at tc egress, of an outside interface. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The context of a tc program; see ctx_xdp.h. The object at ingress defines AT_INGRESS as 1. */
+/*
+ * The context of a tc program; see ctx_xdp.h. The objects at ingress define AT_INGRESS as 1, and the one that sends
+ * packets itself FORWARDS as well.
+ */
 #ifndef DETNAT_CTX_TC_H
 #define DETNAT_CTX_TC_H
 
@@ -11,6 +14,9 @@
 #define HOOK_XDP 0
 #ifndef AT_INGRESS
 #define AT_INGRESS 0
+#endif
+#ifndef FORWARDS
+#define FORWARDS 0
 #endif
 #define STAGED 0
 #define STAGE2 0

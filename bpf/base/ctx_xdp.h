@@ -7,8 +7,13 @@
 #include <linux/if_ether.h>
 #include <bpf/bpf_helpers.h>
 
+/*
+ * HOOK_XDP: which primitives a program has; AT_INGRESS: where it sees packets; FORWARDS: whether it routes and sends
+ * them itself, by the steps of XDP, or leaves that to the kernel.
+ */
 #define HOOK_XDP   1
 #define AT_INGRESS 1
+#define FORWARDS   1
 #define L3_OFFSET  ETH_HLEN
 #define BARE	   0
 #define CTX_PASS   XDP_PASS

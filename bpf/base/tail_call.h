@@ -22,6 +22,9 @@ struct {
 #elif HOOK_XDP
 } xdp_leaves SEC(".maps");
 #define programs xdp_leaves
+#elif FORWARDS
+} redirect_leaves SEC(".maps");
+#define programs redirect_leaves
 #elif AT_INGRESS
 } ingress_leaves SEC(".maps");
 #define programs ingress_leaves
@@ -110,6 +113,12 @@ static __always_inline int tail_call(ctx_t *ctx, enum prog prog)
 static __always_inline int verdict_resume(ctx_t *ctx, int verdict)
 {
 	return verdict < CONTINUE ? tail_call(ctx, (enum prog)(TAIL_CALL(0) - verdict)) : verdict;
+}
+
+/* The slow path of a direction, for packets that its fast path has left alone. */
+static __always_inline int or_slow(ctx_t *ctx, int verdict, enum prog slow)
+{
+	return __builtin_expect(FINAL(verdict), 1) ? verdict : tail_call(ctx, slow);
 }
 
 /* Refuses a session: counted under the reason, answered and reported as often as the rate limits allow. */

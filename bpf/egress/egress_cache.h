@@ -6,7 +6,7 @@
  * ingress interface and, if routing depends on it, source. An entry is valid within the agent's epoch and for a second
  * at most.
  *
- * XDP alone has it: at tc the kernel's own way costs more than what it saves.
+ * Only programs that send packets themselves have it: where the kernel does, its own way costs more than what it saves.
  */
 #ifndef DETNAT_EGRESS_CACHE_H
 #define DETNAT_EGRESS_CACHE_H
@@ -15,7 +15,7 @@
 
 #include "egress/route.h"
 
-#define EGRESS_CACHED (HOOK_XDP && !STAGE2)
+#define EGRESS_CACHED (FORWARDS && !STAGE2)
 
 #if EGRESS_CACHED
 

@@ -62,8 +62,10 @@ static __always_inline void egress_by(const struct fib_hop *hop, struct egress *
 	const struct device *out = device_get(hop->ifindex);
 
 	egress_of_hop(ret, hop, out ? out->mtu : 0);
-	if (!out || !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED)))
+	/* What tc sends, every interface takes. */
+	if (!out || (!EGRESS_BY_TC && !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED))))
 		ret->state = EGRESS_REFUSING;
+	egress_is_resolved(ret);
 }
 
 static __always_inline enum egress_state egress_state_of(long verdict)
@@ -89,10 +91,12 @@ static __always_inline __u8 egress_hop_flags(const struct egress *e, __u32 dst)
 	const struct device *out = device_get(e->ifindex);
 	__u8 flags = FIB_ROUTED | FIB_RESOLVED;
 
-	if (hop_kind(e, dst) == HOP_OUT)
-		flags |= FIB_FAST_OUT;
-	if (out && out->roles & DEVICE_INSIDE && out->flags & DEVICE_REDIRECT)
-		flags |= FIB_FAST_IN;
+	int kind = hop_kind(e, dst);
+
+	if (kind == HOP_OUT || (!HOOK_XDP && kind == HOP_OUT_TAGGED))
+		flags |= FIB_SENDS_OUT;
+	if (out && out->roles & DEVICE_INSIDE && (!HOOK_XDP || out->flags & DEVICE_REDIRECT))
+		flags |= FIB_SENDS_IN;
 	return flags;
 }
 
@@ -106,6 +110,30 @@ static __always_inline int egress_is_vrf(const struct egress *e)
 
 	return out && out->flags & DEVICE_VRF;
 }
+
+#if EGRESS_BY_TC
+
+/*
+ * tc sends to a next hop that is not resolved, too: the kernel then asks for its address, and keeps the packet
+ * meanwhile. The kernel tells the route's MTU of a packet that is too long.
+ */
+static __always_inline void egress_of_neighbour(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex,
+						struct bpf_fib_lookup *fib, struct egress *ret)
+{
+	const struct device *out = device_get(ret->ifindex);
+	__u32 mtu = out ? out->mtu : 0, longest = mtu;
+
+	ret->neighbour.nh_family = ret->family;
+	__builtin_memcpy(ret->neighbour.ipv6_nh, ret->gateway, sizeof(ret->gateway));
+	if (route_of_length(ctx, src, dst, in_ifindex, 0xffff, fib) == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		longest = route_longest(fib, dst);
+	__builtin_memset(&ret->mac, 0, sizeof(ret->mac));
+	ret->mtu = mtu;
+	ret->longest = longest < mtu ? longest : mtu;
+	ret->state = EGRESS_READY;
+}
+
+#endif
 
 /* By the kernel's answer, which is cached if XDP can send to it; another one may be so no more in a moment. */
 static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u32 src, __u32 dst, __u32 in_ifindex,
@@ -125,6 +153,10 @@ static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u3
 		ret->family = fib->family;
 		__builtin_memcpy(ret->gateway, fib->ipv6_dst, sizeof(ret->gateway));
 		ret->state = egress_is_vrf(ret) ? EGRESS_KERNEL : egress_state_of(verdict);
+#if EGRESS_BY_TC
+		if (ret->state == EGRESS_UNRESOLVED)
+			egress_of_neighbour(ctx, src, dst, received_by(device_get(in_ifindex), in_ifindex), fib, ret);
+#endif
 		return;
 	}
 	__builtin_memcpy(hop->dmac, fib->dmac, sizeof(hop->dmac));

@@ -113,7 +113,11 @@ static __always_inline __u32 fib_find_inside(const struct mapping_table *t, __u3
 	return leaf;
 }
 
-/* Returns 1 if the fast path may send a packet of `length` octets to a next hop. flag: FIB_FAST_OUT or FIB_FAST_IN. */
+/* Flags of a next hop to which the fast path of this hook sends, outwards and inwards. */
+#define FIB_SENDS_OUT (HOOK_XDP ? FIB_FAST_OUT : FIB_TC_OUT)
+#define FIB_SENDS_IN  (HOOK_XDP ? FIB_FAST_IN : FIB_TC_IN)
+
+/* Returns 1 if the fast path may send a packet of `length` octets to a next hop. flag: one of these two. */
 static __always_inline int fib_takes(const struct fib_hop *hop, __u32 flag, __u32 length)
 {
 	__u32 word = LOAD(*(const __u32 *)&hop->mtu);

@@ -88,24 +88,29 @@ SUBPROGRAM int next_hop_used(const struct bpf_fib_lookup *fib, __u32 dst)
 
 /*
  * Looks up the kernel's route for a packet received on in_ifindex. Returns BPF_FIB_LKUP_RET_*, or -errno. In stage 2
- * the kernel cannot be asked.
+ * the kernel cannot be asked. length: of the packet, octets; 0: that in hand. At tc the kernel reports the route's MTU
+ * only if one is given.
  */
-static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, struct bpf_fib_lookup *ret_fib)
+static __always_inline long route_of_length(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, __u16 length,
+					    struct bpf_fib_lookup *ret_fib)
 {
 	__builtin_memset(ret_fib, 0, sizeof(*ret_fib));
 	ret_fib->family = AF_INET;
 	ret_fib->ifindex = in_ifindex;
 	ret_fib->ipv4_src = bpf_htonl(src);
 	ret_fib->ipv4_dst = bpf_htonl(dst);
-	/* At tc the kernel reports the route's MTU only if a length is given. */
-	if (!HOOK_XDP && AT_INGRESS)
-		ret_fib->tot_len = 1;
+	ret_fib->tot_len = length;
 
 	long verdict = STAGE2 ? BPF_FIB_LKUP_RET_UNREACHABLE : bpf_fib_lookup(ctx, ret_fib, sizeof(*ret_fib), 0);
 
 	if (verdict == BPF_FIB_LKUP_RET_SUCCESS)
 		next_hop_used(ret_fib, dst);
 	return verdict;
+}
+
+static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, struct bpf_fib_lookup *ret_fib)
+{
+	return route_of_length(ctx, src, dst, in_ifindex, !HOOK_XDP && AT_INGRESS, ret_fib);
 }
 
 /*

@@ -87,11 +87,7 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 	}
 	TRACE_STEADY(word);
 	count_translated(REASON_in2out_translated, bpf_ntohs(q->ip->tot_len));
-	fast_rewrite(q, 1, mapping_out_addr(&m->geo, subscriber), word_out_port(word));
-	ether_addresses_set(q->eth, (const struct ether_addresses *)hop->dmac);
-	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, hop->ifindex, 0);
-	return redirect_to(hop->ifindex);
+	return fast_send(ctx, q, 1, mapping_out_addr(&m->geo, subscriber), word_out_port(word), hop);
 }
 
 /*
@@ -114,7 +110,7 @@ static __always_inline int fast_in2out(ctx_t *ctx, int told, int each, int open,
 	if (told && unlikely(!fib_holds(&t->globals, now)))
 		return tail_call(ctx, PROG_in2out_cached);
 	if (unlikely(!fast_hop(&t->globals, told, ctx_ingress(ctx), src, bpf_ntohl(q.ip->daddr), now, &cached, &hop) ||
-		     !fib_takes(hop, FIB_FAST_OUT, bpf_ntohs(q.ip->tot_len)) ||
+		     !fib_takes(hop, FIB_SENDS_OUT, fast_sent_length(ctx, &q)) ||
 		     !fib_is_for_us(q.eth, ctx_ingress(ctx))))
 		return TO_SLOW_PATH;
 	if (each && !source_is_told(fib_find(src), ctx_ingress(ctx)))

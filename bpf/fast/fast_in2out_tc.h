@@ -11,7 +11,7 @@
 #include "egress/tenant.h"
 #include "fast/fast_packet.h"
 #include "fast/fast_session.h"
-#include "packet/checksum.h"
+#include "fast/fast_tc.h"
 #include "subscriber/bypass.h"
 
 /* Sets flags and steady state of a segment whose header is in reach. Returns 1 if it is for the fast path. */
@@ -78,27 +78,6 @@ static __always_inline int fast_addresses_are_special(__u32 src, __u32 dst)
 	return address_is_martian(dst) || address_is_link_local(dst) || address_is_link_local(src) || is_bypassed(dst);
 }
 
-/*
- * Rewrites the source. The transport checksum is left to helpers, which know whether it is still to be computed
- * (CHECKSUM_PARTIAL) and whether the device has summed the packet; the rest needs no calls. Returns 0, or -1.
- */
-static __always_inline int fast_rewrite_tc(ctx_t *ctx, const struct fast_packet *q, __u32 l3, __u32 new_addr,
-					   __u16 new_port)
-{
-	__u32 check = l3 + sizeof(struct iphdr) +
-		      (q->proto == IPPROTO_TCP ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check));
-	__u64 flags = q->proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
-	__be32 addr = q->ip->saddr, addr_be = bpf_htonl(new_addr);
-	__be16 port = q->l4->sport, port_be = bpf_htons(new_port);
-
-	q->ip->check = csum_update_short(q->ip->check, csum_fold_once(csum_change32(0, addr, addr_be)));
-	q->ip->saddr = addr_be;
-	q->l4->sport = port_be;
-	if (addr != addr_be && bpf_l4_csum_replace(ctx, check, addr, addr_be, flags | BPF_F_PSEUDO_HDR | sizeof(addr)))
-		return -1;
-	return port != port_be && bpf_l4_csum_replace(ctx, check, port, port_be, flags | sizeof(port)) ? -1 : 0;
-}
-
 /* l3: L3_OFFSET as a constant. Returns a verdict, or TO_SLOW_PATH with nothing changed. */
 static __always_inline int fast_in2out_tc(ctx_t *ctx, __u32 l3)
 {
@@ -149,7 +128,7 @@ static __always_inline int fast_in2out_tc(ctx_t *ctx, __u32 l3)
 			return verdict;
 	}
 	TRACE_STEADY(word);
-	if (fast_rewrite_tc(ctx, &q, l3, mapping_out_addr(&m->geo, f.subscriber), word_out_port(word)))
+	if (fast_rewrite_tc(ctx, &q, l3, 1, mapping_out_addr(&m->geo, f.subscriber), word_out_port(word), 0))
 		return drop(REASON_drop_error);
 	TRACE_LOOK(ctx, rewritten, 0, 0);
 	count_translated(REASON_in2out_translated, length);

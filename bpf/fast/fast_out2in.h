@@ -100,7 +100,8 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 	if (unlikely(!fast_hop(&t->globals, told, tenants ? way_inwards(m, ctx_ingress(ctx)) : ctx_ingress(ctx), src,
 			       m->geo.in_base + subscriber, now, &cached, &hop) ||
-		     !fib_takes(hop, FIB_FAST_IN, length) || source_is_in_pool(&t->globals, src)))
+		     !fib_takes(hop, FIB_SENDS_IN, HOOK_XDP ? length : fast_sent_length(ctx, &q)) ||
+		     source_is_in_pool(&t->globals, src)))
 		return TO_SLOW_PATH;
 	if (tenants && settings.tenants && unlikely(tenant_at(hop->ifindex) != LOAD(m->tenant)))
 		return TO_SLOW_PATH;
@@ -132,11 +133,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 	TRACE_STEP(egress, (__u64)hop->ifindex << 32, hop->mtu);
 	TRACE_STEADY(word);
 	count_translated(REASON_out2in_translated, length);
-	fast_rewrite(&q, 0, m->geo.in_base + subscriber, key_in_port(key));
-	ether_addresses_set(q.eth, (const struct ether_addresses *)hop->dmac);
-	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, hop->ifindex, 0);
-	return redirect_to(hop->ifindex);
+	return fast_send(ctx, &q, 0, m->geo.in_base + subscriber, key_in_port(key), hop);
 }
 
 #endif

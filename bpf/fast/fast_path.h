@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The fast path, for nearly all packets: unfragmented TCP and UDP packets with a plain 20-octet IPv4 header that XDP
- * redirects, and whose session is in a slot or opens in the simplest case (fast_open.h). It never decides differently
- * from the slow path (in2out.h, out2in.h), and leaves every packet that it does not recognise at once to it, unchanged.
+ * The fast path, for nearly all packets: unfragmented TCP and UDP packets with a plain 20-octet IPv4 header that the
+ * program redirects, and whose session is in a slot or opens in the simplest case (fast_open.h). It never decides
+ * differently from the slow path (in2out.h, out2in.h), and leaves every packet that it does not recognise at once to
+ * it, unchanged.
  *
  * It is written for the CPU rather than for the compiler: few live values and no hard-to-predict branches, so that the
  * cache misses of one packet overlap with the work on the next. docs/evidence/PERFORMANCE.md has the figures.
@@ -12,11 +13,15 @@
 
 #include "egress/egress_cache.h"
 #include "fast/fast_packet.h"
-#include "translate/ports.h"
-#include "translate/rewrite.h"
 
 /* A value of a setting at its place in settings.each_packet; 0xff selects all bits of the setting. */
 #define EACH_PACKET(setting, value) ((struct settings){ .setting = (value) }.each_packet)
+
+#if HOOK_XDP
+#include "fast/fast_xdp.h"
+#else
+#include "fast/fast_tc.h"
+#endif
 
 /* Returns 1 and sets *q if the packet is one for the fast path; lengths are checked as by parse(). */
 static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
@@ -26,7 +31,7 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 	q->eth = data;
 	q->ip = data + L3_OFFSET;
 	q->l4 = data + L3_OFFSET + sizeof(struct iphdr);
-	if (unlikely((void *)(q->l4 + 1) > data_end))
+	if (unlikely((void *)(q->l4 + 1) > data_end || fast_tag_is_aside(ctx)))
 		return 0;
 	/* Ethernet type, IP version and header length in one word; fragment bits, TTL and protocol in another. */
 	if (unlikely((*(__be32 *)(data + 12) & bpf_htonl(0xffffff00)) != bpf_htonl(ETH_P_IP << 16 | 0x4500)))
@@ -39,7 +44,7 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 	length &= 0xffff;
 
 	if (unlikely(word & (IP_FLAG_MF | IP_OFFSET_MASK) << 16 || (word >> 8 & 0xff) <= 1 ||
-		     data + L3_OFFSET + length > data_end))
+		     !fast_frame_holds(ctx, data, data_end, length)))
 		return 0;
 	q->proto = (__u8)word;
 	if (likely(q->proto == IPPROTO_UDP)) {
@@ -71,30 +76,6 @@ static __always_inline int fast_hop(const struct globals *g, int told, __u32 in_
 {
 	*ret = told ? fib_find(dst) : room;
 	return told || egress_cached(g, in_ifindex, src, dst, now, room);
-}
-
-/*
- * Rewrites one endpoint (new_addr and new_port in host byte order) and decrements the TTL. The address change is folded
- * first, as both checksums need it; the TTL change is always the same: its word loses 0x0100 in network byte order.
- */
-static __always_inline void fast_rewrite(const struct fast_packet *q, int source, __u32 new_addr, __u16 new_port)
-{
-	__be32 *addr = source ? &q->ip->saddr : &q->ip->daddr, addr_be = bpf_htonl(new_addr);
-	__be16 *port = source ? &q->l4->sport : &q->l4->dport, port_be = bpf_htons(new_port);
-	__u32 change = csum_fold_once(csum_change32(0, *addr, addr_be));
-	__u32 l4_change = change + (__u16) ~*port + port_be;
-
-	if (q->proto == IPPROTO_TCP) {
-		q->l4->tcp.check = csum_update_short(q->l4->tcp.check, l4_change);
-	} else if (likely(q->l4->udp.check)) {
-		__sum16 check = csum_update_short(q->l4->udp.check, l4_change);
-
-		q->l4->udp.check = check ? check : 0xffff;
-	}
-	q->ip->check = csum_update_short(q->ip->check, change + (__u16)~bpf_htons(0x0100));
-	q->ip->ttl--;
-	*port = port_be;
-	*addr = addr_be;
 }
 
 #endif

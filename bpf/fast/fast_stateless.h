@@ -36,14 +36,14 @@ static __always_inline int fast_stateless_begin(ctx_t *ctx, struct mapping_table
 }
 
 /* Returns 1 if the mapping of a leaf is open, and the next hop of an address takes the packet. flag: as fib_takes(). */
-static __always_inline int fast_stateless_takes(struct mapping_table *t, struct fast_stateless *f, __u32 leaf, __u32 to,
-						__u32 flag)
+static __always_inline int fast_stateless_takes(ctx_t *ctx, struct mapping_table *t, struct fast_stateless *f,
+						__u32 leaf, __u32 to, __u32 flag)
 {
 	f->leaf = leaf;
 	f->m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
 	f->hop = fib_find(to);
 	return leaf && mapping_is_open(f->m) && mapping_is_one_to_one(f->m) &&
-	       fib_takes(f->hop, flag, bpf_ntohs(f->q.ip->tot_len));
+	       fib_takes(f->hop, flag, fast_sent_length(ctx, &f->q));
 }
 
 /* Counts, rewrites and sends the packet. */
@@ -53,11 +53,7 @@ static __always_inline int fast_stateless_send(ctx_t *ctx, const struct fast_sta
 
 	fib_used(f->hop, f->now);
 	count_translated(source ? REASON_in2out_translated : REASON_out2in_translated, bpf_ntohs(q->ip->tot_len));
-	fast_rewrite(q, source, new_addr, bpf_ntohs(source ? q->l4->sport : q->l4->dport));
-	ether_addresses_set(q->eth, (const struct ether_addresses *)f->hop->dmac);
-	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, f->hop->ifindex, 0);
-	return redirect_to(f->hop->ifindex);
+	return fast_send(ctx, q, source, new_addr, bpf_ntohs(source ? q->l4->sport : q->l4->dport), f->hop);
 }
 
 /* Returns 1 if the agent's word is enough for a sender inside. No session has shown that it may be there. */
@@ -80,7 +76,7 @@ SUBPROGRAM int fast_stateless_out(ctx_t *ctx)
 	struct fast_stateless f;
 
 	if (!fast_stateless_begin(ctx, t, &f) ||
-	    !fast_stateless_takes(t, &f, fib_find_mapping(&fib.inside, &in_index, f.src), f.dst, FIB_FAST_OUT) ||
+	    !fast_stateless_takes(ctx, t, &f, fib_find_mapping(&fib.inside, &in_index, f.src), f.dst, FIB_SENDS_OUT) ||
 	    !fast_stateless_sender(ctx, &f))
 		return TO_SLOW_PATH;
 	TRACE_STEP(next_hop, (__u64)f.hop->ifindex << 32 | HOP_OUT, f.hop->mtu);
@@ -100,7 +96,7 @@ SUBPROGRAM int fast_stateless_in(ctx_t *ctx)
 	leaf = fib_find_mapping(&fib.outside, &out_index, f.dst);
 	in_addr = t->mapping[leaf & (MAX_MAPPINGS - 1)].geo.in_base + f.dst -
 		  t->mapping[leaf & (MAX_MAPPINGS - 1)].geo.out_base;
-	if (!fast_stateless_takes(t, &f, leaf, in_addr, FIB_FAST_IN) || !fast_stateless_stranger(&f, in_addr))
+	if (!fast_stateless_takes(ctx, t, &f, leaf, in_addr, FIB_SENDS_IN) || !fast_stateless_stranger(&f, in_addr))
 		return TO_SLOW_PATH;
 	TRACE_SUBSCRIBER(f.m, in_addr - f.m->geo.in_base);
 	TRACE_STEP(egress, (__u64)f.hop->ifindex << 32, f.hop->mtu);

@@ -109,7 +109,7 @@ static __always_inline int icmp_out_check(ctx_t *ctx, const struct icmp_from_ins
 	refused = options_refusal(ctx, &e->p);
 	if (refused)
 		return drop(refused);
-	return HOOK_XDP && source == SOURCE_KERNEL ? pass_untranslated() : CONTINUE;
+	return FORWARDS && source == SOURCE_KERNEL ? pass_untranslated() : CONTINUE;
 }
 
 /* Translates and sends the error, given the outside port of its session. src: the new source. */
@@ -127,7 +127,7 @@ static __always_inline int icmp_out_finish(ctx_t *ctx, const struct icmp_from_in
 	return icmp_translate(ctx, &e->p, &to, &e->q, &quoted, egress, DIRECTION_OUT);
 }
 
-#if HOOK_XDP
+#if FORWARDS
 
 /* PROG_icmp_out. */
 static __always_inline int icmp_out(ctx_t *ctx)

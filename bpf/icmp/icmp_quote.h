@@ -255,7 +255,7 @@ static __always_inline int icmp_translate(ctx_t *ctx, const struct packet *p, co
 
 	if (!icmp_checksum_holds(ctx, p))
 		return drop(REASON_drop_malformed);
-	sender = egress_sender(ctx, e, p->length, direction);
+	sender = egress_sender(ctx, e, p, direction);
 	if (quote_rewrite(ctx, q, quoted, &sum) || icmp_header_rewrite(ctx, p, to, sum, sender_lowers_ttl(sender)))
 		return drop(REASON_drop_error);
 	count_translated(REASON_icmp_error_translated, p->length);

@@ -17,16 +17,20 @@
 
 PROGRAMS(entries, N_ENTRIES);
 PROGRAMS(tc_entries, N_ENTRIES);
+PROGRAMS(redirect_entries, N_ENTRIES);
 PROGRAMS(stage2_entries, 1);
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-#define TC_ENTRY(name, element) ENTRY_PROGRAM("tc", __sk_buff, name, tc_entries, element, TC_ACT_UNSPEC)
+#define TC_ENTRY(name, map, element) ENTRY_PROGRAM("tc", __sk_buff, name, map, element, TC_ACT_UNSPEC)
 
 XDP_ENTRIES
-TC_ENTRY(tc_from_inside, ENTRY_INSIDE)
-TC_ENTRY(tc_from_outside, ENTRY_OUTSIDE)
-TC_ENTRY(tc_from_both, ENTRY_BOTH)
+TC_ENTRY(tc_from_inside, tc_entries, ENTRY_INSIDE)
+TC_ENTRY(tc_from_outside, tc_entries, ENTRY_OUTSIDE)
+TC_ENTRY(tc_from_both, tc_entries, ENTRY_BOTH)
+TC_ENTRY(tc_send_inside, redirect_entries, ENTRY_INSIDE)
+TC_ENTRY(tc_send_outside, redirect_entries, ENTRY_OUTSIDE)
+TC_ENTRY(tc_send_both, redirect_entries, ENTRY_BOTH)
 
 /* Frames that XDP has translated for the kernel to route in a VRF enter it, see struct vrf_note. */
 SEC("tc")

@@ -5,6 +5,7 @@
  */
 #include "base/ctx_tc.h"
 
+#include "egress/sent_mark.h"
 #include "fast/fast_in2out_tc.h"
 #include "slow/fragment_later.h"
 #include "slow/guard_tc.h"
@@ -34,6 +35,9 @@ static __always_inline int fast_or_slow(struct __sk_buff *ctx, __u32 l3)
 SEC("tc")
 int tc_outside(struct __sk_buff *ctx)
 {
+	/* What tc at the ingress has sent. */
+	if (sent_mark_take(ctx))
+		return CTX_PASS;
 	TRACE_BEGIN(ctx);
 	return TRACED(ctx, l3_offset ? fast_or_slow(ctx, ETH_HLEN) : fast_or_slow(ctx, 0));
 }

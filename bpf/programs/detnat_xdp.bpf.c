@@ -5,37 +5,10 @@
  */
 #include "base/ctx_xdp.h"
 
-#include "answer/arp.h"
-#include "slow/both.h"
-#include "slow/fragment_later.h"
-#include "slow/hairpin.h"
-#include "slow/hairpin_inbound.h"
-#include "answer/icmp_error.h"
-#include "icmp/icmp_hairpin.h"
-#include "icmp/icmp_in.h"
-#include "icmp/icmp_routed.h"
-#include "icmp/icmp_out.h"
-#include "slow/in2out.h"
-#include "slow/inbound_in.h"
-#include "slow/open_search.h"
-#include "slow/out2in.h"
-#include "slow/portmap_in.h"
-#include "slow/protocol.h"
-#include "fast/fast_in2out.h"
-#include "fast/fast_out2in.h"
-#include "answer/refuse.h"
-#include "answer/reset.h"
-#include "slow/routed_in.h"
-#include "slow/routed_out.h"
+#include "programs/forwarding_programs.h"
 #include "slow/vlan.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
-
-/* The slow path of a direction, for packets that its fast path has left alone. */
-static __always_inline int or_slow(struct xdp_md *ctx, int verdict, enum prog slow)
-{
-	return likely(FINAL(verdict)) ? verdict : tail_call(ctx, slow);
-}
 
 SEC("xdp.frags")
 int in2out_xdp(struct xdp_md *ctx)
@@ -90,17 +63,6 @@ int out2in_tenants_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 1), PROG_out2in));
 }
 
-/* The main programs call these while no agent keeps the copy of the routes. */
-static __always_inline int in2out_cached(struct xdp_md *ctx)
-{
-	return or_slow(ctx, fast_in2out(ctx, 0, 0, 0, 1), PROG_in2out);
-}
-
-static __always_inline int out2in_cached(struct xdp_md *ctx)
-{
-	return or_slow(ctx, fast_out2in(ctx, 0, 0, 1), PROG_out2in);
-}
-
 /* Loaded instead of in2out_xdp and out2in_xdp if routing depends on more than the destination. */
 SEC("xdp.frags")
 int in2out_cached_xdp(struct xdp_md *ctx)
@@ -131,37 +93,8 @@ int both_xdp(struct xdp_md *ctx)
 		return TRACED(ctx, function(ctx)); \
 	}
 
-PROGRAM(both, both)
+FORWARDING_PROGRAMS
 PROGRAM(vlan, vlan)
-PROGRAM(in2out, in2out)
-PROGRAM(in2out_cached, in2out_cached)
-PROGRAM(out2in, out2in)
-PROGRAM(out2in_cached, out2in_cached)
-PROGRAM(out2in_slow, out2in_slow)
-PROGRAM(inbound, inbound)
-PROGRAM(hairpin_inbound, hairpin_inbound)
-PROGRAM(open, open_session)
-PROGRAM(search, open_search)
-PROGRAM(extent, extent_program)
-PROGRAM(refuse, refuse_session)
-PROGRAM(icmp_error, icmp_error)
-PROGRAM(refuse_protocol, refuse_protocol)
-PROGRAM(icmp_in, icmp_in)
-PROGRAM(icmp_out, icmp_out)
-PROGRAM(icmp_hairpin, icmp_hairpin)
-PROGRAM(hairpin, hairpin)
-PROGRAM(routed_in, routed_in)
-PROGRAM(routed_inbound, routed_inbound)
-PROGRAM(routed_out, routed_out)
-PROGRAM(icmp_routed, icmp_routed)
-PROGRAM(arp, arp)
-PROGRAM(tcp_reset, tcp_reset)
-PROGRAM(protocol, protocol_out)
-PROGRAM(protocol_in, protocol_in)
-PROGRAM(portmap_in, portmap_in)
-PROGRAM(fragment, fragment_in2out)
-PROGRAM(fragment_hairpin, fragment_hairpin)
-PROGRAM(fragment_out2in, fragment_out2in)
 
 /* Adds to a counter for the agent. Atomic, because a packet on this core may interrupt it. Returns 0, or -1. */
 SEC("syscall")

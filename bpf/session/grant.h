@@ -37,7 +37,7 @@ SUBPROGRAM int grant_owner(const struct mapping *m, __u32 out_addr, __u32 out_po
 	return (int)mapping_subscriber(&m->geo, in_addr);
 }
 
-#define GRANT_HINTS (HOOK_XDP && !STAGE2)
+#define GRANT_HINTS (FORWARDS && !STAGE2)
 
 #if GRANT_HINTS
 

@@ -41,33 +41,31 @@ SUBPROGRAM int egress_ask_neighbour(struct subscriber *s, const struct egress *e
 	return 0;
 }
 
+/* Octets of the longest packet that leaves. */
+static __always_inline __u32 packet_sent_length(ctx_t *ctx, const struct packet *p)
+{
 #if HOOK_XDP
+	return p->length;
+#else
+	return segment_length(ctx, p);
+#endif
+}
+
+#if FORWARDS
 
 /*
- * Outbound packets that XDP cannot send go to the kernel unmodified; the kernel sends the ICMP error or fragments them.
- * m, in_addr: the mapping and inside address of the subscriber whose they are; m may be NULL.
+ * Outbound packets that the program cannot send go to the kernel unmodified; the kernel sends the ICMP error or
+ * fragments them. m, in_addr: the mapping and inside address of the subscriber whose they are; m may be NULL.
  */
 static __always_inline int egress_check_out(ctx_t *ctx, const struct packet *p, const struct egress *e,
 					    const struct mapping *m, __u32 in_addr)
 {
 	if (e->state == EGRESS_UNRESOLVED && m)
 		egress_ask_neighbour(subscriber_get(m, mapping_subscriber(&m->geo, in_addr)), e, p->dst);
-	if (e->state != EGRESS_READY || p->ttl <= 1 || p->length > e->longest || !takes_frame(ctx, e->ifindex))
+	if (e->state != EGRESS_READY || p->ttl <= 1 || packet_sent_length(ctx, p) > e->longest ||
+	    !takes_frame(ctx, e->ifindex))
 		return pass_untranslated();
 	return CONTINUE;
-}
-
-/* Octets of the longest packet that leaves. */
-static __always_inline __u32 packet_sent_length(ctx_t *ctx, const struct packet *p)
-{
-	return p->length;
-}
-
-#else
-
-static __always_inline __u32 packet_sent_length(ctx_t *ctx, const struct packet *p)
-{
-	return segment_length(ctx, p);
 }
 
 #endif
@@ -170,7 +168,7 @@ static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, co
 	egress_find_inwards(ctx, p->src, in_addr, way, e);
 	if (settings.tenants && tenant_strays(ctx, e, m))
 		return drop(REASON_drop_tenant);
-	if (!HOOK_XDP)
+	if (!FORWARDS)
 		egress_resolve(e);
 	else if (direction == DIRECTION_HAIRPIN)
 		egress_resolve_bare(e);

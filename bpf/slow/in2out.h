@@ -18,8 +18,8 @@
 
 #if STAGE2
 #include "slow/in2out_stage2.h"
-#elif HOOK_XDP
-#include "slow/in2out_xdp.h"
+#elif FORWARDS
+#include "slow/in2out_forward.h"
 #elif AT_INGRESS
 #include "slow/in2out_ingress.h"
 #else

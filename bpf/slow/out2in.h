@@ -127,10 +127,10 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 	if (kind == PACKET_FRAGMENT && !refused)
 		return tail_call(ctx, PROG_fragment_out2in);
 	/*
-	 * In slots, those of extents among them, may be sessions on granted ports. Where XDP redirects, the fast path
-	 * has asked for a grant, and nearly all packets that come here in spite of one are for PROG_out2in_slow.
+	 * In slots, those of extents among them, may be sessions on granted ports. Where a program redirects, its fast
+	 * path has asked for a grant, and nearly all packets that come here in spite of one are for PROG_out2in_slow.
 	 */
-	subscriber = slow || (settings.extent_buckets && !(HOOK_XDP && settings.redirect))
+	subscriber = slow || (settings.extent_buckets && !(FORWARDS && settings.redirect))
 			     ? port_owner(oi->m, p->dst, p->dport)
 			     : mapping_reverse(&oi->m->geo, p->dst, p->dport);
 	if (kind != PACKET_SESSION || subscriber < 0 || refused)

@@ -8,8 +8,10 @@
 
 #include "egress/route.h"
 #include "packet/ether.h"
-#if HOOK_XDP
+#if AT_INGRESS
 #include "translate/ports.h"
+#endif
+#if HOOK_XDP
 #include "translate/transmit_ring.h"
 #endif
 
@@ -40,9 +42,9 @@ SUBPROGRAM int send_by(ctx_t *ctx, __u32 ifindex)
 		return transmit(ctx, ifindex, 0);
 	/* An answer to a frame from a bond's port: `ports` has only the bond. */
 	if (STAGED && out && out->master)
-		return redirect_to(out->master);
+		return redirect_to(ctx, out->master);
 	if (!out || !out->lower)
-		return redirect_to(ifindex);
+		return redirect_to(ctx, ifindex);
 	tags.tag[0] = vlan_tag(out->tag_tpid, out->tag_id);
 	tags.n = 1;
 	ifindex = out->lower;
@@ -53,7 +55,7 @@ SUBPROGRAM int send_by(ctx_t *ctx, __u32 ifindex)
 		tags.n = 2;
 		ifindex = out->lower;
 	}
-	return vlan_tags_push(ctx, &tags) ? XDP_ABORTED : redirect_to(ifindex);
+	return vlan_tags_push(ctx, &tags) ? XDP_ABORTED : redirect_to(ctx, ifindex);
 }
 
 #endif
@@ -109,8 +111,17 @@ SUBPROGRAM int takes_frame(ctx_t *ctx, __u32 ifindex)
 static __always_inline int send_by(ctx_t *ctx, __u32 ifindex)
 {
 	TRACE_STEP(redirect, ifindex, 0);
-	return (int)bpf_redirect(ifindex, 0);
+	return redirect_to(ctx, ifindex);
 }
 
+#if FORWARDS
+
+/* The kernel finishes every frame for its interface. */
+static __always_inline int takes_frame(ctx_t *ctx, __u32 ifindex)
+{
+	return 1;
+}
+
+#endif
 #endif
 #endif

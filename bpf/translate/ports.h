@@ -6,6 +6,9 @@
 #define DETNAT_PORTS_H
 
 #include "base/count.h"
+#if !HOOK_XDP && FORWARDS
+#include "egress/sent_mark.h"
+#endif
 
 #if STAGED
 
@@ -20,7 +23,7 @@ struct {
 } ports SEC(".maps");
 
 /* If the agent has not entered the interface yet, the frame is lost and counted. */
-static __always_inline int redirect_to(__u32 ifindex)
+static __always_inline int redirect_to(ctx_t *ctx, __u32 ifindex)
 {
 	int verdict = (int)bpf_redirect_map(&ports, ifindex, XDP_DROP);
 
@@ -31,8 +34,11 @@ static __always_inline int redirect_to(__u32 ifindex)
 
 #else
 
-static __always_inline int redirect_to(__u32 ifindex)
+static __always_inline int redirect_to(ctx_t *ctx, __u32 ifindex)
 {
+#if !HOOK_XDP && FORWARDS
+	sent_mark_set(ctx, ifindex);
+#endif
 	return (int)bpf_redirect(ifindex, 0);
 }
 

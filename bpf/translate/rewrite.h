@@ -276,8 +276,8 @@ static __always_inline int rewrite_lower_ttl(ctx_t *ctx)
  * rewrite() at tc uses helpers, which handle segmentation and checksum offload (CHECKSUM_PARTIAL). At egress only the
  * source changes, and the kernel has already decremented the TTL.
  */
-static __always_inline int rewrite(ctx_t *ctx, const struct packet *p, enum packet_kind kind, const struct rewrite *to,
-				   int lower_ttl)
+static __always_inline int rewrite_by_helpers(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
+					      const struct rewrite *to, int lower_ttl)
 {
 	if (kind == PACKET_SESSION && rewrite_session(ctx, p, to))
 		return -1;
@@ -293,5 +293,22 @@ static __always_inline int rewrite(ctx_t *ctx, const struct packet *p, enum pack
 	return 0;
 }
 
+#if FORWARDS
+
+/* The programs that call it have more on their stacks. */
+SUBPROGRAM int rewrite(ctx_t *ctx, const struct packet *p, __u32 kind, const struct rewrite *to, int lower_ttl)
+{
+	return p && to ? rewrite_by_helpers(ctx, p, kind, to, lower_ttl) : -1;
+}
+
+#else
+
+static __always_inline int rewrite(ctx_t *ctx, const struct packet *p, enum packet_kind kind, const struct rewrite *to,
+				   int lower_ttl)
+{
+	return rewrite_by_helpers(ctx, p, kind, to, lower_ttl);
+}
+
+#endif
 #endif
 #endif

@@ -14,13 +14,14 @@
 #include "packet/offload.h"
 #endif
 
-/* The sender of a translated packet; SENDER_XDP: the program itself; SENDER_VRF: the kernel, by the table of a VRF. */
-enum sender { SENDER_XDP, SENDER_KERNEL, SENDER_VRF, SENDER_AGENT };
+/* The sender of a translated packet; SENDER_PROGRAM: the program itself; SENDER_VRF: the kernel, by the table of a VRF.
+ */
+enum sender { SENDER_PROGRAM, SENDER_KERNEL, SENDER_VRF, SENDER_AGENT };
 
 /* Returns 1 if the program lowers the TTL, as the kernel does not forward the packet. */
 static __always_inline int sender_lowers_ttl(enum sender sender)
 {
-	return sender == SENDER_XDP || sender == SENDER_AGENT;
+	return sender == SENDER_PROGRAM || sender == SENDER_AGENT;
 }
 
 #if AT_INGRESS && !STAGE2
@@ -34,10 +35,10 @@ static __always_inline enum sender sender_kernel(enum direction direction)
 
 #if STAGE2
 
-static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, const struct packet *p,
 						 enum direction direction)
 {
-	return SENDER_XDP;
+	return SENDER_PROGRAM;
 }
 
 /* The frame waits in its interface's queue, which sends it if this program passes it. */
@@ -64,14 +65,14 @@ static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, 
  * cannot. A translated hairpin never goes to the kernel, which drops packets from inside with an outside source: the
  * agent sends it, fragmented if it is too long (RFC 791 section 3.2).
  */
-static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, const struct packet *p,
 						 enum direction direction)
 {
 	int ready = direction == DIRECTION_OUT ||
 		    ((settings.redirect || direction == DIRECTION_HAIRPIN) && e->state == EGRESS_READY &&
-		     length <= e->longest && takes_frame(ctx, e->ifindex));
+		     p->length <= e->longest && takes_frame(ctx, e->ifindex));
 
-	return ready ? SENDER_XDP : direction == DIRECTION_HAIRPIN ? SENDER_AGENT : sender_kernel(direction);
+	return ready ? SENDER_PROGRAM : direction == DIRECTION_HAIRPIN ? SENDER_AGENT : sender_kernel(direction);
 }
 
 static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
@@ -85,7 +86,7 @@ static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum send
 	if ((void *)(eth + 1) > ctx_data_end(ctx))
 		return XDP_ABORTED;
 	ether_addresses_set(eth, &e->mac);
-	if (sender == SENDER_XDP)
+	if (sender == SENDER_PROGRAM)
 		return send_by(ctx, e->ifindex);
 	TRACE_STEP(redirect, e->ifindex, 0);
 	return transmit(ctx, e->ifindex, e->mtu);
@@ -98,20 +99,6 @@ static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, 
 }
 
 #elif AT_INGRESS
-
-/*
- * Sends a packet past the kernel's routing, which would drop a hairpin for its outside source; the kernel finds the
- * neighbour. Returns the verdict.
- */
-static __always_inline int redirect_packet(ctx_t *ctx, __u32 ifindex)
-{
-	struct device *out = device_get(ifindex);
-
-	TRACE_STEP(redirect, ifindex, 0);
-	if (out && out->flags & DEVICE_BARE)
-		return (int)bpf_redirect(ifindex, 0);
-	return (int)bpf_redirect_neigh(ifindex, 0, 0, 0);
-}
 
 /*
  * Hands the packet to the agent, which sends it in fragments of at most `mtu` octets; if the ring buffer is full, as it
@@ -145,15 +132,48 @@ SUBPROGRAM int transmit_packet(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 }
 
 /*
- * The kernel sends all but hairpins. A hairpin is redirected; the agent sends in fragments one that is longer than its
- * egress takes. egress_check_in() has judged the segments of a GSO frame.
+ * A hairpin is redirected; the agent sends in fragments one that is longer than its egress takes. egress_check_in() has
+ * judged the segments of a GSO frame.
  */
-static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+static __always_inline enum sender hairpin_sender(ctx_t *ctx, const struct egress *e, const struct packet *p)
+{
+	return p->length <= e->mtu || ctx_gso_size(ctx) ? SENDER_PROGRAM : SENDER_AGENT;
+}
+
+#if FORWARDS
+
+/*
+ * As at XDP, but the segments of a GSO frame must fit, and the kernel finds the addresses of a next hop that is not
+ * resolved.
+ */
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, const struct packet *p,
 						 enum direction direction)
 {
-	if (direction != DIRECTION_HAIRPIN)
-		return sender_kernel(direction);
-	return length <= e->mtu || ctx_gso_size(ctx) ? SENDER_XDP : SENDER_AGENT;
+	if (direction == DIRECTION_OUT)
+		return SENDER_PROGRAM;
+	if (direction == DIRECTION_HAIRPIN)
+		return hairpin_sender(ctx, e, p);
+	return settings.redirect && e->state == EGRESS_READY &&
+			       (p->length <= e->longest || segment_length(ctx, p) <= e->longest)
+		       ? SENDER_PROGRAM
+		       : sender_kernel(direction);
+}
+
+/* Sends a packet to its next hop. Returns the verdict. */
+SUBPROGRAM int redirect_egress(ctx_t *ctx, const struct egress *e)
+{
+	struct device *out = e ? device_get(e->ifindex) : 0;
+
+	if (!e || !out)
+		return drop(REASON_drop_error);
+	TRACE_STEP(redirect, e->ifindex, 0);
+	if (e->neighbour.nh_family && !(out->flags & DEVICE_BARE)) {
+		sent_mark_set(ctx, e->ifindex);
+		return (int)bpf_redirect_neigh(e->ifindex, (void *)&e->neighbour, sizeof(e->neighbour), 0);
+	}
+	if (ctx_store(ctx, 0, (void *)&e->mac, sizeof(e->mac)))
+		return drop(REASON_drop_error);
+	return redirect_to(ctx, e->ifindex);
 }
 
 static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
@@ -162,7 +182,46 @@ static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum send
 		return CTX_PASS;
 	if (sender == SENDER_VRF)
 		return pass_into_vrf(ctx);
-	return sender == SENDER_XDP ? redirect_packet(ctx, e->ifindex) : transmit_packet(ctx, e->ifindex, e->mtu);
+	return sender == SENDER_PROGRAM ? redirect_egress(ctx, e) : transmit_packet(ctx, e->ifindex, e->mtu);
+}
+
+static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
+{
+	return direction == DIRECTION_OUT || e->state == EGRESS_READY ? e->longest : 0;
+}
+
+#else
+
+/*
+ * Sends a packet past the kernel's routing, which would drop a hairpin for its outside source; the kernel finds the
+ * neighbour. Returns the verdict.
+ */
+static __always_inline int redirect_packet(ctx_t *ctx, __u32 ifindex)
+{
+	struct device *out = device_get(ifindex);
+
+	TRACE_STEP(redirect, ifindex, 0);
+	if (out && out->flags & DEVICE_BARE)
+		return (int)bpf_redirect(ifindex, 0);
+	return (int)bpf_redirect_neigh(ifindex, 0, 0, 0);
+}
+
+/* The kernel sends all but hairpins. */
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, const struct packet *p,
+						 enum direction direction)
+{
+	if (direction != DIRECTION_HAIRPIN)
+		return sender_kernel(direction);
+	return hairpin_sender(ctx, e, p);
+}
+
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	if (sender == SENDER_KERNEL)
+		return CTX_PASS;
+	if (sender == SENDER_VRF)
+		return pass_into_vrf(ctx);
+	return sender == SENDER_PROGRAM ? redirect_packet(ctx, e->ifindex) : transmit_packet(ctx, e->ifindex, e->mtu);
 }
 
 static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
@@ -170,9 +229,10 @@ static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, 
 	return e->state == EGRESS_READY || e->state == EGRESS_REFUSING ? e->longest : 0;
 }
 
+#endif
 #else
 
-static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, const struct packet *p,
 						 enum direction direction)
 {
 	return SENDER_KERNEL;
@@ -216,7 +276,7 @@ static __always_inline int rewrite_in_steps(ctx_t *ctx, const struct packet *p, 
 static __always_inline int translate(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
 				     const struct rewrite *to, const struct egress *e, enum direction direction)
 {
-	enum sender sender = egress_sender(ctx, e, p->length, direction);
+	enum sender sender = egress_sender(ctx, e, p, direction);
 
 	if (rewrite_in_steps(ctx, p, kind, to, direction, sender_lowers_ttl(sender)))
 		return drop(kind == PACKET_PROTOCOL ? REASON_drop_malformed : REASON_drop_error);

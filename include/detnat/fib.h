@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The datapath's copy of the kernel's routes, written by the agent (agent/fib) and read by XDP: a multibit trie of
- * prefixes, 8-8-8-8, whose leaves are next hops.
+ * The datapath's copy of the kernel's routes, written by the agent (agent/fib) and read by the programs that route: a
+ * multibit trie of prefixes, 8-8-8-8, whose leaves are next hops.
  *
  * struct fib is a global variable of the programs, which saves them a map lookup. With a default route alone, finding a
  * next hop takes one entry and the next hop itself, both in lines that stay in the cache. Nodes for the third and the
@@ -59,6 +59,10 @@ enum { FIB_HOP_DEFAULT, FIB_HOP_KERNEL, FIB_HOP_LOCAL, FIB_HOP_DISCARD, FIB_HOP_
 #define FIB_FAST_IN  0x08 /* with both: XDP sends to it, an inside interface */
 #define FIB_LOCAL    0x10 /* the gateway's own address */
 #define FIB_DISCARD  0x20 /* a blackhole, unreachable or prohibit route: not forwarded, and not local */
+#define FIB_TC_OUT                                                                                         \
+	0x40 /* as FIB_FAST_OUT and FIB_FAST_IN, but tc sends to it, which any interface takes frames from \
+	      */
+#define FIB_TC_IN 0x80
 
 /*
  * A next hop. Before the agent changes the addresses of a next hop that had FIB_RESOLVED, it clears the flags and waits

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Tail-called programs. The attached XDP programs call the main program of their role through the pinned map `entries`;
- * main programs call the others through `xdp_leaves` and `tc_leaves`, private to each build. PROG_NAME is the function
- * prog_NAME_xdp or prog_NAME_tc; not every hook has every program.
+ * main programs call the others through `xdp_leaves`, `tc_leaves` and their like, private to each build. PROG_NAME is
+ * the function prog_NAME_xdp or prog_NAME_tc; not every hook has every program.
  */
 #ifndef DETNAT_PROGRAMS_H
 #define DETNAT_PROGRAMS_H

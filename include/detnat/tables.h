@@ -447,8 +447,9 @@ _Static_assert(sizeof(struct tenant_prefix_key) == 12, "as an LPM_TRIE wants it"
 
 /* Settings: read-only data of the programs, set before loading. */
 
-#define TC_ALONE 1 /* an interface runs without XDP */
-#define TC_BARE	 2 /* an outside interface has no Ethernet header */
+#define TC_ALONE     1 /* an interface runs without XDP */
+#define TC_BARE	     2 /* an outside interface has no Ethernet header */
+#define TC_REDIRECTS 4 /* an interface runs without XDP, and tc sends packets itself */
 
 /* Value of tcp_mss_clamp: as much as the MTUs of both directions allow. */
 #define MSS_CLAMP_MTU (~0U)

@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <criterion/criterion.h>
+#include <linux/pkt_cls.h>
 
 #include "datapath/datapath_private.h"
 #include "links/interfaces.h"
@@ -70,9 +71,17 @@ void stay_on_one_core(void)
 	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
 }
 
+bool redirect_tc_wanted(void)
+{
+	return getenv("REDIRECT_TC") != NULL;
+}
+
 void reload_settings(void)
 {
 	struct error err;
+
+	if (redirect_tc_wanted())
+		settings.tc |= TC_REDIRECTS;
 
 	open_trace();
 	if (!settings.hz)
@@ -167,19 +176,28 @@ void tear_down(void)
 	datapath_close(&datapath);
 }
 
+/* Whether a hook is one of XDP's for which the programs of tc that do the same stand in. */
+static bool is_stood_in(enum hook hook)
+{
+	return redirect_tc_wanted() && hook != TC_OUTSIDE && hook != TC_OWN && hook < INGRESS_INSIDE;
+}
+
 int hook_program(enum hook hook)
 {
 	static const uint32_t entry[] = { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH };
 	uint32_t id, prog = hook == XDP_OUTSIDE_SLOW ? PROG_out2in : PROG_in2out;
+	enum prog_array array = is_stood_in(hook) ? REDIRECT_PROGS : XDP_PROGS;
 
 	if (hook == TC_OUTSIDE || hook == TC_OWN)
 		return dup(tc_program());
 	if (hook >= INGRESS_INSIDE)
 		return dup(datapath.build->ingress[hook - INGRESS_INSIDE + ENTRY_INSIDE]);
 	if (hook == XDP_INSIDE_SLOW || hook == XDP_OUTSIDE_SLOW) {
-		cr_assert_eq(bpf_map_lookup_elem(datapath.build->arrays[XDP_PROGS], &prog, &id), 0);
+		cr_assert_eq(bpf_map_lookup_elem(datapath.build->arrays[array], &prog, &id), 0);
 		return bpf_prog_get_fd_by_id(id);
 	}
+	if (is_stood_in(hook))
+		return dup(datapath.build->redirect[entry[hook]]);
 	/* A test that reloads meanwhile may take the program away between the two. */
 	for (unsigned tries = 0;; tries++) {
 		cr_assert_eq(bpf_map_lookup_elem(datapath.entries, &entry[hook], &id), 0);
@@ -189,6 +207,15 @@ int hook_program(enum hook hook)
 		if (fd >= 0 || tries == 100)
 			return fd;
 	}
+}
+
+/* The verdict of XDP that is the same as one of tc. */
+static int verdict_of_tc(int verdict)
+{
+	return verdict == TC_ACT_UNSPEC	    ? XDP_PASS
+	       : verdict == TC_ACT_REDIRECT ? XDP_REDIRECT
+	       : verdict == TC_ACT_SHOT	    ? XDP_DROP
+					    : XDP_ABORTED;
 }
 
 static int run_hook_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
@@ -202,9 +229,9 @@ static int run_hook_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)size, .data_out = out,
 		    .data_size_out = FRAME_MAX, .repeat = 1);
 
-	if (hook >= INGRESS_INSIDE)
+	if (hook >= INGRESS_INSIDE || is_stood_in(hook))
 		skb.ifindex = ifindex;
-	if (hook == TC_OUTSIDE || hook == TC_OWN || hook >= INGRESS_INSIDE) {
+	if (hook == TC_OUTSIDE || hook == TC_OWN || hook >= INGRESS_INSIDE || is_stood_in(hook)) {
 		opts.ctx_in = &skb;
 		opts.ctx_size_in = sizeof(skb);
 	} else {
@@ -213,7 +240,7 @@ static int run_hook_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size
 	}
 	cr_assert_eq(bpf_prog_test_run_opts(fd, &opts), 0, "BPF_PROG_TEST_RUN: %s", strerror(errno));
 	*ret_size = opts.data_size_out;
-	return (int)opts.retval;
+	return is_stood_in(hook) ? verdict_of_tc((int)opts.retval) : (int)opts.retval;
 }
 
 static uint32_t hook_ifindex(enum hook hook)

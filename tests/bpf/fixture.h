@@ -88,6 +88,12 @@ int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size
 /* The same with a frame that came in by another interface. */
 int run_frame_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size);
 
+/*
+ * Whether REDIRECT_TC is in the environment: the programs at tc that send packets themselves then stand in for those of
+ * XDP, with the same verdicts. ICMP errors and resets, which XDP makes of the packet, are left to the agent at tc.
+ */
+bool redirect_tc_wanted(void);
+
 /* A descriptor, the caller's, of the program that a hook runs. */
 int hook_program(enum hook hook);
 

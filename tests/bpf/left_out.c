@@ -151,7 +151,7 @@ static const struct {
 static const struct {
 	enum prog_array array;
 	const char *suffix;
-} arrays[] = { { XDP_PROGS, "xdp" }, { TC_PROGS, "tc" }, { INGRESS_PROGS, "ingress" } };
+} arrays[] = { { XDP_PROGS, "xdp" }, { TC_PROGS, "tc" }, { INGRESS_PROGS, "ingress" }, { REDIRECT_PROGS, "redirect" } };
 
 bool load_every_program;
 

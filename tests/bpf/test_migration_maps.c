@@ -14,6 +14,7 @@
 #include "datapath/migration_private.h"
 #include "detnat_entry.skel.h"
 #include "detnat_ingress.skel.h"
+#include "detnat_redirect.skel.h"
 #include "detnat_stage2.skel.h"
 #include "detnat_tc.skel.h"
 #include "detnat_watch.skel.h"
@@ -185,7 +186,8 @@ Test(migration_maps, each_pinned_map_has_a_row)
 	} objects[] = {
 		{ "detnat_entry", detnat_entry__elf_bytes },	 { "detnat_xdp", detnat_xdp__elf_bytes },
 		{ "detnat_stage2", detnat_stage2__elf_bytes },	 { "detnat_tc", detnat_tc__elf_bytes },
-		{ "detnat_ingress", detnat_ingress__elf_bytes }, { "detnat_watch", detnat_watch__elf_bytes },
+		{ "detnat_ingress", detnat_ingress__elf_bytes }, { "detnat_redirect", detnat_redirect__elf_bytes },
+		{ "detnat_watch", detnat_watch__elf_bytes },
 	};
 	unsigned missing = 0;
 

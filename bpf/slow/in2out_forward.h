@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The steps of in2out.h for XDP, which routes and sends the packet itself. */
-#ifndef DETNAT_IN2OUT_XDP_H
-#define DETNAT_IN2OUT_XDP_H
+/* The steps of in2out.h for XDP, and for tc where it does the same: the program routes and sends the packet itself. */
+#ifndef DETNAT_IN2OUT_FORWARD_H
+#define DETNAT_IN2OUT_FORWARD_H
 
 #include "slow/egress_check.h"
 #include "slow/in2out_routed.h"
@@ -33,7 +33,10 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	struct ethhdr *eth;
 
 	if (kind == PACKET_NOT_IPV4)
-		return is_tagged(ctx) ? tail_call(ctx, PROG_vlan) : pass_untranslated();
+		return HOOK_XDP && is_tagged(ctx) ? tail_call(ctx, PROG_vlan) : pass_untranslated();
+	/* At tc the tag is not in the frame; its interface is another one. */
+	if (!HOOK_XDP && is_tagged(ctx))
+		return pass_untranslated();
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
 	if (address_is_link_local(p->src) || address_is_link_local(p->dst))

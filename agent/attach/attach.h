@@ -17,7 +17,7 @@
 #include "datapath/pinned.h"
 #include "host/netlink.h"
 
-/* DEVICE_TC: tc alone, without XDP. */
+/* DEVICE_TC: tc at the ingress, without XDP. */
 enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB, DEVICE_TC };
 
 /* Refuses a link that cannot carry detnat's programs: 0, or -errno with err naming the link and the remedy. */

@@ -101,7 +101,7 @@ int xdp_check(const struct link *l, const struct own_programs *own, struct error
 
 int xdp_settle_mode(const struct link *l, enum xdp_mode *mode, struct error *err)
 {
-	if (*mode == XDP_MODE_SKB || *mode == XDP_MODE_NONE || !virtio_ignores_xdp("", l->name, l->mtu))
+	if (*mode == XDP_MODE_SKB || xdp_mode_is_without(*mode) || !virtio_ignores_xdp("", l->name, l->mtu))
 		return 0;
 	if (*mode == XDP_MODE_NATIVE)
 		return error_set(

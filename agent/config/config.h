@@ -59,9 +59,14 @@ enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
 extern const struct word forwarding_words[];
 extern const struct word unmatched_words[];
 
-/* XDP_MODE_NONE: tc alone. */
-enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB, XDP_MODE_NONE, N_XDP_MODES };
+/* Without XDP: XDP_MODE_NONE: tc alone, the kernel forwards; XDP_MODE_TC: tc routes and sends, as XDP does. */
+enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB, XDP_MODE_NONE, XDP_MODE_TC, N_XDP_MODES };
 extern const struct word xdp_mode_words[];
+
+static inline bool xdp_mode_is_without(enum xdp_mode mode)
+{
+	return mode == XDP_MODE_NONE || mode == XDP_MODE_TC;
+}
 
 /* Whether XDP programs of others run on the interface, too: DISPATCHER_LIBXDP has detnat's in libxdp's dispatcher. */
 enum xdp_dispatcher { DISPATCHER_NONE, DISPATCHER_LIBXDP };

@@ -44,11 +44,8 @@ static const struct word facility_words[] = {
 };
 
 const struct word xdp_mode_words[] = {
-	{ "auto", XDP_MODE_AUTO },
-	{ "native", XDP_MODE_NATIVE },
-	{ "skb", XDP_MODE_SKB },
-	{ "none", XDP_MODE_NONE },
-	{},
+	{ "auto", XDP_MODE_AUTO }, { "native", XDP_MODE_NATIVE }, { "skb", XDP_MODE_SKB },
+	{ "none", XDP_MODE_NONE }, { "tc", XDP_MODE_TC },	  {},
 };
 static const struct word dispatcher_words[] = { { "none", DISPATCHER_NONE }, { "libxdp", DISPATCHER_LIBXDP }, {} };
 const struct word unmatched_words[] = {

@@ -57,6 +57,25 @@ static const char *why_no_pattern(const struct config_interface *i)
 	return NULL;
 }
 
+#define NO_TC                                                                                                   \
+	"\"tc\" sends packets past the kernel's forwarding, to which 'forwarding' \"kernel\" leaves them: set " \
+	"'xdp_mode' "                                                                                           \
+	"to \"none\", or 'forwarding' to \"redirect\""
+
+/* The mode `tc` beside forwarding by the kernel, of an interface or of all. */
+static int validate_forwarding(const struct validator *v)
+{
+	const struct config *c = v->config;
+
+	if (c->forwarding != FORWARDING_KERNEL)
+		return 0;
+	for (size_t i = 0; i < c->n_interfaces; i++)
+		if (c->interfaces[i].xdp_mode == 1 + XDP_MODE_TC)
+			return config_refuse(v->err, -EINVAL, v->name, c->interfaces[i].line, "interfaces", "%s: %s",
+					     c->interfaces[i].name, "'xdp_mode' " NO_TC);
+	return c->xdp_mode == XDP_MODE_TC ? config_refuse(v->err, -EINVAL, v->name, 0, "xdp_mode", NO_TC) : 0;
+}
+
 static int validate_interfaces(const struct validator *v)
 {
 	const struct config *c = v->config;
@@ -460,6 +479,8 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_independence(&v, &c->independence, -1, 0);
 	if (r == 0)
 		r = validate_interfaces(&v);
+	if (r == 0)
+		r = validate_forwarding(&v);
 	if (r == 0)
 		r = validate_tenants(c, name, err);
 	if (r == 0)

@@ -64,7 +64,7 @@ int verb_interface_del(struct request *r, cJSON **ret_result, struct error *err)
 	return request_change(r, edit_del, answer_empty, err);
 }
 
-static const char *attachment_name(enum device_attachment attachment)
+static const char *attachment_name(enum device_attachment attachment, bool sends)
 {
 	switch (attachment) {
 	case DEVICE_XDP_NATIVE:
@@ -72,7 +72,7 @@ static const char *attachment_name(enum device_attachment attachment)
 	case DEVICE_XDP_SKB:
 		return "skb";
 	case DEVICE_TC:
-		return "none";
+		return sends ? "tc" : "none";
 	case DEVICE_ABSENT:
 		break;
 	}
@@ -151,7 +151,8 @@ int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err
 		cJSON_AddStringToObject(json, "name", f->name);
 		cJSON_AddStringToObject(json, "role", roles_text(f->roles));
 		add_tenants(json, c, f);
-		cJSON_AddStringToObject(json, "xdp", attachment_name(devices_attachment(v, f->name)));
+		cJSON_AddStringToObject(json, "xdp",
+					attachment_name(devices_attachment(v, f->name), devices_tc_sends(v, f->name)));
 		json_add_text(json, "xdp_reason", devices_without_xdp(v, f->name));
 		add_share(json, devices_share(v, f->name));
 		answer_add_forwarding(r->context, json, f->name);

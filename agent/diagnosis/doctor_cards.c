@@ -185,7 +185,7 @@ static unsigned possible_cpus(const struct doctor *d)
 
 static bool runs_in_driver(const struct card_link *c)
 {
-	return c->mode != XDP_MODE_NONE && c->mode != XDP_MODE_SKB;
+	return !xdp_mode_is_without(c->mode) && c->mode != XDP_MODE_SKB;
 }
 
 void doctor_transmit(struct doctor *d)

@@ -205,6 +205,8 @@ static void say_xdp(struct doctor *d, const struct link *l, struct xdp_wish wish
 
 	if (mode == XDP_MODE_NONE)
 		doctor_say(d, DOCTOR_OK, "%s: 'xdp_mode' is 'none': tc alone, the kernel forwards", l->name);
+	else if (mode == XDP_MODE_TC)
+		doctor_say(d, DOCTOR_OK, "%s: 'xdp_mode' is 'tc': no XDP, tc translates and sends", l->name);
 	else if (wish.dispatcher == DISPATCHER_NONE && xdp_is_foreign(l))
 		say_foreign(d, l, mode);
 	else if (mode == XDP_MODE_AUTO && l->type != ARPHRD_ETHER)
@@ -225,7 +227,7 @@ void doctor_xdp(struct doctor *d)
 
 		if (l)
 			say_xdp(d, l, wish);
-		outside |= l && d->config->interfaces[i].roles & DEVICE_OUTSIDE && wish.mode != XDP_MODE_NONE;
+		outside |= l && d->config->interfaces[i].roles & DEVICE_OUTSIDE && !xdp_mode_is_without(wish.mode);
 	}
 	if (outside)
 		doctor_say(d, DOCTOR_OK,
@@ -241,7 +243,7 @@ void doctor_offloads(struct doctor *d)
 
 	for (size_t i = 0; i < d->config->n_interfaces; i++) {
 		const char *name = d->config->interfaces[i].name;
-		bool none = config_interface_mode(d->config, &d->config->interfaces[i]) == XDP_MODE_NONE;
+		bool none = xdp_mode_is_without(config_interface_mode(d->config, &d->config->interfaces[i]));
 		char driver[DRIVER_NAME] = "";
 
 		/* virtio_net itself has the host stop while there is a program, and refuses the command then. */

@@ -74,7 +74,7 @@ void doctor_shared(struct doctor *d)
 		struct xdp_wish wish = config_interface_xdp(c, config_xdp(d->config));
 		const struct link *l = doctor_link(d, c);
 
-		if (l && wish.dispatcher == DISPATCHER_LIBXDP && wish.mode != XDP_MODE_NONE)
+		if (l && wish.dispatcher == DISPATCHER_LIBXDP && !xdp_mode_is_without(wish.mode))
 			examine(d, l, &wish);
 	}
 }

@@ -44,9 +44,9 @@ int devices_change_pools(struct devices *v, const struct config *c, struct error
  * renamed.
  */
 enum device_attachment devices_attachment(const struct devices *v, const char *name);
-const char *devices_without_xdp(const struct devices *v,
-				const char *name); /* reason why it runs tc alone; NULL: it does not */
-const char *devices_link_name(const struct devices *v, const char *name); /* its present name; NULL: absent */
+bool devices_tc_sends(const struct devices *v, const char *name); /* DEVICE_TC: and tc sends, not the kernel */
+const char *devices_without_xdp(const struct devices *v, const char *name); /* reason for DEVICE_TC; else NULL */
+const char *devices_link_name(const struct devices *v, const char *name);   /* its present name; NULL: absent */
 
 /*
  * The interfaces that `interface list` shows: those of the configuration, patterns included, then those that match

@@ -199,8 +199,8 @@ static void say_attached(const struct interfaces *all, const struct interface *i
 	const char *xdp = i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic";
 
 	if (i->attachment == DEVICE_TC)
-		log_write(i->pattern[0] ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s: %s, tc alone: %s", i->name,
-			  roles_name(i->roles), i->without_xdp);
+		log_write(i->pattern[0] ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s: %s, %s: %s", i->name,
+			  roles_name(i->roles), i->sends ? "tc that redirects" : "tc alone", i->without_xdp);
 	else if (i->hidden)
 		log_info("%s: %s XDP, for the VLAN interfaces on it", i->name, xdp);
 	else if (carrier)
@@ -218,8 +218,9 @@ static void start(struct devices *v, struct interfaces *all)
 
 		if (!i->link.ifindex || (i->hidden && i->carrier))
 			continue;
-		if (known && known->attachment == i->attachment && known->roles == i->roles &&
-		    known->carrier == i->carrier && known->xdp.dispatcher == i->xdp.dispatcher)
+		if (known && known->attachment == i->attachment && known->sends == i->sends &&
+		    known->roles == i->roles && known->carrier == i->carrier &&
+		    known->xdp.dispatcher == i->xdp.dispatcher)
 			continue;
 		say_attached(all, i);
 		devices_tell(i, LOG_LEVEL_INFO, "interface-attached", "the programs are attached");

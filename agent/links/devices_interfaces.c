@@ -91,7 +91,13 @@ void devices_record_begin(struct devices *v, const struct interface *i)
 {
 	struct device *place = &v->datapath->device[i->link.ifindex];
 	bool made = wants_clsact(v, i) && tc_make_clsact(i->link.ifindex);
-	struct device record = interface_record_with(i, place->flags | (made ? DEVICE_CLSACT : 0));
+	uint8_t flags = place->flags | (made ? DEVICE_CLSACT : 0);
+
+	/* XDP goes from it: where it still runs, the kernel takes over what it sends here. */
+	if (i->without_xdp[0])
+		flags &= (uint8_t) ~(DEVICE_REDIRECT | DEVICE_TAGGED);
+
+	struct device record = interface_record_with(i, flags);
 
 	if (!record.addr)
 		record.addr = place->addr;
@@ -289,6 +295,7 @@ static bool may_do_without_xdp(struct interface *i, int r, const struct error *e
 	if (i->xdp.mode != XDP_MODE_AUTO || !i->roles || i->carrying || r == -ENODEV)
 		return false;
 	i->xdp_failed = true;
+	i->sends = false;
 	snprintf(i->without_xdp, sizeof(i->without_xdp), "%s", why + strspn(why, ": "));
 	return true;
 }
@@ -327,7 +334,7 @@ void devices_lost(struct devices *v, struct interface *i)
 	i->made_clsact = i->forwarding_off = i->shut = i->no_port = false;
 	i->carrier = 0;
 	i->health = (struct redirect_health){ 0 };
-	i->xdp_failed = false;
+	i->xdp_failed = i->sends = false;
 	i->displaced = 0;
 	i->problem[0] = i->displaced_note[0] = i->name_note[0] = i->without_xdp[0] = '\0';
 	i->attached_s = 0;

@@ -9,6 +9,13 @@
 #include "links/devices_private.h"
 #include "links/interfaces_patterns.h"
 
+bool devices_tc_sends(const struct devices *v, const char *name)
+{
+	const struct interface *i = devices_example(v, name);
+
+	return !interface_is_any(name) && i && interface_sends(i);
+}
+
 enum device_attachment devices_attachment(const struct devices *v, const char *name)
 {
 	const struct interface *i = devices_example(v, name);
@@ -155,7 +162,7 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 			continue;
 		/* Loaded before such an interface appears. */
 		if (interface_is_pattern(wanted->name) && mode != XDP_MODE_NATIVE && mode != XDP_MODE_SKB)
-			tc |= egress ? TC_ALONE | TC_BARE : TC_ALONE;
+			tc |= (mode == XDP_MODE_TC ? TC_REDIRECTS : TC_ALONE) | (egress ? TC_BARE : 0);
 		if (there)
 			l = i->link;
 		else if (link_by_name(v->netlink, wanted->name, &l))
@@ -165,7 +172,9 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 		without = there ? i->attachment == DEVICE_TC : l.ifindex && why_no_xdp(&v->own, &l, xdp.dispatcher);
 		/* Whether libxdp's dispatcher takes detnat's program is known only when it is asked. */
 		without |= xdp.dispatcher == DISPATCHER_LIBXDP;
-		if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && without))
+		if (mode == XDP_MODE_TC)
+			tc |= TC_REDIRECTS;
+		else if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && without))
 			tc |= TC_ALONE;
 		if (bare && egress)
 			tc |= TC_BARE;

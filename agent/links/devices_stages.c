@@ -38,7 +38,7 @@ static const char *link_obstacle(const struct devices *v, const struct interface
 {
 	if (link_is_vlan(l))
 		return "is a VLAN interface";
-	if (xdp.mode == XDP_MODE_NONE || (i && i->attachment == DEVICE_TC) ||
+	if (xdp_mode_is_without(xdp.mode) || (i && i->attachment == DEVICE_TC) ||
 	    (!i && xdp.mode == XDP_MODE_AUTO && why_no_xdp(&v->own, l, xdp.dispatcher)))
 		return "runs no XDP";
 	if (is_generic(v, i, l, xdp.mode))

@@ -40,7 +40,7 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 			     "the programs were detached by something else");
 	}
 	/* `auto` tries XDP first: the programs for tc alone may not be loaded. */
-	if (returned && i->xdp.mode == XDP_MODE_NONE)
+	if (returned && xdp_mode_is_without(i->xdp.mode))
 		interface_without_xdp(&v->own, i);
 	r = interface_check(v->netlink, i, &v->own, &err);
 	/* sync_plan() replaces XDP by tc. */
@@ -71,7 +71,8 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 	if (!was_attached)
 		log_write(i->pattern[0] ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s: %s attached, %s", i->name,
 			  returned ? "back," : "now",
-			  i->attachment == DEVICE_TC	       ? "tc alone"
+			  interface_sends(i)		       ? "tc that redirects"
+			  : i->attachment == DEVICE_TC	       ? "tc alone"
 			  : i->attachment == DEVICE_XDP_NATIVE ? "native XDP"
 							       : "generic XDP");
 	devices_tell(i, LOG_LEVEL_INFO, "interface-attached", "the programs are attached");
@@ -229,7 +230,7 @@ static uint8_t tc_wanted(const struct devices *v)
 		const struct interface *i = &v->interfaces.list[k];
 
 		if (i->attachment == DEVICE_TC)
-			tc |= TC_ALONE;
+			tc |= i->sends ? TC_REDIRECTS : TC_ALONE;
 		if (interface_has_egress(i) && i->link.ifindex && link_is_bare(&i->link))
 			tc |= TC_BARE;
 	}

@@ -73,17 +73,19 @@ struct device interface_record_with(const struct interface *i, uint8_t flags)
 /*
  * Native XDP passes frames to the driver of the egress interface, which takes them only if it has native XDP too;
  * generic XDP sends through the ordinary queue of any interface. So if both are in use, the kernel serves the generic
- * interfaces.
+ * interfaces. It serves those where tc sends, too, for what XDP receives; tc sends through any interface.
  */
 const char *interface_unable(const struct interfaces *all, const struct interface *i)
 {
 	const struct interface *sender = i->carrier ? interfaces_find_index(all, i->carrier) : i;
-	bool any_native = false;
+	bool any_native = false, any_xdp = false;
 
 	if (i->attachment == DEVICE_ABSENT || !sender)
 		return "not attached";
+	for (size_t k = 0; k < all->count; k++)
+		any_xdp |= interface_has_xdp(&all->list[k]);
 	if (i->attachment == DEVICE_TC)
-		return "no XDP";
+		return !i->sends ? "no XDP" : any_xdp ? "tc beside XDP" : NULL;
 	if (sender->health.refusing)
 		return strcmp(sender->link.kind, "veth") ? "driver refuses frames" : "veth peer refuses frames";
 	for (size_t k = 0; k < all->count && i->attachment != DEVICE_XDP_NATIVE; k++)
@@ -95,7 +97,7 @@ static uint8_t flags_of(const struct interfaces *all, const struct interface *i)
 {
 	uint8_t flags = 0;
 
-	if (i->roles && !i->misplaced && !interface_unable(all, i))
+	if (i->roles && !i->misplaced && interface_has_xdp(i) && !interface_unable(all, i))
 		flags |= i->carrier ? DEVICE_TAGGED : DEVICE_REDIRECT;
 	/* Generic XDP sends through the kernel's queues, which take any frame. */
 	if (i->attachment == DEVICE_XDP_SKB)
@@ -179,16 +181,11 @@ int interface_program(const struct datapath *d, const struct interface *i)
 
 int interface_tc_program(const struct datapath *d, const struct interface *i)
 {
-	return i->roles == DEVICE_INSIDE    ? d->tc_from_inside
-	       : i->roles == DEVICE_OUTSIDE ? d->tc_from_outside
-					    : d->tc_from_both;
-}
+#define X(name, entry, program) [entry] = d->name,
+	const int passing[N_ENTRIES] = { TC_ENTRY_PROGRAMS(X) }, sending[N_ENTRIES] = { REDIRECT_ENTRY_PROGRAMS(X) };
+#undef X
 
-int interface_redirect_program(const struct datapath *d, const struct interface *i)
-{
-	return i->roles == DEVICE_INSIDE    ? d->tc_send_inside
-	       : i->roles == DEVICE_OUTSIDE ? d->tc_send_outside
-					    : d->tc_send_both;
+	return (i->sends ? sending : passing)[interface_entry(i)];
 }
 
 int interface_egress_program(const struct datapath *d, const struct interface *i)

@@ -38,7 +38,8 @@ struct interface {
 	char displaced_note[384]; /* what they did, for the operator; "": nothing of late */
 	struct redirect_health health;
 	bool xdp_failed;				 /* XDP was tried and refused; the next member has the reason */
-	char without_xdp[192];				 /* reason why it runs tc alone; "": it runs XDP, or tries to */
+	char without_xdp[192];				 /* reason why it runs no XDP; "": it runs XDP, or tries to */
+	bool sends;					 /* and without XDP, tc routes and sends, as XDP does */
 	char problem[sizeof(((struct error *)0)->text)]; /* reason why it is not attached, as last logged */
 	char name_note[256];				 /* oddity of its name, as last logged */
 };
@@ -62,6 +63,12 @@ static inline bool interface_has_egress(const struct interface *i)
 static inline bool interface_has_xdp(const struct interface *i)
 {
 	return i->attachment == DEVICE_XDP_NATIVE || i->attachment == DEVICE_XDP_SKB;
+}
+
+/* Whether its program at tc ingress routes and sends. */
+static inline bool interface_sends(const struct interface *i)
+{
+	return i->attachment == DEVICE_TC && i->sends;
 }
 
 /* Whether XDP may redirect frames to it in two stages: a packet without an Ethernet header has no place for a mark. */
@@ -152,13 +159,10 @@ int interface_check_vrf(struct netlink *n, const struct interface *i, struct err
  */
 int interface_check(struct netlink *n, const struct interface *i, const struct own_programs *own, struct error *err);
 
-/*
- * Descriptor of the XDP program for the interface's roles, and of the programs at tc ingress: where the kernel sends
- * packets, and where the program does.
+/* Descriptor of the XDP program for the interface's roles, and of the program at tc ingress, which sends or does not.
  */
 int interface_program(const struct datapath *d, const struct interface *i);
 int interface_tc_program(const struct datapath *d, const struct interface *i);
-int interface_redirect_program(const struct datapath *d, const struct interface *i);
 enum entry interface_entry(const struct interface *i);
 
 /* The same of the program at tc egress, of an outside interface. */

@@ -70,10 +70,11 @@ const char *why_no_xdp(const struct own_programs *own, const struct link *l, enu
 
 void interface_without_xdp(const struct own_programs *own, struct interface *i)
 {
-	const char *why = i->xdp.mode == XDP_MODE_NONE	 ? "configured"
-			  : i->xdp.mode == XDP_MODE_AUTO ? why_no_xdp(own, &i->link, i->xdp.dispatcher)
-							 : NULL;
+	const char *why = xdp_mode_is_without(i->xdp.mode) ? "configured"
+			  : i->xdp.mode == XDP_MODE_AUTO   ? why_no_xdp(own, &i->link, i->xdp.dispatcher)
+							   : NULL;
 
+	i->sends = i->xdp.mode == XDP_MODE_TC;
 	if (!why && i->xdp.mode == XDP_MODE_AUTO && i->xdp_failed)
 		return;
 	i->xdp_failed = false;
@@ -352,7 +353,8 @@ bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b
 
 		if (!y || x->link.ifindex != y->link.ifindex || x->carrier != y->carrier || x->hidden != y->hidden ||
 		    x->link.lower != y->link.lower || x->link.vlan_id != y->link.vlan_id ||
-		    x->link.vlan_tpid != y->link.vlan_tpid || !x->without_xdp[0] != !y->without_xdp[0])
+		    x->link.vlan_tpid != y->link.vlan_tpid || !x->without_xdp[0] != !y->without_xdp[0] ||
+		    x->sends != y->sends)
 			return false;
 	}
 	return true;

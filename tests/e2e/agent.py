@@ -105,12 +105,17 @@ class Agent:
 
     # ---- configuration
 
+    def without_xdp(self):
+        """The mode of the environment where a test has the kernel forward: without XDP, too, but nothing sends by itself."""
+        by_kernel = os.environ.get("XDP_MODE") == self.config.get("xdp_mode") == "tc" and self.config.get("forwarding") == "kernel"
+        return {"xdp_mode": "none"} if by_kernel else {}
+
     def write(self, **changes):
         """Writes the configuration file; a value of None removes the key."""
         self.config.update(changes)
         self.config = {k: v for k, v in self.config.items() if v is not None}
         new = self.path.with_suffix(".new")
-        new.write_text(json.dumps(self.config, indent=1))
+        new.write_text(json.dumps({**self.config, **self.without_xdp()}, indent=1))
         new.rename(self.path)
 
     # ---- life

@@ -14,20 +14,20 @@ import isolation
 import lab as lab_module
 import stability
 from gateways import Gateways
-from xdp_mode import NONE
+from xdp_mode import WITHOUT, XDP
 
 # valgrind does not know that bpf(2) fills memory, so undefined values are not checked.
 VALGRIND = ("valgrind -q --undef-value-errors=no --error-exitcode=99 --leak-check=full --show-leak-kinds=definite "
             "--errors-for-leak-kinds=definite "
             f"--suppressions={pathlib.Path(__file__).parent / 'valgrind.supp'}")
 
-# Paths through the gateway: forwarded by XDP or by the kernel, in native or generic XDP, or by tc alone. Each way to
-# forward and each kind of XDP once; with E2E_MODES=all, every way with every kind.
-MODES = [("redirect", "native"), ("kernel", "skb"), ("redirect", "none")]
+# Paths through the gateway: forwarded by XDP, by tc or by the kernel, in native or generic XDP, or without XDP. Each way
+# to forward and each kind of XDP once; with E2E_MODES=all, every way with every kind.
+MODES = [("redirect", "native"), ("kernel", "skb"), ("redirect", "none"), ("redirect", "tc")]
 if os.environ.get("E2E_MODES") == "all":
     MODES += [("redirect", "skb"), ("kernel", "native")]
-if NONE:
-    MODES = [("redirect", "none")]
+if WITHOUT:
+    MODES = [("redirect", XDP)]
 
 
 def share(text):

@@ -6,7 +6,7 @@ from scapy.layers.inet import UDP
 
 import shapes
 import tc_programs
-from xdp_mode import NONE, XDP
+from xdp_mode import WITHOUT, XDP
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_texts(agent, spare_interface):
 
 def test_a_deleted_interface_is_detached(running_lab, agent, spare_interface):
     agent.ctl("interface", "add", spare_interface, "outside")
-    assert NONE or "xdp" in running_lab.gateway.ip("link", "show", spare_interface)
+    assert WITHOUT or "xdp" in running_lab.gateway.ip("link", "show", spare_interface)
     assert tc_programs.linked(running_lab.gateway, spare_interface, "egress") == ["tc_outside"]
     agent.ctl("interface", "del", spare_interface, "outside")
     assert "xdp" not in running_lab.gateway.ip("link", "show", spare_interface)

@@ -16,6 +16,7 @@ import netns
 import packets
 from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, IN_MAC, OUT_MAC, ROUTER, ROUTER_MAC, SERVER, SERVER_MAC
+from xdp_mode import xdp_only
 
 THIRD_MAC = "02:00:00:00:03:01"
 THIRD_PEER_MAC = "02:00:00:00:03:07"
@@ -181,6 +182,7 @@ def opened_in_turn(lab, change):
     return [re.findall(r'interfaces2? \{ "(\w+)" \}', table) for table in said.split("# new generation")]
 
 
+@xdp_only
 def test_an_interface_is_shut_before_programs_that_others_took_off_are_attached_again(lab):
     lab.start()
     # So soon after it has attached them the agent would wait.

@@ -11,7 +11,7 @@ import wire
 from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, IN_MAC, OUT_MAC, ROUTER, ROUTER_MAC, SERVER, SERVER_MAC, block_of
 from test_history import attach_foreign_program
-from xdp_mode import NONE
+from xdp_mode import WITHOUT
 
 
 def xdp(lab):
@@ -62,7 +62,7 @@ def test_ten_times_gone_and_back(lab):
     for _ in range(10):
         lab.gateway.ip("link", "del", "out0")
         make_again(lab, "out0")
-    wait_for(lambda: xdp(lab) == attached and (NONE or machine.links(lab.gateway)["out0"]), what="attachment")
+    wait_for(lambda: xdp(lab) == attached and (WITHOUT or machine.links(lab.gateway)["out0"]), what="attachment")
     assert lab.open_udp(host) == src
 
 

@@ -10,9 +10,9 @@ from scapy.layers.inet import UDP
 
 from agent import AGENT, wait_for
 from lab import SERVER
-from xdp_mode import NONE
+from xdp_mode import NONE, TC
 
-INFO = "out0: outside, tc alone: configured" if NONE else "out0: outside, native XDP"
+INFO = "out0: outside, tc alone: configured" if NONE else "out0: outside, tc that redirects: configured" if TC else "out0: outside, native XDP"
 WARNING = "timeouts.udp: 60 s is below the 120 s that RFC 4787 REQ-5 requires"
 SHORT = {"timeouts": {"udp": 60}}
 

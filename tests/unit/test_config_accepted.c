@@ -101,11 +101,13 @@ Test(config_accepted, interfaces_with_their_own_ways_of_xdp)
 {
 	_cleanup_config_ struct config *c =
 		config_of("{\"interfaces\":{\"inside\":[{\"name\":\"a\",\"xdp_dispatcher\":\"libxdp\"},\"b\"],"
-			  "\"outside\":[{\"name\":\"b\",\"xdp_priority\":0,\"xdp_mode\":\"skb\"}]},"
+			  "\"outside\":[{\"name\":\"b\",\"xdp_priority\":0,\"xdp_mode\":\"skb\"},"
+			  "{\"name\":\"c\",\"xdp_mode\":\"tc\"}]},"
 			  "\"xdp_priority\":255}");
 	struct xdp_wish a = config_interface_xdp(config_find_interface(c, "a"), config_xdp(c)),
 			b = config_interface_xdp(config_find_interface(c, "b"), config_xdp(c));
 
+	cr_expect_eq(config_interface_mode(c, config_find_interface(c, "c")), XDP_MODE_TC);
 	cr_expect_eq(a.mode, XDP_MODE_AUTO);
 	cr_expect_eq(a.dispatcher, DISPATCHER_LIBXDP);
 	cr_expect_eq(a.priority, 255);

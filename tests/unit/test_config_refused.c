@@ -263,7 +263,16 @@ Test(config_refused, words_and_paths)
 		{ WITH("\"stages\":\"two\""),
 		  ":2: stages: must be \"auto\" or a whole number from 1 to 2, not \"two\"" },
 		{ WITH("\"xdp_mode\":\"generic\""),
-		  ":2: xdp_mode: must be one of \"auto\", \"native\", \"skb\", \"none\", not \"generic\"" },
+		  ":2: xdp_mode: must be one of \"auto\", \"native\", \"skb\", \"none\", \"tc\", not \"generic\"" },
+		{ WITH("\"forwarding\":\"kernel\",\"xdp_mode\":\"tc\""),
+		  ": xdp_mode: \"tc\" sends packets past the kernel's forwarding, to which 'forwarding' \"kernel\" "
+		  "leaves "
+		  "them: set 'xdp_mode' to \"none\", or 'forwarding' to \"redirect\"" },
+		{ "{\"forwarding\":\"kernel\",\"interfaces\":{\"inside\":[{\"name\":\"a\",\"xdp_mode\":\"tc\"}],"
+		  "\"outside\":[]}}",
+		  ":1: interfaces: a: 'xdp_mode' \"tc\" sends packets past the kernel's forwarding, to which "
+		  "'forwarding' "
+		  "\"kernel\" leaves them: set 'xdp_mode' to \"none\", or 'forwarding' to \"redirect\"" },
 		{ WITH("\"xdp_dispatcher\":\"tcx\""),
 		  ":2: xdp_dispatcher: must be one of \"none\", \"libxdp\", not \"tcx\"" },
 		{ WITH("\"xdp_priority\":256"), ":2: xdp_priority: must be a whole number from 0 to 255, not 256" },

@@ -315,3 +315,48 @@ Test(interfaces_plan, without_xdp_a_vlan_interface_needs_no_carrier)
 	expect_interface("eth0.100", DEVICE_INSIDE, 0, false, false);
 	expect_interface("eth0", DEVICE_OUTSIDE, 0, false, false);
 }
+
+/* Without XDP, tc at their own ingress, which sends or leaves it to the kernel. */
+Test(interfaces_plan, mode_tc_sends_without_xdp_and_mode_none_does_not)
+{
+	static const enum xdp_mode modes[] = { XDP_MODE_TC, XDP_MODE_NONE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		cr_assert_eq(PLAN(modes[i], "eth0.100", "eth1"), 0, "%s", error.text);
+		cr_expect_eq(plan.count, 2);
+		for (size_t k = 0; k < plan.count; k++) {
+			cr_expect_str_eq(plan.list[k].without_xdp, "configured");
+			cr_expect_eq(plan.list[k].sends, modes[i] == XDP_MODE_TC);
+			cr_expect_eq(plan.list[k].carrier, 0);
+		}
+		free(plan.list);
+	}
+	plan.list = NULL;
+}
+
+/* A change between the two is one of the plan, for which the programs are exchanged. */
+Test(interfaces_plan, plan_with_another_sender_is_another_one)
+{
+	struct interfaces before;
+
+	cr_assert_eq(PLAN(XDP_MODE_NONE, "eth0", "eth1"), 0, "%s", error.text);
+	before = plan;
+	cr_assert_eq(PLAN(XDP_MODE_TC, "eth0", "eth1"), 0, "%s", error.text);
+	cr_expect_not(interfaces_same_plan(&before, &plan));
+	free(before.list);
+}
+
+/* What XDP receives does not reach tc without the kernel; tc reaches all, and needs no flag for it. */
+Test(interfaces_plan, flags_and_forwarding_of_those_that_send)
+{
+	cr_assert_eq(PLAN(XDP_MODE_TC, "eth0", "eth1"), 0, "%s", error.text);
+	plan.list[0].attachment = plan.list[1].attachment = DEVICE_TC;
+	cr_expect_null(interface_unable(&plan, &plan.list[1]));
+	cr_expect_eq(interface_record(&plan, &plan.list[1]).flags, 0);
+	plan.list[0].attachment = DEVICE_XDP_NATIVE;
+	cr_expect_str_eq(interface_unable(&plan, &plan.list[1]), "tc beside XDP");
+	cr_expect_eq(interface_record(&plan, &plan.list[1]).flags, 0);
+	plan.list[1].sends = false;
+	cr_expect_str_eq(interface_unable(&plan, &plan.list[1]), "no XDP");
+	cr_expect_eq(interface_record(&plan, &plan.list[1]).flags, 0);
+}

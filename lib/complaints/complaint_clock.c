@@ -2,7 +2,7 @@
 /*
  * What a text says of the clock that showed its times: that nothing sets it ("our clock runs free", "NTP synced: no"),
  * or that it shows twelve hours, and not which half of the day ("a 12-hour clock without AM or PM"). And that a time
- * is made of several.
+ * is made of several, or is that of the arrival of a log.
  */
 #include <string.h>
 
@@ -15,6 +15,9 @@
 
 /* So many words are between "median" and "time". */
 #define MEAN_WORDS 3U
+
+/* So many words are between times and "are", and between that and "arrival". */
+#define ARRIVAL_WORDS 5U
 
 /* So many words around "12-hour" there is what has such a form. */
 #define FORM_WORDS 3U
@@ -170,4 +173,40 @@ bool doubt_mean_time(const char *begin, const char *end)
 			mean = time = 0;
 	}
 	return false;
+}
+
+bool doubt_arrival(const char *begin, const char *end)
+{
+	unsigned words = 0, time = 0, is = 0, not = 0;
+	char folded[WORD_TEXT];
+
+	while (word_next(&begin, end, folded)) {
+		words++;
+		if (word_in_list(
+			    "time times timestamp* date dates zeit zeiten uhrzeit* zeitstempel heure heures hora horas "
+			    "ora ore orari tijd tijden czas czasy время времена",
+			    folded))
+			time = is ? time : words;
+		if (time && word_in_list("is are sind ist est sont son es sono e zijn sa jest это", folded))
+			is = words;
+		not = doubt_meaning(folded) & IS_NOT ? words : not ;
+		if (is && is - time <= ARRIVAL_WORDS && words - is <= ARRIVAL_WORDS && (!not || not < is) &&
+		    word_in_list("arrival receipt reception eingang* empfang* ingest* collection arrivo ricezione "
+				 "recepcion recepcao llegada ontvangst odbior* wplyw* processing получен* поступлен*",
+				 folded))
+			return true;
+		if (begin < end && octet_is_of(*begin, ":|{}\""))
+			time = is = not = 0;
+	}
+	return false;
+}
+
+bool doubt_no_summer(const char *begin, const char *end)
+{
+	return words_in_list("daylight dst sommerzeit summer ete verano legale zomertijd letni* летн*", begin, end) &&
+	       doubt_words(begin, end).any & IS_NOT &&
+	       words_in_list("follow* observe* switch* change* adjust* use* apply set folgt umgestellt beachtet kennt "
+			     "umstellt suit passe applique utilise usa sigue aplica segue volgt gebruikt uwzglednia "
+			     "переходит",
+			     begin, end);
 }

@@ -227,6 +227,7 @@ static bool names_late(const char *at, const char *end)
 	char folded[WORD_TEXT];
 	unsigned n = 0, named = 0, is = 0;
 	const char *word;
+	bool too = false;
 
 	while ((word = word_next(&at, end, folded))) {
 		n++;
@@ -236,6 +237,9 @@ static bool names_late(const char *at, const char *end)
 			is = named ? n : 0;
 		else if (is && n - is <= 4 && is - named <= 4 && doubt_meaning(folded) & IS_WRONG)
 			return true;
+		if (is && n - is <= 5 && too && word_in_list("early fruh tot temprano presto vroeg wczesnie", folded))
+			return true;
+		too = word_in_list("too zu trop demasiado troppo te za muito", folded);
 	}
 	return false;
 }
@@ -353,8 +357,11 @@ static bool take_word(struct doubts *d, const char *word, const char *at, const 
 	}
 	if (word >= d->clocks && mark & MARK_CLOCK) {
 		find_sentence(d, word, d->clocks, &begin, &d->clocks);
-		if (doubt_unset_clock(begin, d->clocks))
+		if (doubt_unset_clock(begin, d->clocks) || doubt_arrival(begin, d->clocks) ||
+		    names_late(begin, d->clocks))
 			d->clock = begin;
+		if (doubt_no_summer(begin, d->clocks))
+			d->winter = begin;
 		if (doubt_twelve_hours(begin, d->clocks))
 			d->twelve = begin;
 	}
@@ -402,7 +409,9 @@ uint8_t doubt_said(const struct doubts *d, const struct item *a)
 {
 	const char *at = d->x->text + a->at;
 
-	if (d->clock)
+	const struct claim *zone = &d->x->stamps[d->x->items[a->time_item].stamp].zone;
+
+	if (d->clock || (d->winter && (*zone->name || zone->seasons & ~(1U << SEASON_ANY))))
 		return DOUBT_CLOCK;
 	if (d->rewritten)
 		return DOUBT_REWRITTEN;

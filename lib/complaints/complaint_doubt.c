@@ -210,6 +210,26 @@ static bool ends_span(const struct reading *x, const char *at)
 	       doubt_hour(hour, p, &any);
 }
 
+/* Whether a time is the begin of a span: "14:00 UTC - 15:00 UTC". */
+static bool begins_span(const struct reading *x, const char *end)
+{
+	const char *all = x->text + x->size, *at = end;
+	struct stamp last;
+
+	all = all - end > NEAR_TEXT ? end + NEAR_TEXT : all;
+	while (at < all && *at == ' ')
+		at++;
+	if (all - at > 3 && !memcmp(at, "\342\200", 2))
+		at += 3;
+	else if (at < all && *at == '-')
+		at++;
+	else
+		return false;
+	while (at < all && *at == ' ')
+		at++;
+	return at < all && digit_octet(*at) && stamp_read(at, all, &last) && last.clock;
+}
+
 /*
  * Whether the word before a time says that something was before or after it, or from it on: "shortly after 14:00", "ab
  * 14:00". "From: " may be a key, of when it began.
@@ -282,8 +302,8 @@ static uint8_t near_doubt(const struct reading *x, const struct item *a)
 		return DOUBT_CORRECTED;
 	if (t->mean)
 		return DOUBT_ABOUT;
-	if (is & IS_BETWEEN ||
-	    (!t->stamped && (ends_span(x, at) || is_bound(x, at) || is_opened(end, x->text + x->size))))
+	if (is & IS_BETWEEN || (!t->stamped && (ends_span(x, at) || begins_span(x, end) || is_bound(x, at) ||
+						is_opened(end, x->text + x->size))))
 		return DOUBT_SPAN;
 	if (is & IS_ABOUT || (parentheses ? after.any : after.first) & IS_ROUGH ||
 	    has_margin(x, end, s->seconds || s->exact))

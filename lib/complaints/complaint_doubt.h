@@ -106,6 +106,7 @@ struct doubts {
 	const char *means;	    /* and for what is made of several */
 	const char *others[OTHERS]; /* where it speaks of another address or port */
 	unsigned n_others;	    /* OTHERS + 1: more */
+	const char *winter;	    /* where it says that a clock is not set to summer time, or NULL */
 	const char *twelve;	    /* where it says that a clock shows twelve hours, or NULL */
 	const char *rewritten; /* where it says that its ports or addresses are not those that were used, or NULL */
 	struct correction said[CORRECTED];
@@ -147,6 +148,12 @@ bool doubt_shift(const char *at, const char *end);
 /* Whether a sentence says of a clock that nothing sets it, or that it shows twelve hours, and not which. */
 bool doubt_unset_clock(const char *begin, const char *end);
 bool doubt_twelve_hours(const char *begin, const char *end);
+
+/* Whether it says that no clock is set to summer time: one whose zone has such a time does not show that zone's. */
+bool doubt_no_summer(const char *begin, const char *end);
+
+/* Whether it says of times that they are those of arrival: "the times are those at which our collector got them". */
+bool doubt_arrival(const char *begin, const char *end);
 
 /* Whether a sentence tells a time that is made of several: "the median time of the events". */
 bool doubt_mean_time(const char *begin, const char *end);

@@ -149,6 +149,8 @@ static void take_field(struct content *c, const char *field)
 			parameter(value, "name", c->name, sizeof(c->name));
 		parameter(value, "format", word, sizeof(word));
 		c->flowed = !strcasecmp(word, "flowed");
+		parameter(value, "delsp", word, sizeof(word));
+		c->unspaced = !strcasecmp(word, "yes");
 	}
 }
 

@@ -17,7 +17,7 @@ struct content {
 	unsigned fields; /* that say something of it */
 	bool any;	 /* there is one */
 	bool mail;	 /* it is that of a mail */
-	bool attachment, flowed;
+	bool attachment, flowed, unspaced;
 };
 
 /* Whether a text begins with a field of a header, or with the line of a mailbox before it. */

@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* JSON, object by object. It is walked in the text, without a copy: an object in an array is a record of its own. */
+/*
+ * JSON, object by object. It is walked in the text, without a copy: an object in an array is a record of its own. One
+ * that others refer to by its name is read where they do.
+ */
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "complaints/complaint_private.h"
+#include "complaints/complaint_refs.h"
 
 /* Deeper values are passed over. */
 #define DEPTH	  32U
 #define PATH_TEXT 200U
+
+/* A larger object is not read in another place. */
+#define MOST_REFERRED 4096
 
 struct json {
 	struct reading *x;
 	const char *end;
 	char path[PATH_TEXT]; /* names of the members around, with KEY_PART between */
 	size_t size;
-	bool bad;
+	struct refs refs;
 };
 
 static const char *skip(const char *at, const char *end)
@@ -131,18 +139,35 @@ static const char *elements(struct json *j, uint32_t scope, const char *at, unsi
 	return at < j->end ? at + 1 : NULL;
 }
 
+/* The object that a string refers to: one of a list is not read there if it is the value of another. */
+static struct named *referred(struct json *j, const char *at, const char *end)
+{
+	unsigned kind = j->refs.n ? refs_key(j->path, j->path + j->size) : 0;
+	struct named *n = kind ? refs_find(&j->refs, at, (size_t)(end - at)) : NULL;
+
+	return n && !(kind == 2 && n->valued) ? n : NULL;
+}
+
 static const char *value(struct json *j, uint32_t scope, const char *at, unsigned depth)
 {
 	const char *stop;
+	struct named *named;
 
 	if (at >= j->end || j->x->error)
 		return NULL;
 	if (*at == '"') {
 		stop = string_end(at, j->end);
-		if (stop)
+		named = stop ? referred(j, at + 1, stop - 1) : NULL;
+		if (named && depth < DEPTH) {
+			named->read = true;
+			members(j, scope_add(j->x, scope), named->at, depth + 1);
+		} else if (stop) {
 			value_text(j, scope, at + 1, stop - 1);
+		}
 		return stop;
 	}
+	if (*at == '{' && refs_at(&j->refs, at))
+		return json_end(at, j->end);
 	if ((*at == '{' || *at == '[') && depth > DEPTH) {
 		complaint_tell(j->x, at, NOTICE_NESTED, "JSON within more than %u objects was not read", DEPTH);
 		return json_end(at, j->end);
@@ -157,6 +182,33 @@ static const char *value(struct json *j, uint32_t scope, const char *at, unsigne
 		return NULL;
 	value_text(j, scope, at, stop);
 	return stop;
+}
+
+/* Finds what objects refer to; a large one is read at its own place, and no more. */
+static void survey(struct json *j, const char *at)
+{
+	refs_survey(&j->refs, at, j->end);
+	for (size_t i = 0; i < j->refs.n; i++) {
+		struct named *n = &j->refs.named[i];
+
+		n->referred =
+			n->referred && json_end(n->at, j->end - n->at > MOST_REFERRED ? n->at + MOST_REFERRED : j->end);
+	}
+	if (j->refs.failed)
+		j->x->error = -ENOMEM;
+}
+
+/* Objects that refer to each other are referred to from nowhere else. */
+static void read_circles(struct json *j, uint32_t scope)
+{
+	for (size_t i = 0; i < j->refs.n && !j->x->error; i++) {
+		struct named *n = &j->refs.named[i];
+
+		if (!n->referred || n->read)
+			continue;
+		n->read = true;
+		members(j, scope_add(j->x, scope), n->at, 1);
+	}
 }
 
 const char *complaint_json(struct reading *x, uint32_t scope, const char *at, const char *end)
@@ -182,7 +234,10 @@ const char *complaint_json(struct reading *x, uint32_t scope, const char *at, co
 	note_service(&j, at);
 	x->xarf = memmem(at, (size_t)(j.end - at), "\"xarf_version\"", 14) != NULL;
 	x->scopes[own].closed = true;
+	survey(&j, at);
 	if (!value(&j, own, at, 0))
 		complaint_tell(x, at, NOTICE_DAMAGED, "JSON is damaged, and was read up to there");
+	read_circles(&j, own);
+	refs_free(&j.refs);
 	return j.end;
 }

@@ -212,7 +212,7 @@ static void take_text(struct mime *m, const struct content *c, const struct span
 	uint32_t n;
 
 	if (c->flowed && plain) {
-		octets_flowed(&own, &flowed);
+		octets_flowed(&own, c->unspaced, &flowed);
 		own = octets_span(&flowed);
 		m->out.failed |= flowed.failed;
 	}

@@ -164,7 +164,7 @@ bool octets_base64(const struct span *s, struct octets *out)
 	return false;
 }
 
-void octets_flowed(const struct span *s, struct octets *out)
+void octets_flowed(const struct span *s, bool unspaced, struct octets *out)
 {
 	const char *line = s->text;
 
@@ -175,6 +175,8 @@ void octets_flowed(const struct span *s, struct octets *out)
 
 		if (*at == '\n')
 			line = at + 1;
+		if (joins && unspaced)
+			octets_cut(out, out->size - 1);
 		if (!joins)
 			octet_put(out, *at, span_from(s, at));
 	}

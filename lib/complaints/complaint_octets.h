@@ -103,8 +103,8 @@ void octets_quoted(const struct span *s, struct octets *out);
 /* Returns false if the text was cut off. */
 bool octets_base64(const struct span *s, struct octets *out);
 
-/* Lines of format=flowed that go on (RFC 3676) become one. */
-void octets_flowed(const struct span *s, struct octets *out);
+/* Lines of format=flowed that go on (RFC 3676) become one; unspaced: the blanks between are none (DelSp=yes). */
+void octets_flowed(const struct span *s, bool unspaced, struct octets *out);
 
 /* How the octets of a text are to be read. */
 enum charset_kind {

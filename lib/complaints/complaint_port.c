@@ -157,6 +157,37 @@ static bool is_of_name(const struct scan *c)
 	return false;
 }
 
+/* Whether a member, a column or a key is of a port that a NAT made, of the last of several, or counts ports. */
+static bool names_other_port(const struct scan *c, const char *at)
+{
+	static const char words[] = "nat snat dnat natted postnat xlate xlated translated distinct unique uniq common "
+				    "commonest frequent top count total number first erste* premier* primer* prim* "
+				    "eerste* max maximum min minimum last latest "
+				    "letzte* dernier* ultim* laatste ostatni* последн*";
+	const char *key = c->s->key, *name;
+
+	if (!c->s->cells || !key)
+		return c->s->keyed && words_in_list(words, scan_label_begin(c, at), at);
+	name = memrchr(key, KEY_PART, (size_t)(c->s->key_end - key));
+	return words_in_list(words, name ? name : key, c->s->key_end);
+}
+
+/* Whether a port is the lowest of several: "51000 to 51063", "51000+". */
+static bool begins_range(const char *end, const char *stop, unsigned number)
+{
+	const char *at = scan_signs(end, stop, " \t");
+	char folded[WORD_TEXT];
+	unsigned last;
+
+	if (end < stop && *end == '+')
+		return true;
+	if (at >= stop || !word_octet(*at) || digit_octet(*at))
+		return false;
+	at = scan_signs(word_fold(at, stop, folded), stop, " \t");
+	return word_in_list("to through thru bis a ate al hasta tot do до till until", folded) &&
+	       scan_port(at, stop, &last) && last > number;
+}
+
 /* Whether the value before is a source that is not meant: "Source: 192.0.2.5", "Source port: 5100". */
 static bool is_of_key_above(const struct scan *c, uint32_t port)
 {
@@ -197,6 +228,8 @@ static void place_port(struct scan *c, const struct label *l, const char *at, co
 	/* "A -> port 443", and what no subscriber has unless it is said to be his */
 	if (!role && ((here && tight && scan_arrow(c->after, at) > 0) ||
 		      (!c->s->cells && !x->broken && number < FIRST_FREE_PORT)))
+		role = WORD_TARGET;
+	if (names_other_port(c, at) || begins_range(end, c->s->end, number))
 		role = WORD_TARGET;
 	/* "server=A sport=P" behind "client=B cport=Q" */
 	if (role == WORD_SOURCE && here && of == WORD_TARGET && source_has_port(c))

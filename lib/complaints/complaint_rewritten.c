@@ -21,6 +21,7 @@ enum {
 	IS = 16,
 	THAT = 32,
 	TRUE = 64,
+	SWAP = 128, /* what is the source's for what is the target's */
 };
 
 /* In the order of their octets. */
@@ -47,6 +48,7 @@ static const struct word words[] = {
 	{ "ersetzt", VERB | WEAK },
 	{ "es", IS },
 	{ "est", IS },
+	{ "exchanged", SWAP },
 	{ "firewall*", DEVICE },
 	{ "from", THAT },
 	{ "gateway*", DEVICE },
@@ -54,6 +56,11 @@ static const struct word words[] = {
 	{ "geanonimiseerd", VERB | HIDES },
 	{ "gewijzigd", VERB | WEAK },
 	{ "herschreven", VERB },
+	{ "intercambi*", SWAP },
+	{ "interchanged", SWAP },
+	{ "invers*", SWAP },
+	{ "inverted", SWAP },
+	{ "inverti*", SWAP },
 	{ "is", IS },
 	{ "ist", IS },
 	{ "jene", THAT },
@@ -67,8 +74,10 @@ static const struct word words[] = {
 	{ "natting", DEVICE },
 	{ "obfuscat*", VERB | HIDES },
 	{ "of", THAT },
-	{ "one", TRUE },
+	{ "omgewisseld", SWAP },
+	{ "one", THAT | TRUE },
 	{ "original*", TRUE },
+	{ "origine", TRUE },
 	{ "pat", DEVICE },
 	{ "proxies", DEVICE },
 	{ "proxy", DEVICE },
@@ -85,12 +94,14 @@ static const struct word words[] = {
 	{ "remap*", VERB },
 	{ "replaced", VERB | WEAK },
 	{ "replaces", VERB | WEAK },
+	{ "reversed", SWAP },
 	{ "rewrites", VERB },
 	{ "rewritten", VERB },
 	{ "rewrote", VERB },
 	{ "riscritt*", VERB },
 	{ "router*", DEVICE },
 	{ "sao", IS },
+	{ "scambiat*", SWAP },
 	{ "scrambl*", VERB | HIDES },
 	{ "shuffl*", VERB },
 	{ "sind", IS },
@@ -98,6 +109,7 @@ static const struct word words[] = {
 	{ "son", IS },
 	{ "sono", IS },
 	{ "sont", IS },
+	{ "swap*", SWAP },
 	{ "tatsachlich*", TRUE },
 	{ "that", THAT },
 	{ "the", THAT },
@@ -107,25 +119,34 @@ static const struct word words[] = {
 	{ "traducid*", VERB },
 	{ "traduit*", VERB },
 	{ "translat*", VERB },
+	{ "trocad*", SWAP },
+	{ "trocou", SWAP },
 	{ "true", TRUE },
 	{ "tunnel", DEVICE },
 	{ "uberschrieben", VERB },
 	{ "ubersetzt", VERB },
 	{ "umgeschrieben", VERB },
 	{ "umgesetzt", VERB },
+	{ "ursprunglich*", TRUE },
 	{ "verandern", VERB | WEAK },
 	{ "verandert", VERB | WEAK },
+	{ "verdader*", TRUE },
 	{ "verfalscht", VERB },
+	{ "vertausch*", SWAP },
+	{ "verwisseld", SWAP },
 	{ "vpn", DEVICE },
 	{ "war", IS },
 	{ "waren", IS },
 	{ "was", IS },
 	{ "were", IS },
+	{ "werkelijke", TRUE },
 	{ "wijzigt", VERB | WEAK },
+	{ "zamienion*", SWAP },
 	{ "zijn", IS },
 	{ "zmieni*", VERB | WEAK },
 	{ "анонимизир*", VERB | HIDES },
 	{ "измен*", VERB | WEAK },
+	{ "перепутан*", SWAP },
 	{ "подмен*", VERB },
 };
 static struct word_table known = { .words = words, .n = ARRAY_SIZE(words) };
@@ -157,7 +178,7 @@ static bool read_rest(struct account *a, const char *end)
 {
 	char folded[WORD_TEXT];
 
-	for (unsigned i = 0; i < a->n && a->is & (VERB | IS); i++) {
+	for (unsigned i = 0; i < a->n && a->is & (VERB | IS | SWAP); i++) {
 		struct clause_word *w = &a->words[i];
 
 		word_fold(w->at, end, folded);
@@ -167,7 +188,7 @@ static bool read_rest(struct account *a, const char *end)
 		a->not |= (a->doubts[i] & IS_NOT) != 0;
 		a->doubtful |= (a->doubts[i] & (IS_IF | IS_PLEASE | IS_ASKED)) != 0;
 	}
-	return a->is & (VERB | IS);
+	return a->is & (VERB | IS | SWAP);
 }
 
 /* Whether a port or an address is the target's, by itself or by the word before it. */
@@ -227,10 +248,13 @@ static bool is_of_another(const struct account *a, unsigned port)
 	last = i + FAR_WORDS < a->n ? i + FAR_WORDS : a->n;
 	for (i++; i < last && (a->doubts[i] & IS_NOT || a->words[i].label == WORD_LINK); i++)
 		not |= (a->doubts[i] & IS_NOT) != 0;
+	/* "Not that of the source", "n'est pas celui d'origine" */
+	for (unsigned k = 0; not &&k < 3 && i < last && a->words[i].is & THAT && !(a->words[i].is & TRUE); k++)
+		i += i + 1 < last && a->words[i + 1].is & (THAT | TRUE) ? 1 : 2;
 	if (not )
 		return i < last && a->words[i].is & TRUE;
 	for (bool that = false; i < last; i++) {
-		if (that && a->words[i].is & DEVICE)
+		if (that && a->words[i].is & (DEVICE | VERB) && !(a->words[i].is & WEAK))
 			return !is_providers(a, i);
 		that |= (a->words[i].is & THAT) != 0;
 		if (!that)
@@ -241,8 +265,14 @@ static bool is_of_another(const struct account *a, unsigned port)
 
 static bool says_rewritten(struct account *a, const char *end)
 {
+	unsigned swapped = 0;
+
 	if (!read_rest(a, end))
 		return false;
+	for (unsigned i = 0; a->is & SWAP && i < a->n; i++)
+		swapped |= a->words[i].label;
+	if (swapped & WORD_SOURCE && swapped & WORD_TARGET && !a->not &&!a->doubtful)
+		return true;
 	for (unsigned i = 0; i < a->n; i++) {
 		if (!(a->words[i].label & (WORD_PORT | WORD_ADDR)))
 			continue;

@@ -176,6 +176,39 @@ static bool month_first(struct spot *s, struct stamp *t)
 	return set_day(t, year, m, day);
 }
 
+/* Whether two clocks of two zones show the same moment, but for the day. */
+static bool same_moment(const struct stamp *a, const struct stamp *b)
+{
+	for (unsigned i = 0; i < a->zone.n; i++)
+		for (unsigned k = 0; k < b->zone.n; k++) {
+			int apart = (a->hour - b->hour) * 60 + a->minute - b->minute - a->zone.minutes[i] +
+				    b->zone.minutes[k];
+
+			if (apart % (24 * 60) == 0 && (!a->seconds || !b->seconds || a->second == b->second))
+				return true;
+		}
+	return false;
+}
+
+/*
+ * The same time in another zone, in parentheses: "06:05:11 CEST (04:05:11 UTC)". Where the zone before it is not said,
+ * or the moments differ, none is known. Its end, or NULL.
+ */
+static const char *again_within(const char *at, const char *close, struct stamp *t)
+{
+	struct spot s = { at, close };
+	struct stamp other = { 0 };
+	const char *end;
+
+	if (!spot_clock(&s, &other, false))
+		return NULL;
+	spot_blanks(&s);
+	end = claim_read(s.at, close, true, &other.zone);
+	if (end && !same_moment(t, &other))
+		t->zone.clash = true;
+	return end;
+}
+
 /* In parentheses behind a time: "(local summer time, UTC+1)". */
 static void claims_within(struct spot *s, struct stamp *t)
 {
@@ -188,7 +221,14 @@ static void claims_within(struct spot *s, struct stamp *t)
 		return;
 	while (p < close) {
 		struct claim c;
-		const char *after = claim_read(p, close, true, &c);
+		const char *after = digit_octet(*p) && t->clock ? again_within(p, close, t) : NULL;
+
+		if (after) {
+			any = true;
+			p = after;
+			continue;
+		}
+		after = claim_read(p, close, true, &c);
 
 		if (after && label_read(s->at + 1, p).negated) {
 			p = after;

@@ -2,9 +2,10 @@
 /* Complaints that tempt to a wrong question: times of something else, errors of clocks, ports that were rewritten. */
 #include "complaint_rows.h"
 
-#define KEYS "Source: 203.0.113.5\nSource port: 5100\n"
-#define MAIL "From: a@example.net\nSubject: x\nDate: Wed, 04 Feb 2026 12:00:00 +0000\n\n"
-#define JSON "{\"ip\":\"203.0.113.5\",\"src_port\":5100,"
+#define KEYS	"Source: 203.0.113.5\nSource port: 5100\n"
+#define KEYS_UP "Source: 203.0.113.5\nSource port: 5100+\n"
+#define MAIL	"From: a@example.net\nSubject: x\nDate: Wed, 04 Feb 2026 12:00:00 +0000\n\n"
+#define JSON	"{\"ip\":\"203.0.113.5\",\"src_port\":5100,"
 
 static const struct complaint_row rows[] = {
 	{ "a key that names something else", KEYS "Password changed: " AT "\n", "no-time;" },
@@ -154,6 +155,41 @@ static const struct complaint_row rows[] = {
 	{ "one of two addresses", "203.0.113.6 or\n203.0.113.5:5100 at " AT "\n", "no-port;unsure;" },
 	{ "two addresses in two lines, and a port behind them",
 	  "At " AT " 203.0.113.6 and\n203.0.113.5 came from source port 5100.\n", "no-port;no-port;" },
+	{ "a time with the same in another zone", WHAT " 2026-02-04 11:00:01 CET (10:00:01 UTC)\n", ONE },
+	{ "a time with another in another zone", WHAT " 2026-02-04 11:00:01 CET (11:00:01 UTC)\n", "time;" },
+	{ "a time without a zone, with the same in UTC", WHAT " 2026-02-04 11:00:01 (10:00:01 UTC)\n", "time;" },
+	{ "the begin of a span", WHAT ", " AT " - 11:00:00 UTC\n", "unsure;" },
+	{ "ports up to another", "203.0.113.5, source port 5100 to 5163, " AT "\n", "no-port;" },
+	{ "a port and those above", KEYS_UP "Time: " AT "\n", "no-port;" },
+	{ "how many ports there were", "ip,distinct_src_ports,time\n203.0.113.5,5100,2026-02-04T10:00:01Z\n",
+	  "no-port;" },
+	{ "the last of several ports", "Source: 203.0.113.5\nLast source port: 5100\nTime: " AT "\n", "no-port;" },
+	{ "the port of a NAT", "{\"ip\":\"203.0.113.5\",\"nat_src_port\":5100,\"time\":\"2026-02-04T10:00:01Z\"}",
+	  "no-port;" },
+	{ "the port of a NAT beside the source's", JSON "\"nat_src_port\":80,\"time\":\"2026-02-04T10:00:01Z\"}", ONE },
+	{ "ports that are exchanged", WHAT " " AT "\nOur exporter swaps source and destination ports.\n", "unsure;" },
+	{ "a port that is not the original's", WHAT " " AT "\nLe port source n'est pas celui d'origine.\n", "unsure;" },
+	{ "times of arrival", WHAT " " AT "\nThe times are those of arrival at our collector.\n", "unsure;" },
+	{ "times that are none of arrival", WHAT " " AT "\nThe times are not those of arrival.\n", ONE },
+	{ "a time that is too early", WHAT " " AT "\nThe time is an hour too early.\n", "unsure;" },
+	{ "a clock without summer time",
+	  WHAT " 2026-07-04 12:00:01 CEST\nOur server does not follow daylight saving.\n", "unsure;" },
+	{ "a clock without summer time, in UTC", WHAT " " AT "\nOur server does not follow daylight saving.\n", ONE },
+	{ "objects that refer to each other",
+	  "{\"objects\":[{\"type\":\"observed-data\",\"id\":\"o\",\"first_observed\":\"2026-02-04T10:00:01Z\","
+	  "\"object_refs\":[\"a\",\"t\"]},{\"id\":\"a\",\"value\":\"203.0.113.5\"},"
+	  "{\"id\":\"t\",\"src_ref\":\"a\",\"src_port\":5100}]}",
+	  ONE },
+	{ "the same by names of members",
+	  "{\"first_observed\":\"2026-02-04T10:00:01Z\",\"objects\":{\"0\":{\"value\":\"203.0.113.5\"},"
+	  "\"1\":{\"src_ref\":\"0\",\"src_port\":5100}}}",
+	  ONE },
+	{ "an object that refers to itself", JSON "\"id\":\"a\",\"a_ref\":\"a\",\"time\":\"2026-02-04T10:00:01Z\"}",
+	  ONE },
+	{ "an object that is not there",
+	  "[{\"time\":\"2026-02-04T10:00:01Z\",\"object_refs\":[\"u\"]},{\"id\":\"t\",\"src_ref\":\"a\","
+	  "\"src_port\":5100},{\"id\":\"a\",\"value\":\"203.0.113.5\"}]",
+	  "no-time;" },
 	{ "a quoted mail below what is asked again", "We ask you again.\n\n> " AT " 203.0.113.5:5100\n", ONE },
 };
 

@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <criterion/criterion.h>
+#include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 
 #include "datapath/datapath_private.h"
@@ -70,6 +71,8 @@ void stay_on_one_core(void)
 	CPU_SET((unsigned)sched_getcpu(), &one);
 	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
 }
+
+bool redirect_tc_leaves_answers;
 
 bool redirect_tc_wanted(void)
 {
@@ -209,6 +212,62 @@ int hook_program(enum hook hook)
 	}
 }
 
+static int take_transmission(void *arg, void *data, size_t size)
+{
+	struct transmission *t = arg;
+
+	cr_assert_geq(size, offsetof(struct transmission, frame));
+	cr_assert_leq(size, sizeof(*t));
+	memcpy(t, data, size);
+	cr_assert_eq(size, offsetof(struct transmission, frame) + t->length);
+	return -ECANCELED;
+}
+
+static int transmitted_by_ring(struct transmission *ret)
+{
+	struct ring_buffer *ring = ring_buffer__new(datapath.transmissions, take_transmission, ret, NULL);
+	int r;
+
+	cr_assert_not_null(ring);
+	r = ring_buffer__consume(ring);
+	ring_buffer__free(ring);
+	return r == -ECANCELED;
+}
+
+/* What was left for the agent to send and is no answer: transmitted() has it first. */
+static struct transmission others[64];
+static size_t n_others, next_other;
+
+/* Returns 1 if the agent got an answer to the sender of a packet, in *ret. */
+static int take_answer(struct transmission *ret)
+{
+	while (transmitted_by_ring(ret)) {
+		if (ret->kind == TRANSMISSION_PACKET && !ret->mtu)
+			return 1;
+		others[n_others++ % (sizeof(others) / sizeof(*others))] = *ret;
+	}
+	return 0;
+}
+
+/* The frame that XDP makes of the packet where tc leaves an answer to the agent: one as long as Ethernet's shortest. */
+static int send_answer(uint32_t ifindex, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
+{
+	struct transmission t;
+	size_t length;
+
+	if (!take_answer(&t))
+		return XDP_DROP;
+	cr_assert_eq(t.ifindex, ifindex);
+	length = ETH_HLEN + t.length;
+	memset(out, 0, size < 60 ? size : 60);
+	memcpy(out, in + ETH_ALEN, ETH_ALEN);
+	memcpy(out + ETH_ALEN, datapath.device[ifindex].mac, ETH_ALEN);
+	memcpy(out + 2 * ETH_ALEN, in + 2 * ETH_ALEN, 2);
+	memcpy(out + ETH_HLEN, t.frame, t.length);
+	*ret_size = length < 60 ? (size < 60 ? size : 60) : length;
+	return XDP_REDIRECT;
+}
+
 /* The verdict of XDP that is the same as one of tc. */
 static int verdict_of_tc(int verdict)
 {
@@ -238,9 +297,14 @@ static int run_hook_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size
 		opts.ctx_in = &xdp;
 		opts.ctx_size_in = sizeof(xdp);
 	}
-	cr_assert_eq(bpf_prog_test_run_opts(fd, &opts), 0, "BPF_PROG_TEST_RUN: %s", strerror(errno));
+	cr_assert_eq(bpf_prog_test_run_opts(fd, &opts), 0, "BPF_PROG_TEST_RUN of %zu octets: %s", size,
+		     strerror(errno));
 	*ret_size = opts.data_size_out;
-	return is_stood_in(hook) ? verdict_of_tc((int)opts.retval) : (int)opts.retval;
+	if (!is_stood_in(hook))
+		return (int)opts.retval;
+	if (opts.retval == TC_ACT_SHOT && !redirect_tc_leaves_answers)
+		return send_answer(ifindex, in, size, out, ret_size);
+	return verdict_of_tc((int)opts.retval);
 }
 
 static uint32_t hook_ifindex(enum hook hook)
@@ -275,26 +339,12 @@ int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size
 	return run_frame_on(hook_ifindex(hook), hook, in, size, out, ret_size);
 }
 
-static int take_transmission(void *arg, void *data, size_t size)
-{
-	struct transmission *t = arg;
-
-	cr_assert_geq(size, offsetof(struct transmission, frame));
-	cr_assert_leq(size, sizeof(*t));
-	memcpy(t, data, size);
-	cr_assert_eq(size, offsetof(struct transmission, frame) + t->length);
-	return -ECANCELED;
-}
-
 int transmitted(struct transmission *ret)
 {
-	struct ring_buffer *ring = ring_buffer__new(datapath.transmissions, take_transmission, ret, NULL);
-	int r;
-
-	cr_assert_not_null(ring);
-	r = ring_buffer__consume(ring);
-	ring_buffer__free(ring);
-	return r == -ECANCELED;
+	if (next_other == n_others)
+		return transmitted_by_ring(ret);
+	*ret = others[next_other++ % (sizeof(others) / sizeof(*others))];
+	return 1;
 }
 
 static struct counters read_counters(void)

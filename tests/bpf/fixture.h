@@ -90,9 +90,11 @@ int run_frame_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size_t siz
 
 /*
  * Whether REDIRECT_TC is in the environment: the programs at tc that send packets themselves then stand in for those of
- * XDP, with the same verdicts. ICMP errors and resets, which XDP makes of the packet, are left to the agent at tc.
+ * XDP, with the same verdicts. ICMP errors and resets, which XDP makes of the packet, tc leaves to the agent: they come
+ * out as the frames that XDP would have made, unless they are to be left.
  */
 bool redirect_tc_wanted(void);
+extern bool redirect_tc_leaves_answers;
 
 /* A descriptor, the caller's, of the program that a hook runs. */
 int hook_program(enum hook hook);

@@ -232,7 +232,11 @@ static unsigned leave_out(const struct bpf_object *o, size_t i, const char *list
 	unsigned n = 0;
 
 	for (uint32_t number = 0; number < N_PROGS; number++) {
-		ret[number] = is_listed(listed, prog_name(number)) ? NULL : program_of(o, i, number);
+		/* The main programs of this one are the same for all settings, and call these for some. */
+		if (arrays[i].array == REDIRECT_PROGS && (number == PROG_in2out_cached || number == PROG_out2in_cached))
+			ret[number] = NULL;
+		else
+			ret[number] = is_listed(listed, prog_name(number)) ? NULL : program_of(o, i, number);
 		if (!ret[number])
 			continue;
 		bpf_program__set_autoload(ret[number], false);

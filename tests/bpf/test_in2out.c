@@ -305,8 +305,11 @@ Test(in2out, malformed_headers_are_dropped)
 			cr_expect_eq(counted(REASON_drop_malformed), before + 1, "%s", cases[i].name);
 			in[cases[i].at] ^= 0;
 		}
-	/* Frames cut at every octet: dropped or handed up, never rewritten. */
-	for (size_t cut = 14; cut < 54; cut++) {
+	/*
+	 * Frames cut at every octet: dropped or handed up, never rewritten. BPF_PROG_TEST_RUN takes none for tc that
+	 * ends before its IPv4 header does.
+	 */
+	for (size_t cut = redirect_tc_wanted() ? 34 : 14; cut < 54; cut++) {
 		struct frame f = { FROM_HOST, TCP, 5000, 53, .flags = 2 };
 		size_t out_size;
 

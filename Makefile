@@ -410,11 +410,11 @@ test-bpf: as-root deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	$(PYTHON) tests/bpf/stacks.py $(SKEL)/detnat_*.bpf.o
 	DETNAT_ROUNDS=$(ROUNDS) $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS)
-# All random packets and races, and the suites where padded frames, two stages and the tracing build make a difference.
-BPF_PASSES := rounds padded stages traced
-BPF_PASSES_OF_SHARES := $(BPF_PASSES) rounds stages
+# All random packets and races, and the suites where padded frames, two stages, the tracing build and another hook make a difference.
+BPF_PASSES := rounds padded stages traced redirect
+BPF_PASSES_OF_SHARES := $(BPF_PASSES) rounds
 .PHONY: test-bpf-passes $(BPF_PASSES:%=test-bpf-%)
-test-bpf-passes: as-root deps-test ## all random packets and races, and the same with padded frames, in two stages and by the tracing build, where they differ
+test-bpf-passes: as-root deps-test ## all random packets and races, and the same with padded frames, in two stages, by the tracing build and by tc's programs that send by themselves, where they differ
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	@for pass in $(if $(SHARE),$(word $(SHARE:%/6=%),$(BPF_PASSES_OF_SHARES)),$(BPF_PASSES)); do \
 	    $(MAKE) --no-print-directory test-bpf-$$pass || exit 1; \
@@ -427,6 +427,8 @@ test-bpf-stages:
 	PADDED=1 STAGES=2 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(exceptions|fib|in2out|out2in|overflow_owner|portmap|property|sources|unsolicited)/*'
 test-bpf-traced:
 	TRACED=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
+test-bpf-redirect:
+	REDIRECT_TC=1 PADDED=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|exceptions|fib|fragments|grants|hairpin|icmp_in|icmp_out|in2out|inbound|lengths|mss|options|out2in|overflow_owner|portmap|property|protocols|routed|sources|unsolicited)/*'
 # With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
 E2E_TESTS   ?= most
 E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(filter long,$(E2E_TESTS)),long,not long))

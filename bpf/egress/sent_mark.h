@@ -20,6 +20,12 @@ static __always_inline void sent_mark_set(struct __sk_buff *ctx, __u32 ifindex)
 	ctx->cb[4] = SENT_MARK_INTERFACE ^ ifindex;
 }
 
+/* Gives a packet the priority that the kernel's forwarding would, by its type of service (rt_tos2priority()). */
+static __always_inline void sent_priority_set(struct __sk_buff *ctx, __u8 tos)
+{
+	ctx->priority = 0x4620U >> (tos >> 1 & 0xc) & 7;
+}
+
 /* Returns 1 if a packet at the egress has the mark, which it loses. */
 static __always_inline int sent_mark_take(struct __sk_buff *ctx)
 {

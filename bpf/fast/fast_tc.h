@@ -65,6 +65,7 @@ static __always_inline int fast_send(ctx_t *ctx, const struct fast_packet *q, in
 				     __u16 new_port, const struct fib_hop *hop)
 {
 	ether_addresses_set(q->eth, (const struct ether_addresses *)hop->dmac);
+	sent_priority_set(ctx, q->ip->tos);
 	if (fast_rewrite_tc(ctx, q, ETH_HLEN, source, new_addr, new_port, 1)) {
 		count_add(REASON_redirect_errors, 1);
 		return CTX_DROP;

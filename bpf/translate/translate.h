@@ -163,9 +163,11 @@ static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress
 SUBPROGRAM int redirect_egress(ctx_t *ctx, const struct egress *e)
 {
 	struct device *out = e ? device_get(e->ifindex) : 0;
+	__u8 tos;
 
-	if (!e || !out)
+	if (!e || !out || ctx_load(ctx, L3_OFFSET + offsetof(struct iphdr, tos), &tos, sizeof(tos)))
 		return drop(REASON_drop_error);
+	sent_priority_set(ctx, tos);
 	TRACE_STEP(redirect, e->ifindex, 0);
 	if (e->neighbour.nh_family && !(out->flags & DEVICE_BARE)) {
 		sent_mark_set(ctx, e->ifindex);

@@ -410,7 +410,7 @@ test-bpf: as-root deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	$(PYTHON) tests/bpf/stacks.py $(SKEL)/detnat_*.bpf.o
 	DETNAT_ROUNDS=$(ROUNDS) $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS)
-# All random packets and races, and the suites where padded frames, two stages, the tracing build and another hook make a difference.
+# All random packets and races, and the suites where padded frames, two stages, the tracing build and tc make a difference.
 BPF_PASSES := rounds padded stages traced redirect
 BPF_PASSES_OF_SHARES := $(BPF_PASSES) rounds
 .PHONY: test-bpf-passes $(BPF_PASSES:%=test-bpf-%)

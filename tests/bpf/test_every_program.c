@@ -136,7 +136,7 @@ static void ask_for_everything(void)
 	settings.unsolicited_tcp = UNSOLICITED_ANSWER;
 	settings.limits = settings.drains = settings.port_zero = 1;
 	bindings.mapping = bindings.filtering = 1;
-	settings.tc = TC_ALONE | TC_BARE;
+	settings.tc = TC_ALONE | TC_BARE | TC_REDIRECTS;
 }
 
 /* Has the agent load with all programs what it loads with these settings. */
@@ -175,7 +175,7 @@ Test(every_program, of_one_stage_is_loaded)
 {
 	begin();
 	load_all();
-	end(4);
+	end(5);
 }
 
 Test(every_program, of_two_stages_is_loaded)
@@ -197,7 +197,7 @@ Test(every_program, of_the_tracing_build_is_loaded)
 	settings.source_check = SOURCES_STRICT_EACH;
 	settings.open_mappings = settings.tenants = settings.outside_filter = 1;
 	load_all();
-	end(3);
+	end(4);
 }
 
 Test(every_program, beside_the_datapath_is_loaded)

@@ -12,6 +12,9 @@
 #define WAS_WORDS 4U
 #define FEW_WORDS 4U
 
+/* So many words behind "no" there is the end of "real incident". */
+#define REAL_WORDS 5U
+
 static bool is_false(const char *folded)
 {
 	return word_in_list("false falsch* fausse faux falso falsa vals falsz* falszyw* falskt falsk ложн*", folded);
@@ -53,6 +56,20 @@ static bool is_invented(const char *folded)
 		folded);
 }
 
+static bool is_real(const char *folded)
+{
+	return word_in_list("real actual genuine echt* reel* reale* vero vera verdader* rzeczywist* prawdziw* настоящ*",
+			    folded);
+}
+
+static bool is_incident(const char *folded)
+{
+	return word_in_list(
+		"incident* event attack abuse case vorfall* ereignis angriff evenement attaque incidente* ataque "
+		"evento attacco voorval aanval zdarzen* incydent* инцидент* атак*",
+		folded);
+}
+
 /* "It was" */
 static bool is_was(const char *folded)
 {
@@ -68,7 +85,8 @@ static bool is_this(const char *folded)
 /* What the words of a sentence make of it. */
 struct statement {
 	unsigned words, was, own, made; /* numbers of the last word that is so, from 1; 0: none */
-	bool was_false, was_alarm, this_was, invented;
+	unsigned negated, real, incident, form;
+	bool was_false, was_alarm, this_was, invented, unreal;
 	unsigned is; /* of all */
 	bool nothing;
 };
@@ -96,6 +114,15 @@ static void take_word(struct statement *s, const char *folded, bool by)
 	}
 	if (is_test(folded))
 		s->nothing |= s->this_was && s->was == 2 && since <= WAS_WORDS - 1;
+	/* "No real incident" */
+	s->negated = doubt_meaning(folded) & IS_NOT || !strcmp(folded, "no") ? s->words : s->negated;
+	s->real = is_real(folded) ? s->words : s->real;
+	s->incident = is_incident(folded) ? s->words : s->incident;
+	s->unreal |=
+		s->negated && s->real > s->negated && s->incident > s->negated && s->words - s->negated <= REAL_WORDS;
+	/* "This report only tests the interface" */
+	s->unreal |= s->form && s->words - s->form <= 2 && word_in_list("tests testet teste testea", folded);
+	s->form = doubt_meaning(folded) & IS_FORM ? s->words : s->form;
 	s->own = is_own(folded) ? s->words : s->own;
 	s->was_false = falsely;
 	s->was_alarm = alarm;
@@ -105,6 +132,8 @@ static bool is_stated(const struct statement *s)
 {
 	bool nothing = s->nothing || (s->invented && s->is & (IS_EXAMPLE | IS_ENTRY));
 
+	if (s->unreal)
+		return !(s->is & (IS_IF | IS_MAYBE | IS_ASKED));
 	return nothing && !(s->is & (IS_IF | IS_NOT | IS_MAYBE | IS_ASKED));
 }
 

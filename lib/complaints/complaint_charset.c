@@ -162,10 +162,16 @@ bool octets_invisible(uint32_t code)
 /* A character as the one of ASCII that means the same, or itself. */
 static uint32_t plain(uint32_t code)
 {
+	/* Of Arabic, Persian and Hindi. */
+	static const uint32_t zeros[] = { 0x660, 0x6f0, 0x966 };
+
 	if (code >= 0xff01 && code <= 0xff5e) /* as wide as a sign of Chinese */
 		return code - 0xff01 + '!';
 	if (code == 0xa0 || (code >= 0x2000 && code <= 0x200a) || code == 0x202f || code == 0x205f || code == 0x3000)
 		return ' ';
+	for (unsigned i = 0; i < ARRAY_SIZE(zeros); i++)
+		if (code - zeros[i] < 10)
+			return code - zeros[i] + '0';
 	if (code == 0x2028 || code == 0x2029)
 		return '\n';
 	if (code == 0x2010 || code == 0x2011 || code == 0x2212)
@@ -173,14 +179,16 @@ static uint32_t plain(uint32_t code)
 	return code == 0x2236 ? ':' : code == 0x2024 ? '.' : code < ' ' && code != '\t' && code != '\n' ? ' ' : code;
 }
 
-/* Octets of a dot that keeps an address from being clicked; 0: it is none. */
-static size_t armed(const char *at, const char *end)
+/* Octets of a dot or a colon that keeps an address from being clicked; 0: it is none. */
+static size_t armed(const char *at, const char *end, char *ret)
 {
-	static const char *const dots[] = { "[.]", "(.)", "[dot]", "(dot)", "{.}" };
+	static const char *const signs[] = { "[.]", "(.)", "[dot]", "(dot)", "{.}", "[:]" };
 
-	for (size_t k = 0; k < ARRAY_SIZE(dots); k++)
-		if ((size_t)(end - at) >= strlen(dots[k]) && !strncasecmp(at, dots[k], strlen(dots[k])))
-			return strlen(dots[k]);
+	for (size_t k = 0; k < ARRAY_SIZE(signs); k++) {
+		*ret = signs[k][1] == ':' ? ':' : '.';
+		if ((size_t)(end - at) >= strlen(signs[k]) && !strncasecmp(at, signs[k], strlen(signs[k])))
+			return strlen(signs[k]);
+	}
 	return 0;
 }
 
@@ -189,15 +197,21 @@ static const char *put_one(const struct span *s, const char *at, uint32_t code, 
 {
 	uint32_t from = span_from(s, at);
 	size_t dot;
+	char sign;
 
 	if (code == '\r') {
 		if (at + 1 >= s->end || at[1] != '\n')
 			octet_put(out, '\n', from);
 		return at + 1;
 	}
-	dot = code == '[' || code == '(' || code == '{' ? armed(at, s->end) : 0;
+	/* What is shown from right to left has other numbers than what is written. */
+	if (code == 0x202e || code == 0x202c || code == '\n')
+		out->turned = code == 0x202e;
+	dot = code == '[' || code == '(' || code == '{' ? armed(at, s->end, &sign) : 0;
 	if (dot)
-		octet_put(out, '.', from);
+		octet_put(out, sign, from);
+	else if (out->turned && code >= '0' && code <= '9')
+		put_code(out, 0xfffd, from);
 	else if (!octets_invisible(code))
 		put_code(out, plain(code), from);
 	return at + (dot ? dot : size);
@@ -253,7 +267,7 @@ void octets_text(const struct span *s, const struct charset *set, struct octets 
 		uint32_t code;
 
 		/* Most are what they are. */
-		while (plain_end < own.end && is_plain(*plain_end))
+		while (plain_end < own.end && is_plain(*plain_end) && !out->turned)
 			plain_end++;
 		at = put_plain(&own, at, plain_end, out);
 		if (at == own.end)

@@ -25,7 +25,7 @@
 static bool is_not(const char *folded)
 {
 	return doubt_meaning(folded) & IS_NOT ||
-	       word_in_list("no false off 0 none nein sin sans senza ohne sem bez zonder failed lost brak без нет",
+	       word_in_list("no false off none nein sin sans senza ohne sem bez zonder failed lost brak без нет",
 			    folded);
 }
 
@@ -66,7 +66,7 @@ static bool is_free(const char *folded)
 
 /* Where the words of a sentence stand that say so, from 1; 0: none does. */
 struct settings {
-	unsigned words, clock, set, not, ntp, free;
+	unsigned words, clock, set, negated, ntp, free;
 	bool unset;
 };
 
@@ -78,10 +78,13 @@ static bool near(unsigned one, unsigned two, unsigned most)
 bool doubt_unset_clock(const char *begin, const char *end)
 {
 	struct settings s = { 0 };
+	unsigned set_at = 0;
+	bool reference = false;
 	char folded[WORD_TEXT], before[WORD_TEXT] = "";
+	const char *word;
 
-	while (word_next(&begin, end, folded)) {
-		bool source = word_in_list("source zeitquelle", folded) && word_in_list("time reference", before);
+	while ((word = word_next(&begin, end, folded))) {
+		bool source = !strcmp(folded, "source") && word[-1] == ' ' && word_in_list("time reference", before);
 
 		s.words++;
 		/* "Free of errors" */
@@ -94,9 +97,14 @@ bool doubt_unset_clock(const char *begin, const char *end)
 		if (is_setting(folded) || source || !strcmp(folded, "zeitquelle") ||
 		    (is_use(folded) && near(s.ntp, s.words, SET_BEFORE)))
 			s.set = s.words;
-		s.not = is_not(folded) ? s.words : s.not ;
-		if (s.clock && s.set &&
-		    s.not &&(s.not > s.set ? s.not -s.set <= SET_BEHIND : s.set - s.not <= SET_BEFORE))
+		reference |= !strcmp(folded, "reference");
+		/* "Was never set against a reference" */
+		if (reference && set_at && s.negated && s.negated < set_at && set_at - s.negated <= SET_BEFORE)
+			return true;
+		set_at = !strcmp(folded, "set") ? s.words : set_at;
+		s.negated = is_not(folded) ? s.words : s.negated;
+		if (s.clock && s.set && s.negated &&
+		    (s.negated > s.set ? s.negated - s.set <= SET_BEHIND : s.set - s.negated <= SET_BEFORE))
 			return true;
 		memcpy(before, folded, sizeof(before));
 	}
@@ -120,7 +128,7 @@ static bool is_shown(const char *folded)
 	return doubt_meaning(folded) & IS_CLOCK ||
 	       word_in_list(
 		       "format* formato formaat notation display* style anzeige zahlung schreibweise affich* montre "
-		       "system clock klok notatie weergave visualizza* mostra* muestra* zapis* wyswietl* формат* "
+		       "clock klok notatie weergave visualizza* mostra* muestra* zapis* wyswietl* формат* "
 		       "показыва*",
 		       folded);
 }
@@ -135,19 +143,26 @@ static bool is_half_of_day(const char *folded)
 
 bool doubt_twelve_hours(const char *begin, const char *end)
 {
-	unsigned words = 0, twelve = 0, hours = 0, shown = 0, denied = 0, half = 0, halves = 0, not = 0;
+	unsigned words = 0, twelve = 0, hours = 0, shown = 0, denied = 0, half = 0, halves = 0, negated = 0;
+	unsigned one = 0;
+	bool any_hours = false;
 	char folded[WORD_TEXT];
 
 	while (word_next(&begin, end, folded)) {
 		words++;
-		not = is_not(folded) ? words : not ;
+		negated = is_not(folded) ? words : negated;
 		shown = is_shown(folded) ? words : shown;
 		if (is_half_of_day(folded)) {
 			halves += near(half, words, FORM_WORDS);
-			denied = half ? denied : not ;
+			denied = half ? denied : negated;
 			half = words;
 		}
-		if (is_twelve(folded) && !near(not, words, FORM_WORDS - 1))
+		one = !strcmp(folded, "1") ? words : one;
+		/* "Hours go from 1 to 12" */
+		if (any_hours && !strcmp(folded, "12") && one && words - one == 2)
+			return true;
+		any_hours |= is_hours(folded);
+		if (is_twelve(folded) && !near(negated, words, FORM_WORDS - 1))
 			twelve = words;
 		if (is_hours(folded) && near(twelve, words, 1))
 			hours = words;
@@ -177,8 +192,9 @@ bool doubt_mean_time(const char *begin, const char *end)
 
 bool doubt_arrival(const char *begin, const char *end)
 {
-	unsigned words = 0, time = 0, is = 0, not = 0;
+	unsigned words = 0, time = 0, is = 0, negated = 0;
 	char folded[WORD_TEXT];
+	bool when = false;
 
 	while (word_next(&begin, end, folded)) {
 		words++;
@@ -187,16 +203,25 @@ bool doubt_arrival(const char *begin, const char *end)
 			    "ora ore orari tijd tijden czas czasy время времена",
 			    folded))
 			time = is ? time : words;
-		if (time && word_in_list("is are sind ist est sont son es sono e zijn sa jest это", folded))
-			is = words;
-		not = doubt_meaning(folded) & IS_NOT ? words : not ;
-		if (is && is - time <= ARRIVAL_WORDS && words - is <= ARRIVAL_WORDS && (!not || not < is) &&
-		    word_in_list("arrival receipt reception eingang* empfang* ingest* collection arrivo ricezione "
-				 "recepcion recepcao llegada ontvangst odbior* wplyw* processing получен* поступлен*",
+		if (time &&
+		    word_in_list("is are show shows sind ist zeigen est sont indiquent son es sono e zijn sa jest это",
 				 folded))
+			is = words;
+		when |= is && is - time == 1 &&
+			word_in_list("when which wann wenn dem quand cuando quando toen kiedy когда", folded);
+		negated = doubt_meaning(folded) & IS_NOT ? words : negated;
+		if (is && is - time <= ARRIVAL_WORDS && words - is <= ARRIVAL_WORDS && (!negated || negated < is) &&
+		    (word_in_list("arrival receipt reception eingang* empfang* ingest* collection arrivo ricezione "
+				  "recepcion "
+				  "recepcao llegada ontvangst odbior* wplyw* processing получен* поступлен*",
+				  folded) ||
+		     (when && word_in_list("received arrived indexed written empfangen recu* recib* ricevut* ontvangen",
+					   folded))))
 			return true;
-		if (begin < end && octet_is_of(*begin, ":|{}\""))
-			time = is = not = 0;
+		if (begin < end && octet_is_of(*begin, ":|{}\"")) {
+			time = is = negated = 0;
+			when = false;
+		}
 	}
 	return false;
 }

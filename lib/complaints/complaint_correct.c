@@ -350,7 +350,7 @@ static bool take_word(struct doubts *d, const char *word, const char *at, const 
 		take_value(d, at, value, end, true);
 	if ((mark & MARK_ERROR && doubt_margin(text, word, at, end)) || (mark & MARK_SHIFT && doubt_shift(at, end)))
 		d->clock = word;
-	if (word >= d->ports && mark & MARK_PORT) {
+	if (word >= d->ports && mark & (MARK_PORT | MARK_SWAP)) {
 		find_sentence(d, word, d->ports, &begin, &d->ports);
 		if (doubt_rewritten(begin, d->ports))
 			d->rewritten = begin;

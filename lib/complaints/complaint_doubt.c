@@ -326,7 +326,7 @@ static bool says_or(const struct reading *x, const struct item *behind, const st
 	if (begin > at || at - begin > OR_TEXT)
 		return false;
 	while (word_next(&begin, at, folded)) {
-		other |= word_in_list("or oder ou o of lub albo eller или", folded);
+		other |= word_in_list("or oder ou o of lub albo eller или bzw alternatively alternativ*", folded);
 		words += !digit_octet(*folded);
 	}
 	return other && words <= OR_WORDS;

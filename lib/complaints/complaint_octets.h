@@ -28,6 +28,7 @@ struct octets {
 	uint32_t expected; /* 1 + where the next octet was if it is of the last run; 0: it is of none */
 	size_t size, room;
 	bool failed; /* out of memory: nothing is added any more */
+	bool turned; /* it is shown from right to left */
 };
 
 #define _cleanup_octets_ __attribute__((cleanup(octets_free)))

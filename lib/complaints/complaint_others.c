@@ -62,8 +62,7 @@ static bool is_within(const struct reading *x, const char *place, const char *be
 	if (place < begin || place >= end || end - begin > NEAR_TEXT)
 		return false;
 	for (; begin < end; begin++)
-		if (sentence_ends(x->text, begin, x->text + x->size) ||
-		    (clause && begin < place && octet_is_of(*begin, ",;:()|\"")))
+		if (sentence_ends(x->text, begin, x->text + x->size) || (clause && octet_is_of(*begin, ",;:()|\"")))
 			return false;
 	return true;
 }
@@ -79,7 +78,8 @@ bool doubt_of_other(const struct doubts *d, const struct item *a)
 
 		if (addr < time ? is_within(x, place, addr + a->size, time, false) ||
 					  is_within(x, place, behind, place + 1, true)
-				: is_within(x, place, behind, addr, false))
+				: is_within(x, place, behind, addr, false) ||
+					  (place < time && is_within(x, place, place, time, true)))
 			return true;
 	}
 	return d->n_others > OTHERS;

@@ -157,19 +157,27 @@ static bool is_of_name(const struct scan *c)
 	return false;
 }
 
-/* Whether a member, a column or a key is of a port that a NAT made, of the last of several, or counts ports. */
-static bool names_other_port(const struct scan *c, const char *at)
+/* Whether a word of a list is in the name of a member or a column, or in a key, of a number. */
+static bool names_by(const struct scan *c, const char *words, const char *at)
 {
-	static const char words[] = "nat snat dnat natted postnat xlate xlated translated distinct unique uniq common "
-				    "commonest frequent top count total number first erste* premier* primer* prim* "
-				    "eerste* max maximum min minimum last latest "
-				    "letzte* dernier* ultim* laatste ostatni* последн*";
 	const char *key = c->s->key, *name;
 
 	if (!c->s->cells || !key)
 		return c->s->keyed && words_in_list(words, scan_label_begin(c, at), at);
 	name = memrchr(key, KEY_PART, (size_t)(c->s->key_end - key));
 	return words_in_list(words, name ? name : key, c->s->key_end);
+}
+
+/* Whether a number is of a port that a NAT made, of one of several, or counts ports. */
+static bool names_other_port(const struct scan *c, const char *at)
+{
+	return names_by(c,
+			"nat snat dnat natted postnat xlate xlated translated distinct unique uniq common commonest "
+			"frequent top count total max maximum min minimum first erste* premier* primer* prim* eerste* "
+			"anzahl zahl nombre aantal liczba cantidad "
+			"количество last latest letzte* dernier* ultim* laatste ostatni* последн*",
+			at) ||
+	       (names_by(c, "number", at) && names_by(c, "of", at));
 }
 
 /* Whether a port is the lowest of several: "51000 to 51063", "51000+". */

@@ -32,10 +32,11 @@ static bool says_of_what(const char *word, const char *end, const char *folded)
 /* Whether a key names a span of time: no end of it is a moment of an event, "window.from", "Zeitraum von". */
 static bool names_span(const char *at, const char *end)
 {
-	return words_in_list("window interval period periode periodo timerange timeframe timespan zeitraum zeitfenster "
-			     "zeitspanne intervalle plage fenetre ventana intervalo finestra intervallo okres okno "
-			     "tijdvak venster период окно",
-			     at, end);
+	return words_in_list(
+		"window span interval period periode periodo timerange timeframe timespan zeitraum zeitfenster "
+		"zeitspanne intervalle plage fenetre ventana intervalo finestra intervallo okres okno "
+		"tijdvak venster период окно",
+		at, end);
 }
 
 /*

@@ -4,6 +4,8 @@
  * source ports", "ports are those of our load balancer", "the port is not the one that your customer used", "addresses
  * are anonymised". What the provider's own NAT does is no such thing, nor what became of the target's.
  */
+#include <string.h>
+
 #include "base/base.h"
 #include "complaints/complaint_doubt.h"
 
@@ -29,6 +31,7 @@ static const struct word words[] = {
 	{ "actual", TRUE },
 	{ "altered", VERB | WEAK },
 	{ "alters", VERB | WEAK },
+	{ "andersom", SWAP },
 	{ "andrad*", VERB | WEAK },
 	{ "anonimi*", VERB | HIDES },
 	{ "anonymi*", VERB | HIDES },
@@ -45,6 +48,7 @@ static const struct word words[] = {
 	{ "die", THAT },
 	{ "echte*", TRUE },
 	{ "el", THAT },
+	{ "envers", SWAP },
 	{ "ersetzt", VERB | WEAK },
 	{ "es", IS },
 	{ "est", IS },
@@ -56,6 +60,7 @@ static const struct word words[] = {
 	{ "geanonimiseerd", VERB | HIDES },
 	{ "gewijzigd", VERB | WEAK },
 	{ "herschreven", VERB },
+	{ "herum", SWAP },
 	{ "intercambi*", SWAP },
 	{ "interchanged", SWAP },
 	{ "invers*", SWAP },
@@ -73,6 +78,7 @@ static const struct word words[] = {
 	{ "nat", DEVICE },
 	{ "natting", DEVICE },
 	{ "obfuscat*", VERB | HIDES },
+	{ "odwrotnie", SWAP },
 	{ "of", THAT },
 	{ "omgewisseld", SWAP },
 	{ "one", THAT | TRUE },
@@ -95,11 +101,13 @@ static const struct word words[] = {
 	{ "replaced", VERB | WEAK },
 	{ "replaces", VERB | WEAK },
 	{ "reversed", SWAP },
+	{ "reves", SWAP },
 	{ "rewrites", VERB },
 	{ "rewritten", VERB },
 	{ "rewrote", VERB },
 	{ "riscritt*", VERB },
 	{ "router*", DEVICE },
+	{ "rovescio", SWAP },
 	{ "sao", IS },
 	{ "scambiat*", SWAP },
 	{ "scrambl*", VERB | HIDES },
@@ -146,6 +154,7 @@ static const struct word words[] = {
 	{ "zmieni*", VERB | WEAK },
 	{ "анонимизир*", VERB | HIDES },
 	{ "измен*", VERB | WEAK },
+	{ "наоборот", SWAP },
 	{ "перепутан*", SWAP },
 	{ "подмен*", VERB },
 };
@@ -185,6 +194,9 @@ static bool read_rest(struct account *a, const char *end)
 		w->label = word_meaning(folded);
 		w->is |= w->label & WORD_SOURCE ? TRUE : 0;
 		a->doubts[i] = doubt_meaning(folded);
+		/* "The wrong way round" */
+		if (i && !strcmp(folded, "way") && a->doubts[i - 1] & IS_FALSE)
+			a->is |= SWAP;
 		a->not |= (a->doubts[i] & IS_NOT) != 0;
 		a->doubtful |= (a->doubts[i] & (IS_IF | IS_PLEASE | IS_ASKED)) != 0;
 	}

@@ -197,3 +197,16 @@ bool stamp_agree(const struct stamp *a, const struct stamp *b)
 	apart = llabs(wall_seconds(a) - wall_seconds(b));
 	return apart <= 14 * HOUR;
 }
+
+bool stamp_same_moment(const struct stamp *a, const struct stamp *b)
+{
+	for (unsigned i = 0; i < a->zone.n; i++)
+		for (unsigned k = 0; k < b->zone.n; k++) {
+			int apart = (a->hour - b->hour) * 60 + a->minute - b->minute - a->zone.minutes[i] +
+				    b->zone.minutes[k];
+
+			if (apart % (24 * 60) == 0 && (!a->seconds || !b->seconds || a->second == b->second))
+				return true;
+		}
+	return false;
+}

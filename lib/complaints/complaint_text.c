@@ -251,7 +251,8 @@ static bool ends_address(const char *begin, const char *at)
  */
 static bool are_joined(const char *at, const char *end, const char *all)
 {
-	static const char or [] = "or oder ou o of eller lub albo или", and[] = "and und et y e en och i и";
+	static const char or [] = "or oder ou o of eller lub albo или bzw alternatively alternativ*",
+			     and[] = "and und et y e en och i и";
 	const char *below = line_next(end, all), *stop = line_end(below, all), *word = end, *behind, *value;
 	char above[WORD_TEXT], first[WORD_TEXT];
 

@@ -176,20 +176,6 @@ static bool month_first(struct spot *s, struct stamp *t)
 	return set_day(t, year, m, day);
 }
 
-/* Whether two clocks of two zones show the same moment, but for the day. */
-static bool same_moment(const struct stamp *a, const struct stamp *b)
-{
-	for (unsigned i = 0; i < a->zone.n; i++)
-		for (unsigned k = 0; k < b->zone.n; k++) {
-			int apart = (a->hour - b->hour) * 60 + a->minute - b->minute - a->zone.minutes[i] +
-				    b->zone.minutes[k];
-
-			if (apart % (24 * 60) == 0 && (!a->seconds || !b->seconds || a->second == b->second))
-				return true;
-		}
-	return false;
-}
-
 /*
  * The same time in another zone, in parentheses: "06:05:11 CEST (04:05:11 UTC)". Where the zone before it is not said,
  * or the moments differ, none is known. Its end, or NULL.
@@ -204,7 +190,7 @@ static const char *again_within(const char *at, const char *close, struct stamp 
 		return NULL;
 	spot_blanks(&s);
 	end = claim_read(s.at, close, true, &other.zone);
-	if (end && !same_moment(t, &other))
+	if (end && !stamp_same_moment(t, &other))
 		t->zone.clash = true;
 	return end;
 }
@@ -250,6 +236,20 @@ static void claims_within(struct spot *s, struct stamp *t)
 		s->at = close + 1;
 }
 
+/* The same time in another zone, behind a sign: "06:05:11 CEST = 04:05:11 UTC". */
+static void again_behind(struct spot *s, struct stamp *t)
+{
+	struct spot next = *s;
+	const char *end;
+
+	spot_blanks(&next);
+	if (!claim_given(&t->zone) || !spot_one_of(&next, "=/", NULL))
+		return;
+	spot_blanks(&next);
+	end = next.at < next.end && digit_octet(*next.at) ? again_within(next.at, next.end, t) : NULL;
+	s->at = end ? end : s->at;
+}
+
 /* The zones behind a time. */
 static void zones_behind(struct spot *s, struct stamp *t)
 {
@@ -271,10 +271,11 @@ static void zones_behind(struct spot *s, struct stamp *t)
 		}
 		after = claim_read(next.at, next.end, true, &c);
 		if (!after)
-			return;
+			break;
 		claim_add(&t->zone, &c);
 		s->at = after;
 	}
+	again_behind(s, t);
 }
 
 /* A year, and a zone before it, behind "Jan 31 10:00:00". */

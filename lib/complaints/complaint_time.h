@@ -69,6 +69,9 @@ void stamp_add_clock(struct stamp *day, const struct stamp *hour);
 /* Whether a day alone, or an hour alone, is that of a time that has both. */
 bool stamp_half_agrees(const struct stamp *half, const struct stamp *whole);
 
+/* Whether two clocks, each of its zone, show the same moment, but for the day. */
+bool stamp_same_moment(const struct stamp *a, const struct stamp *b);
+
 /* Whether two texts can mean the same moment, as far as they say it. */
 bool stamp_agree(const struct stamp *a, const struct stamp *b);
 

@@ -543,7 +543,7 @@ bench-offline: ## imports of large plans and the planner, without an agent (ARGS
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/offline.py $(ARGS)
 .PHONY: bench-path
-bench-path: ## instructions and cache lines of a packet, in one stage and in two (ARGS=-v: by table); the same on every machine
+bench-path: ## instructions and cache lines of a packet, in one stage, in two and at tc (ARGS=-v: by table); the same on every machine
 	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/agent/path_tables
 	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/path.py $(ARGS)
 

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Instructions and cache lines of a packet on its path through the programs of one stage and of two.
+"""Instructions and cache lines of a packet on its path through the programs of one stage, of two, and of tc that sends.
 
 Interprets the compiled BPF programs (build/skel) over the tables of a small gateway, so the counts are the same every
 time and on every machine. A call of a helper counts as one instruction. Lines are of 64 octets; those of packet and
-stack are left out. Frames in two stages come 16 at a time, as from the kernel's queue.
+stack are left out. Frames in two stages come 16 at a time, as from the kernel's queue. At tc the helpers do more, the
+kernel's checksum functions above all.
 
     BUILD=build path.py [-v]      -v: the lines, by table
 """
@@ -23,7 +24,8 @@ EMPTY = ("portmaps", "overflow", "portmap_filters", "routed_flows")
 BATCH = 16
 STACK_OCTETS = 4096
 CALL, EXIT = 8, 9
-LOOKUP, TAIL_CALL, REDIRECT, REDIRECT_MAP, JIFFIES, COARSE_NS = 1, 12, 23, 51, 118, 160
+LOOKUP, CHECKSUM, TAIL_CALL, REDIRECT, REDIRECT_MAP, JIFFIES, COARSE_NS = 1, 11, 12, 23, 51, 118, 160
+TC = 3  # in the place of a number of stages
 XDP_PASS, XDP_REDIRECT = 2, 4
 IF_IN, IF_OUT = 2, 3
 BLOCK = 64  # ports of a granted one
@@ -114,8 +116,11 @@ class Machine:
         packet = memory.region("packet") + 256
         for i, octet in enumerate(frame or ()):
             memory.octets[packet + i] = octet
-        for i, value in enumerate((packet, packet + 60, packet, ifindex)):
-            memory.write(memory.region("context") + 8 * i, 8, value)
+        fields = {0: packet, 4: packet + 60, 8: packet, 12: ifindex}
+        if name.endswith("_redirect"):  # len, ifindex, data and data_end of struct __sk_buff; others are 0
+            fields = {4 * i: 0 for i in range(46)} | {0: 60, 40: ifindex, 76: packet, 80: packet + 60}
+        for offset, value in fields.items():
+            memory.write(memory.region("context") + 2 * offset, 8, value)
         symbol = obj.symbol(name)
         self.depth = self.count = 0
         self.lines = set()
@@ -200,7 +205,8 @@ class Machine:
         size = {0: 4, 8: 2, 16: 1, 24: 8}[code & 0x18]
         address = (r[source if kind == 1 else to] + offset) & (1 << 64) - 1
         if memory.name(address) == "context":
-            r[to] = memory.read(address - offset + 2 * offset, 8)
+            if kind == 1:
+                r[to] = memory.read(address - offset + 2 * offset, 8)
             return
         if memory.name(address) not in ("stack", "packet"):
             self.lines.add((memory.name(address), address >> 6))
@@ -231,6 +237,8 @@ class Machine:
             return self.jiffies * JIFFY_NS
         if number in (REDIRECT, REDIRECT_MAP):
             return XDP_REDIRECT
+        if number == CHECKSUM:
+            return 0
         if number != LOOKUP:
             sys.exit(f"path.py: helper {number}: not on the path of a packet of an open session")
         name, key = self.memory.name(r[1]), self.memory.read(r[2], 4)
@@ -263,7 +271,8 @@ class Gateway:
 
     def __init__(self, variant=""):
         self.machine = Machine()
-        self.one, self.first, self.second = (Object(BUILD / f"skel/detnat_{n}.bpf.o") for n in ("xdp", "xdp_staged", "stage2"))
+        names = ("xdp", "xdp_staged", "stage2", "redirect")
+        self.one, self.first, self.second, self.tc = (Object(BUILD / f"skel/detnat_{n}.bpf.o") for n in names)
         with tempfile.TemporaryDirectory() as directory:
             subprocess.run([BUILD / "tests/bench/agent/path_tables"], cwd=directory, check=True)
             tables = {f.name: f.read_bytes() for f in pathlib.Path(directory).iterdir()}
@@ -272,7 +281,7 @@ class Gateway:
         tables.update({n.removesuffix(variant): tables[n] for n in tables if variant and n.endswith(variant)})
         for name in ("mappings", "stage_control"):
             memory.load(memory.region("value " + name), tables[name])
-        for obj in (self.one, self.first, self.second):
+        for obj in (self.one, self.first, self.second, self.tc):
             for name in ("fib", "settings"):
                 memory.load(self.place(obj, name), tables[name])
         memory.write(self.place(self.first, "stage_generation"), 4, 1)
@@ -304,19 +313,24 @@ class Gateway:
             left.append(self.frame())
         return counts, lines[-1], left
 
-    def one_stage(self, program, ifindex, frames):
+    def one_stage(self, program, ifindex, frames, obj=None):
         counts = []
         for frame in frames:
-            counts.append(self.expect(self.machine.run(self.one, program, frame, ifindex), XDP_REDIRECT)[0])
+            counts.append(self.expect(self.machine.run(obj or self.one, program, frame, ifindex), XDP_REDIRECT)[0])
         return counts, self.machine.lines, []
 
+    def at_tc(self, program, ifindex, frames):
+        return self.one_stage(program, ifindex, frames, self.tc)
 
-def report(gateway, packets, verbose, most_stages=2):
+
+def report(gateway, packets, verbose, ways=(1, 2, TC)):
     for name, way, frames, ifindex, ticks in packets:
-        for stages, run, suffix in ((1, gateway.one_stage, "_xdp"), (2, gateway.two_stages, "_staged_xdp"))[:most_stages]:
+        runs = {1: (gateway.one_stage, "_xdp"), 2: (gateway.two_stages, "_staged_xdp"), TC: (gateway.at_tc, "_redirect")}
+        for stages in ways:
+            run, suffix = runs[stages]
             gateway.machine.jiffies += ticks * TICK
             counts, lines, _ = run(way + suffix, ifindex, frames[stages] if isinstance(frames, dict) else frames)
-            print(f"{name:<28} {stages:>6} {sum(counts) / len(counts):>13.1f} {len(lines):>6}")
+            print(f"{name:<28} {'tc' if stages == TC else stages:>6} {sum(counts) / len(counts):>13.1f} {len(lines):>6}")
             for table, n in sorted(collections.Counter(t for t, _ in lines).items()) if verbose else ():
                 print(f"    {n} {table}")
 
@@ -366,7 +380,7 @@ class Beyond(Gateway):
 
 def openings(name):
     """Flows that have no session yet, others for each number of stages."""
-    frames = {stages: [udp(INSIDE + i, EXTERNAL + stages, 1350, 1024) for i in range(BATCH)] for stages in (1, 2)}
+    frames = {stages: [udp(INSIDE + i, EXTERNAL + stages, 1350, 1024) for i in range(BATCH)] for stages in (1, 2, TC)}
     return name, "in2out", frames, IF_IN, 0
 
 
@@ -392,7 +406,7 @@ def main():
     report(gateway, gateway.packets("beyond the slots", out), verbose)
     gateway.grant()
     # In two stages the slow path has those from outside.
-    report(gateway, gateway.packets("on a granted port", out), verbose, 1)
+    report(gateway, gateway.packets("on a granted port", out), verbose, (1, TC))
 
 
 if __name__ == "__main__":

@@ -111,10 +111,10 @@ static int put_routes(struct fib *fib)
 	const struct device station = { .mac = STATION };
 
 	hop.ifindex = IF_OUT;
-	hop.flags = FIB_ROUTED | FIB_RESOLVED | FIB_FAST_OUT;
+	hop.flags = FIB_ROUTED | FIB_RESOLVED | FIB_FAST_OUT | FIB_TC_OUT;
 	fib->hop[FIB_HOP_DEFAULT] = hop;
 	hop.ifindex = IF_IN;
-	hop.flags = FIB_ROUTED | FIB_RESOLVED | FIB_FAST_IN;
+	hop.flags = FIB_ROUTED | FIB_RESOLVED | FIB_FAST_IN | FIB_TC_IN;
 	fib->hop[HOP_IN] = hop;
 	fib->first.entry[INSIDE >> 24] = FIB_NODE | INSIDE >> 24;
 	for (unsigned i = 16; i < 32; i++)

@@ -28,12 +28,19 @@ struct run {
 
 static int program_of(const struct datapath *d, uint32_t id)
 {
-	const int entries[] = { d->tc_from_inside, d->tc_from_outside, d->tc_from_both };
+	/* 1.0.0 does not know those that send packets themselves. */
+	const struct {
+		int attached, known;
+	} entries[] = {
+		{ d->tc_from_inside, d->tc_from_inside },   { d->tc_send_inside, d->tc_from_inside },
+		{ d->tc_from_outside, d->tc_from_outside }, { d->tc_send_outside, d->tc_from_outside },
+		{ d->tc_from_both, d->tc_from_both },	    { d->tc_send_both, d->tc_from_both },
+	};
 	int fd;
 
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
-		if (program_id(entries[i]) == id)
-			return dup(entries[i]);
+		if (program_id(entries[i].attached) == id)
+			return dup(entries[i].known);
 	fd = pinned_program(d->pin_dir, "tc_outside", id);
 	return fd < 0 ? pinned_program(d->pin_dir, "tc_bare", id) : fd;
 }

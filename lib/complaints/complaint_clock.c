@@ -84,7 +84,7 @@ bool doubt_unset_clock(const char *begin, const char *end)
 	const char *word;
 
 	while ((word = word_next(&begin, end, folded))) {
-		bool source = !strcmp(folded, "source") && word[-1] == ' ' && word_in_list("time reference", before);
+		bool source = word_in_list("time reference", before) && !strcmp(folded, "source") && word[-1] == ' ';
 
 		s.words++;
 		/* "Free of errors" */

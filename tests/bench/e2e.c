@@ -144,6 +144,11 @@ static void throughput(struct bench *b, struct gateway *g, const struct change_p
 			report_goal(&b->report, first ? GOAL_AT_LEAST : GOAL_MORE, first ? 5 : b->ratio_at_64512[s][d],
 				    ratio, "detnat redirect against nft SNAT, %u sessions, %s, %s",
 				    p->hosts * PORTS_PER_HOST, size_names[s], direction_names[d]);
+			report_goal(&b->report, GOAL_AT_LEAST, 2.8,
+				    median(rows[s][d][GATEWAY_DETNAT_SENDS]->of_nft,
+					   rows[s][d][GATEWAY_DETNAT_SENDS]->rounds),
+				    "detnat tc that sends against nft SNAT, %u sessions, %s, %s",
+				    p->hosts * PORTS_PER_HOST, size_names[s], direction_names[d]);
 			snprintf(what, sizeof(what), "%u sessions, %s, %s", p->hosts * PORTS_PER_HOST, size_names[s],
 				 direction_names[d]);
 			goals_beside_redirect(b, det, &p->goal, what);
@@ -178,6 +183,8 @@ static void connections(struct bench *b, struct gateway *g, const struct change_
 		check_losses(b, rows[k]);
 	report_goal(&b->report, GOAL_AT_LEAST, 4, median(rows[GATEWAY_DETNAT]->of_nft, p->connection_rounds),
 		    "whole TCP connections a second, detnat redirect against nft SNAT");
+	report_goal(&b->report, GOAL_AT_LEAST, 2, median(rows[GATEWAY_DETNAT_SENDS]->of_nft, p->connection_rounds),
+		    "whole TCP connections a second, detnat tc that sends against nft SNAT");
 }
 
 static void measure(struct bench *b, const struct change_plan *p)

@@ -41,8 +41,10 @@ static void write_configuration(const struct gateway *g, const char *path)
 		"  \"state_dir\": \"%s/state\" }\n",
 		prefix_format(geo.in_base, geo.in_plen, in), prefix_format(geo.out_base, geo.out_plen, out),
 		g->kind == GATEWAY_DETNAT_KERNEL ? "kernel" : "redirect",
-		g->kind == GATEWAY_DETNAT_TC ? "none" : "auto", getenv("STAGES") ? getenv("STAGES") : "\"auto\"",
-		g->directory, g->kind, g->directory);
+		g->kind == GATEWAY_DETNAT_TC	  ? "none"
+		: g->kind == GATEWAY_DETNAT_SENDS ? "tc"
+						  : "native",
+		getenv("STAGES") ? getenv("STAGES") : "\"auto\"", g->directory, g->kind, g->directory);
 	if (fclose(f))
 		e2e_die(errno, "%s", path);
 }

@@ -22,7 +22,7 @@
 
 static const bool compared[N_GATEWAYS] = {
 	[GATEWAY_FORWARD] = true,	[GATEWAY_NFT] = true,	    [GATEWAY_DETNAT] = true,
-	[GATEWAY_DETNAT_KERNEL] = true, [GATEWAY_DETNAT_TC] = true,
+	[GATEWAY_DETNAT_KERNEL] = true, [GATEWAY_DETNAT_TC] = true, [GATEWAY_DETNAT_SENDS] = true,
 };
 
 /* A gateway, which has one lane, between a host and a server. */
@@ -77,7 +77,8 @@ static void path_new(const struct bench *b, enum gateway_kind kind, enum frames 
 	set_frames(&p, frames);
 	if (kind == GATEWAY_NFT)
 		conntrack_set_up(p.g.lane[0].netns, HOSTS);
-	if (kind == GATEWAY_DETNAT || kind == GATEWAY_DETNAT_KERNEL || kind == GATEWAY_DETNAT_TC)
+	if (kind == GATEWAY_DETNAT || kind == GATEWAY_DETNAT_KERNEL || kind == GATEWAY_DETNAT_TC ||
+	    kind == GATEWAY_DETNAT_SENDS)
 		e2e_agent_start(&b->w, &p.g);
 	*ret = p;
 }
@@ -128,6 +129,8 @@ static void run_rounds(struct bench *b, const struct path p[N_GATEWAYS], enum fr
 	report_goal(&b->report, GOAL_AT_LEAST, frames == FRAMES_MTU ? 1 : 0.9,
 		    median(rows[GATEWAY_DETNAT]->of_nft, rounds),
 		    "bulk TCP, detnat redirect against nft SNAT, %s frames, streams: %u", frames_names[frames], n);
+	report_goal(&b->report, GOAL_AT_LEAST, 1, median(rows[GATEWAY_DETNAT_SENDS]->of_nft, rounds),
+		    "bulk TCP, tc that sends, against nft SNAT, %s frames, streams: %u", frames_names[frames], n);
 	if (frames == FRAMES_GSO)
 		report_goal(&b->report, GOAL_AT_LEAST, 0.9, median(rows[GATEWAY_DETNAT_TC]->of_nft, rounds),
 			    "bulk TCP, tc alone, GSO, against nft SNAT, streams: %u", n);

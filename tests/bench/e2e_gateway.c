@@ -22,7 +22,7 @@ static const char *const names[N_GATEWAYS] = {
 	[GATEWAY_FORWARD] = "kernel, no NAT",	 [GATEWAY_NFT] = "nft SNAT",
 	[GATEWAY_NFT_TUNED] = "nft SNAT tuned",	 [GATEWAY_REDIRECT] = "XDP, no NAT",
 	[GATEWAY_DETNAT] = "detnat redirect",	 [GATEWAY_DETNAT_KERNEL] = "detnat kernel",
-	[GATEWAY_DETNAT_TC] = "detnat tc alone",
+	[GATEWAY_DETNAT_TC] = "detnat tc alone", [GATEWAY_DETNAT_SENDS] = "detnat tc sends",
 };
 
 /* Stations: what the generator and the neighbours have, see e2e_traffic.c. */

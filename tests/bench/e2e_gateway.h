@@ -33,9 +33,10 @@ enum gateway_kind {
 	GATEWAY_NFT,	       /* the kernel routes, nftables SNAT; everything but the table's size as it comes */
 	GATEWAY_NFT_TUNED,     /* that same gateway without GRO and verifying of checksums, which here only cost */
 	GATEWAY_REDIRECT,      /* an XDP program redirects, no NAT: the floor */
-	GATEWAY_DETNAT,	       /* forwarding: redirect */
+	GATEWAY_DETNAT,	       /* forwarding: redirect, in native XDP */
 	GATEWAY_DETNAT_KERNEL, /* forwarding: kernel */
 	GATEWAY_DETNAT_TC,     /* xdp_mode: none */
+	GATEWAY_DETNAT_SENDS,  /* xdp_mode: tc */
 	N_GATEWAYS
 };
 

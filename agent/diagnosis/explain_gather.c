@@ -175,7 +175,7 @@ static bool is_copied(const struct explanation *e, uint32_t addr)
 	struct route_copy_summary s;
 
 	route_copy_summary(copy, &s);
-	return s.in_force && route_copy_hop(copy, addr)->flags & (FIB_FAST_OUT | FIB_FAST_IN);
+	return s.in_force && route_copy_hop(copy, addr)->flags & (FIB_FAST_OUT | FIB_FAST_IN | FIB_TC_OUT | FIB_TC_IN);
 }
 
 /*

@@ -160,8 +160,6 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 	__attribute__((cleanup(hook_object_close))) struct hook_object xdp = { 0 };
 	int r = hook_object_open_xdp(d, &b->settings, b->generation, &xdp);
 
-	if (!r)
-		r = object_set_overflow(d, xdp.object);
 	if (r)
 		return error_set(err, r, "the XDP programs cannot be opened: %s", strerror(-r));
 	leave_out_others(xdp.object, &b->settings);
@@ -200,8 +198,6 @@ static int load_stage2(const struct datapath *d, struct datapath_build *b, struc
 	if (!settings_have_stages(&b->settings))
 		return 0;
 	r = hook_object_open_stage2(d, &b->settings, &o);
-	if (!r)
-		r = object_set_overflow(d, o.object);
 	if (!r)
 		r = build_share_stages(b, o.object);
 	if (r)

@@ -157,8 +157,6 @@ static int load(const struct datapath *d, const struct datapath_build *b, opener
 {
 	int r = open(d, &b->settings, o);
 
-	if (!r)
-		r = object_set_overflow(d, o->object);
 	if (r)
 		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
 	build_leave_out_unused(o->object, &b->settings, array);

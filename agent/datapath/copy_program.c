@@ -36,16 +36,13 @@ static int set_maps(struct bpf_object *o, const struct datapath *d)
 		{ "buckets", d->buckets },
 		{ "extents", d->extents },
 		{ "extent_pool", d->extent_pool },
-		{ "overflow", d->overflow },
 		{ "portmaps", d->portmaps },
 		{ "events", d->events },
 		{ "counters", d->counters },
 		{ "grants", d->grants },
 		{ "grant_bindings", d->grant_bindings },
-		{ "overflow_lists", d->overflow_lists },
 	};
-	static const char *const own[] = { "copies",	       "copy_scans",	      "openings",
-					   "binding_searches", "overflow_list_blank", "extent_moves" };
+	static const char *const own[] = { "copies", "copy_scans", "openings", "binding_searches", "extent_moves" };
 	struct bpf_map *map;
 
 	bpf_object__for_each_map(map, o)
@@ -114,7 +111,6 @@ static int load(struct copy_program *p, const struct datapath *d)
 		p->requests = NULL;
 		return -errno;
 	}
-	p->overflow = map_id(d->overflow);
 	p->portmaps = map_id(d->portmaps);
 	p->grants = map_id(d->grants);
 	p->grant_bindings = map_id(d->grant_bindings);
@@ -126,8 +122,8 @@ static int load(struct copy_program *p, const struct datapath *d)
 /* Whether none of the maps that can be replaced has been. */
 static bool has_maps_of(const struct copy_program *p, const struct datapath *d)
 {
-	return p->overflow == map_id(d->overflow) && p->portmaps == map_id(d->portmaps) &&
-	       p->grants == map_id(d->grants) && p->grant_bindings == map_id(d->grant_bindings);
+	return p->portmaps == map_id(d->portmaps) && p->grants == map_id(d->grants) &&
+	       p->grant_bindings == map_id(d->grant_bindings);
 }
 
 int copy_program_load(struct copy_program *p, const struct datapath *d)

@@ -10,7 +10,6 @@
 struct copy_program {
 	struct detnat_agent *skeleton; /* NULL: not loaded */
 	struct session_copies *requests;
-	uint32_t overflow; /* ids of its maps that can be replaced */
 	uint32_t portmaps;
 	uint32_t grants;
 	uint32_t grant_bindings;

@@ -80,7 +80,6 @@ struct datapath {
 	int mappings;
 	int subscribers; /* ARRAY_OF_MAPS */
 	int buckets;	 /* ARRAY_OF_MAPS */
-	int overflow;
 	int extents;	 /* ARRAY, see <detnat/extents.h> */
 	int extent_pool; /* ARRAY of one */
 	int devices;
@@ -94,7 +93,6 @@ struct datapath {
 	int unsolicited_syns;
 	int transmissions;
 	int next_hops_used;
-	int overflow_lists; /* LRU_HASH, see <detnat/overflow_list.h> */
 	int routed_flows;
 	int routed_until;
 	int portmaps;	     /* HASH, see <detnat/portmaps.h> */
@@ -276,8 +274,7 @@ int datapath_features_grow(struct datapath *d, const struct settings *settings, 
  * until it returns 0 (1: not yet; -errno: failed), then swap, which switches each hook to the new set atomically. abort
  * cancels the load at any time before swap.
  *
- * The map `overflow` is replaced by one of the configured size, sessions included. devices_apply() replaces tc_outside
- * on the interfaces; call datapath_settle() or datapath_revert() after it.
+ * devices_apply() replaces tc_outside on the interfaces; call datapath_settle() or datapath_revert() after it.
  */
 int datapath_load_begin(struct datapath *d, const struct settings *settings, struct error *err);
 int datapath_load_ready(struct datapath *d, struct error *err);

@@ -10,9 +10,11 @@
 
 #include "datapath/datapath.h"
 
-#define PIN_RUNNING  "running"
-#define PIN_OVERFLOW "overflow"
-#define PIN_EXTENTS  "extents"
+#define PIN_RUNNING "running"
+#define PIN_EXTENTS "extents"
+/* The hash in which versions before had the sessions beyond the slots, and what it had beside it. */
+#define PIN_HASH       "overflow"
+#define PIN_HASH_LISTS "overflow_lists"
 
 /* The arrays of tail-call programs; each set has its own, pinned as NAME_<generation>. */
 #define PIN_XDP_PROGS	   "xdp_leaves"
@@ -29,7 +31,6 @@
 	X(mappings, "mappings")            \
 	X(subscribers, "subscribers")      \
 	X(buckets, "buckets")              \
-	X(overflow, PIN_OVERFLOW)          \
 	X(devices, "devices")              \
 	X(vlans, "vlans")                  \
 	X(counters, "counters")            \
@@ -47,7 +48,6 @@
 	X(unsolicited_syns, "unsolicited_syns")    \
 	X(transmissions, "transmissions")          \
 	X(next_hops_used, "next_hops_used")        \
-	X(overflow_lists, "overflow_lists")        \
 	X(routed_flows, "routed_flows")            \
 	X(routed_until, "routed_until")            \
 	X(portmaps, "portmaps")                    \
@@ -105,9 +105,6 @@ struct datapath_build {
 /* Sets every descriptor to -1 and every pointer to NULL. */
 void datapath_init(struct datapath *d);
 
-/* Makes the object use the datapath's map `overflow`. An object without such a map is left unchanged. */
-int object_set_overflow(const struct datapath *d, struct bpf_object *o);
-
 /*
  * Gives the pinned maps of portmaps room for that many leases, unless the present ones do not fit. Returns the number
  * for which there is room. Running programs keep their maps until others replace them.
@@ -123,9 +120,6 @@ uint32_t portmap_filter_entries(uint32_t leases);
 
 /* Gives these maps of an object the size of those that are pinned, or that size. */
 void object_set_features(const struct datapath *d, const struct bpf_object *o);
-
-/* The size of the pinned map; one that is made now has one entry, as no session is in it. */
-uint32_t pins_overflow_room(const struct datapath *d);
 
 /* The size of the pinned map, or that of which a start with this configuration makes it. */
 uint32_t pins_extents_room(const struct datapath *d, const struct config *c);
@@ -164,6 +158,12 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err);
 
 /* Octets of the map `running`, which stays as large as an earlier agent has made it. */
 size_t running_map_size(int map);
+
+/*
+ * Pins a mark in place of the hash that versions before had: without a pin of that name 1.0.0 takes the directory for
+ * an unfinished one, and would start a datapath of its own beside it. 0 or -errno.
+ */
+int pins_mark_in_use(const struct datapath *d);
 
 /* Maps the open maps into memory. */
 int pins_mmap(struct datapath *d, struct error *err);
@@ -244,21 +244,6 @@ const char *prog_array_name(enum prog_array array);
 /* Removes the pins of one generation, or of all generations except those of d's builds. */
 void build_unpin(const struct datapath *d, unsigned generation);
 void build_unpin_others(const struct datapath *d);
-
-struct overflow_entry {
-	struct overflow_key key;
-	struct overflow_session session;
-};
-
-/* Sorted by key. */
-struct overflow_entries {
-	struct overflow_entry *entry;
-	size_t n;
-};
-
-/* All entries of a map; the caller frees them. 0 or -errno. */
-int overflow_entries_read(int map, struct overflow_entries *ret);
-void overflow_entries_free(struct overflow_entries *list);
 
 /* The mapping whose outside range contains an address, or NULL; also one that drains. */
 const struct mapping *mapping_at_outside(const struct datapath *d, uint32_t out_addr);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <detnat/extents.h>
 
@@ -158,6 +159,14 @@ bool former_sessions_fit(const struct btf *types)
 		    member.size > sizeof(uint64_t))
 			return false;
 	return true;
+}
+
+bool former_sessions_is_hash(int map)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(map, &info, &size) && info.type == BPF_MAP_TYPE_LRU_HASH;
 }
 
 void former_sessions_free(struct former_sessions *f)
@@ -563,7 +572,7 @@ static void leave(struct run *run, int map, struct hash_entries *now)
 /* The map, for the caller to close. */
 static int open_map(const struct datapath *d, const struct former_sessions *f)
 {
-	return f->map >= 0 ? build_duplicate(f->map) : migration_pin(d->pin_dir, PIN_OVERFLOW);
+	return f->map >= 0 ? build_duplicate(f->map) : migration_pin(d->pin_dir, PIN_HASH);
 }
 
 int former_sessions_bring_over(const struct datapath *d, struct former_sessions *f)
@@ -633,6 +642,17 @@ static void say_lost(const struct former_sessions *f, size_t reason)
 			addr_format(first->key.ext_addr, ext), first->key.ext_port, word_out_port(first->word));
 }
 
+/* Frees the hash, which no program uses any more. The hash itself last: as long as it is there, a start begins anew. */
+static void unpin(const struct datapath *d)
+{
+	char path[PATH_MAX];
+
+	unlink(pin_path_of(d, PIN_HASH_LISTS, path));
+	unlink(pin_path_of(d, PIN_HASH, path));
+	if (pins_mark_in_use(d))
+		log_warning("%s cannot be made anew: %s", path, strerror(errno));
+}
+
 size_t former_sessions_end(const struct datapath *d, struct former_sessions *f)
 {
 	_cleanup_close_ int map = open_map(d, f);
@@ -655,6 +675,8 @@ size_t former_sessions_end(const struct datapath *d, struct former_sessions *f)
 		if (!f->leaves || take_out(d, f, map, e, &e->word))
 			count(&run, e, -1U);
 	}
+	if (f->map < 0)
+		unpin(d);
 	return n;
 }
 
@@ -676,12 +698,11 @@ static bool uses(int program, uint32_t map)
 int former_sessions_of_build(const struct datapath *d, struct former_sessions **ret)
 {
 	__attribute__((cleanup(free_sessions))) struct former_sessions *f = NULL;
-	_cleanup_close_ int map = migration_pin(d->pin_dir, PIN_OVERFLOW);
-	uint8_t key[sizeof(struct key8)];
+	_cleanup_close_ int map = migration_pin(d->pin_dir, PIN_HASH);
 	int r;
 
 	*ret = NULL;
-	if (map < 0 || bpf_map_get_next_key(map, NULL, key))
+	if (map < 0 || !former_sessions_is_hash(map))
 		return 0;
 	f = calloc(1, sizeof(*f));
 	if (!f)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Versions before had a second home for sessions beyond the slots, the hash `overflow`, with an entry for each
+ * Versions before had a second home for sessions beyond the slots, the map `overflow`, a hash with an entry for each
  * direction. Its sessions go into extents, <detnat/extents.h>, while the programs that have opened them still run:
  * before these are exchanged, right after, and once none of them is running any more. The subscribers' counts have them
  * already.
@@ -20,10 +20,13 @@ struct former_sessions;
 /* Whether these types have the fields of its entries. */
 bool former_sessions_fit(const struct btf *types);
 
+/* Whether what is pinned in its place is that hash: this version pins a mark there, pins_mark_in_use(). */
+bool former_sessions_is_hash(int map);
+
 /* Of another layout's hash, which stays as it is; takes the descriptor. resumed: an earlier agent has begun this. */
 int former_sessions_of_layout(int map, const struct btf *types, bool resumed, struct former_sessions **ret);
 
-/* Of the hash that an earlier build of this layout has left; *ret is NULL if it has no sessions. */
+/* Of the hash that an earlier build of this layout has left; *ret is NULL if it has left none. */
 int former_sessions_of_build(const struct datapath *d, struct former_sessions **ret);
 
 /* Places what is there now, and brings over what has changed since the last call. 0 or -errno. */
@@ -31,7 +34,7 @@ int former_sessions_bring_over(const struct datapath *d, struct former_sessions 
 
 /*
  * The last call, once the former programs have gone. What has found no room is taken out of the counts and said in the
- * log. Returns the number of sessions that have a place.
+ * log; the hash of an earlier build is not pinned any more. Returns the number of sessions that have a place.
  */
 size_t former_sessions_end(const struct datapath *d, struct former_sessions *f);
 

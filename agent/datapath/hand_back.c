@@ -136,7 +136,7 @@ int hand_back_begin(struct datapath *d, const char *json, uint64_t file_hash, st
 	if (!h)
 		return error_set(err, -ENOMEM, "out of memory");
 	h->datapath = d;
-	h->overflow = h->counted = -1;
+	h->hash = h->counted = -1;
 	snprintf(h->pin_dir, sizeof(h->pin_dir), "%s", d->pin_dir);
 	layout = strrchr(h->pin_dir, '/');
 	snprintf(layout, sizeof(h->pin_dir) - (size_t)(layout - h->pin_dir), "/v%u", HAND_BACK_LAYOUT);
@@ -184,14 +184,14 @@ int hand_back_carry(struct hand_back *h)
 		hand_back_help(h, former);
 	else if (state == HAND_BACK_DONE && find_former(h->pin_dir, former))
 		hand_back_count_datagrams(h, former);
-	return hand_back_carry_overflow(h);
+	return hand_back_carry_sessions(h);
 }
 
 void hand_back_free(struct hand_back *h)
 {
 	if (h->table)
 		munmap(h->table, sizeof(*h->table));
-	close_fd(&h->overflow);
+	close_fd(&h->hash);
 	hand_back_free_extents(h);
 	free(h->carried.entry);
 	free(h);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * 1.0.0 has no extents, <detnat/extents.h>: it gets their sessions as entries of its overflow. There it only looks for
+ * 1.0.0 has no extents, <detnat/extents.h>: it gets their sessions as entries of its hash. There it only looks for
  * subscribers whose records count sessions in it, and it follows the records of this version. So while the offer
  * stands, these count what is in extents, too. That leads this version's packets to the slow path at worst.
  *
@@ -52,7 +52,7 @@ static int open_counted(const struct datapath *d)
 	return pinned_map_open(d->pin_dir, &map);
 }
 
-/* Makes a record count `n` sessions beside those in the overflow. 0 or -errno. */
+/* Makes a record count `n` sessions as if they were in the hash. 0 or -errno. */
 static int count(struct hand_back *h, uint32_t record, uint32_t n)
 {
 	struct hand_back_chunk *c = chunk_of(h, record);
@@ -77,30 +77,38 @@ static int count(struct hand_back *h, uint32_t record, uint32_t n)
 	return r;
 }
 
-static int append(struct overflow_entries *list, const struct geometry *g, uint32_t in_addr, const struct slot *slot,
+/* A session as both its entries. A copy is one there, too. */
+static int append(struct former_entries *list, const struct geometry *g, uint32_t in_addr, const struct slot *slot,
 		  uint64_t word)
 {
-	struct overflow_entry *grown = reallocarray(list->entry, list->n + 2, sizeof(*grown));
+	struct former_entry *grown = reallocarray(list->entry, list->n + 2, sizeof(*grown));
 	uint64_t key = __atomic_load_n(&slot->key, __ATOMIC_ACQUIRE);
-	struct overflow_key in =
-		overflow_key_in(g, in_addr, key_in_port(key), key_ext_addr(key), key_ext_port(key), word_proto(word));
+	struct former_overflow_key in = { .in_addr = in_addr,
+					  .out_addr = mapping_forward(g, in_addr).out_addr,
+					  .ext_addr = key_ext_addr(key),
+					  .port = key_in_port(key),
+					  .ext_port = key_ext_port(key),
+					  .proto = word_proto(word),
+					  .direction = FORMER_IN2OUT,
+					  .ratio_shift = g->ratio_shift };
+	struct former_overflow_key out = in;
 
 	if (!grown)
 		return -ENOMEM;
 	list->entry = grown;
-	/* A copy is one there, too. */
+	out.port = word_out_port(word);
+	out.direction = FORMER_OUT2IN;
 	grown[list->n++] =
-		(struct overflow_entry){ in,
-					 { .truth = word_owned(word, 0, 0),
-					   .mark = word_owner(word) ? overflow_mark(word_owner(word), word) : 0 } };
-	grown[list->n++] = (struct overflow_entry){ overflow_key_reverse(&in, word_out_port(word)),
-						    { .in_port = key_in_port(key) } };
+		(struct former_entry){ in,
+				       { .truth = word_owned(word, 0, 0),
+					 .mark = word_owner(word) ? overflow_mark(word_owner(word), word) : 0 } };
+	grown[list->n++] = (struct former_entry){ out, { .in_port = key_in_port(key) } };
 	return 0;
 }
 
 /* Appends the sessions of a subscriber. Those that move to another extent meanwhile are read there. */
 static int read_subscriber(struct hand_back *h, const struct mapping *m, uint32_t subscriber,
-			   struct overflow_entries *list)
+			   struct former_entries *list)
 {
 	uint32_t record = m->first_subscriber + subscriber, extent, n;
 	struct hand_back_chunk *c = chunk_of(h, record);
@@ -124,13 +132,11 @@ static int read_subscriber(struct hand_back *h, const struct mapping *m, uint32_
 	return r ? r : count(h, record, (uint32_t)(list->n - before) / 2);
 }
 
-int hand_back_read_extents(struct hand_back *h, struct overflow_entries *list)
+int hand_back_read_extents(struct hand_back *h, struct former_entries *list)
 {
 	const struct datapath *d = h->datapath;
-	size_t before = list->n;
 	int r = 0;
 
-	h->n_extents = 0;
 	if (!d->pool || !d->extent || (!__atomic_load_n(&d->pool->used, __ATOMIC_ACQUIRE) && h->counted < 0))
 		return 0;
 	for (unsigned i = 0; !r && i < MAX_MAPPINGS; i++) {
@@ -142,7 +148,6 @@ int hand_back_read_extents(struct hand_back *h, struct overflow_entries *list)
 		for (uint64_t k = 0; !r && k <= m->geo.last_subscriber; k++)
 			r = read_subscriber(h, m, (uint32_t)k, list);
 	}
-	h->n_extents = (int64_t)(list->n - before) / 2;
 	return r;
 }
 

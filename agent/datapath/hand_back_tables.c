@@ -202,20 +202,29 @@ static int make(const struct hand_back *h, const struct table *t, void **ret_mem
 	return bpf_obj_pin(fd, path);
 }
 
-static int make_overflow(struct hand_back *h)
+/*
+ * Entries of the hash of 1.0.0 for that many sessions: two each, a quarter more, and those that the kernel's free lists
+ * withhold, 128 per core for 512 cores. A core with an empty list evicts an entry, even if other lists are full.
+ */
+static uint32_t hash_entries(uint32_t sessions)
 {
-	uint32_t entries = OVERFLOW_ENTRIES(h->datapath->settings.overflow_sessions);
+	return sessions * 2 + sessions / 2 + 65536;
+}
+
+static int make_hash(struct hand_back *h)
+{
+	uint32_t entries = hash_entries((uint32_t)datapath_extent_buckets(h->datapath) * 2);
 	char path[PATH_MAX + 32];
 
 	/* Twice the entries of sessions in extents, as some are opened meanwhile. */
 	if (h->datapath->pool)
 		entries += (uint32_t)__atomic_load_n(&h->datapath->pool->used, __ATOMIC_ACQUIRE) * BUCKET_SLOTS * 2 * 2;
-	h->overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, PIN_OVERFLOW, sizeof(struct former_overflow_key),
-				     sizeof(struct former_overflow_session), entries, NULL);
-	if (h->overflow < 0)
-		return h->overflow;
-	snprintf(path, sizeof(path), "%s/" PIN_OVERFLOW, h->pin_dir);
-	return bpf_obj_pin(h->overflow, path);
+	h->hash = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, PIN_HASH, sizeof(struct former_overflow_key),
+				 sizeof(struct former_overflow_session), entries, NULL);
+	if (h->hash < 0)
+		return h->hash;
+	snprintf(path, sizeof(path), "%s/" PIN_HASH, h->pin_dir);
+	return bpf_obj_pin(h->hash, path);
 }
 
 int hand_back_copy_tables(struct hand_back *h)
@@ -237,5 +246,5 @@ int hand_back_copy_tables(struct hand_back *h)
 		else if (memory)
 			munmap(memory, tables[i].size);
 	}
-	return r ? r : make_overflow(h);
+	return r ? r : make_hash(h);
 }

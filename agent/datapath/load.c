@@ -150,7 +150,8 @@ static void bring_over_rest(struct datapath *d)
 		return;
 	datapath_grace_period(d);
 	n = former_sessions_end(d, d->beyond);
-	log_info("%zu sessions beyond the slots were moved out of the hash of an earlier build", n);
+	if (n)
+		log_info("%zu sessions beyond the slots were moved out of the hash of an earlier build", n);
 	former_sessions_free(take_pointer(d->beyond));
 }
 

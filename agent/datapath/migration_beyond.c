@@ -6,19 +6,24 @@
 
 bool migration_beyond_fits(const struct migration *m)
 {
-	return former_sessions_fit(m->from);
+	_cleanup_close_ int map = migration_pin(m->pin_dir, PIN_HASH);
+
+	return !former_sessions_is_hash(map) || former_sessions_fit(m->from);
 }
 
-int migration_beyond_open(const struct datapath *d, struct migration *m)
+int migration_beyond_open(struct migration *m)
 {
-	int map = migration_is_shared(d, m, PIN_OVERFLOW) ? -ENOENT : migration_pin(m->pin_dir, PIN_OVERFLOW);
+	int map = migration_pin(m->pin_dir, PIN_HASH);
 
-	return map < 0 ? 0 : former_sessions_of_layout(map, m->from, m->resumed, &m->beyond);
+	if (map >= 0 && former_sessions_is_hash(map))
+		return former_sessions_of_layout(map, m->from, m->resumed, &m->beyond);
+	close_fd(&map);
+	return 0;
 }
 
 int migration_beyond_copy(struct datapath *d, struct migration *m, const struct migration_row *row)
 {
-	int r = migration_beyond_open(d, m);
+	int r = migration_beyond_open(m);
 
 	if (r || !m->beyond)
 		return r;

@@ -84,7 +84,7 @@ int migration_resume(const struct datapath *d, struct migration **ret)
 		return 0;
 	}
 	m->resumed = true;
-	r = migration_beyond_open(d, m);
+	r = migration_beyond_open(m);
 	if (!r && map_id(m->subscribers) != map_id(d->subscribers))
 		r = migration_subscribers_map(d, m);
 	if (r) {

@@ -62,7 +62,7 @@ struct migration {
 	size_t n_chunks;
 	struct counters counted;	/* as carried over so far */
 	int64_t datagrams;		/* likewise */
-	struct former_sessions *beyond; /* of the hash `overflow`; NULL: there is none, or both layouts share it */
+	struct former_sessions *beyond; /* of the old layout's hash; NULL: it has none */
 	bool resumed;
 	/* Figures for the log. */
 	unsigned n_mappings;
@@ -151,7 +151,7 @@ int migration_pin_chunks(const struct datapath *d, const struct migration *m, in
 int migration_subscribers_map(const struct datapath *d, struct migration *m);
 
 /* Opens the hash of the old layout, unless both have it. 0 or -errno. */
-int migration_beyond_open(const struct datapath *d, struct migration *m);
+int migration_beyond_open(struct migration *m);
 
 /* Adds the old programs' counts since the last call to the new records. */
 void migration_subscribers_bring_over(struct migration *m);

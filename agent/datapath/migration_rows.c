@@ -34,12 +34,8 @@ const struct migration_row migration_rows[] = {
 	  { "subscriber_chunk", "subscriber" },
 	  .fits = migration_subscribers_fit,
 	  .copy = migration_subscribers_copy },
-	{ PIN_OVERFLOW,
-	  MIGRATION_SHARED_OR_COPIED,
-	  { "overflow_key", "overflow_session" },
-	  .sized = true,
-	  .fits = migration_beyond_fits,
-	  .copy = migration_beyond_copy },
+	/* Into extents. */
+	{ PIN_HASH, MIGRATION_COPIED, .fits = migration_beyond_fits, .copy = migration_beyond_copy },
 	{ "devices",
 	  MIGRATION_SHARED_OR_COPIED,
 	  { "device_table" },
@@ -94,7 +90,7 @@ const struct migration_row migration_rows[] = {
 	{ "unsolicited_syns", MIGRATION_SHARED_OR_EMPTY },
 	/* Hints: the next packet notes its next hop again, and the sweep finds the sessions that are not listed. */
 	{ "next_hops_used", MIGRATION_SHARED_OR_EMPTY, { "next_hop_address", "next_hop_use" } },
-	{ "overflow_lists", MIGRATION_SHARED_OR_EMPTY, { "overflow_list_key", "overflow_list", "subscriber" } },
+	{ PIN_HASH_LISTS, MIGRATION_EMPTY },
 	/* Of an offer to 1.0.0 (datapath/hand_back.h), which is undone before. */
 	{ PIN_COUNTED, MIGRATION_EMPTY },
 	/* A count of this moment. */
@@ -197,7 +193,7 @@ static bool is_kept(const struct migration *m, const char *name, int map)
 		return false;
 	if (!row)
 		return info.type == BPF_MAP_TYPE_PROG_ARRAY || is_empty(map, &info);
-	if (row->way == MIGRATION_SHARED || row->way == MIGRATION_SHARED_OR_COPIED)
+	if (row->way == MIGRATION_SHARED || row->way == MIGRATION_SHARED_OR_COPIED || row->fits)
 		return shares(m, row, map) || (row->fits && row->fits(m)) || is_empty(map, &info);
 	return true;
 }

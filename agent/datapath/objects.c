@@ -64,11 +64,3 @@ int object_load(struct bpf_object *o, struct error *err)
 	return error_set(err, r, "the kernel refused the BPF object %s: %s; see its messages above",
 			 bpf_object__name(o), strerror(-r));
 }
-
-int object_set_overflow(const struct datapath *d, struct bpf_object *o)
-{
-	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_OVERFLOW);
-	int r = m ? bpf_map__set_pin_path(m, NULL) : 0;
-
-	return !m || r ? r : bpf_map__reuse_fd(m, d->overflow);
-}

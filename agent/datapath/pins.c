@@ -92,6 +92,18 @@ static int make_running(const struct datapath *d, struct error *err)
 	return r ? error_set(err, r, "%s: cannot be created: %s", path, strerror(-r)) : 0;
 }
 
+int pins_mark_in_use(const struct datapath *d)
+{
+	char path[PATH_MAX];
+
+	if (!access(pin_path_of(d, PIN_HASH, path), F_OK))
+		return 0;
+
+	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "in_use", 4, 4, 1, NULL);
+
+	return fd < 0 ? fd : bpf_obj_pin(fd, path);
+}
+
 static int make_ports(const struct datapath *d, struct error *err)
 {
 	char path[PATH_MAX];
@@ -106,30 +118,21 @@ static int make_ports(const struct datapath *d, struct error *err)
 	return r ? error_set(err, r, "%s: cannot be created: %s", path, strerror(-r)) : 0;
 }
 
-/* Room in the maps that depends on the configuration. */
-struct room {
-	uint32_t overflow; /* entries */
-	uint32_t extents;  /* buckets */
-};
-
-static void set_room(const struct datapath *d, struct bpf_object *o, const struct room *room)
+/* extents: its buckets, the room that depends on the configuration. */
+static void set_room(const struct datapath *d, struct bpf_object *o, uint32_t extents)
 {
-	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_OVERFLOW);
-
-	if (m)
-		bpf_map__set_max_entries(m, room->overflow);
-	object_set_extents(o, room->extents);
+	object_set_extents(o, extents);
 	object_set_features(d, o);
 }
 
-static int load_sized(const struct datapath *d, struct bpf_object *o, const struct room *room, struct error *err)
+static int load_sized(const struct datapath *d, struct bpf_object *o, uint32_t extents, struct error *err)
 {
-	set_room(d, o, room);
+	set_room(d, o, extents);
 	return object_load(o, err);
 }
 
 /* Loads an object for its pinned maps, with no programs but the clock. */
-static int make_maps(const struct datapath *d, struct bpf_object *o, const struct room *room, struct error *err)
+static int make_maps(const struct datapath *d, struct bpf_object *o, uint32_t extents, struct error *err)
 {
 	struct bpf_program *program;
 	struct bpf_map *m;
@@ -138,7 +141,7 @@ static int make_maps(const struct datapath *d, struct bpf_object *o, const struc
 		bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), "clock_ticks"));
 	bpf_object__for_each_map(m, o) if (!bpf_map__is_internal(m) && !bpf_map__pin_path(m))
 		bpf_map__set_autocreate(m, false);
-	return load_sized(d, o, room, err);
+	return load_sized(d, o, extents, err);
 }
 
 static int pin_entry(const struct datapath *d, struct bpf_program *program, struct error *err)
@@ -169,10 +172,10 @@ static void destroy_tc(struct detnat_tc **skeleton)
 }
 
 /* Loads an object of programs that outlive the agent, and pins those that are not pinned yet. */
-static int make_entries(const struct datapath *d, struct bpf_object *o, const struct room *room, struct error *err)
+static int make_entries(const struct datapath *d, struct bpf_object *o, uint32_t extents, struct error *err)
 {
 	struct bpf_program *program;
-	int r = load_sized(d, o, room, err);
+	int r = load_sized(d, o, extents, err);
 
 	if (r)
 		return r;
@@ -191,7 +194,7 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	__attribute__((cleanup(destroy_entry))) struct detnat_entry *entry = detnat_entry__open_opts(&opts);
 	__attribute__((cleanup(destroy_xdp))) struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
 	__attribute__((cleanup(destroy_tc))) struct detnat_tc *tc = detnat_tc__open_opts(&opts);
-	struct room room = { .overflow = pins_overflow_room(d), .extents = pins_extents_room(d, c) };
+	uint32_t extents = pins_extents_room(d, c);
 	int r = 0;
 
 	if (!entry || !xdp || !tc)
@@ -199,17 +202,22 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	if (mkdir(d->pin_dir, 0700) && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", d->pin_dir, strerror(errno));
 	d->leases = portmap_maps_fit(d, config_pcp_leases(c));
-	set_room(d, xdp->obj, &room);
+	set_room(d, xdp->obj, extents);
 	r = pins_replace_outgrown(d, xdp->obj, err);
 	if (!r)
-		r = make_maps(d, xdp->obj, &room, err);
+		r = make_maps(d, xdp->obj, extents, err);
 	if (!r) {
 		d->clock = fcntl(bpf_program__fd(xdp->progs.clock_ticks), F_DUPFD_CLOEXEC, 3);
 		r = d->clock < 0 ? error_set(err, -errno, "the clock: %s", strerror(errno))
-				 : make_maps(d, tc->obj, &room, err);
+				 : make_maps(d, tc->obj, extents, err);
 	}
 	if (!r)
-		r = make_entries(d, entry->obj, &room, err);
+		r = make_entries(d, entry->obj, extents, err);
+	if (!r) {
+		r = pins_mark_in_use(d);
+		if (r)
+			error_set(err, r, "%s/" PIN_HASH ": cannot be created: %s", d->pin_dir, strerror(-r));
+	}
 	if (!r)
 		r = make_ports(d, err);
 	if (!r) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Room for sessions beyond the slots: how many entries and buckets its two maps get. And maps that another version of
- * the agent left too small, which are made afresh.
+ * Room for sessions beyond the slots: how many buckets their map gets. And maps that another version of the agent left
+ * too small, which are made afresh.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -31,15 +31,6 @@ uint32_t pins_extents_room(const struct datapath *d, const struct config *c)
 	uint32_t pinned = pinned_extents(d);
 
 	return pinned > 1 ? pinned : extents_room(c);
-}
-
-uint32_t pins_overflow_room(const struct datapath *d)
-{
-	char path[PATH_MAX];
-	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, PIN_OVERFLOW, path));
-	uint32_t pinned = map_room(fd);
-
-	return pinned ? pinned : 1;
 }
 
 /* Whether the pinned map is not as the object would make it. */
@@ -72,9 +63,9 @@ static int replace(const struct datapath *d, const struct bpf_map *m)
 int pins_replace_outgrown(const struct datapath *d, const struct bpf_object *o, struct error *err)
 {
 	/* Counters and events are not state. Extents are, but a map with one bucket has none. */
-	static const char *const names[] = { "counters",	 "events",	  "fragments",	    "early_fragments",
-					     "unsolicited_syns", "transmissions", "next_hops_used", "routed_flows",
-					     "overflow_lists",	 PIN_EXTENTS };
+	static const char *const names[] = { "counters",	"events",	    "fragments",
+					     "early_fragments", "unsolicited_syns", "transmissions",
+					     "next_hops_used",	"routed_flows",	    PIN_EXTENTS };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const struct bpf_map *m = bpf_object__find_map_by_name(o, names[i]);

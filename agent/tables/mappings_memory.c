@@ -54,8 +54,8 @@ static uint64_t map_memory(int fd)
 uint64_t mappings_table_memory(const struct mappings *m)
 {
 	const struct datapath *d = m->d;
-	const int fixed[] = { d->in_index, d->out_index, d->mappings, d->subscribers, d->buckets,
-			      d->overflow, d->devices,	 d->counters, d->events };
+	const int fixed[] = { d->in_index, d->out_index, d->mappings, d->subscribers,
+			      d->buckets,  d->devices,	 d->counters, d->events };
 	uint64_t sum = chunks_memory(&m->subscribers) + chunks_memory(&m->buckets);
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)

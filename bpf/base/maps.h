@@ -15,7 +15,6 @@
 #include <detnat/fragments.h>
 #include <detnat/growth.h>
 #include <detnat/next_hops.h>
-#include <detnat/overflow_list.h>
 #include <detnat/portmap_lines.h>
 #include <detnat/routed.h>
 #include <detnat/tables.h>
@@ -93,23 +92,6 @@ struct {
 	__type(value, struct extent_pool);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } extent_pool SEC(".maps");
-
-/* The agent sets max_entries to OVERFLOW_ENTRIES(overflow_sessions). */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1);
-	__type(key, struct overflow_key);
-	__type(value, struct overflow_session);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} overflow SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, OVERFLOW_CHUNKS);
-	__type(key, struct overflow_list_key);
-	__type(value, struct overflow_list);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} overflow_lists SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

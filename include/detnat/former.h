@@ -87,6 +87,10 @@ struct FORMER(overflow_key) {
 };
 _Static_assert(sizeof(struct FORMER(overflow_key)) == 20, "as 1.0.0 has it");
 
+/* Directions of the entries of a session. */
+#define FORMER_IN2OUT 0U
+#define FORMER_OUT2IN 1U
+
 struct FORMER(overflow_session) {
 	__u64 truth;
 	__u16 in_port;

@@ -77,7 +77,8 @@ struct geometry {
 	__u8 out_plen;	/* of the outside range; PLEN_RANGE, or PLEN_NONE */
 	/*
 	 * log2 of R where F, P, S and the order have their defaults, else a number from 16 that depends on all of them:
-	 * the keys of the overflow had it before layout 8, so those who take over such sessions compare it.
+	 * the keys of sessions beyond the slots had it before layout 8, so those who take over such sessions compare
+	 * it.
 	 */
 	__u8 ratio_shift;
 };

@@ -209,112 +209,6 @@ static __always_inline __u32 subscriber_overflow(__u32 overflow)
 }
 
 /*
- * Overflow: an LRU_HASH of sessions that found no slot, with one entry per direction.
- *
- * The OVERFLOW_IN2OUT entry holds the state word, the OVERFLOW_OUT2IN entry leads to it. Both are inserted and deleted
- * under the subscriber's opener lock. Sessions are admitted first (globals.overflow), so that the kernel never evicts.
- *
- * A key has the inside address, the outside address and the port block that the mapping gives them. So a lookup for one
- * mapping does not find a session of another that translates differently, even if mappings have changed since it was
- * opened.
- */
-enum overflow_direction { OVERFLOW_IN2OUT = 0, OVERFLOW_OUT2IN = 1 };
-
-struct overflow_key {
-	__u32 in_addr;
-	__u32 out_addr;
-	__u32 ext_addr;
-	__u16 port; /* in_port, or out_port */
-	__u16 ext_port;
-	__u16 block_lo; /* the subscriber's port block, see struct port_block */
-	__u16 block_hi;
-	__u8 proto;
-	__u8 direction;
-	__u16 pad;
-};
-_Static_assert(sizeof(struct overflow_key) == 24, "hashed as words");
-
-struct overflow_session {
-	__u64 truth;   /* the state word, as in a slot; 0 in an OUT2IN entry */
-	__u16 in_port; /* 0 in an IN2OUT entry, whose key has it */
-	__u16 mark;    /* in an IN2OUT entry, of a copy: overflow_mark() of <detnat/copies.h>; else 0 */
-	__u8 inbound;  /* in an IN2OUT entry: the outside has opened the session */
-	__u8 pad[3];
-};
-_Static_assert(sizeof(struct overflow_session) == 16, "no hidden padding");
-
-/* Outside address and port block of an inside address, which must be in the inside range, as one word for the keys. */
-static __always_inline __u64 overflow_place(const struct geometry *g, __u32 in_addr)
-{
-	struct port_block block = mapping_forward(g, in_addr);
-
-	return (__u64)block.out_addr << 32 | (__u32)block.port_lo << 16 | block.port_hi;
-}
-
-/* The key of a session of an inside address with this overflow_place(), without the endpoints' ports. */
-static __always_inline struct overflow_key overflow_key_at(__u64 place, __u32 in_addr, __u32 ext_addr, __u16 ext_port,
-							   __u8 proto)
-{
-	return (struct overflow_key){ .in_addr = in_addr,
-				      .out_addr = (__u32)(place >> 32),
-				      .ext_addr = ext_addr,
-				      .ext_port = ext_port,
-				      .block_lo = (__u16)(place >> 16),
-				      .block_hi = (__u16)place,
-				      .proto = proto };
-}
-
-static __always_inline struct overflow_key overflow_key_of(const struct geometry *g, __u32 in_addr, __u32 ext_addr,
-							   __u16 ext_port, __u8 proto)
-{
-	return overflow_key_at(overflow_place(g, in_addr), in_addr, ext_addr, ext_port, proto);
-}
-
-static __always_inline struct overflow_key overflow_key_in(const struct geometry *g, __u32 in_addr, __u16 in_port,
-							   __u32 ext_addr, __u16 ext_port, __u8 proto)
-{
-	struct overflow_key key = overflow_key_of(g, in_addr, ext_addr, ext_port, proto);
-
-	key.port = in_port;
-	return key;
-}
-
-static __always_inline struct overflow_key overflow_key_out(const struct geometry *g, __u32 in_addr, __u16 out_port,
-							    __u32 ext_addr, __u16 ext_port, __u8 proto)
-{
-	struct overflow_key key = overflow_key_of(g, in_addr, ext_addr, ext_port, proto);
-
-	key.port = out_port;
-	key.direction = OVERFLOW_OUT2IN;
-	return key;
-}
-
-/* The key of a session's other entry, given its port there. */
-static __always_inline struct overflow_key overflow_key_reverse(const struct overflow_key *key, __u16 port)
-{
-	struct overflow_key other = *key;
-
-	other.port = port;
-	other.direction = key->direction == OVERFLOW_IN2OUT ? OVERFLOW_OUT2IN : OVERFLOW_IN2OUT;
-	return other;
-}
-
-/* Returns 1 if a session belongs to a mapping. */
-static __always_inline int overflow_key_is_of(const struct geometry *g, const struct overflow_key *key)
-{
-	return g->ports_per_host && mapping_has_inside(g, key->in_addr) &&
-	       overflow_place(g, key->in_addr) ==
-		       ((__u64)key->out_addr << 32 | (__u32)key->block_lo << 16 | key->block_hi);
-}
-
-/*
- * Map entries for a number of admitted sessions: two per session, a quarter more, and the entries that the kernel's
- * free lists withhold, 128 per core for 512 cores. A core with an empty list evicts an entry, even if other lists are
- * full.
- */
-#define OVERFLOW_ENTRIES(sessions) ((sessions)*2U + (sessions) / 2U + 65536U)
-
-/*
  * The most entries that one subscriber may hold of a shared table, of which `free` entries are free. The share shrinks
  * with the free entries, so that the first subscribers leave room for others: the first gets at most 1/`parts`, and N
  * subscribers that take all they can leave 1/(1 + N / parts) of the table. It is never 0 while an entry is free.
@@ -507,8 +401,8 @@ enum inside_from {
 enum unsolicited_tcp { UNSOLICITED_DROP, UNSOLICITED_ANSWER };
 
 struct settings {
-	__u32 hz; /* jiffies per second */
-	__u32 overflow_sessions;
+	__u32 hz;	      /* jiffies per second */
+	__u32 extent_buckets; /* of all extents together, <detnat/extents.h>; 0: there are none */
 	/* Read by the fast path for each packet; in one word, so that one load gets them all. */
 	union {
 		struct {
@@ -559,10 +453,9 @@ struct settings {
 	__u8 attack;	     /* packets of strangers are counted: STRANGERS_… of <detnat/strangers.h> */
 	__u8 tenants;	     /* there are tenants */
 	__u8 pad[2];
-	__u32 extent_buckets; /* of all extents together, <detnat/extents.h>; 0: there are none */
 	struct address_range bypass[MAX_BYPASS];
 };
-_Static_assert(sizeof(struct settings) == 52 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
+_Static_assert(sizeof(struct settings) == 48 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* log2 of the jiffies per tick, the unit of last seen: a tick is 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

@@ -147,7 +147,6 @@ void space_free(struct bench *b, struct space *s)
 
 void space_forget(struct bench *b, const struct space *s)
 {
-	struct overflow_key key;
 
 	for (uint32_t i = 0; i < s->row->mappings; i++) {
 		size_t buckets = 1UL << mappings_get(b->m, s->number[i])->bucket_shift;
@@ -162,9 +161,6 @@ void space_forget(struct bench *b, const struct space *s)
 	features_mark(s);
 	memset(b->d.extent, 0, b->d.pool->next * sizeof(struct bucket));
 	memset(b->d.pool, 0, sizeof(*b->d.pool));
-	while (!bpf_map_get_next_key(b->d.overflow, NULL, &key))
-		bpf_map_delete_elem(b->d.overflow, &key);
-	b->d.global->overflow = 0;
 }
 
 uint64_t space_count(struct bench *b)

@@ -122,7 +122,6 @@ void world_programs(struct bench *b, enum forwarding forwarding, const struct ro
 	const enum feature feature = row->feature;
 	const struct settings settings = {
 		.hz = b->d.hz,
-		.overflow_sessions = OVERFLOW_SESSIONS,
 		.redirect = forwarding == FORWARDING_REDIRECT,
 		.hairpin = 1,
 		.quota_icmp_code = 1,

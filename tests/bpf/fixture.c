@@ -30,9 +30,7 @@ struct mappings *mappings;
 uint32_t inside_ifindex, outside_ifindex, gso_size;
 struct binding_layout bindings;
 struct limit_layout user_limits;
-struct settings settings = {
-	.overflow_sessions = 4096, .redirect = 1, .guard = 1, .answer_arp = 1, .hairpin = 1, .quota_icmp_code = 1
-};
+struct settings settings = { .redirect = 1, .guard = 1, .answer_arp = 1, .hairpin = 1, .quota_icmp_code = 1 };
 
 static void describe_device(uint32_t ifindex, uint8_t roles, uint32_t addr, enum station station)
 {
@@ -138,8 +136,7 @@ void enter_ports(void)
 
 void set_up(void)
 {
-	struct config config = { .pin_path = (char *)"/sys/fs/bpf/detnat",
-				 .overflow_sessions = settings.overflow_sessions };
+	struct config config = { .pin_path = (char *)"/sys/fs/bpf/detnat" };
 	const uint32_t room = 8192;
 	struct error err;
 
@@ -167,7 +164,6 @@ void set_up(void)
 void set_up_with_room(void)
 {
 	full_sized_maps = true;
-	settings.overflow_sessions = 65536;
 	set_up();
 }
 

@@ -170,15 +170,16 @@ static struct btf *types_of_then(char *raw, size_t size)
 	static const struct member key7[] = { { "in_addr", 4 },	  { "out_addr", 4 },	{ "ext_addr", 4 },
 					      { "port", 2 },	  { "ext_port", 2 },	{ "proto", 1 },
 					      { "direction", 1 }, { "ratio_shift", 1 }, { "pad", 1 } };
+	static const struct member session[] = { { "truth", 8 }, { "in_port", 2 }, { "mark", 2 }, { "pad", 4 } };
 	struct btf *types = btf__new_empty(), *now;
 
-	rename_type(raw, size, "overflow_key");
 	rename_type(raw, size, "index_table");
 	now = btf__new(raw, (uint32_t)size);
 	cr_assert(now && btf__add_btf(types, now) > 0);
 	btf__free(now);
 	add_index(types);
 	add_struct(types, "overflow_key", key7, ARRAY_SIZE(key7));
+	add_struct(types, "overflow_session", session, ARRAY_SIZE(session));
 	return types;
 }
 
@@ -242,6 +243,7 @@ void old_layout_of_now(void)
 	of_now = true;
 	hash = make_hash();
 	pin(datapath.pin_dir, "overflow", hash);
+	pin(datapath.pin_dir, "overflow_lists", hash);
 }
 
 void old_layout_copy_of_now(void)

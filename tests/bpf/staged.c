@@ -76,7 +76,6 @@ static void reload(void)
 		return;
 	hook_object_close(&stage2);
 	cr_assert_eq(hook_object_open_stage2(&datapath, &b->settings, &stage2), 0);
-	cr_assert_eq(object_set_overflow(&datapath, stage2.object), 0);
 	cr_assert_eq(build_share_stages(b, stage2.object), 0);
 	/* The kernel test-runs no programs of a DEVMAP. */
 	bpf_object__for_each_program(each, stage2.object) bpf_program__set_expected_attach_type(each, BPF_XDP);

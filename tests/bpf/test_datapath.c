@@ -56,9 +56,9 @@ static void open_and_leave_ready(void)
 	datapath_close(&d);
 }
 
-static void load_or_fail(struct datapath *d, uint32_t overflow_sessions)
+static void load_or_fail(struct datapath *d)
 {
-	const struct settings settings = { .hz = d->hz, .overflow_sessions = overflow_sessions };
+	const struct settings settings = { .hz = d->hz };
 	struct error err = { "" };
 
 	cr_assert_eq(datapath_load(d, &settings, &err), 0, "%s", err.text);
@@ -158,7 +158,7 @@ Test(datapath, pins_of_an_agent_that_never_was_ready_are_made_anew)
 Test(datapath, where_one_pin_is_missing_all_are_made_anew)
 {
 	static const char *const names[] = {
-		"in_index", "overflow", "running", "entries", "prog_xdp_inside", "counters"
+		"in_index", "devices", "running", "entries", "prog_xdp_inside", "counters"
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -249,7 +249,7 @@ Test(datapath, extents_have_four_slots_for_each_session_beyond_the_slots)
 	config.extent_buckets = 0;
 	open_or_fail(&d);
 	cr_expect_eq(datapath_extent_buckets(&d), 500);
-	load_or_fail(&d, 2000);
+	load_or_fail(&d);
 	datapath_settle(&d);
 	cr_expect_eq(datapath_extent_buckets(&d), 500);
 	datapath_close(&d);
@@ -306,12 +306,12 @@ Test(datapath, programs_are_swapped_in_place_and_back)
 	struct datapath d;
 
 	open_or_fail(&d);
-	load_or_fail(&d, 100);
+	load_or_fail(&d);
 	datapath_settle(&d);
 	read_entries(&d, first);
 	cr_expect_eq(pins_named("xdp_leaves_"), 1);
 
-	load_or_fail(&d, 100);
+	load_or_fail(&d);
 	read_entries(&d, now);
 	cr_expect_neq(memcmp(first, now, sizeof(now)), 0);
 	cr_expect_eq(pins_named("xdp_leaves_"), 2);
@@ -321,7 +321,7 @@ Test(datapath, programs_are_swapped_in_place_and_back)
 	cr_expect_arr_eq(first, now, sizeof(now));
 	cr_expect_eq(pins_named("xdp_leaves_"), 1);
 
-	load_or_fail(&d, 100);
+	load_or_fail(&d);
 	datapath_settle(&d);
 	datapath_revert(&d);
 	read_entries(&d, now);

@@ -249,22 +249,22 @@ Test(extents_copies, one_that_the_outside_has_opened_says_so)
 	extents_tables_right();
 }
 
-/* The overflow of 1.0.0 has marks for copies, and its state words have neither owners nor turns. */
+/* The hash of 1.0.0 has marks for copies, and its state words have neither owners nor turns. */
 Test(extents_copies, those_that_are_handed_back_are_copies_there_too)
 {
 	struct hand_back h = { .datapath = &datapath, .counted = -1 };
-	struct overflow_entries list = { 0 };
+	struct former_entries list = { 0 };
 	unsigned copies = 0;
 
 	extents_open_those(UDP, 0, 12, 0);
 	for (unsigned i = 12; i < 15; i++)
 		cr_assert_eq(place(TCP, SESSION_ESTABLISHED, i), COPY_PLACED);
 	cr_assert_eq(hand_back_read_extents(&h, &list), 0);
-	cr_expect_eq(h.n_extents, 7);
+	cr_expect_eq(list.n, 14);
 	for (size_t i = 0; i < list.n; i++) {
-		const struct overflow_entry *e = &list.entry[i];
+		const struct former_entry *e = &list.entry[i];
 
-		if (e->key.direction != OVERFLOW_IN2OUT)
+		if (e->key.direction != FORMER_IN2OUT)
 			continue;
 		cr_expect_eq(e->session.truth, state_word(word_out_port(e->session.truth), e->key.proto,
 							  word_state(e->session.truth), word_seen(e->session.truth)));

@@ -165,7 +165,6 @@ Test(extents_life, a_session_there_can_be_closed_and_listed)
 static void set_up_few(void)
 {
 	settings.extent_buckets = 16;
-	settings.overflow_sessions = 0;
 	set_up();
 	extents_mapping(4000);
 }
@@ -192,7 +191,6 @@ Test(extents_life, a_full_pool_refuses_sessions_and_counts_that, .init = set_up_
 static void set_up_shares(void)
 {
 	settings.extent_buckets = 64;
-	settings.overflow_sessions = 0;
 	set_up();
 	extents_mapping(4000);
 }

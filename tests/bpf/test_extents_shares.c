@@ -13,7 +13,6 @@ static void set_up_default(void)
 	const struct config c = { .overflow_sessions = 65536, .extent_buckets = EXTENTS_BY_SIZE };
 
 	settings.extent_buckets = extents_room(&c);
-	settings.overflow_sessions = 0;
 	set_up();
 	extents_mapping(QUOTA);
 }

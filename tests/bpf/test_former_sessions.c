@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Sessions beyond the slots that an earlier build of this layout has in its hash. */
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <detnat/limits.h>
 
@@ -44,15 +47,47 @@ static void none_in_hash(void)
 	cr_expect_eq(compare(false), 0);
 }
 
+static uint32_t type_of_pinned(const char *name)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+	char path[PATH_MAX];
+	int fd = bpf_obj_get(pin_path_of(&datapath, name, path));
+
+	if (fd < 0)
+		return BPF_MAP_TYPE_UNSPEC;
+	cr_assert_eq(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+	close(fd);
+	return info.type;
+}
+
+/* A mark has its name, without which 1.0.0 would not see that the datapath is in use. */
+static void is_unpinned(void)
+{
+	cr_expect_eq(type_of_pinned("overflow"), BPF_MAP_TYPE_ARRAY);
+	cr_expect_eq(type_of_pinned("overflow_lists"), BPF_MAP_TYPE_UNSPEC);
+}
+
 Test(former_sessions, a_start_moves_them_into_extents)
 {
 	open_flows();
 	old_layout_copy_of_now();
 	cr_assert_gt(old_layout_entries(), 4);
 	start_again();
+	cr_expect_eq(type_of_pinned("overflow"), BPF_MAP_TYPE_LRU_HASH, "until no program of before runs any more");
 	reload_settings();
 	none_in_hash();
+	is_unpinned();
 	expect_all(0);
+}
+
+/* Its programs may open some until they are exchanged. */
+Test(former_sessions, a_hash_without_any_goes_too)
+{
+	old_layout_of_now();
+	start_again();
+	reload_settings();
+	is_unpinned();
 }
 
 /* Killed when some have a place, and are in the hash still. */

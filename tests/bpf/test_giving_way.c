@@ -20,13 +20,7 @@
 #define RST 0x04
 #define ACK 0x10
 
-static void set_up_full(void)
-{
-	settings.overflow_sessions = 65536;
-	set_up();
-}
-
-TestSuite(giving_way, .init = set_up_full, .fini = tear_down, .timeout = 120);
+TestSuite(giving_way, .init = set_up, .fini = tear_down, .timeout = 120);
 
 /* Inside ports that no other phase of a test uses. In `crowded`, two and two share a first choice. */
 static uint16_t port_of(unsigned i, unsigned phase, bool crowded)
@@ -276,7 +270,7 @@ Test(giving_way, reset_connections_to_a_burst_on_two_cores)
 static void set_up_strangers(void)
 {
 	bindings = (struct binding_layout){ .mapping = BINDING_UDP, .filtering = BINDING_UDP, .inbound = 100 };
-	set_up_full();
+	set_up();
 }
 
 Test(giving_way, a_full_table_of_strangers_to_a_burst, .init = set_up_strangers)

@@ -131,25 +131,6 @@ Test(limits, all_searches_of_a_tick_together_are_bounded)
 	cr_expect_eq(after, 240, "%u", after);
 }
 
-Test(limits, admission_comes_before_the_search)
-{
-	struct subscriber *s = subscriber();
-	int64_t overflow;
-
-	if (settings.extent_buckets)
-		cr_skip_test("an extent may have room");
-	fill_block(UDP, 53);
-	overflow = datapath.global->overflow;
-	datapath.global->overflow = settings.overflow_sessions;
-	next_tick();
-	s->searched = 0;
-	cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), -1);
-	cr_expect_eq(counted(REASON_drop_overflow_full), 1);
-	cr_expect_eq(s->searched, 0, "nothing was searched for");
-	cr_expect_eq(datapath.global->overflow, settings.overflow_sessions, "what was claimed is given back");
-	datapath.global->overflow = overflow;
-}
-
 /* The block's port 0: neither is it taken for "none", nor does its session stand beyond the slots. */
 Test(limits, the_first_port_of_the_block_is_one_like_others)
 {
@@ -361,43 +342,6 @@ Test(limits, any_one_session_that_has_expired_makes_way_at_the_quota)
 				  first + i);
 		}
 	}
-}
-
-static void add_small_mapping(void)
-{
-	struct mapping_spec spec = { .in = { ADDR(10, 64, 0, 0), 20 },
-				     .out = { ADDR(203, 0, 114, 0), 24 },
-				     .sessions_per_user = 5000,
-				     .session_slots = 8 };
-
-	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
-	make_mapping(&spec, NULL);
-	cr_assert_eq(system("ip route add 10.64.0.0/10 via 10.0.0.2 dev tin"), 0);
-}
-
-/* The fuller the overflow, the less a subscriber gets, down to one session; what it has it keeps. */
-Test(limits, a_share_of_the_overflow_shrinks_as_it_fills)
-{
-	static const uint32_t free_sessions[] = { 6000, 400, 100, 8 };
-	const uint64_t limit = settings.overflow_sessions;
-
-	if (settings.extent_buckets)
-		cr_skip_test("those of this test stand in extents");
-	add_small_mapping();
-	for (unsigned i = 0; i < 4; i++) {
-		uint32_t in_addr = ADDR(10, 64, 0, 1 + i), got = 0, want = 0;
-		uint64_t opened = counted(REASON_sessions_overflowed);
-
-		while (want < overflow_share(limit, free_sessions[i] - want))
-			want++;
-		datapath.global->overflow = (int64_t)limit - free_sessions[i];
-		for (unsigned port = 0; port < 120; port++)
-			open_flow_of(in_addr, UDP, 5000, (uint16_t)(1000 + port), 0);
-		got = (uint32_t)(counted(REASON_sessions_overflowed) - opened);
-		cr_expect_eq(got, want, "with %u free: %u, not %u", free_sessions[i], got, want);
-		cr_expect_eq(sessions_of(in_addr), got + 8);
-	}
-	cr_expect_gt(counted(REASON_drop_overflow_full), 0);
 }
 
 /* What the last of n who take all that they can get one after the other has of an overflow; *ret_first: the first. */

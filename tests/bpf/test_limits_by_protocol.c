@@ -31,7 +31,6 @@ static void set_up_limited(void)
 	user_limits.sessions[LIMIT_TCP] = TCP_LIMIT;
 	user_limits.sessions[LIMIT_UDP] = UDP_LIMIT;
 	user_limits.sessions[LIMIT_ICMP] = ICMP_LIMIT;
-	settings.overflow_sessions = 65536;
 	set_up();
 }
 
@@ -52,7 +51,6 @@ static void set_up_rate(void)
 static void set_up_plain(void)
 {
 	user_limits = (struct limit_layout){ 0 };
-	settings.overflow_sessions = 65536;
 	set_up();
 }
 

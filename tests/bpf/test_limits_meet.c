@@ -195,7 +195,6 @@ static void set_up_copies(void)
 	user_limits = (struct limit_layout){
 		.sessions = { [LIMIT_UDP] = UDP_LIMIT }, .interval_ns = 1000000000U, .burst = 1, .rate = 1
 	};
-	settings.overflow_sessions = 1000;
 	set_up();
 	r = copy_program_load(&program, &datapath);
 	cr_assert_eq(r, 0, "%s", strerror(-r));

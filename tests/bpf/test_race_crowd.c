@@ -280,18 +280,12 @@ static void race_of_many(unsigned cores, uint8_t in_plen, uint32_t slots, uint32
 	cr_expect_eq(compare_tables(false), 0);
 }
 
-static void set_up_overflow(void)
-{
-	settings.overflow_sessions = 4096;
-	race_set_up();
-}
-
-Test(race, two_cores_with_few_ports_and_an_agent, .init = set_up_overflow)
+Test(race, two_cores_with_few_ports_and_an_agent, .init = race_set_up)
 {
 	race_of_many(2, 22, 16, 200);
 }
 
-Test(race, eight_cores_with_few_ports_and_an_agent, .init = set_up_overflow)
+Test(race, eight_cores_with_few_ports_and_an_agent, .init = race_set_up)
 {
 	race_of_many(8, 20, 8, 60);
 }
@@ -301,7 +295,7 @@ static void set_up_limits(void)
 {
 	user_limits = (struct limit_layout){ .sessions = { 9, 7, 5 }, .interval_ns = 20000000, .burst = 20 };
 	limit_was_kept = true;
-	set_up_overflow();
+	race_set_up();
 }
 
 static void set_up_changing_limits(void)
@@ -328,7 +322,7 @@ static void set_up_bindings(void)
 	bindings = (struct binding_layout){ .mapping = BINDING_PROTOCOLS,
 					    .filtering = BINDING_UDP | BINDING_TCP,
 					    .inbound = 25 };
-	set_up_overflow();
+	race_set_up();
 }
 
 Test(race, two_cores_with_bindings_and_an_agent, .init = set_up_bindings)

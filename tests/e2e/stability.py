@@ -128,7 +128,7 @@ def members():
     """{struct: {member: offset in bits}} of the records in the tables, from the type information of the programs."""
     told = isolation.run("bpftool", "-j", "btf", "dump", "file", str(SKELETONS / "detnat_agent.bpf.o"))
     types = {t["id"]: t for t in json.loads(told.stdout)["types"]}
-    records = ("mapping", "geometry", "subscriber", "slot", "globals", "overflow_key", "overflow_session", "binding_layout", "portmap_key", "portmap_value")
+    records = ("mapping", "geometry", "subscriber", "slot", "globals", "binding_layout", "portmap_key", "portmap_value")
     return {t["name"]: {m["name"]: m["bits_offset"] for m in t["members"] if m["name"] != "(anon)"}
             for t in types.values() if t["kind"] == "STRUCT" and t["name"] in records}
 

@@ -104,7 +104,6 @@ static int prepare(void)
 	if (portmaps_open(side.m, &portmaps, &err))
 		return -1;
 	copying_set_portmaps(side.c, portmaps, -1);
-	side.d.settings.overflow_sessions = 100;
 	return 0;
 }
 

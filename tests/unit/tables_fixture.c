@@ -15,8 +15,6 @@
 #include <detnat/portmap_lines.h>
 #include <detnat/portmaps.h>
 
-#define OVERFLOW_SESSIONS 4096U
-
 static int make_array(const char *name, uint32_t value_size, uint32_t entries)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
@@ -85,10 +83,6 @@ void tables_make(struct datapath *d)
 		make_outer("subscribers", sizeof(struct subscriber), SUBSCRIBER_CHUNK, MAX_SUBSCRIBER_CHUNKS, NULL);
 	d->buckets = make_outer("buckets", sizeof(struct bucket), BUCKET_CHUNK, MAX_BUCKET_CHUNKS, NULL);
 	d->grace = make_outer("grace", 8, 1, 1, &d->grace_inner);
-	d->overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow", sizeof(struct overflow_key),
-				     sizeof(struct overflow_session), OVERFLOW_ENTRIES(OVERFLOW_SESSIONS), NULL);
-	cr_assert(d->overflow >= 0);
-	d->overflow_lists = -1;
 	d->portmaps = bpf_map_create(BPF_MAP_TYPE_HASH, "portmaps", sizeof(struct portmap_key),
 				     sizeof(struct portmap_value), 2 * PORTMAP_ROOM(MIN_LEASES),
 				     &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),

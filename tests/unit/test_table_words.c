@@ -59,7 +59,6 @@ Test(table_words, flags_are_no_sessions_of_the_overflow)
 {
 	cr_expect_eq(subscriber_overflow(0xc0000005), 5);
 	cr_expect_eq(subscriber_overflow(0x3fffffff), 0x3fffffff);
-	cr_expect_eq(OVERFLOW_ENTRIES(65536U), 229376, "two of each, a quarter more, and what the kernel withholds");
 }
 
 Test(table_words, shares_shrink_with_what_is_free)

@@ -97,14 +97,11 @@ static void make_tables(struct datapath *d)
 		make_outer("subscribers", sizeof(struct subscriber), SUBSCRIBER_CHUNK, MAX_SUBSCRIBER_CHUNKS, NULL);
 	d->buckets = make_outer("buckets", sizeof(struct bucket), BUCKET_CHUNK, MAX_BUCKET_CHUNKS, NULL);
 	d->grace = make_outer("grace", 8, 1, 1, &d->grace_inner);
-	d->overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow", sizeof(struct overflow_key),
-				     sizeof(struct overflow_session), OVERFLOW_ENTRIES(4096), NULL);
 	d->portmaps = bpf_map_create(BPF_MAP_TYPE_HASH, "portmaps", sizeof(struct portmap_key),
 				     sizeof(struct portmap_value), 1024, NULL);
 	d->portmap_filters = bpf_map_create(BPF_MAP_TYPE_HASH, "portmap_filters", sizeof(struct portmap_key),
 					    sizeof(struct portmap_filters), 1024, NULL);
-	d->overflow_lists = -1;
-	if (d->overflow < 0 || d->portmaps < 0 || d->portmap_filters < 0)
+	if (d->portmaps < 0 || d->portmap_filters < 0)
 		die("making maps", errno);
 	d->in_nodes = map_memory(d->in_index, INDEX_NODES * sizeof(struct index_node));
 	d->out_nodes = map_memory(d->out_index, INDEX_NODES * sizeof(struct index_node));

@@ -118,13 +118,29 @@ static int step_begin(struct devices *v, struct interface *i, struct error *err)
 	return 0;
 }
 
+/* Where XDP goes, tc is in place before it goes from any. */
+static int step_tc(struct devices *v, struct interface *i, struct error *err)
+{
+	return i->without_xdp[0] && !i->carrier ? devices_attach_tc(v, i, err) : 0;
+}
+
+static int step_outside(struct devices *v, struct interface *i, struct error *err)
+{
+	return i->roles & DEVICE_OUTSIDE ? devices_attach_ingress(v, i, err) : 0;
+}
+
+static int step_others(struct devices *v, struct interface *i, struct error *err)
+{
+	return i->roles & DEVICE_OUTSIDE ? 0 : devices_attach_ingress(v, i, err);
+}
+
 /*
  * All records first, then tc at egress, then ingress: the former must be in place before the latter passes packets on
  * to be translated at the egress. An interface that vanishes meanwhile counts as absent, which is not a failure.
  */
 static int attach_all(struct devices *v, struct interfaces *all, struct error *err)
 {
-	static const attach_step steps[] = { step_begin, devices_attach_egress, devices_attach_ingress };
+	static const attach_step steps[] = { step_begin, devices_attach_egress, step_tc, step_outside, step_others };
 
 	for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
 		for (size_t k = 0; k < all->count; k++) {

@@ -93,8 +93,11 @@ void devices_record_begin(struct devices *v, const struct interface *i)
 	bool made = wants_clsact(v, i) && tc_make_clsact(i->link.ifindex);
 	uint8_t flags = place->flags | (made ? DEVICE_CLSACT : 0);
 
-	/* XDP goes from it: where it still runs, the kernel takes over what it sends here. */
-	if (i->without_xdp[0])
+	/*
+	 * XDP goes from it: where it still runs, it leaves what would be sent here to tc. Of packets inwards it would
+	 * do so only once it has translated them; so it goes from the inside last.
+	 */
+	if (i->without_xdp[0] && i->roles & DEVICE_OUTSIDE)
 		flags &= (uint8_t) ~(DEVICE_REDIRECT | DEVICE_TAGGED);
 
 	struct device record = interface_record_with(i, flags);
@@ -271,11 +274,16 @@ static int attach_xdp(struct devices *v, struct interface *i, struct error *err)
 	return r;
 }
 
+int devices_attach_tc(struct devices *v, struct interface *i, struct error *err)
+{
+	return tc_attach(v->netlink, &v->own, &i->link, TC_INGRESS, interface_tc_program(v->datapath, i),
+			 &i->made_clsact, err);
+}
+
 /* tc at the ingress, then no XDP: until then both run, which translates nothing twice. */
 static int attach_tc_alone(struct devices *v, struct interface *i, struct error *err)
 {
-	int r = tc_attach(v->netlink, &v->own, &i->link, TC_INGRESS, interface_tc_program(v->datapath, i),
-			  &i->made_clsact, err);
+	int r = devices_attach_tc(v, i, err);
 
 	if (r)
 		return r;

@@ -96,6 +96,7 @@ void devices_record_begin(struct devices *v, const struct interface *i);
  * vanished.
  */
 int devices_attach_egress(struct devices *v, struct interface *i, struct error *err);
+int devices_attach_tc(struct devices *v, struct interface *i, struct error *err);
 int devices_attach_ingress(struct devices *v, struct interface *i, struct error *err);
 
 /* Removes filters of a former version behind the tcx links that these have made; see tc_settle(). 0, or -errno with

@@ -102,8 +102,8 @@ bool interface_of_pattern(const struct config_interface *pattern, const struct l
 /* Why XDP is impossible on a link; NULL: no reason is known. With libxdp's dispatcher, others may run there, too. */
 const char *why_no_xdp(const struct own_programs *own, const struct link *l, enum xdp_dispatcher dispatcher);
 
-/* Decides whether an interface does without XDP, why, and whether tc sends there; a bond's ports are in the list. */
-void interface_without_xdp(const struct own_programs *own, const struct link_list *all, struct interface *i);
+/* Decides whether an interface does without XDP, and why, from its known data alone. */
+void interface_without_xdp(const struct own_programs *own, struct interface *i);
 
 /* Whether two lists have the same interfaces below VLAN interfaces, and the same VLANs on them. */
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b);

@@ -42,12 +42,16 @@
  * What a callback of bpf_loop() and its like returns: 0 and 1, which the verifier must see in all 64 bits. Where the
  * compiler (clang 22) knows a variable of 32 bits to be 0 or 1, it returns that variable instead of a constant.
  */
+#ifdef __bpf__
 #define LOOP_RESULT(n)                               \
 	({                                           \
 		long loop_result;                    \
 		asm("%0 = " #n : "=r"(loop_result)); \
 		loop_result;                         \
 	})
+#else /* fuzzers run the programs natively */
+#define LOOP_RESULT(n) (n)
+#endif
 #define LOOP_ON	 LOOP_RESULT(0)
 #define LOOP_END LOOP_RESULT(1)
 

@@ -18,8 +18,9 @@
 #ifndef FORWARDS
 #define FORWARDS 0
 #endif
-#define STAGED 0
-#define STAGE2 0
+#define SENDS_BY_TC FORWARDS
+#define STAGED	    0
+#define STAGE2	    0
 /* Not TC_ACT_OK, which would keep the packet from the programs and filters of others behind this one. */
 #define CTX_PASS TC_ACT_UNSPEC
 #define CTX_DROP TC_ACT_SHOT

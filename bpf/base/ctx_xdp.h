@@ -9,15 +9,17 @@
 
 /*
  * HOOK_XDP: which primitives a program has; AT_INGRESS: where it sees packets; FORWARDS: whether it routes and sends
- * them itself, by the steps of XDP, or leaves that to the kernel.
+ * them itself, by the steps of XDP, or leaves that to the kernel; SENDS_BY_TC: FORWARDS at tc, where the kernel takes
+ * frames for any interface, and resolves neighbours.
  */
-#define HOOK_XDP   1
-#define AT_INGRESS 1
-#define FORWARDS   1
-#define L3_OFFSET  ETH_HLEN
-#define BARE	   0
-#define CTX_PASS   XDP_PASS
-#define CTX_DROP   XDP_DROP
+#define HOOK_XDP    1
+#define AT_INGRESS  1
+#define FORWARDS    1
+#define SENDS_BY_TC 0
+#define L3_OFFSET   ETH_HLEN
+#define BARE	    0
+#define CTX_PASS    XDP_PASS
+#define CTX_DROP    XDP_DROP
 
 /* Set by the objects with stages, see <detnat/stages.h>: stage 1 defines STAGED, stage 2 defines STAGE2. */
 #ifndef STAGED

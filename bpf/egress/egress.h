@@ -10,9 +10,6 @@
 
 #include "packet/ether.h"
 
-/* tc sends to any interface, and to neighbours that are not resolved: the kernel resolves them. */
-#define EGRESS_BY_TC (FORWARDS && !HOOK_XDP)
-
 enum egress_state {
 	EGRESS_READY,	   /* XDP can send to it */
 	EGRESS_KERNEL,	   /* the kernel must send */
@@ -39,12 +36,12 @@ struct egress {
 		__u32 family;  /* EGRESS_UNRESOLVED: of the gateway, which may be IPv6 (RFC 8950) */
 	};
 	__u32 state; /* enum egress_state */
-#if EGRESS_BY_TC
+#if SENDS_BY_TC
 	struct bpf_redir_neigh
 		neighbour; /* EGRESS_READY: of the next hop that the kernel resolves; family 0: `mac` is known */
 #endif
 };
-_Static_assert(sizeof(struct egress) == (EGRESS_BY_TC ? 48 : 28), "no hidden padding");
+_Static_assert(sizeof(struct egress) == (SENDS_BY_TC ? 48 : 28), "no hidden padding");
 
 /* What the stack has no room for. */
 struct egress_room {
@@ -87,7 +84,7 @@ static __always_inline int egress_is_known(const struct egress *e)
 /* Notes that the addresses of the next hop are known. */
 static __always_inline void egress_is_resolved(struct egress *e)
 {
-#if EGRESS_BY_TC
+#if SENDS_BY_TC
 	e->neighbour.nh_family = 0;
 #endif
 }

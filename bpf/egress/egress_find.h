@@ -63,7 +63,7 @@ static __always_inline void egress_by(const struct fib_hop *hop, struct egress *
 
 	egress_of_hop(ret, hop, out ? out->mtu : 0);
 	/* What tc sends, every interface takes. */
-	if (!out || (!EGRESS_BY_TC && !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED))))
+	if (!out || (!SENDS_BY_TC && !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED))))
 		ret->state = EGRESS_REFUSING;
 	egress_is_resolved(ret);
 }
@@ -93,9 +93,9 @@ static __always_inline __u8 egress_hop_flags(const struct egress *e, __u32 dst)
 
 	int kind = hop_kind(e, dst);
 
-	if (kind == HOP_OUT || (!HOOK_XDP && kind == HOP_OUT_TAGGED))
+	if (kind == HOP_OUT || (SENDS_BY_TC && kind == HOP_OUT_TAGGED))
 		flags |= FIB_SENDS_OUT;
-	if (out && out->roles & DEVICE_INSIDE && (!HOOK_XDP || out->flags & DEVICE_REDIRECT))
+	if (out && out->roles & DEVICE_INSIDE && (SENDS_BY_TC || out->flags & DEVICE_REDIRECT))
 		flags |= FIB_SENDS_IN;
 	return flags;
 }
@@ -111,7 +111,7 @@ static __always_inline int egress_is_vrf(const struct egress *e)
 	return out && out->flags & DEVICE_VRF;
 }
 
-#if EGRESS_BY_TC
+#if SENDS_BY_TC
 
 /*
  * tc sends to a next hop that is not resolved, too: the kernel then asks for its address, and keeps the packet
@@ -153,7 +153,7 @@ static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u3
 		ret->family = fib->family;
 		__builtin_memcpy(ret->gateway, fib->ipv6_dst, sizeof(ret->gateway));
 		ret->state = egress_is_vrf(ret) ? EGRESS_KERNEL : egress_state_of(verdict);
-#if EGRESS_BY_TC
+#if SENDS_BY_TC
 		if (ret->state == EGRESS_UNRESOLVED)
 			egress_of_neighbour(ctx, src, dst, received_by(device_get(in_ifindex), in_ifindex), fib, ret);
 #endif

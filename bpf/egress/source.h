@@ -85,6 +85,22 @@ SUBPROGRAM int source_check(ctx_t *ctx, __u32 src, __u32 dst, __u32 out_ifindex)
 }
 
 /*
+ * The verdict on a packet by that check, or CONTINUE. What the check leaves to the kernel is passed on: the kernel
+ * drops it, having checked the source or for the blackhole route.
+ */
+static __always_inline int source_verdict(ctx_t *ctx, __u32 src, __u32 dst, __u32 out_ifindex)
+{
+	switch (source_check(ctx, src, dst, out_ifindex)) {
+	case SOURCE_GOOD:
+		return CONTINUE;
+	case SOURCE_REFUSED:
+		return drop(REASON_drop_martian);
+	default:
+		return pass_untranslated();
+	}
+}
+
+/*
  * Interface of the route back to a source outside all mappings; 0: there is no route, or the source is the gateway's
  * own address.
  */

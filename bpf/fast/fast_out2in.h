@@ -100,8 +100,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 	if (unlikely(!fast_hop(&t->globals, told, tenants ? way_inwards(m, ctx_ingress(ctx)) : ctx_ingress(ctx), src,
 			       m->geo.in_base + subscriber, now, &cached, &hop) ||
-		     !fib_takes(hop, FIB_SENDS_IN, HOOK_XDP ? length : fast_sent_length(ctx, &q)) ||
-		     source_is_in_pool(&t->globals, src)))
+		     !fib_takes(hop, FIB_SENDS_IN, fast_sent_length(ctx, &q)) || source_is_in_pool(&t->globals, src)))
 		return TO_SLOW_PATH;
 	if (tenants && settings.tenants && unlikely(tenant_at(hop->ifindex) != LOAD(m->tenant)))
 		return TO_SLOW_PATH;

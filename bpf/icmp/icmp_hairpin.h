@@ -16,14 +16,7 @@ static __always_inline int icmp_hairpin_source(ctx_t *ctx, const struct icmp_fro
 	if (icmp_from_inside_is_foreign(i))
 		return source_is_forged(ctx, i->p.src, i->p.dst) ? refuse_to_pool(ctx, &i->p, REASON_drop_spoofed)
 								 : CONTINUE;
-	switch (source_check(ctx, i->p.src, i->p.dst, 0)) {
-	case SOURCE_GOOD:
-		return CONTINUE;
-	case SOURCE_REFUSED:
-		return drop(REASON_drop_martian);
-	default:
-		return pass_untranslated();
-	}
+	return source_verdict(ctx, i->p.src, i->p.dst, 0);
 }
 
 /* PROG_icmp_hairpin. */

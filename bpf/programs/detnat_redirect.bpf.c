@@ -7,7 +7,7 @@
 #define FORWARDS   1
 #include "base/ctx_tc.h"
 
-#include "programs/forwarding_programs.h"
+#include "programs/ingress_programs.h"
 #include "programs/ready.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -55,4 +55,5 @@ MAIN(both, both)
 		return TRACED(ctx, function(ctx)); \
 	}
 
+INGRESS_PROGRAMS
 FORWARDING_PROGRAMS

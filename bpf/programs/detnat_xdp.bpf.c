@@ -5,7 +5,7 @@
  */
 #include "base/ctx_xdp.h"
 
-#include "programs/forwarding_programs.h"
+#include "programs/ingress_programs.h"
 #include "slow/vlan.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -93,6 +93,7 @@ int both_xdp(struct xdp_md *ctx)
 		return TRACED(ctx, function(ctx)); \
 	}
 
+INGRESS_PROGRAMS
 FORWARDING_PROGRAMS
 PROGRAM(vlan, vlan)
 

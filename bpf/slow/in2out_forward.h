@@ -66,14 +66,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 
 static __always_inline int in2out_source(ctx_t *ctx, const struct in2out *io)
 {
-	switch (source_check(ctx, io->f.p.src, io->f.p.dst, is_hairpin(io) ? 0 : io->egress->ifindex)) {
-	case SOURCE_GOOD:
-		return CONTINUE;
-	case SOURCE_REFUSED:
-		return drop(REASON_drop_martian);
-	default:
-		return pass_untranslated();
-	}
+	return source_verdict(ctx, io->f.p.src, io->f.p.dst, is_hairpin(io) ? 0 : io->egress->ifindex);
 }
 
 static __always_inline int in2out_egress_check(ctx_t *ctx, const struct in2out *io)

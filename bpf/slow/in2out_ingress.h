@@ -48,17 +48,9 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	return CONTINUE;
 }
 
-/* SOURCE_KERNEL passes the packet on: the kernel drops it, having checked the source or for the blackhole route. */
 static __always_inline int in2out_source(ctx_t *ctx, const struct in2out *io)
 {
-	switch (source_check(ctx, io->f.p.src, io->f.p.dst, 0)) {
-	case SOURCE_GOOD:
-		return CONTINUE;
-	case SOURCE_REFUSED:
-		return drop(REASON_drop_martian);
-	default:
-		return pass_untranslated();
-	}
+	return source_verdict(ctx, io->f.p.src, io->f.p.dst, 0);
 }
 
 static __always_inline int in2out_egress_check(ctx_t *ctx, const struct in2out *io)

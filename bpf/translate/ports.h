@@ -6,7 +6,7 @@
 #define DETNAT_PORTS_H
 
 #include "base/count.h"
-#if !HOOK_XDP && FORWARDS
+#if SENDS_BY_TC
 #include "egress/sent_mark.h"
 #endif
 
@@ -36,7 +36,7 @@ static __always_inline int redirect_to(ctx_t *ctx, __u32 ifindex)
 
 static __always_inline int redirect_to(ctx_t *ctx, __u32 ifindex)
 {
-#if !HOOK_XDP && FORWARDS
+#if SENDS_BY_TC
 	sent_mark_set(ctx, ifindex);
 #endif
 	return (int)bpf_redirect(ifindex, 0);

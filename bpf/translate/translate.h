@@ -14,8 +14,7 @@
 #include "packet/offload.h"
 #endif
 
-/* The sender of a translated packet; SENDER_PROGRAM: the program itself; SENDER_VRF: the kernel, by the table of a VRF.
- */
+/* The sender of a translated packet; SENDER_VRF: the kernel, by the table of a VRF. */
 enum sender { SENDER_PROGRAM, SENDER_KERNEL, SENDER_VRF, SENDER_AGENT };
 
 /* Returns 1 if the program lowers the TTL, as the kernel does not forward the packet. */
@@ -178,15 +177,6 @@ SUBPROGRAM int redirect_egress(ctx_t *ctx, const struct egress *e)
 	return redirect_to(ctx, e->ifindex);
 }
 
-static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
-{
-	if (sender == SENDER_KERNEL)
-		return CTX_PASS;
-	if (sender == SENDER_VRF)
-		return pass_into_vrf(ctx);
-	return sender == SENDER_PROGRAM ? redirect_egress(ctx, e) : transmit_packet(ctx, e->ifindex, e->mtu);
-}
-
 static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
 {
 	return direction == DIRECTION_OUT || e->state == EGRESS_READY ? e->longest : 0;
@@ -198,14 +188,14 @@ static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, 
  * Sends a packet past the kernel's routing, which would drop a hairpin for its outside source; the kernel finds the
  * neighbour. Returns the verdict.
  */
-static __always_inline int redirect_packet(ctx_t *ctx, __u32 ifindex)
+static __always_inline int redirect_egress(ctx_t *ctx, const struct egress *e)
 {
-	struct device *out = device_get(ifindex);
+	struct device *out = device_get(e->ifindex);
 
-	TRACE_STEP(redirect, ifindex, 0);
+	TRACE_STEP(redirect, e->ifindex, 0);
 	if (out && out->flags & DEVICE_BARE)
-		return (int)bpf_redirect(ifindex, 0);
-	return (int)bpf_redirect_neigh(ifindex, 0, 0, 0);
+		return (int)bpf_redirect(e->ifindex, 0);
+	return (int)bpf_redirect_neigh(e->ifindex, 0, 0, 0);
 }
 
 /* The kernel sends all but hairpins. */
@@ -217,21 +207,22 @@ static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress
 	return hairpin_sender(ctx, e, p);
 }
 
-static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
-{
-	if (sender == SENDER_KERNEL)
-		return CTX_PASS;
-	if (sender == SENDER_VRF)
-		return pass_into_vrf(ctx);
-	return sender == SENDER_PROGRAM ? redirect_packet(ctx, e->ifindex) : transmit_packet(ctx, e->ifindex, e->mtu);
-}
-
 static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
 {
 	return e->state == EGRESS_READY || e->state == EGRESS_REFUSING ? e->longest : 0;
 }
 
 #endif
+
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	if (sender == SENDER_KERNEL)
+		return CTX_PASS;
+	if (sender == SENDER_VRF)
+		return pass_into_vrf(ctx);
+	return sender == SENDER_PROGRAM ? redirect_egress(ctx, e) : transmit_packet(ctx, e->ifindex, e->mtu);
+}
+
 #else
 
 static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, const struct packet *p,

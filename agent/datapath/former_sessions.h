@@ -17,12 +17,6 @@
 struct btf;
 struct former_sessions;
 
-/* Whether these types have the fields of its entries. */
-bool former_sessions_fit(const struct btf *types);
-
-/* Whether what is pinned in its place is that hash: this version pins a mark there, pins_mark_in_use(). */
-bool former_sessions_is_hash(int map);
-
 /* Of another layout's hash, which stays as it is; takes the descriptor. resumed: an earlier agent has begun this. */
 int former_sessions_of_layout(int map, const struct btf *types, bool resumed, struct former_sessions **ret);
 

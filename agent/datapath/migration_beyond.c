@@ -2,20 +2,21 @@
 /* Takes over the hash of sessions beyond the slots that layouts before had. */
 #include <errno.h>
 
+#include "datapath/former_hash.h"
 #include "datapath/migration_private.h"
 
 bool migration_beyond_fits(const struct migration *m)
 {
 	_cleanup_close_ int map = migration_pin(m->pin_dir, PIN_HASH);
 
-	return !former_sessions_is_hash(map) || former_sessions_fit(m->from);
+	return !hash_is_former(map) || hash_layout_fits(m->from);
 }
 
 int migration_beyond_open(struct migration *m)
 {
 	int map = migration_pin(m->pin_dir, PIN_HASH);
 
-	if (map >= 0 && former_sessions_is_hash(map))
+	if (map >= 0 && hash_is_former(map))
 		return former_sessions_of_layout(map, m->from, m->resumed, &m->beyond);
 	close_fd(&map);
 	return 0;

@@ -150,7 +150,7 @@ int migration_pin_chunks(const struct datapath *d, const struct migration *m, in
 /* Maps both copies of each chunk that an earlier agent created. */
 int migration_subscribers_map(const struct datapath *d, struct migration *m);
 
-/* Opens the hash of the old layout, unless both have it. 0 or -errno. */
+/* Opens the hash of the old layout, if it has one. 0 or -errno. */
 int migration_beyond_open(struct migration *m);
 
 /* Adds the old programs' counts since the last call to the new records. */

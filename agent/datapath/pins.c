@@ -77,45 +77,36 @@ void pins_open(struct datapath *d)
 #undef X
 }
 
-static int make_running(const struct datapath *d, struct error *err)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	char path[PATH_MAX];
-
-	if (!access(pin_path_of(d, PIN_RUNNING, path), F_OK))
-		return 0;
-
-	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "running", sizeof(uint32_t), RUNNING_PLACE_SIZE,
-						RUNNING_PLACES, &opts);
-	int r = fd < 0 ? fd : bpf_obj_pin(fd, path);
-
-	return r ? error_set(err, r, "%s: cannot be created: %s", path, strerror(-r)) : 0;
-}
-
-int pins_mark_in_use(const struct datapath *d)
+/* Pins a new map, unless one has that name. entries: of so many octets, with keys of four. 0 or -errno. */
+static int make_map(const struct datapath *d, const char *pin, const char *name, enum bpf_map_type type,
+		    uint32_t octets, uint32_t entries, const struct bpf_map_create_opts *opts)
 {
 	char path[PATH_MAX];
 
-	if (!access(pin_path_of(d, PIN_HASH, path), F_OK))
+	if (!access(pin_path_of(d, pin, path), F_OK))
 		return 0;
 
-	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "in_use", 4, 4, 1, NULL);
+	_cleanup_close_ int fd = bpf_map_create(type, name, sizeof(uint32_t), octets, entries, opts);
 
 	return fd < 0 ? fd : bpf_obj_pin(fd, path);
 }
 
-static int make_ports(const struct datapath *d, struct error *err)
+static int make_running(const struct datapath *d)
 {
-	char path[PATH_MAX];
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
 
-	if (!access(pin_path_of(d, "ports", path), F_OK))
-		return 0;
+	return make_map(d, PIN_RUNNING, "running", BPF_MAP_TYPE_ARRAY, RUNNING_PLACE_SIZE, RUNNING_PLACES, &opts);
+}
 
-	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP_HASH, "ports", sizeof(uint32_t),
-						sizeof(struct bpf_devmap_val), STAGE_PORTS, NULL);
-	int r = fd < 0 ? fd : bpf_obj_pin(fd, path);
+int pins_mark_in_use(const struct datapath *d)
+{
+	return make_map(d, PIN_HASH, "in_use", BPF_MAP_TYPE_ARRAY, 4, 1, NULL);
+}
 
-	return r ? error_set(err, r, "%s: cannot be created: %s", path, strerror(-r)) : 0;
+static int make_ports(const struct datapath *d)
+{
+	return make_map(d, "ports", "ports", BPF_MAP_TYPE_DEVMAP_HASH, sizeof(struct bpf_devmap_val), STAGE_PORTS,
+			NULL);
 }
 
 /* extents: its buckets, the room that depends on the configuration. */
@@ -188,6 +179,12 @@ static int make_entries(const struct datapath *d, struct bpf_object *o, uint32_t
 	return r;
 }
 
+/* The result of making what has that name in the directory of pins, with err. */
+static int said(const struct datapath *d, const char *name, int r, struct error *err)
+{
+	return r ? error_set(err, r, "%s/%s: cannot be created: %s", d->pin_dir, name, strerror(-r)) : 0;
+}
+
 int pins_make(struct datapath *d, const struct config *c, struct error *err)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = d->pin_dir);
@@ -213,19 +210,13 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	}
 	if (!r)
 		r = make_entries(d, entry->obj, extents, err);
-	if (!r) {
-		r = pins_mark_in_use(d);
-		if (r)
-			error_set(err, r, "%s/" PIN_HASH ": cannot be created: %s", d->pin_dir, strerror(-r));
-	}
 	if (!r)
-		r = make_ports(d, err);
-	if (!r) {
-		r = layout_save(d->pin_dir, bpf_object__btf(xdp->obj));
-		if (r)
-			error_set(err, r, "%s/types: cannot be created: %s", d->pin_dir, strerror(-r));
-	}
-	return r ? r : make_running(d, err);
+		r = said(d, PIN_HASH, pins_mark_in_use(d), err);
+	if (!r)
+		r = said(d, "ports", make_ports(d), err);
+	if (!r)
+		r = said(d, "types", layout_save(d->pin_dir, bpf_object__btf(xdp->obj)), err);
+	return r ? r : said(d, PIN_RUNNING, make_running(d), err);
 }
 
 size_t running_map_size(int map)

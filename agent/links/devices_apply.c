@@ -118,10 +118,12 @@ static int step_begin(struct devices *v, struct interface *i, struct error *err)
 	return 0;
 }
 
-/* Where XDP goes, tc is in place before it goes from any. */
+/* Where XDP goes, tc is in place before it goes from any; elsewhere the next steps attach it. */
 static int step_tc(struct devices *v, struct interface *i, struct error *err)
 {
-	return i->without_xdp[0] && !i->carrier ? devices_attach_tc(v, i, err) : 0;
+	bool goes = i->without_xdp[0] && !i->carrier && i->link.xdp.attached != XDP_ATTACHED_NONE;
+
+	return goes ? devices_attach_tc(v, i, err) : 0;
 }
 
 static int step_outside(struct devices *v, struct interface *i, struct error *err)
@@ -216,7 +218,7 @@ static void say_attached(const struct interfaces *all, const struct interface *i
 
 	if (i->attachment == DEVICE_TC)
 		log_write(i->pattern[0] ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s: %s, %s: %s", i->name,
-			  roles_name(i->roles), i->sends ? "tc that redirects" : "tc alone", i->without_xdp);
+			  roles_name(i->roles), interface_sends(i) ? "tc that redirects" : "tc alone", i->without_xdp);
 	else if (i->hidden)
 		log_info("%s: %s XDP, for the VLAN interfaces on it", i->name, xdp);
 	else if (carrier)
@@ -234,7 +236,7 @@ static void start(struct devices *v, struct interfaces *all)
 
 		if (!i->link.ifindex || (i->hidden && i->carrier))
 			continue;
-		if (known && known->attachment == i->attachment && known->sends == i->sends &&
+		if (known && known->attachment == i->attachment && interface_wants_tc(known) == interface_wants_tc(i) &&
 		    known->roles == i->roles && known->carrier == i->carrier &&
 		    known->xdp.dispatcher == i->xdp.dispatcher)
 			continue;

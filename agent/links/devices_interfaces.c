@@ -303,7 +303,6 @@ static bool may_do_without_xdp(struct interface *i, int r, const struct error *e
 	if (i->xdp.mode != XDP_MODE_AUTO || !i->roles || i->carrying || r == -ENODEV)
 		return false;
 	i->xdp_failed = true;
-	i->sends = false;
 	snprintf(i->without_xdp, sizeof(i->without_xdp), "%s", why + strspn(why, ": "));
 	return true;
 }
@@ -342,7 +341,7 @@ void devices_lost(struct devices *v, struct interface *i)
 	i->made_clsact = i->forwarding_off = i->shut = i->no_port = false;
 	i->carrier = 0;
 	i->health = (struct redirect_health){ 0 };
-	i->xdp_failed = i->sends = false;
+	i->xdp_failed = false;
 	i->displaced = 0;
 	i->problem[0] = i->displaced_note[0] = i->name_note[0] = i->without_xdp[0] = '\0';
 	i->attached_s = 0;

@@ -87,7 +87,10 @@ static inline bool devices_ends_clsact(const struct devices *v, const struct int
 	return i->made_clsact && !v->own.by_links;
 }
 
-/* Enters in the datapath's record everything needed before the interface is attached: all but the flags. */
+/*
+ * Enters in the datapath's record everything needed before the interface is attached: all but the flags, of which those
+ * go by which XDP would send to an outside interface that is to run none.
+ */
 void devices_record_begin(struct devices *v, const struct interface *i);
 
 /*
@@ -96,8 +99,10 @@ void devices_record_begin(struct devices *v, const struct interface *i);
  * vanished.
  */
 int devices_attach_egress(struct devices *v, struct interface *i, struct error *err);
-int devices_attach_tc(struct devices *v, struct interface *i, struct error *err);
 int devices_attach_ingress(struct devices *v, struct interface *i, struct error *err);
+
+/* The same of tc at the ingress alone, of an interface from which XDP is about to go. */
+int devices_attach_tc(struct devices *v, struct interface *i, struct error *err);
 
 /* Removes filters of a former version behind the tcx links that these have made; see tc_settle(). 0, or -errno with
  * err. */

@@ -230,7 +230,7 @@ static uint8_t tc_wanted(const struct devices *v)
 		const struct interface *i = &v->interfaces.list[k];
 
 		if (i->attachment == DEVICE_TC)
-			tc |= i->sends ? TC_REDIRECTS : TC_ALONE;
+			tc |= interface_wants_tc(i) ? TC_REDIRECTS : TC_ALONE;
 		if (interface_has_egress(i) && i->link.ifindex && link_is_bare(&i->link))
 			tc |= TC_BARE;
 	}

@@ -78,14 +78,18 @@ struct device interface_record_with(const struct interface *i, uint8_t flags)
 const char *interface_unable(const struct interfaces *all, const struct interface *i)
 {
 	const struct interface *sender = i->carrier ? interfaces_find_index(all, i->carrier) : i;
-	bool any_native = false, any_xdp = false;
+	bool any_native = false;
 
 	if (i->attachment == DEVICE_ABSENT || !sender)
 		return "not attached";
-	for (size_t k = 0; k < all->count; k++)
-		any_xdp |= interface_has_xdp(&all->list[k]);
-	if (i->attachment == DEVICE_TC)
-		return !i->sends ? "no XDP" : any_xdp ? "tc beside XDP" : NULL;
+	if (i->attachment == DEVICE_TC && !interface_wants_tc(i))
+		return "no XDP";
+	if (i->attachment == DEVICE_TC) {
+		for (size_t k = 0; k < all->count; k++)
+			if (interface_has_xdp(&all->list[k]))
+				return "tc beside XDP";
+		return NULL;
+	}
 	if (sender->health.refusing)
 		return strcmp(sender->link.kind, "veth") ? "driver refuses frames" : "veth peer refuses frames";
 	for (size_t k = 0; k < all->count && i->attachment != DEVICE_XDP_NATIVE; k++)
@@ -185,7 +189,7 @@ int interface_tc_program(const struct datapath *d, const struct interface *i)
 	const int passing[N_ENTRIES] = { TC_ENTRY_PROGRAMS(X) }, sending[N_ENTRIES] = { REDIRECT_ENTRY_PROGRAMS(X) };
 #undef X
 
-	return (i->sends ? sending : passing)[interface_entry(i)];
+	return (interface_wants_tc(i) ? sending : passing)[interface_entry(i)];
 }
 
 int interface_egress_program(const struct datapath *d, const struct interface *i)

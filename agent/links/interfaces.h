@@ -39,7 +39,6 @@ struct interface {
 	struct redirect_health health;
 	bool xdp_failed;				 /* XDP was tried and refused; the next member has the reason */
 	char without_xdp[192];				 /* reason why it runs no XDP; "": it runs XDP, or tries to */
-	bool sends;					 /* and without XDP, tc routes and sends, as XDP does */
 	char problem[sizeof(((struct error *)0)->text)]; /* reason why it is not attached, as last logged */
 	char name_note[256];				 /* oddity of its name, as last logged */
 };
@@ -65,10 +64,16 @@ static inline bool interface_has_xdp(const struct interface *i)
 	return i->attachment == DEVICE_XDP_NATIVE || i->attachment == DEVICE_XDP_SKB;
 }
 
-/* Whether its program at tc ingress routes and sends. */
+/* Whether it is to run no XDP, but a program at tc ingress that routes and sends. */
+static inline bool interface_wants_tc(const struct interface *i)
+{
+	return i->xdp.mode == XDP_MODE_TC;
+}
+
+/* Whether it does. */
 static inline bool interface_sends(const struct interface *i)
 {
-	return i->attachment == DEVICE_TC && i->sends;
+	return i->attachment == DEVICE_TC && interface_wants_tc(i);
 }
 
 /* Whether XDP may redirect frames to it in two stages: a packet without an Ethernet header has no place for a mark. */

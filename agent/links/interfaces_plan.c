@@ -74,7 +74,6 @@ void interface_without_xdp(const struct own_programs *own, struct interface *i)
 			  : i->xdp.mode == XDP_MODE_AUTO   ? why_no_xdp(own, &i->link, i->xdp.dispatcher)
 							   : NULL;
 
-	i->sends = i->xdp.mode == XDP_MODE_TC;
 	if (!why && i->xdp.mode == XDP_MODE_AUTO && i->xdp_failed)
 		return;
 	i->xdp_failed = false;
@@ -354,7 +353,7 @@ bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b
 		if (!y || x->link.ifindex != y->link.ifindex || x->carrier != y->carrier || x->hidden != y->hidden ||
 		    x->link.lower != y->link.lower || x->link.vlan_id != y->link.vlan_id ||
 		    x->link.vlan_tpid != y->link.vlan_tpid || !x->without_xdp[0] != !y->without_xdp[0] ||
-		    x->sends != y->sends)
+		    interface_wants_tc(x) != interface_wants_tc(y))
 			return false;
 	}
 	return true;

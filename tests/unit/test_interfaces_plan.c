@@ -326,7 +326,7 @@ Test(interfaces_plan, mode_tc_sends_without_xdp_and_mode_none_does_not)
 		cr_expect_eq(plan.count, 2);
 		for (size_t k = 0; k < plan.count; k++) {
 			cr_expect_str_eq(plan.list[k].without_xdp, "configured");
-			cr_expect_eq(plan.list[k].sends, modes[i] == XDP_MODE_TC);
+			cr_expect_eq(interface_wants_tc(&plan.list[k]), modes[i] == XDP_MODE_TC);
 			cr_expect_eq(plan.list[k].carrier, 0);
 		}
 		free(plan.list);
@@ -356,7 +356,7 @@ Test(interfaces_plan, flags_and_forwarding_of_those_that_send)
 	plan.list[0].attachment = DEVICE_XDP_NATIVE;
 	cr_expect_str_eq(interface_unable(&plan, &plan.list[1]), "tc beside XDP");
 	cr_expect_eq(interface_record(&plan, &plan.list[1]).flags, 0);
-	plan.list[1].sends = false;
+	plan.list[1].xdp.mode = XDP_MODE_NONE;
 	cr_expect_str_eq(interface_unable(&plan, &plan.list[1]), "no XDP");
 	cr_expect_eq(interface_record(&plan, &plan.list[1]).flags, 0);
 }

@@ -126,8 +126,7 @@ void doubt_take_back(struct doubts *d, const char *begin, const char *end, const
 
 /*
  * A word for an error, for a port or an address, for "add" and "subtract", for what sets or shows a clock, for what is
- * made of several, for "another",
- * or for what is exchanged.
+ * made of several, for "another", or for what is exchanged.
  */
 enum { MARK_ERROR = 1, MARK_PORT = 2, MARK_SHIFT = 4, MARK_CLOCK = 8, MARK_MEAN = 16, MARK_OTHER = 32, MARK_SWAP = 64 };
 

@@ -26,24 +26,6 @@ struct json {
 	struct refs refs;
 };
 
-static const char *skip(const char *at, const char *end)
-{
-	while (at < end && strchr(" \t\r\n", *at) && *at)
-		at++;
-	return at;
-}
-
-/* The end of a string at its quote, behind the quote that closes it; NULL: it has no end. */
-static const char *string_end(const char *at, const char *end)
-{
-	for (at++; at < end; at++)
-		if (*at == '\\')
-			at++;
-		else if (*at == '"')
-			return at + 1;
-	return NULL;
-}
-
 /* The end of an object or array whose brackets match; NULL: it has none. */
 static const char *json_end(const char *at, const char *end)
 {
@@ -51,7 +33,7 @@ static const char *json_end(const char *at, const char *end)
 
 	for (; at < end; at++) {
 		if (*at == '"') {
-			at = string_end(at, end);
+			at = json_string_end(at, end);
 			if (!at)
 				return NULL;
 			at--;
@@ -75,8 +57,8 @@ static const char *members(struct json *j, uint32_t scope, const char *at, unsig
 {
 	size_t before = j->size;
 
-	for (at = skip(at + 1, j->end); at < j->end && *at == '"';) {
-		const char *name = at + 1, *stop = string_end(at, j->end);
+	for (at = json_skip(at + 1, j->end); at < j->end && *at == '"';) {
+		const char *name = at + 1, *stop = json_string_end(at, j->end);
 		size_t n;
 
 		if (!stop)
@@ -87,16 +69,16 @@ static const char *members(struct json *j, uint32_t scope, const char *at, unsig
 			memcpy(j->path + before + 1, name, n);
 			j->size = before + 1 + n;
 		}
-		at = skip(stop, j->end);
+		at = json_skip(stop, j->end);
 		if (at >= j->end || *at != ':')
 			return NULL;
-		at = value(j, scope, skip(at + 1, j->end), depth + 1);
+		at = value(j, scope, json_skip(at + 1, j->end), depth + 1);
 		j->size = before;
 		if (!at)
 			return NULL;
-		at = skip(at, j->end);
+		at = json_skip(at, j->end);
 		if (at < j->end && *at == ',')
-			at = skip(at + 1, j->end);
+			at = json_skip(at + 1, j->end);
 	}
 	return at < j->end && *at == '}' ? at + 1 : NULL;
 }
@@ -125,15 +107,15 @@ static const char *elements(struct json *j, uint32_t scope, const char *at, unsi
 	size_t first = j->x->n_items;
 
 	scope = scope_add(j->x, scope);
-	for (at = skip(at + 1, j->end); at < j->end && *at != ']';) {
+	for (at = json_skip(at + 1, j->end); at < j->end && *at != ']';) {
 		j->x->first_item = j->x->n_items;
 		note_service(j, at);
 		at = value(j, scope, at, depth + 1);
 		if (!at)
 			return NULL;
-		at = skip(at, j->end);
+		at = json_skip(at, j->end);
 		if (at < j->end && *at == ',')
-			at = skip(at + 1, j->end);
+			at = json_skip(at + 1, j->end);
 	}
 	close_records(j->x, scope, first);
 	return at < j->end ? at + 1 : NULL;
@@ -156,7 +138,7 @@ static const char *value(struct json *j, uint32_t scope, const char *at, unsigne
 	if (at >= j->end || j->x->error)
 		return NULL;
 	if (*at == '"') {
-		stop = string_end(at, j->end);
+		stop = json_string_end(at, j->end);
 		named = stop ? referred(j, at + 1, stop - 1) : NULL;
 		if (named && depth < DEPTH) {
 			named->read = true;
@@ -214,7 +196,7 @@ static void read_circles(struct json *j, uint32_t scope)
 const char *complaint_json(struct reading *x, uint32_t scope, const char *at, const char *end)
 {
 	struct json j = { .x = x };
-	const char *first = skip(at + 1, end);
+	const char *first = json_skip(at + 1, end);
 	uint32_t own;
 
 	/* "[2026-…" and "{TCP}" are none. */

@@ -15,6 +15,23 @@
 
 #define REF_TEXT "_ref"
 
+const char *json_skip(const char *at, const char *end)
+{
+	while (at < end && strchr(" \t\r\n", *at) && *at)
+		at++;
+	return at;
+}
+
+const char *json_string_end(const char *at, const char *end)
+{
+	for (at++; at < end; at++)
+		if (*at == '\\')
+			at++;
+		else if (*at == '"')
+			return at + 1;
+	return NULL;
+}
+
 unsigned refs_key(const char *key, const char *end)
 {
 	if (end - key > 4 && !memcmp(end - 4, REF_TEXT, 4))
@@ -53,14 +70,6 @@ static struct named *find(const struct refs *r, const char *name, size_t size)
 		if (r->named[i].size == size && !memcmp(r->named[i].name, name, size))
 			return &r->named[i];
 	return NULL;
-}
-
-/* The string at its quote: where it ends, behind the other quote, or `end`. */
-static const char *string(const char *at, const char *end)
-{
-	for (at++; at < end && *at != '"'; at++)
-		at += *at == '\\';
-	return at < end ? at + 1 : end;
 }
 
 /* A string that is a value. */
@@ -114,9 +123,10 @@ static void walk(struct refs *r, const char *at, const char *end, bool refer)
 			s.depth -= s.depth > 0;
 			s.key = NULL;
 		} else if (*at == '"') {
-			stop = string(at, end);
-			for (behind = stop; behind < end && strchr(" \t\r\n", *behind) && *behind;)
-				behind++;
+			stop = json_string_end(at, end);
+			if (!stop)
+				stop = end;
+			behind = json_skip(stop, end);
 			if (behind < end && *behind == ':')
 				s.key = at + 1, s.key_end = stop - 1;
 			else if (stop - at >= 2)

@@ -10,6 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The first octet from `at` on that is no blank, or `end`. */
+const char *json_skip(const char *at, const char *end);
+
+/* The end of a string at its quote, behind the quote that closes it; NULL: it has no end. */
+const char *json_string_end(const char *at, const char *end);
+
 struct named {
 	const char *at;	  /* of the object, at its brace */
 	const char *name; /* without quotes */

@@ -57,10 +57,9 @@ static const char *why_no_pattern(const struct config_interface *i)
 	return NULL;
 }
 
-#define NO_TC                                                                                                   \
-	"\"tc\" sends packets past the kernel's forwarding, to which 'forwarding' \"kernel\" leaves them: set " \
-	"'xdp_mode' "                                                                                           \
-	"to \"none\", or 'forwarding' to \"redirect\""
+#define NO_TC                                                                                               \
+	"\"tc\" sends packets past the kernel's forwarding, to which 'forwarding' \"kernel\" leaves them: " \
+	"set 'xdp_mode' to \"none\", or 'forwarding' to \"redirect\""
 
 /* The mode `tc` beside forwarding by the kernel, of an interface or of all. */
 static int validate_forwarding(const struct validator *v)

@@ -89,8 +89,7 @@ static void write_lacking(const struct peer_figures *f, char *text, size_t size)
 	else if (l->contested)
 		snprintf(text, size,
 			 "%u sessions that it has announced have the flow or the outside endpoint of one in use here, "
-			 "until "
-			 "either ends; `detnatctl check` names them",
+			 "until either ends; `detnatctl check` names them",
 			 l->contested);
 	else if (l->unknown)
 		snprintf(text, size, "not all that it has announced could be stored here; it is asked for again");

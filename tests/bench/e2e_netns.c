@@ -31,6 +31,16 @@ void e2e_die(int r, const char *format, ...)
 	exit(1);
 }
 
+/* To an agent, these mounts are those of the first process: it attaches by links that are pinned, as on a host. */
+static void show_mounts(void)
+{
+	char own[48];
+
+	snprintf(own, sizeof(own), "/proc/%d/mountinfo", getpid());
+	if (mount(own, "/proc/1/mountinfo", NULL, MS_BIND, NULL))
+		e2e_die(errno, "showing the agents where their pins are");
+}
+
 void netns_isolate(void)
 {
 	if (sched_getaffinity(0, sizeof(all_cpus), &all_cpus))
@@ -38,6 +48,7 @@ void netns_isolate(void)
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("tmpfs", "/run", "tmpfs", 0, NULL) || mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL))
 		e2e_die(errno, "making a mount namespace");
+	show_mounts();
 }
 
 static int own_netns(void)

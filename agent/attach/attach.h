@@ -16,6 +16,7 @@
 #include "datapath/datapath.h"
 #include "datapath/pinned.h"
 #include "host/netlink.h"
+#include "host/stacking.h"
 
 /* DEVICE_TC: tc at the ingress, without XDP. */
 enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB, DEVICE_TC };
@@ -38,6 +39,14 @@ int xdp_check(const struct link *l, const struct own_programs *own, struct error
  * "native" there: 0, or -EOPNOTSUPP with err.
  */
 int xdp_settle_mode(const struct link *l, enum xdp_mode *mode, struct error *err);
+
+/*
+ * Where the kernel would cut frames of several segments if XDP ran on a link: the link, or a port of a bond; NULL: it
+ * would not. xdp_gives_way() is the same, or NULL, where that is a reason to do without XDP: by xdp_may_give_way().
+ */
+const struct link *xdp_cut_at(const struct link_list *all, const struct link *l);
+bool xdp_may_give_way(const struct xdp_wish *wish);
+const struct link *xdp_gives_way(const struct link_list *all, const struct link *l, const struct xdp_wish *wish);
 
 /*
  * Whether a link carries an XDP program with the name of one of detnat's: of this datapath, or of one whose pins are

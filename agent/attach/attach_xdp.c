@@ -114,6 +114,33 @@ int xdp_settle_mode(const struct link *l, enum xdp_mode *mode, struct error *err
 	return 0;
 }
 
+/* A veth's peer and a tap's process send no larger frames then, and virtio's host merges none. */
+static bool is_cut(const struct link *l)
+{
+	return l->kind[0] ? !strcmp(l->kind, "veth") || (!strcmp(l->kind, "tun") && !link_is_bare(l))
+			  : virtio_merges("", l->name);
+}
+
+const struct link *xdp_cut_at(const struct link_list *all, const struct link *l)
+{
+	if (strcmp(l->kind, "bond") != 0)
+		return is_cut(l) ? l : NULL;
+	for (size_t k = 0; k < all->count; k++)
+		if (all->link[k].master == l->ifindex && is_cut(&all->link[k]))
+			return &all->link[k];
+	return NULL;
+}
+
+bool xdp_may_give_way(const struct xdp_wish *wish)
+{
+	return wish->mode == XDP_MODE_AUTO && wish->sends && wish->dispatcher == DISPATCHER_NONE;
+}
+
+const struct link *xdp_gives_way(const struct link_list *all, const struct link *l, const struct xdp_wish *wish)
+{
+	return xdp_may_give_way(wish) ? xdp_cut_at(all, l) : NULL;
+}
+
 static uint32_t mode_flag(bool native)
 {
 	return native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;

@@ -79,6 +79,7 @@ struct xdp_wish {
 	enum xdp_mode mode;
 	enum xdp_dispatcher dispatcher;
 	uint8_t priority; /* with DISPATCHER_LIBXDP: among the programs of the dispatcher, the lowest runs first */
+	bool sends; /* with XDP_MODE_AUTO: tc sends where XDP would have the kernel cut frames of several segments */
 };
 
 /* Value of `stages` that leaves the choice to the agent. */

@@ -237,7 +237,10 @@ void config_spread(struct config *c, const struct config_mapping *m)
 
 struct xdp_wish config_xdp(const struct config *c)
 {
-	return (struct xdp_wish){ c->xdp_mode, c->xdp_dispatcher, c->xdp_priority };
+	return (struct xdp_wish){ .mode = c->xdp_mode,
+				  .dispatcher = c->xdp_dispatcher,
+				  .priority = c->xdp_priority,
+				  .sends = c->forwarding == FORWARDING_REDIRECT };
 }
 
 struct xdp_wish config_interface_xdp(const struct config_interface *i, struct xdp_wish otherwise)

@@ -282,13 +282,10 @@ int build_of_pins(const struct datapath *d, struct datapath_build **ret)
 	return 0;
 }
 
-/* -1: the hook has no programs. */
+/* -1: the hook has no programs. Those of before stay for interfaces that still have it, see datapath_end_tc(). */
 static int swap_in_tc(int entries, uint32_t i, int program)
 {
-	if (program >= 0)
-		return bpf_map_update_elem(entries, &i, &program, BPF_ANY);
-	bpf_map_delete_elem(entries, &i);
-	return 0;
+	return program < 0 ? 0 : bpf_map_update_elem(entries, &i, &program, BPF_ANY);
 }
 
 int build_swap_in(const struct datapath *d, const struct datapath_build *b)
@@ -304,6 +301,16 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b)
 			return r;
 	}
 	return 0;
+}
+
+void datapath_end_tc(const struct datapath *d)
+{
+	for (uint32_t i = 0; d->build && i < N_ENTRIES; i++) {
+		if (d->build->ingress[i] < 0)
+			bpf_map_delete_elem(d->tc_entries, &i);
+		if (d->build->redirect[i] < 0)
+			bpf_map_delete_elem(d->redirect_entries, &i);
+	}
 }
 
 static void drop_pin(const struct datapath *d, const char *name)

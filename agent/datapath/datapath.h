@@ -308,6 +308,9 @@ void datapath_log_libbpf(unsigned verbosity);
 /* The datapath's clock: jiffies >> TICK_SHIFT. */
 uint32_t datapath_ticks(const struct datapath *d);
 
+/* Once no interface has a hook for which the programs in use have none: takes those of before from it. */
+void datapath_end_tc(const struct datapath *d);
+
 /* Makes every core forget cached next hops and destination classes. */
 void datapath_raise_epoch(struct datapath *d);
 

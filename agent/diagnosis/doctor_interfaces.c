@@ -209,6 +209,10 @@ static void say_xdp(struct doctor *d, const struct link *l, struct xdp_wish wish
 		doctor_say(d, DOCTOR_OK, "%s: 'xdp_mode' is 'tc': no XDP, tc translates and sends", l->name);
 	else if (wish.dispatcher == DISPATCHER_NONE && xdp_is_foreign(l))
 		say_foreign(d, l, mode);
+	else if (xdp_gives_way(&d->links, l, &wish))
+		doctor_say(d, DOCTOR_OK,
+			   "%s: tc translates and sends, as XDP would have the kernel cut frames of several segments",
+			   l->name);
 	else if (mode == XDP_MODE_AUTO && l->type != ARPHRD_ETHER)
 		doctor_say(d, DOCTOR_OK, "%s: has no Ethernet header: tc alone, the kernel forwards", l->name);
 	else if (mode == XDP_MODE_SKB)
@@ -227,7 +231,8 @@ void doctor_xdp(struct doctor *d)
 
 		if (l)
 			say_xdp(d, l, wish);
-		outside |= l && d->config->interfaces[i].roles & DEVICE_OUTSIDE && !xdp_mode_is_without(wish.mode);
+		outside |= l && d->config->interfaces[i].roles & DEVICE_OUTSIDE && !xdp_mode_is_without(wish.mode) &&
+			   !xdp_gives_way(&d->links, l, &wish);
 	}
 	if (outside)
 		doctor_say(d, DOCTOR_OK,

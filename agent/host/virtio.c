@@ -20,15 +20,21 @@
 
 #define ORDINARY_MTU 1500U
 
+static bool has(const char *bits, size_t feature)
+{
+	return strspn(bits, "01") > feature && bits[feature] == '1';
+}
+
+bool virtio_bits_merge(const char *bits)
+{
+	return has(bits, FEATURE_TSO4) || has(bits, FEATURE_TSO6) || has(bits, FEATURE_ECN) || has(bits, FEATURE_UFO) ||
+	       (has(bits, FEATURE_USO4) && has(bits, FEATURE_USO6));
+}
+
 bool virtio_bits_ignore_xdp(const char *bits, uint32_t mtu)
 {
-	size_t n = strspn(bits, "01");
-#define HAS(feature) (n > (feature) && bits[feature] == '1')
-	bool merged = HAS(FEATURE_TSO4) || HAS(FEATURE_TSO6) || HAS(FEATURE_ECN) || HAS(FEATURE_UFO) ||
-		      (HAS(FEATURE_USO4) && HAS(FEATURE_USO6));
-
-	return n > FEATURE_MERGEABLE && !HAS(FEATURE_MERGEABLE) && (merged || (HAS(FEATURE_MTU) && mtu > ORDINARY_MTU));
-#undef HAS
+	return strspn(bits, "01") > FEATURE_MERGEABLE && !has(bits, FEATURE_MERGEABLE) &&
+	       (virtio_bits_merge(bits) || (has(bits, FEATURE_MTU) && mtu > ORDINARY_MTU));
 }
 
 /* Reads the features of the device at this place of a bus; "" if there is none. */
@@ -50,19 +56,34 @@ static void read_features(const char *root, const char *bus, const char *place, 
 	globfree(&found);
 }
 
-bool virtio_ignores_xdp(const char *root, const char *name, uint32_t mtu)
+/* The features of an interface that is a virtio card; false if it is none, or unknown. */
+static bool read_of(const char *root, const char *name, char ret[static 72])
 {
 	/* By the place on the bus: /sys/class/net may be that of another network namespace. */
 	static const char *const buses[] = { "pci", "platform" };
-	char driver[DRIVER_NAME], place[DRIVER_PLACE], bits[72];
+	char driver[DRIVER_NAME], place[DRIVER_PLACE];
 
 	if (!driver_and_place(name, driver, place) || strcmp(driver, "virtio_net") || !place[0] ||
 	    strpbrk(place, "/*?[\\"))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(buses); i++) {
-		read_features(root, buses[i], place, bits);
-		if (bits[0])
-			return virtio_bits_ignore_xdp(bits, mtu);
+		read_features(root, buses[i], place, ret);
+		if (ret[0])
+			return true;
 	}
 	return false;
+}
+
+bool virtio_ignores_xdp(const char *root, const char *name, uint32_t mtu)
+{
+	char bits[72];
+
+	return read_of(root, name, bits) && virtio_bits_ignore_xdp(bits, mtu);
+}
+
+bool virtio_merges(const char *root, const char *name)
+{
+	char bits[72];
+
+	return read_of(root, name, bits) && virtio_bits_merge(bits);
 }

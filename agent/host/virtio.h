@@ -13,7 +13,12 @@
  */
 bool virtio_bits_ignore_xdp(const char *bits, uint32_t mtu);
 
-/* The same of an interface of this network namespace; false if it is no virtio card, or unknown. root: before /sys. */
+/* Whether its host may merge segments, which it stops while there is an XDP program. */
+bool virtio_bits_merge(const char *bits);
+
+/* The first of the same of an interface of this network namespace; false if it is no virtio card, or unknown. root:
+ * before /sys. */
 bool virtio_ignores_xdp(const char *root, const char *name, uint32_t mtu);
+bool virtio_merges(const char *root, const char *name);
 
 #endif

@@ -320,6 +320,7 @@ void devices_free(struct devices *v)
 		return;
 	if (v->datapath->global)
 		own_sources_vouch(v->datapath, NULL);
+	devices_leave(v);
 	redirects_free(v->redirects);
 	neighbours_free(v->neighbours);
 	route_copy_free(v->copy);

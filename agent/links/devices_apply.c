@@ -269,6 +269,7 @@ static int apply(struct devices *v, struct interfaces *all, struct xdp_wish xdp,
 		r = devices_check_others(v, all, err);
 	if (!r) {
 		devices_shut_guard(v, all);
+		devices_change_begins(v);
 		r = change(v, all, prefixes ? prefixes : v->prefixes, n_prefixes, err);
 		/* Reopen if the change was undone; a first start had nothing open. */
 		if (!r || v->applied)
@@ -276,6 +277,7 @@ static int apply(struct devices *v, struct interfaces *all, struct xdp_wish xdp,
 	}
 	if (r)
 		return r;
+	devices_change_ends(v);
 	start(v, all);
 	devices_detach_others(v, all);
 	free(v->interfaces.list);

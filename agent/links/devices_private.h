@@ -205,6 +205,11 @@ void devices_vouch(struct devices *v);
 /* Informs the copy of the routes whether its gaps matter. */
 void devices_hold_copy(struct devices *v);
 
+/* Around a change of what is attached, and at the agent's end: whether XDP may come before the programs at tc. */
+void devices_change_begins(struct devices *v);
+void devices_change_ends(struct devices *v);
+void devices_leave(struct devices *v);
+
 /* Marks every interface as dirty. */
 void devices_mark_all(struct devices *v);
 

@@ -146,6 +146,24 @@ void devices_hold_copy(struct devices *v)
 	route_copy_hold(v->copy, ROUTE_COPY_SYNC, !v->applied);
 }
 
+/*
+ * Whether XDP gives way on a link to tc that sends. One that is absent may come back as such a link; what stands on
+ * others is judged by them.
+ */
+static bool gives_way(const struct devices *v, const struct link *l, const struct xdp_wish *wish)
+{
+	_cleanup_free_ struct link *links = NULL;
+	struct link_list all = { 0 };
+	const struct link *carrier;
+
+	if (!xdp_may_give_way(wish) || !l->ifindex)
+		return xdp_may_give_way(wish);
+	if (link_is_stacked(l) && !links_read(v->netlink, &links, &all.count))
+		all.link = links;
+	carrier = link_is_vlan(l) ? vlan_carrier(&all, l) : NULL;
+	return xdp_gives_way(&all, carrier ?: l, wish);
+}
+
 uint8_t devices_tc(const struct devices *v, const struct config *c)
 {
 	uint8_t tc = 0;
@@ -162,7 +180,8 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 			continue;
 		/* Loaded before such an interface appears. */
 		if (interface_is_pattern(wanted->name) && mode != XDP_MODE_NATIVE && mode != XDP_MODE_SKB)
-			tc |= (mode == XDP_MODE_TC ? TC_REDIRECTS : TC_ALONE) | (egress ? TC_BARE : 0);
+			tc |= (mode == XDP_MODE_TC ? TC_REDIRECTS : TC_ALONE) | (egress ? TC_BARE : 0) |
+			      (gives_way(v, &(struct link){ 0 }, &xdp) ? TC_REDIRECTS : 0);
 		if (there)
 			l = i->link;
 		else if (link_by_name(v->netlink, wanted->name, &l))
@@ -172,7 +191,7 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 		without = there ? i->attachment == DEVICE_TC : l.ifindex && why_no_xdp(&v->own, &l, xdp.dispatcher);
 		/* Whether libxdp's dispatcher takes detnat's program is known only when it is asked. */
 		without |= xdp.dispatcher == DISPATCHER_LIBXDP;
-		if (mode == XDP_MODE_TC)
+		if (mode == XDP_MODE_TC || gives_way(v, &l, &xdp))
 			tc |= TC_REDIRECTS;
 		else if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && without))
 			tc |= TC_ALONE;

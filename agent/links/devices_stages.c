@@ -36,9 +36,12 @@ static bool is_generic(const struct devices *v, const struct interface *i, const
 static const char *link_obstacle(const struct devices *v, const struct interface *i, const struct link *l,
 				 struct xdp_wish xdp)
 {
+	/* Ports of a bond are not asked for: it runs XDP before it has any. */
+	const struct link_list none = { 0 };
+
 	if (link_is_vlan(l))
 		return "is a VLAN interface";
-	if (xdp_mode_is_without(xdp.mode) || (i && i->attachment == DEVICE_TC) ||
+	if (xdp_mode_is_without(xdp.mode) || xdp_gives_way(&none, l, &xdp) || (i && i->attachment == DEVICE_TC) ||
 	    (!i && xdp.mode == XDP_MODE_AUTO && why_no_xdp(&v->own, l, xdp.dispatcher)))
 		return "runs no XDP";
 	if (is_generic(v, i, l, xdp.mode))

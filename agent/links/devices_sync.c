@@ -23,6 +23,8 @@ static void complain(struct devices *v, struct interface *i, const struct error 
 
 static void repair(struct devices *v, struct interface *i, bool returned)
 {
+	/* Those that are stacked on others are planned. */
+	const struct link_list none = { 0 };
 	bool was_attached = i->attachment != DEVICE_ABSENT;
 	struct error err;
 	int r;
@@ -39,9 +41,9 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		devices_tell(i, LOG_LEVEL_WARNING, "interface-detached",
 			     "the programs were detached by something else");
 	}
-	/* `auto` tries XDP first: the programs for tc alone may not be loaded. */
-	if (returned && xdp_mode_is_without(i->xdp.mode))
-		interface_without_xdp(&v->own, i);
+	/* Otherwise `auto` tries XDP first: the programs for tc alone may not be loaded. */
+	if (returned && (xdp_mode_is_without(i->xdp.mode) || xdp_gives_way(&none, &i->link, &i->xdp)))
+		interface_without_xdp(&v->own, &none, i);
 	r = interface_check(v->netlink, i, &v->own, &err);
 	/* sync_plan() replaces XDP by tc. */
 	if (r && i->xdp.mode == XDP_MODE_AUTO && !i->without_xdp[0] && !link_check(&i->link, NULL)) {

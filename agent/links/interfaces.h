@@ -37,6 +37,7 @@ struct interface {
 	uint64_t displaced_s; /* the last time; CLOCK_MONOTONIC */
 	char displaced_note[384]; /* what they did, for the operator; "": nothing of late */
 	struct redirect_health health;
+	bool gives_way;					 /* with XDP_MODE_AUTO: XDP, to tc that sends */
 	bool xdp_failed;				 /* XDP was tried and refused; the next member has the reason */
 	char without_xdp[192];				 /* reason why it runs no XDP; "": it runs XDP, or tries to */
 	char problem[sizeof(((struct error *)0)->text)]; /* reason why it is not attached, as last logged */
@@ -67,7 +68,7 @@ static inline bool interface_has_xdp(const struct interface *i)
 /* Whether it is to run no XDP, but a program at tc ingress that routes and sends. */
 static inline bool interface_wants_tc(const struct interface *i)
 {
-	return i->xdp.mode == XDP_MODE_TC;
+	return i->xdp.mode == XDP_MODE_TC || i->gives_way;
 }
 
 /* Whether it does. */
@@ -107,8 +108,8 @@ bool interface_of_pattern(const struct config_interface *pattern, const struct l
 /* Why XDP is impossible on a link; NULL: no reason is known. With libxdp's dispatcher, others may run there, too. */
 const char *why_no_xdp(const struct own_programs *own, const struct link *l, enum xdp_dispatcher dispatcher);
 
-/* Decides whether an interface does without XDP, and why, from its known data alone. */
-void interface_without_xdp(const struct own_programs *own, struct interface *i);
+/* Decides whether an interface does without XDP, why, and whether tc sends there; a bond's ports are in the list. */
+void interface_without_xdp(const struct own_programs *own, const struct link_list *all, struct interface *i);
 
 /* Whether two lists have the same interfaces below VLAN interfaces, and the same VLANs on them. */
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b);

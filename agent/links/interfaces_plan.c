@@ -68,12 +68,33 @@ const char *why_no_xdp(const struct own_programs *own, const struct link *l, enu
 	return NULL;
 }
 
-void interface_without_xdp(const struct own_programs *own, struct interface *i)
+/* A bond keeps its XDP when it gets another port: the mode of an interface that is attached stays. */
+static const struct link *gives_way(const struct link_list *all, const struct interface *i)
 {
+	return !strcmp(i->link.kind, "bond") && interface_has_xdp(i) ? NULL : xdp_gives_way(all, &i->link, &i->xdp);
+}
+
+static void say_cut(const struct link *cut, char *text, size_t size)
+{
+	snprintf(text, size, "XDP on %s (%s) would have the kernel cut frames of several segments", cut->name,
+		 !cut->kind[0]		     ? "virtio_net"
+		 : !strcmp(cut->kind, "tun") ? "tap"
+					     : cut->kind);
+}
+
+void interface_without_xdp(const struct own_programs *own, const struct link_list *all, struct interface *i)
+{
+	const struct link *cut = gives_way(all, i);
 	const char *why = xdp_mode_is_without(i->xdp.mode) ? "configured"
 			  : i->xdp.mode == XDP_MODE_AUTO   ? why_no_xdp(own, &i->link, i->xdp.dispatcher)
 							   : NULL;
 
+	i->gives_way = cut;
+	if (cut) {
+		i->xdp_failed = false;
+		say_cut(cut, i->without_xdp, sizeof(i->without_xdp));
+		return;
+	}
 	if (!why && i->xdp.mode == XDP_MODE_AUTO && i->xdp_failed)
 		return;
 	i->xdp_failed = false;
@@ -81,10 +102,18 @@ void interface_without_xdp(const struct own_programs *own, struct interface *i)
 }
 
 /* The same for the interface below a VLAN interface that would carry it. NULL: it can. */
-static const char *why_not_carrier(const struct change_plan *p, const struct interface *i, const struct link *carrier,
+static const char *why_not_carrier(const struct change_plan *p, struct interface *i, const struct link *carrier,
 				   char *text, size_t size)
 {
 	const struct interface *known = interfaces_find_index(&p->all, carrier->ifindex);
+	const struct link *cut = known ? NULL : xdp_gives_way(&p->links, carrier, &i->xdp);
+
+	i->gives_way = cut || (known && known->gives_way && i->xdp.mode == XDP_MODE_AUTO && i->xdp.sends);
+	if (cut) {
+		say_cut(cut, text, size);
+		return text;
+	}
+
 	const char *why = known && known->without_xdp[0] ? "runs no XDP"
 			  : i->xdp.mode == XDP_MODE_AUTO ? why_no_xdp(p->own, carrier, i->xdp.dispatcher)
 							 : NULL;
@@ -230,7 +259,7 @@ static int plan_links(struct change_plan *p, struct error *err)
 
 	for (size_t k = 0; k < wanted; k++)
 		if (p->all.list[k].link.ifindex)
-			interface_without_xdp(p->own, &p->all.list[k]);
+			interface_without_xdp(p->own, &p->links, &p->all.list[k]);
 	for (size_t k = 0; !r && k < wanted; k++) {
 		struct interface *i = &p->all.list[k];
 
@@ -292,7 +321,8 @@ bool interface_of_pattern(const struct config_interface *pattern, const struct l
 	memcpy(ret->name, l->name, sizeof(ret->name));
 	memcpy(ret->pattern, pattern->name, sizeof(ret->pattern));
 	take_tenant(ret, pattern);
-	interface_without_xdp(own, ret);
+	/* Only of a bond would others count. */
+	interface_without_xdp(own, &(struct link_list){ 0 }, ret);
 	/* Treated as one that is missing: it is attached when it is read. */
 	ret->link = (struct link){ 0 };
 	return true;

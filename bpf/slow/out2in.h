@@ -5,6 +5,7 @@
 
 #include "subscriber/classify.h"
 #include "slow/egress_check.h"
+#include "slow/handled.h"
 #include "session/endpoint.h"
 #include "session/inbound_slots.h"
 #include "subscriber/stranger_count.h"
@@ -23,13 +24,15 @@ struct out2in {
  * Handles a packet from outside sent straight to, or from, an inside address. Only `bypass` destinations may reach
  * inside addresses, and no host outside has one.
  */
-static __always_inline int out2in_direct(ctx_t *ctx, const struct packet *p)
+static __always_inline int out2in_direct(ctx_t *ctx, const struct packet *p, enum packet_kind kind)
 {
 	int to_inside = address_is_inside(p->dst), from_inside = address_is_inside(p->src);
 
 	if (address_is_martian(p->dst) || address_is_local(ctx, p->src, p->dst))
 		return pass_untranslated();
 	if (to_inside && !from_inside && is_bypassed(p->src) && !source_is_martian(p->src))
+		return pass_untranslated();
+	if (to_inside && !from_inside && kind == PACKET_SESSION && is_handled_by_xdp(ctx, p))
 		return pass_untranslated();
 	return drop(to_inside ? REASON_drop_direct_to_inside : REASON_drop_martian);
 }
@@ -117,7 +120,7 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 	if (!oi->m) {
 		if (!address_is_inside(p->dst) && !address_is_inside(p->src))
 			return pass_untranslated();
-		return slow ? out2in_direct(ctx, p) : tail_call(ctx, PROG_out2in_slow);
+		return slow ? out2in_direct(ctx, p, kind) : tail_call(ctx, PROG_out2in_slow);
 	}
 	refused = options_refusal(ctx, p);
 	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p) && !refused)

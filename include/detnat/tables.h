@@ -103,7 +103,12 @@ struct shared_limits {
 	__u64 fragments_swept_ns; /* when they were last swept, CLOCK_MONOTONIC */
 	__u32 growth_until;	  /* last tick at which an agent grants blocks, <detnat/growth.h> */
 	__u32 grants_epoch;	  /* raised by the agent after a block has ceased to be a subscriber's */
-	__u32 pad[6];
+	/*
+	 * Last tick at which XDP may have handled what comes to a program at tc that sends by itself: while the one
+	 * takes the place of the other, here or at the start of another release, see handled.h.
+	 */
+	__u32 handled_until;
+	__u32 pad[5];
 };
 _Static_assert(sizeof(struct shared_limits) == 64, "a line of its own");
 

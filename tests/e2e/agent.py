@@ -98,7 +98,7 @@ class Agent:
             "pin_path": str(self.pins),
             "state_dir": str(self.state),
             **({"stages": int(os.environ["STAGES"])} if "STAGES" in os.environ else {}),
-            **({"xdp_mode": os.environ["XDP_MODE"]} if "XDP_MODE" in os.environ else {}),
+            "xdp_mode": os.environ.get("XDP_MODE", "native"),  # "auto" has tc send on a veth
             **config,
         }
         self.write()

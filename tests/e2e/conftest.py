@@ -161,10 +161,14 @@ def mode(request):
 def lab(run_directory, request):
     """
     A lab of the test's own, without an agent yet. Its packets take one stage, which halves a start, unless the
-    environment or the test's module (`STAGES = "auto"`) says otherwise; in labs that tests share the agent chooses.
+    environment or the test's module (`STAGES = "auto"`) says otherwise; in labs that tests share the agent chooses. XDP is
+    native, unless the environment or the module (`XDP_MODE = "auto"`) says otherwise.
     """
     stages = getattr(request.module, "STAGES", 1)
-    it = lab_module.Lab(run_directory, **({} if stages == "auto" or "STAGES" in os.environ else {"stages": stages}))
+    config = {} if stages == "auto" or "STAGES" in os.environ else {"stages": stages}
+    if "XDP_MODE" not in os.environ and hasattr(request.module, "XDP_MODE"):
+        config["xdp_mode"] = request.module.XDP_MODE
+    it = lab_module.Lab(run_directory, **config)
     try:
         yield it
     finally:

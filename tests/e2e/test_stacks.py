@@ -82,7 +82,7 @@ def test_a_stack_that_appears_while_the_agent_runs_is_reported(lab_without_gro, 
 def make_bridge_of_both(lab):
     """Both carry programs before one becomes a port of the other."""
     lab.gateway.batch("link add top0 type bridge", "link set top0 up")
-    agent = lab.start(interfaces=BOTH)
+    agent = lab.start(interfaces={"inside": ["in0"], "outside": ["out0", {"name": "top0", "xdp_mode": "skb"}]})
     assert programs(lab) == {"in0", "out0", "top0"}
     lab.gateway.ip("link", "set", "out0", "master", "top0")
     wait_for(lambda: "stacked on out0" in (listed(lab, "top0")["problem"] or ""), what="the stack to be told of")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`xdp_mode` tc: tc routes and sends in place of XDP; and the change from the one to the other."""
+"""tc that routes and sends in place of XDP: by `xdp_mode`, or by the choice of `auto`; and the change from the one to the other."""
 
 import threading
 
@@ -10,6 +10,8 @@ from agent import wait_for
 from xdp_mode import xdp_only
 
 pytestmark = xdp_only
+
+REASON = "XDP on {} (veth) would have the kernel cut frames of several segments"
 
 TC = {"in0": "tc", "out0": "tc"}
 NATIVE = {"in0": "native", "out0": "native"}
@@ -33,8 +35,26 @@ def test_tc_sends_and_no_interface_has_xdp(lab):
     assert lab.agent.counters()["passed_untranslated"] == 0, "the kernel forwarded"
 
 
-def test_a_restart_keeps_sessions(lab):
-    agent = lab.start(xdp_mode="tc")
+def test_auto_has_tc_send_on_a_veth_and_says_why(lab):
+    lab.start(xdp_mode="auto")
+    listed = {i["name"]: (i["xdp"], i["xdp_reason"], i["forwarding"]) for i in lab.agent.ctl("interface", "list")}
+    assert listed == {name: ("tc", REASON.format(name), "redirect") for name in TC}
+    assert not any("xdp" in lab.gateway.ip("link", "show", name) for name in TC)
+    assert REASON.format("in0") in lab.agent.text("interface", "list")
+    host = lab.host()
+    works(lab, host, lab.open_udp(host))
+    assert lab.agent.counters()["passed_untranslated"] == 0, "the kernel forwarded"
+
+
+@pytest.mark.parametrize("config", [{"xdp_mode": "native"}, {"xdp_mode": "auto", "forwarding": "kernel"}], ids=["native", "kernel"])
+def test_native_and_the_kernel_s_forwarding_mean_xdp_as_ever(lab, config):
+    lab.start(**config)
+    assert modes_of(lab) == NATIVE and "xdp" in lab.gateway.ip("link", "show", "in0")
+
+
+@pytest.mark.parametrize("mode", ["tc", "auto"])
+def test_a_restart_keeps_sessions(lab, mode):
+    agent = lab.start(xdp_mode=mode)
     host = lab.host()
     src = lab.open_udp(host)
     agent.stop()
@@ -65,11 +85,10 @@ class Steady:
             assert self.translated(self.far.packet()), f"{n} of {self.sent}"
 
 
-# Inwards to XDP, some may be lost until tc is off (LIMITS.md).
 @pytest.mark.parametrize("restarts", [False, True], ids=["reload", "restart"])
 @pytest.mark.parametrize(
-    "modes,inwards", [(("native", "tc"), False), (("native", "tc"), True), (("tc", "native"), False)],
-    ids=["to tc, outwards", "to tc, inwards", "to XDP, outwards"])
+    "modes,inwards", [(("native", "tc"), False), (("native", "tc"), True), (("tc", "native"), False), (("tc", "native"), True)],
+    ids=["to tc, outwards", "to tc, inwards", "to XDP, outwards", "to XDP, inwards"])
 def test_from_one_to_the_other_no_packet_is_lost(lab, modes, restarts, inwards):
     agent = lab.start(xdp_mode=modes[0])
     host = lab.host()

@@ -40,6 +40,7 @@ MODES = {
     "redirect-skb": {"forwarding": "redirect", "xdp_mode": "skb"},
     "kernel": {"forwarding": "kernel", "xdp_mode": "native"},
     "tc": {"xdp_mode": "none"},
+    "auto": {"forwarding": "redirect", "xdp_mode": "auto"},
 }
 
 

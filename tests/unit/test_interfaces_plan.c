@@ -360,3 +360,86 @@ Test(interfaces_plan, flags_and_forwarding_of_those_that_send)
 	cr_expect_str_eq(interface_unable(&plan, &plan.list[1]), "no XDP");
 	cr_expect_eq(interface_record(&plan, &plan.list[1]).flags, 0);
 }
+
+static struct xdp_wish automatic = { .mode = XDP_MODE_AUTO, .sends = true };
+
+static int plan_two(const char *inside)
+{
+	struct config_interface wanted[2] = { { .roles = DEVICE_INSIDE }, { .name = "eth1", .roles = DEVICE_OUTSIDE } };
+
+	snprintf(wanted[0].name, sizeof(wanted[0].name), "%s", inside);
+	return interfaces_plan_on(wanted, 2, all, &known, &own, automatic, &plan, &error);
+}
+
+static void expect_sends(const char *name, bool sends, const char *why)
+{
+	const struct interface *i = interfaces_find(&plan, name);
+
+	cr_expect_eq(interface_wants_tc(i), sends, "%s", name);
+	cr_expect_str_eq(i->without_xdp, why, "%s", name);
+}
+
+#define CUT(name, kind) "XDP on " name " (" kind ") would have the kernel cut frames of several segments"
+
+/* With `auto` and redirects, tc sends where XDP would cut frames: by the link's kind, and by nothing else. */
+Test(interfaces_plan, auto_has_tc_send_where_xdp_would_cut_frames)
+{
+	static const struct {
+		const char *kind;
+		uint16_t type;
+		bool sends;
+		const char *why;
+	} rows[] = {
+		{ "veth", ARPHRD_ETHER, true, CUT("eth0", "veth") },
+		{ "tun", ARPHRD_ETHER, true, CUT("eth0", "tap") },
+		{ "tun", ARPHRD_NONE, false, "has no Ethernet header" },
+		{ "dummy", ARPHRD_ETHER, false, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		snprintf(of(ETH0)->kind, sizeof(of(ETH0)->kind), "%s", rows[i].kind);
+		of(ETH0)->type = rows[i].type;
+		cr_assert_eq(plan_two("eth0"), 0, "%s", error.text);
+		expect_sends("eth0", rows[i].sends, rows[i].why);
+		free(plan.list);
+	}
+	plan.list = NULL;
+}
+
+Test(interfaces_plan, auto_runs_xdp_where_the_kernel_forwards_or_others_share_it)
+{
+	snprintf(of(ETH0)->kind, sizeof(of(ETH0)->kind), "veth");
+	automatic.sends = false;
+	cr_assert_eq(plan_two("eth0"), 0, "%s", error.text);
+	expect_sends("eth0", false, "");
+	free(plan.list);
+	automatic.sends = true;
+	automatic.dispatcher = DISPATCHER_LIBXDP;
+	cr_assert_eq(plan_two("eth0"), 0, "%s", error.text);
+	expect_sends("eth0", false, "");
+	automatic.dispatcher = DISPATCHER_NONE;
+	free(plan.list);
+	automatic.mode = XDP_MODE_NATIVE;
+	cr_assert_eq(plan_two("eth0"), 0, "%s", error.text);
+	expect_sends("eth0", false, "");
+	automatic.mode = XDP_MODE_AUTO;
+}
+
+/* A VLAN interface goes by the interface below, a bond by its ports, until it is attached. */
+Test(interfaces_plan, auto_looks_below_vlan_interfaces_and_bonds)
+{
+	snprintf(of(ETH0)->kind, sizeof(of(ETH0)->kind), "veth");
+	cr_assert_eq(plan_two("eth0.100"), 0, "%s", error.text);
+	expect_sends("eth0.100", true, CUT("eth0", "veth"));
+	cr_expect_eq(plan.count, 2, "nothing below carries it");
+	free(plan.list);
+	of(ETH0)->master = BOND;
+	cr_assert_eq(plan_two("bond0"), 0, "%s", error.text);
+	expect_sends("bond0", true, CUT("eth0", "veth"));
+	known = plan;
+	interfaces_find(&known, "bond0")->attachment = DEVICE_XDP_NATIVE;
+	cr_assert_eq(plan_two("bond0"), 0, "%s", error.text);
+	expect_sends("bond0", false, "");
+	free(known.list);
+	known = (struct interfaces){ 0 };
+}

@@ -232,13 +232,16 @@ vlans() { with_cards "virtio, VLANs" a1 a2 tagged; }
 
 large() {
     check "MTU 9000" all_have_mtu 9000
-    if kernel_is_old; then check_mode redirect auto check_large skb; else check_mode redirect auto check_large native; fi
+    if kernel_is_old; then check_mode redirect skb check_large; else check_mode redirect native check_large; fi
     check "MTU 1500" all_have_mtu 1500
 }
 jumbo() { with_cards "virtio, MTU 9000" a1 a2 large; }
 
 # Without mergeable buffers and with large ones, virtio_net takes a native program and never runs it.
-never_run() { check_mode redirect auto check_link skb; }
+never_run() {
+    check_mode redirect skb check_link
+    check_mode redirect auto check_link tc
+}
 unmerged() { with_cards "virtio, no mergeable buffers" b1 b2 never_run; }
 
 small_buffers() { check_mode redirect native check_link; }

@@ -64,10 +64,11 @@ OF_PAIRS = ("takeover", "return", "split", "lose", "idle")
 OF_ONE = ("killed_change", "reboot")
 
 MODES = {
-    "redirect1": {"forwarding": "redirect", "stages": 1},
-    "redirect2": {"forwarding": "redirect", "stages": 2},
+    "redirect1": {"forwarding": "redirect", "xdp_mode": "native", "stages": 1},
+    "redirect2": {"forwarding": "redirect", "xdp_mode": "native", "stages": 2},
     "kernel": {"forwarding": "kernel", "stages": 1},
     "none": {"xdp_mode": "none"},
+    "tc": {"xdp_mode": "tc"},
 }
 
 

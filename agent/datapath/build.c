@@ -313,6 +313,20 @@ void datapath_end_tc(const struct datapath *d)
 	}
 }
 
+void datapath_lend_tc(const struct datapath *d)
+{
+	for (uint32_t i = 0; i < N_ENTRIES; i++) {
+		_cleanup_close_ int fd = -1;
+		uint32_t id;
+
+		if (!bpf_map_lookup_elem(d->tc_entries, &i, &id) || bpf_map_lookup_elem(d->redirect_entries, &i, &id))
+			continue;
+		fd = pinned_program(d->pin_dir, build_redirect_programs[i], id);
+		if (fd >= 0)
+			bpf_map_update_elem(d->tc_entries, &i, &fd, BPF_ANY);
+	}
+}
+
 static void drop_pin(const struct datapath *d, const char *name)
 {
 	char path[PATH_MAX];

@@ -311,6 +311,9 @@ uint32_t datapath_ticks(const struct datapath *d);
 /* Once no interface has a hook for which the programs in use have none: takes those of before from it. */
 void datapath_end_tc(const struct datapath *d);
 
+/* Lets the programs that send by themselves stand in for those that leave it to the kernel, where there are none. */
+void datapath_lend_tc(const struct datapath *d);
+
 /* Makes every core forget cached next hops and destination classes. */
 void datapath_raise_epoch(struct datapath *d);
 

@@ -26,9 +26,12 @@ struct run {
 	struct hand_back *offer;
 };
 
+/* Added to a tick of the past, one that is not over while XDP takes the place of tc. */
+#define NOT_OVER (1U << 30)
+
 static int program_of(const struct datapath *d, uint32_t id)
 {
-	/* 1.0.0 does not know those that send packets themselves. */
+	/* 1.0.0 does not know those that send packets themselves: they stand in for the others, see datapath_lend_tc(). */
 	const struct {
 		int attached, known;
 	} entries[] = {
@@ -43,6 +46,34 @@ static int program_of(const struct datapath *d, uint32_t id)
 			return dup(entries[i].known);
 	fd = pinned_program(d->pin_dir, "tc_outside", id);
 	return fd < 0 ? pinned_program(d->pin_dir, "tc_bare", id) : fd;
+}
+
+/* The XDP program of the roles for which a program at tc sends; -1: it is no such program. */
+static int xdp_in_place_of(const struct datapath *d, uint32_t id)
+{
+	return program_id(d->tc_send_inside) == id    ? d->xdp_inside
+	       : program_id(d->tc_send_outside) == id ? d->xdp_outside
+	       : program_id(d->tc_send_both) == id    ? d->xdp_both
+						      : -1;
+}
+
+/*
+ * Where tc sends, 1.0.0 runs XDP: that takes the place of tc here already, with these programs, so that 1.0.0 replaces
+ * it without a gap. False: it cannot.
+ */
+static bool go_to_xdp(struct run *run, struct netlink *n, const struct link *l)
+{
+	__attribute__((cleanup(own_programs_free))) struct own_programs own = { 0 };
+	int fd = xdp_in_place_of(&run->datapath, tcx_program(run->pin_path, l->ifindex, TC_INGRESS));
+	enum xdp_mode mode = XDP_MODE_AUTO;
+	struct error ignored;
+	bool native;
+
+	if (fd < 0 || link_is_stacked(l) || own_programs_read(run->pin_path, &run->datapath, &own) ||
+	    xdp_settle_mode(l, &mode, &ignored))
+		return false;
+	return !xdp_attach(l, fd, mode, &own, &native, &ignored) &&
+	       !tc_detach(n, &own, l->ifindex, TC_INGRESS, false);
 }
 
 /*
@@ -76,6 +107,8 @@ static int attach_filters(struct run *run, struct error *err)
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
 	_cleanup_free_ struct link *links = NULL;
+	struct shared_limits *limits = &run->datapath.table->limits;
+	uint32_t until = limits->handled_until;
 	size_t n_links = 0;
 	int r = netlink_new(&n);
 
@@ -83,6 +116,12 @@ static int attach_filters(struct run *run, struct error *err)
 		r = links_read(n, &links, &n_links);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
+	datapath_lend_tc(&run->datapath);
+	__atomic_store_n(&limits->handled_until, until + NOT_OVER, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < n_links; i++)
+		if (links[i].ifindex < MAX_IFINDEX && go_to_xdp(run, n, &links[i]))
+			log_info("%s: XDP in place of tc, as 1.0.0 has it", links[i].name);
+	__atomic_store_n(&limits->handled_until, until, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; !r && i < n_links; i++)
 		for (int side = TC_EGRESS; !r && side <= TC_INGRESS && links[i].ifindex < MAX_IFINDEX; side++)
 			r = filter_at(run, n, &links[i], (enum tc_side)side, err);

@@ -22,15 +22,19 @@ IFLA_GSO_IPV4_MAX_SIZE, IFLA_GRO_IPV4_MAX_SIZE = 63, 64
 RTM_NEWLINK = 16
 
 
-@pytest.fixture
-def real_hosts_lab(lab):
+def with_real_hosts(lab, gro="on"):
     """Subscriber and server are real kernels, and every interface has its offloads on."""
     for ns, name in ((lab.gateway, "in0"), (lab.gateway, "out0"), (lab.inside_ns, "eth0"), (lab.outside_ns, "eth0")):
-        ns.run("ethtool", "-K", name, "tx", "on", "tso", "on", "gso", "on", "gro", "on", "sg", "on")
+        ns.run("ethtool", "-K", name, "tx", "on", "tso", "on", "gso", "on", "gro", gro, "sg", "on")
     lab.inside_ns.batch(f"addr add {SUBSCRIBER}/16 dev eth0", f"route add default via {GATEWAY_IN}")
     lab.outside_ns.batch(f"link set eth0 address {lab_module.SERVER_MAC}", f"addr add {SERVER}/24 dev eth0",
                          f"route add 1.1.1.0/30 via {lab_module.GATEWAY_OUT}")
     return lab
+
+
+@pytest.fixture
+def real_hosts_lab(lab):
+    return with_real_hosts(lab)
 
 
 def refused(kind, payload, segment):

@@ -107,9 +107,8 @@ static void check_part(struct checking *c, const struct file_part *p)
 		     p->ports);
 	if (p->quota > p->slots)
 		warn(c, p,
-		     "a quota of %u sessions with %u session_slots: those beyond them go to the overflow, which "
-		     "all "
-		     "subscribers share",
+		     "a quota of %u sessions with %u session_slots: those beyond them share the room of "
+		     "overflow_sessions with all subscribers",
 		     p->quota, p->slots);
 	if (room >= p->ratio)
 		warn(c, p, "%llu of %llu outside addresses have no subscriber", (unsigned long long)(room / p->ratio),

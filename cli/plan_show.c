@@ -118,8 +118,7 @@ static void show_rows(struct writer *w, const struct plan_result *r)
 		if (r->traffic) {
 			percent(planner_refused(row), refused);
 			snprintf(many, sizeof(many), "%llu", (unsigned long long)row->subscribers_refused);
-			percent(row->result.sessions ? (double)row->result.overflowed / (double)row->result.sessions
-						     : 0,
+			percent(row->result.sessions ? (double)row->result.beyond / (double)row->result.sessions : 0,
 				over);
 		}
 		if (grows)
@@ -228,7 +227,7 @@ static cJSON *row_json(const struct plan_result *r, const struct planner_row *ro
 		cJSON_AddNumberToObject(json, "refused_ports", (double)row->result.refused_ports);
 		cJSON_AddNumberToObject(json, "refused_quota", (double)row->result.refused_quota);
 		cJSON_AddNumberToObject(json, "subscribers_refused", (double)row->subscribers_refused);
-		cJSON_AddNumberToObject(json, "overflow_sessions", (double)row->result.overflowed);
+		cJSON_AddNumberToObject(json, "overflow_sessions", (double)row->result.beyond);
 		cJSON_AddNumberToObject(json, "overflow_peak", (double)row->beyond_peak);
 	}
 	if (r->options->settings.growth.block)

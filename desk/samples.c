@@ -48,7 +48,7 @@ static bool is_translated(const char *name)
 	return n > 11 && !strcmp(name + n - 11, "_translated");
 }
 
-/* Refused for want of room: the quota, ports, the overflow. */
+/* Refused for want of room: the quota, ports, extents. */
 static bool is_refused(const char *name)
 {
 	return !strcmp(name, "drop_quota") || !strcmp(name, "drop_quota_protocol") || !strcmp(name, "drop_rate") ||

@@ -256,7 +256,7 @@ static int check_common_memory(const struct check *k, uint64_t available, uint64
 	if (!k->running || k->running->overflow_sessions != c->overflow_sessions)
 		needed = (uint64_t)extents_room(c) * sizeof(struct bucket);
 	if (needed > available)
-		return config_refuse(k->err, -ENOMEM, k->name, c->overflow_line, "overflow_sessions",
+		return config_refuse(k->err, -ENOMEM, k->name, c->beyond_line, "overflow_sessions",
 				     "%u sessions need %s of memory, but %s are free", c->overflow_sessions,
 				     memory_format(needed, needed_text), memory_format(available, available_text));
 	if (c->pcp.enabled && (!k->running || config_pcp_leases(k->running) < leases))

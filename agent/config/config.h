@@ -120,7 +120,7 @@ struct config {
 	struct config_independence independence;
 	uint32_t overflow_sessions;
 	uint32_t extent_buckets;       /* room for extents, <detnat/extents.h>; EXTENTS_BY_SIZE but in tests */
-	unsigned overflow_line;	       /* in the file; 0: not from a file */
+	unsigned beyond_line;	       /* in the file; 0: not from a file */
 	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
 	struct config_ipfix ipfix;
 	struct config_syslog syslog;

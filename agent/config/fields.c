@@ -16,7 +16,7 @@
 #define MAX_TIMEOUT  604800U
 #define MAX_INTERVAL 86400U
 #define MAX_SUSPECT  1000000000U
-#define MAX_OVERFLOW (16U << 20)
+#define MAX_BEYOND   (16U << 20)
 
 #define MAX_PARKED	 65536U
 #define MAX_PARKED_BYTES (1U << 30)
@@ -278,7 +278,7 @@ static const struct field config_table[] = {
 	{ "session_slots", &field_slots, MEMBER(struct config, session_slots), .min = MIN_SLOTS, .max = MAX_SLOTS },
 	{ "endpoint_independent", &field_object, MEMBER(struct config, independence), .fields = &independence_fields,
 	  .enabled = offsetof(struct config, independence.given) },
-	{ "overflow_sessions", &field_number, MEMBER(struct config, overflow_sessions), .max = MAX_OVERFLOW },
+	{ "overflow_sessions", &field_number, MEMBER(struct config, overflow_sessions), .max = MAX_BEYOND },
 	{ "timeouts", &field_object, MEMBER(struct config, timeouts), .fields = &timeouts_fields, .enabled = -1 },
 	{ "ipfix", &field_object, MEMBER(struct config, ipfix), .fields = &ipfix_fields,
 	  .enabled = offsetof(struct config, ipfix.enabled) },

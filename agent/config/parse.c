@@ -50,7 +50,7 @@ int config_parse(const char *text, size_t size, const char *name, struct config 
 		return r;
 	if (!c->interfaces_given && !c->n_tenants)
 		return config_refuse(err, -EINVAL, name, json_line(json), "interfaces", "this key is missing");
-	c->overflow_line = line_of(json, "overflow_sessions");
+	c->beyond_line = line_of(json, "overflow_sessions");
 	c->control_socket_line = line_of(json, "control_socket");
 	c->pin_path_line = line_of(json, "pin_path");
 	c->state_dir_line = line_of(json, "state_dir");

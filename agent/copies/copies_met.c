@@ -69,7 +69,7 @@ void copy_met(struct copying *c, const struct session_copy *r, const struct plac
 {
 	struct copied_mapping *cm = &c->mapping[r->mapping];
 	const struct session_tuple id = slot_session_id(cm, r->subscriber, r->key, r->word);
-	bool beyond = r->result == COPY_BEYOND, elsewhere = beyond != (r->request == COPY_TO_OVERFLOW);
+	bool beyond = r->result == COPY_BEYOND, elsewhere = beyond != (r->request == COPY_TO_EXTENT);
 	struct found_session s;
 
 	c->counts->existing++;

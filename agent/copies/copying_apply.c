@@ -150,7 +150,7 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 		return copied_grants_apply(c, peer, payload, length, add);
 	if (type == WIRE_RULES || type == WIRE_PORTMAPS)
 		return copied_rules_apply(c, peer, type, payload, length);
-	if (type != WIRE_CHANGES && type != WIRE_WHOLE && type != WIRE_OVERFLOW && type != WIRE_ENDED)
+	if (type != WIRE_CHANGES && type != WIRE_WHOLE && type != WIRE_BEYOND && type != WIRE_ENDED)
 		return -EPROTO;
 	e = copy_program_load(&c->program, mappings_datapath(c->m));
 	if (e)
@@ -159,7 +159,7 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 		return copied_ended_apply(c, peer, payload, length, add);
 	a = applying(c, peer);
 	c->counts = add;
-	if (type == WIRE_OVERFLOW)
+	if (type == WIRE_BEYOND)
 		e = copied_beyond_apply(&a, payload, length);
 	else
 		e = type == WIRE_WHOLE ? apply_range(&a, &r) : apply_groups(&a, &r);

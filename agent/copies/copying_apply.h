@@ -67,7 +67,7 @@ int group_begin(struct applying *a, const struct group *g);
 int apply_beyond(const struct applying *a, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
 		 uint32_t round);
 
-/* Applies WIRE_OVERFLOW: 0 or -errno. */
+/* Applies WIRE_BEYOND: 0 or -errno. */
 int copied_beyond_apply(const struct applying *a, const void *payload, size_t length);
 
 /* Applies WIRE_WHOLE: 0; 1: not all of it yet; or -errno. */

@@ -18,7 +18,7 @@
 
 /* Slots read, subscribers without an extent passed, or notes checked, between two looks at the clock. */
 #define LOOK_INTERVAL 3072U
-WHOLE_FITS(LOOK_INTERVAL, struct wire_overflow);
+WHOLE_FITS(LOOK_INTERVAL, struct wire_beyond);
 
 /* Buckets of all extents in use. */
 static uint64_t extents_used(const struct datapath *d)
@@ -103,17 +103,17 @@ static int visit_all(struct copying *c, struct copying_cursor *at, uint64_t dead
 	return 0;
 }
 
-static void fill(const struct copying *c, struct wire_overflow *w, const struct beyond_note *n, uint8_t state,
+static void fill(const struct copying *c, struct wire_beyond *w, const struct beyond_note *n, uint8_t state,
 		 unsigned flags)
 {
-	*w = (struct wire_overflow){
+	*w = (struct wire_beyond){
 		.key = htobe64(n->id.key),
 		.subscriber = htobe32(n->id.subscriber),
 		.mapping = htobe16(n->id.mapping),
 		.out_port = htobe16(n->id.out_port),
 		.proto = n->id.proto,
 		.state = wire_state(state, state && word_owner(n->word)),
-		.flags = wire_flags(flags | (word_is_inbound(n->word) ? WIRE_OVERFLOW_INBOUND : 0), n->turn,
+		.flags = wire_flags(flags | (word_is_inbound(n->word) ? WIRE_BEYOND_INBOUND : 0), n->turn,
 				    session_age_s(c, n->word, datapath_ticks(mappings_datapath(c->m)))),
 	};
 }
@@ -131,14 +131,14 @@ static int tell(struct copying *c, const struct beyond_note *n, uint8_t state, c
 
 	if (!c->primed)
 		return 0;
-	if ((o->length && o->type != WIRE_OVERFLOW) || draft_room(o) < sizeof(struct wire_overflow)) {
+	if ((o->length && o->type != WIRE_BEYOND) || draft_room(o) < sizeof(struct wire_beyond)) {
 		int r = draft_flush(o, to->emit, to->arg);
 
 		if (r)
 			return r;
 	}
-	o->type = WIRE_OVERFLOW;
-	fill(c, draft_take(o, sizeof(struct wire_overflow)), n, state, 0);
+	o->type = WIRE_BEYOND;
+	fill(c, draft_take(o, sizeof(struct wire_beyond)), n, state, 0);
 	return 0;
 }
 
@@ -301,13 +301,13 @@ static void write_place(struct copying *c, struct draft *o, uint32_t place)
 	const struct beyond_note *n = hash_get(&beyond_notes, &c->beyond, place);
 
 	if (n && n->state)
-		fill(c, draft_take(o, sizeof(struct wire_overflow)), n, n->state, WIRE_OVERFLOW_WHOLE);
+		fill(c, draft_take(o, sizeof(struct wire_beyond)), n, n->state, WIRE_BEYOND_WHOLE);
 }
 
 int copied_beyond_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
 			void *arg)
 {
-	const struct draft_table told = { WIRE_OVERFLOW, c->beyond.end, LOOK_INTERVAL, write_place };
+	const struct draft_table told = { WIRE_BEYOND, c->beyond.end, LOOK_INTERVAL, write_place };
 
 	return draft_tell(o, c, &told, at, deadline_us, emit, arg);
 }

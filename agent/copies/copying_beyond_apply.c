@@ -19,14 +19,14 @@ void copied_beyond_whole_ended(struct copying *c, unsigned peer)
 	waiting_forget(&c->waiting, is_left_out, c->peer);
 }
 
-static struct told_session session_of(const struct wire_overflow *w)
+static struct told_session session_of(const struct wire_beyond *w)
 {
 	return (struct told_session){
 		.key = be64toh(w->key),
 		.out_port = be16toh(w->out_port),
 		.proto = w->proto,
 		.state = wire_session_state(w->state),
-		.inbound = be16toh(w->flags) & WIRE_OVERFLOW_INBOUND,
+		.inbound = be16toh(w->flags) & WIRE_BEYOND_INBOUND,
 		.behalf = w->state & WIRE_ON_BEHALF,
 		.beyond = true,
 		.turn = wire_turn(w->flags),
@@ -71,7 +71,7 @@ int apply_beyond(const struct applying *a, struct copied_mapping *cm, uint32_t s
 }
 
 /* The records that end sessions, or the others. */
-static int apply_records(const struct applying *a, const struct wire_overflow *w, size_t n, bool ends)
+static int apply_records(const struct applying *a, const struct wire_beyond *w, size_t n, bool ends)
 {
 	struct copying *c = a->c;
 	int r = 0;
@@ -99,7 +99,7 @@ static int apply_records(const struct applying *a, const struct wire_overflow *w
 
 int copied_beyond_apply(const struct applying *a, const void *payload, size_t length)
 {
-	const struct wire_overflow *w = payload;
+	const struct wire_beyond *w = payload;
 	size_t n = length / sizeof(*w);
 	int r;
 

@@ -126,7 +126,7 @@ bool placing_waits(struct copying *c, struct copied_mapping *cm, uint32_t subscr
 		.subscriber = subscriber,
 		.mapping = (uint16_t)cm->number,
 		.inbound = t->inbound,
-		.request = t->beyond ? COPY_TO_OVERFLOW : COPY_TO_SLOT,
+		.request = t->beyond ? COPY_TO_EXTENT : COPY_TO_SLOT,
 	};
 	const struct session_tuple id = slot_session_id(cm, subscriber, r.key, r.word);
 	uint16_t *mark = t->beyond ? NULL : copy_marks_of(&cm->marks, subscriber) + t->slot;
@@ -161,10 +161,10 @@ int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscribe
 		.subscriber = subscriber,
 		.mapping = (uint16_t)cm->number,
 		.slot = t->slot,
-		.mark = overflow_mark(p->peer, seen),
+		.owner = (uint8_t)p->peer,
 		.inbound = t->inbound,
 		.result = COPY_BUSY,
-		.request = t->beyond ? COPY_TO_OVERFLOW : COPY_TO_SLOT,
+		.request = t->beyond ? COPY_TO_EXTENT : COPY_TO_SLOT,
 		.last = last_packet(c, p->told, t->age_s),
 		.turn = t->turn < WORD_TURN_MAX ? t->turn : WORD_TURN_MAX,
 	};

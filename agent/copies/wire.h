@@ -32,10 +32,10 @@ enum wire_type {
 		18, /* struct wire_range, then as WIRE_CHANGES: everything that the sender has of these subscribers */
 	WIRE_WHOLE_END = 19, /* empty: a whole copy is complete */
 	/*
-	 * struct wire_overflow, repeated: sessions beyond the slots. Between a table and WIRE_WHOLE_END, each of the
+	 * struct wire_beyond, repeated: sessions beyond the slots. Between a table and WIRE_WHOLE_END, each of the
 	 * sender's is sent at least once
 	 */
-	WIRE_OVERFLOW = 20,
+	WIRE_BEYOND = 20,
 	WIRE_LEASES = 21, /* struct wire_lease, repeated */
 	WIRE_ENDED = 22,  /* struct wire_ended, repeated: comes before the sessions of a whole copy */
 	/* Rules that must be alike: struct wire_part, then struct wire_rule or struct wire_portmap, repeated */
@@ -154,11 +154,11 @@ struct wire_session {
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_session) == 16, "part of the protocol");
 
-#define WIRE_OVERFLOW_WHOLE   0x0001U /* from a whole copy: it is not new */
-#define WIRE_OVERFLOW_INBOUND 0x0002U /* the outside has opened it */
+#define WIRE_BEYOND_WHOLE   0x0001U /* from a whole copy: it is not new */
+#define WIRE_BEYOND_INBOUND 0x0002U /* the outside has opened it */
 
 /* A session beyond the slots, identified by its endpoints. */
-struct wire_overflow {
+struct wire_beyond {
 	uint64_t key; /* slot_key() */
 	uint32_t subscriber;
 	uint16_t mapping;
@@ -167,7 +167,7 @@ struct wire_overflow {
 	uint8_t state; /* as that of struct wire_session */
 	uint16_t flags;
 } __attribute__((packed));
-_Static_assert(sizeof(struct wire_overflow) == 20, "part of the protocol");
+_Static_assert(sizeof(struct wire_beyond) == 20, "part of the protocol");
 
 #define WIRE_ENDED_AGE_MAX UINT16_MAX
 

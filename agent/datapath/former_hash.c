@@ -35,7 +35,7 @@ _Static_assert(sizeof(struct key8) == 24, "as pinned");
 struct session8 {
 	uint64_t truth;	  /* the state word; 0 in an OUT2IN entry */
 	uint16_t in_port; /* in an OUT2IN entry */
-	uint16_t mark;	  /* of a copy: overflow_mark() */
+	uint16_t mark;	  /* of a copy: former_mark() */
 	uint8_t inbound;  /* the outside has opened the session */
 	uint8_t pad[3];
 };
@@ -140,7 +140,7 @@ static uint64_t word_of(const struct hash_layout *l, const uint8_t *value)
 	uint64_t word = number(l, TRUTH, value);
 	uint16_t mark = (uint16_t)number(l, MARK, value);
 
-	return word_owned(word, beyond_owner(mark, word), word_turn(word)) |
+	return word_owned(word, former_mark_peer(mark, word) ?: word_owner(word), word_turn(word)) |
 	       (number(l, INBOUND, value) ? WORD_INBOUND : 0);
 }
 

@@ -13,6 +13,24 @@
 #include "base/btf_layout.h"
 #include "datapath/datapath.h"
 
+/*
+ * The mark of a copy in the hash: the number of the peer that announced it, and the low bits of last seen when it was
+ * stored. If last seen differs, a packet has refreshed the session since, and it is not a copy any more.
+ */
+#define FORMER_MARK_BITS 13U
+#define FORMER_MARK_MASK ((1U << FORMER_MARK_BITS) - 1)
+
+static inline uint16_t former_mark(uint32_t peer, uint64_t word)
+{
+	return (uint16_t)(peer << FORMER_MARK_BITS | (word_seen(word) & FORMER_MARK_MASK));
+}
+
+/* 0: it is no copy. */
+static inline uint32_t former_mark_peer(uint16_t mark, uint64_t word)
+{
+	return (mark ^ word_seen(word)) & FORMER_MARK_MASK ? 0 : mark >> FORMER_MARK_BITS;
+}
+
 /* Fields of the keys and values. Keys have a number for the layout of the blocks, which many layouts share, or a block.
  */
 enum hash_field {

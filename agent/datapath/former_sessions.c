@@ -106,7 +106,7 @@ static void request(struct run *run, struct hash_entry *e, enum copy_request wha
 					      .subscriber = mapping_subscriber(&m->geo, e->key.in_addr),
 					      .mapping = (uint16_t)(m - run->d->mapping),
 					      .slot = COPY_NOT_IN_A_SLOT,
-					      .mark = overflow_mark(word_owner(e->word), e->word),
+					      .owner = (uint8_t)word_owner(e->word),
 					      .inbound = (uint8_t)word_is_inbound(e->word),
 					      .request = (uint8_t)what,
 					      .last = word_seen(e->word),
@@ -193,7 +193,7 @@ static void place(struct run *run, struct hash_entries *now)
 		if (run->f->resumed && is_over(run->d, e))
 			e->placed = true;
 		else if (!before || before->word != e->word)
-			request(run, e, COPY_TO_OVERFLOW, before ? before->word : 0);
+			request(run, e, COPY_TO_EXTENT, before ? before->word : 0);
 	}
 	flush(run);
 	for (size_t i = 0; i < now->n; i++)
@@ -211,8 +211,8 @@ static bool take_out(const struct datapath *d, struct former_sessions *f, int ma
 		return false;
 	s = record(d, f, m->first_subscriber + mapping_subscriber(&m->geo, e->key.in_addr));
 	if (s)
-		__atomic_fetch_sub(&s->overflow, 1, __ATOMIC_ACQ_REL);
-	__atomic_fetch_sub(&d->global->overflow, 1, __ATOMIC_ACQ_REL);
+		__atomic_fetch_sub(&s->beyond, 1, __ATOMIC_ACQ_REL);
+	__atomic_fetch_sub(&d->global->beyond, 1, __ATOMIC_ACQ_REL);
 	return true;
 }
 
@@ -233,7 +233,7 @@ static void leave(struct run *run, int map, struct hash_entries *now)
 		if (!take_out(run->d, f, map, e, &e->word))
 			request(run, e, COPY_END, 0);
 		else if (e->word != before)
-			request(run, e, COPY_TO_OVERFLOW, before);
+			request(run, e, COPY_TO_EXTENT, before);
 	}
 	flush(run);
 	for (size_t i = 0; i < now->n; i++)

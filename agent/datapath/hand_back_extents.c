@@ -17,6 +17,7 @@
 #include <detnat/extents.h>
 
 #include "datapath/chunk_maps.h"
+#include "datapath/former_hash.h"
 #include "datapath/hand_back_private.h"
 #include "datapath/migration_private.h"
 #include "datapath/pinned.h"
@@ -66,12 +67,12 @@ static int count(struct hand_back *h, uint32_t record, uint32_t n)
 	if (h->counted < 0)
 		return h->counted;
 	if (n > before)
-		__atomic_fetch_add(&c->record[at].overflow, n - before, __ATOMIC_ACQ_REL);
+		__atomic_fetch_add(&c->record[at].beyond, n - before, __ATOMIC_ACQ_REL);
 	r = bpf_map_update_elem(h->counted, &record, &n, BPF_ANY);
 	if (!r && n < before)
-		__atomic_fetch_sub(&c->record[at].overflow, before - n, __ATOMIC_ACQ_REL);
+		__atomic_fetch_sub(&c->record[at].beyond, before - n, __ATOMIC_ACQ_REL);
 	if (r && n > before)
-		__atomic_fetch_sub(&c->record[at].overflow, n - before, __ATOMIC_ACQ_REL);
+		__atomic_fetch_sub(&c->record[at].beyond, n - before, __ATOMIC_ACQ_REL);
 	if (!r)
 		c->counted[at] = n;
 	return r;
@@ -101,7 +102,7 @@ static int append(struct former_entries *list, const struct geometry *g, uint32_
 	grown[list->n++] =
 		(struct former_entry){ in,
 				       { .truth = word_owned(word, 0, 0),
-					 .mark = word_owner(word) ? overflow_mark(word_owner(word), word) : 0 } };
+					 .mark = word_owner(word) ? former_mark(word_owner(word), word) : 0 } };
 	grown[list->n++] = (struct former_entry){ out, { .in_port = key_in_port(key) } };
 	return 0;
 }
@@ -181,7 +182,7 @@ void hand_back_uncount(const char *pin_dir)
 		if (bpf_map_delete_elem(counted, &record))
 			break;
 		if (c && known)
-			__atomic_fetch_sub(&c->record[record & (SUBSCRIBER_CHUNK - 1)].overflow, n, __ATOMIC_ACQ_REL);
+			__atomic_fetch_sub(&c->record[record & (SUBSCRIBER_CHUNK - 1)].beyond, n, __ATOMIC_ACQ_REL);
 	}
 	unlink(pin_path_of(&d, PIN_COUNTED, path));
 	hand_back_free_extents(&h);

@@ -29,6 +29,6 @@ int migration_beyond_copy(struct datapath *d, struct migration *m, const struct 
 	if (r || !m->beyond)
 		return r;
 	/* Of the old table. None is in the hash any more. */
-	__atomic_store_n(&d->global->overflow, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&d->global->beyond, 0, __ATOMIC_RELEASE);
 	return former_sessions_bring_over(d, m->beyond);
 }

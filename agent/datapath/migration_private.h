@@ -18,7 +18,7 @@
 /* Marks the pins beside it as those that 1.0.0 is to take over (datapath/hand_back.h). */
 #define PIN_OFFERED "offered"
 
-/* How many sessions in extents each record counts as if they were in the overflow, while the offer stands. */
+/* How many sessions in extents each record counts as if they were in the hash of 1.0.0, while the offer stands. */
 #define PIN_COUNTED "counted"
 
 /* Fields of a subscriber that are carried over, as laid out in the old records. */

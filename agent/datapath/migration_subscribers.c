@@ -265,7 +265,7 @@ void migration_subscribers_move_rest(struct migration *m)
 
 		/* Records that both layouts share count what was in the hash. */
 		for (uint32_t k = 0; m->beyond && !c->to && k < SUBSCRIBER_CHUNK; k++)
-			__atomic_fetch_and(&((struct subscriber *)old_record(m, c, k))->overflow, SUBSCRIBER_FLAGS,
+			__atomic_fetch_and(&((struct subscriber *)old_record(m, c, k))->beyond, SUBSCRIBER_FLAGS,
 					   __ATOMIC_ACQ_REL);
 		for (uint32_t k = 0; c->to && k < SUBSCRIBER_CHUNK; k++) {
 			uint8_t *from = old_record(m, c, k);

@@ -26,7 +26,7 @@ struct member {
 /* In order of offset, as the kernel requires. */
 static const struct member subscriber_members[] = {
 	MEMBER(subscriber, sessions),	      MEMBER(subscriber, lock),
-	MEMBER(subscriber, overflow),	      MEMBER(subscriber, quota_pass),
+	MEMBER(subscriber, beyond),	      MEMBER(subscriber, quota_pass),
 	MEMBER(subscriber, search_tick),      MEMBER(subscriber, refused),
 	MEMBER(subscriber, icmp_next),	      MEMBER(subscriber, quota_event_next),
 	MEMBER(subscriber, ports_event_next), MEMBER(subscriber, hairpins),

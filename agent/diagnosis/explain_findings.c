@@ -171,9 +171,8 @@ static void add_extents(const struct explanation *e, cJSON *list)
 			    "its %u slots are full, and so is the room beyond them: %" PRIu64 " of %" PRIu64
 			    " buckets of all subscribers",
 			    e->record.slots, used, all);
-	else if (!e->record.slots_free &&
-		 (next >> EXTENT_MAX_SHIFT > 1 ||
-		  next * BUCKET_SLOTS > overflow_share(all * BUCKET_SLOTS, left * BUCKET_SLOTS)))
+	else if (!e->record.slots_free && (next >> EXTENT_MAX_SHIFT > 1 ||
+					   next * BUCKET_SLOTS > extent_share(all * BUCKET_SLOTS, left * BUCKET_SLOTS)))
 		explain_add(list, true, "drop_overflow_full", advice,
 			    "its %u slots are full, %" PRIu64 " buckets of them beyond its own: its share, as %" PRIu64
 			    " are free",

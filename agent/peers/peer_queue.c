@@ -47,8 +47,8 @@ uint64_t payload_sessions(uint8_t type, const void *payload, size_t length)
 	size_t at = type == WIRE_WHOLE ? sizeof(struct wire_range) : 0;
 	uint64_t n = 0;
 
-	if (type == WIRE_OVERFLOW)
-		return length / sizeof(struct wire_overflow);
+	if (type == WIRE_BEYOND)
+		return length / sizeof(struct wire_beyond);
 	if (type == WIRE_ENDED)
 		return length / sizeof(struct wire_ended);
 	if (type != WIRE_WHOLE && type != WIRE_CHANGES)

@@ -80,7 +80,7 @@ static const char *refusal(const struct nat_event *e, struct event_text *t)
 		snprintf(t->text, sizeof(t->text), "subscriber %s has no free port left for %s towards %s:%u", t->who,
 			 t->proto, t->ext, e->ext_port);
 		return "ports";
-	case EVENT_OVERFLOW_FULL:
+	case EVENT_EXTENTS_FULL:
 		snprintf(t->text, sizeof(t->text), "subscriber %s: its slots and the room beyond them are full",
 			 t->who);
 		return "overflow";

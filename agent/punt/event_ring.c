@@ -110,7 +110,7 @@ static void log_refusal(const struct nat_event *e, const struct mappings *m)
 			    "`detnatctl session list %s` shows its sessions, more outside addresses make larger blocks",
 			    t.who, protocol_name(e->proto), t.ext, e->ext_port, list);
 		break;
-	case EVENT_OVERFLOW_FULL:
+	case EVENT_EXTENTS_FULL:
 		log_warning("subscriber %s was refused a session: its slots are full, and so is the room beyond them; "
 			    "raise session_slots of its mapping, or overflow_sessions",
 			    t.who);
@@ -190,7 +190,7 @@ static void dispatch(struct events *v, const struct nat_event *of)
 	case EVENT_QUOTA_PROTOCOL:
 	case EVENT_RATE:
 	case EVENT_PORTS_EXHAUSTED:
-	case EVENT_OVERFLOW_FULL:
+	case EVENT_EXTENTS_FULL:
 	case EVENT_FRAGMENTS:
 		report_refusal(v, e);
 		break;

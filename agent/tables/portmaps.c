@@ -98,9 +98,9 @@ void portmap_flag(const struct portmaps *p, uint64_t place)
 	__atomic_store_n(&s->portmap_in, in_bits, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->portmap_out, out_bits, __ATOMIC_RELEASE);
 	if (portmaps_of(p, place, NULL))
-		__atomic_fetch_or(&s->overflow, SUBSCRIBER_PORTMAPS, __ATOMIC_RELEASE);
+		__atomic_fetch_or(&s->beyond, SUBSCRIBER_PORTMAPS, __ATOMIC_RELEASE);
 	else
-		__atomic_fetch_and(&s->overflow, ~SUBSCRIBER_PORTMAPS, __ATOMIC_RELEASE);
+		__atomic_fetch_and(&s->beyond, ~SUBSCRIBER_PORTMAPS, __ATOMIC_RELEASE);
 }
 
 bool portmap_is_flagged(const struct portmaps *p, uint64_t place)
@@ -110,7 +110,7 @@ bool portmap_is_flagged(const struct portmaps *p, uint64_t place)
 	const struct subscriber *s = record_of(p->m, place, &out);
 
 	bits_of(p, place, &in_bits, &out_bits);
-	return s && __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE) & SUBSCRIBER_PORTMAPS &&
+	return s && __atomic_load_n(&s->beyond, __ATOMIC_ACQUIRE) & SUBSCRIBER_PORTMAPS &&
 	       !(in_bits & ~__atomic_load_n(&s->portmap_in, __ATOMIC_ACQUIRE)) &&
 	       !(out_bits & ~__atomic_load_n(&s->portmap_out, __ATOMIC_ACQUIRE));
 }

@@ -56,7 +56,7 @@ static __always_inline void refuse_report(const struct flow *f, struct subscribe
 	refuse_notify(f,
 		      ports			    ? EVENT_PORTS_EXHAUSTED
 		      : reason == REASON_drop_quota ? EVENT_QUOTA
-						    : EVENT_OVERFLOW_FULL,
+						    : EVENT_EXTENTS_FULL,
 		      f->m->sessions_per_user);
 }
 

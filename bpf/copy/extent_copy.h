@@ -10,17 +10,16 @@
 #include "session/extent_grow.h"
 #include "session/signpost.h"
 
-/* Whether an announcement may replace a session of its flow beyond the slots. owner: beyond_owner(). */
+/* Whether an announcement may replace a session of its flow beyond the slots. */
 static __always_inline int copy_may_replace(const struct session_copy *c, __u32 owner, __u64 word)
 {
-	return owner == overflow_mark_peer(c->mark) ||
-	       (c->takes >> owner & 1 && word_out_port(word) == word_out_port(c->word));
+	return owner == c->owner || (c->takes >> owner & 1 && word_out_port(word) == word_out_port(c->word));
 }
 
 /* The announced session's state word in an extent. */
 static __always_inline __u64 copy_word(const struct session_copy *c)
 {
-	return word_owned(c->word, overflow_mark_peer(c->mark), c->turn) | (c->inbound ? WORD_INBOUND : 0);
+	return word_owned(c->word, c->owner, c->turn) | (c->inbound ? WORD_INBOUND : 0);
 }
 
 /* The slot of the session's flow in the extent, or NULL. */
@@ -106,7 +105,7 @@ SUBPROGRAM int copy_end(const struct mapping *m, struct subscriber *s, const str
 		return COPY_IMPOSSIBLE;
 	slot = copy_slot_of(m, s, c);
 	word = slot ? LOAD(slot->truth) : 0;
-	if (!slot || word_owner(word) != overflow_mark_peer(c->mark) || word_out_port(word) != word_out_port(c->word))
+	if (!slot || word_owner(word) != c->owner || word_out_port(word) != word_out_port(c->word))
 		return COPY_CHANGED;
 	if (c->moves && c->before && c->before != word)
 		return COPY_CHANGED;
@@ -272,7 +271,7 @@ static __always_inline int copy_port_may_come(const struct mapping *m, const str
 	return settings.growth && block && growth_block_of(&m->geo, block, word_out_port(c->word)) >= 0;
 }
 
-/* COPY_TO_OVERFLOW, under the lock. Returns enum copy_result. */
+/* COPY_TO_EXTENT, under the lock. Returns enum copy_result. */
 SUBPROGRAM int copy_beyond(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
 	struct copy_scan *found = copy_scan_get();

@@ -54,7 +54,7 @@ SUBPROGRAM int fast_portmap_in(const struct mapping *m, __u32 in_addr, __u64 ext
 		return -1;
 	subscriber = in_addr - m->geo.in_base;
 	s = subscriber_get(m, subscriber);
-	if (!s || LOAD(s->overflow) != SUBSCRIBER_PORTMAPS ||
+	if (!s || LOAD(s->beyond) != SUBSCRIBER_PORTMAPS ||
 	    fast_slot_may_be(m, s, subscriber, &p, now, !!(ext & EXT_NOT_PREFERRED)))
 		return -1;
 	/* An exception may have the address; in stage 2 the mapping may have another outside address since stage 1. */

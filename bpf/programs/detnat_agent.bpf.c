@@ -49,7 +49,7 @@ static __always_inline int copy_do(struct session_copy *c)
 	case COPY_TO_SLOT:
 		r = copy_place_locked(m, s, c);
 		break;
-	case COPY_TO_OVERFLOW:
+	case COPY_TO_EXTENT:
 		r = copy_beyond(m, s, c);
 		break;
 	default:

@@ -107,8 +107,8 @@ SUBPROGRAM __u32 extent_take(__u32 shift)
 		return 0;
 	used = __sync_fetch_and_add(&pool->used, size);
 	if (used < settings.extent_buckets &&
-	    size * BUCKET_SLOTS <= overflow_share((__u64)settings.extent_buckets * BUCKET_SLOTS,
-						  (settings.extent_buckets - used) * BUCKET_SLOTS)) {
+	    size * BUCKET_SLOTS <= extent_share((__u64)settings.extent_buckets * BUCKET_SLOTS,
+						(settings.extent_buckets - used) * BUCKET_SLOTS)) {
 		first = extent_pop(&pool->free[shift / EXTENT_GROWS_BY & 7]);
 		if (first)
 			return extent_of(first - 1, shift);

@@ -98,7 +98,7 @@ static __always_inline int fast_refuse(const struct flow *f, struct subscriber *
 	    rate_is_due(LOAD(s->icmp_next), jiffies) || rate_is_due(LOAD(s->quota_event_next), jiffies))
 		return TO_SLOW_PATH;
 	/* Packets that need no session pass at the quota, too. */
-	if (unlikely(s->overflow))
+	if (unlikely(s->beyond))
 		return TO_SLOW_PATH;
 	__sync_fetch_and_add(&s->refused, 1);
 	return drop(REASON_drop_quota);
@@ -156,7 +156,7 @@ SUBPROGRAM int fast_limit_refuse(const struct mapping *m, struct subscriber *s, 
 	if (!m || !s || !line)
 		return 0;
 	if (limit_is_too_fast(m, line)) {
-		if (s->overflow || rate_is_due(LOAD(s->icmp_next), jiffies) ||
+		if (s->beyond || rate_is_due(LOAD(s->icmp_next), jiffies) ||
 		    rate_is_due(LOAD(line->rate_event_next), jiffies))
 			return TO_SLOW_PATH;
 		__sync_fetch_and_add(&line->refused_rate, 1);
@@ -165,7 +165,7 @@ SUBPROGRAM int fast_limit_refuse(const struct mapping *m, struct subscriber *s, 
 	}
 	if (!limit_is_reached(m, line, (__u8)flow, 0))
 		return 0;
-	if (s->overflow || LOAD(line->pass_tick) != (__u16)now_ticks() || LOAD(line->pass[of]) != QUOTA_IN_VAIN ||
+	if (s->beyond || LOAD(line->pass_tick) != (__u16)now_ticks() || LOAD(line->pass[of]) != QUOTA_IN_VAIN ||
 	    rate_is_due(LOAD(s->icmp_next), jiffies) || rate_is_due(LOAD(line->protocol_event_next), jiffies))
 		return TO_SLOW_PATH;
 	__sync_fetch_and_add(&line->refused_protocol, 1);
@@ -316,7 +316,7 @@ static __always_inline int fast_open_featured(const struct flow *f, struct subsc
 /* Returns 1 if a portmap may have the inside port of an opening, or the outside port that it would get. */
 static __always_inline int opening_meets_portmap(const struct flow *f, const struct subscriber *s, __u32 out_port)
 {
-	return s->overflow == SUBSCRIBER_PORTMAPS &&
+	return s->beyond == SUBSCRIBER_PORTMAPS &&
 	       (subscriber_may_map_in(s, f->p.proto, f->p.sport) || subscriber_may_map_out(s, f->p.proto, out_port));
 }
 

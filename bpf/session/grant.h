@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Granted blocks, <detnat/growth.h>. Their sessions are in the subscriber's extent, or in the overflow map, whose keys
- * have the inside address: so a packet from inside finds its session as any other, and one from outside by way of the
- * grant. Compiled away while no mapping grows.
+ * Granted blocks, <detnat/growth.h>. Their sessions are in the subscriber's extent: a packet from inside finds its
+ * session as any other, and one from outside by way of the grant. Compiled away while no mapping grows.
  */
 #ifndef DETNAT_GRANT_H
 #define DETNAT_GRANT_H

@@ -93,7 +93,7 @@ static __always_inline struct portmap_value *portmap_of_inside(const struct mapp
 
 static __always_inline int subscriber_has_portmaps(const struct subscriber *s)
 {
-	return settings.portmaps && LOAD(s->overflow) & SUBSCRIBER_PORTMAPS;
+	return settings.portmaps && LOAD(s->beyond) & SUBSCRIBER_PORTMAPS;
 }
 
 /* Returns 1 if a portmap of the subscriber may have an inside port, or an outside one. */

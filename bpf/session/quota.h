@@ -6,13 +6,12 @@
  * Sessions that have ended, and those that the outside has opened, give way to the subscriber's own: first all that
  * have expired, so that a slow or dead agent never causes refusals; then those that an RST has closed, the oldest
  * first, which otherwise wait until their timeout for a segment that shows that the RST was forged (RFC 7857
- * section 2.2); then those beyond the slots that have expired or that an RST has closed; then those of the outside, in
- * which the subscriber has been silent for longest, and at last those of the outside beyond the slots. A session that
- * gives way is exchanged for the new one: its place in the count is never free, so no other opening can take it.
+ * section 2.2); then those of the outside, in which the subscriber has been silent for longest. A session that gives
+ * way is exchanged for the new one: its place in the count is never free, so no other opening can take it.
  *
- * A walk through all slots finds the highest rank of any session (quota_rank()) and where it was found first. The next
- * openings take those of this rank or a higher one from there on. So many openings in a tick share a walk, and "oldest"
- * is as exact as ranks are: a quarter of the age.
+ * A walk through all slots, those of the extent among them, finds the highest rank of any session (quota_rank()) and
+ * where it was found first. The next openings take those of this rank or a higher one from there on. So many openings
+ * in a tick share a walk, and "oldest" is as exact as ranks are: a quarter of the age.
  */
 #ifndef DETNAT_QUOTA_H
 #define DETNAT_QUOTA_H

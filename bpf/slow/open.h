@@ -439,7 +439,7 @@ static __always_inline int open_session(ctx_t *ctx)
 		if (verdict != CONTINUE)
 			return verdict;
 	}
-	if (s->overflow && !is_hairpin(&io)) {
+	if (s->beyond && !is_hairpin(&io)) {
 		out_port = (__u16)portmap_packet_in2out(io.f.m, s, &io.f.p);
 		if (out_port)
 			return open_finish(ctx, &io, out_port);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Opens sessions that find no port in their first choice's group, or no room. Any free port of the block will do: a
- * signpost leads packets from inside there, or the overflow map finds the session by either endpoint.
+ * signpost leads packets from inside there.
  */
 #ifndef DETNAT_OPEN_SEARCH_H
 #define DETNAT_OPEN_SEARCH_H

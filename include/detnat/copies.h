@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The agent's requests to the syscall program `session_copies`. The program places sessions that a peer has announced
- * in slots, in extents or in the overflow, and changes and ends those beyond the slots. It holds the opener's lock
- * meanwhile, as the datapath does when it opens a session; the agent never takes that lock itself.
+ * in slots or in extents, and changes and ends those in extents. It holds the opener's lock meanwhile, as the datapath
+ * does when it opens a session; the agent never takes that lock itself.
  *
- * Of a copy in an extent the state word names the peer, <detnat/session.h>. One in the overflow has a mark beside it.
+ * Of a copy in an extent the state word names the peer, <detnat/session.h>.
  */
 #ifndef DETNAT_COPIES_H
 #define DETNAT_COPIES_H
@@ -13,36 +13,6 @@
 
 /* Requests of one run. */
 #define COPIES_BATCH 256U
-
-/*
- * The mark of a copy in the overflow, in its IN2OUT entry: the number of the peer that announced it, and the low bits
- * of last seen when it was stored. If last seen differs, a packet has refreshed the session since, and it is not a copy
- * any more.
- */
-#define OVERFLOW_MARK_BITS 13U
-#define OVERFLOW_MARK_MASK ((1U << OVERFLOW_MARK_BITS) - 1)
-
-static __always_inline __u16 overflow_mark(__u32 peer, __u64 word)
-{
-	return (__u16)(peer << OVERFLOW_MARK_BITS | (word_seen(word) & OVERFLOW_MARK_MASK));
-}
-
-static __always_inline __u32 overflow_mark_peer(__u16 mark)
-{
-	return mark >> OVERFLOW_MARK_BITS;
-}
-
-/* Returns 1 if the session of a mark is a copy. */
-static __always_inline int overflow_mark_holds(__u16 mark, __u64 word)
-{
-	return mark && !((mark ^ word_seen(word)) & OVERFLOW_MARK_MASK);
-}
-
-/* The peer of a copy beyond the slots, by its state word and, in the overflow, its mark; 0: it is no copy. */
-static __always_inline __u32 beyond_owner(__u16 mark, __u64 word)
-{
-	return overflow_mark_holds(mark, word) ? overflow_mark_peer(mark) : word_owner(word);
-}
 
 /* Value of `slot` if the session that has the port is not in a slot. */
 #define COPY_NOT_IN_A_SLOT 0xffffU
@@ -55,8 +25,8 @@ enum copy_request {
 	 * port, a copy of a peer in `takes`, or this gateway's own session if bit 0 is set there. `before` returns the
 	 * replaced session's word. See `moves`, too.
 	 */
-	COPY_TO_OVERFLOW,
-	COPY_END, /* remove it, if it is the copy of the peer in `mark`, on the port of `word`; see `moves`, too */
+	COPY_TO_EXTENT,
+	COPY_END, /* remove it, if it is the copy of `owner`, on the port of `word`; see `moves`, too */
 };
 
 /*
@@ -77,13 +47,13 @@ enum copy_result {
 
 struct session_copy {
 	__u64 key;
-	__u64 word;	  /* the state word; COPY_TO_OVERFLOW adds owner and turn to it in an extent */
+	__u64 word;	  /* the state word; COPY_TO_EXTENT adds owner and turn to it in an extent */
 	__u64 before;	  /* see enum copy_request */
 	__u32 subscriber; /* number within the mapping */
 	__u16 mapping;	  /* its number */
 	__u16 slot;	  /* the requested one, numbered among the subscriber's */
-	__u16 mark;	  /* overflow_mark() with the peer that announced it */
-	__u8 turn;	  /* for COPY_TO_OVERFLOW */
+	__u8 owner;	  /* the peer that announced it */
+	__u8 turn;	  /* for COPY_TO_EXTENT */
 	__u8 inbound;	  /* the outside opened it */
 	__u8 result;	  /* enum copy_result */
 	__u8 request;	  /* enum copy_request */
@@ -95,6 +65,7 @@ struct session_copy {
 	 * leaves the counts, too, and the session unless it is still `before`, if that is not 0.
 	 */
 	__u8 moves;
+	__u8 pad;
 	__u32 last; /* the tick at which its last packet came, at the earliest */
 	__u32 reserved;
 };

@@ -8,7 +8,7 @@
 enum event_type {
 	EVENT_QUOTA = 1,	   /* a subscriber was refused at its quota */
 	EVENT_PORTS_EXHAUSTED = 2, /* no free port of the block towards this destination */
-	EVENT_OVERFLOW_FULL = 3,   /* no room beyond the slots */
+	EVENT_EXTENTS_FULL = 3,	   /* no room beyond the slots */
 	EVENT_SESSION_OPENED = 4,
 	EVENT_SESSION_CLOSED = 5,
 	EVENT_RESOLVE = 6,   /* next hop unresolved: in_addr is its address, ifindex its interface */

@@ -73,7 +73,7 @@ struct globals {
 	__u32 epoch; /* raised by the agent at any change of routes, neighbours, links or mappings; never 0 */
 	/* Last tick at which an agent accepts fragments that come before their first one; 0: never. */
 	__u32 fragments_until;
-	__s64 overflow; /* sessions in the overflow map */
+	__s64 beyond; /* while a build runs that has a hash for them: its sessions */
 	/*
 	 * Last tick at which an agent vouches for the sources of subscribers (see source.h), except those whose bit
 	 * own_source_bit() is set in own_sources, which may be the gateway's own addresses. It is in the past while no
@@ -160,15 +160,18 @@ struct subscriber {
 		};
 		union opener opener;
 	};
-	/* Number of these sessions that are in the map `overflow`, with flags: see subscriber_overflow(). */
-	__u32 overflow;
+	/*
+	 * SUBSCRIBER_FLAGS. The other bits count sessions that an earlier version has beyond the slots, or gets there
+	 * by an offer of this one, agent/datapath/hand_back.h; else they are 0.
+	 */
+	__u32 beyond;
 	__u16 quota_pass; /* progress in search_tick of the search for sessions that can give way, see quota.h */
 	/*
 	 * Low half of the tick of the last search of the slots, see search_limit.h. At worst a search 65536 ticks after
 	 * another waits one tick.
 	 */
 	__u16 search_tick;
-	__u64 refused;		/* packets refused for quota, ports or overflow */
+	__u64 refused;		/* packets refused for quota, ports or room beyond the slots */
 	__u32 icmp_next;	/* jiffy before which no further ICMP refusal is sent */
 	__u32 quota_event_next; /* jiffy before which no further event is reported */
 	__u32 ports_event_next;
@@ -201,17 +204,11 @@ _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line"
 #define HAIRPINS_SEEN 1U
 
 /*
- * Flags in subscriber.overflow, set and cleared by the agent. The fast path notices them without a test of their own,
- * as it tests this word for sessions in the overflow anyway: see fast_open().
+ * Flags in subscriber.beyond, set and cleared by the agent. The fast path notices them without a test of their own,
+ * as it tests this word for sessions of an earlier version anyway: see fast_open().
  */
 #define SUBSCRIBER_PORTMAPS 0x80000000U /* has portmaps, <detnat/portmaps.h> */
 #define SUBSCRIBER_FLAGS    0xc0000000U
-
-/* Sessions of a subscriber that are in the map `overflow`, given the word with the flags. */
-static __always_inline __u32 subscriber_overflow(__u32 overflow)
-{
-	return overflow & ~SUBSCRIBER_FLAGS;
-}
 
 /*
  * The most entries that one subscriber may hold of a shared table, of which `free` entries are free. The share shrinks
@@ -223,20 +220,20 @@ static inline __u64 table_share(__u64 entries, __u64 free, __u64 parts)
 	return (free * free + entries * parts - 1) / (entries * parts);
 }
 
-#define OVERFLOW_SHARE 7U
+#define EXTENT_SHARE 7U
 
-/* Up to OVERFLOW_FEW sessions, a subscriber may have an eighth of the free ones. */
-#define OVERFLOW_FEW	  64U
-#define OVERFLOW_FEW_PART 8U
+/* Up to EXTENT_FEW slots, a subscriber may have an eighth of the free ones. */
+#define EXTENT_FEW	64U
+#define EXTENT_FEW_PART 8U
 
-/* The most sessions of one subscriber in the overflow, with `free` of `sessions` free: alone, about 11 % of all. */
-static inline __u64 overflow_share(__u64 sessions, __u64 free)
+/* The most slots of one subscriber in extents, with `free` of `slots` free: alone, about 11 % of all. */
+static inline __u64 extent_share(__u64 slots, __u64 free)
 {
-	__u64 few = (free + OVERFLOW_FEW_PART - 1) / OVERFLOW_FEW_PART;
-	__u64 share = table_share(sessions, free, OVERFLOW_SHARE);
+	__u64 few = (free + EXTENT_FEW_PART - 1) / EXTENT_FEW_PART;
+	__u64 share = table_share(slots, free, EXTENT_SHARE);
 
-	if (few > OVERFLOW_FEW)
-		few = OVERFLOW_FEW;
+	if (few > EXTENT_FEW)
+		few = EXTENT_FEW;
 	return share > few ? share : few;
 }
 

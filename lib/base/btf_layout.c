@@ -99,6 +99,14 @@ static const char *name_of(const struct btf *btf, uint32_t offset)
 	return name ? name : "";
 }
 
+/* Members have the names of this version; in <detnat/tables.h> that one was called otherwise before. */
+static bool same_name(const char *a, const char *b)
+{
+	static const char former[] = "overflow", now[] = "beyond";
+
+	return !strcmp(strcmp(a, former) ? a : now, strcmp(b, former) ? b : now);
+}
+
 static const struct btf_member *find_member(const struct btf *btf, const struct btf_type *t, const char *name,
 					    uint32_t *offset, unsigned depth)
 {
@@ -109,7 +117,7 @@ static const struct btf_member *find_member(const struct btf *btf, const struct 
 		const char *own = name_of(btf, members[i].name_off);
 		uint32_t at = *offset + btf_member_bit_offset(t, i) / 8;
 
-		if (*own && !strcmp(own, name)) {
+		if (*own && same_name(own, name)) {
 			*offset = at;
 			return &members[i];
 		}

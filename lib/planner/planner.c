@@ -165,7 +165,7 @@ static void note_opened(void *arg, const struct plan_flow *flow, enum replay_fat
 {
 	struct row_work *w = arg;
 
-	if (fate == FATE_OVERFLOW && out_offset >= w->row->ports)
+	if (fate == FATE_BEYOND && out_offset >= w->row->ports)
 		supply_opened(&w->supply, (out_offset - w->row->ports) / w->block, flow->first_ms);
 }
 

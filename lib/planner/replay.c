@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The steps of bpf/slow/open.h and open_overflow.h, without the races between cores. */
+/* The steps of bpf/slow/open.h and open_search.h, without the races between cores. */
 #include "planner/replay_private.h"
 
 #include <detnat/tcp_state.h>
@@ -384,7 +384,7 @@ static int replay_flow(struct step *s, uint32_t *ret_offset)
 	if (open_in_slot(s, bound, ret_offset))
 		return FATE_SLOT;
 	opened = open_beyond(s, bound, ret_offset);
-	return opened < 0 ? opened : opened ? FATE_OVERFLOW : FATE_NO_PORT;
+	return opened < 0 ? opened : opened ? FATE_BEYOND : FATE_NO_PORT;
 }
 
 static uint32_t ticks_of(int64_t ms, int64_t base_ms)
@@ -439,7 +439,7 @@ static int64_t end_ms(const struct replay *r, const struct plan_flow *f)
 static void tally(struct replay_result *result, enum replay_fate fate)
 {
 	result->sessions += fate != FATE_JOINED;
-	result->overflowed += fate == FATE_OVERFLOW;
+	result->beyond += fate == FATE_BEYOND;
 	result->refused_ports += fate == FATE_NO_PORT;
 	result->refused_quota += fate == FATE_QUOTA;
 }
@@ -470,7 +470,7 @@ int replay_subscriber(struct replay *r, const struct plan_flow *flow, size_t n, 
 		tally(result, (enum replay_fate)fate);
 		if (ears->told)
 			ears->told(ears->arg, &flow[i], (enum replay_fate)fate, offset);
-		if (ears->beyond && fate == FATE_OVERFLOW)
+		if (ears->beyond && fate == FATE_BEYOND)
 			ears->beyond(ears->arg, flow[i].first_ms, end_ms(r, &flow[i]));
 	}
 	grown_end(r, ears->grant, ears->arg);

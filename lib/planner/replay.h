@@ -28,14 +28,14 @@ struct replay_result {
 	uint64_t sessions;	/* attempts to open one */
 	uint64_t refused_ports; /* no port was free */
 	uint64_t refused_quota;
-	uint64_t overflowed; /* opened beyond the slots */
+	uint64_t beyond; /* opened beyond the slots */
 };
 
 /*
  * What became of a flow. out_offset: its port's place in the block, unless it was refused; `ports` and above: in the
  * granted blocks, one after another.
  */
-enum replay_fate { FATE_JOINED, FATE_SLOT, FATE_OVERFLOW, FATE_NO_PORT, FATE_QUOTA };
+enum replay_fate { FATE_JOINED, FATE_SLOT, FATE_BEYOND, FATE_NO_PORT, FATE_QUOTA };
 typedef void (*replay_told)(void *arg, const struct plan_flow *flow, enum replay_fate fate, uint32_t out_offset);
 
 /* A session beyond the slots: the ticks in which it is there. */

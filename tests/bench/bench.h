@@ -386,7 +386,7 @@ struct result {
 	uint64_t sessions;	       /* opened, as sent */
 	uint64_t in_table;	       /* counted after the ramp-up */
 	uint64_t refused;	       /* of a mix: no port, no room */
-	uint64_t overflowed;	       /* sessions beyond the slots */
+	uint64_t beyond;	       /* sessions beyond the slots */
 	uint64_t memory;	       /* octets of all tables */
 	uint64_t memory_mapping;       /* of them, what the row's mappings were charged for */
 	double read_ns;		       /* one read at random in as much memory as the sessions take */

@@ -95,7 +95,7 @@ static void grant_all(struct bench *b, struct space *s)
 	grants_serve_until(s->grants, datapath_ticks(&b->d) + 0x40000000U);
 }
 
-/* Sessions in the overflow, and those on ports that are in no block. */
+/* Sessions in extents, and those on ports that are in no block. */
 struct places {
 	const struct space *s;
 	uint64_t granted;

@@ -5,11 +5,11 @@
 #include <string.h>
 
 enum measure {
-	OF_VPP,	  /* net, of VPP's graph */
-	OF_ROW,	  /* net, of the row that it is measured in turn with: as run, the generator would hide what they differ
-		     by */
-	SPEEDUP,  /* of two cores */
-	OVERFLOW, /* % of sessions beyond the slots or refused */
+	OF_VPP,	 /* net, of VPP's graph */
+	OF_ROW,	 /* net, of the row that it is measured in turn with: as run, the generator would hide what they differ
+		    by */
+	SPEEDUP, /* of two cores */
+	BEYOND,	 /* % of sessions beyond the slots or refused */
 	MEMORY_EACH, /* octets of all tables, of a subscriber */
 };
 
@@ -68,8 +68,8 @@ static const struct goal goals[] = {
 	{ "2 cores against 1, outside to inside, h16384", "h16384-p63", PATH_OUT_2, SPEEDUP, 1.95 },
 	{ "2 cores against 1, one for each direction, h16384", "h16384-p63", PATH_CROSS_2, SPEEDUP, 1.95 },
 	{ "2 cores against 1, 5 % of packets opening, h16384", "h16384-p63", PATH_MIXED_2, SPEEDUP, 1.95 },
-	{ "% beyond the slots, 63 sessions to 100 destinations", "mix-uniform", PATH_OPEN, OVERFLOW, 0.1 },
-	{ "% beyond the slots, 100 sessions to Zipf destinations", "mix-zipf", PATH_OPEN, OVERFLOW, 1 },
+	{ "% beyond the slots, 63 sessions to 100 destinations", "mix-uniform", PATH_OPEN, BEYOND, 0.1 },
+	{ "% beyond the slots, 100 sessions to Zipf destinations", "mix-zipf", PATH_OPEN, BEYOND, 1 },
 	{ "octets a subscriber at h262144-p63", "h262144-p63", PATH_OPEN, MEMORY_EACH, 1800 },
 	{ "octets a subscriber at h1048576-p63", "h1048576-p63", PATH_OPEN, MEMORY_EACH, 2253 },
 };
@@ -103,8 +103,8 @@ static bool value_of(const struct goal *g, const struct result *r, double *ret, 
 	case SPEEDUP:
 		*ret = f.speedup;
 		break;
-	case OVERFLOW:
-		*ret = 100.0 * (double)(r->overflowed + r->refused) / (double)r->sessions;
+	case BEYOND:
+		*ret = 100.0 * (double)(r->beyond + r->refused) / (double)r->sessions;
 		break;
 	case MEMORY_EACH:
 		*ret = (double)r->memory / r->row->hosts;

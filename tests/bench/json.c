@@ -124,7 +124,7 @@ static void add_row(cJSON *rows, const struct result *r)
 	cJSON_AddBoolToObject(row, "valid", !r->wrong);
 	cJSON_AddNumberToObject(row, "sessions", (double)r->sessions);
 	cJSON_AddNumberToObject(row, "sessions_in_table", (double)r->in_table);
-	cJSON_AddNumberToObject(row, "sessions_overflowed", (double)r->overflowed);
+	cJSON_AddNumberToObject(row, "sessions_overflowed", (double)r->beyond);
 	cJSON_AddNumberToObject(row, "sessions_refused", (double)r->refused);
 	cJSON_AddNumberToObject(row, "packets_verified", r->verified);
 	cJSON_AddNumberToObject(row, "memory_bytes", (double)r->memory);

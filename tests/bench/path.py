@@ -20,7 +20,7 @@ import tempfile
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build")).resolve()
 VALUE_OCTETS = {"buckets": 128, "subscribers": 64, "fib_nodes": 1024}  # of the inner maps
-EMPTY = ("portmaps", "overflow", "portmap_filters", "routed_flows")
+EMPTY = ("portmaps", "portmap_filters", "routed_flows")
 BATCH = 16
 STACK_OCTETS = 4096
 CALL, EXIT = 8, 9

@@ -62,7 +62,7 @@ static void ramp_up(struct bench *b, struct space *s, bool direct, struct result
 	const bool mix = s->row->mix != MIX_NONE;
 	struct job open = job_translate(b, FROM_INSIDE, s->row->tcp, TCP_SYN);
 	struct sequence q = sequence_new(b, s, ORDER_RANDOM);
-	uint64_t n, overflowed = counter(b, REASON_sessions_overflowed), refused = refusals(b);
+	uint64_t n, beyond = counter(b, REASON_sessions_overflowed), refused = refusals(b);
 
 	/* Some are refused, and must not be answered, as an answer changes the generator's frame. */
 	if (mix) {
@@ -79,7 +79,7 @@ static void ramp_up(struct bench *b, struct space *s, bool direct, struct result
 	}
 	refused = refusals(b) - refused;
 	res->refused += refused;
-	res->overflowed += counter(b, REASON_sessions_overflowed) - overflowed;
+	res->beyond += counter(b, REASON_sessions_overflowed) - beyond;
 	res->sessions += s->n_sessions;
 
 	uint64_t in_table = space_count(b);
@@ -113,7 +113,7 @@ static void fill_listed(struct bench *b, struct space *s, struct result *res)
 	}
 	res->sessions += s->n_sessions;
 	res->in_table += in_table;
-	res->overflowed += counter(b, REASON_sessions_overflowed) - beyond;
+	res->beyond += counter(b, REASON_sessions_overflowed) - beyond;
 	if (in_table != s->n_sessions || !features_lie_right(b, s))
 		res->wrong = true;
 	mix_answers(b, s);

@@ -96,9 +96,8 @@ void report_row(const struct result *r)
 	       r->sessions, r->verified, r->wrong ? "; WRONG: the figures below are worth nothing" : "");
 	printf("  tables %.1f MB (mapping %.1f MB, %.0f octets a subscriber)", (double)r->memory / 1e6,
 	       (double)r->memory_mapping / 1e6, (double)r->memory / r->row->hosts);
-	if (r->overflowed || r->refused || r->row->mix != MIX_NONE)
-		printf("; beyond the slots %.3f %%, refused %.3f %%",
-		       100.0 * (double)r->overflowed / (double)r->sessions,
+	if (r->beyond || r->refused || r->row->mix != MIX_NONE)
+		printf("; beyond the slots %.3f %%, refused %.3f %%", 100.0 * (double)r->beyond / (double)r->sessions,
 		       100.0 * (double)r->refused / (double)r->sessions);
 	printf("\n  a read at random in %.1f MB, as much as the sessions take: %.1f ns\n",
 	       (double)(row_sessions(r->row) * sizeof(struct slot)) / 1e6, r->read_ns);

@@ -15,7 +15,7 @@
 #include "links/interfaces.h"
 #include "generator.skel.h"
 
-#define OVERFLOW_SESSIONS 65536 /* as by default */
+#define BEYOND_SESSIONS 65536 /* as by default */
 
 void die(const char *what, int r)
 {
@@ -106,7 +106,7 @@ static void make_generator(struct bench *b, struct core *c)
 static struct config config_of(uint32_t extent_buckets)
 {
 	return (struct config){ .pin_path = (char *)"/sys/fs/bpf/detnat",
-				.overflow_sessions = OVERFLOW_SESSIONS,
+				.overflow_sessions = BEYOND_SESSIONS,
 				.extent_buckets = extent_buckets ? extent_buckets : EXTENTS_BY_SIZE };
 }
 

@@ -497,7 +497,7 @@ int64_t sessions_overflowed(void)
 	return n;
 }
 
-void age_overflow(uint32_t ticks)
+void age_beyond(uint32_t ticks)
 {
 	if (slots_of_extents())
 		age_those(datapath.extent->slot, slots_of_extents(), ticks);

@@ -139,11 +139,11 @@ struct slot *slots_beyond(int number, uint32_t in_addr, uint32_t *ret_n);
 /* That of a session of a subscriber there; NULL: it has none, or is in no mapping. key: slot_key(). */
 struct slot *slot_beyond(uint32_t in_addr, uint64_t key, uint8_t proto);
 
-/* All sessions beyond the slots, in the map `overflow` or in extents. */
+/* All sessions beyond the slots, in extents. */
 int64_t sessions_overflowed(void);
 
 /* The same as age_sessions() with all of those, in ticks. */
-void age_overflow(uint32_t ticks);
+void age_beyond(uint32_t ticks);
 
 /* Waits until the datapath's clock goes on. */
 void next_tick(void);

@@ -37,7 +37,7 @@ static const struct {
 	{ "displaced", "in2out in2out_cached out2in out2in_cached open refuse icmp_error icmp_out" },
 	{ "drain", "in2out in2out_cached out2in out2in_slow open refuse icmp_error fragment", "in2out open" },
 	{ "drain_exceptions", "in2out out2in open", "in2out open" },
-	{ "drain_overflow", "in2out open search extent" },
+	{ "drain_beyond", "in2out open search extent" },
 	{ "drain_packets", "in2out out2in open search extent icmp_in icmp_out hairpin fragment fragment_out2in" },
 	{ "drain_strangers", "in2out out2in out2in_slow open icmp_in icmp_hairpin protocol_in" },
 	{ "echo", "in2out out2in out2in_slow open" },
@@ -98,9 +98,9 @@ static const struct {
 	{ "options", "in2out in2out_cached out2in out2in_cached out2in_slow open search extent hairpin" },
 	{ "out2in", "in2out in2out_cached out2in out2in_cached out2in_slow open search extent refuse icmp_error "
 		    "fragment_out2in" },
-	{ "overflow", "in2out in2out_cached out2in out2in_slow open search extent" },
-	{ "overflow_owner", "in2out in2out_cached out2in out2in_cached out2in_slow open search extent icmp_in icmp_out "
-			    "hairpin fragment" },
+	{ "beyond", "in2out in2out_cached out2in out2in_slow open search extent" },
+	{ "beyond_owner", "in2out in2out_cached out2in out2in_cached out2in_slow open search extent icmp_in icmp_out "
+			  "hairpin fragment" },
 	{ "portmap",
 	  "in2out in2out_cached out2in out2in_cached out2in_slow open search extent refuse icmp_error portmap_in" },
 	{ "portmap_filters",

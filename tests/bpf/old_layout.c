@@ -211,8 +211,8 @@ static void move_sessions(void)
 			continue;
 		cr_assert_eq(key_ext_addr(slots[i].key), EXTERNAL);
 		old_layout_put(key_in_port(slots[i].key), key_ext_port(slots[i].key), slots[i].truth);
-		s->overflow++;
-		datapath.global->overflow++;
+		s->beyond++;
+		datapath.global->beyond++;
 	}
 	if (slots)
 		memset(slots, 0, n * sizeof(*slots));

@@ -41,7 +41,7 @@ struct outcome {
 	enum reason reason; /* the only one counted */
 	unsigned sent;	    /* ICMP errors */
 	unsigned opened;
-	unsigned overflowed;
+	unsigned beyond;
 	unsigned inbound; /* of those opened */
 	unsigned portmap_in, portmap_out;
 	bool token; /* the subscriber has one less */

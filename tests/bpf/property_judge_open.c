@@ -242,7 +242,7 @@ static bool beyond_of_sender(const struct judging *j)
 {
 	bool receivers = j->o->inbound && model_grant_at(&j->t->model, j->p->dst, j->p->dport);
 
-	return j->o->overflowed > receivers;
+	return j->o->beyond > receivers;
 }
 
 /* A session that opens on a granted port: no port of the block is left. */

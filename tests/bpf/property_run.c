@@ -43,7 +43,7 @@ void property_fail(const struct property *t, enum hook hook, const struct random
 	}
 	if (o) {
 		fprintf(stderr, "verdict %d, %s, %u sent, %u opened, %u of them beyond the slots\n", o->verdict,
-			reason_name(o->reason), o->sent, o->opened, o->overflowed);
+			reason_name(o->reason), o->sent, o->opened, o->beyond);
 		print_octets("out", o->octet, o->size);
 	}
 	cr_assert(0, "packet %llu: %s", (unsigned long long)t->packets, what);
@@ -118,7 +118,7 @@ void property_run_once(struct property *t, enum hook hook, const struct random_p
 	if (hook == TC_OUTSIDE && ret->sent)
 		take_answer(p, ret);
 	ret->opened = (unsigned)(after.sessions_opened - before.sessions_opened);
-	ret->overflowed = (unsigned)(after.sessions_overflowed - before.sessions_overflowed);
+	ret->beyond = (unsigned)(after.sessions_overflowed - before.sessions_overflowed);
 	ret->inbound = (unsigned)(after.sessions_inbound - before.sessions_inbound);
 	ret->token = property_tables(concerned(t, hook, p), &of) && property_token_taken(&of, start_ns);
 	ret->portmap_in = (unsigned)(after.portmap_in - before.portmap_in);

@@ -106,7 +106,7 @@ static void age_all(const struct ageing *a)
 {
 	for (size_t i = 0; i < property_scene->n_subscribers; i++)
 		age_subscriber(property_scene->subscriber[i], a);
-	age_overflow(a->ticks);
+	age_beyond(a->ticks);
 	if (property_scene->growing)
 		age_granted(a);
 }

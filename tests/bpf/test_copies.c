@@ -240,8 +240,8 @@ Test(copies, a_flow_that_opens_takes_no_port_of_a_copy)
 	cr_assert_eq(sessions_of(SUBSCRIBER), 2);
 }
 
-/* A session with EXTERNAL in the overflow, on a port of the subscriber's block: an enum copy_result. */
-static int copy_to_overflow_of(uint32_t in_addr, uint16_t in_port, uint16_t ext_port, uint16_t out_port)
+/* A session with EXTERNAL in the extent, on a port of the subscriber's block: an enum copy_result. */
+static int copy_to_extent_of(uint32_t in_addr, uint16_t in_port, uint16_t ext_port, uint16_t out_port)
 {
 	int number = mappings_find_any(mappings, in_addr);
 	struct session_copy *c = &program.requests->copy[0];
@@ -252,19 +252,19 @@ static int copy_to_overflow_of(uint32_t in_addr, uint16_t in_port, uint16_t ext_
 		.word = state_word(out_port, UDP, SESSION_UDP, datapath_ticks(&datapath)),
 		.subscriber = in_addr - mappings_get(mappings, number)->geo.in_base,
 		.mapping = (uint16_t)number,
-		.request = COPY_TO_OVERFLOW,
+		.request = COPY_TO_EXTENT,
 	};
-	c->mark = overflow_mark(1, c->word);
+	c->owner = 1;
 	cr_assert_eq(copy_program_run(&program), 0);
 	return c->result;
 }
 
-static int copy_to_overflow(uint16_t in_port, uint16_t ext_port, uint16_t out_port)
+static int copy_to_extent(uint16_t in_port, uint16_t ext_port, uint16_t out_port)
 {
-	return copy_to_overflow_of(SUBSCRIBER, in_port, ext_port, out_port);
+	return copy_to_extent_of(SUBSCRIBER, in_port, ext_port, out_port);
 }
 
-Test(copies, a_session_in_the_overflow_is_found_from_both_sides_on_any_port_of_the_block)
+Test(copies, a_session_in_an_extent_is_found_from_both_sides_on_any_port_of_the_block)
 {
 	static const struct row rows[] = {
 		{ "in",
@@ -282,26 +282,26 @@ Test(copies, a_session_in_the_overflow_is_found_from_both_sides_on_any_port_of_t
 	};
 	uint64_t opened = counted(REASON_sessions_opened);
 
-	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2) + 99), COPY_PLACED);
+	cr_assert_eq(copy_to_extent(6304, 53, OUT_PORT(6304, 2) + 99), COPY_PLACED);
 	cr_assert_eq(sessions_overflowed(), 1);
 	RUN_ROWS(rows);
 	cr_assert_eq(sessions_of(SUBSCRIBER), 1);
 	cr_assert_eq(counted(REASON_sessions_opened), opened);
 }
 
-Test(copies, a_flow_that_opens_takes_no_port_of_a_copy_in_the_overflow)
+Test(copies, a_flow_that_opens_takes_no_port_of_a_copy_in_an_extent)
 {
-	cr_assert_eq(copy_to_overflow(6304 + 5, 53, OUT_PORT(6304, 2)), COPY_PLACED);
+	cr_assert_eq(copy_to_extent(6304 + 5, 53, OUT_PORT(6304, 2)), COPY_PLACED);
 	cr_assert_eq(open_flow(UDP, 6304, 53, 0), OUT_PORT(6304, 2) + 1);
-	cr_assert_eq(copy_to_overflow(6304 + 6, 53, OUT_PORT(6304, 2) + 1), COPY_PORT);
+	cr_assert_eq(copy_to_extent(6304 + 6, 53, OUT_PORT(6304, 2) + 1), COPY_PORT);
 	/* Towards another endpoint it is free. */
-	cr_assert_eq(copy_to_overflow(6304 + 6, 54, OUT_PORT(6304, 2) + 1), COPY_PLACED);
-	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2) + 7), COPY_EXISTS);
+	cr_assert_eq(copy_to_extent(6304 + 6, 54, OUT_PORT(6304, 2) + 1), COPY_PLACED);
+	cr_assert_eq(copy_to_extent(6304, 53, OUT_PORT(6304, 2) + 7), COPY_EXISTS);
 	cr_assert_eq(sessions_of(SUBSCRIBER), 3);
 }
 
 /* As of a hairpin that found no slot. */
-Test(copies, a_hairpin_s_peer_sends_nothing_from_outside_to_the_overflow_either)
+Test(copies, a_hairpin_s_peer_sends_nothing_from_outside_to_an_extent_either)
 {
 	static const struct row rows[] = {
 		{ "a pool address as source",
@@ -313,7 +313,7 @@ Test(copies, a_hairpin_s_peer_sends_nothing_from_outside_to_the_overflow_either)
 	};
 	struct session_copy *c = &program.requests->copy[0];
 
-	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2) + 99), COPY_PLACED);
+	cr_assert_eq(copy_to_extent(6304, 53, OUT_PORT(6304, 2) + 99), COPY_PLACED);
 	c->key = slot_key(POOL, 53, 6304);
 	c->word = state_word((uint16_t)OUT_PORT(6304, 2), UDP, SESSION_UDP, datapath_ticks(&datapath));
 	c->result = COPY_BUSY;
@@ -323,8 +323,7 @@ Test(copies, a_hairpin_s_peer_sends_nothing_from_outside_to_the_overflow_either)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
 }
 
-/* An address has entries in the overflow of each mapping that it has been in, until they are purged. */
-Test(copies, a_session_in_the_overflow_is_of_one_mapping_and_has_no_part_in_those_of_another)
+Test(copies, a_session_in_an_extent_is_of_one_mapping_and_has_no_part_in_those_of_another)
 {
 	const struct prefix own_out = { ADDR(203, 0, 113, 77), 32 };
 	struct mapping_spec spec = { .in = { SUBSCRIBER, 32 }, .out = own_out, .sessions_per_user = 100 };
@@ -333,7 +332,7 @@ Test(copies, a_session_in_the_overflow_is_of_one_mapping_and_has_no_part_in_thos
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = 10000;
 	spec.session_slots = 64;
-	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2)), COPY_PLACED);
+	cr_assert_eq(copy_to_extent(6304, 53, OUT_PORT(6304, 2)), COPY_PLACED);
 	make_mapping(&spec, NULL);
 	cr_assert_eq(mappings_find_any(mappings, SUBSCRIBER), 1);
 	c->mapping = 1;
@@ -342,7 +341,7 @@ Test(copies, a_session_in_the_overflow_is_of_one_mapping_and_has_no_part_in_thos
 	c->result = COPY_BUSY;
 	cr_assert_eq(copy_program_run(&program), 0);
 	cr_expect_eq(c->result, COPY_CHANGED, "it is not ended as the exception's");
-	cr_expect_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2)), COPY_PLACED, "nor in the way of its sessions");
+	cr_expect_eq(copy_to_extent(6304, 53, OUT_PORT(6304, 2)), COPY_PLACED, "nor in the way of its sessions");
 	cr_expect_eq(sessions_overflowed(), 2);
 	c->request = COPY_END;
 	c->result = COPY_BUSY;
@@ -358,7 +357,7 @@ Test(copies, a_session_in_the_overflow_is_of_one_mapping_and_has_no_part_in_thos
 }
 
 /* The port may be a neighbour's in the other mapping, even towards the same endpoint. */
-Test(copies, a_neighbours_session_in_the_overflow_is_not_taken_for_the_subscribers_own)
+Test(copies, a_neighbours_session_in_an_extent_is_not_taken_for_the_subscribers_own)
 {
 	struct mapping_spec spec = { .in = { SUBSCRIBER, 31 },
 				     .out = { ADDR(203, 0, 113, 77), 32 },
@@ -368,11 +367,11 @@ Test(copies, a_neighbours_session_in_the_overflow_is_not_taken_for_the_subscribe
 
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = 10000;
-	cr_assert_eq(copy_to_overflow_of(OTHER, 6304, 53, port), COPY_PLACED);
+	cr_assert_eq(copy_to_extent_of(OTHER, 6304, 53, port), COPY_PLACED);
 	make_mapping(&spec, NULL);
-	cr_assert_eq(copy_to_overflow_of(SUBSCRIBER, 6304, 53, port), COPY_PLACED);
-	cr_expect_eq(copy_to_overflow_of(OTHER, 6304, 53, 1024 + 32256 + 6304), COPY_PLACED);
-	cr_expect_eq(copy_to_overflow_of(OTHER, 6304 + 1, 53, 1024 + 32256 + 6304), COPY_PORT);
+	cr_assert_eq(copy_to_extent_of(SUBSCRIBER, 6304, 53, port), COPY_PLACED);
+	cr_expect_eq(copy_to_extent_of(OTHER, 6304, 53, 1024 + 32256 + 6304), COPY_PLACED);
+	cr_expect_eq(copy_to_extent_of(OTHER, 6304 + 1, 53, 1024 + 32256 + 6304), COPY_PORT);
 	cr_expect_eq(sessions_overflowed(), 3);
 }
 

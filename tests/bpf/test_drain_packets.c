@@ -12,18 +12,18 @@ TestSuite(drain_packets, .init = drain_set_up, .fini = tear_down);
 /* The ninth flow of a group of 8 ports towards one endpoint stands beyond the slots. */
 #define FLOWS 9
 
-static uint16_t overflowing(unsigned flow)
+static uint16_t beyond(unsigned flow)
 {
 	return (uint16_t)(6304 + flow * PORTS);
 }
 
 Test(drain_packets, keeps_sessions_beyond_the_slots)
 {
-	const struct endpoint in = { SUBSCRIBER, overflowing(FLOWS - 1) }, ext = { EXTERNAL, 53 };
+	const struct endpoint in = { SUBSCRIBER, beyond(FLOWS - 1) }, ext = { EXTERNAL, 53 };
 	int port[FLOWS];
 
 	for (unsigned i = 0; i < FLOWS; i++)
-		port[i] = open_flow(UDP, overflowing(i), 53, 0);
+		port[i] = open_flow(UDP, beyond(i), 53, 0);
 	cr_assert_eq(sessions_overflowed(), 1);
 	renumber();
 	/* The new mapping's subscriber has one there as well, so that the map is asked for it, too. */
@@ -31,7 +31,7 @@ Test(drain_packets, keeps_sessions_beyond_the_slots)
 		cr_assert_geq(open_flow(UDP, (uint16_t)(6305 + i * NEW_PORTS), 53, 0), 0);
 	cr_assert_eq(sessions_overflowed(), 2);
 	for (unsigned i = 0; i < FLOWS; i++)
-		cr_expect_eq(open_flow(UDP, overflowing(i), 53, 0), port[i], "session %u", i);
+		cr_expect_eq(open_flow(UDP, beyond(i), 53, 0), port[i], "session %u", i);
 
 	const struct icmp_row error[] = {
 		{ "an error about the one beyond",

@@ -40,7 +40,6 @@ Test(extents, answers_to_a_session_without_a_slot_take_the_fast_path, .init = se
 	extents_expect_passes(UDP, 0, 0, XDP_INSIDE, XDP_OUTSIDE);
 	cr_expect_eq(extents_size(), 1);
 	cr_expect_eq(counted(REASON_sessions_overflowed), 6);
-	cr_expect_eq(datapath.global->overflow, 0);
 	cr_expect_eq(sessions_of(IN), flows);
 	leave_the_fast_path();
 	for (unsigned i = 0; i < flows; i++)
@@ -78,7 +77,6 @@ Test(extents, an_extent_that_is_full_gives_way_to_one_four_times_as_large)
 	cr_expect_eq(datapath.pool->grown, 4);
 	cr_expect_eq(extents_record()->sessions, flows);
 	cr_expect_eq(sessions_of(IN), flows);
-	cr_expect_eq(datapath.global->overflow, 0);
 	extents_tables_right();
 	for (unsigned k = 0; k < flows; k += 5)
 		extents_expect_passes(UDP, k, 0, XDP_INSIDE, XDP_OUTSIDE);
@@ -133,7 +131,6 @@ Test(extents, a_port_there_is_another_flows_own)
 	cr_expect_neq(port, extents_out_port(SLOTS));
 	cr_expect_eq((port - 1024) / 8 * 8, (extents_out_port(SLOTS) - 1024) / 8 * 8, "a port of the group");
 	cr_expect_eq(sessions_of(IN), SLOTS + 5);
-	cr_expect_eq(datapath.global->overflow, 0);
 	extents_tables_right();
 }
 
@@ -345,7 +342,7 @@ static int copy_of(uint8_t request, unsigned flow, uint16_t in_port)
 		.last = datapath_ticks(&datapath),
 		.mapping = (uint16_t)extents_number(),
 		.slot = (uint16_t)(first % BUCKET_SLOTS),
-		.mark = overflow_mark(1, word),
+		.owner = 1,
 		.request = request,
 	};
 	cr_assert_eq(copy_program_run(&program), 0);
@@ -359,7 +356,7 @@ Test(extents, a_peers_session_that_is_there_is_not_placed_again_nor_is_its_port)
 
 	cr_assert_eq(copy_program_load(&program, &datapath), 0);
 	extents_open_those(UDP, 0, SLOTS + 2, 0);
-	for (uint8_t request = COPY_TO_SLOT; request <= COPY_TO_OVERFLOW; request++) {
+	for (uint8_t request = COPY_TO_SLOT; request <= COPY_TO_EXTENT; request++) {
 		cr_expect_eq(copy_of(request, flow, extents_port(flow)), COPY_BEYOND, "request %u", request);
 		cr_expect_eq(program.requests->copy[0].slot, COPY_NOT_IN_A_SLOT);
 		cr_expect_eq(copy_of(request, flow, (uint16_t)(extents_port(flow) + PORTS)), COPY_PORT, "request %u",
@@ -388,7 +385,7 @@ Test(extents, a_session_there_that_is_in_time_wait_gives_way_to_a_peers)
 		if (word_is_live(slots[i].truth) && key_in_port(slots[i].key) == extents_port(flow))
 			slots[i].truth = word_with(slots[i].truth, SESSION_TIME_WAIT, word_seen(slots[i].truth));
 	extents_record()->sessions--;
-	cr_expect_eq(copy_of(COPY_TO_OVERFLOW, flow, (uint16_t)(extents_port(flow) + PORTS)), COPY_PLACED);
+	cr_expect_eq(copy_of(COPY_TO_EXTENT, flow, (uint16_t)(extents_port(flow) + PORTS)), COPY_PLACED);
 	for (uint32_t i = 0; i < n; i++)
 		cr_expect(word_state(slots[i].truth) != SESSION_TIME_WAIT);
 	cr_expect_eq(sessions_of(IN), SLOTS + 2);

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 
 #include "datapath/copy_program.h"
+#include "datapath/former_hash.h"
 #include "datapath/hand_back_private.h"
 #include "extents_fixture.h"
 
@@ -52,9 +53,9 @@ static struct session_copy told(uint8_t proto, uint8_t state, unsigned flow, uns
 				      .word = word,
 				      .subscriber = IN - ADDR(10, 1, 0, 0),
 				      .mapping = (uint16_t)extents_number(),
-				      .mark = overflow_mark(PEER, word),
+				      .owner = PEER,
 				      .turn = TURN,
-				      .request = COPY_TO_OVERFLOW };
+				      .request = COPY_TO_EXTENT };
 }
 
 /* An enum copy_result. */
@@ -111,7 +112,6 @@ static void packets_of_copies(uint8_t proto, uint8_t state, enum hook out, enum 
 		extents_expect_passes(proto, flow, ACK, out, in);
 		expect_owner(flow, 0, TURN + 1);
 	}
-	cr_expect_eq(datapath.global->overflow, 0, "none is in the overflow");
 	extents_tables_right();
 }
 
@@ -172,7 +172,6 @@ Test(extents_copies, the_extent_grows_with_them_and_copies_stay_copies)
 	for (unsigned i = 0; i < 100; i++)
 		expect_owner(i, PEER, TURN);
 	cr_expect_eq(extents_record()->sessions, 100);
-	cr_expect_eq(datapath.global->overflow, 0);
 	extents_tables_right();
 }
 
@@ -190,7 +189,6 @@ Test(extents_copies, one_that_has_strayed_has_a_signpost_and_is_taken_over_in_pl
 
 	cr_assert_eq(run(&c), COPY_PLACED);
 	expect_owner(0, PEER, TURN);
-	cr_expect_eq(datapath.global->overflow, 0);
 	extents_tables_right();
 	extents_expect_answer_to(&f, XDP_OUTSIDE);
 	expect_owner(0, PEER, TURN);
@@ -206,7 +204,7 @@ Test(extents_copies, a_session_that_has_strayed_is_found_by_what_a_peer_tells)
 	struct session_copy c = told(UDP, SESSION_UDP, 0, 8), other = told(UDP, SESSION_UDP, 0, 0);
 
 	cr_assert_eq(run(&c), COPY_PLACED);
-	other.mark = overflow_mark(PEER + 1, other.word);
+	other.owner = PEER + 1;
 	cr_expect_eq(run(&other), COPY_BEYOND);
 	other.request = COPY_TO_SLOT;
 	cr_expect_eq(run(&other), COPY_BEYOND);
@@ -245,7 +243,6 @@ Test(extents_copies, one_that_the_outside_has_opened_says_so)
 	cr_assert_not_null(beyond(1));
 	cr_expect(word_is_inbound(beyond(1)->truth));
 	expect_owner(1, PEER, TURN);
-	cr_expect_eq(datapath.global->overflow, 0);
 	extents_tables_right();
 }
 
@@ -268,8 +265,7 @@ Test(extents_copies, those_that_are_handed_back_are_copies_there_too)
 			continue;
 		cr_expect_eq(e->session.truth, state_word(word_out_port(e->session.truth), e->key.proto,
 							  word_state(e->session.truth), word_seen(e->session.truth)));
-		cr_expect_eq(overflow_mark_holds(e->session.mark, e->session.truth), e->key.proto == TCP);
-		cr_expect_eq(overflow_mark_peer(e->session.mark), e->key.proto == TCP ? PEER : 0);
+		cr_expect_eq(former_mark_peer(e->session.mark, e->session.truth), e->key.proto == TCP ? PEER : 0);
 		copies += e->key.proto == TCP;
 	}
 	cr_expect_eq(copies, 3);
@@ -329,7 +325,7 @@ Test(extents_copies, only_what_it_is_told_to_take_gives_way_and_then_in_place)
 	cr_expect_eq(run(&c), COPY_BEYOND);
 	expect_owner(99, PEER, TURN);
 	/* A third gateway. */
-	c.mark = overflow_mark(5, c.word);
+	c.owner = 5;
 	cr_expect_eq(run(&c), COPY_BEYOND);
 	expect_owner(99, PEER, TURN);
 	c.takes = 1U << PEER;
@@ -350,10 +346,10 @@ Test(extents_copies, an_end_ends_that_of_its_peer_alone)
 
 	cr_assert_eq(run(&c), COPY_PLACED);
 	c.request = COPY_END;
-	c.mark = overflow_mark(5, c.word);
+	c.owner = 5;
 	cr_expect_eq(run(&c), COPY_CHANGED);
 	expect_owner(0, PEER, TURN);
-	c.mark = overflow_mark(PEER, c.word);
+	c.owner = PEER;
 	c.word = state_word((uint16_t)(extents_out_port(0) + 1), UDP, 0, 0);
 	cr_expect_eq(run(&c), COPY_CHANGED, "on this port");
 	c.word = state_word(extents_out_port(0), UDP, 0, 0);

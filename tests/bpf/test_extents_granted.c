@@ -124,7 +124,6 @@ Test(extents_granted, all_ports_of_granted_blocks_are_in_the_extent_and_packets_
 	int port[BLOCKS * BLOCK];
 
 	fill_grants(port);
-	cr_expect_eq(datapath.global->overflow, 0, "%lld beyond it", (long long)datapath.global->overflow);
 	expect_all_pass(port);
 	extents_tables_right();
 }
@@ -313,7 +312,7 @@ static int copied(struct copy_program *program, uint16_t in_port, int out_port, 
 							    .word = word,
 							    .subscriber = IN - ADDR(10, 1, 0, 0),
 							    .mapping = (uint16_t)mappings_find_any(mappings, IN),
-							    .mark = overflow_mark(1, word),
+							    .owner = 1,
 							    .slot = slot,
 							    .request = request };
 	cr_assert_eq(copy_program_run(program), 0);
@@ -338,7 +337,6 @@ Test(extents_granted, a_copy_finds_the_session_and_its_port_there)
 		port[i] = open_of(UDP, (uint16_t)(9000 + 32 * i), EXT, 0);
 		cr_assert(is_granted(port[i]), "%d", port[i]);
 	}
-	cr_assert_eq(datapath.global->overflow, 0);
 	cr_assert_eq(copy_program_load(&program, &datapath), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		const uint16_t in_port = (uint16_t)(9000 + 32 * i);
@@ -352,14 +350,13 @@ Test(extents_granted, a_copy_finds_the_session_and_its_port_there)
 					  (struct endpoint){ IN, (uint16_t)(2000 + (first + FEW - 2000 % FEW) % FEW) },
 					  (struct endpoint){ EXTERNAL, EXT }, UDP),
 			1);
-		cr_expect_eq(copied(&program, in_port, port[i], 0, COPY_TO_OVERFLOW), COPY_BEYOND, "%u", i);
-		cr_expect_eq(copied(&program, in_port, own, 0, COPY_TO_OVERFLOW), COPY_BEYOND, "%u, on another port",
-			     i);
+		cr_expect_eq(copied(&program, in_port, port[i], 0, COPY_TO_EXTENT), COPY_BEYOND, "%u", i);
+		cr_expect_eq(copied(&program, in_port, own, 0, COPY_TO_EXTENT), COPY_BEYOND, "%u, on another port", i);
 		cr_expect_eq(copied(&program, in_port, own, (uint16_t)(pair.first * BUCKET_SLOTS), COPY_TO_SLOT),
 			     COPY_BEYOND, "%u, in a slot", i);
-		cr_expect_eq(copied(&program, (uint16_t)(20000 + i), port[i], 0, COPY_TO_OVERFLOW), COPY_PORT, "%u", i);
+		cr_expect_eq(copied(&program, (uint16_t)(20000 + i), port[i], 0, COPY_TO_EXTENT), COPY_PORT, "%u", i);
 	}
-	cr_expect_eq(copied(&program, 20000, LO + BLOCK - 1, 0, COPY_TO_OVERFLOW), COPY_PLACED, "a free port");
+	cr_expect_eq(copied(&program, 20000, LO + BLOCK - 1, 0, COPY_TO_EXTENT), COPY_PLACED, "a free port");
 	copy_program_unload(&program);
 	cr_expect_eq((unsigned)sessions_of(IN), before + FEW + 1);
 	extents_tables_right();
@@ -415,14 +412,9 @@ Test(extents_granted_many, the_ports_of_twelve_blocks_towards_one_endpoint_are_a
 	for (uint16_t i = 0; i < MOST; i++) {
 		port[i] = open_of(UDP, (uint16_t)(9000 + i), EXT, 0);
 		cr_assert(port[i] >= LO && port[i] < LO + MOST, "flow %u: %d", i, port[i]);
-		static unsigned dbg;
-		if (extents_size() != dbg && (dbg = extents_size()))
-			fprintf(stderr, "DBG i %u over %d size %u used %llu\n", i, (int)datapath.global->overflow,
-				extents_size(), (unsigned long long)datapath.pool->used);
 		for (unsigned k = 0; k < i; k++)
 			cr_assert_neq(port[k], port[i], "flows %u and %u", i, k);
 	}
-	cr_expect_eq(datapath.global->overflow, 0, "%lld beyond it", (long long)datapath.global->overflow);
 	cr_expect_eq(open_of(UDP, 30000, EXT, 0), -1, "all ports are held");
 	for (uint16_t i = 0; i < MOST; i += 7) {
 		expect_passes(UDP, (uint16_t)(9000 + i), port[i], 0, XDP_INSIDE, XDP_OUTSIDE);

@@ -200,9 +200,9 @@ Test(extents_life, one_subscriber_gets_no_more_than_its_share, .init = set_up_sh
 {
 	const uint64_t all = 64 * BUCKET_SLOTS, left = all - (1 + 4) * BUCKET_SLOTS;
 
-	cr_assert_leq(4 * BUCKET_SLOTS, overflow_share(all, all - BUCKET_SLOTS));
+	cr_assert_leq(4 * BUCKET_SLOTS, extent_share(all, all - BUCKET_SLOTS));
 	cr_assert_leq(16 * BUCKET_SLOTS, left);
-	cr_assert_gt(16 * BUCKET_SLOTS, overflow_share(all, left));
+	cr_assert_gt(16 * BUCKET_SLOTS, extent_share(all, left));
 	for (unsigned i = 0; i < 200; i++)
 		extents_open_nth(UDP, i, 0);
 	cr_expect_eq(extents_size(), 4);

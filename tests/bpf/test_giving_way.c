@@ -113,7 +113,7 @@ Test(giving_way, connections_beyond_the_slots_to_a_burst)
 	cr_expect_eq(opened, 92, "%u in place of those that were reset", opened);
 	expect_no_refusal();
 	cr_expect_eq(open_flow_of(in_addr, TCP, 5000, 3000, SYN), -1, "the others are in use");
-	age_overflow(ticks_of_seconds(241, datapath.hz));
+	age_beyond(ticks_of_seconds(241, datapath.hz));
 	next_tick();
 	opened = 0;
 	for (unsigned i = 0; i < 200; i++)

@@ -174,7 +174,7 @@ Test(grant_bindings, a_port_is_bound_anew_once_its_binding_has_long_expired)
 	for (uint16_t i = 0; i < BLOCK; i++)
 		cr_assert(is_granted(open_udp((uint16_t)(9000 + i), 53), 0), "endpoint %u", i);
 	port = open_udp(9003, 53);
-	age_overflow(ticks_of_seconds(460, datapath.hz));
+	age_beyond(ticks_of_seconds(460, datapath.hz));
 	age_granted(9003, 310);
 	cr_expect_eq(open_udp(9100, 60), -1, "not at once");
 	age_granted(9003, 150);
@@ -313,7 +313,7 @@ Test(grant_bindings, strangers_open_no_more_than_their_part_of_the_quota_in_slot
 	cr_expect_eq(counted(REASON_drop_inbound_limit), 1);
 	cr_expect_eq(counted(REASON_sessions_inbound), 20);
 	/* Once they have ended, there is room: the next tick counts again. */
-	age_overflow(ticks_of_seconds(310, datapath.hz));
+	age_beyond(ticks_of_seconds(310, datapath.hz));
 	age_sessions(IN, 0);
 	next_tick();
 	next_tick();
@@ -349,7 +349,7 @@ Test(grant_bindings, a_stranger_does_not_prolong_a_binding)
 	age_granted(9000, 290);
 	cr_expect_eq(call(port, 200), REDIRECT_XDP);
 	age_granted(9000, 15);
-	age_overflow(ticks_of_seconds(15, datapath.hz));
+	age_beyond(ticks_of_seconds(15, datapath.hz));
 	cr_expect_eq(call(port, 201), DROP_XDP);
 	cr_expect_eq(call(port, 200), DROP_XDP);
 }
@@ -405,7 +405,7 @@ Test(grant_bindings, the_sweep_keeps_a_binding_as_long_as_its_session_is_refresh
 	age_granted(9000, 440);
 	sweep_sessions();
 	cr_expect_eq(entries(), 3);
-	age_overflow(ticks_of_seconds(460, datapath.hz));
+	age_beyond(ticks_of_seconds(460, datapath.hz));
 	age_granted(9000, 460);
 	sweep_sessions();
 	cr_expect_eq(entries(), 0, "it has ended with its session");

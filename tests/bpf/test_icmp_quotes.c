@@ -79,7 +79,7 @@ Test(icmp_quotes, refresh_no_session_beyond_the_slots)
 	for (unsigned i = 0; i < FLOWS; i++)
 		port = open_flow(UDP, IN_PORT(i), 53, 0);
 	cr_assert_eq(sessions_overflowed(), 1);
-	age_overflow(100);
+	age_beyond(100);
 	word = word_beyond();
 
 	const struct icmp_row rows[] = {

@@ -390,12 +390,12 @@ Test(inbound, an_expired_session_beyond_the_slots_keeps_no_stranger_out)
 	port = open_flow(UDP, 5000, 53, 0);
 	cr_assert_geq(port, PORT_LO);
 	cr_assert_eq(counted(REASON_sessions_overflowed), 1);
-	age_overflow(ticks_of_seconds(301, datapath.hz));
+	age_beyond(ticks_of_seconds(301, datapath.hz));
 	*entry_of(UDP, port) = 0;
 	/* Another inside port has it now. */
 	cr_assert_eq(open_flow(UDP, (uint16_t)(PORTS * 10 + port - PORT_LO), 54, 0), port);
 	cr_expect_eq(stranger(EXTERNAL, 53, (uint16_t)port), REDIRECT_XDP);
-	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->overflow, 0, "which has ended");
+	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->beyond, 0, "which has ended");
 }
 
 #define NEW_POOL ADDR(203, 0, 113, 64)

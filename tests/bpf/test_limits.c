@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What one subscriber, or one peer, can take from the others, or from a core: searches, quota, overflow. */
+/* What one subscriber, or one peer, can take from the others, or from a core: searches, quota, extents. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,7 +162,7 @@ Test(limits, time_wait_of_another_group_gives_up_its_port)
 	cr_expect_eq(sessions_of(SUBSCRIBER), PORTS);
 }
 
-/* Before any session goes to the overflow. */
+/* Before any session goes to an extent. */
 Test(limits, a_connection_in_time_wait_gives_up_its_slot)
 {
 	struct mapping_spec spec = { .in = { SUBSCRIBER, 32 },
@@ -344,13 +344,13 @@ Test(limits, any_one_session_that_has_expired_makes_way_at_the_quota)
 	}
 }
 
-/* What the last of n who take all that they can get one after the other has of an overflow; *ret_first: the first. */
+/* What the last of n who take all that they can get one after the other has of all extents; *ret_first: the first. */
 static uint64_t share_of_last(uint64_t limit, unsigned n, uint64_t *ret_first)
 {
 	uint64_t used = 0, share = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		for (share = 0; share < overflow_share(limit, limit - used); share++)
+		for (share = 0; share < extent_share(limit, limit - used); share++)
 			used++;
 		if (!i)
 			*ret_first = share;
@@ -365,11 +365,11 @@ Test(limits, fifty_greedy_subscribers_leave_room)
 
 	cr_expect_eq(share_of_last(65536, 51, &first), 147);
 	cr_expect_eq(first, 7374);
-	cr_expect_eq(overflow_share(65536, 1), 1);
-	cr_expect_eq(overflow_share(65536, 0), 0);
-	cr_expect_eq(overflow_share(1U << 24, 1U << 24), ((1U << 24) + 6) / 7);
-	cr_expect_eq(overflow_share(65536, 505), 64);
-	cr_expect_eq(overflow_share(65536, 504), 63);
-	cr_expect_eq(overflow_share(65536, 5418), 64);
-	cr_expect_eq(overflow_share(65536, 5461), 66);
+	cr_expect_eq(extent_share(65536, 1), 1);
+	cr_expect_eq(extent_share(65536, 0), 0);
+	cr_expect_eq(extent_share(1U << 24, 1U << 24), ((1U << 24) + 6) / 7);
+	cr_expect_eq(extent_share(65536, 505), 64);
+	cr_expect_eq(extent_share(65536, 504), 63);
+	cr_expect_eq(extent_share(65536, 5418), 64);
+	cr_expect_eq(extent_share(65536, 5461), 66);
 }

@@ -281,7 +281,7 @@ Test(limits_by_protocol, sessions_beyond_the_slots_count)
 		     1);
 	expect_counts("one closed", 0, 9, 0);
 	cr_expect_geq(open_flow(UDP, (uint16_t)(6304 + 10 * PORTS), 53, 0), 0);
-	age_overflow(ticks_of_seconds(301, datapath.hz));
+	age_beyond(ticks_of_seconds(301, datapath.hz));
 	age_sessions(SUBSCRIBER, 301);
 	sweep_sessions();
 	expect_counts("swept", 0, 0, 0);

@@ -229,7 +229,7 @@ Test(limits_meet, copies_count_but_have_no_rate, .init = set_up_copies, .fini = 
 {
 	for (uint16_t i = 0; i < UDP_LIMIT - 1; i++)
 		cr_expect_eq(request(COPY_TO_SLOT, (uint16_t)(5000 + i)), COPY_PLACED, "copy %u", i);
-	cr_expect_eq(request(COPY_TO_OVERFLOW, 5010), COPY_PLACED);
+	cr_expect_eq(request(COPY_TO_EXTENT, 5010), COPY_PLACED);
 	expect_udp("four copies", 0, UDP_LIMIT);
 	cr_expect_eq(line_of(0, SUBSCRIBER)->full_ns, 0);
 	cr_expect_eq(open_flow(UDP, 5030, 53, 0), -1);
@@ -248,7 +248,7 @@ Test(limits_meet, no_limit_refuses_a_copy, .init = set_up_copies, .fini = tear_d
 	for (uint16_t i = 0; i < UDP_LIMIT; i++)
 		cr_expect_eq(request(COPY_TO_SLOT, (uint16_t)(5000 + i)), COPY_PLACED, "copy %u", i);
 	cr_expect_eq(request(COPY_TO_SLOT, 5020), COPY_PLACED, "in a slot, beyond the limit");
-	cr_expect_eq(request(COPY_TO_OVERFLOW, 5021), COPY_PLACED, "and beyond the slots");
+	cr_expect_eq(request(COPY_TO_EXTENT, 5021), COPY_PLACED, "and beyond the slots");
 	expect_udp("two beyond the limit", 0, UDP_LIMIT + 2);
 	cr_expect_eq(open_flow(UDP, 5020, 53, 0), OUT_PORT(5020, 2), "the subscriber's packets go on");
 	cr_expect_eq(open_flow(UDP, 5021, 53, 0), OUT_PORT(5021, 2));

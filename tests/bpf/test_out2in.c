@@ -405,7 +405,7 @@ Test(out2in, ports_of_what_is_no_session_any_more_are_given_up)
 		cr_assert_geq(open_flow(UDP, (uint16_t)(20000 + 5 * i), 53, 0), 0, "UDP session %u", i);
 	cr_expect_gt(counted(REASON_sessions_overflowed), 0);
 	age_sessions(SUBSCRIBER, 1000);
-	age_overflow(ticks_of_seconds(1000, datapath.hz));
+	age_beyond(ticks_of_seconds(1000, datapath.hz));
 	/* Other first choices, so that ports of other groups and of sessions beyond the slots have to serve. */
 	for (unsigned i = 0; i < PORTS; i++)
 		cr_assert_geq(open_flow(UDP, (uint16_t)(40000 + i % (PORTS / 2) + i / (PORTS / 2) * PORTS), 53, 0), 0,

@@ -173,7 +173,7 @@ static void compare(uint32_t seed, size_t n, uint32_t external_ports, struct rep
 	}
 	cr_expect_eq(others, 0, "%u of %zu flows differ, the first is number %u: the replay says %d", others, n, first,
 		     heard.port[first]);
-	cr_expect_eq(counted(REASON_sessions_overflowed), result->overflowed);
+	cr_expect_eq(counted(REASON_sessions_overflowed), result->beyond);
 	cr_expect_eq(sessions_of(of.in), result->sessions - result->refused_ports - result->refused_quota);
 }
 
@@ -190,7 +190,7 @@ Test(plan_replay, flows_to_few_endpoints_meet_full_groups_as_the_plan_says)
 	struct replay_result result = { 0 };
 
 	compare(2, 990, 2, &result);
-	cr_expect_gt(result.overflowed, 0);
+	cr_expect_gt(result.beyond, 0);
 }
 
 Test(plan_replay, flows_above_the_quota_are_refused_as_the_plan_says)
@@ -207,7 +207,7 @@ Test(plan_replay_grown, flows_without_a_port_of_the_block_get_the_granted_ports_
 
 	compare(4, 800, 1, &result);
 	cr_expect_eq(result.refused_ports, 0);
-	cr_expect_gt(result.overflowed, 300);
+	cr_expect_gt(result.beyond, 300);
 }
 
 Test(plan_replay_grown, flows_beyond_all_granted_blocks_are_refused_as_the_plan_says)

@@ -186,7 +186,7 @@ Test(port_zero, is_not_taken_from_a_peer)
 		cr_expect_eq(program.requests->copy[0].result, COPY_IMPOSSIBLE, "%u: %u", beyond,
 			     program.requests->copy[0].result);
 		told.slot = COPY_NOT_IN_A_SLOT;
-		told.request = COPY_TO_OVERFLOW;
+		told.request = COPY_TO_EXTENT;
 	}
 	copy_program_unload(&program);
 	cr_expect_eq(sessions_of(IN), 0);

@@ -456,7 +456,7 @@ Test(portmap, its_subscribers_record_has_the_bits_of_its_ports)
 	expect_bits(portmap_bit(UDP, 3074), portmap_bit(UDP, CAM));
 	cr_assert_eq(portmaps_del(portmaps, UDP, (struct endpoint){ POOL, CAM }), 0);
 	expect_bits(0, 0);
-	cr_expect_eq(its_record()->overflow & SUBSCRIBER_PORTMAPS, 0);
+	cr_expect_eq(its_record()->beyond & SUBSCRIBER_PORTMAPS, 0);
 }
 
 Test(portmap, a_record_of_very_many_has_all_bits)

@@ -111,7 +111,7 @@ Test(refusals, are_reported_as_what_they_are)
 	for (unsigned i = 0; i < PORTS && !counted(REASON_drop_overflow_full); i++)
 		open_flow(UDP, (uint16_t)(2000 + i), 54, 0);
 	datapath.pool->used = 0;
-	expect_report("no place", EVENT_OVERFLOW_FULL, 54);
+	expect_report("no place", EVENT_EXTENTS_FULL, 54);
 }
 
 /* Runs a row in such a tick, with neither an answer nor a report due. */

@@ -229,7 +229,7 @@ Test(tenants_shared, a_portmap_is_its_own_tenants)
 	*entry_of_prefix() = INDEX_LEAF;
 	map_port(UDP, SUBSCRIBER, 3074, CAM);
 	share();
-	mappings_subscriber(mappings, second, 2)->overflow = SUBSCRIBER_PORTMAPS;
+	mappings_subscriber(mappings, second, 2)->beyond = SUBSCRIBER_PORTMAPS;
 	mappings_subscriber(mappings, second, 2)->portmap_in = 0xffff;
 	be(SECOND);
 	RUN_ROWS(other);

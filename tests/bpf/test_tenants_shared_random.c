@@ -54,7 +54,7 @@ static void map_ports(uint8_t tenant)
 
 	cr_assert_eq(bpf_map_update_elem(datapath.portmaps, &in, &from, BPF_ANY), 0);
 	cr_assert_eq(bpf_map_update_elem(datapath.portmaps, &out, &to, BPF_ANY), 0);
-	s->overflow |= SUBSCRIBER_PORTMAPS;
+	s->beyond |= SUBSCRIBER_PORTMAPS;
 	s->portmap_in = s->portmap_out = 0xffff;
 }
 

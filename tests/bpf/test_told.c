@@ -214,7 +214,7 @@ Test(told, one_beyond_the_slots_that_has_expired)
 {
 	uint16_t port = open_beyond_slots(UDP, 53);
 
-	age_overflow(ticks_of_seconds(301, datapath.hz));
+	age_beyond(ticks_of_seconds(301, datapath.hz));
 	/* There is room in the slots for the next one. */
 	cr_assert_eq(sessions_close_in(mappings, 0, (struct endpoint){ .addr = SUBSCRIBER, .port = IN_PORT(0) },
 				       (struct endpoint){ .addr = EXTERNAL, .port = 53 }, UDP),
@@ -231,7 +231,7 @@ Test(told, one_beyond_the_slots_whose_port_another_gets)
 {
 	uint16_t port = open_beyond_slots(UDP, 53), in_port = (uint16_t)(20 * PORTS + (port - PORT_LO));
 
-	age_overflow(ticks_of_seconds(301, datapath.hz));
+	age_beyond(ticks_of_seconds(301, datapath.hz));
 	cr_assert_eq(open_flow(UDP, in_port, 53, 0), port);
 	read_events();
 	expect_told("the old one", EVENT_SESSION_CLOSED, UDP, IN_PORT(8), port, 53);
@@ -255,7 +255,7 @@ Test(told, one_beyond_the_slots_that_has_expired_takes_nothing_from_outside)
 				 {},
 				 REASON_drop_no_session };
 
-	age_overflow(ticks_of_seconds(301, datapath.hz));
+	age_beyond(ticks_of_seconds(301, datapath.hz));
 	run_rows(&row, 1);
 }
 
@@ -324,7 +324,7 @@ static int copy(enum copy_request request, uint8_t proto, uint16_t in_port, uint
 		.slot = (uint16_t)(pair.first * BUCKET_SLOTS + first % BUCKET_SLOTS),
 		.request = (uint8_t)request,
 	};
-	c->mark = overflow_mark(1, c->word);
+	c->owner = 1;
 	cr_assert_eq(copy_program_run(&program), 0);
 	return c->result;
 }
@@ -422,8 +422,8 @@ Test(told_copies, an_expired_one_beyond_the_slots_whose_place_a_copy_takes)
 {
 	uint16_t port = open_beyond_slots(UDP, 53);
 
-	age_overflow(ticks_of_seconds(301, datapath.hz));
-	cr_assert_eq(copy(COPY_TO_OVERFLOW, UDP, IN_PORT(8), 53), COPY_PORT, "its first choice is held");
+	age_beyond(ticks_of_seconds(301, datapath.hz));
+	cr_assert_eq(copy(COPY_TO_EXTENT, UDP, IN_PORT(8), 53), COPY_PORT, "its first choice is held");
 	read_events();
 	expect_told("the old one", EVENT_SESSION_CLOSED, UDP, IN_PORT(8), port, 53);
 	cr_expect_eq(sessions_overflowed(), 0);

@@ -285,7 +285,7 @@ Test(trace_records, why_a_packet_ends_is_the_reason_of_its_record)
 Test(trace_records, a_session_beyond_the_slots_is_told_of)
 {
 	const struct trace_filter all = { .left = INT64_MAX };
-	unsigned overflowed = 0, sessions = 0;
+	unsigned beyond = 0, sessions = 0;
 
 	for (unsigned i = 0; i < 8; i++)
 		open_flow(UDP, (uint16_t)(6304 + i * PORTS), 53, 0);
@@ -294,9 +294,9 @@ Test(trace_records, a_session_beyond_the_slots_is_told_of)
 	open_flow(UDP, 6304 + 8 * PORTS, 53, 0);
 	cr_assert_eq(ring_buffer__consume(ring), 1);
 	for (unsigned i = 0; i < got.n_steps; i++) {
-		overflowed += got.step[i].kind == TRACE_overflowed;
+		beyond += got.step[i].kind == TRACE_overflowed;
 		sessions += got.step[i].kind == TRACE_opened || got.step[i].kind == TRACE_session;
 	}
-	cr_expect_eq(overflowed, 1);
+	cr_expect_eq(beyond, 1);
 	cr_expect_eq(sessions, 1);
 }

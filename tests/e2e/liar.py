@@ -12,7 +12,7 @@ import time
 
 from gateways import ADDRESSES, KEY, PORT
 
-HELLO, ALIVE, ACK, MAPPINGS, CHANGES, WHOLE, WHOLE_END, OVERFLOW, ENDED = 1, 2, 3, 16, 17, 18, 19, 20, 22
+HELLO, ALIVE, ACK, MAPPINGS, CHANGES, WHOLE, WHOLE_END, BEYOND, ENDED = 1, 2, 3, 16, 17, 18, 19, 20, 22
 LEASES, RULES, PORTMAPS = 21, 23, 24
 
 
@@ -169,9 +169,9 @@ class Liar:
         yield [(MAPPINGS, self.table + b"\0\x09" + self.table[2:])]
         yield [(HELLO, self.hello(ADDRESSES[1]))]
         yield [(ACK, bytes(40))]
-        yield [(OVERFLOW, bytes(41))]
-        yield [table, (OVERFLOW, beyond(0xFFFF, 0))]
-        yield [table, (OVERFLOW, beyond(m, 1 << 14) + beyond(m, 0))]
+        yield [(BEYOND, bytes(41))]
+        yield [table, (BEYOND, beyond(0xFFFF, 0))]
+        yield [table, (BEYOND, beyond(m, 1 << 14) + beyond(m, 0))]
         yield [table, (ENDED, bytes(25))]
         yield [table, (ENDED, ended(0xFFFF, 0))]
         yield [table, (ENDED, ended(m, 1 << 14))]
@@ -208,8 +208,8 @@ class Liar:
         for _ in range(n):
             records = [record(dice.getrandbits(64), 1024 + dice.randrange(0, 64512), dice.choice((1, 6, 17, 47)), dice.randrange(0, 256) if
                               dice.random() < 0.2 else dice.randrange(0, 8), dice.randrange(0, 8), dice.getrandbits(16)) for _ in range(8)]
-            self.send(OVERFLOW, b"".join(beyond(m, dice.randrange(0, 50), dice.getrandbits(8), 1024 + dice.randrange(0, 64512),
-                                                dice.choice((1, 6, 17)), dice.randrange(0, 10), dice.randrange(0, 2)) for _ in range(100)))
+            self.send(BEYOND, b"".join(beyond(m, dice.randrange(0, 50), dice.getrandbits(8), 1024 + dice.randrange(0, 64512),
+                                              dice.choice((1, 6, 17)), dice.randrange(0, 10), dice.randrange(0, 2)) for _ in range(100)))
             if dice.random() < 0.5:
                 first = dice.randrange(0, 16000)
                 self.send(WHOLE, wide(m, first, 200) + group(m, first, *records) + group(m, first + 199, *records))

@@ -215,7 +215,7 @@ def test_check_finds_nothing_while_the_guard_changes(lab):
 
 
 def test_check_finds_nothing_under_traffic_and_churn(lab):
-    """Sessions open, overflow and expire on 15 ports with 8 slots, mappings come and go, programs are replaced; 0 findings."""
+    """Sessions open, go beyond the slots and expire on 15 ports with 8 slots, mappings come and go, programs are replaced; 0 findings."""
     agent = lab.start(session_slots=8, timeouts={"udp": 1, "icmp": 1}, sweep_interval=1, sessions_per_user=200)
     hosts = [lab.host() for _ in range(8)]
     # Three lots of flows in turn, so that those of one expire while the others live.

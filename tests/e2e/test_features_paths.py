@@ -57,7 +57,7 @@ def of_a_binding(lab):
     return Endpoint(host, lab.open_udp(host, PORT, dst="192.0.2.9", mapping=BOUND))
 
 
-def in_the_overflow(lab):
+def beyond_the_slots(lab):
     host = lab.host("10.0.65.13")
     block = block_of(host.addr, SMALL)
     with lab.counting(sessions_overflowed=None):
@@ -86,7 +86,7 @@ def that_drains(lab):
     return endpoint
 
 
-KINDS = (of_a_session, of_a_portmap, of_a_lease, of_a_binding, in_the_overflow, not_translated, of_an_open_mapping, that_drains)
+KINDS = (of_a_session, of_a_portmap, of_a_lease, of_a_binding, beyond_the_slots, not_translated, of_an_open_mapping, that_drains)
 
 
 @pytest.fixture(scope="module")

@@ -69,5 +69,5 @@ def test_an_offer_is_taken_back_without_a_lost_packet(lab, mode, end):
         wait(100)
     assert pins_of(agent) == ["v8"]
     assert tc_programs.linked(lab.gateway, "out0", "egress") == ["tc_outside"] and not tc_programs.filtered(lab.gateway, "out0", "egress")
-    # Those beyond the slots count in the overflow while the offer stands, and no longer.
+    # Those beyond the slots count as those of the hash of 1.0.0 while the offer stands, and no longer.
     assert len(lab.sessions()) == 31 and agent.ctl("check")["findings"] == []

@@ -125,14 +125,14 @@ def early(lab, host, ident):
 
 
 @pytest.fixture(params=["redirect", "kernel"])
-def collector_of_small_overflow(lab, collector, request):
+def collector_of_little_room(lab, collector, request):
     start(lab, collector, ["fragments"], fragments={"per_subscriber": 3, "timeout": 60}, forwarding=request.param)
     return lab
 
 
-def test_fragments_pending(collector_of_small_overflow, collector):
+def test_fragments_pending(collector_of_little_room, collector):
     """The record is made by the fragment that is dropped, not by those that wait."""
-    lab = collector_of_small_overflow
+    lab = collector_of_little_room
     host, other = lab.host(), lab.host()
     lab.inside.send(*(early(lab, h, i) for h in (host, other) for i in range(3)))
     wait_for(lambda: lab.agent.counters()["fragments_parked"] == 6, what="the fragments to be taken")
@@ -152,8 +152,8 @@ def test_fragments_pending(collector_of_small_overflow, collector):
     lab.outside.assert_silent()
 
 
-def test_fragments_pending_are_reported_once_a_second_at_most(collector_of_small_overflow, collector):
-    lab = collector_of_small_overflow
+def test_fragments_pending_are_reported_once_a_second_at_most(collector_of_little_room, collector):
+    lab = collector_of_little_room
     host = lab.host()
     begun = time.monotonic()
     with lab.counting(drop_fragment_limit=100):
@@ -165,9 +165,9 @@ def test_fragments_pending_are_reported_once_a_second_at_most(collector_of_small
     assert lab.agent.log_text().count(f"subscriber {host.addr} ") == 1
 
 
-def test_fragments_from_outside_cause_no_record(collector_of_small_overflow, collector):
+def test_fragments_from_outside_cause_no_record(collector_of_little_room, collector):
     """Their subscriber is not known yet: they are dropped without a record."""
-    lab = collector_of_small_overflow
+    lab = collector_of_little_room
     with lab.counting(drop_fragment_limit=2):
         lab.outside.send(*(lab.from_outside("1.1.1.1", bytes(64), proto=17, frag=100, id=i) for i in range(5)))
     lab.agent.ctl("ipfix", "flush")

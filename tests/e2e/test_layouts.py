@@ -39,7 +39,7 @@ def use(monkeypatch, directory):
 
 
 def fill(lab):
-    """Sessions of every kind, including the overflow, and a mapping that is not in the file."""
+    """Sessions of every kind, some beyond the slots, and a mapping that is not in the file."""
     agent = lab.agent
     host = lab.host()
     lab.open_udp(host)

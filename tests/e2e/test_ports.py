@@ -137,7 +137,7 @@ def test_refusals_are_answered_ten_times_a_second_at_most(lab):
     assert lab.agent.ctl("user", "show", host.addr)["quota_exceeded"] == 200
 
 
-def test_the_overflow_takes_sessions_beyond_the_slots(lab, mode):
+def test_extents_take_sessions_beyond_the_slots(lab, mode):
     lab.start(mappings=[{**MAPPING, "session_slots": 8}], overflow_sessions=8000, **mode)
     host = lab.host()
     block = block_of(host.addr)
@@ -151,7 +151,7 @@ def test_the_overflow_takes_sessions_beyond_the_slots(lab, mode):
     assert len(lab.sessions()) == len(sessions)
 
 
-def test_a_full_overflow_refuses_and_evicts_no_session(lab):
+def test_without_room_a_session_is_refused_and_none_evicted(lab):
     lab.start(mappings=[{**MAPPING, "session_slots": 8}], overflow_sessions=0)
     host, other = lab.host(), lab.host()
     lab.open_udp(other)

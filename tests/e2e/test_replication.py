@@ -76,7 +76,7 @@ def test_a_download_goes_on_at_the_other_gateway_though_the_client_sends_nothing
     a.agent = None
 
 
-def test_sessions_in_the_overflow_are_copied_go_on_at_the_other_gateway_and_end_there(gateways):
+def test_sessions_beyond_the_slots_are_copied_go_on_at_the_other_gateway_and_end_there(gateways):
     a, b = gateways.start().labs
     host = a.host()
     b.host(host.addr)

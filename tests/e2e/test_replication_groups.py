@@ -34,7 +34,7 @@ def test_sessions_of_a_mapping_that_drains_on_both_go_on_when_one_dies(gateways)
     a, b = gateways.start().labs
     host = a.host()
     b.host(host.addr)
-    # The ninth has no port in the group, so it is in the overflow.
+    # The ninth has no port in the group, so it is in the extent.
     block = block_of(host.addr, MAPPING)
     ports = [5000 + flow * block.ports for flow in range(9)]
     a.inside.send(*(a.from_inside(host, UDP(sport=port, dport=53) / b"query") for port in ports))

@@ -343,7 +343,7 @@ def beyond(agent):
 @pytest.mark.parametrize("layout", releases.COMMITS)
 @pytest.mark.parametrize("mode", ["redirect-native", "redirect-stages", "tc"])
 def test_sessions_in_extents_go_on_at_1_0_0_and_after_it(lab, monkeypatch, mode, layout):
-    """1.0.0 has them in its overflow, and the next upgrade puts them into extents again."""
+    """1.0.0 has them in its hash, and the next upgrade puts them into extents again."""
     own, old = programs.BUILD, releases.build(layout)
     monkeypatch.setattr(programs, "CTL", own / "detnatctl")
     gateway = Gateway(lab, **MODES[mode])

@@ -81,8 +81,8 @@ def claim(plan):
 
 HELLO = struct.pack(">I16sIHHIQ", 4, bytes(16), 0xC0000201, 9470, 0, 1000, 1)
 SESSION = struct.pack(">HHI", 1, 1, 7) + struct.pack(">QHBBHH", 0xC633640701BB0005, 1470, 17, 2, 77, 0)
-OVERFLOW = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 2, 0)
-OVERFLOW_END = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 0, 0)
+BEYOND = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 2, 0)
+BEYOND_END = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 0, 0)
 CHANGES = struct.pack(">HHI", 1, 1, 7) + struct.pack(">QHBBHH", 5, 1024, 17, 1, 3, 0)
 VLAN = attribute(1, b"vlan\0") + attribute(2, attribute(1, struct.pack("H", 100)) + attribute(5, b"\x81\x00"))
 SEEDS = {
@@ -140,13 +140,13 @@ SEEDS = {
     },
     "replication": {
         "plain": b"\0" + frame(0, 1, HELLO) + frame(1, 2, bytes(16)) + frame(2, 3, bytes(40)) + frame(3, 17, CHANGES)
-                 + frame(4, 18, struct.pack(">HHII", 1, 0, 0, 64) + CHANGES) + frame(5, 20, OVERFLOW) + frame(6, 19, b""),
+                 + frame(4, 18, struct.pack(">HHII", 1, 0, 0, 64) + CHANGES) + frame(5, 20, BEYOND) + frame(6, 19, b""),
         "keyed": b"\1" + frame(0, 1, HELLO, 0x80) + bytes(32),
-        "written": b"\2" + b"".join(struct.pack(">BH", kind, len(p)) + p for kind, p in ((1, HELLO), (17, CHANGES), (20, OVERFLOW), (2, bytes(16)))),
+        "written": b"\2" + b"".join(struct.pack(">BH", kind, len(p)) + p for kind, p in ((1, HELLO), (17, CHANGES), (20, BEYOND), (2, bytes(16)))),
     },
     "copying": {
         "slots": told(17, SESSION) + told(18, struct.pack(">HHII", 1, 0, 0, 64) + SESSION) + told(19, b""),
-        "overflow": told(20, OVERFLOW) + told(19, b"", 0x84) + told(20, OVERFLOW, 1) + told(20, OVERFLOW_END),
+        "beyond": told(20, BEYOND) + told(19, b"", 0x84) + told(20, BEYOND, 1) + told(20, BEYOND_END),
         "lease": told(21, lease(80, 60, 1)),
         "rules": told(23, struct.pack(">IIIIBBH9I", 0, 1, 0x0A000000, 0xCB000000, 22, 32, 0, 0, 63, 128, 0, 0, 0, 1000, 0, 1))
         + told(24, struct.pack(">IIIHBBIHH", 0, 2, 0xCB000000, 80, 6, 0, 0x0A000007, 80, 0))

@@ -35,7 +35,7 @@ void beyond_put(struct gateway *g, const struct session *s)
 		.word = state_word(s->out_port, s->proto, s->state, datapath_ticks(&g->d) - 40),
 		.subscriber = HOST,
 		.mapping = (uint16_t)g->number,
-		.request = COPY_TO_OVERFLOW,
+		.request = COPY_TO_EXTENT,
 		.last = datapath_ticks(&g->d),
 	};
 	cr_assert_eq(copy_program_run(&g->opener), 0, "%s", strerror(errno));

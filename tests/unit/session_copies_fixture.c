@@ -51,8 +51,8 @@ int place_beyond(uint64_t key, uint16_t out_port)
 		.word = state_word(out_port, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&gateway.d)),
 		.subscriber = HOST,
 		.mapping = (uint16_t)gateway.number,
-		.request = COPY_TO_OVERFLOW,
-		.mark = overflow_mark(1, datapath_ticks(&gateway.d)),
+		.request = COPY_TO_EXTENT,
+		.owner = 1,
 	};
 	cr_assert_eq(copy_program_run(&gateway.opener), 0);
 	return all->copy[0].result;

@@ -22,6 +22,8 @@ static const struct row rows[] = {
 	{ "the same members", { { "a", 4 }, { "b", 4 } }, { { "a", 4 }, { "b", 4 } }, true },
 	{ "another order", { { "a", 4 }, { "b", 4 } }, { { "b", 4 }, { "a", 4 } }, false },
 	{ "another name", { { "a", 4 }, { "b", 4 } }, { { "a", 4 }, { "c", 4 } }, false },
+	{ "a name of before", { { "overflow", 4 } }, { { "beyond", 4 } }, true },
+	{ "and back", { { "beyond", 4 } }, { { "overflow", 4 } }, true },
 	{ "another size", { { "a", 4 } }, { { "a", 4 }, { "b", 4 } }, false },
 	{ "a member in place of padding", { { "a", 4 }, { "pad", 4 } }, { { "a", 4 }, { "b", 4 } }, true },
 	{ "several in place of padding",

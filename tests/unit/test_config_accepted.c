@@ -144,7 +144,7 @@ Test(config_accepted, the_documented_example)
 	cr_expect_eq(c->mappings[0].line, 3);
 	cr_expect_eq(c->mappings[0].in_line, 3);
 	cr_expect_eq(c->mappings[0].out_line, 4);
-	cr_expect_eq(c->overflow_line, 6);
+	cr_expect_eq(c->beyond_line, 6);
 	cr_expect(c->ipfix.enabled);
 	cr_expect_eq(c->ipfix.collectors[0].at.addr, 0xc000020a);
 	cr_expect_eq(c->ipfix.collectors[0].at.port, 4739);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Which sessions a peer may tell of, and the marks of those in the overflow: <detnat/copies.h>. */
+/* Which sessions a peer may tell of, <detnat/copies.h>, and the marks that copies had in the hash of 1.0.0. */
 #include <stdint.h>
 
 #include <criterion/criterion.h>
 
 #include <detnat/copies.h>
+
+#include "datapath/former_hash.h"
 
 enum { ICMP = 1, TCP = 6, UDP = 17, SCTP = 132 };
 
@@ -29,13 +31,12 @@ Test(copy_words, a_session_is_told_in_a_state_of_its_protocol)
 Test(copy_words, a_mark_holds_until_the_session_is_refreshed)
 {
 	uint64_t word = state_word(1024, UDP, SESSION_UDP, 0x12345);
-	uint16_t mark = overflow_mark(5, word);
+	uint16_t mark = former_mark(5, word);
 
 	cr_expect_eq(mark, 0xa345, "peer 3 | last seen 13");
-	cr_expect_eq(overflow_mark_peer(mark), 5);
-	cr_expect(overflow_mark_holds(mark, word));
-	cr_expect(overflow_mark_holds(mark, word ^ 0x2000), "of last seen, as many bits as there is room for");
-	for (unsigned bit = 0; bit < 13; bit++)
-		cr_expect_not(overflow_mark_holds(mark, word ^ 1ULL << bit), "bit %u", bit);
-	cr_expect_not(overflow_mark_holds(0, state_word(1024, UDP, SESSION_UDP, 0x2000)), "no mark: no copy");
+	cr_expect_eq(former_mark_peer(mark, word), 5);
+	cr_expect_eq(former_mark_peer(mark, word ^ 0x2000), 5, "of last seen, as many bits as there is room for");
+	for (unsigned bit = 0; bit < FORMER_MARK_BITS; bit++)
+		cr_expect_eq(former_mark_peer(mark, word ^ 1ULL << bit), 0, "bit %u", bit);
+	cr_expect_eq(former_mark_peer(0, state_word(1024, UDP, SESSION_UDP, 0x2000)), 0, "no mark: no copy");
 }

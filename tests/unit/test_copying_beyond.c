@@ -66,8 +66,8 @@ Test(copying_beyond, that_the_outside_has_opened_it_is_told_and_kept)
 	/* The gateway that takes it over tells it, too. */
 	beyond_touch(&b, 5000, datapath_ticks(&b.d) - 1000);
 	passes(&b, &t);
-	cr_assert_eq(t.payload[0].type, WIRE_OVERFLOW);
-	cr_expect(be16toh(((const struct wire_overflow *)t.payload[0].data)->flags) & WIRE_OVERFLOW_INBOUND);
+	cr_assert_eq(t.payload[0].type, WIRE_BEYOND);
+	cr_expect(be16toh(((const struct wire_beyond *)t.payload[0].data)->flags) & WIRE_BEYOND_INBOUND);
 	hear(&a, 1, &t);
 	cr_expect(word_is_inbound(beyond_slot(&a, 5000)->truth));
 	pair_sound();
@@ -84,8 +84,8 @@ Test(copying_beyond, a_session_is_told_once_it_is_old_enough_and_once)
 	cr_assert_eq(t.n, 0);
 	pass(&a, &t);
 	cr_assert_eq(t.n, 1);
-	cr_assert_eq(t.payload[0].type, WIRE_OVERFLOW);
-	cr_assert_eq(t.payload[0].length, sizeof(struct wire_overflow));
+	cr_assert_eq(t.payload[0].type, WIRE_BEYOND);
+	cr_assert_eq(t.payload[0].length, sizeof(struct wire_beyond));
 	passes(&a, &t);
 	cr_assert_eq(t.n, 1);
 	told_free(&t);

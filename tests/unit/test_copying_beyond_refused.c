@@ -92,7 +92,7 @@ Test(copying_beyond_refused, an_expired_session_here_gives_way)
 Test(copying_beyond_refused, a_session_that_no_subscriber_can_have_is_refused_or_malformed)
 {
 	const uint16_t port = beyond_session(&b, 5000, 77).out_port;
-	const struct wire_overflow right = {
+	const struct wire_beyond right = {
 		.key = htobe64(slot_key(0xc6336407, 443, 5000)),
 		.subscriber = htobe32(HOST),
 		.mapping = htobe16((uint16_t)a.number),
@@ -100,13 +100,13 @@ Test(copying_beyond_refused, a_session_that_no_subscriber_can_have_is_refused_or
 		.proto = IPPROTO_TCP,
 		.state = SESSION_ESTABLISHED,
 	};
-	struct wire_overflow w = right;
+	struct wire_beyond w = right;
 	unsigned refused = 0;
 
 	connect_gateways(&a, &b);
-#define TELL() copying_apply(b.c, 1, WIRE_OVERFLOW, &w, sizeof(w), &b.counts)
+#define TELL() copying_apply(b.c, 1, WIRE_BEYOND, &w, sizeof(w), &b.counts)
 	for (size_t n = 1; n < sizeof(w); n++)
-		cr_assert_eq(copying_apply(b.c, 1, WIRE_OVERFLOW, &w, n, &b.counts), -EPROTO, "%zu octets", n);
+		cr_assert_eq(copying_apply(b.c, 1, WIRE_BEYOND, &w, n, &b.counts), -EPROTO, "%zu octets", n);
 	w.mapping = htobe16(MAX_MAPPINGS);
 	cr_assert_eq(TELL(), -EPROTO);
 	w = right;
@@ -160,11 +160,11 @@ Test(copying_beyond_refused, whatever_is_told_the_tables_stay_sound)
 	connect_gateways(&a, &b);
 	srandom(4711);
 	for (unsigned round = 0; round < 2000; round++) {
-		struct wire_overflow w[8];
+		struct wire_beyond w[8];
 		struct told t = { 0 };
 
 		for (unsigned i = 0; i < 8; i++)
-			w[i] = (struct wire_overflow){
+			w[i] = (struct wire_beyond){
 				.key = htobe64(slot_key(0xc6336407, 443, (uint16_t)(5000 + random() % 16))),
 				.subscriber = htobe32(HOST),
 				.mapping = htobe16((uint16_t)a.number),
@@ -175,7 +175,7 @@ Test(copying_beyond_refused, whatever_is_told_the_tables_stay_sound)
 							: SESSION_UDP,
 				.flags = (uint16_t)random(),
 			};
-		cr_assert_eq(copying_apply(b.c, 1 + round % 3, WIRE_OVERFLOW, w, sizeof(w), &b.counts), 0);
+		cr_assert_eq(copying_apply(b.c, 1 + round % 3, WIRE_BEYOND, w, sizeof(w), &b.counts), 0);
 		if (round % 50)
 			continue;
 		if (round % 100)

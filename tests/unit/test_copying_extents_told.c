@@ -14,9 +14,9 @@ static struct subscriber *record(struct gateway *g)
 	return mappings_subscriber(g->m, g->number, HOST);
 }
 
-static struct wire_overflow told_of(uint16_t in_port)
+static struct wire_beyond told_of(uint16_t in_port)
 {
-	return (struct wire_overflow){
+	return (struct wire_beyond){
 		.key = htobe64(extents_key(in_port)),
 		.subscriber = htobe32(HOST),
 		.mapping = htobe16((uint16_t)a.number),
@@ -26,9 +26,9 @@ static struct wire_overflow told_of(uint16_t in_port)
 	};
 }
 
-static int tell(const struct wire_overflow *w, size_t n)
+static int tell(const struct wire_beyond *w, size_t n)
 {
-	return copying_apply(b.c, 1, WIRE_OVERFLOW, w, n * sizeof(*w), &b.counts);
+	return copying_apply(b.c, 1, WIRE_BEYOND, w, n * sizeof(*w), &b.counts);
 }
 
 /* As an operator does; the number of those that counted. */
@@ -57,7 +57,7 @@ static void expect_nothing(void)
 /* Whose a session is, and its turn, are what the gateway says that hears of it. */
 Test(copying_extents_told, the_owner_is_the_peer_that_tells_it_and_no_turn_is_higher_than_the_word_has)
 {
-	struct wire_overflow w = told_of(5000);
+	struct wire_beyond w = told_of(5000);
 
 	connect_gateways(&a, &b);
 	w.flags = wire_flags(0, WORD_TURN_MAX + 2, 0);
@@ -88,7 +88,7 @@ Test(copying_extents_told, ports_and_subscribers_that_cannot_be_have_no_place)
 {
 	const uint16_t lo = mapping_port_lo(&mappings_get(b.m, b.number)->geo, HOST);
 	const uint16_t ports[] = { 0, 1, 1023, (uint16_t)(lo - 1), (uint16_t)(lo + 4032), 65535 };
-	struct wire_overflow w = told_of(5000);
+	struct wire_beyond w = told_of(5000);
 
 	connect_gateways(&a, &b);
 	w.subscriber = htobe32(256);
@@ -105,7 +105,7 @@ Test(copying_extents_told, ports_and_subscribers_that_cannot_be_have_no_place)
 
 Test(copying_extents_told, a_flow_that_is_told_on_two_ports_is_one_session)
 {
-	struct wire_overflow w[3] = { told_of(5000), told_of(5000), told_of(5000) };
+	struct wire_beyond w[3] = { told_of(5000), told_of(5000), told_of(5000) };
 
 	connect_gateways(&a, &b);
 	w[1].out_port = htobe16(first_port(&b, HOST, 5001));
@@ -129,7 +129,7 @@ Test(copying_extents_told, whatever_is_told_no_count_drifts)
 	connect_gateways(&a, &b);
 	srandom(4711);
 	for (unsigned round = 0; round < 1000; round++) {
-		struct wire_overflow w[8];
+		struct wire_beyond w[8];
 		struct told t = { 0 };
 
 		for (unsigned i = 0; i < ARRAY_SIZE(w); i++) {

@@ -387,7 +387,7 @@ Test(events, log_is_bounded_by_subscriber_and_overall)
 	produce(&e, 100);
 	e.type = EVENT_PORTS_EXHAUSTED;
 	produce(&e, 100);
-	e.type = EVENT_OVERFLOW_FULL;
+	e.type = EVENT_EXTENTS_FULL;
 	for (unsigned i = 0; i < 3 * EVENTS_LINES; i++) {
 		e.in_addr++;
 		produce(&e, 1);

@@ -70,7 +70,7 @@ static void expect_no_endings(void)
 
 	passes(&b, &t);
 	cr_expect_eq(records_of(&t, WIRE_ENDED), 0);
-	cr_expect_eq(records_of(&t, WIRE_OVERFLOW), 0);
+	cr_expect_eq(records_of(&t, WIRE_BEYOND), 0);
 	told_free(&t);
 }
 

@@ -97,9 +97,8 @@ Test(planner_growth, as_many_sessions_towards_one_endpoint_as_the_block_and_its_
 
 		cr_expect_eq(r.refused_ports, rows[i].refused, "%u blocks", rows[i].blocks);
 		cr_expect_eq(t.n, rows[i].grants, "%u blocks: %u grants", rows[i].blocks, t.n);
-		beyond = i ? beyond : r.overflowed;
-		cr_expect_eq(r.overflowed, beyond + 74 - r.refused_ports,
-			     "those on granted ports are beyond the slots");
+		beyond = i ? beyond : r.beyond;
+		cr_expect_eq(r.beyond, beyond + 74 - r.refused_ports, "those on granted ports are beyond the slots");
 	}
 }
 

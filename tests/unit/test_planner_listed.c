@@ -153,8 +153,10 @@ static void print_replay(FILE *out, const char *name, const char *text, size_t s
 		cr_assert_eq(replay_subscriber(r, flow, n, ends, n_ends, &result, &ears), 0);
 		fprintf(out, "\n%llu sessions: %llu without port, %llu beyond the quota, %llu beyond the slots\n",
 			(unsigned long long)result.sessions, (unsigned long long)result.refused_ports,
-			(unsigned long long)result.refused_quota, (unsigned long long)result.overflowed);
-		fprintf(out, "joined %u slot %u overflow %u no port %u quota %u, offsets %llu, beyond %u for %llu ms\n",
+			(unsigned long long)result.refused_quota, (unsigned long long)result.beyond);
+		fprintf(out,
+			"joined %u slot %u beyond %u no port %u quota %u, offsets %llu, at most %u beyond for %llu "
+			"ms\n",
 			h.fates[0], h.fates[1], h.fates[2], h.fates[3], h.fates[4], (unsigned long long)h.offsets,
 			h.beyond, (unsigned long long)h.beyond_ms);
 		fprintf(out, "all: %016llx\n", (unsigned long long)h.digest);
@@ -212,10 +214,10 @@ static void print_row(FILE *out, const struct planner_settings *s, const struct 
 	fprintf(out, "ratio %u ports %u slots %u blocks %u reach %u exceed %llu memory %llu\n", r->ratio, r->ports,
 		r->slots, r->blocks, r->reach, (unsigned long long)r->exceed,
 		(unsigned long long)planner_memory(s, r, 1000));
-	fprintf(out, "  sessions %llu no port %llu quota %llu overflow %llu share %.6f refused %llu beyond %llu\n",
+	fprintf(out, "  sessions %llu no port %llu quota %llu beyond %llu share %.6f refused %llu at once %llu\n",
 		(unsigned long long)r->result.sessions, (unsigned long long)r->result.refused_ports,
-		(unsigned long long)r->result.refused_quota, (unsigned long long)r->result.overflowed,
-		planner_refused(r), (unsigned long long)r->subscribers_refused, (unsigned long long)r->beyond_peak);
+		(unsigned long long)r->result.refused_quota, (unsigned long long)r->result.beyond, planner_refused(r),
+		(unsigned long long)r->subscribers_refused, (unsigned long long)r->beyond_peak);
 	fprintf(out, "  grants %llu denied %llu subscribers %llu sessions %llu refused %llu peak %u\n",
 		(unsigned long long)r->supply.grants, (unsigned long long)r->supply.denied,
 		(unsigned long long)r->supply.subscribers, (unsigned long long)r->supply.sessions_refused,

@@ -47,10 +47,10 @@ static bool is_marked(uint32_t subscriber, const char *in)
 	struct prefix prefix;
 
 	s->portmap_in = s->portmap_out = 0;
-	s->overflow = 0;
+	s->beyond = 0;
 	cr_assert_eq(prefix_parse(in, &prefix), 0);
 	portmaps_mark(portmaps, prefix);
-	return s->portmap_in && s->portmap_out && s->overflow & SUBSCRIBER_PORTMAPS;
+	return s->portmap_in && s->portmap_out && s->beyond & SUBSCRIBER_PORTMAPS;
 }
 
 Test(portmap_marks, subscribers_of_a_prefix_get_theirs_whether_it_has_fewer_addresses_than_there_are_portmaps_or_more)

@@ -84,14 +84,14 @@ Test(stability, records_of_release_1_0_have_their_members_in_the_same_places)
 	const struct wire_mapping mapping = { htobe16(3),      18, 30, ADDR(10, 0, 0, 0), ADDR(1, 1, 1, 0), htobe32(9),
 					      htobe64(0xd1e57) };
 	const struct wire_range range = { .mapping = htobe16(3), .count = htobe32(4096) };
-	const struct wire_overflow overflow = {
+	const struct wire_beyond beyond = {
 		.key = KEY(5001),
 		.subscriber = htobe32(2),
 		.mapping = htobe16(3),
 		.out_port = htobe16(1060),
 		.proto = 6,
 		.state = 1,
-		.flags = htobe16(WIRE_OVERFLOW_WHOLE),
+		.flags = htobe16(WIRE_BEYOND_WHOLE),
 	};
 	const struct wire_lease lease = {
 		.in_addr = ADDR(10, 0, 0, 2),
@@ -144,7 +144,7 @@ Test(stability, records_of_release_1_0_have_their_members_in_the_same_places)
 	expect(&c, &at, WIRE_CHANGES, PART(of_one), PART(session), NONE);
 	expect(&c, &at, WIRE_WHOLE, PART(range), PART(of_one), PART(session));
 	expect(&c, &at, WIRE_WHOLE_END, NONE, NONE, NONE);
-	expect(&c, &at, WIRE_OVERFLOW, PART(overflow), NONE, NONE);
+	expect(&c, &at, WIRE_BEYOND, PART(beyond), NONE, NONE);
 	expect(&c, &at, WIRE_LEASES, PART(lease), NONE, NONE);
 	expect(&c, &at, WIRE_ENDED, PART(ended), NONE, NONE);
 	expect(&c, &at, WIRE_RULES, PART(part), PART(rule), NONE);

@@ -55,12 +55,6 @@ Test(table_words, a_hint_is_for_the_addresses_of_its_prefix)
 	cr_expect_not(fib_hint_is(FIB_NO_HINT, 1));
 }
 
-Test(table_words, flags_are_no_sessions_of_the_overflow)
-{
-	cr_expect_eq(subscriber_overflow(0xc0000005), 5);
-	cr_expect_eq(subscriber_overflow(0x3fffffff), 0x3fffffff);
-}
-
 Test(table_words, shares_shrink_with_what_is_free)
 {
 	static const struct {
@@ -75,7 +69,7 @@ Test(table_words, shares_shrink_with_what_is_free)
 			     i, table_share(rows[i].entries, rows[i].free, rows[i].parts));
 }
 
-Test(table_words, a_few_sessions_of_the_overflow_are_granted_more_readily)
+Test(table_words, the_first_slots_beyond_ones_own_are_granted_more_readily)
 {
 	static const struct {
 		__u64 sessions, free, share;
@@ -86,8 +80,8 @@ Test(table_words, a_few_sessions_of_the_overflow_are_granted_more_readily)
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		cr_expect_eq(overflow_share(rows[i].sessions, rows[i].free), rows[i].share, "row %u: %llu", i,
-			     overflow_share(rows[i].sessions, rows[i].free));
+		cr_expect_eq(extent_share(rows[i].sessions, rows[i].free), rows[i].share, "row %u: %llu", i,
+			     extent_share(rows[i].sessions, rows[i].free));
 }
 
 Test(table_words, times_are_rounded_for_the_subscriber)

@@ -43,7 +43,7 @@ class Acts:
         self.traffic.open(self.flow(**what))
 
     def do_burst(self, host, proto, ports, ext, eport, interval, left):
-        """Many flows of a subscriber at once: its slots overflow."""
+        """Many flows of a subscriber at once: more than its slots take."""
         for n in range(ports[1]):
             it = self.flow(proto=proto, host=host, port=ports[0] + n, ext=ext, eport=eport, interval=interval, left=left)
             self.traffic.flows[it.ident] = it

@@ -23,7 +23,7 @@ import wrap  # noqa: E402
 TABLE, PAGE = HERE / "pairs.tsv", ROOT / "docs/internals/PAIRS.md"
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "e2e")]
 
-THINGS = ("plain", "overflow", "exception", "untranslated", "open", "drain", "move", "handover", "EIM", "EIF", "portmap", "PCP lease", "hairpin",
+THINGS = ("plain", "beyond", "exception", "untranslated", "open", "drain", "move", "handover", "EIM", "EIF", "portmap", "PCP lease", "hairpin",
           "fragment", "ICMP error", "reset", "quota", "forged source", "stranger", "close", "reload", "batch", "two stages", "kernel mode",
           "tc alone", "restart", "kill", "reboot", "slow disk", "failing disk", "clock step", "link", "rename", "route move", "foreign program",
           "takeover", "split brain", "growth", "limits")

@@ -29,7 +29,7 @@ PLAIN = {"flow": 30, "end_flow": 6, "burst": 3, "quiet": 1.2}
 CUSTOMERS = {"customer": 10, "lease": 4, "rotate": 0.5}
 PROFILES = {
     "plain": {**PLAIN},
-    "overflow": {**PLAIN, "burst": 14, "flood": 1},
+    "beyond": {**PLAIN, "burst": 14, "flood": 1},
     "exceptions": {**PLAIN, "exception": 6, "unexception": 5, "nested": 1},
     "drains": {**PLAIN, "exception_drain": 4, "unexception": 3, "pool_drain": 2, "pool_restore": 2, "replace": 1, "drain_del": 1},
     "moves": {**PLAIN, "move": 4, "unexception": 3, "pool_drain": 2, "pool_restore": 2},
@@ -59,7 +59,7 @@ PROFILES["all"] = {}
 for name, weights in PROFILES.items():
     if name not in ("all", "pair", "split", "trio", "tenants", "customers", "lossy"):
         for kind, weight in weights.items():
-            PROFILES["all"][kind] = PROFILES["all"].get(kind, 0) + weight * (0.3 if name not in ("plain", "overflow") and kind in PLAIN else 1)
+            PROFILES["all"][kind] = PROFILES["all"].get(kind, 0) + weight * (0.3 if name not in ("plain", "beyond") and kind in PLAIN else 1)
 OF_PAIRS = ("takeover", "return", "split", "lose", "idle")
 OF_ONE = ("killed_change", "reboot")
 
@@ -135,8 +135,8 @@ def with_tenant(words):
 # What is there when a step of a kind was done; pairs.py compares it with the table of pairs.
 REACHES = {
     "flow": ("plain", "udp", "tcp", "icmp"), "open_flow": ("open", "udp", "tcp", "icmp", "ending"), "game": ("EIM", "EIF", "udp", "ending"),
-    "fragments": ("fragment",), "burst": ("overflow",), "end_flow": ("ending",), "hairpin": ("hairpin",), "icmp_error": ("ICMP error",),
-    "reset_out": ("reset",), "flood": ("quota", "overflow"), "scan": ("stranger",), "knock": ("stranger",), "straight": ("stranger",),
+    "fragments": ("fragment",), "burst": ("beyond",), "end_flow": ("ending",), "hairpin": ("hairpin",), "icmp_error": ("ICMP error",),
+    "reset_out": ("reset",), "flood": ("quota", "beyond"), "scan": ("stranger",), "knock": ("stranger",), "straight": ("stranger",),
     "forged": ("forged source",), "pcp": ("PCP lease",), "exception": ("exception", "untranslated"),
     "exception_drain": ("exception", "drain", "untranslated"),
     "nested": ("exception", "untranslated"), "unexception": ("exception", "drain"),
@@ -144,7 +144,7 @@ REACHES = {
     "pool_drain": ("move", "drain", "exception"), "pool_restore": ("move", "drain", "exception"), "replace": ("replace", "drain"),
     "drain_del": ("drain",), "quota": ("quota",), "limits": ("limits",), "eim": ("EIM", "EIF"),
     "timeouts": ("timeouts",), "close": ("close",), "flush": ("close",),
-    "grow": ("growth", "overflow"), "grow_end": ("growth", "close"), "revoke": ("growth",), "reshape": ("growth", "replace"),
+    "grow": ("growth", "beyond"), "grow_end": ("growth", "close"), "revoke": ("growth",), "reshape": ("growth", "replace"),
     "portmap": ("portmap",), "portmap_del": ("portmap",), "reload": ("reload",), "save": ("reload",), "role": ("link",), "kill": ("kill",),
     "stop": ("restart",), "killed_change": ("kill", "exception", "untranslated", "drain", "portmap", "move"), "reboot": ("reboot",),
     "clock": ("clock step",), "slow_disk": ("slow disk",), "failing_disk": ("failing disk",), "full_disk": ("failing disk",), "link": ("link",),
@@ -250,7 +250,7 @@ class Planner(CustomerPlans):
         self.numbers += 40
         return {"do": "burst", "host": self.subscriber(self.dice.choice([HOMES, HOMES, FLATS])), "proto": self.dice.choice(["udp", "udp", "tcp"]),
                 "ports": [10000 + self.numbers * 3 % 40000, self.dice.randrange(12, 30)], "ext": self.dice.choice(SERVERS), "eport": 443,
-                "interval": round(self.dice.uniform(0.1, 0.4), 2), "left": self.dice.choice([20, 60, 150]), "tags": ["overflow"]}
+                "interval": round(self.dice.uniform(0.1, 0.4), 2), "left": self.dice.choice([20, 60, 150]), "tags": ["beyond"]}
 
     def plan_end_flow(self):
         return {"do": "end_flow", "nth": self.dice.randrange(1000), "how": self.dice.choice(["none", "fin", "fin", "rst"]), "tags": ["ending"]}
@@ -273,7 +273,7 @@ class Planner(CustomerPlans):
         self.numbers += 80
         return {"do": "burst", "host": self.subscriber(LOFTS), "proto": self.dice.choice(["udp", "udp", "udp", "tcp"]),
                 "ports": [10000 + self.numbers * 3 % 40000, self.dice.randrange(LOFT_PORTS - 4, LOFT_PORTS + 34)], "ext": SERVERS[0], "eport": 443,
-                "interval": round(self.dice.uniform(0.2, 0.5), 2), "left": self.dice.choice([8, 20, 40]), "tags": ["growth", "overflow"]}
+                "interval": round(self.dice.uniform(0.2, 0.5), 2), "left": self.dice.choice([8, 20, 40]), "tags": ["growth", "beyond"]}
 
     def plan_grow_end(self):
         return {"do": "flush", "host": self.subscriber(LOFTS), "tags": ["growth", "close"]}
@@ -287,7 +287,7 @@ class Planner(CustomerPlans):
         return self.ctl("grant", "revoke", f"{text(addr)}:{low}", *drain, prefixes=[f"{text(host)}/32"], tags=["growth"])
 
     def plan_flood(self):
-        return {"do": "flood", "host": self.subscriber(), "count": self.dice.randrange(60, 200), "ext": SERVERS[0], "tags": ["quota", "overflow"]}
+        return {"do": "flood", "host": self.subscriber(), "count": self.dice.randrange(60, 200), "ext": SERVERS[0], "tags": ["quota", "beyond"]}
 
     def plan_scan(self):
         pool = self.dice.choice(list(POOLS.values())).split("/")[0]

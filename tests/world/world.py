@@ -253,7 +253,7 @@ def summary(header, result):
 
 
 # Seed, mode, gateways, profile: of `make test`.
-MINUTE = ((1, "redirect1", 1, "overflow+exceptions+drains"), (2, "redirect2", 1, "history+moves+portmaps"), (3, "none", 1, "packets+bindings+operator"),
+MINUTE = ((1, "redirect1", 1, "beyond+exceptions+drains"), (2, "redirect2", 1, "history+moves+portmaps"), (3, "none", 1, "packets+bindings+operator"),
           (4, "kernel", 1, "life+exceptions"), (5, "redirect1", 2, "pair"))
 
 

@@ -9,7 +9,7 @@
 
 #include "drain_fixture.h"
 
-TestSuite(drain_overflow, .init = drain_set_up, .fini = tear_down);
+TestSuite(drain_beyond, .init = drain_set_up, .fini = tear_down);
 
 #define OLD_OUT ADDR(203, 0, 113, 200)
 #define NEW_OUT ADDR(203, 0, 113, 201)
@@ -84,7 +84,7 @@ static void replace(void)
 	drain_add(inside, second_out, SLOTS, 100, &(struct mapping_handover){ true, first_out, 600 });
 }
 
-Test(drain_overflow, is_listed_though_the_new_mapping_has_no_session_beyond_its_slots)
+Test(drain_beyond, is_listed_though_the_new_mapping_has_no_session_beyond_its_slots)
 {
 	replace();
 	fill(6000, 0, NEW_OUT);
@@ -92,7 +92,7 @@ Test(drain_overflow, is_listed_though_the_new_mapping_has_no_session_beyond_its_
 	cr_expect_eq(listed(), SLOTS + 1 + SLOTS, "%u", listed());
 }
 
-Test(drain_overflow, keeps_its_outside_endpoint_where_another_session_has_the_same_port)
+Test(drain_beyond, keeps_its_outside_endpoint_where_another_session_has_the_same_port)
 {
 	replace();
 	fill(6000, 5008 + BLOCK, NEW_OUT);

@@ -5,7 +5,7 @@
 #include "fixture.h"
 #include "told_routes.h"
 
-TestSuite(overflow, .init = set_up, .fini = tear_down);
+TestSuite(beyond, .init = set_up, .fini = tear_down);
 
 /* The ninth flow of a group of 8 ports towards one endpoint stands beyond the slots. */
 #define FLOWS 9
@@ -30,7 +30,7 @@ static void expect_only_slots(void)
 }
 
 /* By the agent's copy of the routes, which needs the address of the subscriber. */
-Test(overflow, a_packet_from_outside_of_a_session_beyond_the_slots_goes_to_its_subscriber)
+Test(beyond, a_packet_from_outside_of_a_session_beyond_the_slots_goes_to_its_subscriber)
 {
 	uint16_t port = 0;
 
@@ -60,7 +60,7 @@ Test(overflow, a_packet_from_outside_of_a_session_beyond_the_slots_goes_to_its_s
 	tell_no_routes();
 }
 
-Test(overflow, a_session_that_the_agent_closes_is_counted_once)
+Test(beyond, a_session_that_the_agent_closes_is_counted_once)
 {
 	const struct endpoint in = { SUBSCRIBER, in_port(FLOWS - 1) }, ext = { EXTERNAL, 53 };
 
@@ -84,12 +84,12 @@ static int keep(const struct session *s, void *arg)
 	return 0;
 }
 
-Test(overflow, a_session_that_has_expired_is_swept_and_told_once)
+Test(beyond, a_session_that_has_expired_is_swept_and_told_once)
 {
 	struct told t = { .n = 0 };
 
 	open_flows();
-	age_overflow(ticks_of_seconds(400, datapath.hz));
+	age_beyond(ticks_of_seconds(400, datapath.hz));
 	/* Not each sweep looks beyond the slots. */
 	for (unsigned i = 0; i < 100 && sessions_overflowed(); i++) {
 		struct session_sweep *s;
@@ -107,7 +107,7 @@ Test(overflow, a_session_that_has_expired_is_swept_and_told_once)
 }
 
 /* Before another group's port, beyond the slots. */
-Test(overflow, a_port_in_time_wait_is_taken_where_its_group_has_no_other)
+Test(beyond, a_port_in_time_wait_is_taken_where_its_group_has_no_other)
 {
 	const struct mapping *m = mappings_get(mappings, 0);
 	struct bucket *b = mappings_buckets(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
@@ -129,7 +129,7 @@ Test(overflow, a_port_in_time_wait_is_taken_where_its_group_has_no_other)
 }
 
 /* Flows whose first choice is the port that a session beyond the slots has. */
-Test(overflow, a_port_held_beyond_the_slots_is_free_again_once_that_session_has_expired)
+Test(beyond, a_port_held_beyond_the_slots_is_free_again_once_that_session_has_expired)
 {
 	uint16_t port, flow;
 
@@ -140,7 +140,7 @@ Test(overflow, a_port_held_beyond_the_slots_is_free_again_once_that_session_has_
 	cr_assert_eq(OUT_PORT(flow, 2), port);
 	cr_expect_eq(open_flow(UDP, flow, 53, 0), port ^ 1, "it is held");
 	cr_expect_eq(sessions_overflowed(), 1);
-	age_overflow(ticks_of_seconds(400, datapath.hz));
+	age_beyond(ticks_of_seconds(400, datapath.hz));
 	cr_expect_eq(open_flow(UDP, flow + PORTS, 53, 0), port, "its session has expired");
 	cr_expect_eq(sessions_overflowed(), 0);
 	cr_expect_eq(sessions_of(SUBSCRIBER), FLOWS + 1);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Whatever changes, a packet leaves by an endpoint of its sender: each carries its sender's address, most are of sessions in the overflow."""
+"""Whatever changes, a packet leaves by an endpoint of its sender: each carries its sender's address, most are of sessions beyond the slots."""
 
 import collections
 import ipaddress

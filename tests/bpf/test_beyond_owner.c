@@ -25,7 +25,7 @@ static void set_up_bound(void)
 	set_up_owner();
 }
 
-TestSuite(overflow_owner, .init = set_up_owner, .fini = tear_down);
+TestSuite(beyond_owner, .init = set_up_owner, .fini = tear_down);
 
 /* The exception: four subscribers to an address, with the blocks of others than before. */
 #define NEW_OUT	       ADDR(203, 0, 113, 64)
@@ -172,7 +172,7 @@ static void expect_old_endpoint(uint16_t port)
 	RUN_ROWS(rows);
 }
 
-Test(overflow_owner, a_flow_of_before_leaves_with_the_endpoint_that_the_exception_gives_it)
+Test(beyond_owner, a_flow_of_before_leaves_with_the_endpoint_that_the_exception_gives_it)
 {
 	fill_mapping();
 	except_and_fill();
@@ -183,7 +183,7 @@ Test(overflow_owner, a_flow_of_before_leaves_with_the_endpoint_that_the_exceptio
 	expect_tables_right();
 }
 
-Test(overflow_owner, so_does_one_of_a_bound_port, .init = set_up_bound)
+Test(beyond_owner, so_does_one_of_a_bound_port, .init = set_up_bound)
 {
 	fill_mapping();
 	except_and_fill();
@@ -193,7 +193,7 @@ Test(overflow_owner, so_does_one_of_a_bound_port, .init = set_up_bound)
 	expect_tables_right();
 }
 
-Test(overflow_owner, a_flow_of_the_exception_leaves_with_the_endpoint_of_the_mapping_around_once_that_is_gone)
+Test(beyond_owner, a_flow_of_the_exception_leaves_with_the_endpoint_of_the_mapping_around_once_that_is_gone)
 {
 	const uint16_t filler = LAST + 1;
 	const struct row rows[] = {
@@ -229,7 +229,7 @@ Test(overflow_owner, a_flow_of_the_exception_leaves_with_the_endpoint_of_the_map
 }
 
 /* Each change is purged as far as the steps go: the counts must be right wherever the next one meets it. */
-Test(overflow_owner, an_exception_that_comes_and_goes_at_any_moment_leaves_the_counts_right)
+Test(beyond_owner, an_exception_that_comes_and_goes_at_any_moment_leaves_the_counts_right)
 {
 	for (unsigned steps = 0; steps < 12; steps++) {
 		const uint16_t port = (uint16_t)open_flow(UDP, LAST, 53, 0);
@@ -248,11 +248,11 @@ Test(overflow_owner, an_exception_that_comes_and_goes_at_any_moment_leaves_the_c
 		reclaim();
 		expect_tables_right();
 		age_sessions(SUBSCRIBER, 8000);
-		age_overflow(ticks_of_seconds(8000, datapath.hz));
+		age_beyond(ticks_of_seconds(8000, datapath.hz));
 	}
 }
 
-Test(overflow_owner, an_icmp_error_quotes_the_endpoint_that_the_packet_had)
+Test(beyond_owner, an_icmp_error_quotes_the_endpoint_that_the_packet_had)
 {
 	const uint16_t port = fill_mapping();
 	const struct icmp_row rows[] = {
@@ -340,7 +340,7 @@ Test(overflow_owner, an_icmp_error_quotes_the_endpoint_that_the_packet_had)
 #define SENDS  .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER
 #define WENT   .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER
 
-Test(overflow_owner, fragments_leave_by_the_address_of_their_first_one)
+Test(beyond_owner, fragments_leave_by_the_address_of_their_first_one)
 {
 	static const struct row before[] = {
 		{ "the first fragment, before the change",
@@ -381,7 +381,7 @@ Test(overflow_owner, fragments_leave_by_the_address_of_their_first_one)
 #define OWN_PORT   (1024 + LAST)
 
 /* The subscriber alone gets another outside address. */
-Test(overflow_owner, a_hairpin_has_the_new_endpoint_of_its_sender)
+Test(beyond_owner, a_hairpin_has_the_new_endpoint_of_its_sender)
 {
 	static const struct row rows[] = {
 		{ "OTHER has no session with it yet",

@@ -30,6 +30,21 @@ static void forget_event(cJSON *ipfix)
 	}
 }
 
+/* Where tc sends, 1.0.0 runs XDP, which the way back puts there: see hand_back_run.c. */
+static void run_xdp(cJSON *json)
+{
+	cJSON *item;
+
+	cJSON_ArrayForEach (item, json) {
+		const char *text = cJSON_GetStringValue(item);
+
+		if (text && item->string && !strcmp(item->string, "xdp_mode") && !strcmp(text, "tc"))
+			cJSON_SetValuestring(item, "auto");
+		else
+			run_xdp(item);
+	}
+}
+
 char *config_of_former(const char *running, struct error *err)
 {
 	static const char *const top[] = { "leases",	    "lease_retention", "grant_retention",
@@ -58,5 +73,6 @@ char *config_of_former(const char *running, struct error *err)
 	}
 	forget(json, top, ARRAY_SIZE(top), true);
 	forget_event(cJSON_GetObjectItem(json, "ipfix"));
+	run_xdp(json);
 	return json ? cJSON_PrintUnformatted(json) : NULL;
 }

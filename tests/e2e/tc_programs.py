@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The programs at the tc hooks of interfaces, as tcx links or as filters of a clsact qdisc."""
 
+import contextlib
 import ctypes
 import os
 import re
@@ -41,8 +42,10 @@ def _ids(namespace, interface, side):
 
 
 def linked(namespace, interface, side):
-    """Names of the programs at tcx, in the order in which they run."""
-    return [_name(program) for program, _ in _ids(namespace, interface, side)]
+    """Names of the programs at tcx, in the order in which they run. One may go while they are read, which begins anew then."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return [_name(program) for program, _ in _ids(namespace, interface, side)]
 
 
 def detach(namespace, interface, side):

@@ -3,7 +3,7 @@
 A walk of packets of all kinds through a gateway, drawn from a seed, in batches. It learns outside endpoints from the packets that
 come out, so that a batch goes on with the sessions of those before it.
 
-    10.0.0.0/18     1.1.8.0/22    hosts on the link, 10.0.1.0/24, and behind a router whose route has a smaller MTU, 10.0.16.0/20
+    10.0.0.0/18     1.1.8.0/22    hosts on the link, 10.0.1.0/24, and behind a router whose routes have a smaller MTU, 10.0.16.0/20, 10.0.32.0/20
     10.0.64.0/24    1.1.2.0/30    UDP independent of endpoints
     10.0.66.0/28    -             not translated
     10.0.67.1       1.1.4.1       open from outside
@@ -40,7 +40,7 @@ GATEWAYS = [number(addr) for addr in (lab.GATEWAY_IN, lab.GATEWAY_OUT, "10.5.0.1
 STRANGE = [number(addr) for addr in ("0.0.0.0", "10.9.9.9", "127.0.0.1", "169.254.1.1", "198.51.100.255", "224.0.0.5", "240.0.0.1", "255.255.255.255",
                                      "10.0.1.9", "10.0.255.255", "1.1.8.3")]
 NEAR, ON_SECOND = ([f"{net}.{n}" for n in range(2, 250)] for net in ("10.0.1", "10.5.0"))
-FAR = [f"10.0.{16 + n // 250}.{2 + n % 250}" for n in range(3900)]
+FAR, FURTHER = ([f"10.0.{third + n // 250}.{2 + n % 250}" for n in range(3900)] for third in (16, 32))
 
 
 def octets_of(mac):
@@ -80,7 +80,7 @@ class Walk:
         self.dice = random.Random(seed)
         self.number = 0
         self.flows, self.fresh, self.pending = collections.deque(maxlen=2000), collections.deque(), {}
-        self.far, self.second = 0, 0
+        self.far, self.second, self.other = 0, 0, 0
 
     # ---- batches
 
@@ -117,7 +117,7 @@ class Walk:
 
     @staticmethod
     def is_far(host):
-        return host >> 8 & 0xFFFFF0 == 0x0A0010
+        return host >> 8 & 0xFFFFF0 in (0x0A0010, 0x0A0020)
 
     @staticmethod
     def is_second(host):
@@ -311,7 +311,10 @@ class Walk:
         return [self.inside(packet, host) if host else self.outside(packet)]
 
     def other_protocol(self):
-        proto, host, ext = self.dice.choice([2, 4, 33, 41, 47, 50, 132, 136, 255]), self.host(), self.dice.choice(SERVERS)
+        proto, ext = self.dice.choice([2, 4, 33, 41, 47, 50, 132, 136, 255]), self.dice.choice(SERVERS)
+        self.other += 1
+        # One that has an address of its own, or one that has had no ICMP error for long.
+        host = number(self.dice.choice(["10.0.67.1", "10.0.68.1", "10.0.68.2", FURTHER[self.other % len(FURTHER)]]))
         body = self.payload(self.dice.choice([4, 8, 40, 200]))
         if self.dice.random() < 0.5:
             return [self.inside(ip(host, ext, proto, body, self.ident()), host)]
@@ -319,8 +322,8 @@ class Walk:
 
     def malformed(self):
         """
-        Some octets of another packet changed, or its end cut off, or more behind it. Never its TTL, as errors are limited, nor its
-        source: XDP answers the station that has sent a frame, tc the one that has its source address.
+        Some octets of another packet changed, or its end cut off, or more behind it. Never its TTL and protocol, as errors are limited,
+        nor its source: XDP answers the station that has sent a frame, tc the one that has its source address.
         """
         kind = self.dice.choice([self.opening, self.outwards, self.inwards, self.error, self.stranger, self.fragments])
         wire, frame = (kind() or self.opening())[0]
@@ -328,7 +331,7 @@ class Walk:
         if self.dice.random() < 0.7:
             for _ in range(self.dice.randrange(1, 4)):
                 at = self.dice.randrange(14, min(len(frame), 80))
-                if at != 22 and not 26 <= at < 30:
+                if at not in (22, 23) and not 26 <= at < 30:
                     frame[at] = self.dice.randrange(256)
         elif self.dice.random() < 0.5:
             frame = frame[:self.dice.randrange(15, len(frame))]

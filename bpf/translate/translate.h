@@ -170,6 +170,7 @@ SUBPROGRAM int redirect_egress(ctx_t *ctx, const struct egress *e)
 	TRACE_STEP(redirect, e->ifindex, 0);
 	if (e->neighbour.nh_family && !(out->flags & DEVICE_BARE)) {
 		sent_mark_set(ctx, e->ifindex);
+		count_add(REASON_redirect_unresolved, 1);
 		return (int)bpf_redirect_neigh(e->ifindex, (void *)&e->neighbour, sizeof(e->neighbour), 0);
 	}
 	if (ctx_store(ctx, 0, (void *)&e->mac, sizeof(e->mac)))

@@ -71,7 +71,8 @@
 	X(events_lost, "events that found the ring buffer full")                                \
 	X(portmap_in, "packets that came to a portmap, also counted as translated")             \
 	X(portmap_out, "packets that left by a portmap, also counted as translated")            \
-	X(redirect_errors, "redirected frames that the kernel or the other device refused")
+	X(redirect_errors, "redirected frames that the kernel or the other device refused")     \
+	X(redirect_unresolved, "packets sent while the kernel asks for the address of their next hop")
 
 /* Octets of translated IP packets, including headers; in the order of their reasons. */
 #define VOLUMES(X)                                                                           \

@@ -33,7 +33,7 @@ MAPPING = {"in": "10.0.0.0/18", "out": "1.1.1.0/30"}
 
 # Counters of events in the datapath that are not exits of a packet.
 INCIDENTS = {"sessions_opened", "sessions_overflowed", "sessions_inbound", "icmp_withheld", "fragments_parked", "events_lost",
-             "redirect_errors", "portmap_in", "portmap_out"}
+             "redirect_errors", "redirect_unresolved", "portmap_in", "portmap_out"}
 
 _numbers = itertools.count(1)
 

@@ -129,6 +129,110 @@ Test(redirect, segments_that_are_too_long_are_the_kernels)
 	run_segments(1461, rows, sizeof(rows) / sizeof(*rows));
 }
 
+/* TCP's headers are 12 octets longer than UDP's: each fits to the octet, and is too long by one. */
+Test(redirect, datagrams_of_a_frame_fit_to_the_octet)
+{
+	static const struct row fitting[] = {
+		{ "out",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5001, 80, .payload = 1800, .options = DONT_FRAGMENT },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, UDP, PORT, 80, .payload = 1800, .options = DONT_FRAGMENT },
+		  REASON_in2out_translated },
+		{ "in",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 80, PORT, .payload = 1800, .options = DONT_FRAGMENT },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 80, 5001, .payload = 1800, .options = DONT_FRAGMENT },
+		  REASON_out2in_translated },
+	};
+	static const struct row longer[] = {
+		{ "out, whole",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5001, 80, .payload = 1800, .options = DONT_FRAGMENT },
+		  UP },
+		{ "out, which may be cut", XDP_INSIDE, { FROM_HOST, UDP, 5001, 80, .payload = 1800 }, UP },
+		{ "in, which may be cut",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 80, PORT, .payload = 1800 },
+		  PASS_XDP,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = EXTERNAL,
+		    .dst = SUBSCRIBER,
+		    UDP,
+		    80,
+		    5001,
+		    .payload = 1800 },
+		  REASON_out2in_translated },
+	};
+
+	run_segments(1472, fitting, sizeof(fitting) / sizeof(*fitting));
+	run_segments(1473, longer, sizeof(longer) / sizeof(*longer));
+}
+
+/* The sender of segments that must not be cut is told the MTU: by the datapath, but for what GRO may have merged. */
+static void expect_too_big(const char *name, uint8_t proto, uint16_t segment, bool merged)
+{
+	const struct frame f = {
+		FROM_ROUTER, proto, 80, PORT, .flags = 0x18, .payload = 1800, .options = DONT_FRAGMENT
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size;
+
+	gso_size = segment;
+	run_frame_counted(name, XDP_OUTSIDE, in, size, out, &out_size, merged ? PASS_XDP : REDIRECT_XDP,
+			  merged ? REASON_out2in_translated : REASON_drop_too_big);
+	gso_size = 0;
+	if (merged)
+		return;
+	cr_expect_eq(out[34], 3, "%s: type", name);
+	cr_expect_eq(out[35], 4, "%s: code", name);
+	cr_expect_eq(out[40] << 8 | out[41], 1500, "%s: MTU", name);
+	/* The quote is the packet that was sent first: of a segment, not of the frame. */
+	cr_expect_eq(out[44] << 8 | out[45], segment + (proto == TCP ? 40 : 28), "%s: length of the quote", name);
+}
+
+Test(redirect, segments_inwards_that_must_not_be_cut_are_answered)
+{
+	cr_assert_eq(open_flow(UDP, 5001, 80, 0), PORT);
+	cr_assert_eq(open_flow(TCP, 5001, 80, 2), PORT);
+	refresh_followed_routes();
+	expect_too_big("TCP", TCP, 1461, false);
+	age_sessions(SUBSCRIBER, 1);
+	datapath.device[outside_ifindex].flags |= DEVICE_MERGED;
+	datapath_raise_epoch(&datapath);
+	expect_too_big("TCP that may have been merged", TCP, 1461, true);
+	expect_too_big("UDP that may have been merged", UDP, 1473, true);
+}
+
+/* In the frame they are of a VLAN that is not here; the kernel takes off what belongs to an interface. */
+Test(redirect, frames_with_a_tag_are_left_as_they_are)
+{
+	static const struct row rows[] = {
+		{ "out", XDP_INSIDE, { FROM_HOST, UDP, 5001, 53, .options = VLAN }, UP },
+		{ "in", XDP_OUTSIDE, { FROM_ROUTER, UDP, 53, PORT, .options = VLAN }, UP },
+	};
+
+	RUN_ROWS(rows);
+}
+
+/* Without an Ethernet header there is nobody to ask for. The kernel takes off what stands before the packet. */
+Test(redirect, interfaces_without_an_ethernet_header_are_sent_to_without_asking)
+{
+	static const struct frame f = { FROM_HOST, UDP, 5001, 53 }, left = { TO_ROUTER, UDP, PORT, 53 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size, want_size = frame_build(&left, want);
+
+	run("ip route add 198.51.100.7/32 via 198.51.100.77");
+	datapath.device[outside_ifindex].flags |= DEVICE_BARE;
+	datapath_raise_epoch(&datapath);
+	memset(want, 0, 12);
+	run_frame_counted("out", XDP_INSIDE, in, size, out, &out_size, REDIRECT_XDP, REASON_in2out_translated);
+	cr_expect(frame_equal("out", out, out_size, want, want_size));
+	cr_expect_eq(counted(REASON_redirect_unresolved), 0);
+}
+
 Test(redirect, the_kernel_resolves_the_next_hop)
 {
 	static const struct row rows[] = {
@@ -149,6 +253,7 @@ Test(redirect, the_kernel_resolves_the_next_hop)
 
 	run("ip route add 198.51.100.7/32 via 198.51.100.77 mtu lock 1000");
 	RUN_ROWS(rows);
+	cr_expect_eq(counted(REASON_redirect_unresolved), 2);
 }
 
 /* A program's way out, and what that of the egress of an interface makes of the frame, whose control block is kept. */

@@ -252,7 +252,7 @@ def wires(run_directory):
         lab.close()
 
 
-def packet(src, dst, shape, ttl=64):
+def packet(src, dst, shape, ttl=64, whole=0x4000):
     """An IPv4 packet of this shape from and to endpoints, whole or with the sum of its pseudo header alone."""
     proto, _, size, partial = shape
     body = segment(proto, number(src[0]), src[1], number(dst[0]), dst[1], bytes(n & 255 for n in range(size)), ACK)
@@ -260,11 +260,11 @@ def packet(src, dst, shape, ttl=64):
         pseudo = struct.pack("!IIBBH", number(src[0]), number(dst[0]), 0, proto, len(body))
         at = CHECK[proto]
         body = body[:at] + struct.pack("!H", 0xFFFF - checksum(pseudo)) + body[at + 2:]
-    return ip(number(src[0]), number(dst[0]), proto, body, 77, ttl, 0x4000)
+    return ip(number(src[0]), number(dst[0]), proto, body, 77, ttl, whole)
 
 
-def frame(to, from_, src, dst, shape, ttl=64):
-    octets = octets_of(to) + octets_of(from_) + ETH_IPV4 + packet(src, dst, shape, ttl)
+def frame(to, from_, src, dst, shape, ttl=64, whole=0x4000):
+    octets = octets_of(to) + octets_of(from_) + ETH_IPV4 + packet(src, dst, shape, ttl, whole)
     return Frame(octets, shape[1], shape[3])
 
 

@@ -54,7 +54,7 @@ def delete_everything(lab):
         lab.gateway.run("tc", "qdisc", "del", "dev", name, "clsact")
 
 
-MODES = pytest.mark.parametrize("mode", [{"forwarding": "kernel"}, {"xdp_mode": "none"}], ids=["kernel", "none"])
+MODES = pytest.mark.parametrize("mode", [{"forwarding": "kernel"}, {"xdp_mode": "none"}, {"xdp_mode": "tc"}], ids=["kernel", "none", "tc"])
 ENDS = {"with an agent": lambda agent: None, "killed": lambda agent: agent.kill(), "ended": lambda agent: agent.stop()}
 
 
@@ -195,25 +195,31 @@ PASS, DROP = 0, 2
 
 @pytest.mark.parametrize("pref", ["100", "300"])
 @pytest.mark.parametrize("links", [True, False], ids=["links", "filters"])
-def test_filters_of_others_still_see_what_is_translated(lab, links, pref):
-    lab.start(forwarding="kernel") if links else start_with_filters(lab, forwarding="kernel")
+@pytest.mark.parametrize("mode", [{"forwarding": "kernel"}, {"xdp_mode": "tc"}], ids=["kernel", "tc"])
+def test_filters_of_others_still_see_what_is_translated(lab, mode, links, pref):
+    lab.start(**mode) if links else start_with_filters(lab, **mode)
     program = tc_programs.program_of_others(DROP)
     lab.at_end(os.close, program)
     tc_programs.filter_of_others(lab.gateway, "out0", "egress", program, lab.agent.pins / "others", "pref", pref)
     host = lab.host()
     lab.inside.send(lab.from_inside(host, UDP(sport=5000, dport=53)))
-    wait_for(lambda: pref == "100" and not links or lab.agent.counters()["in2out_translated"] == 1, what="the packet to be translated")
+    seen_first = pref == "100" and not links and "xdp_mode" not in mode
+    wait_for(lambda: seen_first or lab.agent.counters()["in2out_translated"] == 1, what="the packet to be translated")
     lab.outside.assert_silent()
 
 
-def test_programs_of_others_that_pass_everything_keep_no_packet_from_being_translated(lab):
+@pytest.mark.parametrize("mode,places", [({"forwarding": "kernel"}, [("out0", "egress")]),
+                                         ({"xdp_mode": "tc"}, [("out0", "egress"), ("in0", "ingress")])], ids=["kernel", "tc"])
+def test_programs_of_others_that_pass_everything_keep_no_packet_from_being_translated(lab, mode, places):
     programs = [tc_programs.program_of_others(PASS) for _ in range(3)]
     for program in programs:
         lab.at_end(os.close, program)
-    lab.at_end(os.close, tc_programs.link_of_others(lab.gateway, "out0", "egress", programs[0]))
-    lab.start(forwarding="kernel")
-    lab.at_end(os.close, tc_programs.link_of_others(lab.gateway, "out0", "egress", programs[1]))
-    tc_programs.filter_of_others(lab.gateway, "out0", "egress", programs[2], lab.agent.pins / "others", "pref", "1")
+    for place in places:
+        lab.at_end(os.close, tc_programs.link_of_others(lab.gateway, *place, programs[0]))
+    lab.start(**mode)
+    for place in places:
+        lab.at_end(os.close, tc_programs.link_of_others(lab.gateway, *place, programs[1]))
+        tc_programs.filter_of_others(lab.gateway, *place, programs[2], lab.agent.pins / "others", "pref", "1")
     with flooded(lab):
         pass
 

@@ -6,7 +6,9 @@ import threading
 import pytest
 from scapy.layers.inet import UDP
 
+import packets
 from agent import wait_for
+from lab import IN_MAC, block_of
 from xdp_mode import xdp_only
 
 pytestmark = xdp_only
@@ -61,6 +63,22 @@ def test_a_restart_keeps_sessions(lab, mode):
     agent.start()
     assert modes_of(lab) == TC
     works(lab, host, src)
+
+
+@pytest.mark.parametrize("inside,outside", [("tc", "none"), ("none", "tc"), ("tc", "native"), ("native", "tc")])
+def test_interfaces_of_several_modes_send_to_each_other(lab, inside, outside):
+    lab.start(interfaces={"inside": [{"name": "in0", "xdp_mode": inside}], "outside": [{"name": "out0", "xdp_mode": outside}]})
+    assert modes_of(lab) == {"in0": inside, "out0": outside}
+    host, other = lab.host(), lab.host()
+    with lab.counting():
+        works(lab, host, lab.open_udp(host))
+        lab.handshake(host)
+    # A hairpin, both of whose ends are at one interface.
+    out, back = block_of(host.addr).first_choice(7000), block_of(other.addr).first_choice(8000)
+    lab.inside.send(lab.from_inside(other, UDP(sport=8000, dport=out[1]), dst=out[0]))
+    packet = lab.from_inside(host, UDP(sport=7000, dport=back[1]) / b"hairpin", dst=back[0])
+    lab.inside.send(packet)
+    lab.inside.expect(packets.translated(packet, (IN_MAC, other.mac), src=out, dst=(other.addr, 8000)))
 
 
 class Steady:

@@ -25,9 +25,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "e2e")]
 
 THINGS = ("plain", "beyond", "exception", "untranslated", "open", "drain", "move", "handover", "EIM", "EIF", "portmap", "PCP lease", "hairpin",
           "fragment", "ICMP error", "reset", "quota", "forged source", "stranger", "close", "reload", "batch", "two stages", "kernel mode",
-          "tc alone", "restart", "kill", "reboot", "slow disk", "failing disk", "clock step", "link", "rename", "route move", "foreign program",
+          "tc alone", "tc sends", "restart", "kill", "reboot", "slow disk", "failing disk", "clock step", "link", "rename", "route move", "foreign program",
           "takeover", "split brain", "growth", "limits")
-MODES = ("two stages", "kernel mode", "tc alone")
+MODES = ("two stages", "kernel mode", "tc alone", "tc sends")
 
 
 def read_table():
@@ -77,11 +77,12 @@ def page(cells):
     lines = ["# Pairs of features and faults", "",
              "Faults hide where two features meet. This table has a cell for each pair; `tests/world/pairs.tsv` is its source,",
              "`tests/world/pairs.py --write` writes it, and `make lint` compares it with the tests and with the world's profiles.", "",
-             "`w` is a world with one gateway and profile `all` (`make world PROFILE=all`). `s`, `k` and `n` are the same with `MODE=redirect2`,",
-             "`MODE=kernel` and `MODE=none`; a `2` behind it is `GATEWAYS=2`. A number is a test in the list below, and `-` a pair that cannot meet.",
+             "`w` is a world with one gateway and profile `all` (`make world PROFILE=all`). `s`, `k`, `n` and `t` are the same with `MODE=redirect2`,",
+             "`MODE=kernel`, `MODE=none` and `MODE=tc`; a `2` behind it is `GATEWAYS=2`. A number is a test in the list below, and `-` a pair that",
+             "cannot meet.",
              "A world counts how often both were there within ten seconds: `tests/world/world.py --pairs FILE`.", ""]
     short = {}
-    for mode, letter in (("", "w"), (" MODE=redirect2", "s"), (" MODE=kernel", "k"), (" MODE=none", "n")):
+    for mode, letter in (("", "w"), (" MODE=redirect2", "s"), (" MODE=kernel", "k"), (" MODE=none", "n"), (" MODE=tc", "t")):
         short |= {f"world all{mode}": letter, f"world all{mode} GATEWAYS=2": f"{letter}2"}
     for number, thing in enumerate(THINGS):
         letters[thing] = chr(65 + number) if number < 26 else "A" + chr(65 + number - 26)

@@ -68,7 +68,7 @@ MODES = {
     "redirect2": {"forwarding": "redirect", "xdp_mode": "native", "stages": 2},
     "kernel": {"forwarding": "kernel", "stages": 1},
     "none": {"xdp_mode": "none"},
-    "tc": {"xdp_mode": "tc"},
+    "tc": {"xdp_mode": "tc", "stages": 1},
 }
 
 
@@ -153,7 +153,7 @@ REACHES = {
     "split": ("split brain",), "quiet": (),
     "customer": (), "lease": (), "rotate": (), "access_restart": (), "replay": (), "forge": (),
 }
-OF_MODES = {"redirect1": (), "redirect2": ("two stages",), "kernel": ("kernel mode",), "none": ("tc alone",)}
+OF_MODES = {"redirect1": (), "redirect2": ("two stages",), "kernel": ("kernel mode",), "none": ("tc alone",), "tc": ("tc sends",)}
 
 
 class Planner(CustomerPlans):

@@ -3,7 +3,7 @@
 """A gateway, or several, in a world of subscribers, servers, strangers, an operator and faults, all drawn from one seed; beside it
 oracles that know who sent what.
 
-    world.py [--seconds N] [--seed S] [--mode redirect1|redirect2|kernel|none|hours] [--gateways 1|2|3]
+    world.py [--seconds N] [--seed S] [--mode redirect1|redirect2|kernel|none|tc|hours] [--gateways 1|2|3]
              [--profile NAMES]
              [--build DIRECTORY] [--replay FILE] [--shrink SECONDS] [--write FILE] [--go-on]
 
@@ -39,7 +39,7 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--mode", default="redirect1", choices=("redirect1", "redirect2", "kernel", "none", "hours"))
+    parser.add_argument("--mode", default="redirect1", choices=("redirect1", "redirect2", "kernel", "none", "tc", "hours"))
     parser.add_argument("--gateways", type=int, default=1, choices=(1, 2, 3))
     parser.add_argument("--profile", default="all")
     parser.add_argument("--build", default=os.environ.get("BUILD") or str(HERE.parents[1] / "build"))

@@ -9,6 +9,8 @@ from scapy.layers.inet import UDP
 import packets
 from agent import wait_for
 from lab import IN_MAC, block_of
+from test_ctl_trace import seen, steps, traces
+from test_history import attach_foreign_program
 from xdp_mode import xdp_only
 
 pytestmark = xdp_only
@@ -131,3 +133,38 @@ def test_from_one_to_the_other_no_packet_is_lost(lab, modes, restarts, inwards):
     finally:
         steady.end()
     steady.expect_all()
+
+
+def test_xdp_programs_of_others_run_before_it(lab):
+    """XDP is theirs, and tc is detnat's."""
+    attach_foreign_program(lab, "in0")
+    attach_foreign_program(lab, "out0")
+    before = {name: lab.gateway.ip("-d", "link", "show", name) for name in TC}
+    agent = lab.start(xdp_mode="tc")
+    assert modes_of(lab) == TC
+    host = lab.host()
+    with lab.counting():
+        works(lab, host, lab.open_udp(host))
+    assert {name: lab.gateway.ip("-d", "link", "show", name) for name in TC} == before
+    assert agent.ctl("check")["findings"] == []
+
+
+def test_it_is_shown_and_explained_as_any_other(lab):
+    """Counters, `trace`, `explain` and `check`."""
+    agent = lab.start(xdp_mode="tc")
+    host = lab.host()
+    with lab.counting(in2out_translated=1, sessions_opened=1):
+        src = lab.open_udp(host)
+    agent.ctl("trace", "start")
+    lab.send_out(lab.from_inside(host, UDP(sport=5000, dport=53) / b"traced"), src)
+    (trace,) = traces(agent, 1, lambda agent: agent.ctl("trace", "show"))
+    agent.ctl("trace", "stop")
+    assert seen(trace) == ("in0", "ingress", "in2out_translated"), trace
+    assert steps(trace)[-2:] == ["redirect", "sent"], trace
+    shown = agent.text("explain", host.addr)
+    assert "out0" in shown or src[0] in shown
+    assert agent.ctl("check")["findings"] == []
+    # A packet that must be dropped has the same reason as at XDP.
+    with lab.counting(drop_no_session=1):
+        lab.outside.send(lab.from_outside(src[0], UDP(sport=54, dport=src[1])))
+    lab.inside.assert_silent()

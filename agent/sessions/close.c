@@ -4,6 +4,7 @@
 
 #include <detnat/extents.h>
 
+#include "sessions/granted_ports.h"
 #include "sessions/sessions_private.h"
 #include "tables/mapping_drains.h"
 
@@ -12,7 +13,8 @@ struct closing {
 	bool outside; /* `endpoint` is the outside one */
 	struct endpoint endpoint;
 	struct endpoint ext;
-	uint8_t proto; /* 0: any */
+	uint8_t proto;			   /* 0: any */
+	const struct granted_block *block; /* those on it, instead; NULL: none */
 	int closed;
 };
 
@@ -41,8 +43,16 @@ void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t k
 	m->on_close(&s, m->on_close_arg);
 }
 
+static bool is_on(const struct granted_block *b, uint64_t word)
+{
+	return (uint32_t)word_out_port(word) - b->port_lo < b->ports;
+}
+
 static bool matches(const struct closing *c, uint64_t key, uint64_t word)
 {
+	if (c->block)
+		return is_on(c->block, word);
+
 	uint16_t port = c->outside ? word_out_port(word) : key_in_port(key);
 
 	return port == c->endpoint.port && key_ext_addr(key) == c->ext.addr && key_ext_port(key) == c->ext.port &&
@@ -125,6 +135,33 @@ int sessions_close_granted(struct mappings *m, uint32_t in_addr, struct endpoint
 	struct closing c = { .outside = true, .endpoint = out, .ext = ext, .proto = proto };
 
 	return close_of(m, mappings_find_outside(m, out.addr), in_addr, &c);
+}
+
+uint32_t granted_sessions(struct mappings *m, const struct granted_block *b)
+{
+	const struct datapath *d = mappings_datapath(m);
+	int number = d->pool && d->pool->used ? mappings_find_outside(m, b->out_addr) : -1;
+	struct closing c = { .block = b };
+	struct subscriber_iterator it;
+	uint64_t key, word;
+	uint32_t count;
+
+	if (number < 0 || !mapping_has_inside(&mappings_get(m, number)->geo, b->in_addr))
+		return 0;
+	if (b->ends) {
+		close_of(m, number, b->in_addr, &c);
+		return 0;
+	}
+	if (!mapping_has_slots(mappings_get(m, number)))
+		return 0;
+	do {
+		subscriber_find_of(&it, m, number, b->in_addr);
+		count = 0;
+		for (uint32_t i = 0; i < it.n_beyond; i++)
+			count += slot_read(&it.beyond[i], &key, &word) && is_on(b, word) &&
+				 !word_expired(word, it.now, it.map->timeout_ticks);
+	} while (subscriber_has_moved(&it));
+	return count;
 }
 
 /* Reports sessions that end with their mapping, as sessions_on_close() does for closed ones. */

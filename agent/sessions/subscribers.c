@@ -318,7 +318,7 @@ static uint32_t line_count(const struct limit_line *line, unsigned i)
 	return sessions > 0 ? (uint32_t)sessions : 0;
 }
 
-/* Adds those in mappings that drain, which count for the limit where both have some, as drain_count_protocol() does. */
+/* Adds those in mappings that drain, which count for the limit where both have some, as drain_sessions_of() does. */
 static void add_draining(const struct mappings *m, int number, uint32_t in_addr, uint32_t sessions[N_LIMITS])
 {
 	const struct mapping_drain *d;

@@ -9,34 +9,17 @@
 #include "slow/in2out.h"
 #include "session/quota.h"
 
-/* Not inlined, for the stack. */
-static __noinline void refuse_notify(const struct flow *f, __u8 type, __u32 limit)
-{
-	struct nat_event e = {
-		.type = type,
-		.proto = f->p.proto,
-		.in_addr = f->p.src,
-		.out_addr = mapping_out_addr(&f->m->geo, f->subscriber),
-		.ext_addr = f->p.dst,
-		.ext_port = f->p.dport,
-		.in_port = f->p.sport,
-		.limit = limit,
-	};
-
-	notify(&e);
-}
-
 /* A limit's own figures: the packets it has refused, and when an event is due. */
 static __always_inline void refuse_report_limit(const struct flow *f, struct limit_line *line, enum reason reason)
 {
 	if (reason == REASON_drop_rate) {
 		__sync_fetch_and_add(&line->refused_rate, 1);
 		if (rate_allows(&line->rate_event_next, REPORTS_PER_SECOND))
-			refuse_notify(f, EVENT_RATE, LOAD(f->m->limit.rate));
+			flow_notify(f, EVENT_RATE, LOAD(f->m->limit.rate));
 	} else {
 		__sync_fetch_and_add(&line->refused_protocol, 1);
 		if (rate_allows(&line->protocol_event_next, REPORTS_PER_SECOND))
-			refuse_notify(f, EVENT_QUOTA_PROTOCOL, limit_of(f->m, f->p.proto));
+			flow_notify(f, EVENT_QUOTA_PROTOCOL, limit_of(f->m, f->p.proto));
 	}
 }
 
@@ -53,11 +36,11 @@ static __always_inline void refuse_report(const struct flow *f, struct subscribe
 	}
 	if (!rate_allows(ports ? &s->ports_event_next : &s->quota_event_next, REPORTS_PER_SECOND))
 		return;
-	refuse_notify(f,
-		      ports			    ? EVENT_PORTS_EXHAUSTED
-		      : reason == REASON_drop_quota ? EVENT_QUOTA
-						    : EVENT_EXTENTS_FULL,
-		      f->m->sessions_per_user);
+	flow_notify(f,
+		    ports			  ? EVENT_PORTS_EXHAUSTED
+		    : reason == REASON_drop_quota ? EVENT_QUOTA
+						  : EVENT_EXTENTS_FULL,
+		    f->m->sessions_per_user);
 }
 
 /*

@@ -53,10 +53,10 @@ static __always_inline int copy_slot_end(const struct mapping *m, struct subscri
 {
 	if (!slot_change(slot, word, 0))
 		return 0;
-	if (c->moves)
-		return 1;
-	limit_ended(m, c->subscriber, word_proto(word), 1);
-	__sync_fetch_and_add(&s->sessions, -1U);
+	if (!c->moves) {
+		limit_ended(m, c->subscriber, word_proto(word), 1);
+		__sync_fetch_and_add(&s->sessions, -1U);
+	}
 	return 1;
 }
 

@@ -9,35 +9,6 @@
 #include "subscriber/drain_lookup.h"
 #include "session/session_lookup.h"
 
-SUBPROGRAM int drain_count_protocol(__u32 tenant, __u32 addr, __u32 proto)
-{
-	const struct drain_entry *e = drain_entry_of(addr);
-	const struct mapping_table *t = mapping_table_get();
-	int sum = 0;
-
-	if (!e || !t)
-		return 0;
-	for (__u32 i = 0; i < DRAIN_DEPTH; i++) {
-		const struct mapping *m;
-		const struct limit_line *line;
-
-		if (i >= e->n)
-			break;
-		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
-		if (!drain_is_of(m, tenant))
-			continue;
-		line = limit_line_get(m, mapping_subscriber(&m->geo, addr));
-		sum += line ? (int)LOAD(line->sessions[limit_protocol_of((__u8)proto)]) : 0;
-	}
-	return sum > 0 ? sum : 0;
-}
-
-/* drain_sessions() of a protocol, in those mappings that have limits themselves. */
-static __always_inline __u32 drain_sessions_of(const struct mapping *of, __u32 addr, __u8 proto)
-{
-	return settings.drains && settings.limits ? (__u32)drain_count_protocol(LOAD(of->tenant), addr, proto) : 0;
-}
-
 /*
  * Outside port, and mapping, of a session in a draining mapping, of a tenant's packet; 0: none. As
  * session_lookup_in2out().

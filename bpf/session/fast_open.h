@@ -121,7 +121,7 @@ static __always_inline void fast_open_write(const struct flow *f, struct subscri
 static __always_inline void fast_open_report(const struct flow *f, __u16 out_port)
 {
 	count_add(REASON_sessions_opened, 1);
-	session_notify(EVENT_SESSION_OPENED, f, out_port);
+	session_notify(f, out_port);
 }
 
 /* A flow as subprograms get it, beside its key: subscriber 32 | outside port 16 | TCP flags 8 | protocol 8. */

@@ -8,7 +8,6 @@
 
 #include "session/bind_port.h"
 #include "subscriber/bypass.h"
-#include "subscriber/drain_lookup.h"
 #include "session/quota.h"
 
 /* Under the lock: notes whether the outside has opened the session in the first slot of a mask, see opening_slot(). */

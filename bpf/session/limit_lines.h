@@ -9,7 +9,7 @@
 #include <detnat/limits.h>
 
 #include "base/subprogram.h"
-#include "subscriber/lookup.h"
+#include "subscriber/drain_lookup.h"
 
 static __always_inline int mapping_is_limited(const struct mapping *m)
 {
@@ -57,12 +57,6 @@ static __always_inline void limit_ended(const struct mapping *m, __u32 subscribe
 {
 	if (settings.limits)
 		limit_count(m, subscriber, proto, -sessions);
-}
-
-static __always_inline void limit_began(const struct mapping *m, __u32 subscriber, __u8 proto)
-{
-	if (settings.limits)
-		limit_count(m, subscriber, proto, 1);
 }
 
 /* The limit of a protocol; 0: none. The index is bounded for the verifier. */
@@ -178,6 +172,50 @@ SUBPROGRAM int limit_searches_anew(const struct mapping *m, __u32 subscriber, __
 	if (line)
 		limit_search_anew(line, limit_protocol_of((__u8)proto));
 	return 0;
+}
+
+/* proto: 0: sessions of all; else of this protocol, in those mappings that have limits themselves. */
+SUBPROGRAM int drain_count_sessions(__u32 tenant, __u32 addr, __u32 proto)
+{
+	const struct drain_entry *e = drain_entry_of(addr);
+	const struct mapping_table *t = mapping_table_get();
+	int sum = 0;
+
+	if (!e || !t)
+		return 0;
+	for (__u32 i = 0; i < DRAIN_DEPTH; i++) {
+		const struct mapping *m;
+		__u32 subscriber;
+
+		if (i >= e->n)
+			break;
+		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
+		if (!drain_is_of(m, tenant))
+			continue;
+		subscriber = mapping_subscriber(&m->geo, addr);
+		if (settings.limits && proto) {
+			const struct limit_line *line = limit_line_get(m, subscriber);
+
+			sum += line ? (int)LOAD(line->sessions[limit_protocol_of((__u8)proto)]) : 0;
+		} else {
+			const struct subscriber *s = subscriber_get(m, subscriber);
+
+			sum += s ? (int)LOAD(s->sessions) : 0;
+		}
+	}
+	return sum > 0 ? sum : 0;
+}
+
+/* Sessions of an inside address of m in mappings that drain: they count against its quota. */
+static __always_inline __u32 drain_sessions(const struct mapping *m, __u32 addr)
+{
+	return settings.drains ? (__u32)drain_count_sessions(LOAD(m->tenant), addr, 0) : 0;
+}
+
+/* The same of a protocol. */
+static __always_inline __u32 drain_sessions_of(const struct mapping *of, __u32 addr, __u8 proto)
+{
+	return settings.drains && settings.limits ? (__u32)drain_count_sessions(LOAD(of->tenant), addr, proto) : 0;
 }
 
 #endif

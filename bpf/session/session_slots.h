@@ -9,14 +9,14 @@
 #include "session/limit_lines.h"
 #include "session/slot_lookup.h"
 
-static __always_inline void session_notify(__u8 type, const struct flow *f, __u16 out_port)
+static __always_inline void session_notify(const struct flow *f, __u16 out_port)
 {
 	TRACE_STEP(opened, out_port, 0);
 	if (!settings.session_events)
 		return;
 
 	struct nat_event e = {
-		.type = type,
+		.type = EVENT_SESSION_OPENED,
 		.proto = f->p.proto,
 		.in_addr = f->m->geo.in_base + f->subscriber,
 		.out_addr = mapping_out_addr(&f->m->geo, f->subscriber),
@@ -24,6 +24,23 @@ static __always_inline void session_notify(__u8 type, const struct flow *f, __u1
 		.in_port = key_in_port(f->key),
 		.out_port = out_port,
 		.ext_port = key_ext_port(f->key),
+	};
+
+	notify(&e);
+}
+
+/* What a subscriber was refused, or asks for. Not inlined, for the stack. */
+static __noinline __attribute__((unused)) void flow_notify(const struct flow *f, __u8 type, __u32 limit)
+{
+	struct nat_event e = {
+		.type = type,
+		.proto = f->p.proto,
+		.in_addr = f->p.src,
+		.out_addr = mapping_out_addr(&f->m->geo, f->subscriber),
+		.ext_addr = f->p.dst,
+		.ext_port = f->p.dport,
+		.in_port = f->p.sport,
+		.limit = limit,
 	};
 
 	notify(&e);

@@ -18,22 +18,6 @@ _Static_assert(GROWTH_MAX_BLOCKS <= GROWTH_ASKED_GRANTS + 1, "all but the last n
 /* So long after a request that was in vain, the next one is a first one. */
 #define GROWTH_FORGOTTEN_S 60U
 
-/* Not inlined, for the stack. */
-static __noinline void growth_notify(const struct flow *f)
-{
-	struct nat_event e = {
-		.type = EVENT_GROWTH,
-		.proto = f->p.proto,
-		.in_addr = f->p.src,
-		.out_addr = mapping_out_addr(&f->m->geo, f->subscriber),
-		.ext_addr = f->p.dst,
-		.ext_port = f->p.dport,
-		.in_port = f->p.sport,
-	};
-
-	notify(&e);
-}
-
 /*
  * Asks the agent for a block, four times a second at most. Returns 1 while the first request for this block is under
  * way; 0: it was in vain so far.
@@ -50,7 +34,7 @@ static __always_inline int growth_ask(const struct flow *f, struct subscriber *s
 	next = (now + settings.hz / 4 + GROWTH_ASKED_FLAGS) & ~GROWTH_ASKED_FLAGS;
 	next |= grants | (first ? 0 : GROWTH_ASKED_AGAIN);
 	if (__sync_val_compare_and_swap(&s->growth_asked, old, next) == old)
-		growth_notify(f);
+		flow_notify(f, EVENT_GROWTH, 0);
 	return first;
 }
 

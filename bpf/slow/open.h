@@ -49,7 +49,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	}
 	if (reopens) {
 		slot_closed(f->m, f->subscriber, f->key, word);
-		session_notify(EVENT_SESSION_OPENED, f, word_out_port(after));
+		session_notify(f, word_out_port(after));
 		if (settings.filtering && existing & OPENING_OWN)
 			inbound_mark(f, existing, 0);
 	} else if (entered_time_wait(word, after)) {
@@ -69,7 +69,7 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 	if (opened != OPENED)
 		return opened;
 	count_add(REASON_sessions_opened, 1);
-	session_notify(EVENT_SESSION_OPENED, f, word_out_port(word));
+	session_notify(f, word_out_port(word));
 	*ret_word = word;
 	return OPENED;
 }

@@ -73,33 +73,4 @@ static __always_inline struct mapping *mapping_of_inside(__u32 tenant, __u32 add
 	return m || !settings.drains ? m : drain_first(tenant, addr);
 }
 
-SUBPROGRAM int drain_count_sessions(__u32 tenant, __u32 addr)
-{
-	const struct drain_entry *e = drain_entry_of(addr);
-	const struct mapping_table *t = mapping_table_get();
-	int sum = 0;
-
-	if (!e || !t)
-		return 0;
-	for (__u32 i = 0; i < DRAIN_DEPTH; i++) {
-		const struct mapping *m;
-		const struct subscriber *s;
-
-		if (i >= e->n)
-			break;
-		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
-		if (!drain_is_of(m, tenant))
-			continue;
-		s = subscriber_get(m, mapping_subscriber(&m->geo, addr));
-		sum += s ? (int)LOAD(s->sessions) : 0;
-	}
-	return sum;
-}
-
-/* Sessions of an inside address of m in mappings that drain: they count against its quota. */
-static __always_inline __u32 drain_sessions(const struct mapping *m, __u32 addr)
-{
-	return settings.drains ? (__u32)drain_count_sessions(LOAD(m->tenant), addr) : 0;
-}
-
 #endif

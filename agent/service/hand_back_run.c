@@ -31,7 +31,8 @@ struct run {
 
 static int program_of(const struct datapath *d, uint32_t id)
 {
-	/* 1.0.0 does not know those that send packets themselves: they stand in for the others, see datapath_lend_tc(). */
+	/* 1.0.0 does not know those that send packets themselves: they stand in for the others, see datapath_lend_tc().
+	 */
 	const struct {
 		int attached, known;
 	} entries[] = {
@@ -72,8 +73,7 @@ static bool go_to_xdp(struct run *run, struct netlink *n, const struct link *l)
 	if (fd < 0 || link_is_stacked(l) || own_programs_read(run->pin_path, &run->datapath, &own) ||
 	    xdp_settle_mode(l, &mode, &ignored))
 		return false;
-	return !xdp_attach(l, fd, mode, &own, &native, &ignored) &&
-	       !tc_detach(n, &own, l->ifindex, TC_INGRESS, false);
+	return !xdp_attach(l, fd, mode, &own, &native, &ignored) && !tc_detach(n, &own, l->ifindex, TC_INGRESS, false);
 }
 
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Packets that XDP has handled already: while it takes the place of tc, frames that it leaves to the kernel come to the
- * program at tc with the inside address. The agent says until when that may be, see limits.handled_until. In that time a
- * packet passes to an inside endpoint only if a session or a portmap leads there from its sender: sent to the outside
+ * program at tc with the inside address. The agent says until when that may be, see limits.handled_until. In that time
+ * a packet passes to an inside endpoint only if a session or a portmap leads there from its sender: sent to the outside
  * endpoint it would arrive, too.
  */
 #ifndef DETNAT_HANDLED_H

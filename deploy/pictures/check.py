@@ -21,8 +21,10 @@ QUOTED = [
      [(f"e2e/64b-1c-{row.format(program, gateway)}", "mpps") for program, gateway in
       (("nat44det", "detnat-redirect"), ("nat44nft", "nft-SNAT"), ("ip4xdp", "XDP-no-NAT")) for row in (SHORT, LARGE)]),
     (r"connections open and close ([\d.]+) times", [("e2e/64b-1c-ethip4tcp-nat44det-h1024-p63-s64512-cps/detnat-redirect/connection/times_nft", "ratio")]),
-    (r"([\d.]+) times nftables with XDP, ([\d.]+) times with tc alone",
-     [("e2e/bulk-tcp-gso-1/detnat-redirect/of_nft", "ratio"), ("e2e/bulk-tcp-gso-1/detnat-tc-alone/of_nft", "ratio")]),
+    (r"tc sends by default: ([\d.]+) times nftables a packet out, ([\d.]+) in, and bulk TCP ([\d.]+) times nftables with one connection, "
+     r"([\d.]+) times with eight",
+     [(f"e2e/64b-1c-{SHORT.format('nat44det', 'detnat-tc-sends').replace('/in2out', '')}/{path}/times_nft", "ratio") for path in ("in2out", "out2in")] +
+     [(f"e2e/bulk-tcp-gso-{n}/detnat-tc-sends/of_nft", "ratio") for n in (1, 8)]),
 ]
 
 

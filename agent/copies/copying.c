@@ -134,70 +134,56 @@ void copying_mappings_changed(struct copying *c)
 	copied_mappings_sync(c);
 }
 
-/* Counts the sessions in a subscriber's extent. */
-static void count_beyond(const struct copying *c, const struct mapping *m, const struct subscriber *s, uint32_t now,
-			 struct copying_subscriber *ret)
+/* The peer whose copy a slot holds; 0: none. */
+static unsigned held_from(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot,
+			  uint32_t now)
 {
-	uint32_t n, extent = subscriber_extent(s);
-	const struct slot *slots = extent ? datapath_extent(mappings_datapath(c->m), extent, &n) : NULL;
+	const struct slot *s = (const struct slot *)mappings_buckets(c->m, cm->number, subscriber) + slot;
+	const uint16_t *marks = copy_marks_of(&cm->marks, subscriber);
+	unsigned peer = marks ? mark_peer(marks[slot]) : 0;
+	uint64_t word = peer ? load_word(s) : 0, key;
 
-	for (uint32_t i = 0; slots && i < n; i++) {
-		uint64_t word = load_word(&slots[i]);
-
-		if (word_counts(word, now, m->timeout_ticks))
-			++*(word_owner(word) ? &ret->copies[word_owner(word)] : &ret->own);
-	}
+	return peer && read_slot(s, word, &key) &&
+			       mark_holds(marks[slot], key, word, copy_vouched(&cm->marks, subscriber, peer), now,
+					  mappings_get(c->m, cm->number)->timeout_ticks)
+		       ? peer
+		       : 0;
 }
 
 int copying_subscriber(const struct copying *c, uint8_t tenant, uint32_t in_addr, struct copying_subscriber *ret)
 {
 	int number = mappings_find_inside(c->m, tenant, in_addr);
 	const struct copied_mapping *cm = number < 0 ? NULL : &c->mapping[number];
-	const struct mapping *record;
-	const struct slot *slots;
-	const uint16_t *marks;
-	uint32_t n, now;
+	const struct datapath *d = mappings_datapath(c->m);
+	uint32_t now = datapath_ticks(d), subscriber, n_beyond;
+	const struct slot *slots, *beyond;
+	const struct mapping *m;
 
 	if (!cm || !cm->used)
 		return -ENOENT;
-	record = mappings_get(c->m, number);
-	n = mapping_subscriber(&record->geo, in_addr);
-	slots = (const struct slot *)mappings_buckets(c->m, number, n);
-	marks = copy_marks_of(&cm->marks, n);
-	now = datapath_ticks(mappings_datapath(c->m));
+	m = mappings_get(c->m, number);
+	subscriber = mapping_subscriber(&m->geo, in_addr);
+	slots = (const struct slot *)mappings_buckets(c->m, number, subscriber);
+	beyond = datapath_extent(d, subscriber_extent(mappings_subscriber(c->m, number, subscriber)), &n_beyond);
 	*ret = (struct copying_subscriber){ 0 };
-	for (uint32_t i = 0; i < cm->tables.n_slots; i++) {
-		uint64_t word = load_word(&slots[i]), key;
-		unsigned peer;
+	for (uint32_t i = 0; i < cm->tables.n_slots + n_beyond; i++) {
+		bool own = i < cm->tables.n_slots;
+		uint64_t word = load_word(own ? &slots[i] : &beyond[i - cm->tables.n_slots]);
+		unsigned peer = own ? held_from(c, cm, subscriber, i, now) : word_owner(word);
 
-		if (!word_counts(word, now, record->timeout_ticks) || !read_slot(&slots[i], word, &key))
-			continue;
-		peer = marks ? mark_peer(marks[i]) : 0;
-		if (peer &&
-		    mark_holds(marks[i], key, word, copy_vouched(&cm->marks, n, peer), now, record->timeout_ticks))
-			ret->copies[peer]++;
-		else
-			ret->own++;
+		if (word_counts(word, now, m->timeout_ticks))
+			++*(peer ? &ret->copies[peer] : &ret->own);
 	}
-	count_beyond(c, record, mappings_subscriber(c->m, number, n), now, ret);
 	return 0;
 }
 
 uint32_t copying_copies(const struct copying *c, int number, uint32_t subscriber, uint64_t *bits)
 {
 	const struct copied_mapping *cm = &c->mapping[number];
-	const struct mapping *record = mappings_get(c->m, number);
-	const uint16_t *marks = cm->used ? copy_marks_of(&cm->marks, subscriber) : NULL;
-	const struct slot *slots = (const struct slot *)mappings_buckets(c->m, number, subscriber);
 	uint32_t now = datapath_ticks(mappings_datapath(c->m)), n = 0;
 
-	for (uint32_t i = 0; marks && i < cm->tables.n_slots; i++) {
-		unsigned peer = mark_peer(marks[i]);
-		uint64_t word = peer ? load_word(&slots[i]) : 0, key;
-
-		if (!peer || !read_slot(&slots[i], word, &key) ||
-		    !mark_holds(marks[i], key, word, copy_vouched(&cm->marks, subscriber, peer), now,
-				record->timeout_ticks))
+	for (uint32_t i = 0; cm->used && i < cm->tables.n_slots; i++) {
+		if (!held_from(c, cm, subscriber, i, now))
 			continue;
 		bits[i / 64] |= 1ULL << i % 64;
 		n++;

@@ -45,7 +45,6 @@ struct mapping_handover {
 int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, struct mapping_job **ret,
 		       struct error *err);
 int mappings_add_step(struct mapping_job *job, struct error *err);
-int mappings_add_commit(struct mapping_job *job);
 int mappings_add_commit_with(struct mapping_job *job, const struct mapping_handover *how);
 void mappings_add_abort(struct mapping_job *job);
 
@@ -63,14 +62,13 @@ void mappings_release(struct mappings *m);
  */
 int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uint32_t drain_s);
 
-/* Takes a retired mapping into use again; how may be NULL. Errors as for mappings_add_commit(). */
+/* Takes a retired mapping into use again; how may be NULL. Errors as for mappings_add_commit_with(). */
 int mappings_revive(struct mappings *m, struct prefix in, struct prefix out, const struct mapping_handover *how);
 
 /*
- * Deletes a mapping, found as by mappings_find() or mappings_find_of(), from the datapath and queues its memory for
+ * Deletes a mapping, found as by mappings_find_of(), from the datapath and queues its memory for
  * mappings_reclaim_step(). -ENOENT if there is none.
  */
-int mappings_del(struct mappings *m, struct prefix in, struct prefix out);
 int mappings_del_of(struct mappings *m, uint8_t tenant, struct prefix in, struct prefix out);
 
 /*

@@ -370,11 +370,6 @@ void mappings_release(struct mappings *m)
 	datapath_raise_epoch(m->d);
 }
 
-int mappings_del(struct mappings *m, struct prefix in, struct prefix out)
-{
-	return mappings_del_of(m, 0, in, out);
-}
-
 int mappings_del_of(struct mappings *m, uint8_t tenant, struct prefix in, struct prefix out)
 {
 	int number = mappings_find_of(m, tenant, in, out);

@@ -362,11 +362,6 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 	return 0;
 }
 
-int mappings_add_commit(struct mapping_job *t)
-{
-	return mappings_add_commit_with(t, &(struct mapping_handover){ 0 });
-}
-
 int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uint32_t drain_s)
 {
 	int number = mappings_find(m, in, out), r = number < 0 ? number : mappings_drain_check(m, in);

@@ -51,7 +51,7 @@ struct quota_walk {
  * values.
  */
 struct quota_look {
-	__u32 wanted; /* the lowest rank that is taken */
+	__u32 wanted; /* the lowest rank that is taken; 0: sessions are only ranked */
 	__u32 peek;   /* quota_walk.peek */
 	__u32 at;     /* the bucket that is looked at */
 	__u32 rank;   /* the highest of those not expired; 0: none gives way */
@@ -133,27 +133,35 @@ static __always_inline int quota_take_away(const struct mapping *m, struct slot 
 }
 
 /*
- * Removes a session that quota_concerns() and has expired, or notes its rank if that is the highest so far, and the
- * bucket that the walk is at.
+ * A session that quota_concerns(): takes it, or sees it, if it has the walk's rank or a higher one. Without such a rank
+ * removes it if it has expired, or notes its rank if that is the highest so far, and the bucket that the walk is at.
+ * Returns 1 to end the walk.
  */
-SUBPROGRAM int quota_look_slot(const struct mapping *m, struct slot *slot, __u32 subscriber, __u64 word, __u32 now)
+SUBPROGRAM int quota_slot(const struct mapping *m, struct slot *slot, __u32 subscriber, __u64 word, __u32 now)
 {
 	struct quota_look *l = quota_look_get();
-	__u32 rank = (__u32)quota_rank(m, word, now);
+	__u32 rank = (__u32)quota_rank(m, word, now), wanted, taken;
 
 	if (!m || !slot || !l)
 		return 0;
-	if (rank == QUOTA_RANK_EXPIRED) {
-		STORE(l->freed, LOAD(l->freed) + (__u32)quota_take_away(m, slot, subscriber, word));
-	} else if (rank > LOAD(l->rank)) {
-		STORE(l->rank, rank);
-		STORE(l->bucket, LOAD(l->at));
+	wanted = LOAD(l->wanted);
+	if (rank < (wanted ? wanted : QUOTA_RANK_EXPIRED)) {
+		if (!wanted && rank > LOAD(l->rank)) {
+			STORE(l->rank, rank);
+			STORE(l->bucket, LOAD(l->at));
+		}
+		return 0;
 	}
-	return 0;
+	taken = (wanted && LOAD(l->peek)) || quota_take_away(m, slot, subscriber, word);
+	if (!wanted)
+		STORE(l->freed, LOAD(l->freed) + taken);
+	else if (taken)
+		STORE(l->found, 1);
+	return wanted && taken;
 }
 
-/* Removes the expired sessions of bucket i, and looks for the highest rank. Returns 1 if there is no such bucket. */
-SUBPROGRAM int quota_look_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
+/* quota_slot() for the sessions of bucket i. Returns 1 to end the walk. */
+SUBPROGRAM int quota_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
 {
 	struct quota_look *l = quota_look_get();
 	struct bucket *b = m ? subscriber_bucket(m, subscriber, i) : 0;
@@ -165,52 +173,16 @@ SUBPROGRAM int quota_look_bucket(const struct mapping *m, __u32 subscriber, __u3
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
 		__u64 word = LOAD(b->slot[k].truth);
 
-		if (quota_concerns(m, word, inbound >> k, now) && !quota_is_of_another(l, word))
-			quota_look_slot(m, &b->slot[k], subscriber, word, now);
-	}
-	return 0;
-}
-
-/* Takes a session that quota_concerns(), or sees it, if it has the walk's rank or a higher one. Returns 1 if so. */
-SUBPROGRAM int quota_take_slot(const struct mapping *m, struct slot *slot, __u32 subscriber, __u64 word, __u32 now)
-{
-	struct quota_look *l = quota_look_get();
-
-	if (!m || !slot || !l || (__u32)quota_rank(m, word, now) < LOAD(l->wanted))
-		return 0;
-	if (!LOAD(l->peek) && !quota_take_away(m, slot, subscriber, word))
-		return 0;
-	STORE(l->found, 1);
-	return 1;
-}
-
-/* Takes the first session of the wanted rank or a higher one in bucket i. Returns 1 to end the walk. */
-SUBPROGRAM int quota_take_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
-{
-	struct quota_look *l = quota_look_get();
-	struct bucket *b = m ? subscriber_bucket(m, subscriber, i) : 0;
-	__u32 inbound = b ? quota_inbound(m, subscriber, i, b) : 0;
-
-	if (!l || !b)
-		return 1;
-	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
-		__u64 word = LOAD(b->slot[k].truth);
-
 		if (quota_concerns(m, word, inbound >> k, now) && !quota_is_of_another(l, word) &&
-		    quota_take_slot(m, &b->slot[k], subscriber, word, now))
+		    quota_slot(m, &b->slot[k], subscriber, word, now))
 			return 1;
 	}
 	return 0;
 }
 
-static long quota_look_step(__u32 i, struct quota_walk *w)
+static long quota_step(__u32 i, struct quota_walk *w)
 {
-	return quota_look_bucket(w->m, w->subscriber, i, w->now) ? LOOP_END : LOOP_ON;
-}
-
-static long quota_take_step(__u32 i, struct quota_walk *w)
-{
-	return quota_take_bucket(w->m, w->subscriber, w->from + i, w->now) ? LOOP_END : LOOP_ON;
+	return quota_bucket(w->m, w->subscriber, w->from + i, w->now) ? LOOP_END : LOOP_ON;
 }
 
 /* A pass notes a bucket in 8 bits: of many buckets, the first one of four or 16. Log2 of how many it notes as one. */
@@ -238,7 +210,7 @@ static __always_inline int quota_go_on(struct quota_walk *w, struct quota_look *
 	STORE(l->wanted, pass >> 8);
 	STORE(l->peek, w->peek);
 	STORE(l->found, 0);
-	end = w->from + (__u32)bpf_loop(buckets - w->from, quota_take_step, w, 0);
+	end = w->from + (__u32)bpf_loop(buckets - w->from, quota_step, w, 0);
 	if (LOAD(l->found))
 		STORE(*w->pass, quota_pass_of(w, pass >> 8, end - 1));
 	/* Each part of a walk that is shared counts once. */
@@ -254,9 +226,11 @@ static __always_inline int quota_look(struct quota_walk *w, struct quota_look *l
 {
 	__u32 buckets = subscriber_buckets(w->m, w->s), freed;
 
+	w->from = 0;
+	STORE(l->wanted, 0);
 	STORE(l->freed, 0);
 	STORE(l->rank, 0);
-	bpf_loop(buckets, quota_look_step, w, 0);
+	bpf_loop(buckets, quota_step, w, 0);
 	search_count(w->s, buckets / QUOTA_UNIT + (buckets < QUOTA_UNIT));
 	freed = LOAD(l->freed);
 	if (!freed)

@@ -65,7 +65,7 @@ static int add_mapping(struct bench *b, const struct mapping_spec *spec, struct 
 	while ((r = mappings_add_step(job, err)) > 0)
 		;
 	if (!r)
-		r = mappings_add_commit(job);
+		r = mappings_add_commit_with(job, &(struct mapping_handover){ 0 });
 	if (r) {
 		mappings_add_abort(job);
 		while (mappings_reclaim_step(b->m) > 0)
@@ -133,7 +133,7 @@ void space_free(struct bench *b, struct space *s)
 	for (int number; (number = mappings_next(b->m, 0)) >= 0;) {
 		const struct geometry g = mappings_get(b->m, number)->geo;
 
-		if (mappings_del(b->m, geometry_in(&g), geometry_out(&g)))
+		if (mappings_del_of(b->m, 0, geometry_in(&g), geometry_out(&g)))
 			die("deleting a mapping", EINVAL);
 	}
 	while (mappings_reclaim_step(b->m) > 0)

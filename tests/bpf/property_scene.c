@@ -390,7 +390,7 @@ static void end_former(struct property *t)
 
 		for (size_t i = 0; i < t->model.n; i++)
 			cr_assert_neq(t->model.session[i].out_addr & ~(m->out_count - 1), m->out_base);
-		cr_assert_eq(mappings_del(mappings, in_of(m), out_of(m)), 0);
+		cr_assert_eq(mappings_del_of(mappings, 0, in_of(m), out_of(m)), 0);
 		set_number(t, current.n_mappings - 1);
 	}
 	while (mappings_reclaim_step(mappings) != RECLAIM_DONE)
@@ -440,7 +440,7 @@ static void delete_exception(struct property *t, size_t at)
 {
 	const struct model_mapping gone = mapping_now[at];
 
-	cr_assert_eq(mappings_del(mappings, in_of(&gone), out_of(&gone)), 0);
+	cr_assert_eq(mappings_del_of(mappings, 0, in_of(&gone), out_of(&gone)), 0);
 	mapping_now[at] = mapping_now[current.n_mappings - 1];
 	set_number(t, current.n_mappings - 1);
 	forget_sessions(t, &gone);

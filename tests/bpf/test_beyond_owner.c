@@ -219,7 +219,7 @@ Test(beyond_owner, a_flow_of_the_exception_leaves_with_the_endpoint_of_the_mappi
 
 	fill_mapping();
 	except_and_fill();
-	cr_assert_eq(mappings_del(mappings, exception, exception_out), 0);
+	cr_assert_eq(mappings_del_of(mappings, 0, exception, exception_out), 0);
 	/* The mapping around has no session beyond the slots yet, or again. */
 	cr_assert_geq(open_flow(UDP, filler, 53, 0), 0);
 	RUN_ROWS(rows);
@@ -242,7 +242,7 @@ Test(beyond_owner, an_exception_that_comes_and_goes_at_any_moment_leaves_the_cou
 		for (unsigned i = 0; i < steps; i++)
 			if (mappings_reclaim_step(mappings) == RECLAIM_WAITS)
 				usleep(20000);
-		cr_assert_eq(mappings_del(mappings, exception, exception_out), 0);
+		cr_assert_eq(mappings_del_of(mappings, 0, exception, exception_out), 0);
 		/* Whether its session is there still or a new one opens: by the subscriber's own block. */
 		cr_expect_eq((open_flow(UDP, LAST, 53, 0) - PORT_LO) / PORTS, 0, "after %u steps", steps);
 		reclaim();

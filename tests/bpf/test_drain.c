@@ -311,7 +311,7 @@ Test(drain, is_over_when_its_last_session_has_ended)
 		     1);
 	sweep();
 	cr_expect(mapping_drain_over(drain));
-	cr_assert_eq(mappings_del(mappings, all, old_out), 0);
+	cr_assert_eq(mappings_del_of(mappings, 0, all, old_out), 0);
 	cr_expect_eq(mappings_drains(mappings, &drain), 0);
 	cr_expect_eq(open_flow(UDP, 5002, 53, 0), NEW_PORT(5002, 2));
 }

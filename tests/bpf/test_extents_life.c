@@ -89,7 +89,7 @@ Test(extents_life, a_deleted_mapping_gives_its_extents_back)
 
 	sessions_on_close(mappings, extents_keep, &told);
 	flows = extents_open_until(16);
-	cr_assert_eq(mappings_del(mappings, in, out), 0);
+	cr_assert_eq(mappings_del_of(mappings, 0, in, out), 0);
 	extents_reclaim_all();
 	cr_expect_eq(told, flows);
 	extents_sweep();
@@ -122,7 +122,7 @@ Test(extents_life, an_exception_ends_the_sessions_there)
 	cr_expect_eq(told, 30);
 	cr_expect_eq(s->sessions, 0);
 	extents_tables_right();
-	cr_assert_eq(mappings_del(mappings, spec.in, spec.out), 0);
+	cr_assert_eq(mappings_del_of(mappings, 0, spec.in, spec.out), 0);
 	extents_reclaim_all();
 	refresh_followed_routes();
 	extents_open_those(UDP, 0, 30, 0);

@@ -379,7 +379,8 @@ Test(fib, the_hint_of_a_mapping_ends_with_it)
 	RUN_ROWS(found);
 	cr_assert(fib_hint_is(datapath.fib->inside, SUBSCRIBER));
 	cr_assert(fib_hint_is(datapath.fib->outside, POOL));
-	cr_assert_eq(mappings_del(mappings, (struct prefix){ ADDR(10, 0, 0, 0), 24 }, (struct prefix){ POOL, 30 }), 0);
+	cr_assert_eq(
+		mappings_del_of(mappings, 0, (struct prefix){ ADDR(10, 0, 0, 0), 24 }, (struct prefix){ POOL, 30 }), 0);
 	cr_expect_eq(datapath.fib->inside, FIB_NO_HINT);
 	cr_expect_eq(datapath.fib->outside, FIB_NO_HINT);
 	RUN_ROWS(gone);

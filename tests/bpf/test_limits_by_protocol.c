@@ -401,7 +401,8 @@ Test(limits_by_protocol, outlive_the_agent)
 	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
 	expect_counts("taken over", 0, UDP_LIMIT, 0);
 	cr_expect_eq(open_flow(UDP, 5900, 53, 0), -1);
-	cr_expect_eq(mappings_del(mappings, (struct prefix){ ADDR(10, 0, 0, 0), 24 }, (struct prefix){ POOL, 30 }), 0);
+	cr_expect_eq(
+		mappings_del_of(mappings, 0, (struct prefix){ ADDR(10, 0, 0, 0), 24 }, (struct prefix){ POOL, 30 }), 0);
 	while (mappings_reclaim_step(mappings) != RECLAIM_DONE)
 		usleep(100);
 }

@@ -136,7 +136,7 @@ Test(limits_meet, an_exception_has_its_own, .init = set_up_limited, .fini = tear
 	for (uint16_t i = 0; i < 2 * UDP_LIMIT; i++)
 		cr_expect_geq(open_flow(UDP, (uint16_t)(6000 + i), 53, 0), 0, "without a limit");
 	expect_udp("those of the outer mapping have ended", number, 0);
-	cr_assert_eq(mappings_del(mappings, spec.in, spec.out), 0);
+	cr_assert_eq(mappings_del_of(mappings, 0, spec.in, spec.out), 0);
 	refresh_followed_routes();
 	for (uint16_t i = 0; i < UDP_LIMIT; i++)
 		cr_expect_geq(open_flow(UDP, (uint16_t)(7000 + i), 53, 0), 0);
@@ -162,7 +162,7 @@ Test(limits_meet, an_address_that_comes_back_is_limited, .init = set_up_unlimite
 	begin_update(&outer);
 	cr_assert_eq(mappings_update(mappings, &outer), 0);
 	count_limits();
-	cr_assert_eq(mappings_del(mappings, exception.in, exception.out), 0);
+	cr_assert_eq(mappings_del_of(mappings, 0, exception.in, exception.out), 0);
 	refresh_followed_routes();
 	count_limits();
 	for (uint16_t i = 0; i < UDP_LIMIT; i++)

@@ -267,7 +267,7 @@ Test(renumber, a_renumbered_plan_loses_no_live_session_and_gives_none_a_wrong_so
 		 change_s, under_way);
 
 	/* The drain's end takes no session of the new plan along. */
-	cr_assert_eq(mappings_del(mappings, old.in, old.out), 0);
+	cr_assert_eq(mappings_del_of(mappings, 0, old.in, old.out), 0);
 	while (mappings_reclaim_step(mappings) != RECLAIM_DONE)
 		;
 	all_flows(54, &new_plan, true);

@@ -164,7 +164,7 @@ Test(strangers, a_pool_that_comes_later_counts_and_one_that_goes_does_not)
 	cr_expect_eq(counted_for(last - 16), 0);
 	expect_counted(0, 0);
 	cr_expect_eq(rates_place(&rates, mappings_find_outside(mappings, last), last + 1), -1);
-	mappings_del(mappings, spec.in, spec.out);
+	mappings_del_of(mappings, 0, spec.in, spec.out);
 	cr_expect(!rates_fit(&rates, mappings));
 	cr_assert_eq(rates_begin(&rates, mappings), 0);
 	expect_counted(0, 0);

@@ -49,5 +49,5 @@ int del(const char *in, const char *out)
 {
 	struct mapping_spec spec = tables_spec(in, out);
 
-	return mappings_del(m, spec.in, spec.out);
+	return mappings_del_of(m, 0, spec.in, spec.out);
 }

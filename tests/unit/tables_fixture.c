@@ -152,7 +152,7 @@ int tables_add(struct mappings *m, const struct mapping_spec *spec)
 	while ((r = mappings_add_step(job, &err)) > 0)
 		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit(job), 0);
+	cr_assert_eq(mappings_add_commit_with(job, &(struct mapping_handover){ 0 }), 0);
 	return mappings_find(m, spec->in, spec->out);
 }
 

@@ -93,7 +93,7 @@ Test(bindings, turned_on_grown_and_off_in_place)
 	cr_expect_eq(*mappings_binding(m, number, 7, IPPROTO_UDP, 3), 0);
 	*mappings_binding(m, number, 7, IPPROTO_TCP, 3) = binding_entry(5, BINDING_BOUND, 1);
 	/* All of it goes with the mapping, and the next one finds none. */
-	cr_assert_eq(mappings_del(m, spec.in, spec.out), 0);
+	cr_assert_eq(mappings_del_of(m, 0, spec.in, spec.out), 0);
 	tables_reclaim(m);
 	spec = spec_with(BINDING_UDP | BINDING_TCP);
 	number = tables_add(m, &spec);

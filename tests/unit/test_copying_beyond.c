@@ -275,7 +275,7 @@ Test(copying_beyond, a_deleted_mapping_is_told_no_more)
 	struct told t = { 0 };
 
 	copy_one();
-	cr_assert_eq(mappings_del(a.m, copying_spec.in, copying_spec.out), 0);
+	cr_assert_eq(mappings_del_of(a.m, 0, copying_spec.in, copying_spec.out), 0);
 	copying_mappings_changed(a.c);
 	cr_assert_eq(copying_told(a.c), 0);
 	cr_assert_eq(a.c->beyond.n, 0);

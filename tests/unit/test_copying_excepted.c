@@ -20,7 +20,7 @@ static void except_from(struct gateway *g, uint32_t subscriber)
 
 static void except_no_more(struct gateway *g, uint32_t subscriber)
 {
-	cr_assert_eq(mappings_del(g->m, (struct prefix){ 0x0a000000U + subscriber, 32 }, excepted_out), 0);
+	cr_assert_eq(mappings_del_of(g->m, 0, (struct prefix){ 0x0a000000U + subscriber, 32 }, excepted_out), 0);
 	copying_mappings_changed(g->c);
 	tables_reclaim(g->m);
 }
@@ -113,7 +113,7 @@ Test(copying_excepted, one_at_both_ends_the_sessions_at_both)
 /* The mapping goes and comes at once, so that no pass tells of it. */
 static void replace_mapping(struct gateway *g)
 {
-	cr_assert_eq(mappings_del(g->m, copying_spec.in, copying_spec.out), 0);
+	cr_assert_eq(mappings_del_of(g->m, 0, copying_spec.in, copying_spec.out), 0);
 	copying_mappings_changed(g->c);
 	g->number = tables_add(g->m, &copying_spec);
 	cr_assert_geq(g->number, 0);
@@ -142,7 +142,7 @@ Test(copying_excepted, peers_are_not_told_again_about_a_mapping_that_they_see_go
 {
 	struct told t = { 0 };
 
-	cr_assert_eq(mappings_del(b.m, copying_spec.in, copying_spec.out), 0);
+	cr_assert_eq(mappings_del_of(b.m, 0, copying_spec.in, copying_spec.out), 0);
 	copying_mappings_changed(b.c);
 	pass(&b, &t);
 	b.number = tables_add(b.m, &copying_spec);

@@ -42,7 +42,7 @@ static void assert_copied_after(const struct mapping_spec *within)
 	cr_assert_eq(sessions_in(&b, HOST), 0);
 	cr_assert_eq(b.counts.refused, 1);
 
-	cr_assert_eq(mappings_del(b.m, within->in, within->out), 0);
+	cr_assert_eq(mappings_del_of(b.m, 0, within->in, within->out), 0);
 	changed(&b);
 	cr_assert(asks(&b, &a));
 	tell_whole(&a, &b);
@@ -73,7 +73,7 @@ Test(copying_reach, a_mapping_that_was_taken_out_and_put_back_between_two_passes
 	open_flow(&a, HOST, 5000, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
-	cr_assert_eq(mappings_del(b.m, copying_spec.in, copying_spec.out), 0);
+	cr_assert_eq(mappings_del_of(b.m, 0, copying_spec.in, copying_spec.out), 0);
 	changed(&b);
 	tables_reclaim(b.m);
 	b.number = tables_add(b.m, &copying_spec);
@@ -96,7 +96,7 @@ Test(copying_reach, nothing_is_told_again_where_a_mapping_loses_addresses_or_ano
 	tables_add(b.m, &within);
 	changed(&b);
 	cr_assert_not(asks(&b, &a));
-	cr_assert_eq(mappings_del(b.m, apart.in, apart.out), 0);
+	cr_assert_eq(mappings_del_of(b.m, 0, apart.in, apart.out), 0);
 	changed(&b);
 	cr_assert_not(asks(&b, &a));
 	changed(&b);

@@ -222,7 +222,7 @@ Test(copying_retry, it_ends_with_the_mapping)
 	uint32_t mine;
 
 	refuse_one(&mine);
-	cr_assert_eq(mappings_del(b.m, copying_spec.in, copying_spec.out), 0);
+	cr_assert_eq(mappings_del_of(b.m, 0, copying_spec.in, copying_spec.out), 0);
 	copying_mappings_changed(b.c);
 	cr_assert_eq(b.c->waiting.n, 0);
 	tables_reclaim(b.m);

@@ -310,7 +310,7 @@ Test(copying_rules, where_mappings_are_spread_over_gateways_one_that_another_has
 	struct told t = { 0 };
 
 	gateway_make(&third, NULL);
-	cr_assert_eq(mappings_del(third.m, copying_spec.in, copying_spec.out), 0);
+	cr_assert_eq(mappings_del_of(third.m, 0, copying_spec.in, copying_spec.out), 0);
 	add(&third, &own);
 	add(&third, &theirs);
 	connect_gateways(&a, &b);

@@ -387,7 +387,7 @@ Test(copying_vouch, the_file_of_a_mapping_goes_with_it)
 	restart(&b, pair_file);
 	cr_assert_neq(stat(stray, &st), 0);
 	cr_assert_eq(stat(file_of(), &st), 0);
-	cr_assert_eq(mappings_del(b.m, copying_spec.in, copying_spec.out), 0);
+	cr_assert_eq(mappings_del_of(b.m, 0, copying_spec.in, copying_spec.out), 0);
 	copying_mappings_changed(b.c);
 	cr_assert_neq(stat(file_of(), &st), 0);
 	tables_reclaim(b.m);
@@ -403,7 +403,7 @@ Test(copying_vouch, a_mapping_that_is_deleted_between_its_table_and_changes_take
 	open_flow(&a, HOST, 5000, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
 	passes(&a, &t);
 	whole(&a, &more);
-	cr_assert_eq(mappings_del(b.m, copying_spec.in, copying_spec.out), 0);
+	cr_assert_eq(mappings_del_of(b.m, 0, copying_spec.in, copying_spec.out), 0);
 	hear(&b, 1, &t);
 	hear(&b, 1, &more);
 	cr_assert_eq(b.counts.skipped, 2);

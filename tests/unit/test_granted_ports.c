@@ -115,7 +115,7 @@ Test(granted_ports, the_sweep_removes_one_whose_port_is_not_granted_to_its_subsc
 
 	prefix_parse("10.0.0.0/25", &i);
 	prefix_parse("203.0.113.200/32", &o);
-	cr_assert_eq(mappings_del(gr.m, i, o), 0);
+	cr_assert_eq(mappings_del_of(gr.m, 0, i, o), 0);
 	spec.bindings = (struct binding_layout){ .mapping = BINDING_UDP };
 	gr.number = tables_add(gr.m, &spec);
 	made(gr.in, 3);

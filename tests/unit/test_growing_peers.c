@@ -252,7 +252,7 @@ Test(growth_peers, what_a_change_of_the_configuration_ended_here_is_a_grant_agai
 	wait_owned(1);
 	prefix_parse("10.0.0.0/25", &i);
 	prefix_parse("203.0.113.200/32", &o);
-	cr_assert_eq(mappings_del(gr.m, i, o), 0);
+	cr_assert_eq(mappings_del_of(gr.m, 0, i, o), 0);
 	grow_configure_text("{\"interfaces\":{\"inside\":[],\"outside\":[]},\"mappings\":[]}");
 	cr_expect_eq(owned(), 0);
 	cr_expect_eq(apply(1, &a), -EINVAL);

@@ -22,7 +22,7 @@ static void del(const char *in, const char *out)
 
 	prefix_parse(in, &i);
 	prefix_parse(out, &o);
-	cr_assert_eq(mappings_del(gr.m, i, o), 0);
+	cr_assert_eq(mappings_del_of(gr.m, 0, i, o), 0);
 }
 
 /* The mapping and its configuration are gone. */

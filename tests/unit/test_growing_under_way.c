@@ -303,7 +303,7 @@ Test(growth_under_way, bindings_of_its_ports_go_with_a_block)
 	bind_ends(i);
 	prefix_parse("10.0.0.0/25", &in);
 	prefix_parse("203.0.113.200/32", &out);
-	cr_assert_eq(mappings_del(gr.m, in, out), 0);
+	cr_assert_eq(mappings_del_of(gr.m, 0, in, out), 0);
 	grow_configure_text("{\"interfaces\":{\"inside\":[],\"outside\":[]},\"mappings\":[]}");
 	cr_expect_eq(bindings(), 0, "its mapping is gone");
 }

@@ -91,7 +91,7 @@ Test(mapping_hints, give_no_address_away_that_a_change_holds)
 		struct mapping_spec old = exception_of(round), new = exception_of(round + 1);
 
 		mappings_hold(m, 0, old.in);
-		cr_assert_eq(mappings_del(m, old.in, old.out), 0);
+		cr_assert_eq(mappings_del_of(m, 0, old.in, old.out), 0);
 		tables_add(m, &new);
 		mappings_release(m);
 		tables_reclaim(m);
@@ -113,7 +113,7 @@ Test(mapping_hints, give_no_address_away_where_a_mapping_replaces_another)
 			;
 		cr_assert_eq(r, 0, "%s", err.text);
 		cr_assert_eq(mappings_add_commit_with(job, &how), 0);
-		cr_assert_eq(mappings_del(m, old.in, old.out), 0);
+		cr_assert_eq(mappings_del_of(m, 0, old.in, old.out), 0);
 		tables_reclaim(m);
 	}
 	expect_never_wrong();

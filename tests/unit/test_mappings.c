@@ -183,7 +183,7 @@ Test(mappings, may_span_chunks)
 		i += run;
 	}
 	cr_assert(tables_clean(m, a, true));
-	mappings_del(m, spec.in, spec.out);
+	mappings_del_of(m, 0, spec.in, spec.out);
 	tables_reclaim(m);
 	cr_assert_eq(bucket_chunks(), 1);
 	cr_assert_eq(subscriber_chunks(), 1);
@@ -199,11 +199,11 @@ Test(mappings, mappings_of_many_chunks_come_and_go_in_batches)
 	tables_add(m, &spec);
 	cr_assert_eq(bucket_chunks(), 32);
 	cr_assert_eq(subscriber_chunks(), 2);
-	mappings_del(m, spec.in, spec.out);
+	mappings_del_of(m, 0, spec.in, spec.out);
 	tables_reclaim(m);
 	cr_assert_eq(bucket_chunks() + subscriber_chunks(), 0);
 	tables_add(m, &spec);
-	mappings_del(m, spec.in, spec.out);
+	mappings_del_of(m, 0, spec.in, spec.out);
 	open_again();
 	cr_assert_eq(bucket_chunks() + subscriber_chunks(), 0);
 }
@@ -270,7 +270,7 @@ Test(mappings, prepared_side_by_side_share_what_one_has_made)
 		;
 	mappings_add_abort(job[0]);
 	tables_reclaim(m);
-	cr_assert_eq(mappings_add_commit(job[1]), 0);
+	cr_assert_eq(mappings_add_commit_with(job[1], &(struct mapping_handover){ 0 }), 0);
 	cr_assert_eq(bucket_chunks(), 1);
 	cr_assert_eq(subscriber_chunks(), 1);
 	cr_assert(tables_clean(m, mappings_find_any(m, tables_addr("10.0.1.0")), false));
@@ -296,11 +296,12 @@ Test(mappings, are_replaced_in_any_number)
 
 			old.in.base += i << 8;
 			old.out.base += (i << 8) + round - 1;
-			cr_assert_eq(mappings_add_commit(job[i]), -EEXIST);
-			cr_assert_eq(mappings_del(m, old.in, old.out), 0);
+			cr_assert_eq(mappings_add_commit_with(job[i], &(struct mapping_handover){ 0 }), -EEXIST);
+			cr_assert_eq(mappings_del_of(m, 0, old.in, old.out), 0);
 		}
 		for (unsigned i = 0; i < MAX_MAPPINGS; i++)
-			cr_assert_eq(mappings_add_commit(job[i]), 0, "round %u, mapping %u", round, i);
+			cr_assert_eq(mappings_add_commit_with(job[i], &(struct mapping_handover){ 0 }), 0,
+				     "round %u, mapping %u", round, i);
 		for (unsigned i = 0; i < MAX_MAPPINGS; i++)
 			cr_assert_geq(mappings_find_outside(m, tables_addr("1.0.0.1") + (i << 8) + round), 0);
 	}

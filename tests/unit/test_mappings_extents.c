@@ -61,13 +61,13 @@ Test(mappings, that_replace_others_start_without_their_extents)
 		while (mappings_add_step(job, &err))
 			;
 		del("10.0.0.0/24", "1.1.1.0/32");
-		cr_assert_eq(mappings_add_commit(job), 0);
+		cr_assert_eq(mappings_add_commit_with(job, &(struct mapping_handover){ 0 }), 0);
 		number = mappings_find(m, spec.in, spec.out);
 		cr_assert_geq(number, 0, "row %u", i);
 		for (uint32_t n = 0; n < prefix_size(spec.in.plen); n++)
 			cr_expect(tables_zero(mappings_subscriber(m, number, n), sizeof(struct subscriber)), "row %u",
 				  i);
-		mappings_del(m, spec.in, spec.out);
+		mappings_del_of(m, 0, spec.in, spec.out);
 		tables_reclaim(m);
 		cr_expect_eq(d.pool->used, 0);
 	}

@@ -62,7 +62,7 @@ static void change_until_killed(unsigned seed)
 			memset(mappings_subscriber(m, number, last), 0xff, sizeof(struct subscriber));
 			memset(mappings_buckets(m, number, last), 0xff, sizeof(struct bucket));
 		} else {
-			mappings_del(m, spec.in, spec.out);
+			mappings_del_of(m, 0, spec.in, spec.out);
 			for (long n = random() % 4; n; n--)
 				mappings_reclaim_step(m);
 		}

@@ -66,7 +66,7 @@ static void del(const char *in, const char *out)
 {
 	struct mapping_spec spec = tables_spec(in, out);
 
-	cr_assert_eq(mappings_del(m, spec.in, spec.out), 0);
+	cr_assert_eq(mappings_del_of(m, 0, spec.in, spec.out), 0);
 }
 
 static int found(const char *addr)
@@ -125,7 +125,7 @@ Test(mappings_nested, equal_prefixes_are_refused)
 	cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), 0);
 	while (mappings_add_step(job, &err) > 0)
 		;
-	cr_assert_eq(mappings_add_commit(job), -EEXIST);
+	cr_assert_eq(mappings_add_commit_with(job, &(struct mapping_handover){ 0 }), -EEXIST);
 	mappings_add_abort(job);
 }
 
@@ -182,7 +182,7 @@ Test(mappings_nested, where_nothing_is_translated_the_datapath_finds_no_mapping)
 		cr_expect_eq(shown(tables_addr("10.0.0.128")), a);
 		open_again();
 	}
-	cr_assert_eq(mappings_del(m, tables_spec("10.0.0.64/26", "0.0.0.0/0").in, PREFIX_NONE), 0);
+	cr_assert_eq(mappings_del_of(m, 0, tables_spec("10.0.0.64/26", "0.0.0.0/0").in, PREFIX_NONE), 0);
 	open_again();
 	cr_expect_eq(found("10.0.0.64"), a);
 	cr_expect_eq(shown(tables_addr("10.0.0.64")), a);
@@ -235,7 +235,7 @@ Test(mappings_nested, an_untranslated_prefix_is_so_for_its_own_tenant)
 	open_again();
 	cr_expect(is_untranslated_of(200, "10.0.0.65"));
 	cr_expect_not(is_untranslated("10.0.0.65"));
-	cr_assert_eq(mappings_del(m, spec.in, spec.out), 0);
+	cr_assert_eq(mappings_del_of(m, 0, spec.in, spec.out), 0);
 	cr_expect_not(is_untranslated_of(200, "10.0.0.65"));
 }
 
@@ -272,7 +272,7 @@ Test(mappings_nested, an_untranslated_address_is_so_until_its_mapping_goes)
 {
 	add_untranslated("10.0.0.64/26");
 	cr_expect(is_untranslated("10.0.0.65"));
-	cr_assert_eq(mappings_del(m, tables_spec("10.0.0.64/26", "0.0.0.0/0").in, PREFIX_NONE), 0);
+	cr_assert_eq(mappings_del_of(m, 0, tables_spec("10.0.0.64/26", "0.0.0.0/0").in, PREFIX_NONE), 0);
 	cr_expect(!is_untranslated("10.0.0.65"));
 }
 
@@ -422,7 +422,7 @@ static void change_until_killed(unsigned seed)
 		struct mapping_spec spec = spec_of((unsigned)random() % N_SPECS);
 
 		if (mappings_find(m, spec.in, spec.out) >= 0)
-			mappings_del(m, spec.in, spec.out);
+			mappings_del_of(m, 0, spec.in, spec.out);
 		else if (may_add(&spec))
 			tables_add(m, &spec);
 		for (long n = random() % 4; n; n--)

@@ -109,10 +109,10 @@ Test(mappings, whose_records_make_no_sense_are_removed_at_a_restart)
 		open_again();
 		/* Of two that claim the same tables, the one looked at first has them. */
 		cr_assert_eq(mappings_find_any(m, tables_addr(i ? "10.0.0.1" : "12.0.0.1")), -ENOENT, "case %u", i);
-		mappings_del(m, tables_spec("10.0.0.0/24", "1.1.0.0/28").in,
-			     tables_spec("10.0.0.0/24", "1.1.0.0/28").out);
-		mappings_del(m, tables_spec("12.0.0.0/24", "2.0.0.0/28").in,
-			     tables_spec("12.0.0.0/24", "2.0.0.0/28").out);
+		mappings_del_of(m, 0, tables_spec("10.0.0.0/24", "1.1.0.0/28").in,
+				tables_spec("10.0.0.0/24", "1.1.0.0/28").out);
+		mappings_del_of(m, 0, tables_spec("12.0.0.0/24", "2.0.0.0/28").in,
+				tables_spec("12.0.0.0/24", "2.0.0.0/28").out);
 		tables_reclaim(m);
 		a = add("10.0.0.0/24", "1.1.0.0/28");
 		b = add("12.0.0.0/24", "2.0.0.0/28");

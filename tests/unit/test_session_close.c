@@ -50,7 +50,7 @@ Test(session_close, that_end_with_their_mapping_are_told_of)
 	fill();
 	sessions_on_close(m, collect, &ended);
 	before = clock_ns(CLOCK_REALTIME);
-	mappings_del(m, spec.in, spec.out);
+	mappings_del_of(m, 0, spec.in, spec.out);
 	after = clock_ns(CLOCK_REALTIME);
 	tables_reclaim(m);
 	cr_assert_eq(ended.n, 10);
@@ -73,7 +73,7 @@ Test(session_close, in_time_wait_alone_are_told_of_when_their_mapping_ends)
 	put("10.0.0.7", 0, 7, SESSION_TIME_WAIT, NOW);
 	cr_assert_eq(record("10.0.0.7")->sessions, 0);
 	sessions_on_close(m, collect, &ended);
-	mappings_del(m, spec.in, spec.out);
+	mappings_del_of(m, 0, spec.in, spec.out);
 	tables_reclaim(m);
 	cr_assert_eq(ended.n, 1);
 	cr_assert_eq(ended.s[0].in_addr, tables_addr("10.0.0.7"));

@@ -234,7 +234,7 @@ Test(usage, a_number_that_another_mapping_has_by_now_has_no_figures)
 
 	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/28");
 
-	cr_assert_eq(mappings_del(m, spec.in, spec.out), 0);
+	cr_assert_eq(mappings_del_of(m, 0, spec.in, spec.out), 0);
 	tables_reclaim(m);
 	cr_assert_eq(add("10.0.1.0/24", "1.1.2.0/28", 1000), number, "the number is given again");
 	cr_expect_eq(session_usage_of(u, number).subscribers, 0);

@@ -103,7 +103,7 @@ Test(sessions, walk_goes_on_when_mappings_come_and_go)
 	cr_assert_eq(session_walk_new(m, &w), 0);
 	while (l.n < 6)
 		cr_assert_eq(session_walk_step(w, 0, collect, &l), 1);
-	mappings_del(m, spec.in, spec.out);
+	mappings_del_of(m, 0, spec.in, spec.out);
 	tables_reclaim(m);
 	tables_add(m, &later);
 	put("11.0.0.9", 1, 99, SESSION_UDP, NOW);

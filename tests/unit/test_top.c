@@ -202,12 +202,12 @@ Test(top, a_mapping_that_goes_in_between_takes_its_subscribers_along)
 	 */
 	for (int i = 0; top_step(t, 0) > 0; i++)
 		if (i == 0)
-			cr_assert_eq(mappings_del(m, in, out), 0);
+			cr_assert_eq(mappings_del_of(m, 0, in, out), 0);
 	top_entries(t, &n);
 	cr_expect(n == 1 || n == 2);
 	top_free(t);
 	t = all_of(TOP_BY_SESSIONS, 5, 0);
-	mappings_del(m, in, out);
+	mappings_del_of(m, 0, in, out);
 	top_free(t);
 	t = all_of(TOP_BY_SESSIONS, 5, 0);
 	top_entries(t, &n);

@@ -150,7 +150,7 @@ static void make_side(struct side *s, uint8_t plen)
 	while (!r && (r = mappings_add_step(job, &err)) > 0)
 		r = 0;
 	if (!r)
-		r = mappings_add_commit(job);
+		r = mappings_add_commit_with(job, &(struct mapping_handover){ 0 });
 	if (r)
 		die(err.text, r);
 	s->number = mappings_find(s->m, spec.in, spec.out);

@@ -53,7 +53,7 @@ class Gateway:
         it.outside_ns.ip("link", "set", "eth0", "mtu", packet_walk.OUT_MTU)
         it.inside_ns.ip("link", "set", "eth1", "mtu", packet_walk.SECOND_MTU)
         # The kernel's redirects, of hosts that send to each other straight, are limited by time.
-        for name in ("all", "in0", "in1"):
+        for name in ("all", "in0", "in1", "out0"):
             it.gateway.sysctl(f"net.ipv4.conf.{name}.send_redirects", 0)
         near = [*packet_walk.NEAR, *(f"10.0.64.{n}" for n in range(1, 255)), *(f"10.0.66.{n}" for n in range(1, 15)), "10.0.67.1",
                 *(f"10.0.68.{n}" for n in range(4))]

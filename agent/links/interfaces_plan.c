@@ -76,7 +76,7 @@ static const struct link *gives_way(const struct link_list *all, const struct in
 
 static void say_cut(const struct link *cut, char *text, size_t size)
 {
-	snprintf(text, size, "XDP on %s (%s) would have the kernel cut frames of several segments", cut->name,
+	snprintf(text, size, "XDP on %s (%s) would cut large frames", cut->name,
 		 !cut->kind[0]		     ? "virtio_net"
 		 : !strcmp(cut->kind, "tun") ? "tap"
 					     : cut->kind);

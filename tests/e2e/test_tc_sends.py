@@ -15,7 +15,7 @@ from xdp_mode import xdp_only
 
 pytestmark = xdp_only
 
-REASON = "XDP on {} (veth) would have the kernel cut frames of several segments"
+REASON = "XDP on {} (veth) would cut large frames"
 
 TC = {"in0": "tc", "out0": "tc"}
 NATIVE = {"in0": "native", "out0": "native"}

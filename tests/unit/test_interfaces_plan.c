@@ -379,7 +379,7 @@ static void expect_sends(const char *name, bool sends, const char *why)
 	cr_expect_str_eq(i->without_xdp, why, "%s", name);
 }
 
-#define CUT(name, kind) "XDP on " name " (" kind ") would have the kernel cut frames of several segments"
+#define CUT(name, kind) "XDP on " name " (" kind ") would cut large frames"
 
 /* With `auto` and redirects, tc sends where XDP would cut frames: by the link's kind, and by nothing else. */
 Test(interfaces_plan, auto_has_tc_send_where_xdp_would_cut_frames)

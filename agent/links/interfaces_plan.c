@@ -102,18 +102,10 @@ void interface_without_xdp(const struct own_programs *own, const struct link_lis
 }
 
 /* The same for the interface below a VLAN interface that would carry it. NULL: it can. */
-static const char *why_not_carrier(const struct change_plan *p, struct interface *i, const struct link *carrier,
+static const char *why_not_carrier(const struct change_plan *p, const struct interface *i, const struct link *carrier,
 				   char *text, size_t size)
 {
 	const struct interface *known = interfaces_find_index(&p->all, carrier->ifindex);
-	const struct link *cut = known ? NULL : xdp_gives_way(&p->links, carrier, &i->xdp);
-
-	i->gives_way = cut || (known && known->gives_way && i->xdp.mode == XDP_MODE_AUTO && i->xdp.sends);
-	if (cut) {
-		say_cut(cut, text, size);
-		return text;
-	}
-
 	const char *why = known && known->without_xdp[0] ? "runs no XDP"
 			  : i->xdp.mode == XDP_MODE_AUTO ? why_no_xdp(p->own, carrier, i->xdp.dispatcher)
 							 : NULL;
@@ -121,6 +113,24 @@ static const char *why_not_carrier(const struct change_plan *p, struct interface
 	if (why)
 		snprintf(text, size, "%s, which is below it, %s", carrier->name, why);
 	return why ? text : NULL;
+}
+
+/*
+ * Whether XDP gives way on the interface below a VLAN interface: then tc sends on this one, which has the tag off
+ * whoever takes it. Not if XDP runs there for others.
+ */
+static bool carrier_gives_way(const struct change_plan *p, struct interface *i)
+{
+	const struct link *carrier = vlan_carrier(&p->links, &i->link), *cut;
+	const struct interface *known = carrier ? interfaces_find_index(&p->all, carrier->ifindex) : NULL;
+
+	if (!carrier || i->without_xdp[0] || (known && !known->gives_way))
+		return false;
+	cut = xdp_gives_way(&p->links, carrier, &i->xdp);
+	i->gives_way = cut;
+	if (cut)
+		say_cut(cut, i->without_xdp, sizeof(i->without_xdp));
+	return cut;
 }
 
 /* Why no lower interface can carry the VLAN interface; NULL: *ret can. */
@@ -163,8 +173,11 @@ static int plan_vlan(struct change_plan *p, struct interface *i, struct error *e
 	const struct link *carrier = NULL, *l;
 	const struct interface *other;
 	char text[192];
-	const char *why = why_not_below(p, &i->link, i->xdp.mode, &carrier, text, sizeof(text));
+	const char *why;
 
+	if (carrier_gives_way(p, i))
+		return 0;
+	why = why_not_below(p, &i->link, i->xdp.mode, &carrier, text, sizeof(text));
 	other = why ? taken_for(p, &i->link) : NULL;
 	if (other)
 		return error_set(err, -EOPNOTSUPP, "%s: its frames would be taken for %s's own: %s", i->name,

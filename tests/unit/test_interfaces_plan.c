@@ -433,6 +433,14 @@ Test(interfaces_plan, auto_looks_below_vlan_interfaces_and_bonds)
 	expect_sends("eth0.100", true, CUT("eth0", "veth"));
 	cr_expect_eq(plan.count, 2, "nothing below carries it");
 	free(plan.list);
+	/* Whoever takes its tags off, and whatever is merged. */
+	offload("eth0", "rx-vlan-hw-parse", true);
+	offload("eth0", "gro", true);
+	cr_assert_eq(plan_two("eth0.100"), 0, "%s", error.text);
+	expect_sends("eth0.100", true, CUT("eth0", "veth"));
+	free(plan.list);
+	offload("eth0", "rx-vlan-hw-parse", false);
+	offload("eth0", "gro", false);
 	of(ETH0)->master = BOND;
 	cr_assert_eq(plan_two("bond0"), 0, "%s", error.text);
 	expect_sends("bond0", true, CUT("eth0", "veth"));

@@ -106,9 +106,9 @@ vlan_part() {
     configure redirect native 1000
     in_gw ethtool -K in0 rxvlan on >&2
     check "native XDP is refused where the driver takes tags off" offload_refused "rx-vlan-hw-parse off"
-    configure redirect auto 1000
+    configure redirect skb 1000
     check "generic XDP is refused where GRO merges below" offload_refused "gro off"
-    inside='in0.100", "in0' && configure redirect auto 1000 && inside=in0.100
+    inside='in0.100", "in0' && configure redirect skb 1000 && inside=in0.100
     check "one that takes tags off is refused beside its VLAN interface" offload_refused "be taken for in0's own"
     in_gw ethtool -K in0 rxvlan off >&2
     check_mode redirect native "check_vlans"

@@ -64,8 +64,9 @@ static bool has_xdp(const struct devices *v, const struct interface *i, const st
 {
 	if (i->attachment == DEVICE_TC)
 		return true;
+	/* XDP is on its carrier, and not here as well. */
 	if (i->carrier)
-		return own_programs_has(&v->own, l->xdp.prog_id);
+		return !own_programs_has(&v->own, l->xdp.prog_id);
 	if (i->attachment == DEVICE_ABSENT)
 		return false;
 	return devices_is_shared(i) ? own_programs_shares(&v->own, l->ifindex, l->xdp.prog_id)

@@ -41,10 +41,9 @@ int xdp_check(const struct link *l, const struct own_programs *own, struct error
 int xdp_settle_mode(const struct link *l, enum xdp_mode *mode, struct error *err);
 
 /*
- * Where the kernel would cut frames of several segments if XDP ran on a link: the link, or a port of a bond; NULL: it
- * would not. xdp_gives_way() is the same, or NULL, where that is a reason to do without XDP: by xdp_may_give_way().
+ * Where the kernel would cut frames of several segments if XDP ran on a link: the link, or a port of a bond. NULL: it
+ * would not, or that is no reason to do without XDP, which is so unless xdp_may_give_way().
  */
-const struct link *xdp_cut_at(const struct link_list *all, const struct link *l);
 bool xdp_may_give_way(const struct xdp_wish *wish);
 const struct link *xdp_gives_way(const struct link_list *all, const struct link *l, const struct xdp_wish *wish);
 

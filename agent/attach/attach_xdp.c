@@ -121,7 +121,7 @@ static bool is_cut(const struct link *l)
 			  : virtio_merges("", l->name);
 }
 
-const struct link *xdp_cut_at(const struct link_list *all, const struct link *l)
+static const struct link *cut_at(const struct link_list *all, const struct link *l)
 {
 	if (strcmp(l->kind, "bond") != 0)
 		return is_cut(l) ? l : NULL;
@@ -138,7 +138,7 @@ bool xdp_may_give_way(const struct xdp_wish *wish)
 
 const struct link *xdp_gives_way(const struct link_list *all, const struct link *l, const struct xdp_wish *wish)
 {
-	return xdp_may_give_way(wish) ? xdp_cut_at(all, l) : NULL;
+	return xdp_may_give_way(wish) ? cut_at(all, l) : NULL;
 }
 
 static uint32_t mode_flag(bool native)

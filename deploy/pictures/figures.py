@@ -42,6 +42,7 @@ def end_to_end(results):
         name = f"e2e/bulk-tcp-{row['frames']}-{row['streams']}/{slug(row['gateway'])}"
         yield name, f"{row['gbits_per_second']:.2f}", "Gbit/s"
         yield f"{name}/of_nft", f"{row['of_nft']:.2f}", "times as fast as nft SNAT"
+        yield f"{name}/cpu", f"{row['cpu_seconds_per_gbit']:.3f}", "CPU seconds a gigabit, both ends included"
 
 
 def read():

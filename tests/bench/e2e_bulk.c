@@ -92,7 +92,7 @@ static void path_free(struct path *p)
 	close(p->server);
 }
 
-static double run(const struct path *p, unsigned n)
+static struct stream_result run(const struct path *p, unsigned n)
 {
 	return stream_run(&(struct stream_plan){ .from = p->host,
 						 .to = p->server,
@@ -101,6 +101,14 @@ static double run(const struct path *p, unsigned n)
 						 .streams = n,
 						 .warm_ms = WARM_MS,
 						 .run_ms = RUN_MS });
+}
+
+static void take(struct bulk *row, struct stream_result got)
+{
+	double gbits = got.bits_per_s / 1e9;
+
+	row->gbits[row->rounds] = gbits;
+	row->cpu_s[row->rounds++] = gbits > 0 ? got.cores / gbits : 0;
 }
 
 static void run_rounds(struct bench *b, const struct path p[N_GATEWAYS], enum frames frames, unsigned n,
@@ -116,7 +124,7 @@ static void run_rounds(struct bench *b, const struct path p[N_GATEWAYS], enum fr
 			unsigned k = (i + round) % N_GATEWAYS;
 
 			if (compared[k])
-				rows[k]->gbits[rows[k]->rounds++] = run(&p[k], n) / 1e9;
+				take(rows[k], run(&p[k], n));
 		}
 	for (unsigned k = 0; k < N_GATEWAYS; k++)
 		for (unsigned round = 0; rows[k] && round < rounds; round++)

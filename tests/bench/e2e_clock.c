@@ -75,3 +75,18 @@ uint64_t core_softirqd_ns(void)
 		return 0;
 	return strtoull(text, NULL, 10);
 }
+
+double cores_busy_s(void)
+{
+	unsigned long long user, nice, system, idle, iowait, irq, softirq;
+	FILE *f = fopen("/proc/stat", "re");
+	int n = f ? fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &iowait, &irq,
+			   &softirq)
+		  : 0;
+
+	if (f)
+		fclose(f);
+	if (n != 7)
+		e2e_die(0, "/proc/stat does not begin with seven times of all processors");
+	return (double)(user + nice + system + irq + softirq) / (double)sysconf(_SC_CLK_TCK);
+}

@@ -154,7 +154,7 @@ void report_print_bulk(const struct report *r)
 {
 	char name[40];
 
-	printf("%-66s %-15s %7s %9s\n", "BULK TCP", "GATEWAY", "GBIT/S", "OF NFT");
+	printf("%-66s %-15s %7s %9s %10s\n", "BULK TCP", "GATEWAY", "GBIT/S", "OF NFT", "CPU S/GBIT");
 	for (size_t i = 0; i < r->bulks; i++) {
 		const struct bulk *b = &r->bulk[i];
 
@@ -162,7 +162,7 @@ void report_print_bulk(const struct report *r)
 			 b->streams > 1 ? "s" : "");
 		printf("%-66s %-15s %7.2f", name, b->gateway, median(b->gbits, b->rounds));
 		print_ratio(median(b->of_nft, b->rounds));
-		putchar('\n');
+		printf(" %10.3f\n", median(b->cpu_s, b->rounds));
 	}
 }
 
@@ -175,6 +175,7 @@ static cJSON *bulk_json(const struct bulk *b)
 	cJSON_AddNumberToObject(j, "streams", b->streams);
 	cJSON_AddNumberToObject(j, "gbits_per_second", median(b->gbits, b->rounds));
 	cJSON_AddNumberToObject(j, "of_nft", median(b->of_nft, b->rounds));
+	cJSON_AddNumberToObject(j, "cpu_seconds_per_gbit", median(b->cpu_s, b->rounds));
 	cJSON_AddItemToObject(j, "rounds_gbits", cJSON_CreateDoubleArray(b->gbits, (int)b->rounds));
 	return j;
 }

@@ -50,6 +50,7 @@ struct bulk {
 	unsigned rounds;
 	double gbits[MAX_ROUNDS];
 	double of_nft[MAX_ROUNDS]; /* of nft's in the same round */
+	double cpu_s[MAX_ROUNDS];  /* of all processors, ends included, for a gigabit */
 };
 
 struct report {

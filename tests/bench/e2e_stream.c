@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "e2e_clock.h"
 #include "e2e_netns.h"
 
 #define PORT	    5001
@@ -83,23 +84,27 @@ static uint64_t receive_until(struct pollfd *fd, unsigned n, uint64_t end_us)
 	return octets;
 }
 
-static double receive_all(const struct stream_plan *p, int listener)
+static struct stream_result receive_all(const struct stream_plan *p, int listener)
 {
 	struct pollfd fd[MAX_STREAMS], wait = { .fd = listener, .events = POLLIN };
 	uint64_t start, octets;
+	double busy, seconds;
 
 	for (unsigned i = 0; i < p->streams; i++) {
 		if (poll(&wait, 1, CONNECT_MS) <= 0)
-			return 0;
+			return (struct stream_result){ 0 };
 		fd[i] = (struct pollfd){ .fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK),
 					 .events = POLLIN };
 		if (fd[i].fd < 0)
-			return 0;
+			return (struct stream_result){ 0 };
 	}
 	receive_until(fd, p->streams, monotonic_us() + p->warm_ms * 1000ULL);
+	busy = cores_busy_s();
 	start = monotonic_us();
 	octets = receive_until(fd, p->streams, start + p->run_ms * 1000ULL);
-	return (double)octets * 8e6 / (double)(monotonic_us() - start);
+	seconds = (double)(monotonic_us() - start) / 1e6;
+	busy = cores_busy_s() - busy;
+	return (struct stream_result){ .bits_per_s = (double)octets * 8 / seconds, .cores = busy / seconds };
 }
 
 static void end_child(pid_t pid)
@@ -109,10 +114,10 @@ static void end_child(pid_t pid)
 		;
 }
 
-double stream_run(const struct stream_plan *p)
+struct stream_result stream_run(const struct stream_plan *p)
 {
 	_cleanup_close_ int listener = listen_at(p);
-	double bits = 0;
+	struct stream_result got = { 0 };
 	int result[2];
 	pid_t sender, receiver;
 
@@ -120,8 +125,8 @@ double stream_run(const struct stream_plan *p)
 		e2e_die(errno, "pipe");
 	receiver = netns_fork(p->to);
 	if (!receiver) {
-		bits = receive_all(p, listener);
-		_exit(write(result[1], &bits, sizeof(bits)) != sizeof(bits));
+		got = receive_all(p, listener);
+		_exit(write(result[1], &got, sizeof(got)) != sizeof(got));
 	}
 	close(result[1]);
 	sender = netns_fork(p->from);
@@ -129,10 +134,10 @@ double stream_run(const struct stream_plan *p)
 		send_all(p);
 		_exit(0);
 	}
-	if (read(result[0], &bits, sizeof(bits)) != sizeof(bits))
+	if (read(result[0], &got, sizeof(got)) != sizeof(got))
 		e2e_die(0, "the receiver of streams ended early");
 	close(result[0]);
 	end_child(sender);
 	end_child(receiver);
-	return bits;
+	return got;
 }

@@ -96,31 +96,38 @@ static void forget(const struct bpf_object *o)
 }
 
 /* An empty directory beside the runner, which stays: each runner mounts its own there, for itself alone. */
-static bool make_place(char place[static PATH_MAX])
+static bool make_place(char runner[static PATH_MAX], char place[static PATH_MAX])
 {
-	ssize_t n = readlink("/proc/self/exe", place, PATH_MAX - 16);
+	ssize_t n = readlink("/proc/self/exe", runner, PATH_MAX - 16);
 
 	if (n <= 0)
 		return false;
-	place[n] = '\0';
-	strcat(place, "-kept");
+	runner[n] = '\0';
+	strcat(strcpy(place, runner), "-kept");
 	return !mkdir(place, 0700) || errno == EEXIST;
 }
 
-void kept_begin(void)
+/*
+ * The process that makes the namespace executes itself anew: its file is in the mounts of before, so that in a chroot
+ * /proc/self/exe, by which Criterion starts each test, would lead outside.
+ */
+void kept_begin(char **argv)
 {
-	char place[PATH_MAX], path[PATH_MAX + 16];
+	char runner[PATH_MAX], place[PATH_MAX], path[PATH_MAX + 16];
 	const char *wanted = getenv("KEPT");
 
-	if ((wanted && !strcmp(wanted, "0")) || !make_place(place) || unshare(CLONE_NEWNS) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("tmpfs", place, "tmpfs", 0, "mode=0700"))
+	if (getenv(PLACE_VARIABLE) || (wanted && !strcmp(wanted, "0")) || !make_place(runner, place) ||
+	    unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", place, "tmpfs", 0, "mode=0700"))
 		return;
 	snprintf(path, sizeof(path), "%s/pins", place);
 	if (mkdir(path, 0700) || mount("bpf", path, "bpf", 0, NULL))
 		return;
 	snprintf(path, sizeof(path), "%s/locks", place);
-	if (!mkdir(path, 0700))
-		setenv(PLACE_VARIABLE, place, 1);
+	if (mkdir(path, 0700))
+		return;
+	setenv(PLACE_VARIABLE, place, 1);
+	execv(runner, argv);
 }
 
 /* ---- What makes an object the same */

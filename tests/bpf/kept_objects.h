@@ -13,9 +13,9 @@
 
 /*
  * In the runner, before the first test: where objects are kept, until it ends. Without it, or with KEPT=0, each test
- * loads its own.
+ * loads its own. Executes the runner, whose arguments argv are, anew in a mount namespace.
  */
-void kept_begin(void);
+void kept_begin(char **argv);
 
 /* Has the maps and programs of a kept object taken in place of a load. 0, -errno of the load, as bpf_object__load(). */
 int kept_load(struct bpf_object *o);

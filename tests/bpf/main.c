@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 	}
 	tests = criterion_initialize();
 	if (criterion_handle_args(argc, argv, true)) {
-		kept_begin();
+		kept_begin(argv);
 		status = !criterion_run_all_tests(tests);
 	}
 	criterion_finalize(tests);

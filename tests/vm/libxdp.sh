@@ -399,6 +399,20 @@ beside_a_foreign_program() {
     end
 }
 
+# Others' dispatcher before tc that sends: what it drops detnat does not see, and nothing is lost while it comes and goes.
+tc_behind_a_filter() {
+    STATE="tc that sends, a filter under libxdp"
+    begin none tc || return
+    check "tc sends at both" sh -c "detnatctl -s /run/agent.sock -j interface list | tr -d ' \n\t' | grep -o '\"xdp\":\"tc\"' | wc -l | grep -qx 2"
+    check "UDP" wait_for udp_of_3
+    whole "xdp-filter is loaded before tc" filter_on native
+    check "it drops before NAT, in none of the counters" filter_drops
+    check "others go on" udp_of_3
+    whole "xdp-filter is unloaded before tc" filter_off
+    check "tc sends at in0 still" in_mode in0 tc
+    end
+}
+
 foreign_on() { ip -n gw link set in0 xdpdrv obj /usr/lib/dispatcher/xdp-dispatcher.o program xdp_pass; }
 
 libxdp_part() {
@@ -430,6 +444,7 @@ libxdp_part() {
     detached_beside_a_filter
     long_frames
     beside_a_foreign_program
+    [ "$tools_suit" = 0 ] || tc_behind_a_filter
     helper_comes_and_goes
     both_stages
     after_another_layout

@@ -46,7 +46,9 @@
 #define MAPPING_SUCCEEDS 0x04
 /* Netmap order. */
 #define MAPPING_NETMAP 0x08
-#define MAPPING_FLAGS  0x0f
+/* Its subscribers are IPv6 prefixes, <detnat/prefix6.h>. */
+#define MAPPING_IPV6  0x10
+#define MAPPING_FLAGS 0x1f
 /* Length of the outside prefix, and base 0, of addresses that are not translated. */
 #define PLEN_NONE 255U
 /* Length of a range that is no prefix. */

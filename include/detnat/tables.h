@@ -59,12 +59,12 @@ struct mapping {
 	__u32 timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* read at openings, and for packets of no session */
 	struct growth_layout growth;	/* likewise */
-	__u8 kind;			/* for what comes next, 0 so far */
+	__u8 kind;			/* enum mapping_kind of <detnat/prefix6.h> */
 	__u8 tenant;			/* number of the tenant of its subscribers; 0: there are no tenants */
 	__u8 limited;			/* 1: it has limits, and its subscribers have lines */
-	__u8 host_shift;
-	struct limit_layout limit; /* read at openings and endings */
-	__u32 pad;
+	__u8 host_shift;		/* log2 of the lines of a subscriber's hosts, <detnat/prefix6.h> */
+	struct limit_layout limit;	/* read at openings and endings */
+	__u32 record6;			/* number of its second record, if its subscribers are IPv6 prefixes */
 };
 _Static_assert(sizeof(struct mapping) == 128, "a mapping is two cache lines");
 _Static_assert(__builtin_offsetof(struct mapping, timeout_ticks) == 64, "the first line is what translates");

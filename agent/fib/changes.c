@@ -21,6 +21,7 @@ static struct fib_way way_of(struct route_copy *c, struct fib_told_route *told)
 		told->route.kept = object->told.kept;
 	way.object = told->way.object;
 	way.mtu = told->way.mtu;
+	way.growth = told->way.growth;
 	return way;
 }
 

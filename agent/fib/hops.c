@@ -18,9 +18,10 @@ int fib_hops_init(struct fib_hops *h, struct fib *fib, const struct device *devi
 	*h = (struct fib_hops){ .fib = fib, .device = device, .neighbours = neighbours, .end = FIB_HOP_FIRST };
 	h->link = calloc(MAX_IFINDEX, sizeof(*h->link));
 	h->list = calloc(FIB_HOPS, sizeof(*h->list));
+	h->mtus = calloc(MAX_IFINDEX, sizeof(*h->mtus));
 	h->free = calloc(FIB_HOPS, sizeof(*h->free));
 	h->waiting = calloc(FIB_HOPS, sizeof(*h->waiting));
-	if (!h->link || !h->list || !h->free || !h->waiting) {
+	if (!h->link || !h->mtus || !h->list || !h->free || !h->waiting) {
 		fib_hops_free(h);
 		return -ENOMEM;
 	}
@@ -38,6 +39,7 @@ int fib_hops_init(struct fib_hops *h, struct fib *fib, const struct device *devi
 void fib_hops_free(struct fib_hops *h)
 {
 	free(h->link);
+	free(h->mtus);
 	free(h->list);
 	hash_index_free(&h->by_gateway);
 	free(h->free);
@@ -58,16 +60,27 @@ static uint64_t hash_of(const struct fib_way *way)
 	return hash_of_gateway(way->ifindex, way->family, way->addr);
 }
 
+/* Longest packet of IPv6 on an interface; 0: IPv6 is switched off there. */
+static uint32_t mtu6_of(const struct fib_hops *h, uint32_t ifindex)
+{
+	uint32_t mtu = h->mtus[ifindex].ipv6, most = h->device[ifindex].mtu;
+
+	return mtu < most ? mtu : most;
+}
+
 static void complete(const struct fib_hops *h, const struct fib_way *way, struct fib_hop *ret)
 {
 	const struct device *d = &h->device[way->ifindex];
 	const struct fib_neighbour *n = fib_neighbours_find(h->neighbours, way->ifindex, way->family, way->addr);
-	uint32_t mtu = way->mtu && way->mtu < d->mtu ? way->mtu : d->mtu;
+	uint32_t mtu = way->growth ? mtu6_of(h, way->ifindex) : d->mtu;
 
-	if (!d->roles || !mtu || !n || !n->usable || h->link[way->ifindex] & FIB_LINK_NO_ARP)
+	if (way->mtu && way->mtu < mtu)
+		mtu = way->mtu;
+	if (!d->roles || mtu <= way->growth || !n || !n->usable || h->link[way->ifindex] & FIB_LINK_NO_ARP)
 		return;
 	memcpy(ret->dmac, n->mac, sizeof(ret->dmac));
 	memcpy(ret->smac, d->mac, sizeof(ret->smac));
+	mtu -= way->growth;
 	ret->mtu = mtu < UINT16_MAX ? (uint16_t)mtu : UINT16_MAX;
 	ret->flags |= FIB_RESOLVED | (d->roles & DEVICE_INSIDE ? FIB_TC_IN : FIB_TC_OUT);
 	if (d->flags & DEVICE_REDIRECT)
@@ -245,6 +258,7 @@ void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_wa
 	for (uint32_t i = FIB_HOP_FIRST; i < h->end; i++) {
 		struct fib_hop_state *s = &h->list[i];
 		uint32_t mtu = s->way.mtu;
+		uint8_t growth = s->way.growth;
 
 		if (!in_use(s) || s->retired || s->way.object != object)
 			continue;
@@ -252,6 +266,7 @@ void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_wa
 		s->way = *way;
 		s->way.object = object;
 		s->way.mtu = mtu;
+		s->way.growth = growth;
 		/* Reuses the room of the former entry. */
 		hash_index_add(&h->by_gateway, hash_of(&s->way), i);
 		remake(h, i);

@@ -10,6 +10,7 @@
 #include <detnat/fib.h>
 #include <detnat/tables.h>
 
+#include "fib/link_mtu6.h"
 #include "fib/neighbour_table.h"
 
 enum fib_way_kind {
@@ -25,7 +26,8 @@ struct fib_way {
 	uint32_t mtu;	 /* of the route; 0: none */
 	uint8_t kind;	 /* enum fib_way_kind */
 	uint8_t family;	 /* of the gateway; 0: on-link */
-	uint8_t pad[2];
+	uint8_t growth;	 /* octets by which a packet grows before it is sent: the record's MTU is less */
+	uint8_t pad;
 	uint8_t addr[16]; /* of the gateway, as in struct fib_neighbour */
 };
 
@@ -50,7 +52,8 @@ struct fib_hops {
 	struct fib *fib;
 	const struct device *device; /* MAX_IFINDEX of them */
 	const struct fib_neighbours *neighbours;
-	uint8_t *link; /* MAX_IFINDEX of them: FIB_LINK_... */
+	uint8_t *link;		/* MAX_IFINDEX of them: FIB_LINK_... */
+	struct link_mtus *mtus; /* of them */
 	struct fib_hop_state *list;
 	struct hash_index by_gateway; /* numbers */
 	uint16_t *free;		      /* numbers */
@@ -86,7 +89,7 @@ void fib_hops_of_neighbour(struct fib_hops *h, const struct fib_neighbour *n);
 uint32_t fib_hops_next(const struct fib_hops *h, uint32_t ifindex, uint8_t family, const uint8_t addr[static 16],
 		       uint32_t *step);
 
-/* A nexthop object leads elsewhere: its next hops take everything except `object` and `mtu` from way. */
+/* A nexthop object leads elsewhere: its next hops take everything except `object`, `mtu` and `growth` from way. */
 void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_way *way);
 
 /*

@@ -23,6 +23,7 @@ static const struct {
 	[FIB_STEP_LINKS] = { RTM_GETLINK, AF_UNSPEC },	     [FIB_STEP_ADDRESSES] = { RTM_GETADDR, AF_INET },
 	[FIB_STEP_OBJECTS] = { RTM_GETNEXTHOP, AF_UNSPEC },  [FIB_STEP_NEIGHBOURS] = { RTM_GETNEIGH, AF_INET },
 	[FIB_STEP_NEIGHBOURS6] = { RTM_GETNEIGH, AF_INET6 }, [FIB_STEP_ROUTES] = { RTM_GETROUTE, AF_INET },
+	[FIB_STEP_ROUTES6] = { RTM_GETROUTE, AF_INET6 },
 };
 
 static void tell_routes(struct route_copy *c, enum route_copy_reading what, const struct nlmsghdr *h)
@@ -72,16 +73,31 @@ static void link_is(struct route_copy *c, uint32_t ifindex, uint8_t now)
 		fib_hops_of_interface(&c->hops, ifindex);
 }
 
+static void mtus_are(struct route_copy *c, uint32_t ifindex, struct link_mtus now)
+{
+	struct link_mtus *before = &c->hops.mtus[ifindex];
+	bool changed = now.ipv6 != before->ipv6;
+
+	*before = now;
+	if (changed)
+		fib_hops_of_interface(&c->hops, ifindex);
+}
+
 static void on_link(struct route_copy *c, const struct nlmsghdr *h, bool notified)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
 	uint8_t now = FIB_LINK_SEEN | (notified ? FIB_LINK_TOLD : 0);
 
 	if (mnl_nlmsg_get_payload_len(h) < sizeof(*info) || info->ifi_index <= 0 ||
-	    info->ifi_index >= (int)MAX_IFINDEX || info->ifi_family != AF_UNSPEC)
+	    info->ifi_index >= (int)MAX_IFINDEX || (info->ifi_family != AF_UNSPEC && info->ifi_family != AF_INET6))
 		return;
 	/* The reading may be outdated. */
 	if (!notified && c->hops.link[info->ifi_index] & FIB_LINK_TOLD)
+		return;
+	mtus_are(c, (uint32_t)info->ifi_index,
+		 h->nlmsg_type == RTM_NEWLINK ? link_mtus_told(h, c->hops.mtus[info->ifi_index])
+					      : (struct link_mtus){ 0 });
+	if (info->ifi_family == AF_INET6)
 		return;
 	if (h->nlmsg_type == RTM_NEWLINK && info->ifi_flags & IFF_UP)
 		now |= FIB_LINK_UP;
@@ -109,19 +125,33 @@ static void note_gateway(uint32_t addr, void *arg)
 	fib_gateways_add(arg, addr);
 }
 
+static void take_route(struct route_copy *c, const struct nlmsghdr *h, const struct fib_told_route *told, bool notified)
+{
+	if (notified)
+		changes_notified(c, told, h->nlmsg_type, h->nlmsg_flags);
+	else if (h->nlmsg_type == RTM_NEWROUTE)
+		changes_read(c, told);
+}
+
 static void on_route(struct route_copy *c, const struct nlmsghdr *h, bool notified)
 {
 	struct fib_told_route told;
 
-	if (!notified)
+	if (!notified && c->step == FIB_STEP_ROUTES)
 		tell_routes(c, ROUTES_MESSAGE, h);
 	fib_gateways_of(h, note_gateway, &c->gateways);
 	if (!fib_route_read(h, &told))
 		return;
-	if (notified)
-		changes_notified(c, &told, h->nlmsg_type, h->nlmsg_flags);
-	else if (h->nlmsg_type == RTM_NEWROUTE)
-		changes_read(c, &told);
+	if (told.family == AF_INET) {
+		take_route(c, h, &told, notified);
+		return;
+	}
+	for (size_t i = 0; i < c->n_virtual; i++) {
+		struct fib_told_route in_range;
+
+		if (virtual_route_of(&c->virtual[i], &told, &in_range))
+			take_route(c, h, &in_range, notified);
+	}
 }
 
 static void on_object(struct route_copy *c, const struct nlmsghdr *h, bool notified)
@@ -207,7 +237,7 @@ static void begin_step(struct route_copy *c)
 {
 	int r;
 
-	c->reading = c->step == FIB_STEP_ROUTES;
+	c->reading = c->step >= FIB_STEP_ROUTES;
 	r = fib_dump_begin(c->dump, dumps[c->step].type, dumps[c->step].family);
 	if (r) {
 		log_warning("the kernel's routes cannot be read: %s", strerror(-r));
@@ -318,9 +348,19 @@ static void forget_unseen(struct route_copy *c)
 	}
 }
 
+/* Below the routes of each range. */
+static void read_none(struct route_copy *c)
+{
+	for (size_t i = 0; i < c->n_virtual; i++) {
+		const struct fib_told_route none = virtual_route_none(&c->virtual[i]);
+
+		changes_read(c, &none);
+	}
+}
+
 void reading_ended(struct route_copy *c, int r)
 {
-	if (c->step > FIB_STEP_ROUTES)
+	if (c->step > FIB_STEP_ROUTES6)
 		return;
 	if (r == -EINTR && ++c->attempts < ATTEMPTS) {
 		begin_step(c);
@@ -336,14 +376,18 @@ void reading_ended(struct route_copy *c, int r)
 	}
 	c->attempts = 0;
 	forget_unseen(c);
+	if (c->step == FIB_STEP_ROUTES)
+		tell_routes(c, ROUTES_END, NULL);
 	c->step++;
-	if (c->step <= FIB_STEP_ROUTES) {
+	if (c->step < FIB_STEP_ROUTES6 || (c->step == FIB_STEP_ROUTES6 && c->n_virtual)) {
 		if (c->step == FIB_STEP_ROUTES)
 			tell_routes(c, ROUTES_BEGIN, NULL);
+		if (c->step == FIB_STEP_ROUTES6)
+			read_none(c);
 		begin_step(c);
 		return;
 	}
-	tell_routes(c, ROUTES_END, NULL);
+	c->step = FIB_STEP_SWEEP;
 	c->gateways_known = true;
 	c->reading = c->stale = false;
 	c->swept = 0;

@@ -170,6 +170,7 @@ void route_copy_free(struct route_copy *c)
 	fib_gateways_free(&c->gateways);
 	free(c->known);
 	free(c->special);
+	free(c->virtual);
 	free(c->met);
 	free(c);
 }
@@ -220,6 +221,27 @@ int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, si
 	free(c->special);
 	c->special = copy;
 	c->n_special = count;
+	reading_repaint(c);
+	return 0;
+}
+
+int route_copy_set_virtual(struct route_copy *c, const struct virtual_range *range, size_t count)
+{
+	struct virtual_range *copy;
+
+	if (count == c->n_virtual && !memcmp(range, c->virtual, count * sizeof(*range)))
+		return 0;
+	copy = calloc(count + 1, sizeof(*copy));
+	if (!copy) {
+		lease_hold(c, ROUTE_COPY_READING, true);
+		return -ENOMEM;
+	}
+	memcpy(copy, range, count * sizeof(*range));
+	free(c->virtual);
+	c->virtual = copy;
+	c->n_virtual = count;
+	/* What is special changes as well. */
+	reading_begin_stale(c);
 	reading_repaint(c);
 	return 0;
 }

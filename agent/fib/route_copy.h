@@ -4,8 +4,8 @@
  * notifications, which the caller passes on. While all of it is known, and nothing holds it back, a lease in the
  * datapath's globals is renewed; without it, and a second after the agent's end, the datapath asks the kernel.
  *
- * All IPv4 routes of the tables `main` and `local` are kept. Prefixes that the copy cannot represent are left to the
- * kernel, or all routes are.
+ * All IPv4 routes of the tables `main` and `local` are kept, and those of IPv6 that lead to subscribers. Prefixes that
+ * the copy cannot represent are left to the kernel, or all routes are.
  */
 #ifndef DETNAT_ROUTE_COPY_H
 #define DETNAT_ROUTE_COPY_H
@@ -15,6 +15,7 @@
 
 #include "datapath/datapath.h"
 #include "fib/store.h"
+#include "fib/virtual.h"
 
 struct route_copy;
 
@@ -63,6 +64,13 @@ void route_copy_hold(struct route_copy *c, enum route_copy_hold why, bool held);
  * once, and begins again when everything has been painted anew. 0 or -ENOMEM, with the lease ended.
  */
 int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, size_t count);
+
+/*
+ * The inside prefixes of IPv6: routes of IPv6 that lead to their subscribers are those of their virtual addresses,
+ * which are special no more. If they change, the lease ends at once, and begins again when all routes have been read.
+ * Whoever passes on notifications subscribes to those of IPv6 routes before. 0 or -ENOMEM, with the lease ended.
+ */
+int route_copy_set_virtual(struct route_copy *c, const struct virtual_range *range, size_t count);
 
 /* The datapath's records of interfaces may have changed: compares them. */
 void route_copy_devices_changed(struct route_copy *c);

@@ -12,6 +12,7 @@
 #include "fib/route_message.h"
 #include "fib/store.h"
 #include "fib/trie.h"
+#include "fib/virtual.h"
 
 /* Number of remembered preferred sources of routes; beyond it, any address counts as one. */
 #define FIB_SOURCES 64U
@@ -24,8 +25,9 @@ enum fib_step {
 	FIB_STEP_NEIGHBOURS,
 	FIB_STEP_NEIGHBOURS6,
 	FIB_STEP_ROUTES,
-	FIB_STEP_SWEEP, /* removing unseen entries */
-	FIB_STEP_EMPTY, /* waiting until no program reads the trie */
+	FIB_STEP_ROUTES6, /* left out where there are no ranges of virtual addresses */
+	FIB_STEP_SWEEP,	  /* removing unseen entries */
+	FIB_STEP_EMPTY,	  /* waiting until no program reads the trie */
 	FIB_STEP_PAINT,
 	FIB_STEP_DONE,
 };
@@ -40,6 +42,8 @@ struct route_copy {
 	struct fib_addresses addresses;
 	struct prefix *special; /* never forwarded by XDP: bypassed destinations and pools */
 	size_t n_special;
+	struct virtual_range *virtual; /* of IPv6 subscribers */
+	size_t n_virtual;
 
 	struct device *known; /* MAX_IFINDEX of them: the datapath's records as last seen */
 

@@ -21,6 +21,7 @@ static const uint8_t kept_by[RTA_MAX + 1] = {
 	[RTA_PREFSRC] = IGNORED,
 	[RTA_METRICS] = IGNORED,
 	[RTA_FLOW] = IGNORED,
+	[RTA_PREF] = IGNORED, /* a router's preference of itself (RFC 4191): the metric decides */
 	[RTA_CACHEINFO] = IGNORED,
 	[RTA_TABLE] = IGNORED,
 	[RTA_PAD] = IGNORED,
@@ -140,7 +141,7 @@ static void read_unicast(const struct nlattr *const attr[], struct fib_told_rout
 	if (way->object)
 		return;
 	way->ifindex = netlink_u32(attr[RTA_OIF]);
-	read_gateway(attr[RTA_GATEWAY], AF_INET, way);
+	read_gateway(attr[RTA_GATEWAY], ret->family, way);
 	read_via(attr[RTA_VIA], way);
 	if (!way->ifindex || way->kind == FIB_WAY_KERNEL)
 		ret->route.kept = FIB_KEPT_OTHER;
@@ -177,6 +178,23 @@ static void read_kind(const struct nlmsghdr *h, const struct nlattr *const attr[
 		ret->route.kept = FIB_KEPT_NOT;
 }
 
+static void read_dst(const struct rtmsg *rt, const struct nlattr *dst, struct fib_told_route *ret)
+{
+	ret->route.dst = ntohl(netlink_u32(dst)) & fib_mask(rt->rtm_dst_len);
+	ret->route.plen = rt->rtm_dst_len;
+}
+
+static void read_dst6(const struct rtmsg *rt, const struct nlattr *dst, struct fib_told_route *ret)
+{
+	struct address6 mask = prefix6_mask(rt->rtm_dst_len), addr = { 0 };
+
+	if (dst && mnl_attr_get_payload_len(dst) >= sizeof(addr))
+		memcpy(&addr, mnl_attr_get_payload(dst), sizeof(addr));
+	ret->dst6.hi = be64_number(addr.hi) & mask.hi;
+	ret->dst6.lo = be64_number(addr.lo) & mask.lo;
+	ret->plen6 = rt->rtm_dst_len;
+}
+
 bool fib_route_read(const struct nlmsghdr *h, struct fib_told_route *ret)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
@@ -184,21 +202,25 @@ bool fib_route_read(const struct nlmsghdr *h, struct fib_told_route *ret)
 	uint32_t table, source;
 	uint16_t onlink;
 
-	if (mnl_nlmsg_get_payload_len(h) < sizeof(*rt) || rt->rtm_family != AF_INET || rt->rtm_tos ||
-	    rt->rtm_dst_len > 32 || rt->rtm_flags & RTM_F_CLONED)
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(*rt) || rt->rtm_tos || rt->rtm_flags & RTM_F_CLONED ||
+	    !(rt->rtm_family == AF_INET ? rt->rtm_dst_len <= 32 : rt->rtm_family == AF_INET6 && rt->rtm_dst_len <= 128))
 		return false;
 	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
 	table = attr[RTA_TABLE] ? netlink_u32(attr[RTA_TABLE]) : rt->rtm_table;
 	if (table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL)
 		return false;
-	source = netlink_u32(attr[RTA_PREFSRC]);
+	/* Of IPv6, a route outlives its preferred source. */
+	source = rt->rtm_family == AF_INET ? netlink_u32(attr[RTA_PREFSRC]) : 0;
 	*ret = (struct fib_told_route){
-		.route.dst = ntohl(netlink_u32(attr[RTA_DST])) & fib_mask(rt->rtm_dst_len),
-		.route.plen = rt->rtm_dst_len,
+		.family = rt->rtm_family,
 		.route.metric = netlink_u32(attr[RTA_PRIORITY]),
 		.route.flags = table == RT_TABLE_LOCAL ? FIB_ROUTE_LOCAL : 0,
 		.source = rt->rtm_protocol != RTPROT_KERNEL ? ntohl(source) : 0,
 	};
+	if (ret->family == AF_INET)
+		read_dst(rt, attr[RTA_DST], ret);
+	else
+		read_dst6(rt, attr[RTA_DST], ret);
 	onlink = rt->rtm_flags & RTNH_F_ONLINK;
 	ret->route.tag = mix(mix(onlink, &rt->rtm_protocol, 3), &source, sizeof(source));
 	ret->route.tag = mix_payload(ret->route.tag, attr[RTA_FLOW]);

@@ -3,6 +3,7 @@
 #ifndef DETNAT_FIB_ROUTE_MESSAGE_H
 #define DETNAT_FIB_ROUTE_MESSAGE_H
 
+#include <detnat/prefix6.h>
 #include <libmnl/libmnl.h>
 
 #include "base/hash.h"
@@ -10,13 +11,16 @@
 #include "fib/store.h"
 
 struct fib_told_route {
-	struct fib_route route; /* without its next hop and generation */
+	struct fib_route route; /* without its next hop and generation; of IPv6, without destination and length, too */
 	struct fib_way way;	/* with `object` set, the object determines all members but `mtu` */
 	bool own;		/* one or a range of the gateway's own addresses */
 	uint32_t source;	/* preferred source of a route that is not the kernel's own, host byte order; 0: none */
+	struct address6 dst6;	/* of IPv6; what virtual_route_of() makes of it is a route of its own */
+	uint8_t plen6;
+	uint8_t family; /* AF_INET or AF_INET6 */
 };
 
-/* False if the message is not about an IPv4 route in `main` or `local`, or about one for a TOS. */
+/* False if the message is not about a route in `main` or `local`, or about one for a TOS. */
 bool fib_route_read(const struct nlmsghdr *h, struct fib_told_route *ret);
 
 struct fib_told_object {

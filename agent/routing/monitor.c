@@ -119,15 +119,21 @@ void monitor_catch_up(struct monitor *m)
 	read_messages(m, READS_OF_ALL);
 }
 
-static int join_groups(struct mnl_socket *socket)
-{
-	static const int groups[] = { RTNLGRP_LINK,	  RTNLGRP_NEIGH,     RTNLGRP_TC,	   RTNLGRP_IPV4_IFADDR,
-				      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_NETCONF, RTNLGRP_NEXTHOP };
+static const int groups[] = { RTNLGRP_LINK,	  RTNLGRP_NEIGH,     RTNLGRP_TC,	   RTNLGRP_IPV4_IFADDR,
+			      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_NETCONF, RTNLGRP_NEXTHOP };
+static const int groups6[] = { RTNLGRP_IPV6_IFINFO, RTNLGRP_IPV6_ROUTE };
 
-	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
-		if (mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i], sizeof(groups[i])) < 0)
+static int join(struct mnl_socket *socket, const int *group, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, (void *)&group[i], sizeof(group[i])) < 0)
 			return -errno;
 	return 0;
+}
+
+int monitor_hear_ipv6(struct monitor *m)
+{
+	return join(m->socket, groups6, ARRAY_SIZE(groups6));
 }
 
 int monitor_new(struct event_base *base, struct datapath *d, const struct monitor_handlers *handlers,
@@ -144,7 +150,7 @@ int monitor_new(struct event_base *base, struct datapath *d, const struct monito
 	if (!m->socket || mnl_socket_bind(m->socket, 0, MNL_SOCKET_AUTOPID) < 0)
 		r = -errno;
 	if (!r)
-		r = join_groups(m->socket);
+		r = join(m->socket, groups, ARRAY_SIZE(groups));
 	if (!r) {
 		setsockopt(mnl_socket_get_fd(m->socket), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 		m->readable = event_new(base, mnl_socket_get_fd(m->socket), EV_READ | EV_PERSIST, on_readable, m);

@@ -109,6 +109,11 @@ void lab_set_up(void)
 	route_copy_hold(lab_copy, ROUTE_COPY_SYNC, false);
 }
 
+void lab_hear_ipv6(void)
+{
+	cr_assert_eq(monitor_hear_ipv6(monitor), 0);
+}
+
 void lab_tear_down(void)
 {
 	if (!lab_base)

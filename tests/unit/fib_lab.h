@@ -21,6 +21,9 @@ void lab_tear_down(void);
 
 void lab_run(const char *command);
 
+/* Passes on what the kernel says of IPv6 as well. */
+void lab_hear_ipv6(void);
+
 /* A device record as the agent would make it. */
 void lab_record(const char *name, uint8_t roles);
 

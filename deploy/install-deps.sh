@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # install-deps.sh [build|bench|demo|test|arm64|debian|package|site|COMPILER]...: installs the Debian packages that a build, the benchmark, the demo and
 # the tests need; without arguments, all but those of arm64, debian, package and site. COMPILER, such as clang-18 or gcc-13, is left out where apt does not have it. Prints and does nothing where none is missing. The tests run
-# Prometheus, FRR, BIRD, FreeRADIUS, Kea, nginx, Caddy and pppd: they are unpacked into build/prometheus, build/routing, build/identity,
-# build/proxies and build/ppp where the machine has none, as installing the packages would start services. The libraries that these packages
+# Prometheus, FRR, BIRD, FreeRADIUS, Kea, nginx, Caddy, pppd and tayga: they are unpacked into build/prometheus, build/routing, build/identity,
+# build/proxies, build/ppp and build/translators where the machine has none, as installing the packages would start services. The libraries that these packages
 # depend on are installed, by the names that they have in this release.
 set -euo pipefail
 
@@ -42,6 +42,7 @@ routing=$tree/build/routing
 identity=$tree/build/identity
 proxies=$tree/build/proxies
 ppp=$tree/build/ppp
+translators=$tree/build/translators
 packages=()
 unpack=()
 # Sets unpack to the packages of which neither the system nor build/ has the programs.
@@ -56,6 +57,7 @@ look_for_unpacked() {
     { [ -x /usr/sbin/nginx ] && [ -x /usr/bin/caddy ]; } || { [ -x "$proxies/usr/sbin/nginx" ] && [ -x "$proxies/usr/bin/caddy" ]; } ||
         unpack+=(nginx caddy)
     { [ -x /usr/sbin/pppd ] && [ -x /usr/sbin/pppoe-server ]; } || [ -x "$ppp/usr/sbin/pppoe-server" ] || unpack+=(ppp pppoe)
+    [ -x /usr/sbin/tayga ] || [ -x "$translators/usr/sbin/tayga" ] || unpack+=(tayga)
 }
 for group; do
     case $group in
@@ -94,7 +96,7 @@ if [ -z "${DEPS_LOCKED:-}" ] && mkdir -p "$tree/build" && [ -w "$tree/build" ]; 
 fi
 
 log=$(mktemp)
-trap 'rm -rf "$log" "$prometheus.new" "$routing.new" "$identity.new" "$proxies.new" "$ppp.new"' EXIT
+trap 'rm -rf "$log" "$prometheus.new" "$routing.new" "$identity.new" "$proxies.new" "$ppp.new" "$translators.new"' EXIT
 give_up() {
     tail -n 30 "$log" >&2
     echo "install-deps: $1 failed, its last lines stand above" >&2
@@ -149,6 +151,7 @@ unpack_into "$routing" frr bird2
 unpack_into "$identity" freeradius kea-dhcp4-server kea-common
 unpack_into "$proxies" nginx caddy
 unpack_into "$ppp" ppp pppoe
+unpack_into "$translators" tayga
 
 [ ${#unpack[@]} = 0 ] || look_for_unpacked
 [ ${#unpack[@]} = 0 ] || { echo "install-deps: unpacked, and a program is still missing: ${unpack[*]}" >&2 && exit 1; }

@@ -186,7 +186,7 @@ make_benchnic_root() {
     local library tree file
     root=$out/root-benchnic tree=$root/usr/src/detnat
     make_busybox
-    for tool in ip tc ethtool bash; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
+    for tool in ip tc ethtool bash setpriv; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
     install_program "$(realpath /usr/bin/python3)" python3
     library=$(/usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
     mkdir -p "$root$library"

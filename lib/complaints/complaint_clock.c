@@ -67,12 +67,57 @@ static bool is_free(const char *folded)
 /* Where the words of a sentence stand that say so, from 1; 0: none does. */
 struct settings {
 	unsigned words, clock, set, negated, ntp, free;
-	bool unset;
+	bool unset, machine;
 };
 
 static bool near(unsigned one, unsigned two, unsigned most)
 {
 	return one && two && (one > two ? one - two : two - one) <= most;
+}
+
+/* So many words behind an hour "UTC" makes it one of a zone. */
+#define ZONE_WORDS 4U
+
+/* What shows the times of a text: 2 if nothing else has that name, by its marks and the word before it. */
+static unsigned shows_times(unsigned mark, const char *before)
+{
+	if (mark & MARK_SHOWS)
+		return 2;
+	if (mark & MARK_TIMES && word_in_list("the all these our die alle diese unsere les ces nos las estas nuestras "
+					      "gli i nostri de onze",
+					      before))
+		return 2;
+	return mark & (MARK_LOGS | MARK_TIMES) ? 1 : 0;
+}
+
+bool doubt_shown_times(const char *begin, const char *end)
+{
+	unsigned words = 0, shows = 0, large = 0;
+	bool wrong = false, moved = false;
+	char folded[WORD_TEXT], before[WORD_TEXT] = "";
+
+	while (word_next(&begin, end, folded)) {
+		unsigned mark = doubt_mark(folded), is = doubt_meaning(folded), showing = shows_times(mark, before);
+
+		if (is & IS_NOT)
+			return false;
+		words++;
+		shows = showing > shows ? showing : shows;
+		wrong |= (is & IS_WRONG) != 0;
+		moved |= mark & MARK_MOVED;
+		if (shows && is & IS_LARGE && strcmp(folded, "min") != 0 && !showing && !word_in_list("12 24", before))
+			large = words;
+		if (large && words - large <= ZONE_WORDS &&
+		    word_in_list("utc gmt zone zona zeitzone fuso fuseau", folded))
+			large = 0;
+		memcpy(before, folded, sizeof(before));
+		/* What is behind a key is no prose. */
+		if (begin < end && octet_is_of(*begin, ":=|{}\"")) {
+			shows = large = 0;
+			moved = false;
+		}
+	}
+	return (large && (shows > 1 || (shows && wrong))) || (moved && shows > 1);
 }
 
 bool doubt_unset_clock(const char *begin, const char *end)
@@ -91,6 +136,7 @@ bool doubt_unset_clock(const char *begin, const char *end)
 		if (s.free && s.free + 1 == s.words && word_in_list("of von de di van od da", folded))
 			s.free = 0;
 		s.clock = is_clock(folded) ? s.words : s.clock;
+		s.machine |= (doubt_mark(folded) & MARK_MACHINE) != 0;
 		s.ntp = word_in_list("ntp chrony", folded) ? s.words : s.ntp;
 		s.free = is_free(folded) ? s.words : s.free;
 		s.unset |= is_unset(folded);
@@ -103,7 +149,7 @@ bool doubt_unset_clock(const char *begin, const char *end)
 			return true;
 		set_at = !strcmp(folded, "set") ? s.words : set_at;
 		s.negated = is_not(folded) ? s.words : s.negated;
-		if (s.clock && s.set && s.negated &&
+		if ((s.clock || (s.machine && is_setting(folded))) && s.set && s.negated &&
 		    (s.negated > s.set ? s.negated - s.set <= SET_BEHIND : s.set - s.negated <= SET_BEFORE))
 			return true;
 		memcpy(before, folded, sizeof(before));

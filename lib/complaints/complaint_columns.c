@@ -91,6 +91,16 @@ static bool begins_with(const struct cell *c, const char *text)
 	return (size_t)(c->end - c->begin) > strlen(text) && !memcmp(c->begin, text, strlen(text));
 }
 
+/* Whether a column has what has passed since a moment: "offset", "elapsed". */
+static bool is_relative(const struct cell *c)
+{
+	char folded[WORD_TEXT];
+
+	word_fold(c->begin, c->end, folded);
+	return word_in_list("offset delta elapsed relative rel since versatz ecoule* desfase trascors* verstreken",
+			    folded);
+}
+
 /*
  * Whether the names are those of a table of questions. words: blanks are between, so that they may be a sentence: "Our
  * clock is fine".
@@ -100,6 +110,7 @@ static bool names_questions(struct table *t, bool words)
 	unsigned addrs = 0, ports = 0, times = 0, before = 0;
 	bool extended = false;
 
+	t->relative = false;
 	if (words && is_sentence(t))
 		return false;
 	for (unsigned i = 0; i < t->n; i++)
@@ -107,13 +118,15 @@ static bool names_questions(struct table *t, bool words)
 	for (unsigned i = 0; i < t->n; i++) {
 		struct label l = label_read(t->names[i].begin, t->names[i].end);
 
+		t->relative |= is_relative(&t->names[i]);
 		t->role[i] = 0;
-		t->addr[i] = false;
+		t->addr[i] = t->port[i] = false;
 		t->server[i] = extended && begins_with(&t->names[i], "s-");
 		if (has_digits(&t->names[i]) || l.words > 6 || (words && i && l.any == WORD_LINK))
 			return false;
 		if (l.any & WORD_PORT && !(l.any & WORD_TIME)) {
 			ports++;
+			t->port[i] = true;
 			t->role[i] = (uint8_t)(l.role ? l.role : before);
 		} else if (l.any & WORD_TIME ||
 			   (l.any & (WORD_EVENT | WORD_END | WORD_OTHER) && !(l.any & (WORD_ADDR | WORD_SOURCE)))) {
@@ -129,7 +142,24 @@ static bool names_questions(struct table *t, bool words)
 			before = 0;
 	}
 	t->has_time = times > 0;
+	times += t->relative;
 	return addrs && (ports || times) && t->n >= 3;
+}
+
+bool columns_named_anew(const struct table *t, bool words)
+{
+	unsigned ports = 0, addrs = 0, times = 0;
+
+	for (unsigned i = 0; i < t->n_cells; i++) {
+		struct label l = label_read(t->cells[i].begin, t->cells[i].end);
+
+		if (has_digits(&t->cells[i]) || l.words > 6)
+			return false;
+		ports += (l.any & WORD_PORT) != 0;
+		times += (l.any & WORD_TIME) != 0;
+		addrs += (l.any & (WORD_ADDR | WORD_SOURCE)) != 0 && !(l.any & WORD_PORT);
+	}
+	return t->n_cells >= 3 && addrs && (ports || times) && (!words || ports + times > 1);
 }
 
 /* Whether a name of a column is one of a few in which words are apart by blanks, or by "_", or by nothing. */

@@ -22,14 +22,17 @@ struct cell {
 struct table {
 	struct cell names[COLUMNS], cells[COLUMNS];
 	unsigned n, n_cells;
-	const char *line;	  /* of the names */
-	const char *rows;	  /* where the first row begins */
-	const char *at[COLUMNS];  /* where a column's name stands in the line */
-	char joined[JOINED_TEXT]; /* names that go on in the line below */
-	uint8_t role[COLUMNS];	  /* of a column of ports without one: that of the addresses before it */
-	bool addr[COLUMNS];	  /* a column of addresses */
-	bool server[COLUMNS];	  /* one of the server's: "s-port", beside "c-ip" */
+	const char *line;	    /* of the names */
+	const char *rows;	    /* where the first row begins */
+	const char *at[COLUMNS];    /* where a column's name stands in the line */
+	char joined[JOINED_TEXT];   /* names that go on in the line below */
+	uint8_t role[COLUMNS];	    /* of a column of ports without one: that of the addresses before it */
+	bool addr[COLUMNS];	    /* a column of addresses */
+	struct cell above[COLUMNS]; /* of a column of addresses: the last in a row, or NULL */
+	bool port[COLUMNS];
+	bool server[COLUMNS]; /* one of the server's: "s-port", beside "c-ip" */
 	bool has_time;
+	bool relative; /* a column has the time since something, so that no time around is that of a row */
 	bool unclosed; /* a quote has no end */
 };
 
@@ -38,6 +41,9 @@ struct cell cell_trimmed(const char *at, const char *end);
 
 /* Splits a line into cells. Returns how many there are. */
 unsigned cells_split(struct cell *cells, const char *at, const char *end, char separator);
+
+/* Whether the cells of a row are names of columns, as at the begin of a page. words: blanks are between. */
+bool columns_named_anew(const struct table *t, bool words);
 
 /* Ways in which a header may stand at a line; none is without one that comes after it. */
 #define HEADER_WAYS 4U

@@ -253,7 +253,8 @@ static void take_sentence(struct doubts *d, const char *begin, const char *end, 
 
 	if (clock && is & IS_WRONG && !(is & IS_NOT) && (!(is & IS_SMALL) || is & IS_LARGE))
 		d->clock = begin;
-	if (clock && ((is & IS_NOT && names_setting(begin, end)) || doubt_unset_clock(begin, end)))
+	if (clock &&
+	    ((is & IS_NOT && names_setting(begin, end)) || doubt_unset_clock(begin, end) || doubt_stepped(begin, end)))
 		d->clock = begin;
 	if (clock && doubt_twelve_hours(begin, end))
 		d->twelve = begin;
@@ -358,7 +359,7 @@ static bool take_word(struct doubts *d, const char *word, const char *at, const 
 	if (word >= d->clocks && mark & MARK_CLOCK) {
 		find_sentence(d, word, d->clocks, &begin, &d->clocks);
 		if (doubt_unset_clock(begin, d->clocks) || doubt_arrival(begin, d->clocks) ||
-		    names_late(begin, d->clocks))
+		    doubt_stepped(begin, d->clocks) || names_late(begin, d->clocks))
 			d->clock = begin;
 		if (doubt_no_summer(begin, d->clocks))
 			d->winter = begin;
@@ -369,6 +370,16 @@ static bool take_word(struct doubts *d, const char *word, const char *at, const 
 		find_sentence(d, word, d->means, &begin, &d->means);
 		if (doubt_mean_time(begin, d->means))
 			doubt_take(d, begin, d->means, DOUBT_ABOUT);
+	}
+	if (word >= d->rounds && mark & (MARK_ROUND | MARK_SECOND)) {
+		find_sentence(d, word, d->rounds, &begin, &d->rounds);
+		if (doubt_granularity(begin, d->rounds))
+			doubt_take(d, text, end, DOUBT_ABOUT);
+	}
+	if (word >= d->shown && mark & (MARK_SHOWS | MARK_TIMES | MARK_LOGS)) {
+		find_sentence(d, word, d->shown, &begin, &d->shown);
+		if (doubt_shown_times(begin, d->shown))
+			d->clock = begin;
 	}
 	if (mark & MARK_OTHER)
 		doubt_note_other(d, word, at);
@@ -382,7 +393,7 @@ void doubt_survey(struct doubts *d)
 	struct filter f;
 
 	make_filter(&f);
-	d->ports = d->clocks = d->means = text;
+	d->ports = d->clocks = d->means = d->rounds = d->shown = text;
 	for (const char *p = text; p < end && !is_settled(d);) {
 		const char *word = p, *begin, *stop = octet_is_of(*p, "+\302") ? sign_at(p, end) : NULL;
 

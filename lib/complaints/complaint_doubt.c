@@ -215,14 +215,24 @@ static bool begins_span(const struct reading *x, const char *end)
 {
 	const char *all = x->text + x->size, *at = end;
 	struct stamp last;
+	char folded[WORD_TEXT];
+	const char *word;
 
 	all = all - end > NEAR_TEXT ? end + NEAR_TEXT : all;
 	while (at < all && *at == ' ')
 		at++;
+	word = word_fold(at, all, folded);
 	if (all - at > 3 && !memcmp(at, "\342\200", 2))
 		at += 3;
 	else if (at < all && *at == '-')
 		at++;
+	else if (all - at > 2 && !memcmp(at, "..", 2))
+		at += 2 + (at[2] == '.');
+	else if (word_in_list("to until till through thru bis a au jusqu* hasta fino ate do tot til or oder ou o of "
+			      "lub albo "
+			      "eller или до",
+			      folded))
+		at = word;
 	else
 		return false;
 	while (at < all && *at == ' ')
@@ -251,10 +261,11 @@ static bool is_bound(const struct reading *x, const char *at)
 		/* "Within ten minutes of 14:00" */
 		if (i && doubt_meaning(folded) & (IS_LARGE | IS_SMALL))
 			return true;
-		if (word_in_list("before after than by vor nach avant apres antes despues prima dopo depois przed voor "
-				 "fore efter до после ab seit vanaf sinds desde depuis partir partire compter od since "
-				 "sedan siden dalle dal с",
-				 folded))
+		if (word_in_list(
+			    "before after than by vor nach avant apres antes despues prima dopo depois przed voor "
+			    "fore efter до после ab seit vanaf sinds desde depuis partir partire compter od since "
+			    "sedan siden dalle dal с starting beginning commencing bis till until jusque jusqu hasta",
+			    folded))
 			return true;
 		if (word_in_list("from von fran fra", folded))
 			return !keyed;
@@ -390,6 +401,8 @@ void complaint_doubt(struct reading *x)
 			a->doubt = DOUBT_TWELVE;
 		if (!a->doubt && has_alternative(x, i))
 			a->doubt = DOUBT_ADDRESS;
+		if (a->above)
+			a->doubt = DOUBT_ABOVE;
 		if (!a->doubt)
 			a->doubt = rival_contradicts(x, a) ? DOUBT_RIVAL : DOUBT_NONE;
 		if (!a->doubt && rival_differs(x, a))

@@ -104,6 +104,8 @@ struct doubts {
 	const char *ports;	    /* where the sentence ends that was looked at for this */
 	const char *clocks;	    /* and that for clocks, */
 	const char *means;	    /* and for what is made of several */
+	const char *rounds;	    /* and for what is rounded, */
+	const char *shown;	    /* and for what shows the times */
 	const char *others[OTHERS]; /* where it speaks of another address or port */
 	unsigned n_others;	    /* OTHERS + 1: more */
 	const char *winter;	    /* where it says that a clock is not set to summer time, or NULL */
@@ -128,7 +130,23 @@ void doubt_take_back(struct doubts *d, const char *begin, const char *end, const
  * A word for an error, for a port or an address, for "add" and "subtract", for what sets or shows a clock, for what is
  * made of several, for "another", or for what is exchanged.
  */
-enum { MARK_ERROR = 1, MARK_PORT = 2, MARK_SHIFT = 4, MARK_CLOCK = 8, MARK_MEAN = 16, MARK_OTHER = 32, MARK_SWAP = 64 };
+enum {
+	MARK_ERROR = 1,
+	MARK_PORT = 2,
+	MARK_SHIFT = 4,
+	MARK_CLOCK = 8,
+	MARK_MEAN = 16,
+	MARK_OTHER = 32,
+	MARK_SWAP = 64,
+	MARK_ROUND = 128,
+	MARK_SECOND = 256,
+	MARK_SHOWS = 512,
+	MARK_TIMES = 1024,
+	MARK_LOGS = 2048,
+	MARK_MOVED = 4096,
+	MARK_STEPPED = 8192,
+	MARK_MACHINE = 16384
+};
 
 unsigned doubt_mark(const char *folded);
 
@@ -142,12 +160,24 @@ void doubt_each_mark(void (*take)(void *arg, const char *text), void *arg);
 bool doubt_margin(const char *text, const char *word, const char *at, const char *end);
 bool doubt_margin_sign(const char *text, const char *sign, const char *at, const char *end);
 
+/* Whether a sentence says of times that they have no seconds: "timestamps are rounded to five minutes". */
+bool doubt_granularity(const char *begin, const char *end);
+
+/* Whether it says that a clock was set by more than few seconds, so that what it showed before was wrong. */
+bool doubt_stepped(const char *begin, const char *end);
+
 /* Whether what is to be added are hours, to times: "add two hours to the times below". at: behind "add". */
 bool doubt_shift(const char *at, const char *end);
 
 /* Whether a sentence says of a clock that nothing sets it, or that it shows twelve hours, and not which. */
 bool doubt_unset_clock(const char *begin, const char *end);
 bool doubt_twelve_hours(const char *begin, const char *end);
+
+/*
+ * Whether it says of what shows the times of a text that it is off by minutes or more, or that they were moved: "our
+ * clock is four minutes in the future", "timestamps were shifted by a random amount".
+ */
+bool doubt_shown_times(const char *begin, const char *end);
 
 /* Whether it says that no clock is set to summer time: one whose zone has such a time does not show that zone's. */
 bool doubt_no_summer(const char *begin, const char *end);

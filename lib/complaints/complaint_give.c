@@ -195,6 +195,7 @@ static void unsure(const struct giving *g, const struct item *a, struct complain
 		[DOUBT_BEFORE] = "is of a quoted mail, and it happened again, says the text; ask for that time",
 		[DOUBT_RIVAL] = "has another port in the mail's HTML than in its text; ask which",
 		[DOUBT_RIVAL_OTHER] = "is in doubt: the mail's HTML has another address, time or zone; ask which",
+		[DOUBT_ABOVE] = "is in a row without an address, below one that has it; ask whose it is",
 	};
 	char time[60];
 

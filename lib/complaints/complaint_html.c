@@ -169,6 +169,73 @@ static char sign_of(const char *tag, const char *end)
 	return !strcmp(name, "/td") || !strcmp(name, "/th") ? '\t' : ' ';
 }
 
+/* Cells that a row has from rows above. More columns and rows are not told apart, and no longer text is. */
+#define SPANNED_COLUMNS 32U
+#define SPANNED_ROWS	1000U
+#define SPANNED_TEXT	64U
+
+struct spanned {
+	unsigned column;
+	struct {
+		uint16_t rows; /* so many more */
+		uint8_t size;
+		char text[SPANNED_TEXT];
+	} cells[SPANNED_COLUMNS];
+	unsigned open; /* column of the cell that is read, which is for several rows; SPANNED_COLUMNS: of none */
+	size_t begin;  /* of its text */
+};
+
+/* The rows that a cell is for. */
+static unsigned rows_of(const char *tag, const char *end)
+{
+	const char *p = find(tag, end, "rowspan");
+	unsigned n = 0;
+
+	for (p = p ? p + 7 : end; p < end && octet_is_of(*p, " =\"'");)
+		p++;
+	for (; p < end && *p >= '0' && *p <= '9' && n < SPANNED_ROWS; p++)
+		n = n * 10 + (unsigned)(*p - '0');
+	return n;
+}
+
+/* Keeps the text of the cell that is read. */
+static void keep_cell(struct spanned *s, const struct octets *out)
+{
+	size_t size = out->size - s->begin;
+
+	if (s->open < SPANNED_COLUMNS && !out->failed) {
+		s->cells[s->open].size = (uint8_t)(size < SPANNED_TEXT ? size : 0);
+		memcpy(s->cells[s->open].text, out->text + s->begin, s->cells[s->open].size);
+	}
+	s->open = SPANNED_COLUMNS;
+}
+
+/* Takes a tag of a table: before a cell stand those of rows above that are for this one, too. */
+static void span_rows(struct spanned *s, const char *tag, const char *end, const struct span *from, struct octets *out)
+{
+	bool cell = is_tag(tag, end, "<td") || is_tag(tag, end, "<th");
+
+	if (cell || is_tag(tag, end, "</td") || is_tag(tag, end, "</th") || is_tag(tag, end, "<tr"))
+		keep_cell(s, out);
+	if (is_tag(tag, end, "<table"))
+		*s = (struct spanned){ .open = SPANNED_COLUMNS };
+	if (is_tag(tag, end, "<tr"))
+		s->column = 0;
+	if (!cell)
+		return;
+	for (; s->column < SPANNED_COLUMNS && s->cells[s->column].rows; s->cells[s->column++].rows--) {
+		for (unsigned i = 0; i < s->cells[s->column].size; i++)
+			octet_put(out, s->cells[s->column].text[i], span_from(from, tag));
+		octet_put(out, '\t', span_from(from, tag));
+	}
+	if (s->column < SPANNED_COLUMNS && rows_of(tag, end) > 1) {
+		s->cells[s->column].rows = (uint16_t)(rows_of(tag, end) - 1);
+		s->open = s->column;
+		s->begin = out->size;
+	}
+	s->column++;
+}
+
 /* "&auml;" is read as the letter without its mark, as words are. */
 static char letter(const char *at, const char *end, const char **ret_end)
 {
@@ -234,6 +301,7 @@ void octets_untag(const struct span *s, struct octets *out)
 {
 	const char *at = s->text, *end = s->end, *last = s->text < end ? memrchr(at, '>', (size_t)(end - at)) : NULL,
 		   *next;
+	struct spanned spanned = { .open = SPANNED_COLUMNS };
 	struct veil veil = { 0 };
 	bool table = false;
 
@@ -251,6 +319,8 @@ void octets_untag(const struct span *s, struct octets *out)
 			is = sign_of(at, end);
 			if (!lift(&veil, at, next))
 				is = ' ';
+			if (!*veil.name)
+				span_rows(&spanned, at, next, s, out);
 			table = is_tag(at, end, "<table") || (table && !is_tag(at, end, "</table"));
 			if (!is) {
 				at = next;

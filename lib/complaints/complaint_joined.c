@@ -40,6 +40,9 @@ bool scan_lacks_digits(struct scan *c, const char *at, const char *end)
 		return false;
 	if (stop - end >= 2 && (!memcmp(end, "..", 2) || !memcmp(end, "??", 2)))
 		return true;
+	/* A soft end of a line that nobody decoded. */
+	if (*end == '=' && (end + 1 == stop || end[1] == '\n'))
+		return true;
 	if ((stop - end >= 3 && !memcmp(end, "\342\200\246", 3)) || *end == '#' || is_cut_mark(end, stop))
 		return true;
 	/* What makes a text bold stands before it, too. */

@@ -16,256 +16,11 @@
 #define SHIFT_NEAR  3U
 #define SHIFT_WORDS 9U
 
+/* So many words behind "rounded" there is to what. */
+#define ROUND_WORDS 6U
+
 /* A clock may be off by so many seconds. */
 #define SECONDS_OFF 5U
-
-/* Words for an error, and for a port or an address, in the order of their octets. */
-static const struct word marks[] = {
-	{ "abweichung", MARK_ERROR },
-	{ "abzieh*", MARK_SHIFT },
-	{ "abzuziehen", MARK_SHIFT },
-	{ "accuracy", MARK_ERROR },
-	{ "add", MARK_SHIFT },
-	{ "addier*", MARK_SHIFT },
-	{ "address*", MARK_PORT },
-	{ "adres*", MARK_PORT },
-	{ "adress*", MARK_PORT },
-	{ "aftrekken", MARK_SHIFT },
-	{ "afwijking", MARK_ERROR },
-	{ "aggiung*", MARK_SHIFT },
-	{ "ajouter", MARK_SHIFT },
-	{ "ajoutez", MARK_SHIFT },
-	{ "allineat*", MARK_CLOCK },
-	{ "altra", MARK_OTHER },
-	{ "altro", MARK_OTHER },
-	{ "ander", MARK_OTHER },
-	{ "andere*", MARK_OTHER },
-	{ "andersom", MARK_SWAP },
-	{ "andra", MARK_OTHER },
-	{ "another", MARK_OTHER },
-	{ "arrival", MARK_CLOCK },
-	{ "arrived", MARK_CLOCK },
-	{ "arrivo", MARK_CLOCK },
-	{ "asservi*", MARK_CLOCK },
-	{ "autre", MARK_OTHER },
-	{ "autres", MARK_OTHER },
-	{ "average", MARK_MEAN },
-	{ "avg", MARK_MEAN },
-	{ "avvikelse", MARK_ERROR },
-	{ "chrony", MARK_CLOCK },
-	{ "collection", MARK_CLOCK },
-	{ "daylight", MARK_CLOCK },
-	{ "decalage", MARK_ERROR },
-	{ "deduct", MARK_SHIFT },
-	{ "derive", MARK_ERROR },
-	{ "desincro*", MARK_CLOCK },
-	{ "desviacion", MARK_ERROR },
-	{ "desync*", MARK_CLOCK },
-	{ "deviation", MARK_ERROR },
-	{ "different", MARK_OTHER },
-	{ "direccion*", MARK_PORT },
-	{ "disciplined", MARK_CLOCK },
-	{ "dodac", MARK_SHIFT },
-	{ "dokladnosc", MARK_ERROR },
-	{ "drift", MARK_ERROR },
-	{ "dst", MARK_CLOCK },
-	{ "durchschnitt*", MARK_MEAN },
-	{ "early", MARK_CLOCK },
-	{ "ecart", MARK_ERROR },
-	{ "eingang*", MARK_CLOCK },
-	{ "empfang*", MARK_CLOCK },
-	{ "empfangen", MARK_CLOCK },
-	{ "envers", MARK_SWAP },
-	{ "ete", MARK_CLOCK },
-	{ "exactitud", MARK_ERROR },
-	{ "exactitude", MARK_ERROR },
-	{ "exchanged", MARK_SWAP },
-	{ "freerun*", MARK_CLOCK },
-	{ "fruh", MARK_CLOCK },
-	{ "ganggenauigkeit", MARK_ERROR },
-	{ "gemiddeld*", MARK_MEAN },
-	{ "genauigkeit", MARK_ERROR },
-	{ "gesynchron*", MARK_CLOCK },
-	{ "godzin*", MARK_CLOCK },
-	{ "h", MARK_CLOCK },
-	{ "herum", MARK_SWAP },
-	{ "heures", MARK_CLOCK },
-	{ "hinzurechn*", MARK_SHIFT },
-	{ "hinzuzurechn*", MARK_SHIFT },
-	{ "holdover", MARK_CLOCK },
-	{ "horas", MARK_CLOCK },
-	{ "hour", MARK_CLOCK },
-	{ "hours", MARK_CLOCK },
-	{ "incertezza", MARK_ERROR },
-	{ "incertitude", MARK_ERROR },
-	{ "indexed", MARK_CLOCK },
-	{ "indirizz*", MARK_PORT },
-	{ "ingest*", MARK_CLOCK },
-	{ "inna", MARK_OTHER },
-	{ "innego", MARK_OTHER },
-	{ "innej", MARK_OTHER },
-	{ "inny", MARK_OTHER },
-	{ "intercambi*", MARK_SWAP },
-	{ "interchanged", MARK_SWAP },
-	{ "invers*", MARK_SWAP },
-	{ "inverted", MARK_SWAP },
-	{ "inverti*", MARK_SWAP },
-	{ "ip", MARK_PORT },
-	{ "ips", MARK_PORT },
-	{ "klok", MARK_CLOCK },
-	{ "legale", MARK_CLOCK },
-	{ "letni*", MARK_CLOCK },
-	{ "llegada", MARK_CLOCK },
-	{ "mean", MARK_MEAN },
-	{ "medeltid", MARK_MEAN },
-	{ "media", MARK_MEAN },
-	{ "mediaan", MARK_MEAN },
-	{ "median*", MARK_MEAN },
-	{ "mediana", MARK_MEAN },
-	{ "medio", MARK_MEAN },
-	{ "middag", MARK_CLOCK },
-	{ "midden", MARK_MEAN },
-	{ "middle", MARK_MEAN },
-	{ "midpoint", MARK_MEAN },
-	{ "milieu", MARK_MEAN },
-	{ "mitad", MARK_MEAN },
-	{ "mitte", MARK_MEAN },
-	{ "mittel", MARK_MEAN },
-	{ "mittelwert*", MARK_MEAN },
-	{ "mittlere*", MARK_MEAN },
-	{ "moyen*", MARK_MEAN },
-	{ "nachmittag*", MARK_CLOCK },
-	{ "nauwkeurigheid", MARK_ERROR },
-	{ "noggrannhet", MARK_ERROR },
-	{ "ntp", MARK_CLOCK },
-	{ "odbior*", MARK_CLOCK },
-	{ "odchylenie", MARK_ERROR },
-	{ "odjac", MARK_SHIFT },
-	{ "odwrotnie", MARK_SWAP },
-	{ "offset", MARK_ERROR },
-	{ "omgewisseld", MARK_SWAP },
-	{ "ontvangen", MARK_CLOCK },
-	{ "ontvangst", MARK_CLOCK },
-	{ "optellen", MARK_SHIFT },
-	{ "ore", MARK_CLOCK },
-	{ "other", MARK_OTHER },
-	{ "others", MARK_OTHER },
-	{ "otra", MARK_OTHER },
-	{ "otras", MARK_OTHER },
-	{ "otro", MARK_OTHER },
-	{ "otros", MARK_OTHER },
-	{ "outra", MARK_OTHER },
-	{ "outro", MARK_OTHER },
-	{ "pm", MARK_CLOCK },
-	{ "poludni*", MARK_CLOCK },
-	{ "pomeriggio", MARK_CLOCK },
-	{ "poort", MARK_PORT },
-	{ "poorten", MARK_PORT },
-	{ "port", MARK_PORT },
-	{ "porta", MARK_PORT },
-	{ "porte", MARK_PORT },
-	{ "ports", MARK_PORT },
-	{ "precisao", MARK_ERROR },
-	{ "precision", MARK_ERROR },
-	{ "precisione", MARK_ERROR },
-	{ "processing", MARK_CLOCK },
-	{ "promedio", MARK_MEAN },
-	{ "puerto", MARK_PORT },
-	{ "puertos", MARK_PORT },
-	{ "quellport*", MARK_PORT },
-	{ "receipt", MARK_CLOCK },
-	{ "received", MARK_CLOCK },
-	{ "recepcao", MARK_CLOCK },
-	{ "recepcion", MARK_CLOCK },
-	{ "reception", MARK_CLOCK },
-	{ "recib*", MARK_CLOCK },
-	{ "recu*", MARK_CLOCK },
-	{ "reference", MARK_CLOCK },
-	{ "retranch*", MARK_SHIFT },
-	{ "reversed", MARK_SWAP },
-	{ "reves", MARK_SWAP },
-	{ "ricevut*", MARK_CLOCK },
-	{ "ricezione", MARK_CLOCK },
-	{ "rovescio", MARK_SWAP },
-	{ "scambiat*", MARK_SWAP },
-	{ "scarto", MARK_ERROR },
-	{ "sincro*", MARK_CLOCK },
-	{ "skew", MARK_ERROR },
-	{ "soir", MARK_CLOCK },
-	{ "sommerzeit", MARK_CLOCK },
-	{ "sottra*", MARK_SHIFT },
-	{ "source", MARK_CLOCK },
-	{ "sourceport*", MARK_PORT },
-	{ "soustra*", MARK_SHIFT },
-	{ "sredni*", MARK_MEAN },
-	{ "srednia", MARK_MEAN },
-	{ "srodek", MARK_MEAN },
-	{ "stunden*", MARK_CLOCK },
-	{ "subtract", MARK_SHIFT },
-	{ "subtrahier*", MARK_SHIFT },
-	{ "subtrair", MARK_SHIFT },
-	{ "summer", MARK_CLOCK },
-	{ "swap*", MARK_SWAP },
-	{ "sync*", MARK_CLOCK },
-	{ "tarde", MARK_CLOCK },
-	{ "temprano", MARK_CLOCK },
-	{ "tolerance", MARK_ERROR },
-	{ "tolerancia", MARK_ERROR },
-	{ "tolerancja", MARK_ERROR },
-	{ "toleranz", MARK_ERROR },
-	{ "tolleranza", MARK_ERROR },
-	{ "trocad*", MARK_SWAP },
-	{ "trocou", MARK_SWAP },
-	{ "uncertainty", MARK_ERROR },
-	{ "undisciplined", MARK_CLOCK },
-	{ "ungenauigkeit", MARK_ERROR },
-	{ "ungesynchron*", MARK_CLOCK },
-	{ "unsync*", MARK_CLOCK },
-	{ "uren", MARK_CLOCK },
-	{ "uurs", MARK_CLOCK },
-	{ "verano", MARK_CLOCK },
-	{ "vertausch*", MARK_SWAP },
-	{ "verwisseld", MARK_SWAP },
-	{ "vrij", MARK_CLOCK },
-	{ "way", MARK_SWAP },
-	{ "wplyw*", MARK_CLOCK },
-	{ "written", MARK_CLOCK },
-	{ "zamienion*", MARK_SWAP },
-	{ "zeitquelle", MARK_CLOCK },
-	{ "zomertijd", MARK_CLOCK },
-	{ "zsynchron*", MARK_CLOCK },
-	{ "вечера", MARK_CLOCK },
-	{ "вычесть", MARK_SHIFT },
-	{ "друго*", MARK_OTHER },
-	{ "летн*", MARK_CLOCK },
-	{ "медиан*", MARK_MEAN },
-	{ "наоборот", MARK_SWAP },
-	{ "несинхрон*", MARK_CLOCK },
-	{ "отклонен*", MARK_ERROR },
-	{ "перепутан*", MARK_SWAP },
-	{ "погрешност*", MARK_ERROR },
-	{ "получен*", MARK_CLOCK },
-	{ "порт*", MARK_PORT },
-	{ "поступлен*", MARK_CLOCK },
-	{ "прибав*", MARK_SHIFT },
-	{ "середин*", MARK_MEAN },
-	{ "синхрон*", MARK_CLOCK },
-	{ "средн*", MARK_MEAN },
-	{ "точност*", MARK_ERROR },
-	{ "часов*", MARK_CLOCK },
-};
-static struct word_table known_marks = { .words = marks, .n = ARRAY_SIZE(marks) };
-
-unsigned doubt_mark(const char *folded)
-{
-	return word_find(&known_marks, folded);
-}
-
-void doubt_each_mark(void (*take)(void *arg, const char *text), void *arg)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-		take(arg, marks[i].text);
-}
 
 /* Whether a number with a unit of time is more than a clock may be off by. before: the word before, or "". */
 static bool is_large(const char *at, const char *end, const char *before)
@@ -292,6 +47,100 @@ static bool is_large(const char *at, const char *end, const char *before)
 	return whole > SECONDS_OFF && (is & IS_SMALL || word_in_list("s sec secs sek seg", folded));
 }
 
+/* Whether a word names an error of any kind, which is one of a clock if the words before it say so. */
+static bool is_any_error(const char *word, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	word_fold(word, end, folded);
+	return word_in_list("error errors erreur errore", folded);
+}
+
+static bool names_clock(const char *at, const char *end)
+{
+	return words_in_list("clock clocks time times timestamp* ntp chrony uhr uhrzeit* systemuhr serveruhr zeit* "
+			     "horloge* heure heures orologi* ora orari* reloj* hora horas relogi* zegar* czas* klok* "
+			     "tijd* klocka* tid tider час* врем*",
+			     at, end);
+}
+
+/* Whether what is behind a word for an error, in its line, says that nobody knows it. */
+static bool is_unknown(const char *at, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	for (unsigned i = 0; i < 3; i++) {
+		while (at < end && !word_octet(*at) && *at != '\n')
+			at++;
+		if (at >= end || *at == '\n')
+			return false;
+		at = word_fold(at, end, folded);
+		if (word_in_list("unknown unbekannt inconnu* desconocid* desconhecid* sconosciut* ignot* nieznan* "
+				 "onbekend okand* неизвестн* unmeasured",
+				 folded))
+			return true;
+	}
+	return false;
+}
+
+bool doubt_granularity(const char *begin, const char *end)
+{
+	unsigned behind = 0, words = 0, unit = 0, second = 0;
+	bool time = false, large = false, to = false;
+	char folded[WORD_TEXT];
+
+	while (word_next(&begin, end, folded)) {
+		unsigned is = doubt_meaning(folded), mark = doubt_mark(folded);
+
+		words++;
+		if (is & IS_NOT)
+			return false;
+		/* "Minute resolution", "seconds are filled with 00" */
+		if (unit && words - unit == 1 && mark & MARK_ROUND)
+			return true;
+		unit = is & IS_LARGE ? words : unit;
+		second = mark & MARK_SECOND ? words : second;
+		if (second && words > second && words - second <= ROUND_WORDS &&
+		    (word_in_list(
+			     "filled padded missing omitted dropped removed cut abgeschnitten entfernt weggelassen "
+			     "supprimees omitidos",
+			     folded) ||
+		     (to && word_in_list("0 00 zero zeros null cero ceros zeri zerow", folded))))
+			return true;
+		to = second && word_in_list("to with as auf mit a en em su na op", folded);
+		time |= word_meaning(folded) & WORD_TIME && !word_in_list("start* end* first last", folded);
+		behind = mark & MARK_ROUND ? ROUND_WORDS : behind ? behind - 1 : 0;
+		large |= behind && !(mark & MARK_ROUND) &&
+			 (is & IS_LARGE || word_in_list("h m minuta* minuut minuten min", folded));
+	}
+	return time && large;
+}
+
+bool doubt_stepped(const char *begin, const char *end)
+{
+	bool verb = false, large = false;
+	char folded[WORD_TEXT];
+
+	for (const char *p = begin; p < end;) {
+		if (digit_octet(*p)) {
+			/* Not of an hour, nor of a day. */
+			bool part = p - begin > 1 && octet_is_of(p[-1], ":.-/") && digit_octet(p[-2]);
+
+			large |= !part && is_large(p, end, "");
+			while (p < end && digit_octet(*p))
+				p++;
+		} else if (word_octet(*p)) {
+			p = word_fold(p, end, folded);
+			if (doubt_meaning(folded) & IS_NOT)
+				return false;
+			verb |= (doubt_mark(folded) & MARK_STEPPED) != 0;
+		} else {
+			p++;
+		}
+	}
+	return verb && large && names_clock(begin, end);
+}
+
 bool doubt_margin(const char *text, const char *word, const char *at, const char *end)
 {
 	const char *stop = end - at > FIGURE_TEXT ? at + FIGURE_TEXT : end, *p = at;
@@ -300,6 +149,10 @@ bool doubt_margin(const char *text, const char *word, const char *at, const char
 
 	for (const char *line = begin; line < word; line++)
 		begin = *line == '\n' ? line + 1 : begin;
+	if (is_any_error(word, at) && !names_clock(begin, word))
+		return false;
+	if (names_clock(begin, at) && is_unknown(at, stop))
+		return true;
 	while (p < stop && !digit_octet(*p) && !octet_is_of(*p, ",;\n{}|"))
 		p = word_octet(*p) ? word_fold(p, stop, unit) : p + 1;
 	return p < stop && digit_octet(*p) && is_large(p, end, unit) &&

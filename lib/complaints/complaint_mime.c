@@ -120,6 +120,16 @@ static void take_mail(struct mime *m, const struct span *s)
 	m->alternatives = outer;
 }
 
+/* Whether a text is quoted-printable that was passed on without its header: soft ends of lines, and signs in hex. */
+static bool looks_quoted(const struct content *c, const struct span *body)
+{
+	size_t size = (size_t)(body->end - body->text);
+
+	return (!*c->type || is_type(c, "text/")) && memmem(body->text, size, "=\n", 2) &&
+	       (memmem(body->text, size, "=3D", 3) || memmem(body->text, size, "=20", 3) ||
+		memmem(body->text, size, "=C3=", 4) || memmem(body->text, size, "=E2=80", 6));
+}
+
 /* The body of a header, without the encoding for its transfer. */
 static void take_body(struct mime *m, const struct content *c, const struct span *body)
 {
@@ -131,6 +141,7 @@ static void take_body(struct mime *m, const struct content *c, const struct span
 		mime_not_read(m, c, NOTICE_ENCODING, "what is encoded by %s was not read", c->encoding);
 		return;
 	}
+	is_quoted = is_quoted || (!base64 && !*c->boundary && !is_mail(c) && looks_quoted(c, body));
 	if (base64 && !octets_base64(body, &decoded))
 		mime_not_read(m, c, NOTICE_DAMAGED, "the last line was not read: its base64 is cut off");
 	if (is_quoted)

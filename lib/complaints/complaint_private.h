@@ -30,6 +30,7 @@ struct item {
 	bool also : 1;	  /* of an address: it follows another by "and" */
 	bool assumed : 1; /* of a port: that it is the target's, as nothing says whose it is */
 	bool mean : 1;	  /* of a time: of several, as what names it says */
+	bool above : 1;	  /* of an address: of a row above, as its own row has none */
 	uint8_t fault;	  /* of an address: of what kind it is ambiguous */
 	uint8_t proto;	  /* of a protocol: 6 or 17; of an address, that which is tied to it, or 0 */
 	uint16_t port;	  /* of a port */
@@ -64,7 +65,8 @@ enum doubt {
 	DOUBT_REWRITTEN,
 	DOUBT_BEFORE,
 	DOUBT_RIVAL,
-	DOUBT_RIVAL_OTHER
+	DOUBT_RIVAL_OTHER,
+	DOUBT_ABOVE
 };
 
 #define SCOPE_ITEMS 6U

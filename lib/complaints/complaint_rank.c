@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "complaints/complaint_doubt.h"
 #include "complaints/complaint_line.h"
 #include "complaints/complaint_scan.h"
 
@@ -29,6 +30,21 @@ static bool says_of_what(const char *word, const char *end, const char *folded)
 			     folded);
 }
 
+/* Whether a word before one for a time, which is not known, says of what it is the time: "Signature date". */
+static bool names_thing(const char *word, const char *end, const char *folded)
+{
+	struct claim any;
+
+	/* A sign before a key, such as a bullet, is no word. */
+	return !digit_octet(*folded) && *word != '\342' && word_skip(word, end) - word > 2 &&
+	       !claim_read(word, end, true, &any) && !doubt_meaning(folded) && !doubt_mark(folded) &&
+	       !word_in_list("first flow* syslog offen* log* entry line record* packet* stamp local* server* system* "
+			     "device* host* sensor* fire* "
+			     "utc gmt unix epoch the your our full exact date datum zone this found gefunden trouve* "
+			     "encontrad* trovat* gevonden",
+			     folded);
+}
+
 /* Whether a key names a span of time: no end of it is a moment of an event, "window.from", "Zeitraum von". */
 static bool names_span(const char *at, const char *end)
 {
@@ -49,6 +65,7 @@ static unsigned key_says(const char *at, const char *end)
 	const char *form = memchr(at, '(', (size_t)(end - at)), *word;
 	unsigned any = 0, words = 0, is = 0;
 	char folded[WORD_TEXT];
+	bool thing = false;
 
 	if (names_span(at, end))
 		return WORD_ANOTHER;
@@ -60,9 +77,14 @@ static unsigned key_says(const char *at, const char *end)
 		if (!is && (any & (WORD_TIME | WORD_EVENT)) == WORD_TIME && !(form && word > form) &&
 		    says_of_what(word, end, folded))
 			return WORD_ANOTHER;
+		thing |= !is && !(any & WORD_TIME) && !(form && word > form) && names_thing(word, end, folded);
 		if (is & (WORD_SOURCE | WORD_TARGET) || (words && is & WORD_TO))
 			is &= ~(WORD_TIME | WORD_EVENT | WORD_DEED);
 	}
+	/* "Signature date" is of no deed. */
+	if (thing && (any | is) & WORD_TIME &&
+	    !((any | is) & (WORD_DEED | WORD_NAMED | WORD_LATE | WORD_ADDR | WORD_PORT | WORD_SOURCE | WORD_TARGET)))
+		return WORD_ANOTHER;
 	/* A word alone: "From", "To", "At" of times. */
 	return any | is | (words == 1 && is & (WORD_FROM | WORD_TO) ? WORD_TIME : 0);
 }
@@ -141,9 +163,10 @@ uint8_t scan_rank(struct scan *c, const char *at)
 	}
 	/* "Opened at" is of a ticket as well. */
 	if ((c->s->key || c->s->keyed) && l.any & WORD_MEASURE && l.any & WORD_EVENT)
-		return RANK_NEUTRAL;
+		return l.any & WORD_OTHER ? RANK_OTHER : RANK_NEUTRAL;
 	/* "The attack that was reported began at" */
-	if (!c->s->key && (l.when & (WORD_EVENT | WORD_TIME)) == (WORD_EVENT | WORD_TIME))
+	if (!c->s->key && !(c->s->keyed && l.any & WORD_OTHER && !(l.any & WORD_DEED)) &&
+	    (l.when & (WORD_EVENT | WORD_TIME)) == (WORD_EVENT | WORD_TIME))
 		return RANK_EVENT;
 	/* "Blocked at: …", "Unblocked: …" */
 	if ((c->s->key || c->s->keyed) && l.any & WORD_MEASURE && !(l.any & WORD_EVENT))

@@ -24,43 +24,93 @@ enum {
 	THAT = 32,
 	TRUE = 64,
 	SWAP = 128, /* what is the source's for what is the target's */
+	KEEP = 256, /* what was not done to what is another's now */
+	SNAT = 512, /* "source NAT", in one word, */
+	NAT = 1024, /* or behind "source" */
+	SOURCE = 2048,
+	OWN = 4096, /* a device's, beside it */
+	FORWARDED = 8192,
+	FOR = 16384,
 };
 
 /* In the order of their octets. */
 static const struct word words[] = {
 	{ "actual", TRUE },
+	{ "allocates", VERB | WEAK },
 	{ "altered", VERB | WEAK },
 	{ "alters", VERB | WEAK },
 	{ "andersom", SWAP },
 	{ "andrad*", VERB | WEAK },
 	{ "anonimi*", VERB | HIDES },
 	{ "anonymi*", VERB | HIDES },
+	{ "appartengono", IS },
+	{ "appartiennent", IS },
 	{ "are", IS },
+	{ "asigna", VERB | WEAK },
+	{ "assegna", VERB | WEAK },
+	{ "assigns", VERB | WEAK },
+	{ "atribui", VERB | WEAK },
+	{ "attribue", VERB | WEAK },
+	{ "balanceador*", DEVICE },
 	{ "balancer", DEVICE },
 	{ "balancers", DEVICE },
+	{ "behouden", KEEP },
+	{ "beibehalten", KEEP },
+	{ "belong", IS },
+	{ "belongs", IS },
+	{ "bewaard", KEEP },
+	{ "bewahrt", KEEP },
+	{ "bilanciator*", DEVICE },
 	{ "cambi*", VERB | WEAK },
+	{ "cdn", DEVICE },
 	{ "celui", THAT },
 	{ "ceux", THAT },
+	{ "cgn", DEVICE },
+	{ "cgnat", DEVICE },
 	{ "changed", VERB | WEAK },
 	{ "changes", VERB | WEAK },
 	{ "changing", VERB | WEAK },
+	{ "chooses", VERB | WEAK },
+	{ "cloudflare", DEVICE },
+	{ "come", IS },
+	{ "comes", IS },
+	{ "conservad*", KEEP },
+	{ "conserve*", KEEP },
 	{ "der", THAT },
 	{ "die", THAT },
 	{ "echte*", TRUE },
+	{ "eigen", OWN },
+	{ "eigener", OWN },
 	{ "el", THAT },
+	{ "encrypted", VERB },
+	{ "enmascarad*", VERB },
 	{ "envers", SWAP },
+	{ "equilibreur*", DEVICE },
+	{ "erhalten", KEEP },
 	{ "ersetzt", VERB | WEAK },
 	{ "es", IS },
 	{ "est", IS },
 	{ "exchanged", SWAP },
+	{ "exit", DEVICE },
+	{ "fake", VERB },
+	{ "faked", VERB },
+	{ "ficti*", VERB },
 	{ "firewall*", DEVICE },
+	{ "for", FOR },
+	{ "forwarded", DEVICE | FORWARDED },
 	{ "from", THAT },
 	{ "gateway*", DEVICE },
 	{ "geandert", VERB | WEAK },
 	{ "geanonimiseerd", VERB | HIDES },
+	{ "gehoren", IS },
 	{ "gewijzigd", VERB | WEAK },
+	{ "haproxy", DEVICE },
+	{ "hash", VERB },
+	{ "hashed", VERB },
 	{ "herschreven", VERB },
 	{ "herum", SWAP },
+	{ "horen", IS },
+	{ "ihr", OWN },
 	{ "intercambi*", SWAP },
 	{ "interchanged", SWAP },
 	{ "invers*", SWAP },
@@ -68,38 +118,73 @@ static const struct word words[] = {
 	{ "inverti*", SWAP },
 	{ "is", IS },
 	{ "ist", IS },
+	{ "its", OWN },
 	{ "jene", THAT },
+	{ "keep*", KEEP },
+	{ "kept", KEEP },
+	{ "kiest", VERB | WEAK },
+	{ "komen", IS },
 	{ "las", THAT },
+	{ "lb", DEVICE },
 	{ "loadbalancer*", DEVICE },
 	{ "los", THAT },
+	{ "mantem", KEEP },
+	{ "mantenut*", KEEP },
+	{ "mantid*", KEEP },
+	{ "mantien*", KEEP },
+	{ "mascherat*", VERB },
+	{ "masked", VERB },
+	{ "maskiert", VERB },
+	{ "masque*", VERB },
 	{ "masquerad*", VERB | DEVICE },
 	{ "middlebox*", DEVICE },
 	{ "modif*", VERB | WEAK },
-	{ "nat", DEVICE },
+	{ "nat", DEVICE | NAT },
 	{ "natting", DEVICE },
 	{ "obfuscat*", VERB | HIDES },
+	{ "obscured", VERB },
 	{ "odwrotnie", SWAP },
 	{ "of", THAT },
 	{ "omgewisseld", SWAP },
 	{ "one", THAT | TRUE },
 	{ "original*", TRUE },
 	{ "origine", TRUE },
+	{ "own", OWN },
 	{ "pat", DEVICE },
+	{ "pertenecen", IS },
+	{ "picks", VERB | WEAK },
+	{ "placeholder*", VERB },
+	{ "platzhalter*", VERB },
+	{ "pochodza", IS },
+	{ "preservad*", KEEP },
+	{ "preserve*", KEEP },
+	{ "propio", OWN },
+	{ "propre", OWN },
+	{ "proprio", OWN },
+	{ "provengono", IS },
+	{ "provienen", IS },
+	{ "proviennent", IS },
 	{ "proxies", DEVICE },
 	{ "proxy", DEVICE },
 	{ "przepisan*", VERB },
+	{ "przydziela", VERB | WEAK },
 	{ "pseudonymi*", VERB | HIDES },
 	{ "quelli", THAT },
 	{ "quello", THAT },
 	{ "randomi*", VERB },
 	{ "real", TRUE },
+	{ "redacted", VERB },
 	{ "reecrit*", VERB },
 	{ "reel*", TRUE },
 	{ "reescrit*", VERB },
 	{ "relay", DEVICE },
 	{ "remap*", VERB },
+	{ "renumbered", VERB },
+	{ "repartiteur*", DEVICE },
 	{ "replaced", VERB | WEAK },
 	{ "replaces", VERB | WEAK },
+	{ "retain*", KEEP },
+	{ "reverse", DEVICE },
 	{ "reversed", SWAP },
 	{ "reves", SWAP },
 	{ "rewrites", VERB },
@@ -113,16 +198,22 @@ static const struct word words[] = {
 	{ "scrambl*", VERB | HIDES },
 	{ "shuffl*", VERB },
 	{ "sind", IS },
-	{ "snat", DEVICE },
+	{ "snat", DEVICE | SNAT },
 	{ "son", IS },
 	{ "sono", IS },
 	{ "sont", IS },
+	{ "source", SOURCE },
+	{ "stammen", IS },
 	{ "swap*", SWAP },
+	{ "synthetic*", VERB },
+	{ "synthetisch*", VERB },
 	{ "tatsachlich*", TRUE },
 	{ "that", THAT },
 	{ "the", THAT },
 	{ "this", THAT },
 	{ "those", THAT },
+	{ "tillhor", IS },
+	{ "tokeni*", VERB },
 	{ "tradott*", VERB },
 	{ "traducid*", VERB },
 	{ "traduit*", VERB },
@@ -140,8 +231,13 @@ static const struct word words[] = {
 	{ "verandert", VERB | WEAK },
 	{ "verdader*", TRUE },
 	{ "verfalscht", VERB },
+	{ "vergibt", VERB | WEAK },
+	{ "verschleiert", VERB | HIDES },
 	{ "vertausch*", SWAP },
 	{ "verwisseld", SWAP },
+	{ "viennent", IS },
+	{ "vom", THAT },
+	{ "von", THAT },
 	{ "vpn", DEVICE },
 	{ "war", IS },
 	{ "waren", IS },
@@ -149,16 +245,23 @@ static const struct word words[] = {
 	{ "were", IS },
 	{ "werkelijke", TRUE },
 	{ "wijzigt", VERB | WEAK },
+	{ "zachow*", KEEP },
+	{ "zamaskowan*", VERB },
 	{ "zamienion*", SWAP },
 	{ "zijn", IS },
 	{ "zmieni*", VERB | WEAK },
 	{ "анонимизир*", VERB | HIDES },
 	{ "измен*", VERB | WEAK },
+	{ "назначает", VERB | WEAK },
 	{ "наоборот", SWAP },
 	{ "перепутан*", SWAP },
 	{ "подмен*", VERB },
+	{ "сохран*", KEEP },
 };
 static struct word_table known = { .words = words, .n = ARRAY_SIZE(words) };
+
+/* A clause without any of these says nothing. */
+#define SAYS (VERB | IS | SWAP | KEEP | SNAT | NAT | FORWARDED)
 
 struct clause_word {
 	const char *at;
@@ -187,11 +290,13 @@ static bool read_rest(struct account *a, const char *end)
 {
 	char folded[WORD_TEXT];
 
-	for (unsigned i = 0; i < a->n && a->is & (VERB | IS | SWAP); i++) {
+	for (unsigned i = 0; i < a->n && a->is & SAYS; i++) {
 		struct clause_word *w = &a->words[i];
 
 		word_fold(w->at, end, folded);
 		w->label = word_meaning(folded);
+		/* Of Italian; in French it is no port. */
+		w->label |= !strcmp(folded, "porte") ? WORD_PORT : 0;
 		w->is |= w->label & WORD_SOURCE ? TRUE : 0;
 		a->doubts[i] = doubt_meaning(folded);
 		/* "The wrong way round" */
@@ -200,7 +305,7 @@ static bool read_rest(struct account *a, const char *end)
 		a->not |= (a->doubts[i] & IS_NOT) != 0;
 		a->doubtful |= (a->doubts[i] & (IS_IF | IS_PLEASE | IS_ASKED)) != 0;
 	}
-	return a->is & (VERB | IS | SWAP);
+	return a->is & SAYS;
 }
 
 /* Whether a port or an address is the target's, by itself or by the word before it. */
@@ -268,11 +373,60 @@ static bool is_of_another(const struct account *a, unsigned port)
 	for (bool that = false; i < last; i++) {
 		if (that && a->words[i].is & (DEVICE | VERB) && !(a->words[i].is & WEAK))
 			return !is_providers(a, i);
+		if (a->words[i].is & OWN && has_device(a))
+			return true;
 		that |= (a->words[i].is & THAT) != 0;
 		if (!that)
 			return false;
 	}
 	return false;
+}
+
+/* Whether something was done to a port as the source's: "source ports are not preserved". */
+static bool is_not_kept(const struct account *a, unsigned port)
+{
+	unsigned first = port > FAR_WORDS ? port - FAR_WORDS : 0;
+
+	if (is_targets(a, port) || a->doubtful)
+		return false;
+	for (unsigned i = first; i < a->n && i <= port + FAR_WORDS; i++)
+		if (a->words[i].is & KEEP)
+			return true;
+	return false;
+}
+
+/* "Source NAT", which is not the provider's, in a clause that speaks of ports. */
+static bool is_source_nat(const struct account *a)
+{
+	bool port = false, nat = false;
+
+	if (a->not || a->doubtful)
+		return false;
+	for (unsigned i = 0; i < a->n; i++) {
+		bool two = i && a->words[i].is & NAT && a->words[i - 1].is & SOURCE;
+		unsigned at = two ? i - 1 : i, first = at > 4 ? at - 4 : 0;
+
+		port |= (a->words[i].label & WORD_PORT) != 0;
+		if (!two && !(a->words[i].is & SNAT))
+			continue;
+		nat = true;
+		for (; first < at; first++)
+			nat &= !(a->words[first].label & WORD_SOURCE);
+	}
+	return port && nat;
+}
+
+/* "The address is that of X-Forwarded-For, the port of the connection": what forwards has a port of its own. */
+static bool is_forwarded_for(const struct account *a)
+{
+	bool port = false, addr = false, forwarded = false;
+
+	for (unsigned i = 0; i < a->n; i++) {
+		port |= (a->words[i].label & WORD_PORT) != 0;
+		addr |= (a->words[i].label & WORD_ADDR) != 0;
+		forwarded |= a->words[i].is & FORWARDED && i + 1 < a->n && a->words[i + 1].is & FOR;
+	}
+	return port && addr && forwarded && !a->not ;
 }
 
 static bool says_rewritten(struct account *a, const char *end)
@@ -285,9 +439,13 @@ static bool says_rewritten(struct account *a, const char *end)
 		swapped |= a->words[i].label;
 	if (swapped & WORD_SOURCE && swapped & WORD_TARGET && !a->not &&!a->doubtful)
 		return true;
+	if (is_source_nat(a) || is_forwarded_for(a))
+		return true;
 	for (unsigned i = 0; i < a->n; i++) {
 		if (!(a->words[i].label & (WORD_PORT | WORD_ADDR)))
 			continue;
+		if (a->words[i].label & WORD_PORT && a->not &&is_not_kept(a, i))
+			return true;
 		for (unsigned k = 0; k < a->n; k++)
 			if (is_changed(a, k, i))
 				return true;

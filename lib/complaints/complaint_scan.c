@@ -160,8 +160,8 @@ static const char *take_address(struct scan *c, const char *at)
 
 	end = addr_at(at, stop, &addr);
 	if (!end || (at > c->s->begin && (strchr(".-_", at[-1]) || (at[-1] == ':' && ends_ipv6(c, at)))) ||
-	    (end < stop &&
-	     (isalpha((unsigned char)*end) || (*end == '-' && end + 1 < stop && isalnum((unsigned char)end[1])))))
+	    (end < stop && (isalpha((unsigned char)*end) || (*end == '=' && (end + 1 == stop || end[1] == '\n')) ||
+			    (*end == '-' && end + 1 < stop && isalnum((unsigned char)end[1])))))
 		return NULL;
 	port = end < stop && *end == ',' ? scan_in_four(c, at, end, &number, &port_end)
 					 : scan_joined(c, at, end, &number, &port_end);
@@ -374,7 +374,7 @@ static bool names_zone(const struct scan *c, const char *at)
 	while (p > begin && word_octet(p[-1]))
 		p--;
 	word_fold(p, at, folded);
-	return word_in_list("tz zone zona fuso zeitzone tijdzone", folded);
+	return word_in_list("tz zone zona fuso zeitzone tijdzone offset utcoffset timezone*", folded);
 }
 
 static const char *take_any(struct scan *c, const char *at)

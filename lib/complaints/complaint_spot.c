@@ -209,7 +209,7 @@ bool spot_dotted(struct spot *s, struct stamp *t)
 
 	if (!spot_number(&next, 1, 2, &hour) || !spot_one_of(&next, ".", NULL) || !spot_number(&next, 2, 2, &minute) ||
 	    !spot_one_of(&next, ".", NULL) || !spot_number(&next, 2, 2, &second) || hour > 23 || minute > 59 ||
-	    second > 60)
+	    second > 60 || (second == 60 && minute % 15 != 14))
 		return false;
 	if (next.at < next.end &&
 	    (word_octet(*next.at) || *next.at == ':' || *next.at == '/' || (*next.at == '.' && spot_digit(&next, 1))))
@@ -255,7 +255,8 @@ bool spot_clock(struct spot *s, struct stamp *t, bool compact)
 	if (s->at + 1 < s->end && (*s->at == '.' || *s->at == ',') && digit_octet(s->at[1]))
 		for (s->at++; s->at < s->end && digit_octet(*s->at);)
 			s->at++;
-	if (!half_of_day(s, &hour, &half) || hour > 23 || minute > 59 || second > 60)
+	if (!half_of_day(s, &hour, &half) || hour > 23 || minute > 59 || second > 60 ||
+	    (second == 60 && minute % 15 != 14))
 		return false;
 	if (s->at + 1 < s->end && (*s->at == '_' || (*s->at == ':' && digit_octet(s->at[1]))))
 		return false;

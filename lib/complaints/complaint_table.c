@@ -11,6 +11,12 @@
 /* Rows without an address that end no table. */
 #define MOST_EMPTY 32U
 
+/* More rows that have no address, below one that has, are not read: each is refused. */
+#define MOST_FILLED 10000U
+
+/* A longer cell stands for no row below. */
+#define ABOVE_TEXT 40
+
 /* Lines of a cell that is quoted. */
 #define MOST_LINES 64U
 
@@ -72,6 +78,48 @@ static void turn(struct reading *x, size_t first, size_t middle, int way)
 			x->items[i].role = (i < middle) == (way > 0) ? WORD_SOURCE : WORD_TARGET;
 }
 
+/* Whether a cell says nothing, or "the same". */
+static bool says_same(const struct cell *c)
+{
+	char folded[WORD_TEXT];
+
+	for (const char *p = c->begin; p < c->end; p++)
+		if (digit_octet(*p))
+			return false;
+	word_fold(c->begin, c->end, folded);
+	return c->begin == c->end ||
+	       word_in_list("idem same ditto dto dito ebenso gleich* meme igual* stess* jw", folded) ||
+	       (c->end - c->begin == 3 && !memcmp(c->begin, "\343\200\203", 3));
+}
+
+/* Whether a row has a port, and in the place of addresses nothing. */
+static bool lacks_address(const struct table *t)
+{
+	bool port = false, same = false;
+
+	for (unsigned i = 0; i < t->n_cells && i < t->n; i++) {
+		port |= t->port[i] && t->role[i] != WORD_TARGET && t->cells[i].begin < t->cells[i].end &&
+			digit_octet(*t->cells[i].begin);
+		same |= t->addr[i] && t->above[i].begin && says_same(&t->cells[i]);
+	}
+	return port && same && t->n_cells >= t->n;
+}
+
+static void keep_addresses(struct table *t)
+{
+	for (unsigned i = 0; i < t->n_cells && i < t->n; i++)
+		if (t->addr[i] && t->cells[i].end - t->cells[i].begin < ABOVE_TEXT)
+			t->above[i] = t->cells[i];
+}
+
+/* The addresses of a row above, for one that has none, which is in doubt by that. */
+static void fill_addresses(struct table *t)
+{
+	for (unsigned i = 0; i < t->n_cells && i < t->n; i++)
+		if (t->addr[i] && t->above[i].begin && says_same(&t->cells[i]))
+			t->cells[i] = t->above[i];
+}
+
 static void take_row(struct reading *x, const struct table *t, uint32_t table)
 {
 	uint32_t row = scope_add(x, table);
@@ -80,7 +128,7 @@ static void take_row(struct reading *x, const struct table *t, uint32_t table)
 
 	x->first_item = x->n_items;
 	x->served = false;
-	x->scopes[row].closed = t->has_time;
+	x->scopes[row].closed = t->has_time || t->relative;
 	for (unsigned i = 0; i < t->n_cells && i < t->n; i++) {
 		size_t first = x->n_items;
 
@@ -160,8 +208,10 @@ static const char *take_rows(struct reading *x, struct table *t, uint32_t scope,
 	/* The end of the line before. A log without a header has its first row where it begins. */
 	const char *next = t->rows ? t->rows + 1 : t->line, *last = NULL;
 	uint32_t own = NONE;
-	unsigned empty = 0;
+	unsigned empty = 0, fills = 0;
+	size_t filled = SIZE_MAX; /* the first item of a row whose addresses are of one above */
 
+	memset(t->above, 0, t->n * sizeof(*t->above));
 	t->unclosed = false;
 	while (next <= end) {
 		const char *stop = row_end(t, next, end, separator), *c = next;
@@ -177,15 +227,27 @@ static const char *take_rows(struct reading *x, struct table *t, uint32_t scope,
 		split_row(t, next, stop, separator);
 		next = stop + 1;
 		if (!is_row(t)) {
-			if (t->n_cells + 1 < t->n || t->n_cells > t->n + 1 || ++empty > MOST_EMPTY)
+			if (t->n_cells + 1 < t->n || t->n_cells > t->n + 1 ||
+			    columns_named_anew(t, separator == TWO_BLANKS || separator == BLANKS))
 				break;
-			continue;
+			if (own == NONE || fills == MOST_FILLED || !lacks_address(t)) {
+				if (++empty > MOST_EMPTY)
+					break;
+				continue;
+			}
+			fill_addresses(t);
+			fills++;
+			filled = x->n_items;
 		}
 		if (own == NONE) {
 			own = scope_add(x, scope);
 			take_zones(x, t, own);
 		}
+		keep_addresses(t);
 		take_row(x, t, own);
+		for (; filled < x->n_items; filled++)
+			x->items[filled].above = x->items[filled].kind == ITEM_ADDR;
+		filled = SIZE_MAX;
 		empty = 0;
 		last = stop;
 	}

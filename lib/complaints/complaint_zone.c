@@ -139,6 +139,34 @@ static bool is_offsets_name(const char *at, const char *end)
 	return false;
 }
 
+/* "UTC plus two hours", "GMT minus 3", in words. */
+static bool is_shifted(const char *at, const char *end)
+{
+	char folded[WORD_TEXT];
+
+	while (at < end && octet_is_of(*at, " (,"))
+		at++;
+	if (at >= end || !word_octet(*at))
+		return false;
+	at = word_fold(at, end, folded);
+	if (!word_in_list("plus minus mas mais piu menos meno moins plusz więcej wiecej mniej less плюс минус", folded))
+		return false;
+	for (unsigned i = 0; i < 2 && word_next(&at, end, folded); i++)
+		if (digit_octet(*folded) || word_in_list("h hour* hr hrs stunde* heure* hora* ora ore uur uren godzin* "
+							 "timme* час*",
+							 folded))
+			return true;
+	return false;
+}
+
+/* "UTC+?", "UTC + x": a plus is no dash. */
+static bool is_unfinished(const char *at, const char *end)
+{
+	while (at < end && *at == ' ')
+		at++;
+	return at < end && *at == '+' && at + 1 < end && at[1] != '/';
+}
+
 static const char *universal(const char *at, const char *end, struct claim *ret)
 {
 	static const char *const names[] = { "UTC", "GMT", "ZULU" };
@@ -160,6 +188,7 @@ static const char *universal(const char *at, const char *end, struct claim *ret)
 			return more ? more : p;
 		}
 		more = offset_apart(p, end, ret);
+		ret->clash |= !more && (is_shifted(p, end) || is_unfinished(p, end));
 		return more ? more : p;
 	}
 	return NULL;

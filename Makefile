@@ -272,7 +272,7 @@ define TEST_STEPS
 'build|60|tests-run -j$(shell nproc)|the programs and their tests are built' \
 '+lint-quick|50|lint-quick|formatting, names, layers and documents' \
 '+unit|140|test-unit ROUNDS=8|modules of the agent and the command line' \
-'+complaints|2|test-complaints|636 complaints, and the questions in them' \
+'+complaints|2|test-complaints|681 complaints, and the questions in them' \
 'bpf|145|test-bpf ROUNDS=30|the datapath, packet by packet' \
 '+world|125|test-world|five worlds of fixed seeds' \
 'e2e|135|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
@@ -459,7 +459,7 @@ world: as-root deps-test ## a gateway in a world of subscribers, operator and fa
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --seconds $(SECONDS) --seed $(SEED) $(MODE:%=--mode %) $(GATEWAYS:%=--gateways %) $(PROFILE:%=--profile %) $(REPLAY:%=--replay %) $(ARGS)
 .PHONY: test-complaints
-test-complaints: ## how many of 636 complaints are read right, refused though definite, and wrong
+test-complaints: ## how many of 681 complaints are read right, refused though definite, and wrong
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/complaints/check.py
 	$(PYTHON) tests/complaints/score.py $(abspath $(BUILD))

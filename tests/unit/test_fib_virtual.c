@@ -196,7 +196,8 @@ Test(fib_virtual, a_part_of_the_range_and_a_subscriber_have_routes_of_their_own)
 
 Test(fib_virtual, within_a_subscriber_the_kernel_decides)
 {
-	route("add 2001:db8:4000:900::/56 via fe80::4 dev in0");
+	/* Whatever the metrics are. */
+	route("add 2001:db8:4000:900::/56 via fe80::4 dev in0 metric 5");
 	route("add 2001:db8:4000:9ff::/64 via fe80::3 dev in0");
 	cr_expect_eq(hop_of(&ranges[0], 9)->flags, 0);
 	route("add 2001:db8:4000:900::5/128 via fe80::3 dev in0");
@@ -213,6 +214,23 @@ Test(fib_virtual, an_address_of_the_gateway_s_own_leaves_its_subscriber_to_the_k
 	lab_pass();
 	cr_expect_eq(hop_of(&ranges[0], 3)->flags, 0);
 	cr_expect(leads_to(hop_of(&ranges[0], 4), inside, 4));
+}
+
+static void expect_ipv4(uint32_t base, unsigned plen, void *arg)
+{
+	cr_expect_lt(base, VIRTUAL_BASE, "%08x/%u is none of the gateway's own addresses", base, plen);
+	++*(unsigned *)arg;
+}
+
+Test(fib_virtual, a_local_prefix_is_none_of_virtual_addresses)
+{
+	unsigned n = 0;
+
+	route("add local 2001:db8:4000::/53 dev lo");
+	cr_expect_eq(hop_of(&ranges[0], 3)->flags, 0);
+	cr_expect(leads_to(hop_of(&ranges[0], 8), outside, 5));
+	cr_expect(route_copy_own(lab_copy, expect_ipv4, &n));
+	cr_expect_gt(n, 0);
 }
 
 Test(fib_virtual, without_any_route_the_kernel_decides)
@@ -274,6 +292,18 @@ Test(fib_virtual, packets_grow_on_their_way)
 	wait_for_mtu(1480);
 	route_copy_lost(lab_copy);
 	wait_for_mtu(1270);
+}
+
+Test(fib_virtual, packets_grow_by_way_of_a_nexthop_object)
+{
+	lab_run("ip nexthop add id 9 via fe80::4 dev in0");
+	route("add 2001:db8:4000::/52 nhid 9");
+	cr_expect(leads_to(hop_of(&ranges[0], 0), inside, 4));
+	cr_expect_eq(hop_of(&ranges[0], 0)->mtu, 1480);
+	lab_run("ip nexthop replace id 9 via fe80::3 dev in0");
+	lab_pass();
+	wait_for_mtu(1480);
+	cr_expect(leads_to(hop_of(&ranges[0], 0), inside, 3));
 }
 
 static void random_prefix(char text[static 64])

@@ -9,19 +9,8 @@
 
 /* Never forwarded by XDP, whatever the configuration: martians and link-local addresses. */
 static const struct prefix always_special[] = {
-	{ 0x00000000, 8 }, { 0x7f000000, 8 }, { 0xf0000000, 4 }, { 0xa9fe0000, 16 }
+	{ 0x00000000, 8 }, { 0x7f000000, 8 }, { 0xe0000000, 3 }, { 0xa9fe0000, 16 }
 };
-
-/* Likewise, less the ranges of virtual addresses. */
-static const struct prefix multicast = { VIRTUAL_BASE, VIRTUAL_PLEN };
-
-static bool is_virtual(const struct route_copy *c, uint32_t addr)
-{
-	for (size_t i = 0; i < c->n_virtual; i++)
-		if (prefix_contains(c->virtual[i].virt, virtual_plen(&c->virtual[i]), addr))
-			return true;
-	return false;
-}
 
 /* The rank of prefixes that are never forwarded, if one contains the address; else 0. */
 static unsigned special_rank(const struct route_copy *c, uint32_t addr)
@@ -35,8 +24,6 @@ static unsigned special_rank(const struct route_copy *c, uint32_t addr)
 	for (size_t i = 0; i < ARRAY_SIZE(always_special); i++)
 		if (prefix_contains(always_special[i].base, always_special[i].plen, addr))
 			return FIB_RANK_SPECIAL;
-	if (prefix_contains(multicast.base, multicast.plen, addr) && !is_virtual(c, addr))
-		return FIB_RANK_SPECIAL;
 	for (size_t i = 0; i < c->n_special; i++)
 		if (prefix_contains(c->special[i].base, c->special[i].plen, addr))
 			return FIB_RANK_SPECIAL;
@@ -53,8 +40,8 @@ static void set_special(struct route_copy *c, uint32_t base, unsigned plen)
 	fib_trie_set(&c->trie, base, plen, FIB_RANK_SPECIAL, FIB_HOP_KERNEL);
 }
 
-/* A prefix of multicast addresses, around the ranges that begin in it. */
-static void set_multicast(struct route_copy *c, uint32_t base, unsigned plen)
+/* Around the ranges of virtual addresses, which are multicast ones. */
+static void set_around(struct route_copy *c, uint32_t base, unsigned plen)
 {
 	bool split = false;
 
@@ -69,15 +56,14 @@ static void set_multicast(struct route_copy *c, uint32_t base, unsigned plen)
 		set_special(c, base, plen);
 		return;
 	}
-	set_multicast(c, base, plen + 1);
-	set_multicast(c, base | 1U << (31 - plen), plen + 1);
+	set_around(c, base, plen + 1);
+	set_around(c, base | 1U << (31 - plen), plen + 1);
 }
 
 void paint_special(struct route_copy *c)
 {
-	set_multicast(c, multicast.base, multicast.plen);
 	for (size_t i = 0; i < ARRAY_SIZE(always_special); i++)
-		set_special(c, always_special[i].base, always_special[i].plen);
+		set_around(c, always_special[i].base, always_special[i].plen);
 	for (size_t i = 0; i < c->n_special; i++)
 		set_special(c, c->special[i].base, c->special[i].plen);
 }

@@ -12,15 +12,16 @@
 /* An attribute in another one, or NULL. */
 static const struct nlattr *nested(const struct nlattr *in, unsigned type)
 {
-	const struct nlattr *attr;
+	const struct nlattr *attr, *found = NULL;
 
-	if (in)
-		mnl_attr_for_each_nested(attr, in)
-		{
-			if (mnl_attr_get_type(attr) == type)
-				return attr;
-		}
-	return NULL;
+	if (!in)
+		return NULL;
+	mnl_attr_for_each_nested(attr, in)
+	{
+		if (mnl_attr_get_type(attr) == type)
+			found = attr;
+	}
+	return found;
 }
 
 struct link_mtus link_mtus_told(const struct nlmsghdr *h, struct link_mtus before)

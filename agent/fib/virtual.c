@@ -16,8 +16,9 @@ static uint32_t smaller(uint32_t a, uint32_t b)
 static uint16_t tag_of(const struct fib_told_route *told)
 {
 	uint64_t hash = (told->dst6.hi * 31 + told->dst6.lo) * 0x9e3779b97f4a7c15ULL + told->plen6;
+	uint32_t tag = told->route.tag * 0x9e35U;
 
-	return (uint16_t)(told->route.tag * 0x9e35U ^ (hash >> 48));
+	return (uint16_t)(tag ^ (uint32_t)(hash >> 48));
 }
 
 static struct fib_told_route left_to_kernel(struct fib_told_route told, enum fib_kept kept)

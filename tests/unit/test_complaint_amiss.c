@@ -80,7 +80,8 @@ static const struct complaint_row rows[] = {
 	  "192.0.2.1:22\n",
 	  "no-time;" },
 	{ "an address at a soft end of a line", "203.0.113.=\n5 source port 5100 " AT "\n", "" },
-	{ "what was decoded by nobody", "Seen =\n" WHAT " =\n" AT ", port=3D22\n", ONE },
+	{ "what was decoded by nobody",
+	  "From: a@example.net\nSubject: x\n\nAt 203.0.113.5:51=\n00, " AT ", port=3D22\n", ONE },
 	{ "a port at such an end of a line", "203.0.113.5:51=\n00 " AT "\n", "cut-off;" },
 };
 

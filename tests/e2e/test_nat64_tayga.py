@@ -23,7 +23,8 @@ MARKED = packed("203.0.113.250")  # nothing else is sent there
 PREFIX = packed("2001:db8:64::")
 SETTINGS = ["ipv4-addr 192.0.0.8", "prefix 2001:db8:64::/96"] + [f"map 198.18.0.{n} 2001:db8:4000:{n}::{n}" for n in range(1, 5)]
 
-SEED = int(os.environ.get("NAT64_SEED", 51))
+FIRST_SEED = 51  # its packets need every line
+SEED = int(os.environ.get("NAT64_SEED", FIRST_SEED))
 PACKETS = int(os.environ.get("NAT64_PACKETS", 2000))
 LINES = {**tayga.ALLOWED, **{name: decided for name, (decided, _) in tayga.LINES.items()}, "EXTENSIONS": tayga.EXTENSIONS}
 
@@ -85,5 +86,5 @@ def test_the_model_and_tayga_differ_as_is_listed_and_in_nothing_else(other):
     print(f"{passed} packets came out, by the lines {dict(needed)}")
     assert not differing, f"{len(differing)} packets differ by nothing that is listed"
     unneeded = [f"{name}: {decided}" for name, decided in LINES.items() if not needed[name]]
-    assert not unneeded, "lines that no packet needs"
+    assert SEED != FIRST_SEED or not unneeded, "lines that no packet needs"
     assert passed > PACKETS

@@ -201,7 +201,10 @@ class Translator:
         message = errors.join(*becomes, inner.build(), extension if self.extensions else b"", 6)
         src, dst = rfc6052.embed(self.prefix, self.length, packet.src), inner.src
         if packet.dst != about.src:
-            dst = self.table.inward(ICMP, packet.dst, None, packet.src)[0]
+            found = self.table.inward(ICMP, packet.dst, None, packet.src)
+            if found is None:
+                raise Dropped("no_session")
+            dst = found[0]
         message = put(message, 2, checksum(pseudo6(src, dst, ICMPV6, len(message)) + message))
         return V6(src, dst, ICMPV6, message, packet.tos, packet.ttl - 1).build()
 

@@ -221,8 +221,8 @@ def check_whole(it, checks=ALL):
         checks.refuse("empty_fragment")
     if it.mf and length % 8:
         checks.refuse("fragment_unit")
-    if it.fragment and it.offset + length > 65515:
-        checks.refuse("endless_fragment")
+    if it.fragment and it.offset + length > 65515:  # more than an IPv4 header can say of the whole
+        checks.refuse("endless_fragment" if it.offset + length > 65535 else "long_datagram")
     if proto not in it.PORTED or it.offset:
         return False
     if length < SHORTEST[proto]:

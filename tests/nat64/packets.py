@@ -12,6 +12,8 @@ TCP_OPTIONS = (b"", b"\x02\x04\x05\xb4", b"\x02\x04\x05\x6e\x01\x03\x03\x07", b"
 IPV4_OPTIONS = (b"", b"", b"\x01\x01\x01\x00", b"\x94\x04\x00\x00", b"\x83\x07\x08\xc6\x33\x64\x07\x00", b"\x89\x07\x04\xc6\x33\x64\x07\x00",
                 b"\x07\x0b\x08" + bytes(8) + b"\x00", b"\x44\x03\x00\x00", b"\x9e\x20\x00\x00")
 OTHER_PROTOCOLS = (47, 50, 33, 132, 255, 2, 0, 43, 58, 59, 1)
+NOBODYS = [ipaddress.ip_address(text).packed for text in ("127.0.0.1", "224.0.0.5", "255.255.255.255", "0.0.0.0", "240.0.0.1", "169.254.1.1",
+                                                          "10.0.0.1")]
 STRANGERS = [ipaddress.ip_address(text).packed for text in ("fe80::1", "::1", "::", "::ffff:198.18.0.1", "ff02::1", "2001:db8:9::9")]
 
 
@@ -132,6 +134,11 @@ class Packets:
         last = self.random.random() < 0.4
         body = (payload if at == 0 else self.random.randbytes(len(payload)))
         body = body if last else body[:len(body) // 8 * 8]
+        if at and self.random.random() < 0.03:
+            body = b""
+        if self.random.random() < 0.04:  # ends where a datagram may, or may no longer
+            at, last = self.random.randrange(65480, 65520, 8), True
+            body = self.random.randbytes(self.random.choice((65515, 65516, 65535, 65536)) - at)
         ident = self.random.getrandbits(16 if family == 4 else 32)
         if family == 6 and self.random.random() < 0.05:  # a header behind the fragment header
             proto, body = DESTINATION, bytes([proto, 0, 1, 4, 0, 0, 0, 0]) + body
@@ -139,7 +146,7 @@ class Packets:
         if family == 6:
             packet.header = True
         else:
-            packet.df = self.random.random() < 0.1
+            packet.df = self.random.random() < 0.25
         return self.with_options(packet)
 
     def error(self, family):
@@ -160,7 +167,7 @@ class Packets:
         message = message[:random.choice((28, 36, 100, 1480, 1480, 1480))] if random.random() < 0.1 else message
         proto = ICMP if family == 4 else ICMPV6
         if random.random() < 0.2:  # by a router
-            sender = random.choice(self.remotes) if family == 4 else random.choice(self.hosts)[0]
+            sender = random.choice(self.remotes + [NOBODYS[0]]) if family == 4 else random.choice([inside for inside, _ in self.hosts] + STRANGERS[-1:])
         value = self.sum(family, (sender, receiver), proto, message)
         message = put(message, 2, value ^ 0x40 if random.random() < 0.03 else value)
         return self.padded(self.with_options(self.ip(family, (sender, receiver), proto, message)))
@@ -184,7 +191,7 @@ class Packets:
         if self.random.random() < 0.05:
             payload = bytes([3 if family == 4 else 1]) + payload[1:]
         fields = {"hops" if family == 6 else "ttl": self.random.randrange(256)}
-        if self.random.random() < 0.1:
+        if self.random.random() < 0.2:
             fields |= {"mf": True, "ident": self.random.getrandbits(16)}
             if family == 6:
                 fields["header"] = True
@@ -195,7 +202,7 @@ class Packets:
         shortest = (20 if family == 4 else 40) + 8
         if self.random.random() < 0.05:
             octets += bytes(self.random.randrange(1, 9))
-        cut = self.random.choice((len(octets), shortest, 128, 548, 1232, self.random.randrange(shortest - 9, 200)))
+        cut = self.random.choice((len(octets), len(octets), shortest, 128, 548, 1232, *(self.random.randrange(shortest - 9, 200) for _ in range(3))))
         return octets[:cut]
 
     def extension(self, family, kind, quote, rest):
@@ -211,8 +218,10 @@ class Packets:
             objects = objects * random.randrange(1, 40)
         head = struct.pack("!BBH", 0x20, 0, 0)
         extension = put(head + objects, 2, checksum(head + objects))
-        at = 1 if family == 4 else 0
-        return quote.ljust(length, b"\0") + extension, rest[:at] + bytes([length // unit]) + rest[at + 1:]
+        at, told = 1 if family == 4 else 0, length // unit
+        if random.random() < 0.05:
+            told = random.randrange(256)
+        return quote.ljust(length, b"\0") + extension, rest[:at] + bytes([told]) + rest[at + 1:]
 
     def other(self, family):
         """Of a protocol without ports, or to or from nobody's address."""
@@ -222,7 +231,7 @@ class Packets:
             return self.ip(family, ends, *self.upper(family, ends, self.size())).build()
         if self.random.random() < 0.6:
             return self.with_options(self.ip(family, ends, self.random.choice(OTHER_PROTOCOLS), self.random.randbytes(self.size())))
-        address = self.random.choice((b"\xe0\0\0\5", b"\x7f\0\0\1", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xf0\0\0\1", b"\xa9\xfe\1\1", b"\x0a\0\0\1"))
+        address = self.random.choice(NOBODYS)
         ends = (address, ends[1]) if family == 4 else (ends[0], rfc6052.embed(self.prefix, self.length, address))
         return self.ip(family, ends, *self.upper(family, ends, self.size())).build()
 

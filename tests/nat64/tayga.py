@@ -24,6 +24,8 @@ ALLOWED = {
     "echo_code": "none: RFC 792 knows only code 0; the product drops others in IPv4, too",
     "tcp_offset": "none: RFC 9293 3.1 has no header below 20 octets; the product drops it, tayga leaves that to the receiver",
     "udp_length": "none: RFC 768 has no length below 8 or beyond the packet; the product drops it, tayga leaves that to the receiver",
+    "long_datagram": "RFC 791 3.1, the model: a datagram has 65535 octets with its header, so 65515 of payload",
+    "empty_fragment": "none: a fragment without an octet is of no use, and the product drops it, as it does in IPv4",
     "this_network": "RFC 6890 2.2.2, the model: 0.0.0.0/8 is not forwardable",
     "long_chain": "none: RFC 8200 has no limit; the product walks 256 octets of extension headers (P7, section 4)",
 }
@@ -209,6 +211,27 @@ def reserved(case):
         return []
 
 
+@line("RFC 7915 4.1, the model: errors are translated whatever their source is; tayga drops those from addresses that are no host's")
+def error_source(case):
+    if case.family == 4 and case.error and nobodys(case.packet.src, b"") in ("address", "class_e"):
+        return []
+
+
+@line("none: tayga answers an IPv4 fragment without an octet where its hop limit ends, and else loses it; see empty_fragment")
+def empty_fragment_lost(case):
+    if case.family == 4 and case.result.packets and case.packet.fragment and not case.packet.payload:
+        return []
+
+
+@line("P7, section 4: an error of a router in no mapping comes from its subscriber's outside address; tayga's own (as RFC 6791), or none")
+def unknown_router(case):
+    if case.family == 4 or not case.error or case.translator.table.router(case.packet.src):
+        return None
+    if case.icmp[0] != 2 and case.icmp[:2] not in (b"\1\0", b"\1\2"):
+        return []
+    return [dataclasses.replace(V4.parse(case.expected[0]), src=case.translator.own4).build()]
+
+
 @line("none: the model carries an echo's wrong checksum on, as it does TCP's and UDP's; tayga drops the echo")
 def echo_checksum(case):
     packet = case.packet
@@ -313,7 +336,7 @@ class Described:
     @staticmethod
     def _reaches(case, used):
         """Whether tayga looks at the MTU: it does before it finds the quoted upper-layer header too short."""
-        if used & {"extension_length", "quoted_fragment_cut", "quoted_echo_reply"}:
+        if used & {"extension_length", "quoted_fragment_cut", "quoted_echo_reply", "error_source"}:
             return False
         return bool(case.result.packets) or (case.result.reason == "quote" and case.about.proto in (TCP, UDP))
 

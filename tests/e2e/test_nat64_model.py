@@ -103,6 +103,8 @@ def test_without_df_a_long_packet_goes_in_fragments_and_with_df_an_error_comes_b
     error = IP(result.error)
     assert (result.reason, error.dst, error[ICMP].type, error[ICMP].code, error[ICMP].nexthopmtu, len(error)) == ("too_big", SERVER, 3, 4, 1480, 576)
     assert result.error[28:] == bytes(too_long)[:548]
+    piece = to6(back(bytes(back(UDP(sport=53, dport=4001) / bytes(1456)))[20:], flags="DF+MF", proto=17))
+    assert IP(piece.error)[ICMP].nexthopmtu == 1472  # its fragment header takes 8
     result = to4(out(UDP(sport=2000, dport=53) / bytes(1400)), mtu4=1400)
     error = IPv6(result.error)
     assert (result.reason, error.dst, error[ICMPv6PacketTooBig].mtu, len(error)) == ("too_big", HOST, 1420, 1280)
@@ -131,6 +133,9 @@ def test_fragments_keep_their_place_and_the_lower_half_of_their_identification()
 def test_udp_without_a_checksum_gets_one_unless_it_is_a_fragment_and_a_wrong_one_stays_wrong():
     without = back(UDP(sport=53, dport=4001, chksum=0) / b"abc")
     assert_only(to6(without), received(UDP(sport=53, dport=2000) / b"abc", hlim=63))
+    # Data that make up for the sum: a computed 0 is sent as ffff.
+    data = to6(back(UDP(sport=53, dport=4001, chksum=0) / bytes(2))).packets[0][46:48]
+    assert to6(back(UDP(sport=53, dport=4001, chksum=0) / data)).packets[0][46:48] == b"\xff\xff"
     assert to6(back(UDP(sport=53, dport=4001, chksum=0) / bytes(8), flags="MF")).reason == "no_checksum"
     assert to4(out(UDP(sport=2000, dport=53, chksum=0) / b"abc")).reason == "no_checksum"
     right = back(UDP(sport=53, dport=4001) / b"abc")
@@ -265,11 +270,26 @@ def test_quotes_keep_their_hop_limit_and_may_be_cut_behind_eight_octets():
         assert to4(error6(ICMPv6TimeExceeded(), quote=whole[:cut])).packets == [], cut
 
 
+def test_octets_behind_a_quoted_packet_pass_where_no_length_says_what_they_are():
+    quote = bytes(sent(UDP(sport=4001, dport=53) / bytes(20), ttl=9))
+    inside = bytes(IPv6(src=HOST, dst=SERVER6, hlim=9) / UDP(sport=2000, dport=53) / bytes(20))
+    assert to6(error4(3, 1, quote=quote + b"behind")).packets[0][48:] == inside + b"behind"
+    quote = bytes(IPv6(src=SERVER6, dst=HOST, hlim=9) / UDP(sport=53, dport=2000) / bytes(20))
+    outside = bytes(IP(src=SERVER, dst=OUTSIDE, ttl=9, id=0) / UDP(sport=53, dport=4001) / bytes(20))
+    assert to4(error6(ICMPv6TimeExceeded(), quote=quote + b"behind")).packets[0][28:] == outside + b"behind"
+
+
 def test_errors_about_errors_about_others_or_with_a_wrong_checksum_are_dropped():
     inner = bytes(sent(ICMP(type=3, code=3) / bytes(28)))
     assert to6(error4(3, 1, quote=inner)).reason == "quote"
     assert to6(error4(3, 1, quote=IP(src="203.0.113.10", dst=SERVER) / UDP(sport=4001) / bytes(8))).reason == "receiver"
     assert to6(error4(3, 1, quote=sent(UDP(sport=4444, dport=53) / bytes(8)))).reason == "no_session"
+    stray = error6(ICMPv6DestUnreach(code=0))
+    stray.dst = "2001:db8::1"
+    assert (to4(stray).reason, to4(stray).error) == ("receiver", None)
+    stray = error6(ICMPv6DestUnreach(code=0), quote=IPv6(src="2001:db8::1", dst=HOST) / UDP(sport=53, dport=2000) / bytes(8))
+    stray.dst = "2001:db8::1"
+    assert (to4(stray).reason, to4(stray).error) == ("no_prefix", None)
     wrong = bytearray(bytes(error4(3, 1)))
     wrong[-1] ^= 1
     assert to6(wrong).reason == "checksum"

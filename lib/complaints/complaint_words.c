@@ -92,8 +92,43 @@ const char *word_fold(const char *at, const char *end, char ret[static WORD_TEXT
 	return at;
 }
 
+/* With which two letters the words of a list begin: nearly all words of a text are in none of a hundred lists. */
+struct list_index {
+	const char *list;
+	uint32_t pairs[32]; /* by the first letter, a bit for the second: five bits of each; 0 where a word has ended */
+};
+
+#define LISTS 512U
+
+static void index_fill(struct list_index *x, const char *list)
+{
+	*x = (struct list_index){ .list = list };
+	for (const char *at = list; *at; at += *at == ' ') {
+		uint32_t *seconds = &x->pairs[*at & 31];
+
+		if (*at != ' ')
+			*seconds |= *at == '*' || at[1] == '*' ? UINT32_MAX
+				    : at[1] == ' ' || !at[1]   ? 1
+							       : 1U << (at[1] & 31);
+		at += strcspn(at, " ");
+	}
+}
+
+/* Returns false if no word of a list can begin as this one does. */
+static bool may_be_in_list(const char *list, const char *folded)
+{
+	static _Thread_local struct list_index known[LISTS];
+	struct list_index *x = &known[(uintptr_t)list * 0x9e3779b97f4a7c15ULL >> 55];
+
+	if (x->list != list)
+		index_fill(x, list);
+	return x->pairs[*folded & 31] >> (folded[1] & 31) & 1;
+}
+
 bool word_in_list(const char *list, const char *folded)
 {
+	if (!*folded || !may_be_in_list(list, folded))
+		return false;
 	for (const char *at = list; *folded && (at = strchr(at, *folded)); at++) {
 		const char *rest = folded, *p = at;
 

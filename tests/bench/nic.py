@@ -169,6 +169,11 @@ def card_counts(gateway, card):
             "missed": stats["rx"].get("over_errors", 0) + stats["rx"].get("missed", 0) + stats["rx"]["dropped"]}
 
 
+def without_xdp(card, why):
+    return Refused(f"{card['interface']}: the driver {card['driver']} has no native XDP ({why}), see docs/guide/CARDS.md; "
+                   f"take another card, or set GENERIC=1 to measure what detnat does without")
+
+
 class Bench:
     """The gateway, its agent while there is one, and the rows."""
 
@@ -180,6 +185,7 @@ class Bench:
         self.paths = os.environ.get("PATHS", " ".join(PATHS)).split()
         if not self.paths or set(self.paths) - set(PATHS):
             raise Refused(f"PATHS={' '.join(self.paths)}: any of {' '.join(PATHS)}")
+        self.generic = os.environ.get("GENERIC") == "1"
         self.gateway = netns.Namespace(NAMESPACE)
         self.agent, self.rows, self.notes = None, {}, []
 
@@ -194,11 +200,17 @@ class Bench:
     def start_agent(self):
         self.agent = daemon.Agent(self.gateway, self.directory / "agent", {
             "interfaces": {"inside": [self.inside], "outside": [self.outside]}, "mappings": [MAPPING],
-            "timeouts": {"udp": 3600}, "forwarding": "redirect"})
+            "timeouts": {"udp": 3600}, "forwarding": "redirect", "xdp_mode": "auto" if self.generic else "native"})
         self.agent.launch()
         line = self.agent.first_line(self.agent_patience)
-        if not (line or "").endswith("ready"):
-            raise Refused(f"detnat-agent did not start on {self.inside} and {self.outside}:\n{self.agent.log_end()}")
+        if (line or "").endswith("ready"):
+            return
+        log = self.agent.log_end()
+        for card in self.cards:
+            why = re.search(rf"{re.escape(card['interface'])}: XDP cannot be attached in native mode: (.*)", log)
+            if why:
+                raise without_xdp(card, why[1])
+        raise Refused(f"detnat-agent did not start on {self.inside} and {self.outside}:\n{log}")
 
     def refuse_without_xdp(self):
         """Raises Refused if detnat does not get native XDP of both cards, before anything is measured."""
@@ -206,10 +218,8 @@ class Bench:
         for i in self.agent.ctl("interface", "list"):
             for card in (c for c in self.cards if c["interface"] == i["name"]):
                 card["xdp"] = i["xdp"]
-            if i["xdp"] != "native" and os.environ.get("GENERIC") != "1":
-                driver = next((c["driver"] for c in self.cards if c["interface"] == i["name"]), "?")
-                raise Refused(f"{i['name']}: the driver {driver} has no native XDP ({i['xdp_reason'] or i['xdp']}), see docs/guide/CARDS.md; "
-                              f"take another card, or set GENERIC=1 to measure what detnat does without")
+                if i["xdp"] != "native" and not self.generic:
+                    raise without_xdp(card, i["xdp_reason"] or i["xdp"])
         self.close()
 
     def forward_by(self, gateway):

@@ -128,36 +128,33 @@ void lab_tear_down(void)
 	free(lab_datapath.global);
 }
 
-struct answer {
-	uint32_t ifindex;
-	uint32_t gateway;
-	uint8_t type;
-	int r;
-};
-
 static void visit_answer(const struct nlmsghdr *h, void *arg)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[RTA_GATEWAY + 1];
-	struct answer *a = arg;
+	struct lab_answer *a = arg;
+	size_t size;
 
 	if (h->nlmsg_type != RTM_NEWROUTE)
 		return;
 	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
 	a->type = rt->rtm_type;
 	a->ifindex = netlink_u32(attr[RTA_OIF]);
-	a->gateway = ntohl(netlink_u32(attr[RTA_GATEWAY]));
+	size = attr[RTA_GATEWAY] ? mnl_attr_get_payload_len(attr[RTA_GATEWAY]) : 0;
+	if (size && size <= sizeof(a->gateway))
+		memcpy(a->gateway, mnl_attr_get_payload(attr[RTA_GATEWAY]), size);
 }
 
-static struct answer ask_kernel(uint32_t addr)
+struct lab_answer lab_ask_kernel(uint8_t family, const void *addr)
 {
 	struct nlmsghdr *h = netlink_request(netlink, RTM_GETROUTE, 0, sizeof(struct rtmsg));
 	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
-	struct answer a = { .gateway = 0 };
+	struct lab_answer a = { .ifindex = 0 };
+	size_t size = family == AF_INET ? 4 : 16;
 
-	rt->rtm_family = AF_INET;
-	rt->rtm_dst_len = 32;
-	mnl_attr_put_u32(h, RTA_DST, htonl(addr));
+	rt->rtm_family = family;
+	rt->rtm_dst_len = (uint8_t)(size * 8);
+	mnl_attr_put(h, RTA_DST, size, addr);
 	a.r = netlink_call(netlink, visit_answer, &a);
 	return a;
 }
@@ -186,11 +183,13 @@ static bool is_resolved(uint32_t addr, uint32_t ifindex)
 
 bool lab_agrees(uint32_t addr, enum demand demand, char *text, size_t size)
 {
-	const struct answer a = ask_kernel(addr);
+	const struct lab_answer a = lab_ask_kernel(AF_INET, &(uint32_t){ htonl(addr) });
 	const struct fib_hop *hop = lab_look_up(addr);
-	uint32_t to = a.gateway ? a.gateway : addr;
+	uint32_t gateway, to;
 	bool right = true;
 
+	memcpy(&gateway, a.gateway, sizeof(gateway));
+	to = gateway ? ntohl(gateway) : addr;
 	if (hop->flags & FIB_LOCAL)
 		right = !a.r && a.type == RTN_LOCAL;
 	else if (hop->flags & FIB_DISCARD)
@@ -206,7 +205,8 @@ bool lab_agrees(uint32_t addr, enum demand demand, char *text, size_t size)
 	if (!right)
 		snprintf(text, size,
 			 "%08x: kernel %d, type %u, interface %u, via %08x; copy: flags %02x, interface %u, %02x:%02x",
-			 addr, a.r, a.type, a.ifindex, a.gateway, hop->flags, hop->ifindex, hop->dmac[4], hop->dmac[5]);
+			 addr, a.r, a.type, a.ifindex, ntohl(gateway), hop->flags, hop->ifindex, hop->dmac[4],
+			 hop->dmac[5]);
 	return right;
 }
 

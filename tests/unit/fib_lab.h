@@ -31,6 +31,17 @@ void lab_record(const char *name, uint8_t roles);
 uint32_t lab_random(uint32_t n);
 uint32_t lab_random_address(void);
 
+/* What the kernel says of an address. */
+struct lab_answer {
+	uint32_t ifindex;
+	uint8_t gateway[16]; /* octets of the family's address; 0: there is none */
+	uint8_t type;
+	int r;
+};
+
+/* addr: 4 or 16 octets of an address of the family. */
+struct lab_answer lab_ask_kernel(uint8_t family, const void *addr);
+
 /* What the copy says of an address (host byte order), in force or not. */
 const struct fib_hop *lab_look_up(uint32_t addr);
 

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "fib_lab.h"
-#include "host/netlink.h"
 
 #define ROUNDS 40
 
@@ -20,13 +19,11 @@ static const struct virtual_range ranges[] = {
 };
 #define SUBSCRIBERS 16U
 
-static struct netlink *kernel;
 static uint32_t inside, outside;
 
 static void set_up(void)
 {
 	lab_set_up();
-	cr_assert_eq(netlink_new(&kernel), 0);
 	inside = if_nametoindex("in0");
 	outside = if_nametoindex("out0");
 	for (unsigned i = 2; i < 6; i++) {
@@ -45,49 +42,7 @@ static void set_up(void)
 	lab_wait_until_in_force();
 }
 
-static void tear_down(void)
-{
-	netlink_free(kernel);
-	lab_tear_down();
-}
-
-TestSuite(fib_virtual, .init = set_up, .fini = tear_down, .timeout = 300);
-
-struct answer {
-	uint32_t ifindex;
-	uint8_t gateway[16];
-	uint8_t type;
-	int r;
-};
-
-static void visit_answer(const struct nlmsghdr *h, void *arg)
-{
-	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
-	const struct nlattr *attr[RTA_GATEWAY + 1];
-	struct answer *a = arg;
-
-	if (h->nlmsg_type != RTM_NEWROUTE)
-		return;
-	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
-	a->type = rt->rtm_type;
-	a->ifindex = netlink_u32(attr[RTA_OIF]);
-	if (attr[RTA_GATEWAY])
-		memcpy(a->gateway, mnl_attr_get_payload(attr[RTA_GATEWAY]), sizeof(a->gateway));
-}
-
-static struct answer ask_kernel(struct address6 addr)
-{
-	struct nlmsghdr *h = netlink_request(kernel, RTM_GETROUTE, 0, sizeof(struct rtmsg));
-	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
-	struct address6 octets = { be64_number(addr.hi), be64_number(addr.lo) };
-	struct answer a = { .ifindex = 0 };
-
-	rt->rtm_family = AF_INET6;
-	rt->rtm_dst_len = 128;
-	mnl_attr_put(h, RTA_DST, sizeof(octets), &octets);
-	a.r = netlink_call(kernel, visit_answer, &a);
-	return a;
-}
+TestSuite(fib_virtual, .init = set_up, .fini = lab_tear_down, .timeout = 300);
 
 static const struct fib_hop *hop_of(const struct virtual_range *r, uint32_t subscriber)
 {
@@ -110,7 +65,8 @@ static bool agrees(const struct virtual_range *r, uint32_t subscriber, uint64_t 
 		      (rest & ~mask64(r->subscriber_plen)),
 		.lo = rest * 0x9e3779b97f4a7c15,
 	};
-	const struct answer a = ask_kernel(addr);
+	const struct address6 octets = { be64_number(addr.hi), be64_number(addr.lo) };
+	const struct lab_answer a = lab_ask_kernel(AF_INET6, &octets);
 	const struct fib_hop *hop = hop_of(r, subscriber);
 	bool right = true;
 

@@ -403,7 +403,8 @@ beside_a_foreign_program() {
 tc_behind_a_filter() {
     STATE="tc that sends, a filter under libxdp"
     begin none tc || return
-    check "tc sends at both" sh -c "detnatctl -s /run/agent.sock -j interface list | tr -d ' \n\t' | grep -o '\"xdp\":\"tc\"' | wc -l | grep -qx 2"
+    check "tc sends at in0" in_mode in0 tc
+    check "and at out0" in_mode out0 tc
     check "UDP" wait_for udp_of_3
     whole "xdp-filter is loaded before tc" filter_on native
     check "it drops before NAT, in none of the counters" filter_drops

@@ -14,6 +14,7 @@
 
 #include "attach/attach.h"
 #include "diagnosis/doctor_private.h"
+#include "host/netlink.h"
 
 #define WHAT_TO_DO "; if they must, set 'forwarding' to 'kernel'"
 
@@ -34,14 +35,6 @@ static const char *const hooks[] = { "prerouting", "input", "forward", "output",
 
 /* Of a thousand rules that drop, the first few suffice. */
 #define MOST_RULES 3U
-
-static const struct nlattr *nested_attribute(const struct nlattr *in, uint16_t type)
-{
-	const struct nlattr *a;
-
-	mnl_attr_for_each_nested(a, in) if (mnl_attr_get_type(a) == type) return a;
-	return NULL;
-}
 
 /* The guard's, of this gateway or of another one on the machine. */
 static bool is_own_table(const struct nlattr *name)
@@ -70,15 +63,14 @@ struct chain {
 static bool chain_parse(const struct nlmsghdr *h, struct chain *ret)
 {
 	const struct nfgenmsg *nf = mnl_nlmsg_get_payload(h);
-	const struct nlattr *attr[NFTA_CHAIN_USE + 1], *nested, *number = NULL;
+	const struct nlattr *attr[NFTA_CHAIN_USE + 1], *number;
 
 	if ((h->nlmsg_type & 0xff) != NFT_MSG_NEWCHAIN)
 		return false;
 	netlink_attributes(h, sizeof(*nf), attr, ARRAY_SIZE(attr));
 	if (!attr[NFTA_CHAIN_HOOK] || !attr[NFTA_CHAIN_TABLE] || !attr[NFTA_CHAIN_NAME])
 		return false;
-	mnl_attr_for_each_nested(nested, attr[NFTA_CHAIN_HOOK]) if (mnl_attr_get_type(nested) == NFTA_HOOK_HOOKNUM)
-		number = nested;
+	number = netlink_nested(attr[NFTA_CHAIN_HOOK], NFTA_HOOK_HOOKNUM);
 	if (!number || is_own_table(attr[NFTA_CHAIN_TABLE]))
 		return false;
 	*ret = (struct chain){
@@ -141,7 +133,7 @@ static void visit_dropping_chain(const struct nlmsghdr *h, void *arg)
 /* Whether an expression of a rule drops or rejects. */
 static bool expression_drops(const struct nlattr *expression)
 {
-	const struct nlattr *a, *data = NULL, *code = NULL;
+	const struct nlattr *a, *data = NULL, *code;
 	bool immediate = false;
 
 	mnl_attr_for_each_nested(a, expression)
@@ -153,9 +145,8 @@ static bool expression_drops(const struct nlattr *expression)
 		else if (mnl_attr_get_type(a) == NFTA_EXPR_DATA)
 			data = a;
 	}
-	data = immediate && data ? nested_attribute(data, NFTA_IMMEDIATE_DATA) : NULL;
-	data = data ? nested_attribute(data, NFTA_DATA_VERDICT) : NULL;
-	code = data ? nested_attribute(data, NFTA_VERDICT_CODE) : NULL;
+	data = netlink_nested(immediate ? data : NULL, NFTA_IMMEDIATE_DATA);
+	code = netlink_nested(netlink_nested(data, NFTA_DATA_VERDICT), NFTA_VERDICT_CODE);
 	return code && mnl_attr_get_payload_len(code) == sizeof(uint32_t) && ntohl(mnl_attr_get_u32(code)) == NF_DROP;
 }
 

@@ -9,21 +9,6 @@
 
 #include "host/netlink.h"
 
-/* An attribute in another one, or NULL. */
-static const struct nlattr *nested(const struct nlattr *in, unsigned type)
-{
-	const struct nlattr *attr, *found = NULL;
-
-	if (!in)
-		return NULL;
-	mnl_attr_for_each_nested(attr, in)
-	{
-		if (mnl_attr_get_type(attr) == type)
-			found = attr;
-	}
-	return found;
-}
-
 struct link_mtus link_mtus_told(const struct nlmsghdr *h, struct link_mtus before)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
@@ -36,7 +21,8 @@ struct link_mtus link_mtus_told(const struct nlmsghdr *h, struct link_mtus befor
 		now.link = netlink_u32(attr[IFLA_MTU]);
 	if (!around)
 		return now;
-	conf = nested(info->ifi_family == AF_INET6 ? around : nested(around, AF_INET6), IFLA_INET6_CONF);
+	conf = netlink_nested(info->ifi_family == AF_INET6 ? around : netlink_nested(around, AF_INET6),
+			      IFLA_INET6_CONF);
 	now.ipv6 = 0;
 	if (conf && mnl_attr_get_payload_len(conf) >= (DEVCONF_MTU6 + 1) * sizeof(now.ipv6))
 		memcpy(&now.ipv6, (const char *)mnl_attr_get_payload(conf) + DEVCONF_MTU6 * sizeof(now.ipv6),

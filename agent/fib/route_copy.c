@@ -206,18 +206,27 @@ static bool same_prefixes(const struct prefix *a, size_t n_a, const struct prefi
 	return n_a == n_b && same == n_a;
 }
 
+/* A copy of a list. NULL: out of memory; the lease has ended. */
+static void *copy_list(struct route_copy *c, const void *list, size_t count, size_t size)
+{
+	void *copy = calloc(count + 1, size);
+
+	if (!copy)
+		lease_hold(c, ROUTE_COPY_READING, true);
+	else if (count)
+		memcpy(copy, list, count * size);
+	return copy;
+}
+
 int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, size_t count)
 {
 	struct prefix *copy;
 
 	if (same_prefixes(prefix, count, c->special, c->n_special))
 		return 0;
-	copy = calloc(count + 1, sizeof(*copy));
-	if (!copy) {
-		lease_hold(c, ROUTE_COPY_READING, true);
+	copy = copy_list(c, prefix, count, sizeof(*copy));
+	if (!copy)
 		return -ENOMEM;
-	}
-	memcpy(copy, prefix, count * sizeof(*prefix));
 	free(c->special);
 	c->special = copy;
 	c->n_special = count;
@@ -229,14 +238,11 @@ int route_copy_set_virtual(struct route_copy *c, const struct virtual_range *ran
 {
 	struct virtual_range *copy;
 
-	if (count == c->n_virtual && !memcmp(range, c->virtual, count * sizeof(*range)))
+	if (count == c->n_virtual && (!count || !memcmp(range, c->virtual, count * sizeof(*range))))
 		return 0;
-	copy = calloc(count + 1, sizeof(*copy));
-	if (!copy) {
-		lease_hold(c, ROUTE_COPY_READING, true);
+	copy = copy_list(c, range, count, sizeof(*copy));
+	if (!copy)
 		return -ENOMEM;
-	}
-	memcpy(copy, range, count * sizeof(*range));
 	free(c->virtual);
 	c->virtual = copy;
 	c->n_virtual = count;

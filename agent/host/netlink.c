@@ -157,6 +157,20 @@ void netlink_attributes(const struct nlmsghdr *h, size_t header_size, const stru
 	mnl_attr_for_each(attr, h, header_size) if (mnl_attr_get_type(attr) < n) table[mnl_attr_get_type(attr)] = attr;
 }
 
+const struct nlattr *netlink_nested(const struct nlattr *in, uint16_t type)
+{
+	const struct nlattr *attr, *found = NULL;
+
+	if (!in)
+		return NULL;
+	mnl_attr_for_each_nested(attr, in)
+	{
+		if (!found && mnl_attr_get_type(attr) == type)
+			found = attr;
+	}
+	return found;
+}
+
 uint32_t netlink_u32(const struct nlattr *attr)
 {
 	return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;

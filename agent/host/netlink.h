@@ -46,6 +46,9 @@ int netlink_dump(struct netlink *n, netlink_visit visit, void (*reset)(void *arg
 /* Fills a table of pointers to attributes by type; higher types are ignored. */
 void netlink_attributes(const struct nlmsghdr *h, size_t header_size, const struct nlattr **table, size_t n);
 
+/* The attribute of a type in another one; NULL: there is none, or the other one is missing. */
+const struct nlattr *netlink_nested(const struct nlattr *in, uint16_t type);
+
 /* Reads the number of an attribute; 0 if it is missing or too short. */
 uint32_t netlink_u32(const struct nlattr *attr);
 /* Compare an attribute with a text, or with the beginning of one; false if it is missing or not terminated. */

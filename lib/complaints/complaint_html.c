@@ -214,6 +214,7 @@ static void keep_cell(struct spanned *s, const struct octets *out)
 static void span_rows(struct spanned *s, const char *tag, const char *end, const struct span *from, struct octets *out)
 {
 	bool cell = is_tag(tag, end, "<td") || is_tag(tag, end, "<th");
+	unsigned rows;
 
 	if (cell || is_tag(tag, end, "</td") || is_tag(tag, end, "</th") || is_tag(tag, end, "<tr"))
 		keep_cell(s, out);
@@ -228,8 +229,9 @@ static void span_rows(struct spanned *s, const char *tag, const char *end, const
 			octet_put(out, s->cells[s->column].text[i], span_from(from, tag));
 		octet_put(out, '\t', span_from(from, tag));
 	}
-	if (s->column < SPANNED_COLUMNS && rows_of(tag, end) > 1) {
-		s->cells[s->column].rows = (uint16_t)(rows_of(tag, end) - 1);
+	rows = s->column < SPANNED_COLUMNS ? rows_of(tag, end) : 0;
+	if (rows > 1) {
+		s->cells[s->column].rows = (uint16_t)(rows - 1);
 		s->open = s->column;
 		s->begin = out->size;
 	}

@@ -84,19 +84,31 @@ static bool read_abbreviation(const char *text, size_t size, int32_t *ret)
 /* Whether the time zone database has a name, which is no path out of it. */
 static bool in_database(const char *name)
 {
-	static _Thread_local char found[ZONE_TEXT]; /* the last one: a text names it again and again */
+	/* The last ones: a text names the same again and again. What is not there now may be installed later. */
+	static _Thread_local struct {
+		char name[ZONE_TEXT];
+		bool there;
+		time_t asked;
+	} known[64];
+	size_t size = strlen(name), hash = 0;
 	char path[128];
 
-	if (*found && !strcmp(name, found))
-		return true;
-	if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/+-") != strlen(name) ||
-	    !isupper((unsigned char)*name) || strlen(name) >= ZONE_TEXT)
+	if (size >= ZONE_TEXT || !isupper((unsigned char)*name))
+		return false;
+	for (size_t i = 0; i < size; i++)
+		hash = hash * 31 + (unsigned char)name[i];
+
+	size_t at = (hash ^ hash >> 6) % ARRAY_SIZE(known);
+
+	if (!strcmp(name, known[at].name) && (known[at].there || known[at].asked == time(NULL)))
+		return known[at].there;
+	if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/+-") != size)
 		return false;
 	snprintf(path, sizeof(path), "/usr/share/zoneinfo/%s", name);
-	if (access(path, R_OK))
-		return false;
-	strcpy(found, name);
-	return true;
+	memcpy(known[at].name, name, size + 1);
+	known[at].there = !access(path, R_OK);
+	known[at].asked = time(NULL);
+	return known[at].there;
 }
 
 int zone_parse(const char *text, struct zone *ret, struct error *err)

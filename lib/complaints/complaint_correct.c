@@ -340,6 +340,20 @@ static void find_sentence(const struct doubts *d, const char *word, const char *
 	*stop = p;
 }
 
+/* Whether "source" at a place is that of a time, "time source", and not what most complaints speak of. */
+static bool is_of_time(const char *text, const char *word)
+{
+	const char *p = word, *end;
+	char folded[WORD_TEXT];
+
+	if (p == text || p[-1] != ' ')
+		return false;
+	for (end = --p; p > text && word - p < 16 && word_octet(p[-1]);)
+		p--;
+	word_fold(p, end, folded);
+	return word_in_list("time reference", folded);
+}
+
 /* A word that says what a value is, or what an error; at: its end. Returns whether its sentence is looked at, unless it
  * was seen. */
 static bool take_word(struct doubts *d, const char *word, const char *at, const char *folded, bool seen)
@@ -356,7 +370,7 @@ static bool take_word(struct doubts *d, const char *word, const char *at, const 
 		if (doubt_rewritten(begin, d->ports))
 			d->rewritten = begin;
 	}
-	if (word >= d->clocks && mark & MARK_CLOCK) {
+	if (word >= d->clocks && mark & MARK_CLOCK && (strcmp(folded, "source") != 0 || is_of_time(text, word))) {
 		find_sentence(d, word, d->clocks, &begin, &d->clocks);
 		if (doubt_unset_clock(begin, d->clocks) || doubt_arrival(begin, d->clocks) ||
 		    doubt_stepped(begin, d->clocks) || names_late(begin, d->clocks))

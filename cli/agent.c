@@ -218,6 +218,9 @@ static void show_status(struct writer *w, const cJSON *result, const cJSON *args
 	const cJSON *trouble;
 
 	writer_fields(w, status_fields, result);
+	if (cJSON_IsString(json_get(result, "unconfirmed_until")))
+		writer_line(w, "Unconfirmed: the reload is taken back at %s; `detnatctl confirm` keeps it",
+			    json_text(result, "unconfirmed_until", "-"));
 	cJSON_ArrayForEach (trouble, json_get(result, "troubles")) {
 		char what[CELL_TEXT], since[CELL_TEXT];
 
@@ -298,6 +301,12 @@ static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *ar
 
 	if (!cJSON_IsTrue(json_get(result, "dry_run"))) {
 		writer_line(w, "reloaded");
+		if (json_get(result, "confirm_until"))
+			writer_line(w, "it is taken back at %s, unless `detnatctl confirm` is given until then%s",
+				    json_text(result, "confirm_until", "-"),
+				    cJSON_IsTrue(json_get(result, "peers"))
+					    ? "; peers have files of their own, which nothing takes back"
+					    : "");
 		return;
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++) {
@@ -328,4 +337,11 @@ static int reload_status(const cJSON *result, struct error *err)
 
 const struct view view_stats = { .show = show_stats };
 const struct view view_status = { .show = show_status };
+static void show_confirmed(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	writer_line(w, cJSON_IsTrue(json_get(args, "back")) ? "taken back; the file still says what was taken back"
+							    : "confirmed");
+}
+
+const struct view view_confirm = { .show = show_confirmed };
 const struct view view_reload = { .show = show_reloaded, .status = reload_status };

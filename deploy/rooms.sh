@@ -48,7 +48,7 @@ copies     copying lease_set wire
 peers      replication
 suspects   suspects
 metrics    metrics usage_monitor
-change     change change_due preflight reload_losses
+change     change change_due preflight reload_losses unconfirmed
 diagnosis  checking doctor explain
 control    control
 service    -

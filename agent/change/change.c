@@ -8,8 +8,10 @@
 #include "base/trouble.h"
 #include "change/change_plan.h"
 #include "change/reload_losses.h"
+#include "change/unconfirmed.h"
 #include "datapath/running.h"
 #include "links/devices.h"
+#include "tables/mapping_drains.h"
 
 /* Time for which one turn of the event loop prepares tables, and interval at which the kernel is polled. */
 #define TURN_US 2000
@@ -19,7 +21,9 @@
 struct change {
 	struct change *next;
 	bool reload;
-	bool force; /* a reload, whatever it ends */
+	bool force;	  /* a reload, whatever it ends */
+	uint32_t confirm; /* a reload: seconds until it is taken back */
+	bool noted;	  /* what ran before it, to be taken back to */
 	change_edit edit;
 	change_prepare prepare;
 	change_done done;
@@ -60,9 +64,13 @@ int change_queue_new(const struct parts *context, struct change_queue **ret)
 
 static void note_reload(struct active_config *a, int r, const struct error *err)
 {
-	/* A change cancelled at the agent's end says nothing about the file. */
+	/* A change cancelled at the agent's end says nothing about the file, nor does another reload that waits. */
 	if (r == -ECANCELED)
 		return;
+	if (r == -EBUSY && a->unconfirmed_due) {
+		log_error("%s; nothing was changed", err->text);
+		return;
+	}
 	a->reload_failed = r < 0;
 	if (!r) {
 		a->file_applied = time(NULL);
@@ -73,6 +81,31 @@ static void note_reload(struct active_config *a, int r, const struct error *err)
 	}
 }
 
+/* What ran before a reload is needed no more: it has not taken effect, or was taken back. */
+static void end_unconfirmed(struct active_config *a)
+{
+	struct error err;
+
+	if (unconfirmed_end(a, &err))
+		log_error("%s", err.text);
+}
+
+/* What the file says does not run: nobody has confirmed it, or somebody took it back, and knows. */
+static void note_back(struct active_config *a, bool person)
+{
+	end_unconfirmed(a);
+	if (person) {
+		log_info("the reload was taken back; what ran before it runs again");
+		return;
+	}
+	a->reload_failed = true;
+	trouble_set(
+		TROUBLE_CONFIG,
+		"%s: was taken back, as nobody confirmed it; what ran before it runs again; reload when the file is "
+		"as it should be",
+		a->path);
+}
+
 /* Removes the first change from the queue and reports how it ended. */
 static void finish(struct change_queue *q, int r, const struct error *err)
 {
@@ -80,6 +113,13 @@ static void finish(struct change_queue *q, int r, const struct error *err)
 
 	if (c->reload)
 		note_reload(q->context->active, r, err);
+	if (c->noted && r)
+		end_unconfirmed(q->context->active);
+	if (c->edit == unconfirmed_edit_back) {
+		q->context->active->going_back = false;
+		if (!r)
+			note_back(q->context->active, c->options.by.person);
+	}
 	change_plan_free(take_pointer(q->plan));
 	reload_losses_free(take_pointer(q->losses));
 	config_free(take_pointer(q->file));
@@ -113,12 +153,29 @@ static int plan_file(struct change_queue *q, struct error *err)
 			     &q->first->options, &q->plan, err);
 }
 
+/* What drains has left the configuration, so that it would not come back with what ran before. */
+static int refuse_drains(const struct change_queue *q, struct error *err)
+{
+	const struct mapping_drain *drain;
+	size_t n = mappings_drains(q->context->mappings, &drain);
+
+	return !n ? 0
+		  : error_set(err, -EBUSY,
+			      "a reload can be taken back only while nothing drains, and %zu %s: wait for their end "
+			      "(detnatctl mapping list), or reload without --confirm",
+			      n, n == 1 ? "range of addresses does" : "ranges of addresses do");
+}
+
 /* Reads the file; where `reload_guard` limits losses, counts first the sessions that the reload would end. */
 static int begin_reload(struct change_queue *q, struct error *err)
 {
 	const struct active_config *active = q->context->active;
-	int r = config_load(active->path, &q->file, &q->file_hash, err);
+	int r = unconfirmed_refuse(active, err);
 
+	if (!r && q->first->confirm)
+		r = refuse_drains(q, err);
+	if (!r)
+		r = config_load(active->path, &q->file, &q->file_hash, err);
 	if (r || q->first->force || !active->config->reload_guard)
 		return r ? r : plan_file(q, err);
 	config_number_tenants(q->file, active->config);
@@ -141,6 +198,12 @@ static int count_losses(struct change_queue *q, struct error *err)
 	return r ? r : PLAN_MORE;
 }
 
+/* What is taken back to is the agent's own, whoever asks for it. */
+static void *edit_arg(const struct change_queue *q)
+{
+	return q->first->edit == unconfirmed_edit_back ? q->context->active : q->first->arg;
+}
+
 static int begin_edit(struct change_queue *q, struct error *err)
 {
 	const struct active_config *active = q->context->active;
@@ -149,7 +212,11 @@ static int begin_edit(struct change_queue *q, struct error *err)
 
 	if (!wanted)
 		return error_set(err, -ENOMEM, "out of memory");
-	r = q->first->edit(wanted, q->first->arg, err);
+	/* What a user changes meanwhile would be taken back, too. */
+	r = q->first->options.by.person && q->first->edit != unconfirmed_edit_back ? unconfirmed_refuse(active, err)
+										   : 0;
+	if (!r)
+		r = q->first->edit(wanted, edit_arg(q), err);
 	return r ? r
 		 : plan_new_with(q->context, take_pointer(wanted), active->file_hash, false, NULL, &q->first->options,
 				 &q->plan, err);
@@ -184,6 +251,10 @@ static int work(struct change_queue *q, struct error *err)
 	do
 		r = plan_step(q->plan, err);
 	while (r == PLAN_MORE && monotonic_us() < until);
+	if (!r && q->first->confirm) {
+		r = unconfirmed_begin(q->context->active, q->first->confirm, err);
+		q->first->noted = !r;
+	}
 	return r ? r : plan_commit(q->plan, err);
 }
 
@@ -227,10 +298,20 @@ int change_submit_with(struct change_queue *q, change_edit edit, change_done don
 	return submit(q, &(struct change){ .edit = edit, .done = done, .arg = arg, .options = *options });
 }
 
-int change_submit_reload(struct change_queue *q, bool force, const struct history_by *by, change_done done, void *arg)
+int change_submit_reload(struct change_queue *q, const struct reload_options *options, change_done done, void *arg)
+{
+	return submit(q, &(struct change){ .reload = true,
+					   .force = options->force,
+					   .confirm = options->confirm,
+					   .done = done,
+					   .arg = arg,
+					   .options.by = options->by });
+}
+
+int change_submit_back(struct change_queue *q, const struct history_by *by, change_done done, void *arg)
 {
 	return submit(q,
-		      &(struct change){ .reload = true, .force = force, .done = done, .arg = arg, .options.by = *by });
+		      &(struct change){ .edit = unconfirmed_edit_back, .done = done, .arg = arg, .options.by = *by });
 }
 
 int change_check_file(const struct change_queue *q, const struct config *file, struct error *err)

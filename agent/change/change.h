@@ -61,11 +61,18 @@ int change_submit(struct change_queue *q, change_edit edit, change_done done, vo
 int change_submit_with(struct change_queue *q, change_edit edit, change_done done, void *arg,
 		       const struct change_options *options);
 
-/*
- * Queues a reload of the file. Unless forced, it is refused with -EPERM if it would end more sessions than the running
- * `reload_guard` allows.
- */
-int change_submit_reload(struct change_queue *q, bool force, const struct history_by *by, change_done done, void *arg);
+/* How a file is reloaded. */
+struct reload_options {
+	bool force;	      /* although it ends more sessions than the running `reload_guard` allows; else -EPERM */
+	uint32_t confirm;     /* seconds after which it is taken back unless it is confirmed; 0: it stays */
+	struct history_by by; /* who wants it */
+};
+
+/* Queues a reload of the file. -EBUSY while one waits for its confirmation. */
+int change_submit_reload(struct change_queue *q, const struct reload_options *options, change_done done, void *arg);
+
+/* Queues what takes back the reload that waits for its confirmation; -ENOENT if none does when its turn comes. */
+int change_submit_back(struct change_queue *q, const struct history_by *by, change_done done, void *arg);
 
 /* Makes the checks that a reload makes before it prepares anything, except for `reload_guard`. Changes nothing. */
 int change_check_file(const struct change_queue *q, const struct config *file, struct error *err);

@@ -9,6 +9,7 @@
 #include "base/trouble.h"
 #include "change/change.h"
 #include "change/stages_choice.h"
+#include "change/unconfirmed.h"
 #include "host/timer.h"
 #include "tables/mapping_drains.h"
 
@@ -33,6 +34,7 @@ struct change_due {
 	struct watch stages;
 	struct watch drains;
 	struct watch ends;
+	struct watch unconfirmed;
 };
 
 static void on_replaced(void *arg, int r, const struct error *err)
@@ -151,6 +153,27 @@ static void look_at_ends(const struct parts *parts, struct watch *w)
 	w->submitted = !change_submit_with(parts->changes, edit_ended, on_ended, w, &options);
 }
 
+static void on_back(void *arg, int r, const struct error *err)
+{
+	struct watch *w = arg;
+
+	w->submitted = false;
+	w->seconds = ENDS_RETRY_S;
+	if (r && r != -ECANCELED)
+		log_error("a reload that nobody has confirmed cannot be taken back: %s; tried again in %u s", err->text,
+			  ENDS_RETRY_S);
+}
+
+static void look_at_unconfirmed(const struct parts *parts, struct watch *w)
+{
+	const struct history_by by = history_by(BY_UNCONFIRMED);
+
+	if (w->seconds)
+		w->seconds--;
+	else if (!w->submitted && unconfirmed_is_due(parts->active))
+		w->submitted = !change_submit_back(parts->changes, &by, on_back, w);
+}
+
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct change_due *d = arg;
@@ -158,6 +181,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	look_at_stages(d->parts, &d->stages);
 	look_at_drains(d->parts, &d->drains);
 	look_at_ends(d->parts, &d->ends);
+	look_at_unconfirmed(d->parts, &d->unconfirmed);
 }
 
 int change_due_new(const struct parts *parts, struct change_due **ret)
@@ -167,6 +191,7 @@ int change_due_new(const struct parts *parts, struct change_due **ret)
 	if (!d)
 		return -ENOMEM;
 	d->parts = parts;
+	unconfirmed_resume(parts->active);
 	d->second = timer_each_second(parts->base, on_second, d);
 	if (!d->second) {
 		free(d);

@@ -5,7 +5,8 @@
  *  - the end of a finished drain: its record in the history, its routes, and after the last one the programs that look
  *    for drains;
  *  - the end of mappings whose `until` has passed. Their sessions drain for `drain` seconds. A refused change
- *    is tried again every minute.
+ *    is tried again every minute;
+ *  - what ran before a reload that nobody has confirmed in time.
  */
 #ifndef DETNAT_CHANGE_DUE_H
 #define DETNAT_CHANGE_DUE_H

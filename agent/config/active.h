@@ -24,6 +24,10 @@ struct active_config {
 	uint64_t file_read;	  /* of the file as it was when it was last applied, wholly or in part */
 	time_t file_applied;	  /* CLOCK_REALTIME */
 	bool reload_failed;	  /* whether the last reload failed */
+	time_t unconfirmed_until; /* CLOCK_REALTIME: a reload is taken back then unless it is confirmed; 0: none waits
+				   */
+	uint64_t unconfirmed_due; /* the same in seconds of CLOCK_BOOTTIME */
+	bool going_back;	  /* it is being taken back */
 	struct stages_choice stages;
 	char stages_failure[160];  /* why the programs with two stages cannot be loaded; empty: they can */
 	unsigned session_monitors; /* clients that want notices of sessions opened and closed */

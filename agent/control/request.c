@@ -198,14 +198,27 @@ int request_change(struct request *r, change_edit edit, request_answer answer, s
 				     answer, err);
 }
 
-int request_reload(struct request *r, bool force, request_answer answer, struct error *err)
+int request_reload(struct request *r, request_answer answer, struct error *err)
+{
+	const struct reload_options options = {
+		.force = request_arg(r, "force")->number,
+		.confirm = (uint32_t)request_arg(r, "confirm")->number,
+		.by = author_of(r),
+	};
+	int ret = check_room(err);
+
+	return ret ? ret
+		   : wait_for_change(r, change_submit_reload(r->context->changes, &options, change_ended, r), answer,
+				     err);
+}
+
+int request_back(struct request *r, request_answer answer, struct error *err)
 {
 	const struct history_by by = author_of(r);
 	int ret = check_room(err);
 
 	return ret ? ret
-		   : wait_for_change(r, change_submit_reload(r->context->changes, force, &by, change_ended, r), answer,
-				     err);
+		   : wait_for_change(r, change_submit_back(r->context->changes, &by, change_ended, r), answer, err);
 }
 
 int request_programs(struct request *r, change_prepare prepare, request_answer answer, struct error *err)

@@ -115,7 +115,10 @@ struct evbuffer *request_stream(struct request *r);
  * request in a batch shares the batch's change.
  */
 int request_change(struct request *r, change_edit edit, request_answer answer, struct error *err);
-int request_reload(struct request *r, bool force, request_answer answer, struct error *err);
+int request_reload(struct request *r, request_answer answer, struct error *err);
+
+/* Queues what takes back the reload that waits for its confirmation. */
+int request_back(struct request *r, request_answer answer, struct error *err);
 
 /* Queues a replacement of the programs, with prepare called with the request as its argument. */
 int request_programs(struct request *r, change_prepare prepare, request_answer answer, struct error *err);

@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "base/json_scan.h"
+#include "base/log.h"
+#include "base/timestamp.h"
 #include "change/reload_losses.h"
+#include "change/unconfirmed.h"
 #include "config/config.h"
 #include "config/port_pairs.h"
 #include "control/answer.h"
@@ -345,7 +348,13 @@ static cJSON *report_of(const struct config *now, const struct config *wanted, c
 static cJSON *answer_reloaded(struct request *r)
 {
 	struct reload *l = r->state;
+	const struct parts *p = r->context;
+	char text[TIME_TEXT];
 
+	if (l->report && request_arg(r, "confirm")->number) {
+		cJSON_AddStringToObject(l->report, "confirm_until", time_format(p->active->unconfirmed_until, text));
+		cJSON_AddBoolToObject(l->report, "peers", p->active->config->replication.enabled);
+	}
 	return take_pointer(l->report);
 }
 
@@ -364,12 +373,27 @@ static int reload_step(struct request *r, cJSON **ret_result, struct error *err)
 	if (!l->report)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (!request_arg(r, "dry_run")->number)
-		return request_reload(r, request_arg(r, "force")->number, answer_reloaded, err);
+		return request_reload(r, answer_reloaded, err);
 	cJSON_AddTrueToObject(l->report, "dry_run");
 	if (!request_arg(r, "force")->number && reload_losses_refuse(l->losses, r->context->active, &refusal))
 		cJSON_AddStringToObject(l->report, "refused", refusal.text);
 	*ret_result = take_pointer(l->report);
 	return 0;
+}
+
+int verb_confirm(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct active_config *a = r->context->active;
+	int ret;
+
+	if (request_arg(r, "back")->number)
+		return request_back(r, answer_empty, err);
+	ret = unconfirmed_keep(a, err);
+	if (ret)
+		return ret;
+	log_info("the reload is confirmed, and stays");
+	*ret_result = cJSON_CreateObject();
+	return *ret_result ? 0 : -ENOMEM;
 }
 
 int verb_reload(struct request *r, cJSON **ret_result, struct error *err)
@@ -383,7 +407,7 @@ int verb_reload(struct request *r, cJSON **ret_result, struct error *err)
 	/* The reload itself refuses an invalid file, and records that. */
 	if (ret && l && !dry_run) {
 		reload_free(l);
-		return request_reload(r, request_arg(r, "force")->number, answer_empty, err);
+		return request_reload(r, answer_empty, err);
 	}
 	if (!ret && dry_run)
 		ret = change_check_file(r->context->changes, l->file, err);

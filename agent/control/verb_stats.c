@@ -199,6 +199,14 @@ static void add_leases(cJSON *json, struct identity *x)
 		cJSON_AddStringToObject(object, "last", time_format(f.last, text));
 }
 
+/* When the reload that waits for its confirmation is taken back; null: none waits. */
+static void add_unconfirmed(cJSON *json, const struct active_config *a)
+{
+	char text[TIME_TEXT];
+
+	json_add_text(json, "unconfirmed_until", a->unconfirmed_due ? time_format(a->unconfirmed_until, text) : NULL);
+}
+
 static void add_troubles(cJSON *json)
 {
 	cJSON *list = cJSON_AddArrayToObject(json, "troubles");
@@ -251,6 +259,7 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 	if (a->identity)
 		add_leases(json, a->identity);
 	cJSON_AddBoolToObject(json, "tracing", a->datapath->settings.trace);
+	add_unconfirmed(json, a->active);
 	add_troubles(json);
 	return json;
 }

@@ -90,7 +90,7 @@ static void reload_by_signal(void *arg)
 		s->reload_wanted = true;
 		return;
 	}
-	s->reload_waits = !change_submit_reload(s->parts.changes, false, &by, on_reloaded, s);
+	s->reload_waits = !change_submit_reload(s->parts.changes, &(struct reload_options){ .by = by }, on_reloaded, s);
 	if (s->reload_waits)
 		notify_reloading();
 	else

@@ -14,6 +14,7 @@
 #define BY_START       "start"
 #define BY_RELOAD      "reload"	     /* by a user's command, or by a signal */
 #define BY_EXPIRY      "expiry"	     /* an `until` or a drain is over */
+#define BY_UNCONFIRMED "unconfirmed" /* a reload was not confirmed in time, and is taken back */
 #define BY_GROWTH      "growth"	     /* a subscriber needed a block, or one was idle */
 #define BY_REPLICATION "replication" /* another gateway did it */
 #define BY_TABLES      "tables"	     /* found in the tables of the datapath, where the history lacked it */

@@ -42,7 +42,8 @@ CHANGES = [
     ("trace", "start"),
     ("trace", "stop"),
     ("check", "--repair"),
-    ("reload",),
+    ("reload", "--confirm", "60"),
+    ("confirm",),
 ]
 
 # Their success needs a second gateway, and a file that the user may write.
@@ -96,7 +97,7 @@ def test_members_of_detnat_read_everything(gateway, words):
 
 
 def verb_of(words):
-    return words[0] if words[0] in ("reload", "check") else " ".join(words[:2])
+    return words[0] if words[0] in ("reload", "confirm", "check") else " ".join(words[:2])
 
 
 def test_every_verb_that_changes_something_is_here():

@@ -177,7 +177,7 @@ int change_submit_programs(struct change_queue *q, change_prepare prepare, chang
 	return change_submit(q, edit_nothing, done, arg);
 }
 
-int change_submit_reload(struct change_queue *q, bool force, const struct history_by *by, change_done done, void *arg)
+int change_submit_reload(struct change_queue *q, const struct reload_options *options, change_done done, void *arg)
 {
 	return change_submit(q, edit_nothing, done, arg);
 }

@@ -182,6 +182,11 @@ int change_submit_reload(struct change_queue *q, const struct reload_options *op
 	return change_submit(q, edit_nothing, done, arg);
 }
 
+int change_submit_back(struct change_queue *q, const struct history_by *by, change_done done, void *arg)
+{
+	return change_submit(q, edit_nothing, done, arg);
+}
+
 /* The client. */
 
 static void stop(void)

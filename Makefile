@@ -309,6 +309,7 @@ define DOCUMENTED_STEPS
 'bench-path|20|bench-path|instructions of a packet' \
 'bench-nic|740|test-vm VM_PARTS=benchnic SERIES=6.12|bench-nic, between two guests' \
 'soak|110|soak MINUTES=1|everything at once for a minute' \
+'drill|60|drill|a gateway that is lost, and what is put back elsewhere' \
 'world|80|world SECONDS=60 SEED=$(HASH)|a world of the seed that the commit says' \
 'world-trio|110|world GATEWAYS=3 PROFILE=trio SECONDS=60 SEED=$(HASH)|three gateways that are lost and come back' \
 'upgrades|230|test-upgrades|upgrades from real builds of 1.0.0, and back' \
@@ -452,6 +453,11 @@ MINUTES ?= 10
 soak: as-root deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) soak.py --minutes $(MINUTES) $(ARGS)
+drill: as-root deps-test ## a gateway is lost: what was installed and two directories, put back elsewhere, answer 10,000 questions as before; needs root
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	@rm -rf $(BUILD)/drill && $(MAKE) --no-print-directory install DESTDIR=$(abspath $(BUILD))/drill >/dev/null
+	cd tests/e2e && DRILL=$(abspath $(BUILD))/drill BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q test_drill.py $(ARGS)
+.PHONY: drill
 # REPLAY: a file that a failing run wrote (ARGS='--write FILE'). The programs are plain, as the world preloads a clock.
 SECONDS ?= 60
 SEED ?= 1

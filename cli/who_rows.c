@@ -33,6 +33,7 @@ static bool read_question(char *text, size_t size, struct who_question *ret, boo
 static void row_json(FILE *out, const struct who_question *q, const struct who_reply *r,
 		     const struct who_source *source)
 {
+	int64_t known_until = who_reply_known_until(r, source, q->t);
 	char addr[ADDR_TEXT], when[TIME_TEXT];
 
 	fprintf(out, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u,", q->line,
@@ -41,6 +42,8 @@ static void row_json(FILE *out, const struct who_question *q, const struct who_r
 	if (!who_reply_named(r)) {
 		fputs(",\"error\":", out);
 		text_json_string(out, r->why.text);
+	} else if (known_until != TIME_NONE) {
+		fprintf(out, ",\"known_until\":\"%s\"", time_format(known_until, when));
 	}
 	customer_print(out, &source->customers, &r->customer);
 	who_print_source(out, source);
@@ -74,12 +77,14 @@ static char *row_notes(enum who_result result, const struct who_answer *a)
 	return text;
 }
 
-static void row_text(struct writer *w, const struct who_question *q, const struct who_reply *r, const char *customer)
+static void row_text(struct writer *w, const struct who_question *q, const struct who_reply *r,
+		     const struct who_source *source, const char *customer)
 {
 	const struct who_holder *h = &r->answer.best;
+	int64_t known_until = who_reply_known_until(r, source, q->t);
 	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], subscriber[WHO_SUBSCRIBER_TEXT], when[TIME_TEXT], in[ADDR_TEXT],
 		out[ADDR_TEXT];
-	char from[TIME_TEXT], to[TIME_TEXT];
+	char from[TIME_TEXT], to[TIME_TEXT], until[TIME_TEXT];
 	_cleanup_free_ char *notes = row_notes(r->result, &r->answer);
 
 	if (!notes)
@@ -92,9 +97,11 @@ static void row_text(struct writer *w, const struct who_question *q, const struc
 		writer_line(w, ROW "%s: %s%s", when, endpoint, "-",
 			    r->result == WHO_NOBODY ? "no subscriber" : "no record", r->why.text, notes);
 	else
-		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s%s", when, endpoint, who_subscriber(h, subscriber),
+		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s%s%s%s", when, endpoint, who_subscriber(h, subscriber),
 			    time_format(h->from, from), time_or(h->to, "still", to), prefix_text(h->in, in),
-			    prefix_text(h->out, out), *h->name ? ", " : "", h->name, notes, customer);
+			    prefix_text(h->out, out), *h->name ? ", " : "", h->name, notes,
+			    known_until == TIME_NONE ? "" : "; known until ",
+			    known_until == TIME_NONE ? "" : time_format(known_until, until), customer);
 }
 
 static void write_row(struct writer *w, const struct who_question *q, struct who_reply *r,
@@ -107,7 +114,7 @@ static void write_row(struct writer *w, const struct who_question *q, struct who
 	if (!w->json) {
 		_cleanup_free_ char *customer = customer_row(&source->customers, &r->customer);
 
-		row_text(w, q, r, customer ? customer : "; out of memory");
+		row_text(w, q, r, source, customer ? customer : "; out of memory");
 		return;
 	}
 	if (!memory)

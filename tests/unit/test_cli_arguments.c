@@ -216,7 +216,7 @@ static const struct {
 	{ "users", "\"users\" is not a command; did you mean user show or user move?" },
 	{ "pools drain", "\"pool drain\"" },
 	{ "bindings", "did you mean binding list?" },
-	{ "reload --check", "reload has no option --check; it has --dry-run and --force" },
+	{ "reload --check", "reload has no option --check; it has --dry-run, --force and --confirm SECONDS" },
 	{ "stats --all", "stats has no option --all" },
 	{ "session list --dst 192.0.2.1", "--dst; it has --proto" },
 	/* Habits. */

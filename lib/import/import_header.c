@@ -1,25 +1,39 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Headers of tables: which side they name first. */
+/* Headers of tables: which side they name first, and what their columns hold. */
 #include <ctype.h>
 #include <string.h>
 
 #include "import/import_build.h"
+#include "import/import_columns.h"
 #include "import/import_sides.h"
 
 /*
  * Beginnings of words, without accents. Those of the second list name a person, or an address whose side another word
  * says, so they count only where the line has none of the first.
  */
-static const char *const inside_words[] = { "inside", "intern", "interi", "inner", "innen", "privat",
-					    "privad", "prive",	"local",  "lan ",  NULL };
-static const char *const subscriber_words[] = { "user",	  "usuari", "utente", "utilisateur", "benutzer",  "subscriber",
-						"suscri", "abonad", "abonne", "abbonat",     "assinante", "client",
-						"kunde",  "custom", "teiln",  NULL };
-static const char *const outside_words[] = { "outside",	    "outer",  "extern",	  "exteri", "estern",
-					     "aussen",	    "ausen",  "publi",	  "pubbli", "offentlich",
-					     "oeffentlich", "global", "internet", "wan ",   NULL };
-static const char *const nat_words[] = { "nat ip", "nat addr", NULL };
+static const char *const inside_words[] = { "inside", "intern", "interi", "inner", "innen", "privat", "in addr",
+					    "in ip",  "privad", "prive",  "local", "lan ",  NULL };
+static const char *const subscriber_words[] = { "user",	      "usuari", "utente", "utilisateur", "benutzer",
+						"subscriber", "suscri", "abonad", "abonne",	 "abbonat",
+						"assinante",  "client", "kunde",  "custom",	 "teiln",
+						"source",     "src ",	"origin", "quell",	 NULL };
+static const char *const outside_words[] = { "outside",	 "outer", "extern",   "exteri",	    "estern",	   "aussen",
+					     "ausen",	 "publi", "pubbli",   "offentlich", "oeffentlich", "global",
+					     "internet", "wan ",  "out addr", "out ip",	    NULL };
+static const char *const nat_words[] = {
+	"nat ip", "nat addr", "translat", "traduc", "traduz", "mapped", "natted", NULL
+};
 static const char *const port_words[] = { "port", "puert", NULL };
+
+/* The same of columns. Those of the last two stand alone, too: "From", "Fin". */
+static const char *const range_words[] = { "range", "rang",  "faixa", "interval", "plage",
+					   "berei", "block", "bloc",  "bloq",	  NULL };
+static const char *const network_words[] = { "vpn", "vrf", "routing instance", NULL };
+static const char *const first_words[] = { "first",   "start", "begin",	 "from ",  "low",   "min",
+					   "lo ",     "ini",   "primei", "primer", "prime", "desde",
+					   "depart ", "deb",   "erst",	 "anf",	   "von ",  NULL };
+static const char *const last_words[] = { "last",  "end ", "stop", "to ",    "high",  "max",  "hi ",  "fim ", "fin",
+					  "ultim", "dern", "ate ", "hasta ", "letzt", "bis ", "schl", NULL };
 
 /* The letters of Latin-1 from U+00C0 on without their accents. */
 static const char plain[] = "aaaaaaaceeeeiiiidnooooo ouuuuypsaaaaaaaceeeeiiiidnooooo ouuuuypy";
@@ -73,6 +87,67 @@ static void without_inside(char *text)
 		if (at)
 			memset(at + 1, '_', strlen("inside"));
 	}
+}
+
+enum import_column import_header_column(const char *cell)
+{
+	bool ports, first, last;
+	char text[256];
+
+	fold(cell, text);
+	without_inside(text);
+	ports = first_of(text, port_words) || first_of(text, range_words);
+	first = first_of(text, first_words) || !strcmp(text, " de ") || !strcmp(text, " da ");
+	last = first_of(text, last_words) || !strcmp(text, " a ") || !strcmp(text, " au ");
+	if (first_of(text, network_words))
+		return COLUMN_NETWORK;
+	if (first_of(text, (const char *const[]){ "proto", NULL }))
+		return COLUMN_PROTOCOL;
+	if (first != last && (ports || !(first_of(text, inside_words) || first_of(text, outside_words) ||
+					 first_of(text, subscriber_words))))
+		return first ? COLUMN_FIRST : COLUMN_LAST;
+	if (ports)
+		return COLUMN_PORTS;
+	if (first_of(text, inside_words))
+		return COLUMN_INSIDE;
+	if (first_of(text, outside_words) || first_of(text, nat_words))
+		return COLUMN_OUTSIDE;
+	return first_of(text, subscriber_words) ? COLUMN_SUBSCRIBER : COLUMN_OTHER;
+}
+
+bool import_header_names(const char *cell, bool outside)
+{
+	char text[256];
+
+	fold(cell, text);
+	without_inside(text);
+	return first_of(text, outside ? outside_words : inside_words);
+}
+
+void import_plain(char *line)
+{
+	unsigned char *to = (unsigned char *)line;
+
+	for (const unsigned char *c = to; *c; c++) {
+		if (*c < 0x80) {
+			*to++ = *c;
+		} else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xc0) {
+			/* Ordinals and degrees are letters in "Nº"; a blank that breaks no line is one. */
+			c++;
+			*to++ = *c == 0xba || *c == 0xb0 ? 'o' : *c == 0xaa ? 'a' : ' ';
+		} else if (*c == 0xe2 && c[1] == 0x80 && c[2] >= 0x90 && c[2] <= 0x95) {
+			*to++ = '-';
+			c += 2;
+		} else if (*c == 0xe2 && c[1] == 0x88 && c[2] == 0x92) {
+			*to++ = '-';
+			c += 2;
+		} else if (*c == 0xc3 && c[1] >= 0x80 && c[1] < 0xc0) {
+			*to++ = (unsigned char)plain[*++c - 0x80];
+		} else {
+			*to++ = *c >= 0xc0 ? (unsigned char)plain[*c - 0xc0] : *c;
+		}
+	}
+	*to = '\0';
 }
 
 struct import_header import_header_read(const char *line, uint32_t number)

@@ -41,20 +41,36 @@ static const struct {
 	{ IMPORT_VPP, "nat deterministic mapping" },
 };
 
+static unsigned addresses(const char *line)
+{
+	unsigned n = 0, a, b, c, d;
+	int used;
+
+	while (*line) {
+		line += strcspn(line, "0123456789");
+		if (sscanf(line, "%3u.%3u.%3u.%3u%n", &a, &b, &c, &d, &used) == 4) {
+			n++;
+			line += used;
+		}
+		line += strspn(line, "0123456789");
+	}
+	return n;
+}
+
+/* A line that begins with an address, or has two, or a title that only tables have. */
 static bool is_table(const struct import_text *text)
 {
 	const char *at = text->text, *end = at + text->size;
 
-	/* A line that begins with an address, or a title that only tables have. */
 	for (unsigned line = 0; at < end && line < 200; line++) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
 		size_t n = newline ? (size_t)(newline - at) : (size_t)(end - at);
 		unsigned a, b, c, d;
-		char head[40];
+		char head[160];
 
-		snprintf(head, sizeof(head), "%.*s", n < 39 ? (int)n : 39, at);
+		snprintf(head, sizeof(head), "%.*s", n < 159 ? (int)n : 159, at);
 		if (sscanf(head, " %3u.%3u.%3u.%3u", &a, &b, &c, &d) == 4 || import_begins(head, "NAT Address:") ||
-		    import_begins(head, "internal ip="))
+		    import_begins(head, "internal ip=") || addresses(head) == 2)
 			return true;
 		at += n + 1;
 	}

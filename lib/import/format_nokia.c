@@ -1,92 +1,42 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Nokia SR OS: maps of deterministic NAT, in the classic CLI, and in MD-CLI, flat or in braces. R is the pool's
- * subscriber-limit, P its deterministic port-reservation, F the port after its port-forwarding-range; a map with more
- * than R addresses goes on with the next outside address.
+ * Nokia SR OS: maps of deterministic NAT, in the classic CLI, and in MD-CLI, flat, with the whole context in each line,
+ * or in braces. R is the pool's subscriber-limit, P its deterministic port-reservation, F the port after its
+ * port-forwarding-range; a map with more than R addresses goes on with the next outside address.
  *
- * Words are taken in their order, with the pool and the map that they are about: so all three forms are read alike.
+ * Words are taken in their order, with the pool and the map that they are about: so all forms are read alike. What is
+ * turned off is known by its place: one level below the object, which is a word of the same line or a deeper indent.
  */
 #include <string.h>
 
-#include <detnat/growth.h>
-
 #include "base/text.h"
-#include "import/import_build.h"
+#include "import/format_nokia.h"
 #include "import/import_formats.h"
 
-#define WELL_KNOWN 1023U
+enum where { ANYWHERE, OUTSIDE, INSIDE, POLICY, ELSEWHERE };
 
-struct pool {
-	char name[64];
-	uint32_t line;
-	struct import_ranges range;
-	uint32_t ratio;
-	uint32_t ports;
-	uint32_t forwarded;   /* the last port of the static range */
-	bool extends;	      /* has blocks on demand */
-	uint32_t extends_by;  /* of so many ports; 0: not told */
-	uint32_t block_limit; /* of its policy: a subscriber's blocks, with its own; 0: not told */
-	uint32_t extends_line;
-};
-
-struct map {
-	uint32_t line;
-	char service[64];
-	struct import_range in;
-	uint32_t out;
-	bool complete;
+/* What can be turned off: the object that the lines below are about. */
+struct object {
+	uint32_t *disabled; /* NULL: none; valid until the next object is made */
+	size_t indent;	    /* of its line */
+	size_t below;	    /* of the first line in it; 0: none was read */
+	unsigned next;	    /* the word behind its name, in its own line */
 };
 
 struct nokia {
+	struct nokia_plan plan;
 	struct import *m;
 	struct import_lines *l;
-	struct pool *pool;
-	size_t n_pools;
-	struct map *map;
-	size_t n_maps;
-	size_t at;	 /* the pool that is read; n_pools: none */
-	bool in_policy;	 /* a pool is named there, not described */
-	char policy[64]; /* the policy that is read */
-	struct policy {
-		char name[64], pool[64];
-		uint32_t block_limit;
-	} * policies;
-	size_t n_policies;
+	size_t at; /* the pool that is read; n_pools: none */
+	enum where where;
+	size_t policy;	  /* that is read; n_policies: none */
+	bool policy_pool; /* its pool is to be named */
+	size_t prefix;	  /* that is read; SIZE_MAX: none */
+	bool reserves;	  /* "port-reservation", whose value is in the next line */
+	struct object object;
 	char service[64]; /* vprn */
+	uint32_t alg_line;
 };
-
-static void take_pool(struct nokia *k, const char *name)
-{
-	struct pool *p;
-
-	for (k->at = 0; k->at < k->n_pools; k->at++)
-		if (!strcmp(k->pool[k->at].name, name))
-			return;
-	p = realloc(k->pool, (k->n_pools + 1) * sizeof(*p));
-	if (!p) {
-		import_fail(k->m, "out of memory");
-		return;
-	}
-	k->pool = p;
-	p += k->n_pools++;
-	*p = (struct pool){ .line = k->l->line, .forwarded = WELL_KNOWN };
-	snprintf(p->name, sizeof(p->name), "%.63s", name);
-}
-
-static struct map *new_map(struct nokia *k)
-{
-	struct map *map = realloc(k->map, (k->n_maps + 1) * sizeof(*map));
-
-	if (!map) {
-		import_fail(k->m, "out of memory");
-		return NULL;
-	}
-	k->map = map;
-	map += k->n_maps++;
-	*map = (struct map){ .line = k->l->line };
-	snprintf(map->service, sizeof(map->service), "%s", k->service);
-	return map;
-}
 
 static const char *word_at(const struct nokia *k, unsigned i)
 {
@@ -98,39 +48,134 @@ static int fault(const struct nokia *k, const char *key, const char *value, stru
 	return import_fault(k->m, k->l->line, err, "%s %s is not understood", key, QUOTED(value));
 }
 
-/* "map start A end B to C" and "map A to B [first-outside-address C]"; *at is the word after map, then after it. */
-static int take_map(struct nokia *k, unsigned *at, struct error *err)
+/* Room for one more element; NULL: out of memory. */
+static void *more(struct nokia *k, void *list, size_t n, size_t size)
+{
+	void *larger = realloc(list, (n + 1) * size);
+
+	if (!larger)
+		import_fail(k->m, "out of memory");
+	return larger;
+}
+
+static size_t indent_of(const char *line)
+{
+	return strspn(line, " \t");
+}
+
+static void begin_object(struct nokia *k, uint32_t *disabled, unsigned next)
+{
+	k->object = (struct object){ disabled, indent_of(k->l->buffer), 0, next };
+}
+
+static void take_pool(struct nokia *k, unsigned name)
+{
+	struct nokia_pool *p = NULL;
+
+	for (k->at = 0; k->at < k->plan.n_pools; k->at++)
+		if (!strcmp(k->plan.pool[k->at].name, word_at(k, name)))
+			break;
+	if (k->at == k->plan.n_pools) {
+		p = more(k, k->plan.pool, k->plan.n_pools, sizeof(*p));
+		if (!p)
+			return;
+		k->plan.pool = p;
+		p += k->plan.n_pools++;
+		*p = (struct nokia_pool){ .line = k->l->line, .forwarded = NOKIA_WELL_KNOWN };
+		snprintf(p->name, sizeof(p->name), "%.63s", word_at(k, name));
+	}
+	k->reserves = false;
+	begin_object(k, &k->plan.pool[k->at].disabled, name + 1);
+}
+
+/* "prefix P subscriber-type … nat-policy N" and "prefix-map P nat-policy N"; the word of the prefix. */
+static void take_prefix(struct nokia *k, unsigned at)
+{
+	const char *policy = "";
+	struct nokia_prefix *p;
+	unsigned next = at + 1;
+	char name[64];
+
+	for (unsigned i = at + 1; i + 1 < k->l->n_words; i++) {
+		if (strcmp(word_at(k, i), "nat-policy") != 0)
+			continue;
+		policy = word_at(k, i + 1);
+		next = i + 2;
+		break;
+	}
+	snprintf(name, sizeof(name), "%.20s %.20s %.20s", k->service, word_at(k, at), policy);
+	for (k->prefix = 0; k->prefix < k->plan.n_prefixes; k->prefix++)
+		if (!strcmp(k->plan.prefix[k->prefix].name, name))
+			break;
+	if (k->prefix == k->plan.n_prefixes) {
+		p = more(k, k->plan.prefix, k->plan.n_prefixes, sizeof(*p));
+		if (!p)
+			return;
+		k->plan.prefix = p;
+		p += k->plan.n_prefixes++;
+		*p = (struct nokia_prefix){ 0 };
+		memcpy(p->name, name, sizeof(p->name));
+	}
+	k->where = INSIDE;
+	begin_object(k, &k->plan.prefix[k->prefix].disabled, next);
+}
+
+/* A map is one by its inside addresses: lines with the whole context name it again and again. */
+static struct nokia_map *map_of(struct nokia *k, struct import_range in)
+{
+	struct nokia_map *map = k->plan.map;
+
+	for (size_t i = k->plan.n_maps; i--;)
+		if (map[i].in.first == in.first && map[i].in.last == in.last && map[i].prefix == k->prefix &&
+		    !strcmp(map[i].service, k->service))
+			return &map[i];
+	map = more(k, k->plan.map, k->plan.n_maps, sizeof(*map));
+	if (!map)
+		return NULL;
+	k->plan.map = map;
+	map += k->plan.n_maps++;
+	*map = (struct nokia_map){ .line = k->l->line, .in = in, .prefix = k->prefix };
+	snprintf(map->service, sizeof(map->service), "%s", k->service);
+	return map;
+}
+
+static int lead(struct nokia *k, struct nokia_map *map, const char *key, const char *value, struct error *err)
+{
+	uint32_t out;
+
+	if (addr_parse(value, &out))
+		return fault(k, key, value, err);
+	if (map->complete && map->out != out)
+		return import_fault(k->m, k->l->line, err, "the map of line %u has another first outside address",
+				    map->line);
+	map->out = out;
+	map->complete = true;
+	return 0;
+}
+
+/*
+ * "map start A end B to C" and "map A to B [first-outside-address C]"; *at is the word after map, then after what was
+ * read. In braces, and with the whole context in each line, the outside address comes later.
+ */
+static int take_map(struct nokia *k, unsigned *at, struct nokia_map **ret, struct error *err)
 {
 	bool classic = !strcmp(word_at(k, *at), "start");
 	const char *first = word_at(k, *at + classic), *last = word_at(k, *at + 2 + classic);
-	struct map *map = new_map(k);
+	struct import_range in;
 
-	if (!map)
-		return 0;
-	if (addr_parse(first, &map->in.first) || addr_parse(last, &map->in.last) || map->in.last < map->in.first)
+	if (addr_parse(first, &in.first) || addr_parse(last, &in.last) || in.last < in.first)
 		return fault(k, "map", first, err);
+	*ret = map_of(k, in);
 	*at += 3 + classic;
-	if (!classic)
+	if (!*ret || !classic)
 		return 0;
-	if (strcmp(word_at(k, *at), "to") != 0 || addr_parse(word_at(k, *at + 1), &map->out))
-		return fault(k, "to", word_at(k, *at + 1), err);
-	map->complete = true;
 	*at += 2;
-	return 0;
-}
-
-static int take_first_outside(struct nokia *k, const char *value, struct error *err)
-{
-	struct map *map = k->n_maps ? &k->map[k->n_maps - 1] : NULL;
-
-	if (!map || map->complete || addr_parse(value, &map->out))
-		return fault(k, "first-outside-address", value, err);
-	map->complete = true;
-	return 0;
+	return strcmp(word_at(k, *at - 2), "to") != 0 ? fault(k, "to", word_at(k, *at - 1), err)
+						      : lead(k, *ret, "to", word_at(k, *at - 1), err);
 }
 
 /* "address-range A B", "address-range A end B" */
-static int take_addresses(struct nokia *k, struct pool *p, unsigned at, struct error *err)
+static int take_addresses(struct nokia *k, struct nokia_pool *p, unsigned at, struct error *err)
 {
 	const char *last = word_at(k, at + 1);
 	struct import_range r;
@@ -139,12 +184,30 @@ static int take_addresses(struct nokia *k, struct pool *p, unsigned at, struct e
 		last = word_at(k, at + 2);
 	if (addr_parse(word_at(k, at), &r.first) || addr_parse(last, &r.last) || r.last < r.first)
 		return fault(k, "address-range", word_at(k, at), err);
+	for (size_t i = 0; i < p->range.n; i++)
+		if (p->range.range[i].first == r.first && p->range.range[i].last == r.last)
+			return 0;
 	import_ranges_add(k->m, &p->range, r);
 	return 0;
 }
 
+/* The value of port-reservation: ports of the subscriber's own block, or "ports N" and "blocks N" on demand. */
+static int take_reservation(struct nokia *k, struct nokia_pool *p, unsigned at, struct error *err)
+{
+	const char *value = word_at(k, at);
+
+	if (strcmp(value, "ports") != 0 && strcmp(value, "blocks") != 0)
+		return import_number(value, 65535, &p->ports) ? fault(k, "port-reservation", value, err) : 0;
+	k->reserves = false;
+	p->extends = true;
+	p->extends_line = k->l->line;
+	if (!strcmp(value, "ports") && import_number(word_at(k, at + 1), 65535, &p->extends_by))
+		return fault(k, "port-reservation", word_at(k, at + 1), err);
+	return 0;
+}
+
 /* A word of a pool, and its value. */
-static int take_pool_word(struct nokia *k, struct pool *p, unsigned at, struct error *err)
+static int take_pool_word(struct nokia *k, struct nokia_pool *p, unsigned at, struct error *err)
 {
 	const char *key = word_at(k, at), *value = word_at(k, at + 1);
 
@@ -154,200 +217,154 @@ static int take_pool_word(struct nokia *k, struct pool *p, unsigned at, struct e
 		return import_number(value, 65535, &p->forwarded) ? fault(k, key, value, err) : 0;
 	if (!strcmp(key, "address-range"))
 		return take_addresses(k, p, at + 1, err);
-	if (strcmp(key, "port-reservation") != 0)
-		return 0;
-	if (!strcmp(value, "ports") || !strcmp(value, "blocks")) {
-		p->extends = true;
-		p->extends_line = k->l->line;
-		if (!strcmp(value, "ports") && import_number(word_at(k, at + 2), 65535, &p->extends_by))
-			return fault(k, key, word_at(k, at + 2), err);
-		return 0;
+	if (!strcmp(key, "port-reservation")) {
+		k->reserves = !*value;
+		return *value ? take_reservation(k, p, at + 1, err) : 0;
 	}
-	return import_number(value, 65535, &p->ports) ? fault(k, key, value, err) : 0;
+	if (k->reserves && (!strcmp(key, "ports") || !strcmp(key, "blocks")))
+		return take_reservation(k, p, at, err);
+	return 0;
 }
 
 static void take_policy(struct nokia *k, const char *name)
 {
-	struct policy *p;
+	struct nokia_policy *p;
 
-	snprintf(k->policy, sizeof(k->policy), "%.63s", name);
-	for (size_t i = 0; i < k->n_policies; i++)
-		if (!strcmp(k->policies[i].name, k->policy))
+	k->where = POLICY;
+	k->policy_pool = false;
+	for (k->policy = 0; k->policy < k->plan.n_policies; k->policy++)
+		if (!strcmp(k->plan.policy[k->policy].name, name))
 			return;
-	p = realloc(k->policies, (k->n_policies + 1) * sizeof(*p));
-	if (!p) {
-		import_fail(k->m, "out of memory");
+	p = more(k, k->plan.policy, k->plan.n_policies, sizeof(*p));
+	if (!p)
 		return;
-	}
-	k->policies = p;
-	p += k->n_policies++;
-	*p = (struct policy){ 0 };
-	memcpy(p->name, k->policy, sizeof(p->name));
+	k->plan.policy = p;
+	p += k->plan.n_policies++;
+	*p = (struct nokia_policy){ 0 };
+	snprintf(p->name, sizeof(p->name), "%.63s", name);
 }
 
-/* The pool of a policy, and how many blocks a subscriber may have there. */
-static int take_policy_word(struct nokia *k, const char *key, const char *value, struct error *err)
+/* The pool of a policy, "pool P router R" or "pool router-instance R name P", and what a subscriber may have there. */
+static int take_policy_word(struct nokia *k, unsigned *at, struct error *err)
 {
-	for (size_t i = 0; i < k->n_policies; i++) {
-		struct policy *p = &k->policies[i];
+	const char *key = word_at(k, *at), *value = word_at(k, *at + 1);
+	struct nokia_policy *p;
 
-		if (strcmp(p->name, k->policy) != 0)
-			continue;
-		if (!strcmp(key, "pool"))
+	if (k->policy >= k->plan.n_policies)
+		return 0;
+	p = &k->plan.policy[k->policy];
+	if (!strcmp(key, "pool")) {
+		k->policy_pool = !*value || !strcmp(value, "router-instance") || !strcmp(value, "name");
+		if (!k->policy_pool)
 			snprintf(p->pool, sizeof(p->pool), "%.63s", value);
-		else if (import_number(value, 65535, &p->block_limit))
-			return fault(k, key, value, err);
+		*at += !k->policy_pool;
+	} else if (!strcmp(key, "name") && k->policy_pool) {
+		snprintf(p->pool, sizeof(p->pool), "%.63s", value);
+		++*at;
+	} else if (!strcmp(key, "block-limit")) {
+		++*at;
+		return import_number(value, 65535, &p->block_limit) ? fault(k, key, value, err) : 0;
+	} else if (!strcmp(key, "alg")) {
+		k->alg_line = k->alg_line ? k->alg_line : k->l->line;
 	}
 	return 0;
 }
 
-/* The least that a policy with this pool says; 0: none says anything. */
-static uint32_t block_limit_of(const struct nokia *k, const struct pool *pool)
+/* "shutdown", "admin-state disable", and what undoes them, directly below the object. */
+static void take_state(struct nokia *k, unsigned at)
 {
-	uint32_t least = 0;
+	bool off = !strcmp(word_at(k, at), "shutdown") || !strcmp(word_at(k, at + 1), "disable");
+	bool on = at && !strcmp(word_at(k, at - 1), "no");
+	unsigned first = on ? at - 1 : at;
 
-	for (size_t i = 0; i < k->n_policies; i++) {
-		const struct policy *p = &k->policies[i];
-
-		if (!strcmp(p->pool, pool->name) && p->block_limit && (!least || p->block_limit < least))
-			least = p->block_limit;
-	}
-	return least;
+	if (!k->object.disabled)
+		return;
+	if (first == k->object.next || (!first && k->object.below && indent_of(k->l->buffer) == k->object.below))
+		*k->object.disabled = off && !on ? k->l->line : 0;
 }
 
-/* Blocks on demand: `growth` is the same, if the size and the number of blocks are told, and nothing else needs the
- * ports. */
-static void take_extension(struct nokia *k, const struct pool *p)
+/* A word that says where the next ones are. */
+static bool take_place(struct nokia *k, const char *word)
 {
-	uint32_t limit = block_limit_of(k, p);
-	struct import_growth *more = NULL;
+	static const char *const others[] = {
+		"dhcp-server",		"dhcp",		  "dhcpv4", "interface", "local-dhcp-server",
+		"subscriber-interface", "subscriber-mgmt"
+	};
 
-	if (p->extends_by < GROWTH_MIN_BLOCK || p->extends_by > GROWTH_MAX_BLOCK || limit < 2 ||
-	    limit - 1 > GROWTH_MAX_BLOCKS || p->forwarded != WELL_KNOWN) {
-		import_note(k->m, IMPORT_EXTENSION, p->extends_line,
-			    "pool %s: blocks on demand beside the subscriber's own: not kept%s", p->name,
-			    p->forwarded != WELL_KNOWN ? ", as growth would take its ports for forwarding" : "");
-		return;
+	if (!strcmp(word, "outside") || !strcmp(word, "inside")) {
+		k->where = *word == 'o' ? OUTSIDE : INSIDE;
+		k->at = k->plan.n_pools;
+		k->object.disabled = NULL;
+		return true;
 	}
-	for (size_t i = 0; i < p->range.n; i++) {
-		more = realloc(k->m->growth, (k->m->n_growths + 1) * sizeof(*more));
-		if (!more) {
-			import_fail(k->m, "out of memory");
-			return;
-		}
-		k->m->growth = more;
-		k->m->growth[k->m->n_growths++] = (struct import_growth){ p->range.range[i], p->extends_by, limit - 1 };
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		if (strcmp(word, others[i]) != 0)
+			continue;
+		k->where = ELSEWHERE;
+		k->at = k->plan.n_pools;
+		k->object.disabled = NULL;
+		return true;
 	}
-	import_note(k->m, IMPORT_TAKEN, p->extends_line,
-		    "pool %s: up to %u blocks of %u ports on demand: taken as growth", p->name, limit - 1,
-		    p->extends_by);
+	return false;
+}
+
+/* A line with the whole context begins anew; another may end the object, by its indent. */
+static void begin_line(struct nokia *k)
+{
+	size_t indent = indent_of(k->l->buffer);
+
+	if (*word_at(k, 0) == '/' || !strcmp(word_at(k, 0), "configure")) {
+		k->where = ANYWHERE;
+		k->at = k->plan.n_pools;
+		k->prefix = SIZE_MAX;
+		k->object.disabled = NULL;
+	} else if (k->object.disabled && indent <= k->object.indent) {
+		k->object.disabled = NULL;
+	} else if (!k->object.below) {
+		k->object.below = indent;
+	}
+	k->object.next = UINT32_MAX;
 }
 
 static int take_line(struct nokia *k, struct error *err)
 {
+	struct nokia_map *map = NULL;
 	int r = 0;
 
+	begin_line(k);
 	for (unsigned i = 0; i < k->l->n_words && !r && !k->m->failed; i++) {
 		const char *word = k->l->word[i];
 
 		if (!strcmp(word, "vprn")) {
 			snprintf(k->service, sizeof(k->service), "%.63s", word_at(k, ++i));
-		} else if (!strcmp(word, "nat-policy")) {
-			k->in_policy = true;
-			take_policy(k, word_at(k, ++i));
-		} else if (k->in_policy && (!strcmp(word, "pool") || !strcmp(word, "block-limit"))) {
-			r = take_policy_word(k, word, word_at(k, i + 1), err);
+			k->prefix = SIZE_MAX;
+		} else if (!strcmp(word, "shutdown") || !strcmp(word, "admin-state")) {
+			take_state(k, i);
+		} else if (take_place(k, word)) {
+			continue;
+		} else if (!strcmp(word, "prefix-map") || (!strcmp(word, "prefix") && strchr(word_at(k, i + 1), '/'))) {
+			take_prefix(k, ++i);
+		} else if (!strcmp(word, "nat-policy") && k->where == INSIDE) {
 			i++;
-		} else if (!strcmp(word, "outside") || !strcmp(word, "inside")) {
-			k->in_policy = false;
-			k->at = k->n_pools;
-		} else if (!strcmp(word, "pool") && !k->in_policy) {
-			take_pool(k, word_at(k, ++i));
-		} else if (!strcmp(word, "map")) {
+		} else if (!strcmp(word, "nat-policy")) {
+			take_policy(k, word_at(k, ++i));
+		} else if (k->where == POLICY) {
+			r = take_policy_word(k, &i, err);
+		} else if (!strcmp(word, "pool") && k->where != ELSEWHERE) {
+			take_pool(k, ++i);
+		} else if (!strcmp(word, "map") && k->where != ELSEWHERE) {
 			unsigned at = i + 1;
 
-			r = take_map(k, &at, err);
+			r = take_map(k, &at, &map, err);
 			i = at - 1;
 		} else if (!strcmp(word, "first-outside-address")) {
-			r = take_first_outside(k, word_at(k, ++i), err);
-		} else if (k->at < k->n_pools) {
-			r = take_pool_word(k, &k->pool[k->at], i, err);
+			map = map ? map : k->plan.n_maps ? &k->plan.map[k->plan.n_maps - 1] : NULL;
+			i++;
+			r = map ? lead(k, map, word, word_at(k, i), err) : fault(k, word, word_at(k, i), err);
+		} else if (k->at < k->plan.n_pools) {
+			r = take_pool_word(k, &k->plan.pool[k->at], i, err);
 		}
 	}
-	return r;
-}
-
-static const struct pool *pool_with(const struct nokia *k, uint32_t addr)
-{
-	for (size_t i = 0; i < k->n_pools; i++)
-		for (size_t j = 0; j < k->pool[i].range.n; j++)
-			if (import_range_has(k->pool[i].range.range[j], addr))
-				return &k->pool[i];
-	return NULL;
-}
-
-static int expand(struct nokia *k, const struct map *map, struct error *err)
-{
-	const struct pool *p = map->complete ? pool_with(k, map->out) : NULL;
-	uint64_t n = import_range_size(map->in), outs;
-	char addr[ADDR_TEXT];
-
-	if (!map->complete)
-		return import_fault(k->m, map->line, err, "the map has no first outside address; is the file whole?");
-	addr_format(map->out, addr);
-	if (!p)
-		return import_fault(k->m, map->line, err, "no pool has the address-range of %s; is the file whole?",
-				    addr);
-	if (!p->ratio || !p->ports)
-		return import_fault(k->m, p->line, err,
-				    "pool %s lacks subscriber-limit or deterministic port-reservation", p->name);
-	if (p->forwarded + 1ULL + (uint64_t)p->ratio * p->ports > 65536)
-		return import_fault(k->m, p->line, err, "pool %s: %u blocks of %u ports from %u end above 65535",
-				    QUOTED(p->name), p->ratio, p->ports, p->forwarded + 1);
-	outs = (n + p->ratio - 1) / p->ratio;
-	if (n > IMPORT_MAX_ROWS || map->out + outs - 1 > UINT32_MAX ||
-	    pool_with(k, (uint32_t)(map->out + outs - 1)) != p)
-		return import_fault(k->m, map->line, err,
-				    "the map needs %llu outside addresses from %s: pool %s ends before",
-				    (unsigned long long)outs, addr, p->name);
-	import_by_address(
-		k->m, &(struct import_formula){
-			      .in = &(struct import_ranges){ (struct import_range[]){ map->in }, 1, 0 },
-			      .out = &(struct import_ranges){ (struct import_range[]){
-								      { map->out, (uint32_t)(map->out + outs - 1) } },
-							      1, 0 },
-			      .ratio = p->ratio,
-			      .first_port = p->forwarded + 1,
-			      .ports = p->ports,
-			      .pitch = p->ports,
-			      .protos = IMPORT_ALL,
-			      .line = map->line });
-	return 0;
-}
-
-static int expand_all(struct nokia *k, struct error *err)
-{
-	bool services = false;
-	int r = 0;
-
-	for (size_t i = 0; i < k->n_maps && !r && !k->m->failed; i++) {
-		if (strcmp(k->map[i].service, k->map[0].service) != 0 && !services) {
-			import_note(
-				k->m, IMPORT_VRF, k->map[i].line,
-				"maps of several services (%.30s, %.30s): not kept apart, inside addresses are those "
-				"of one network",
-				k->map[0].service, k->map[i].service);
-			services = true;
-		}
-		r = expand(k, &k->map[i], err);
-	}
-	for (size_t i = 0; i < k->n_pools && !r; i++)
-		if (k->pool[i].extends && k->pool[i].ports)
-			take_extension(k, &k->pool[i]);
-	if (!r && k->n_maps)
-		import_note(
-			k->m, IMPORT_ASSUMED, k->map[0].line,
-			"blocks of an address ascend with inside addresses: the documents imply it; compare a table");
 	return r;
 }
 
@@ -355,7 +372,7 @@ int import_read_nokia(struct import *m, const struct import_text *text, const st
 		      struct error *err)
 {
 	_cleanup_free_ struct import_lines *l = malloc(sizeof(*l));
-	struct nokia k = { .m = m, .l = l };
+	struct nokia k = { .plan = { .m = m }, .m = m, .l = l, .prefix = SIZE_MAX };
 	int r = 0;
 
 	if (!l || import_lines_begin(l, text, false))
@@ -365,12 +382,15 @@ int import_read_nokia(struct import *m, const struct import_text *text, const st
 		if (l->n_words)
 			r = take_line(&k, err);
 	}
-	r = r ? r : expand_all(&k, err);
-	for (size_t i = 0; i < k.n_pools; i++)
-		import_ranges_free(&k.pool[i].range);
-	free(k.policies);
-	free(k.pool);
-	free(k.map);
+	r = r ? r : nokia_expand(&k.plan, err);
+	if (!r && k.alg_line)
+		import_note(m, IMPORT_ALG, k.alg_line, "application-level gateways: not kept, there are none here");
+	for (size_t i = 0; i < k.plan.n_pools; i++)
+		import_ranges_free(&k.plan.pool[i].range);
+	free(k.plan.policy);
+	free(k.plan.pool);
+	free(k.plan.prefix);
+	free(k.plan.map);
 	import_lines_end(l);
 	return r;
 }

@@ -230,6 +230,24 @@ static void show_findings(struct writer *w, const cJSON *findings)
 	}
 }
 
+/* Where it is, and the worst that stands in the way of its packets, with what to do. */
+static void show_first(struct writer *w, const char *place, const char *where, const cJSON *findings)
+{
+	const cJSON *f, *worst = cJSON_GetArrayItem(findings, 0);
+	const char *advice;
+
+	cJSON_ArrayForEach (f, findings)
+		worst = cJSON_IsTrue(json_get(worst, "drops")) || !cJSON_IsTrue(json_get(f, "drops")) ? worst : f;
+	if (!worst) {
+		writer_line(w, "%s is %s.", place, where);
+		return;
+	}
+	advice = json_text(worst, "advice", "");
+	writer_line(w, "%s is %s. %s (%s): %s%s%s", place, where,
+		    cJSON_IsTrue(json_get(worst, "drops")) ? "DROPPED" : "Note", json_text(worst, "reason", "-"),
+		    json_text(worst, "text", "-"), *advice ? "; " : "", advice);
+}
+
 static bool is_outside_host(const cJSON *result)
 {
 	return !strcmp(json_text(cJSON_GetArrayItem(json_get(result, "findings"), 0), "reason", ""), "outside");
@@ -244,7 +262,8 @@ static void show_explanation(struct writer *w, const cJSON *result, const cJSON 
 	if (!strcmp(side, "none"))
 		writer_line(w, is_outside_host(result) ? "%s is a host outside." : "%s is in no mapping.", place);
 	else
-		writer_line(w, "%s is %s.", place, !strcmp(side, "inside") ? "inside" : "outside, in the pool");
+		show_first(w, place, !strcmp(side, "inside") ? "inside" : "outside, in the pool",
+			   json_get(result, "findings"));
 	writer_fields(w, fields, lines);
 	cJSON_Delete(lines);
 	if (cJSON_GetArraySize(sessions)) {

@@ -2,41 +2,10 @@
 /* Messages about words that name no command. */
 #include <string.h>
 
+#include "base/spelling.h"
 #include "base/text.h"
 #include "command.h"
 #include "habits.h"
-
-#define NAME_MAX_LENGTH 40
-
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
-	unsigned m = a < b ? a : b;
-
-	return m < c ? m : c;
-}
-
-/* Edit distance: letters added, omitted, changed, or swapped with their neighbour. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned d[NAME_MAX_LENGTH + 1][NAME_MAX_LENGTH + 1];
-	size_t n = strlen(a), m = strlen(b);
-
-	if (n > NAME_MAX_LENGTH || m > NAME_MAX_LENGTH)
-		return NAME_MAX_LENGTH;
-	for (unsigned i = 0; i <= n; i++)
-		d[i][0] = i;
-	for (unsigned j = 0; j <= m; j++)
-		d[0][j] = j;
-	for (unsigned i = 1; i <= n; i++) {
-		for (unsigned j = 1; j <= m; j++) {
-			d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    d[i - 2][j - 2] + 1 < d[i][j])
-				d[i][j] = d[i - 2][j - 2] + 1;
-		}
-	}
-	return d[n][m];
-}
 
 static unsigned group_size(const char *noun)
 {
@@ -56,12 +25,12 @@ static const struct command *nearest(const char *words, const char *first)
 	unsigned best_distance = 4;
 
 	for (unsigned i = 0; (c = command_at(i)); i++) {
-		unsigned d = distance(words, command_name(c));
+		unsigned d = spelling_distance(words, command_name(c));
 
 		if (noun_right && !command_in_group(c, first))
 			continue;
-		if (!strchr(command_name(c), ' ') && distance(first, command_name(c)) < d)
-			d = distance(first, command_name(c));
+		if (!strchr(command_name(c), ' ') && spelling_distance(first, command_name(c)) < d)
+			d = spelling_distance(first, command_name(c));
 		if (d < best_distance && d < strlen(command_name(c))) {
 			best = c;
 			best_distance = d;
@@ -113,13 +82,13 @@ static bool ends_in_verb(const struct command *c, const void *verb)
 }
 
 /* Whether the word is a noun in the plural. */
-static bool is_plural(const char *word, char noun[static NAME_MAX_LENGTH + 1])
+static bool is_plural(const char *word, char noun[static SPELLING_MOST + 1])
 {
 	size_t n = strlen(word);
 
-	if (n < 2 || n > NAME_MAX_LENGTH || word[n - 1] != 's')
+	if (n < 2 || n > SPELLING_MOST || word[n - 1] != 's')
 		return false;
-	snprintf(noun, NAME_MAX_LENGTH + 1, "%.*s", (int)n - 1, word);
+	snprintf(noun, SPELLING_MOST + 1, "%.*s", (int)n - 1, word);
 	return group_size(noun);
 }
 
@@ -135,7 +104,7 @@ static void explain_verb(const char *typed, const char *verb, struct error *err)
 
 void command_explain_unknown(char *const *words, unsigned n_words, struct error *err)
 {
-	char typed[2 * NAME_MAX_LENGTH + 2], noun[NAME_MAX_LENGTH + 1];
+	char typed[2 * SPELLING_MOST + 2], noun[SPELLING_MOST + 1];
 	const struct command *c;
 	const char *meant, *verb;
 

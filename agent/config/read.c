@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/spelling.h"
 #include "base/text.h"
 #include "config/fields.h"
 
@@ -46,6 +47,25 @@ static const struct field *find_field(const struct fields *t, const char *name)
 	return NULL;
 }
 
+/* A key that no object here has, and the one that may be meant. */
+static int refuse_unknown(struct reader *r, const cJSON *value, const struct fields *t)
+{
+	size_t length = strlen(value->string);
+	/* Of a short key every other one is like it. */
+	unsigned least = length < 4 ? 1 : length < 8 ? 2 : 3, d;
+	const char *meant = NULL;
+
+	for (size_t i = 0; i < t->n; i++) {
+		d = spelling_distance(value->string, t->field[i].name);
+		if (d < least || (d == least && !meant)) {
+			least = d;
+			meant = t->field[i].name;
+		}
+	}
+	return meant ? reader_refuse(r, value, "unknown key; did you mean %s?", meant)
+		     : reader_refuse(r, value, "unknown key");
+}
+
 int fields_read(struct reader *r, const cJSON *json, const struct fields *t, void *base)
 {
 	uint64_t seen = 0;
@@ -60,7 +80,7 @@ int fields_read(struct reader *r, const cJSON *json, const struct fields *t, voi
 		int ret;
 
 		if (!f)
-			return reader_refuse(r, value, "unknown key");
+			return refuse_unknown(r, value, t);
 		if (seen & 1ULL << (f - t->field))
 			return reader_refuse(r, value, "this key is here twice");
 		seen |= 1ULL << (f - t->field);

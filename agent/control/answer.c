@@ -185,7 +185,7 @@ size_t json_add_draining(cJSON *object, const struct mappings *m, uint8_t tenant
 	return found;
 }
 
-static void add_warning(void *arg, const char *subject, const char *text)
+static void add_warning(void *arg, const char *check, enum doctor_level level, const char *text)
 {
 	cJSON_AddItemToArray(arg, cJSON_CreateString(text));
 }

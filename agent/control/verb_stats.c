@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* stats and status. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <detnat/version.h>
 
+#include "base/clock.h"
 #include "base/timestamp.h"
 #include "base/trouble.h"
 #include "control/answer.h"
 #include "control/handlers.h"
+#include "diagnosis/doctor.h"
 #include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "identity/identity.h"
@@ -225,6 +229,78 @@ static void add_troubles(cJSON *json)
 	}
 }
 
+/* What a start, a reload or explain would warn of: looked at anew after so many seconds, as some ask each second. */
+#define WARNINGS_S 10U
+
+static void add_warning(void *list, const char *check, enum doctor_level level, const char *text)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "what", check);
+	cJSON_AddStringToObject(object, "text", text);
+	cJSON_AddItemToArray(list, object);
+}
+
+/* Refusals of sessions since the last look, which subscribers notice: X(counter, what, what to do). */
+#define REFUSALS(X)                                                                                                \
+	X(drop_quota, "at their quota", "detnatctl top --by quota shows them, sessions_per_user raises it")        \
+	X(drop_quota_protocol, "at a limit of theirs", "detnatctl top shows them, limits of the mapping raise it") \
+	X(drop_rate, "that open too many at once", "detnatctl top shows them, limits of the mapping raise it")     \
+	X(drop_ports_exhausted, "without a free port",                                                             \
+	  "detnatctl top shows them; more outside addresses, or growth, give them more ports")                     \
+	X(drop_overflow_full, "without room beyond their slots", "raise overflow_sessions, or session_slots")
+
+/* So many packets went out before it is worth a warning that none came back. */
+#define UNANSWERED 20U
+
+static void add_refusal(cJSON *list, const char *counter, uint64_t n, const char *what, const char *advice)
+{
+	char text[256];
+
+	if (!n)
+		return;
+	snprintf(text, sizeof(text), "DROPPED: %" PRIu64 " packet%s of subscribers %s since the last look; %s", n,
+		 n == 1 ? "" : "s", what, advice);
+	add_warning(list, counter, DOCTOR_WARNING, text);
+}
+
+static void add_refusals(const struct parts *a, cJSON *list)
+{
+	static struct counters before;
+	static bool looked;
+	struct counters now;
+
+	if (datapath_counters(a->datapath, &now))
+		return;
+	if (looked && now.in2out_translated - before.in2out_translated >= UNANSWERED &&
+	    now.out2in_translated == before.out2in_translated)
+		add_warning(list, "unanswered", DOCTOR_WARNING,
+			    "packets went out, and none came back since the last look: does the upstream router have a "
+			    "route to the pools via this gateway, or ask for their addresses by ARP?");
+#define X(counter, what, advice) add_refusal(list, #counter, looked ? now.counter - before.counter : 0, what, advice);
+	REFUSALS(X)
+#undef X
+	before = now;
+	looked = true;
+}
+
+static void add_warnings(cJSON *json, const struct parts *a)
+{
+	static cJSON *known;
+	static const struct config *of;
+	static uint64_t at;
+
+	if (!known || of != a->active->config || boottime_s() - at >= WARNINGS_S) {
+		cJSON_Delete(known);
+		known = cJSON_CreateArray();
+		of = a->active->config;
+		at = boottime_s();
+		doctor_warnings(of, add_warning, known);
+		add_refusals(a, known);
+	}
+	cJSON_AddItemToObject(json, "warnings", cJSON_Duplicate(known, true));
+}
+
 static cJSON *answer_status(struct request *r, const struct session_count *count)
 {
 	const struct parts *a = r->context;
@@ -260,6 +336,8 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 		add_leases(json, a->identity);
 	cJSON_AddBoolToObject(json, "tracing", a->datapath->settings.trace);
 	add_unconfirmed(json, a->active);
+	if (a->devices)
+		add_warnings(json, a);
 	add_troubles(json);
 	return json;
 }

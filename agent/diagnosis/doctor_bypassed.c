@@ -57,13 +57,14 @@ struct chain {
 	uint32_t hook;
 	bool has_rules;
 	bool drops; /* by its policy */
+	bool nat;   /* of that type */
 };
 
 /* Reads a chain at a hook. False: it is of another kind, or detnat's own. */
 static bool chain_parse(const struct nlmsghdr *h, struct chain *ret)
 {
 	const struct nfgenmsg *nf = mnl_nlmsg_get_payload(h);
-	const struct nlattr *attr[NFTA_CHAIN_USE + 1], *number;
+	const struct nlattr *attr[NFTA_CHAIN_TYPE + 1], *number;
 
 	if ((h->nlmsg_type & 0xff) != NFT_MSG_NEWCHAIN)
 		return false;
@@ -80,6 +81,7 @@ static bool chain_parse(const struct nlmsghdr *h, struct chain *ret)
 		.hook = ntohl(mnl_attr_get_u32(number)),
 		/* Rules count as uses. */
 		.has_rules = attr[NFTA_CHAIN_USE] && mnl_attr_get_u32(attr[NFTA_CHAIN_USE]),
+		.nat = attr[NFTA_CHAIN_TYPE] && !strcmp(mnl_attr_get_str(attr[NFTA_CHAIN_TYPE]), "nat"),
 		.drops = attr[NFTA_CHAIN_POLICY] && ntohl(mnl_attr_get_u32(attr[NFTA_CHAIN_POLICY])) == NF_DROP,
 	};
 	return is_bypassed_hook(ret->family, ret->hook) && ret->hook < ARRAY_SIZE(hooks);
@@ -90,13 +92,18 @@ static const char *hook_name(const struct chain *c)
 	return c->family == NFPROTO_NETDEV ? (c->hook ? "egress" : "ingress") : hooks[c->hook];
 }
 
+static bool is_masquerade(const struct chain *c)
+{
+	return c->nat && c->has_rules && c->family != NFPROTO_NETDEV && c->hook == NF_INET_POST_ROUTING;
+}
+
 static void visit_chain(const struct nlmsghdr *h, void *arg)
 {
 	struct chains *c = arg;
 	struct chain chain;
 
-	/* An empty chain that accepts has no effect. */
-	if (!chain_parse(h, &chain) || !(chain.has_rules || chain.drops))
+	/* An empty chain that accepts has no effect; masquerading is told of by itself. */
+	if (!chain_parse(h, &chain) || !(chain.has_rules || chain.drops) || is_masquerade(&chain))
 		return;
 	c->found++;
 	doctor_say(c->d, DOCTOR_WARNING, "nftables table %s, chain %s (%s): packets that XDP forwards do not pass it%s",
@@ -124,6 +131,13 @@ static void visit_dropping_chain(const struct nlmsghdr *h, void *arg)
 	if (!chain_parse(h, &chain) || !chain.drops)
 		return;
 	c->found++;
+	if (!chain.has_rules && !*of_the_kernel(c->d)) {
+		doctor_say(c->d, DOCTOR_FAILURE,
+			   "nftables table %s, chain %s (%s): drops all packets, as it has no rule that accepts any; "
+			   "accept packets between inside and outside interfaces",
+			   chain.table, chain.name, hook_name(&chain));
+		return;
+	}
 	doctor_say(c->d, DOCTOR_WARNING,
 		   "nftables table %s, chain %s (%s): drops packets that none of its rules accepts%s; accept packets "
 		   "between inside and outside interfaces",
@@ -198,6 +212,35 @@ void doctor_dropping(struct doctor *d)
 	found += visit_nftables(d, NFT_MSG_GETRULE, visit_rule);
 	if (!found)
 		doctor_say(d, DOCTOR_OK, "no chain or rule of nftables drops packets that the kernel forwards");
+}
+
+static void visit_masquerade(const struct nlmsghdr *h, void *arg)
+{
+	struct chains *c = arg;
+	struct chain chain;
+
+	if (!chain_parse(h, &chain) || !is_masquerade(&chain))
+		return;
+	c->found++;
+	doctor_say(c->d, DOCTOR_WARNING,
+		   "nftables table %s, chain %s: rules of NAT, of an earlier gateway? Packets that the kernel forwards "
+		   "meet them first%s, get an address of theirs, and are not translated: remove them, or let them pass "
+		   "inside addresses over",
+		   chain.table, chain.name, *of_the_kernel(c->d) ? " (XDP leaves it few)" : "");
+}
+
+void doctor_masquerade(struct doctor *d)
+{
+	unsigned found = visit_nftables(d, NFT_MSG_GETCHAIN, visit_masquerade);
+	char text[64];
+
+	if (doctor_read(d, text, sizeof(text), "/proc/self/net/ip_tables_names") && !strcmp(text, "nat") && ++found)
+		doctor_say(
+			d, DOCTOR_WARNING,
+			"iptables (legacy) has a table nat, of an earlier gateway? What the kernel forwards meets its "
+			"rules first, and is then not translated: iptables-legacy -t nat -S shows them");
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "nothing else does NAT at the end of the kernel's way");
 }
 
 void doctor_firewall(struct doctor *d)

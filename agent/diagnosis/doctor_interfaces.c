@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "attach/attach.h"
+#include "attach/own_programs.h"
 #include "base/base.h"
 #include "diagnosis/doctor_private.h"
 #include "host/stacking.h"
@@ -199,6 +200,19 @@ static void say_foreign(struct doctor *d, const struct link *l, enum xdp_mode mo
 		   l->name);
 }
 
+/* Whether its program is one of this gateway's, also where the kernel shows no names of programs, as to an agent. */
+static bool is_own(const struct doctor *d, const struct link *l)
+{
+	struct own_programs own;
+	bool is;
+
+	if (own_programs_read(d->config->pin_path, NULL, &own))
+		return false;
+	is = own_programs_has(&own, l->xdp.prog_id);
+	own_programs_free(&own);
+	return is;
+}
+
 static void say_xdp(struct doctor *d, const struct link *l, struct xdp_wish wish)
 {
 	enum xdp_mode mode = wish.mode;
@@ -207,7 +221,7 @@ static void say_xdp(struct doctor *d, const struct link *l, struct xdp_wish wish
 		doctor_say(d, DOCTOR_OK, "%s: 'xdp_mode' is 'none': tc alone, the kernel forwards", l->name);
 	else if (mode == XDP_MODE_TC)
 		doctor_say(d, DOCTOR_OK, "%s: 'xdp_mode' is 'tc': no XDP, tc translates and sends", l->name);
-	else if (wish.dispatcher == DISPATCHER_NONE && xdp_is_foreign(l))
+	else if (wish.dispatcher == DISPATCHER_NONE && xdp_is_foreign(l) && !is_own(d, l))
 		say_foreign(d, l, mode);
 	else if (xdp_gives_way(&d->links, l, &wish))
 		doctor_say(d, DOCTOR_OK,

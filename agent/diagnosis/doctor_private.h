@@ -7,8 +7,6 @@
 #include "diagnosis/doctor.h"
 #include "host/stacking.h"
 
-enum doctor_level { DOCTOR_OK, DOCTOR_UNKNOWN, DOCTOR_WARNING, DOCTOR_FAILURE, DOCTOR_N_LEVELS };
-
 struct doctor {
 	const struct config *config;
 	bool names_patterns;	 /* names with `*`; in `config` their present matches replace them */
@@ -23,7 +21,7 @@ struct doctor {
 	void (*card)(const char *name, struct card *ret);
 	const char *check; /* its name */
 	void (*report)(struct doctor *d, enum doctor_level level, const char *text);
-	doctor_finding say; /* for explain */
+	doctor_line say; /* for all others: findings, or lines */
 	void *say_arg;
 	unsigned count[DOCTOR_N_LEVELS];
 };
@@ -78,6 +76,8 @@ void doctor_shared(struct doctor *d);
 void doctor_hooks(struct doctor *d);
 void doctor_offloads(struct doctor *d);
 void doctor_names(struct doctor *d);
+void doctor_mtu(struct doctor *d);
+void doctor_inside_filters(struct doctor *d);
 void doctor_roles(struct doctor *d);
 
 void doctor_queues(struct doctor *d);
@@ -101,6 +101,7 @@ void doctor_leases(struct doctor *d);
 
 void doctor_firewall(struct doctor *d);
 void doctor_dropping(struct doctor *d);
+void doctor_masquerade(struct doctor *d);
 void doctor_conntrack(struct doctor *d);
 void doctor_queueing(struct doctor *d);
 

@@ -225,9 +225,9 @@ static void add_outside(const struct explanation *e, cJSON *list)
 			    e->pool.at_quota);
 }
 
-static void add_machine_finding(void *arg, const char *subject, const char *text)
+static void add_machine_finding(void *arg, const char *check, enum doctor_level level, const char *text)
 {
-	explain_add(arg, false, subject, "", "%s", text);
+	explain_add(arg, level == DOCTOR_FAILURE, check, "", "%s", text);
 }
 
 /* Mechanisms that forwarding by XDP bypasses, and addresses of the machine in the pool. */

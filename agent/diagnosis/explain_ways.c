@@ -88,9 +88,9 @@ static void add_wrong_role(const struct explanation *e, cJSON *list, const struc
 			    "through it are not translated, and the guard drops them where they would leave",
 			    addr, way->name);
 	else if (in)
-		explain_add(list, false, "route", advice,
+		explain_add(list, true, "route", advice,
 			    "packets to %s leave through %s, which is not an inside interface: packets from there "
-			    "through it are not translated",
+			    "through it are not translated, so no answer finds its way back",
 			    addr, way->name);
 	else if (guarded)
 		explain_add(list, true, "drop_guard_out", advice,
@@ -98,10 +98,10 @@ static void add_wrong_role(const struct explanation *e, cJSON *list, const struc
 			    "translated, and the guard drops them",
 			    addr, way->name);
 	else
-		explain_add(
-			list, false, "passed_untranslated", advice,
-			"packets to %s leave through %s, which is not an outside interface: they are not translated",
-			addr, way->name);
+		explain_add(list, !is_bypassed(e->context->active->config, way->addr), "passed_untranslated", advice,
+			    "packets to %s leave through %s, which is not an outside interface: they are not "
+			    "translated, so no answer finds its way back",
+			    addr, way->name);
 }
 
 void explain_add_guard(const struct explanation *e, cJSON *list)

@@ -301,7 +301,7 @@ def test_explain_checks_routes_and_neighbours(lab):
     answer = explain(lab, host.addr)
     assert reasons(answer) == [("route", True)] and "way_in" not in answer
     lab.gateway.ip("route", "replace", f"{host.addr}/32", "via", ROUTER)
-    assert reasons(explain(lab, host.addr)) == [("route", False)]
+    assert reasons(explain(lab, host.addr)) == [("route", True)]
     lab.gateway.ip("route", "del", f"{host.addr}/32")
     lab.gateway.ip("route", "del", "default")
     assert ("drop_unreachable", True) in reasons(explain(lab, host.addr))
@@ -323,7 +323,7 @@ def add_third(lab):
 @pytest.mark.parametrize("config, out, back", [
     ({}, [("drop_guard_out", True)], [("drop_guard_out", True)]),
     ({"bypass": ["192.0.2.0/24"]}, [("passed_untranslated", False)], [("drop_guard_out", True)]),
-    ({"guard": False}, [("guard", False), ("passed_untranslated", False)], [("guard", False), ("route", False)]),
+    ({"guard": False}, [("guard", False), ("passed_untranslated", True)], [("guard", False), ("route", True)]),
 ], ids=["guard", "bypass", "no guard"])
 def test_interfaces_without_a_role(lab, config, out, back):
     """explain agrees with what happens to packets from a subscriber behind such an interface."""

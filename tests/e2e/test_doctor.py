@@ -44,7 +44,14 @@ TROUBLES = [
      {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
     ("a firewall that drops what the kernel forwards",
      ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"], {"forwarding": "kernel"},
-     "WARNING", "dropping", "nftables table fw, chain f (forward): drops packets that none of its rules accepts", False),
+     "FAILURE", "dropping", "nftables table fw, chain f (forward): drops all packets, as it has no rule that accepts any", False),
+    ("a firewall that drops what no rule accepts",
+     ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }", "nft add rule ip fw f iif in0 accept"],
+     {"forwarding": "kernel"}, "WARNING", "dropping", "nftables table fw, chain f (forward): drops packets that none of its rules accepts", False),
+    ("a lower MTU outside", ["ip link set out0 mtu 1492"], {}, "WARNING", "mtu", 'set tcp_mss_clamp to "mtu"', True),
+    ("an old masquerade", ["nft add table ip nat", "nft add chain ip nat post { type nat hook postrouting priority 100; }",
+                           "nft add rule ip nat post oifname out0 masquerade"], {"forwarding": "kernel"}, "WARNING", "masquerade",
+     "remove them, or let them pass inside addresses over", True),
     ("a firewall that drops what XDP leaves to the kernel",
      ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"], {"forwarding": "redirect"},
      "WARNING", "dropping", "accepts, among them those that XDP leaves to the kernel", False),
@@ -79,7 +86,7 @@ TROUBLES = [
 
 # Checks that are ok on a healthy host.
 HEALTHY = ["kernel", "configuration", "links", "tc", "offloads", "roles", "forwarding", "rp_filter", "inside routes", "route out", "rules", "pools", "portmaps",
-           "leases", "firewall", "dropping", "conntrack", "queueing"]
+           "leases", "mtu", "masquerade", "inside filters", "firewall", "dropping", "conntrack", "queueing"]
 
 
 def line_of(text, level, check):
@@ -210,14 +217,14 @@ def test_a_reload_and_explain_tell_of_what_is_passed_by(lab):
     agent.ctl("reload")
     assert rule in agent.log_text()
     findings = agent.ctl("explain", host.addr)["findings"]
-    assert [f["reason"] for f in findings] == ["firewall", "dropping"] and all(rule in f["text"] and not f["drops"] for f in findings), findings
-    assert "let it accept packets between inside and outside interfaces, then set 'forwarding' to 'kernel'" in findings[0]["text"]
+    assert [f["reason"] for f in findings] == ["dropping", "firewall"] and all(rule in f["text"] and not f["drops"] for f in findings), findings
+    assert "let it accept packets between inside and outside interfaces, then set 'forwarding' to 'kernel'" in findings[1]["text"]
     agent.write(forwarding="kernel")
     before = agent.log_text().count(rule)
     agent.ctl("reload")
     assert agent.log_text().count(rule) == before, "the kernel applies it"
     (finding,) = agent.ctl("explain", host.addr)["findings"]
-    assert finding["reason"] == "dropping" and f"{rule}: drops packets that none of its rules accepts" in finding["text"] and not finding["drops"]
+    assert finding["reason"] == "dropping" and f"{rule}: drops all packets" in finding["text"] and finding["drops"]
 
 
 def test_explain_tells_of_an_own_address_in_the_pool(lab):

@@ -13,8 +13,8 @@ static const char *const about_nobody[] = {
 	"verify",	  "leases import", "leases index", "leases expire",  "interface add", "interface del",
 	"interface list", "timeouts show", "timeouts set", "timeouts reset", "ipfix show",    "ipfix set",
 	"ipfix disable",  "ipfix flush",   "trace stop",   "peer list",	     "peer resync",   "check",
-	"stats",	  "status",	   "reload",	   "confirm",	     "import",	      "help",
-	"version",
+	"stats",	  "status",	   "reload",	   "confirm",	     "doctor",	      "import",
+	"help",		  "version",
 };
 
 static bool is_about_nobody(const char *name)

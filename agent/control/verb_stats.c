@@ -7,12 +7,11 @@
 
 #include <detnat/version.h>
 
-#include "base/clock.h"
 #include "base/timestamp.h"
 #include "base/trouble.h"
 #include "control/answer.h"
 #include "control/handlers.h"
-#include "diagnosis/doctor.h"
+#include "diagnosis/standing.h"
 #include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "identity/identity.h"
@@ -229,14 +228,11 @@ static void add_troubles(cJSON *json)
 	}
 }
 
-/* What a start, a reload or explain would warn of: looked at anew after so many seconds, as some ask each second. */
-#define WARNINGS_S 10U
-
-static void add_warning(void *list, const char *check, enum doctor_level level, const char *text)
+static void add_warning(cJSON *list, const char *what, const char *text)
 {
 	cJSON *object = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(object, "what", check);
+	cJSON_AddStringToObject(object, "what", what);
 	cJSON_AddStringToObject(object, "text", text);
 	cJSON_AddItemToArray(list, object);
 }
@@ -261,7 +257,7 @@ static void add_refusal(cJSON *list, const char *counter, uint64_t n, const char
 		return;
 	snprintf(text, sizeof(text), "DROPPED: %" PRIu64 " packet%s of subscribers %s since the last look; %s", n,
 		 n == 1 ? "" : "s", what, advice);
-	add_warning(list, counter, DOCTOR_WARNING, text);
+	add_warning(list, counter, text);
 }
 
 static void add_refusals(const struct parts *a, cJSON *list)
@@ -274,7 +270,7 @@ static void add_refusals(const struct parts *a, cJSON *list)
 		return;
 	if (looked && now.in2out_translated - before.in2out_translated >= UNANSWERED &&
 	    now.out2in_translated == before.out2in_translated)
-		add_warning(list, "unanswered", DOCTOR_WARNING,
+		add_warning(list, "unanswered",
 			    "packets went out, and none came back since the last look: does the upstream router have a "
 			    "route to the pools via this gateway, or ask for their addresses by ARP?");
 #define X(counter, what, advice) add_refusal(list, #counter, looked ? now.counter - before.counter : 0, what, advice);
@@ -284,21 +280,22 @@ static void add_refusals(const struct parts *a, cJSON *list)
 	looked = true;
 }
 
+/* What stands against the machine, and what became of packets since it was last looked at. */
 static void add_warnings(cJSON *json, const struct parts *a)
 {
-	static cJSON *known;
-	static const struct config *of;
-	static uint64_t at;
+	static cJSON *refusals;
+	bool anew;
+	const cJSON *standing = standing_warnings(a->active->config, &anew);
+	cJSON *list = cJSON_Duplicate(standing, true), *one;
 
-	if (!known || of != a->active->config || boottime_s() - at >= WARNINGS_S) {
-		cJSON_Delete(known);
-		known = cJSON_CreateArray();
-		of = a->active->config;
-		at = boottime_s();
-		doctor_warnings(of, add_warning, known);
-		add_refusals(a, known);
+	if (anew) {
+		cJSON_Delete(refusals);
+		refusals = cJSON_CreateArray();
+		add_refusals(a, refusals);
 	}
-	cJSON_AddItemToObject(json, "warnings", cJSON_Duplicate(known, true));
+	cJSON_ArrayForEach (one, refusals)
+		cJSON_AddItemToArray(list, cJSON_Duplicate(one, true));
+	cJSON_AddItemToObject(json, "warnings", list);
 }
 
 static cJSON *answer_status(struct request *r, const struct session_count *count)

@@ -15,6 +15,7 @@
 #include "control/control.h"
 #include "datapath/migration.h"
 #include "diagnosis/doctor.h"
+#include "diagnosis/standing.h"
 #include "growth/block_growth.h"
 #include "guard/guard.h"
 #include "host/accounts.h"
@@ -299,6 +300,7 @@ static void stop(struct service *s)
 	struct parts *p = &s->parts;
 
 	control_free(take_pointer(s->control));
+	standing_end();
 	change_queue_free(take_pointer(p->changes));
 	change_due_free(take_pointer(s->due));
 	if (s->active.config && !s->active.config->detach_on_exit)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a start or explain would warn of, for those who ask again and again: looked at beside the event loop. */
+#ifndef DETNAT_STANDING_H
+#define DETNAT_STANDING_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+#include "config/config.h"
+
+/*
+ * The warnings of a configuration, an array of {"what", "text"} that stays the callee's, of twenty seconds ago at most.
+ * *ret_anew: whether they have been looked at since the last call.
+ */
+const cJSON *standing_warnings(const struct config *c, bool *ret_anew);
+
+/* At the end of the agent: waits for a look under way. */
+void standing_end(void);
+
+#endif

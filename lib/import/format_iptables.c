@@ -8,13 +8,15 @@
 #include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
+#include "import/import_forward.h"
 #include "import/import_rules.h"
 
 struct reader {
 	struct import *m;
 	struct import_rules rules;
 	struct import_lines *l;
-	bool other_table; /* the section is of another one than nat */
+	bool other_table;	 /* the section is of another one than nat */
+	struct import_dnat dnat; /* of the rule that is read */
 };
 
 static const struct word protocols[] = { { "tcp", IMPORT_TCP },
@@ -35,8 +37,8 @@ static const struct word targets[] = { { "SNAT", RULE_SNAT },	  { "NETMAP", RULE
 
 /* Options without a value, and those whose value says nothing of who is translated to what. */
 static const char *const flags[] = { "-w", "--wait", "--random", "--random-fully", "--persistent" };
-static const char *const harmless[] = { "--comment",	    "-c",	  "--log-prefix", "--log-level",
-					"--to-destination", "--to-ports", "--set-xmark",  "--nflog-group" };
+static const char *const harmless[] = { "--comment",  "-c",	     "--log-prefix", "--log-level",
+					"--to-ports", "--set-xmark", "--nflog-group" };
 
 static bool one_of(const char *const *list, size_t n, const char *word)
 {
@@ -52,6 +54,30 @@ static void partial(struct reader *r, struct import_rule *rule, const char *key,
 		import_note(r->m, IMPORT_UNKNOWN, rule->line, "%s %s: not understood, so the rule is not taken",
 			    QUOTED(key), QUOTED(value));
 	rule->partial = true;
+	r->dnat.other = true;
+}
+
+/* "A", "A:P" and "A:P-Q" behind --to-destination. */
+static void take_inside(struct reader *r, struct import_rule *rule, const char *key, const char *text)
+{
+	size_t n = strcspn(text, ":");
+	uint32_t lo = 0, hi = 0;
+	char addr[64];
+
+	snprintf(addr, sizeof(addr), "%.*s", n < sizeof(addr) ? (int)n : 0, text);
+	if (import_range_parse(addr, &r->dnat.to) || (text[n] && import_ports_parse(text + n + 1, &lo, &hi)))
+		partial(r, rule, key, text);
+	r->dnat.tos++;
+	r->dnat.to_lo = (uint16_t)lo;
+	r->dnat.to_hi = (uint16_t)hi;
+}
+
+/* "80", "80,443", "8000:8009" of what comes from outside. */
+static void take_ports(struct reader *r, const char *text)
+{
+	snprintf(r->dnat.ports, sizeof(r->dnat.ports), "%s", text);
+	for (char *c = r->dnat.ports; *c; c++)
+		*c = (char)(*c == ':' ? '-' : *c);
 }
 
 /* "A", "A-B" or a prefix, with ":LO-HI" or without. */
@@ -109,13 +135,21 @@ static void take_option(struct reader *r, struct import_rule *rule, const char *
 	uint32_t proto;
 
 	if (is(key, "-s", "--source") || !strcmp(key, "--src") || !strcmp(key, "--src-range")) {
+		r->dnat.other = true;
 		take_source(r, rule, key, value);
+	} else if (is(key, "--dport", "--dports") || !strcmp(key, "--destination-port")) {
+		take_ports(r, value);
+	} else if (!strcmp(key, "--to-destination")) {
+		take_inside(r, rule, key, value);
 	} else if (is(key, "-d", "--destination") || !strcmp(key, "--dst")) {
 		rule->outwards = true;
 		if (import_range_parse(value, &rule->dst))
 			partial(r, rule, key, value);
+		r->dnat.out = rule->dst;
+		r->dnat.outs++;
 	} else if (is(key, "-p", "--protocol")) {
 		rule->protos = word_number(protocols, value, &proto) ? IMPORT_OTHER : (uint8_t)proto;
+		r->dnat.protos = rule->protos;
 	} else if (is(key, "-o", "--out-interface") || is(key, "-i", "--in-interface")) {
 		size_t n = strlen(value);
 
@@ -124,7 +158,8 @@ static void take_option(struct reader *r, struct import_rule *rule, const char *
 			value[n - 1] = '*';
 		import_rules_via(&r->rules, rule, value, is(key, "-o", "--out-interface"));
 	} else if (is(key, "-m", "--match")) {
-		if (!is(value, "tcp", "udp") && !is(value, "icmp", "iprange") && !is(value, "comment", "limit"))
+		if (!is(value, "tcp", "udp") && !is(value, "icmp", "iprange") && !is(value, "comment", "limit") &&
+		    strcmp(value, "multiport") != 0)
 			partial(r, rule, key, value);
 	} else if (is(key, "--to-source", "--to")) {
 		if (take_target(value, rule))
@@ -151,6 +186,7 @@ static void take_rule(struct reader *r, unsigned from, uint32_t chain)
 				    .via = r->rules.n_via };
 	size_t notes = r->m->n_notes;
 
+	r->dnat = (struct import_dnat){};
 	for (unsigned i = from; i < r->l->n_words; i++) {
 		char *key = r->l->word[i], *value = i + 1 < r->l->n_words ? r->l->word[i + 1] : NULL;
 
@@ -173,7 +209,9 @@ static void take_rule(struct reader *r, unsigned from, uint32_t chain)
 	if (rule.action == RULE_DNAT || rule.action == RULE_PASS)
 		import_notes_cut(r->m, notes);
 	if (rule.action == RULE_DNAT)
-		import_note(r->m, IMPORT_INBOUND, rule.line, "DNAT or REDIRECT: not kept (see portmaps)");
+		import_dnat_take(r->m, &r->dnat, rule.line);
+	else if (*r->dnat.ports && rule.action != RULE_PASS)
+		partial(r, &rule, "--dport", r->dnat.ports);
 	import_rules_add(&r->rules, &rule);
 }
 
@@ -185,10 +223,27 @@ static bool of_other_table(const struct import_lines *l)
 	return false;
 }
 
+/* Of any table: "-j TCPMSS --clamp-mss-to-pmtu" and "--set-mss 1440". */
+static void take_mss(struct reader *r)
+{
+	struct import_lines *l = r->l;
+	bool mss = false;
+
+	for (unsigned i = 0; i + 1 < l->n_words; i++)
+		mss |= is(l->word[i], "-j", "--jump") && !strcmp(l->word[i + 1], "TCPMSS");
+	for (unsigned i = 0; mss && i < l->n_words; i++) {
+		if (!strcmp(l->word[i], "--clamp-mss-to-pmtu"))
+			import_mss_take(r->m, "clamp", l->line);
+		else if (!strcmp(l->word[i], "--set-mss") && i + 1 < l->n_words)
+			import_mss_take(r->m, l->word[i + 1], l->line);
+	}
+}
+
 static void take_line(struct reader *r)
 {
 	struct import_lines *l = r->l;
 
+	take_mss(r);
 	if (l->word[0][0] == '*') {
 		r->other_table = strcmp(l->word[0], "*nat") != 0;
 		return;

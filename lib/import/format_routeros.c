@@ -1,195 +1,68 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * MikroTik RouterOS: /ip firewall nat of exports, of scripts, and as print (terse) shows it. The chain srcnat, and
- * those that it jumps to, are walked.
+ * MikroTik RouterOS: /ip firewall nat of exports, of scripts, and as print shows it. The chain srcnat, and those that
+ * it jumps to, are walked. Address lists of the same file are read first, as rules may come before them.
  */
 #include <string.h>
 
 #include "base/text.h"
-#include "import/import_build.h"
+#include "import/format_routeros.h"
 #include "import/import_formats.h"
-#include "import/import_rules.h"
 
-struct reader {
-	struct import *m;
-	struct import_rules rules;
-	struct import_lines *l;
-	bool in_section;
-	uint32_t n_disabled;
-	uint32_t disabled_line;
-};
-
-/* Keys that say nothing of who is translated to what. */
-static const char *const harmless[] = { "comment",	   "log",
-					"log-prefix",	   "out-interface-list",
-					"randomise-ports", "same-not-by-dst",
-					"place-before",	   "nat-events",
-					"bytes",	   "packets",
-					"numbers" };
-
-static int fault(const struct reader *r, const char *key, const char *value, struct error *err)
+const char *routeros_value(const struct import_lines *l, unsigned from, const char *key)
 {
-	return import_fault(r->m, r->l->line, err, "%.30s=%s is not understood", key, QUOTED(value));
+	size_t n = strlen(key);
+
+	for (unsigned i = from; i < l->n_words; i++)
+		if (import_begins(l->word[i], key) && l->word[i][n] == '=')
+			return l->word[i] + n + 1;
+	return NULL;
 }
 
-static void note_partial(struct reader *r, struct import_rule *rule, const char *key, const char *value)
+const struct routeros_list *routeros_list_find(const struct routeros *r, const char *name)
 {
-	if (!rule->partial)
-		import_note(r->m, IMPORT_UNKNOWN, rule->line, "%.30s=%s: not understood, so the rule is not taken", key,
-			    QUOTED(value));
-	rule->partial = true;
+	for (size_t i = 0; i < r->n_lists; i++)
+		if (!strcmp(r->list[i].name, name))
+			return r->list[i].open ? NULL : &r->list[i];
+	return NULL;
 }
 
-static int take_action(struct import_rule *rule, const char *value)
+static struct routeros_list *list_of(struct routeros *r, const char *name)
 {
-	static const struct word actions[] = {
-		{ "src-nat", RULE_SNAT },
-		{ "netmap", RULE_NETMAP },
-		{ "masquerade", RULE_MASQUERADE },
-		{ "accept", RULE_ACCEPT },
-		{ "jump", RULE_JUMP },
-		{ "return", RULE_RETURN },
-		{ "dst-nat", RULE_DNAT },
-		{ "passthrough", RULE_PASS },
-		{ "log", RULE_PASS },
-		{ "redirect", RULE_DNAT },
-		{ "add-src-to-address-list", RULE_PASS },
-		{ "add-dst-to-address-list", RULE_PASS },
-		{},
-	};
-	uint32_t action;
+	struct routeros_list *list = r->list;
 
-	if (word_number(actions, value, &action))
-		return -EINVAL;
-	rule->action = action;
-	return 0;
+	for (size_t i = 0; i < r->n_lists; i++)
+		if (!strcmp(list[i].name, name))
+			return &list[i];
+	list = realloc(list, (r->n_lists + 1) * sizeof(*list));
+	if (!list) {
+		import_fail(r->m, "out of memory");
+		return NULL;
+	}
+	r->list = list;
+	list += r->n_lists++;
+	*list = (struct routeros_list){};
+	snprintf(list->name, sizeof(list->name), "%.63s", name);
+	return list;
 }
 
-static uint8_t protocol_of(const char *value)
+/* An entry of an address list. */
+static void take_entry(struct routeros *r, unsigned from)
 {
-	static const struct word protocols[] = { { "tcp", IMPORT_TCP },
-						 { "6", IMPORT_TCP },
-						 { "udp", IMPORT_UDP },
-						 { "17", IMPORT_UDP },
-						 { "icmp", IMPORT_ICMP },
-						 { "1", IMPORT_ICMP },
-						 {} };
-	uint32_t proto;
-
-	return word_number(protocols, value, &proto) ? IMPORT_OTHER : (uint8_t)proto;
-}
-
-static int take_key(struct reader *r, struct import_rule *rule, bool *ret_disabled, const char *key, const char *value,
-		    struct error *err)
-{
+	const char *name = routeros_value(r->l, from, "list"), *address = routeros_value(r->l, from, "address");
+	const char *disabled = routeros_value(r->l, from, "disabled");
+	struct routeros_list *list;
 	struct import_range range;
 
-	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
-		if (!strcmp(key, harmless[i]))
-			return 0;
-	if (!strcmp(key, "chain")) {
-		rule->chain = import_chain(&r->rules, value);
-	} else if (!strcmp(key, "action")) {
-		if (take_action(rule, value))
-			note_partial(r, rule, key, value);
-	} else if (!strcmp(key, "jump-target")) {
-		rule->target = import_chain(&r->rules, value);
-	} else if (!strcmp(key, "protocol")) {
-		rule->protos = protocol_of(value);
-	} else if (!strcmp(key, "src-address") && *value != '!') {
-		if (import_range_parse(value, &range))
-			return fault(r, key, value, err);
-		import_ranges_add(r->m, &r->rules.sources, range);
-	} else if (!strcmp(key, "dst-address") && *value != '!') {
-		if (import_range_parse(value, &rule->dst))
-			return fault(r, key, value, err);
-		rule->outwards = true;
-	} else if (!strcmp(key, "to-addresses") || !strcmp(key, "to-address")) {
-		if (import_range_parse(value, &rule->to))
-			return fault(r, key, value, err);
-	} else if (!strcmp(key, "to-ports")) {
-		uint32_t lo, hi;
-
-		if (import_ports_parse(value, &lo, &hi))
-			return fault(r, key, value, err);
-		rule->ported = true;
-		rule->lo = (uint16_t)lo;
-		rule->hi = (uint16_t)hi;
-	} else if ((!strcmp(key, "out-interface") || !strcmp(key, "in-interface")) && *value != '!') {
-		import_rules_via(&r->rules, rule, value, *key == 'o');
-		if (*key == 'i' && rule->action != RULE_DNAT)
-			note_partial(r, rule, key, value);
-	} else if (!strcmp(key, "disabled")) {
-		*ret_disabled = !strcmp(value, "yes") || !strcmp(value, "true");
-	} else if (strcmp(key, "dst-port") != 0 || rule->action != RULE_DNAT) {
-		note_partial(r, rule, key, value);
-	}
-	return 0;
-}
-
-static void note_dnat(struct reader *r, const struct import_rule *rule, const char *ports)
-{
-	char to[IMPORT_RANGE_TEXT];
-
-	import_note(r->m, IMPORT_INBOUND, rule->line, "dst-nat of ports %s to %s: not kept (see portmaps)",
-		    *ports ? QUOTED(ports) : "of all kinds", import_range_format(rule->to, to));
-}
-
-/* The words from..n of a line: key=value. */
-static int take_rule(struct reader *r, unsigned from, bool flagged, struct error *err)
-{
-	struct import_rule rule = { .line = r->l->line,
-				    .chain = IMPORT_CHAIN_NONE,
-				    .target = IMPORT_CHAIN_NONE,
-				    .action = RULE_ACCEPT,
-				    .protos = IMPORT_ALL | IMPORT_OTHER,
-				    .src = r->rules.sources.n,
-				    .via = r->rules.n_via };
-	const char *ports = "";
-	size_t notes = r->m->n_notes;
-	bool disabled = flagged;
-	int e = 0;
-
-	/* The action first: it says how the other keys are meant. */
-	for (unsigned i = from; i < r->l->n_words; i++)
-		if (import_begins(r->l->word[i], "action=") && take_action(&rule, r->l->word[i] + 7))
-			break;
-	for (unsigned i = from; i < r->l->n_words && !e; i++) {
-		char *equals = strchr(r->l->word[i], '=');
-
-		if (!equals)
-			continue;
-		*equals = '\0';
-		if (rule.action == RULE_DNAT &&
-		    (!strcmp(r->l->word[i], "dst-port") || !strcmp(r->l->word[i], "dst-address"))) {
-			if (!strcmp(r->l->word[i], "dst-port"))
-				ports = equals + 1;
-			continue;
-		}
-		e = take_key(r, &rule, &disabled, r->l->word[i], equals + 1, err);
-	}
-	if (e)
-		return e;
-	if (disabled) {
-		import_notes_cut(r->m, notes);
-		r->rules.sources.n = rule.src;
-		r->rules.n_via = rule.via;
-		if (!r->n_disabled++)
-			r->disabled_line = rule.line;
-		return 0;
-	}
-	if (rule.chain == IMPORT_CHAIN_NONE)
-		return import_fault(r->m, rule.line, err, "the rule has no chain");
-	if (rule.action == RULE_JUMP && rule.target == IMPORT_CHAIN_NONE)
-		return import_fault(r->m, rule.line, err, "the jump has no jump-target");
-	if (rule.action <= RULE_NETMAP && !rule.to.last) {
-		import_note(r->m, IMPORT_UNKNOWN, rule.line, "the rule has no to-addresses: not taken");
-		rule.partial = true;
-	}
-	if (rule.action == RULE_DNAT)
-		note_dnat(r, &rule, ports);
-	import_rules_add(&r->rules, &rule);
-	return 0;
+	if (!name || !address || (disabled && (!strcmp(disabled, "yes") || !strcmp(disabled, "true"))))
+		return;
+	list = list_of(r, name);
+	if (!list)
+		return;
+	if (import_range_parse(address, &range) || routeros_value(r->l, from, "timeout"))
+		list->open = true;
+	else
+		import_ranges_add(r->m, &list->range, range);
 }
 
 static bool is_number(const char *word)
@@ -197,50 +70,180 @@ static bool is_number(const char *word)
 	return *word && word[strspn(word, "0123456789")] == '\0';
 }
 
-static int take_line(struct reader *r, struct error *err)
+static bool is_command(const char *word)
+{
+	static const char *const commands[] = { "add",	"set",	 "remove", "print", "export", "enable", "disable",
+						"move", "unset", "edit",   "find",  "get",    "comment" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(word, commands[i]))
+			return true;
+	return false;
+}
+
+static void add_path(char path[static 96], const char *part, size_t n)
+{
+	size_t used = strlen(path);
+
+	snprintf(path + used, 96 - used, "%s%.*s", used ? " " : "", (int)(n < 40 ? n : 40), part);
+}
+
+/*
+ * "/ip firewall nat", "/ip/firewall/nat", "/ip/firewall/nat/add …", "/ip firewall" and then "nat add …": the words from
+ * *at on that name a section. A command behind its last / is left as the word at *at.
+ */
+static void take_path(struct routeros *r, unsigned *at)
 {
 	struct import_lines *l = r->l;
-	unsigned at = 0;
-	bool flagged = false;
 
-	if (l->word[0][0] == '/') {
-		r->in_section = (l->n_words >= 3 && !strcmp(l->word[0], "/ip") && !strcmp(l->word[1], "firewall") &&
-				 !strcmp(l->word[2], "nat")) ||
-				!strcmp(l->word[0], "/ip/firewall/nat");
-		at = !strcmp(l->word[0], "/ip/firewall/nat") ? 1 : 3;
-		if (at >= l->n_words)
-			return 0;
+	for (; *at < l->n_words; ++*at) {
+		char *word = l->word[*at];
+
+		if (is_command(word) || is_number(word) || strchr(word, '='))
+			return;
+		for (char *part = word; part; part = strchr(part, '/')) {
+			size_t n = strcspn(part += *part == '/', "/");
+
+			if (!part[n] && is_command(part)) {
+				l->word[*at] = part;
+				return;
+			}
+			if (n)
+				add_path(r->section, part, n);
+		}
 	}
-	if (at < l->n_words && is_number(l->word[at])) {
-		/* A line of print: its number, its flags, its keys. */
-		for (at++; at < l->n_words && !strchr(l->word[at], '='); at++)
-			flagged |= strchr(l->word[at], 'X') && strlen(l->word[at]) <= 3;
-		return at < l->n_words ? take_rule(r, at, flagged, err) : 0;
-	}
-	if (!r->in_section || at >= l->n_words)
+}
+
+/* "[admin@MikroTik] /ip firewall nat> add …": the word behind the prompt, which may name a section. */
+static unsigned skip_prompt(struct routeros *r)
+{
+	struct import_lines *l = r->l;
+	unsigned end = 0;
+
+	if (l->word[0][0] != '[')
 		return 0;
-	if (!strcmp(l->word[at], "add"))
-		return take_rule(r, at + 1, false, err);
-	if (!strcmp(l->word[at], "set") || !strcmp(l->word[at], "remove"))
-		import_note(r->m, IMPORT_UNKNOWN, l->line,
-			    "%.10s in the list of rules: not taken; export the list as it is", l->word[at]);
+	while (end < l->n_words && l->word[end][strlen(l->word[end]) - 1] != '>')
+		end++;
+	if (end == l->n_words)
+		return 0;
+	l->word[end][strlen(l->word[end]) - 1] = '\0';
+	for (unsigned i = 1; i <= end; i++) {
+		if (*l->word[i] != '/')
+			continue;
+		r->path[0] = '\0';
+		for (; i <= end; i++)
+			for (char *part = l->word[i]; *part; part += strcspn(part, "/")) {
+				part += *part == '/';
+				if (*part)
+					add_path(r->path, part, strcspn(part, "/"));
+			}
+	}
+	return end + 1;
+}
+
+/* The section in which the words from *at on are. A command behind a path is one of that section, alone. */
+static void find_section(struct routeros *r, unsigned *at)
+{
+	struct import_lines *l = r->l;
+	const char *word = *at < l->n_words ? l->word[*at] : "";
+	bool whole =
+		*word == '/' || (!strcmp(word, "ip") && *at + 2 < l->n_words && !strcmp(l->word[*at + 1], "firewall"));
+
+	memcpy(r->section, r->path, sizeof(r->section));
+	if (!whole && (strcmp(r->path, "ip firewall") != 0 || !*word || is_command(word) || strchr(word, '=')))
+		return;
+	if (whole)
+		r->section[0] = '\0';
+	take_path(r, at);
+	if (*at == l->n_words)
+		memcpy(r->path, r->section, sizeof(r->path));
+}
+
+/* The words of an entry as print shows it: behind its number and its flags. */
+static unsigned skip_flags(const struct routeros *r, unsigned at, bool *ret_disabled)
+{
+	const struct import_lines *l = r->l;
+
+	for (at++; at < l->n_words && !strchr(l->word[at], '='); at++)
+		*ret_disabled |= strchr(l->word[at], 'X') && strlen(l->word[at]) <= 3;
+	return at;
+}
+
+static int take_nat(struct routeros *r, unsigned at, struct error *err)
+{
+	static const char *const changes[] = { "set", "remove", "move", "enable", "disable", "unset" };
+	const char *word = r->l->word[at];
+
+	if (!strcmp(word, "add"))
+		return routeros_rule(r, at + 1, false, err);
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		if (!strcmp(word, changes[i]))
+			import_note(r->m, IMPORT_UNKNOWN, r->l->line,
+				    "%.10s in the list of rules: not taken; export the list as it is", word);
+	if (*word == ':' || *word == '{')
+		import_note(r->m, IMPORT_UNKNOWN, r->l->line,
+			    "%.10s of a script: not run; import what /ip firewall nat export prints", word);
 	return 0;
+}
+
+static int take_line(struct routeros *r, bool lists, struct error *err)
+{
+	struct import_lines *l = r->l;
+	unsigned at = skip_prompt(r);
+	bool flagged = false, nat, printed;
+
+	find_section(r, &at);
+	if (at >= l->n_words)
+		return 0;
+	printed = is_number(l->word[at]);
+	if (printed)
+		at = skip_flags(r, at, &flagged);
+	if (at >= l->n_words)
+		return 0;
+	if (lists) {
+		/* Entries of print need no section: only they have a list and an address. */
+		if (!strcmp(r->section, "ip firewall address-list") || printed)
+			take_entry(r, flagged ? l->n_words : at);
+		return 0;
+	}
+	/* The title of the section may be lost. */
+	nat = !strcmp(r->section, "ip firewall nat") || (!*r->section && routeros_value(l, at, "chain"));
+	if (printed && routeros_value(l, at, "chain") && nat)
+		return routeros_rule(r, at, flagged, err);
+	if (!strcmp(r->section, "ip firewall mangle") && (printed || !strcmp(l->word[at], "add")) && !flagged)
+		routeros_mangle(r, at);
+	return nat && !printed ? take_nat(r, at, err) : 0;
+}
+
+/* Each line once. */
+static int walk(struct routeros *r, const struct import_text *text, bool lists, struct error *err)
+{
+	int e = 0;
+
+	if (import_lines_begin(r->l, text, true))
+		return error_set(err, -ENOMEM, "out of memory");
+	r->l->joins = true;
+	r->path[0] = '\0';
+	while (!e && !r->m->failed && import_lines_next(r->l)) {
+		import_lines_words(r->l, "", '#');
+		if (r->l->n_words)
+			e = take_line(r, lists, err);
+	}
+	import_lines_end(r->l);
+	return e;
 }
 
 int import_read_routeros(struct import *m, const struct import_text *text, const struct import_options *options,
 			 struct error *err)
 {
 	_cleanup_free_ struct import_lines *l = malloc(sizeof(*l));
-	struct reader r = { .m = m, .rules = { .m = m }, .l = l };
-	int e = 0;
+	struct routeros r = { .m = m, .rules = { .m = m }, .l = l };
+	int e;
 
-	if (!l || import_lines_begin(l, text, true))
+	if (!l)
 		return error_set(err, -ENOMEM, "out of memory");
-	while (!e && !m->failed && import_lines_next(l)) {
-		import_lines_words(l, "", '#');
-		if (l->n_words)
-			e = take_line(&r, err);
-	}
+	e = walk(&r, text, true, err);
+	e = e ? e : walk(&r, text, false, err);
 	for (uint32_t c = 0; c < r.rules.n_chains; c++)
 		r.rules.chain[c].base = !strcmp(r.rules.chain[c].name, "srcnat");
 	if (!e && r.n_disabled == 1)
@@ -251,6 +254,8 @@ int import_read_routeros(struct import *m, const struct import_text *text, const
 	if (!e)
 		import_rules_walk(&r.rules);
 	import_rules_free(&r.rules);
-	import_lines_end(l);
+	for (size_t i = 0; i < r.n_lists; i++)
+		import_ranges_free(&r.list[i].range);
+	free(r.list);
 	return e;
 }

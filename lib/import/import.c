@@ -103,5 +103,6 @@ void import_free(struct import *m)
 	import_ranges_free(&m->untranslated);
 	import_ranges_free(&m->bypass);
 	free(m->growth);
+	free(m->forward);
 	free(m);
 }

@@ -113,13 +113,24 @@ struct import_part {
 	bool netmap;
 };
 
-/* A plan as another system has it, and what detnat is to have. */
+/* Ports of an outside address that lead to a subscriber there: a portmap, if it has them here. */
+struct import_forward {
+	uint32_t line;
+	uint8_t protos; /* of IMPORT_PORTS */
+	uint16_t n;	/* ports */
+	uint32_t in, out;
+	uint16_t in_port, out_port; /* the first ones */
+};
+
+#define IMPORT_MSS_MTU UINT32_MAX
+
 /* Blocks of these outside addresses grow: ports of a granted block, and how many a subscriber may have. */
 struct import_growth {
 	struct import_range out;
 	uint32_t block, max_blocks;
 };
 
+/* A plan as another system has it, and what detnat is to have. */
 struct import {
 	enum import_format format;
 	const char *name; /* of the file; the caller's */
@@ -150,6 +161,9 @@ struct import {
 
 	struct import_growth *growth;
 	size_t n_growths;
+	struct import_forward *forward; /* after import_fit() those that are portmaps */
+	size_t n_forwards;
+	uint32_t mss; /* the least limit of the maximum segment size, or IMPORT_MSS_MTU */
 
 	struct import_part *part; /* after import_fit() */
 	size_t n_parts;

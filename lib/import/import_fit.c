@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "import/import_build.h"
+#include "import/import_forward.h"
 #include "import/import_group.h"
 #include "import/import_prefixes.h"
 #include "import/import_rows.h"
@@ -459,5 +460,5 @@ int import_fit(struct import *m, bool shrink)
 	if (r)
 		return r;
 	cut(m);
-	return m->failed ? -ENOMEM : 0;
+	return m->failed ? -ENOMEM : import_forwards_settle(m);
 }

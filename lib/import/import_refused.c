@@ -50,6 +50,16 @@ static void refuse_range(struct import *m, struct import_ranges *list, size_t nu
 	memmove(&list->range[number], &list->range[number + 1], (--list->n - number) * sizeof(*list->range));
 }
 
+static void refuse_forward(struct import *m, size_t number, const char *words)
+{
+	struct import_forward *f = &m->forward[number];
+	char in[ADDR_TEXT];
+
+	import_note(m, IMPORT_REFUSED, f->line, "the portmap of %s:%u: not kept, the agent refuses it: %s",
+		    addr_format(f->in, in), f->in_port, words);
+	memmove(f, f + 1, (--m->n_forwards - number) * sizeof(*f));
+}
+
 static bool refuse_timeout(struct import *m, const char *name)
 {
 	bool any = false;
@@ -82,6 +92,9 @@ static bool refuse_setting(struct import *m, const char *path)
 	} else if (import_begins(path, "endpoint_independent")) {
 		any = m->eim || m->eif;
 		m->eim = m->eif = 0;
+	} else if (!strcmp(path, "tcp_mss_clamp")) {
+		any = m->mss != 0;
+		m->mss = 0;
 	} else if (import_begins(path, "ipfix")) {
 		any = m->n_collectors != 0;
 		m->n_collectors = 0;
@@ -94,6 +107,7 @@ static bool refuse_setting(struct import *m, const char *path)
 bool import_refuse(struct import *m, const char *path, const char *words)
 {
 	size_t mapping = element_of(path, "mappings"), bypass = element_of(path, "bypass");
+	size_t forward = element_of(path, "portmaps");
 
 	if (mapping < m->n_parts)
 		refuse_part(m, mapping, words);
@@ -101,6 +115,8 @@ bool import_refuse(struct import *m, const char *path, const char *words)
 		refuse_range(m, &m->untranslated, mapping - m->n_parts, "the exception", words);
 	else if (bypass < m->bypass.n)
 		refuse_range(m, &m->bypass, bypass, "bypass", words);
+	else if (forward < m->n_forwards)
+		refuse_forward(m, forward, words);
 	else if (refuse_setting(m, path))
 		import_note(m, IMPORT_REFUSED, 0, "%s: not kept, the agent refuses it: %s", path, words);
 	else
@@ -124,6 +140,8 @@ struct import import_alone(const struct import *m, size_t part)
 	one.n_parts = 1;
 	one.untranslated.n = one.bypass.n = one.inside.n = one.outside.n = 0;
 	one.n_collectors = 0;
+	one.n_forwards = 0;
+	one.mss = 0;
 	memset(one.timeouts, 0, sizeof(one.timeouts));
 	one.sessions_per_user = 0;
 	one.eim = one.eif = 0;

@@ -99,6 +99,34 @@ static void append_line(struct import_lines *l)
 	l->buffer[l->length] = '\0';
 }
 
+/*
+ * " 0   ;;; a remark" and "     chain=srcnat action=…" below it are one entry. The remark ends with its line, and is
+ * left out. Returns whether the next line goes on.
+ */
+static bool goes_on(struct import_lines *l)
+{
+	const char *here = l->buffer + strspn(l->buffer, " \t"), *next = l->text.text + l->at;
+	size_t left = l->text.size - l->at, digits = strspn(here, "0123456789"), blanks = 0, n = 0;
+	char *remark;
+
+	while (blanks < left && (next[blanks] == ' ' || next[blanks] == '\t'))
+		blanks++;
+	while (blanks + n < left && !strchr(" \t\r\n=", next[blanks + n]))
+		n++;
+	if (!digits || !here[digits] || !strchr(" \t", here[digits]) || (size_t)(here - l->buffer) >= blanks || !n ||
+	    blanks + n == left || next[blanks + n] != '=')
+		return false;
+	remark = strstr(l->buffer, ";;;");
+	if (remark) {
+		*remark = '\0';
+		l->length = (size_t)(remark - l->buffer);
+	}
+	if (l->length < IMPORT_LINE)
+		l->buffer[l->length++] = ' ';
+	l->at += blanks;
+	return true;
+}
+
 bool import_lines_next(struct import_lines *l)
 {
 	if (l->at >= l->text.size)
@@ -114,6 +142,8 @@ bool import_lines_next(struct import_lines *l)
 			l->at++;
 		append_line(l);
 	}
+	while (l->joins && goes_on(l))
+		append_line(l);
 	return true;
 }
 

@@ -33,6 +33,7 @@ struct import_lines {
 	uint32_t line;	/* number of the line in `buffer`, from 1; of the first, if it is continued */
 	uint32_t next;	/* lines read so far */
 	bool continues; /* a \ at the end of a line joins the next one */
+	bool joins;	/* so does a deeper line below a number: an entry that RouterOS prints over several */
 	bool too_long;	/* the line was cut at IMPORT_LINE */
 	size_t length;
 	char *buffer; /* the line, without its end */

@@ -116,6 +116,33 @@ static void write_bypass(FILE *out, const struct import *m)
 	fputc(']', out);
 }
 
+static void write_forwards(FILE *out, const struct import *m)
+{
+	static const char *const names[] = { [IMPORT_TCP] = "tcp", [IMPORT_UDP] = "udp", [IMPORT_PORTS] = "both" };
+
+	for (size_t i = 0; i < m->n_forwards; i++) {
+		const struct import_forward *f = &m->forward[i];
+		char in[ADDR_TEXT], outside[ADDR_TEXT], more[2][8] = { "", "" };
+
+		if (f->n > 1) {
+			snprintf(more[0], sizeof(more[0]), "-%u", (f->in_port + f->n - 1U) & UINT16_MAX);
+			snprintf(more[1], sizeof(more[1]), "-%u", (f->out_port + f->n - 1U) & UINT16_MAX);
+		}
+		fprintf(out, "%s    { \"proto\": \"%s\", \"in\": \"%s:%u%s\", \"out\": \"%s:%u%s\" }",
+			i ? ",\n" : ",\n  \"portmaps\": [\n", names[f->protos & IMPORT_PORTS], addr_format(f->in, in),
+			f->in_port, more[0], addr_format(f->out, outside), f->out_port, more[1]);
+	}
+	fputs(m->n_forwards ? "\n  ]" : "", out);
+}
+
+static void write_mss(FILE *out, const struct import *m)
+{
+	if (m->mss == IMPORT_MSS_MTU)
+		fputs(",\n  \"tcp_mss_clamp\": \"mtu\"", out);
+	else if (m->mss)
+		fprintf(out, ",\n  \"tcp_mss_clamp\": %u", m->mss);
+}
+
 static void write_collectors(FILE *out, const struct import *m)
 {
 	char text[COLLECTOR_TEXT];
@@ -158,6 +185,8 @@ char *import_write(const struct import *m, const char *comment)
 			m->eif ? ", \"filtering\": [\"udp\", \"tcp\"]" : "");
 	write_timeouts(out, m);
 	write_bypass(out, m);
+	write_forwards(out, m);
+	write_mss(out, m);
 	write_collectors(out, m);
 	fputs("\n}\n", out);
 	if (fclose(out)) {

@@ -69,7 +69,7 @@ static void table_block(struct nft *r)
 			continue;
 		if (!strcmp(kind, "chain"))
 			chain_block(r, nft_chain(r, name));
-		else if (!strcmp(kind, "map"))
+		else if (!strcmp(kind, "map") || !strcmp(kind, "set"))
 			map_block(r, name);
 		else
 			nft_skip_braces(r);
@@ -114,7 +114,7 @@ static void take_command(struct nft *r)
 		return;
 	if (!strcmp(kind, "chain")) {
 		chain_block(r, nft_chain(r, name));
-	} else if (!strcmp(kind, "map")) {
+	} else if (!strcmp(kind, "map") || !strcmp(kind, "set")) {
 		map_block(r, name);
 	} else if (!strcmp(kind, "element")) {
 		struct nft_map *map = nft_map_of(r, name);

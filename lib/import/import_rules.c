@@ -5,7 +5,6 @@
 
 #include "import/import_build.h"
 #include "import/import_roles.h"
-#include "import/import_set.h"
 
 #define MAX_DEPTH 32U
 
@@ -69,6 +68,31 @@ void import_rules_add(struct import_rules *rules, const struct import_rule *r)
 	rules->rule[rules->n] = *r;
 	rules->rule[rules->n].n_via = rules->n_via - r->via;
 	rules->rule[rules->n++].n_src = rules->sources.n - r->src;
+}
+
+void import_rules_add_each(struct import_rules *rules, const struct import_rule *r, const struct import_set *src,
+			   const struct import_set *dst)
+{
+	size_t n = src && !src->list.n ? 0 : dst ? dst->list.n : 1, n_via = rules->n_via - r->via;
+
+	for (size_t i = 0; i < n && !rules->m->failed; i++) {
+		struct import_rule one = *r;
+
+		one.src = rules->sources.n;
+		if (dst)
+			one.dst = dst->list.range[i];
+		for (size_t k = 0; src && k < src->list.n; k++)
+			import_ranges_add(rules->m, &rules->sources, src->list.range[k]);
+		/* The interfaces are those from its `via` on: each copy needs its own. */
+		if (i)
+			one.via = rules->n_via;
+		for (size_t k = 0; i && k < n_via && !rules->m->failed; k++) {
+			struct import_via v = rules->via[r->via + k];
+
+			import_rules_via(rules, &one, rules->interfaces.name[v.name], v.leaves);
+		}
+		import_rules_add(rules, &one);
+	}
 }
 
 /* Numbers of the rules, chain by chain. */

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "import/import.h"
+#include "import/import_set.h"
 
 enum import_action {
 	RULE_SNAT,	 /* to `to`, ports lo..hi if `ported` */
@@ -83,6 +84,13 @@ uint32_t import_chain(struct import_rules *rules, const char *name);
 
 /* The rule's sources are those added to `sources` since it began: its src. Its interfaces are those from its via on. */
 void import_rules_add(struct import_rules *rules, const struct import_rule *r);
+
+/*
+ * Adds a rule for each range of destinations (NULL: it has none), as each is an exception of its own, with these
+ * sources (NULL: any; an empty set is for no packet, so nothing is added).
+ */
+void import_rules_add_each(struct import_rules *rules, const struct import_rule *r, const struct import_set *src,
+			   const struct import_set *dst);
 
 /* Adds an interface that a rule names as the one by which packets leave or come. */
 void import_rules_via(struct import_rules *rules, struct import_rule *r, const char *name, bool leaves);

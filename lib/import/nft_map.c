@@ -50,10 +50,19 @@ void nft_skip(struct nft *r)
 	}
 }
 
+/* A definition's name begins with $ and is of no table. */
+static void name_of(const struct nft *r, const char *name, char both[static IMPORT_NFT_TABLE + 64])
+{
+	snprintf(both, IMPORT_NFT_TABLE + 64, "%s %.60s", *name == '$' ? "" : r->table, name);
+}
+
 struct nft_map *nft_map_find(struct nft *r, const char *name)
 {
+	char both[sizeof(r->map->name)];
+
+	name_of(r, name, both);
 	for (size_t i = r->n_maps; i--;)
-		if (!strcmp(r->map[i].name, name))
+		if (!strcmp(r->map[i].name, both))
 			return &r->map[i];
 	return NULL;
 }
@@ -72,7 +81,7 @@ struct nft_map *nft_map_of(struct nft *r, const char *name)
 	r->map = map;
 	map += r->n_maps++;
 	*map = (struct nft_map){ .first = r->n_elements };
-	snprintf(map->name, sizeof(map->name), "%.63s", name);
+	name_of(r, name, map->name);
 	return map;
 }
 
@@ -93,15 +102,75 @@ static struct nft_element *new_element(struct nft *r)
 	return &r->element[r->n_elements++];
 }
 
-/* "KEY : ADDRESS [. PORTS]"; the key was read. */
+/* What counts or ends elements: "counter packets 0 bytes 0", "timeout 1h expires 5m", "comment "…"". */
+static void skip_state(struct nft *r)
+{
+	static const char *const with_value[] = {
+		"packets", "bytes", "name", "timeout", "expires", "comment", "quota"
+	};
+
+	for (bool known = true; known;) {
+		known = import_token_is(&r->t, "counter");
+		if (known)
+			nft_next(r);
+		for (size_t i = 0; i < ARRAY_SIZE(with_value) && !known; i++) {
+			known = import_token_is(&r->t, with_value[i]);
+			if (known && nft_next(r))
+				nft_next(r);
+		}
+	}
+}
+
+/* "jump CHAIN", "accept" and the like behind a key; false: it is no verdict. */
+static bool take_verdict(struct nft *r, struct nft_element *e)
+{
+	static const struct word verdicts[] = { { "accept", RULE_ACCEPT }, { "return", RULE_RETURN },
+						{ "continue", RULE_PASS }, { "jump", RULE_JUMP },
+						{ "goto", RULE_GOTO },	   {} };
+	uint32_t action;
+
+	if (word_number(verdicts, r->t.word, &action))
+		return false;
+	e->verdict = true;
+	e->action = action;
+	if (action == RULE_JUMP || action == RULE_GOTO) {
+		nft_next(r);
+		e->target = nft_chain(r, r->t.word);
+	}
+	nft_next(r);
+	return true;
+}
+
+/* "KEY", "KEY : ADDRESS [. PORTS]", "KEY : VERDICT"; the key was read. */
 static bool take_element(struct nft *r, struct nft_element *e)
 {
+	size_t n = strlen(r->t.word);
+	bool colon = n > 1 && r->t.word[n - 1] == ':';
 	uint32_t lo, hi;
 
-	e->line = r->t.line;
-	if (import_range_parse(r->t.word, &e->from) || !nft_next(r) || !import_token_is(&r->t, ":") || !nft_next(r) ||
-	    import_range_parse(r->t.word, &e->to) || !nft_next(r))
+	/* "KEY: …" */
+	if (colon)
+		r->t.word[n - 1] = '\0';
+	*e = (struct nft_element){ .line = r->t.line, .target = IMPORT_CHAIN_NONE, .action = RULE_PASS };
+	e->rest = import_token_is(&r->t, "*");
+	if (e->rest)
+		e->from = (struct import_range){ 0, UINT32_MAX };
+	else if (import_range_parse(nft_value(r, r->t.word), &e->from))
+		e->protos = nft_protocol(r->t.word);
+	if (!e->rest && !e->from.last && !(e->protos & IMPORT_ALL))
 		return false;
+	nft_next(r);
+	skip_state(r);
+	if (!colon && !import_token_is(&r->t, ":"))
+		return true;
+	if (!colon)
+		nft_next(r);
+	if (take_verdict(r, e))
+		return true;
+	if (import_range_parse(nft_value(r, r->t.word), &e->to))
+		return false;
+	nft_next(r);
+	e->action = RULE_SNAT;
 	if (!import_token_is(&r->t, "."))
 		return true;
 	if (!nft_next(r) || import_ports_parse(r->t.word, &lo, &hi))
@@ -110,7 +179,42 @@ static bool take_element(struct nft *r, struct nft_element *e)
 	e->lo = (uint16_t)lo;
 	e->hi = (uint16_t)hi;
 	nft_next(r);
+	skip_state(r);
 	return true;
+}
+
+static bool add_range(struct nft *r, struct import_set *ret)
+{
+	struct import_range range;
+
+	if (import_range_parse(nft_value(r, r->t.word), &range))
+		return false;
+	import_set_add(ret, range);
+	return true;
+}
+
+bool nft_set_take(struct nft *r, struct import_set *ret)
+{
+	const struct nft_map *map = *r->t.word == '@'	? nft_map_find(r, r->t.word + 1)
+				    : *r->t.word == '$' ? nft_map_find(r, r->t.word)
+							: NULL;
+	bool ok = true;
+
+	if (map) {
+		for (size_t i = map->first; i < map->first + map->n; i++) {
+			ok &= !r->element[i].protos && !r->element[i].rest;
+			import_set_add(ret, r->element[i].from);
+		}
+		return ok && map->n && !map->cut;
+	}
+	if (!import_token_is(&r->t, "{"))
+		return add_range(r, ret);
+	while (nft_next(r) && !import_token_is(&r->t, "}"))
+		if (!nft_between(r))
+			ok &= *r->t.word == '$' && nft_map_find(r, r->t.word) ? nft_set_take(r, ret)
+									      : add_range(r, ret);
+	r->set_end = true;
+	return ok;
 }
 
 void nft_elements(struct nft *r, struct nft_map *map)
@@ -146,9 +250,10 @@ void nft_elements(struct nft *r, struct nft_map *map)
 			continue;
 		}
 		r->n_elements--;
+		map->cut = true;
 		if (!told)
 			import_note(r->m, IMPORT_UNKNOWN, r->t.line,
-				    "an element of map %s at %s is not understood: not taken", QUOTED(map->name),
+				    "an element of %s at %s is not understood: not taken", QUOTED(map->name),
 				    QUOTED(r->t.word));
 		told = true;
 		while (!r->t.over && !nft_between(r) && !import_token_is(&r->t, "}"))

@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "import/format_routeros.h"
 #include "import/import_forward.h"
-#include "import/import_set.h"
 
 struct reading {
 	struct routeros *r;
@@ -280,32 +279,6 @@ static int check(struct reading *g, struct error *err)
 	return 0;
 }
 
-/* One rule for each range of destinations, as each is an exception of its own. */
-static void add_rule(struct reading *g)
-{
-	struct import_rules *rules = &g->r->rules;
-	size_t n = g->rule.outwards ? g->dst.list.n : 1, via = rules->n_via - g->rule.via;
-
-	for (size_t i = 0; i < n; i++) {
-		struct import_rule one = g->rule;
-
-		one.src = rules->sources.n;
-		if (g->rule.outwards)
-			one.dst = g->dst.list.range[i];
-		for (size_t k = 0; g->sourced && k < g->src.list.n; k++)
-			import_ranges_add(g->r->m, &rules->sources, g->src.list.range[k]);
-		/* The interfaces are those from its `via` on: each copy needs its own. */
-		if (i)
-			one.via = rules->n_via;
-		for (size_t k = 0; i && k < via && !g->r->m->failed; k++) {
-			struct import_via v = rules->via[g->rule.via + k];
-
-			import_rules_via(rules, &one, rules->interfaces.name[v.name], v.leaves);
-		}
-		import_rules_add(rules, &one);
-	}
-}
-
 static int finish(struct reading *g, size_t notes, struct error *err)
 {
 	struct routeros *r = g->r;
@@ -329,7 +302,7 @@ static int finish(struct reading *g, size_t notes, struct error *err)
 		import_dnat_take(r->m, &g->dnat, g->rule.line);
 		g->rule.outwards = false;
 	}
-	add_rule(g);
+	import_rules_add_each(&r->rules, &g->rule, g->sourced ? &g->src : NULL, g->rule.outwards ? &g->dst : NULL);
 	return 0;
 }
 

@@ -11,13 +11,11 @@
 #include "import_agree.h"
 #include "import_check.h"
 #include "import_claim.h"
+#include "import_notes.h"
 #include "import/import.h"
 #include "import/import_prove.h"
 #include "json_get.h"
 #include "message.h"
-
-/* Of a kind of note, so many are printed; --json has all. */
-#define SHOWN 20U
 
 /* Reads a file, or standard input, as a whole. 0 or -errno. */
 static int read_all(FILE *in, char **ret, size_t *ret_size)
@@ -57,28 +55,6 @@ static int read_file(const char *path, char **ret, size_t *ret_size, struct erro
 	if (in && in != stdin)
 		fclose(in);
 	return r ? error_set(err, r, "%.200s: cannot be read: %s", path, strerror(-r)) : 0;
-}
-
-static void show_note(const struct import *m, const struct import_note *n)
-{
-	char line[16] = "";
-
-	if (n->line)
-		snprintf(line, sizeof(line), ":%u", n->line);
-	message_line("%s%s: %s", m->name, line, n->text);
-}
-
-static void show_notes(const struct import *m)
-{
-	uint64_t n[N_IMPORT_NOTES] = {};
-
-	for (size_t i = 0; i < m->n_notes; i++)
-		if (n[m->note[i].kind]++ < SHOWN)
-			show_note(m, &m->note[i]);
-	for (unsigned k = 0; k < N_IMPORT_NOTES; k++)
-		if (n[k] > SHOWN)
-			message_line("%s: and %" PRIu64 " more of the kind %s; --json has all", m->name, n[k] - SHOWN,
-				     QUOTED(import_note_word(k)));
 }
 
 static void warn_of_names(const struct import_names *list, const char *side)
@@ -207,7 +183,8 @@ static int show(const struct import *m, const struct import_proof *p, const cJSO
 	if (w->json) {
 		print_json(w, m, p, config);
 	} else {
-		show_notes(m);
+		if (import_notes_show(m))
+			return error_set(err, EXIT_USAGE, "out of memory");
 		if (cJSON_IsTrue(json_get(args, "table")))
 			print_table(w, m);
 		else if (config)

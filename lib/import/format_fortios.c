@@ -67,10 +67,13 @@ static int expand(struct import *m, const struct pool *p, struct error *err)
 	uint32_t ratio, ports, all = p->end_port - p->start_port + 1;
 	char from[IMPORT_RANGE_TEXT], to[IMPORT_RANGE_TEXT];
 
-	if (!p->has[0] || !p->has[1] || !p->has[2] || !p->has[3])
-		return import_fault(m, p->line, err,
-				    "pool %s lacks startip, endip, source-startip or source-endip; is the file whole?",
-				    p->name);
+	if (!p->has[0] || !p->has[1] || !p->has[2] || !p->has[3]) {
+		import_note(
+			m, IMPORT_UNKNOWN, p->line,
+			"pool %s lacks startip, endip, source-startip or source-endip: not kept; is the file whole?",
+			QUOTED(p->name));
+		return 0;
+	}
 	if (in.last < in.first || out.last < out.first || p->end_port < p->start_port)
 		return import_fault(m, p->line, err, "pool %s ends before it begins", QUOTED(p->name));
 	inside = import_range_size(in);

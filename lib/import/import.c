@@ -17,11 +17,32 @@ static int (*const readers[])(struct import *m, const struct import_text *text, 
 	[IMPORT_NOKIA] = import_read_nokia,	  [IMPORT_H3C] = import_read_h3c,
 };
 
+/* How much a kind of note tells of why there is no plan: the first one of the least number is the reason. */
+static unsigned rank(const struct import *m, const struct import_note *n)
+{
+	static const enum import_note_kind kinds[] = {
+		IMPORT_DYNAMIC, IMPORT_UNKNOWN,	  IMPORT_DISABLED,  IMPORT_TWO_BLOCKS,
+		IMPORT_VRF,	IMPORT_EXCEPTION, IMPORT_UNREACHED, IMPORT_INBOUND,
+	};
+	unsigned i = 0;
+
+	if (m->decisive && n->line == m->decisive && n->kind == IMPORT_UNKNOWN)
+		return 0;
+	while (i < ARRAY_SIZE(kinds) && kinds[i] != n->kind)
+		i++;
+	return i + 1;
+}
+
 /* Nothing was found that says who has which block: the reason, as far as it is known. */
 static int refuse_empty(const struct import *m, struct error *err)
 {
-	if (m->n_notes)
-		return import_fault(m, m->note[0].line, err, "%.400s", m->note[0].text);
+	const struct import_note *reason = m->n_notes ? m->note : NULL;
+
+	for (size_t i = 1; i < m->n_notes; i++)
+		if (rank(m, &m->note[i]) < rank(m, reason))
+			reason = &m->note[i];
+	if (reason)
+		return import_fault(m, reason->line, err, "%.400s", reason->text);
 	return import_fault(m, 0, err,
 			    "no plan found: nothing in it, read as %s, says which subscriber has which ports",
 			    word_text(import_format_words, m->format));

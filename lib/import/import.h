@@ -145,6 +145,7 @@ struct import {
 	size_t n_notes;
 	uint64_t n_lost;     /* notes of what is lost */
 	uint64_t n_disabled; /* statements that are not in force */
+	uint32_t decisive;   /* line of the first rule that would have led to the plan and is not understood; 0: none */
 
 	/* What else the configuration says. 0 and empty: nothing. */
 	uint32_t timeouts[N_TIMEOUTS];

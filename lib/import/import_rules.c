@@ -5,6 +5,7 @@
 
 #include "import/import_build.h"
 #include "import/import_roles.h"
+#include "import/import_unreached.h"
 
 #define MAX_DEPTH 32U
 
@@ -253,6 +254,7 @@ static void walk_chain(struct walk *w, uint32_t number, struct import_set *s, un
 				translate(w, r, &m);
 			}
 			r->reached = true;
+			r->served |= (w->proto & IMPORT_PORTS) != 0;
 		}
 		s->failed |= m.failed;
 		import_ranges_free(&m.list);
@@ -260,22 +262,6 @@ static void walk_chain(struct walk *w, uint32_t number, struct import_set *s, un
 	add_all(s, &returned);
 	import_ranges_free(&returned.list);
 	chain->walking = false;
-}
-
-/* Rules that translate and that no packet reaches: an earlier one has all their sources. */
-static void note_unreached(struct import_rules *rules)
-{
-	for (size_t i = 0; i < rules->n; i++) {
-		const struct import_rule *r = &rules->rule[i];
-
-		if (r->reached || r->partial || r->outwards || r->action > RULE_MASQUERADE ||
-		    (r->loopback && !r->n_via))
-			continue;
-		import_note(
-			rules->m, IMPORT_UNREACHED, r->line,
-			"no packet reaches this rule: earlier ones decide on all its sources, or nothing jumps to its "
-			"chain");
-	}
 }
 
 /* Exceptions by destination: towards these nothing is translated. */
@@ -329,7 +315,7 @@ void import_rules_walk(struct import_rules *rules)
 	/* Rows of other protocols are those of whole addresses, which have them anyway. */
 	take_bypass(rules);
 	import_rules_roles(rules);
-	note_unreached(rules);
+	import_rules_unreached(rules);
 }
 
 void import_rules_free(struct import_rules *rules)

@@ -36,6 +36,7 @@ struct import_rule {
 	bool partial;  /* has a condition that the importer does not know, named in a note */
 	bool outwards; /* has a destination: `dst` */
 	bool reached;
+	bool served;   /* reached by TCP or UDP */
 	bool loopback; /* names `lo`, by which no subscriber's packet comes or leaves */
 	uint16_t lo, hi;
 	struct import_range to;

@@ -67,9 +67,9 @@ static void table_block(struct nft *r)
 		to_brace(r);
 		if (!import_token_is(&r->t, "{"))
 			continue;
-		if (!strcmp(kind, "chain"))
+		if (!strcmp(kind, "chain") && !r->sets)
 			chain_block(r, nft_chain(r, name));
-		else if (!strcmp(kind, "map") || !strcmp(kind, "set"))
+		else if ((!strcmp(kind, "map") || !strcmp(kind, "set")) && r->sets)
 			map_block(r, name);
 		else
 			nft_skip_braces(r);
@@ -102,6 +102,10 @@ static void take_command(struct nft *r)
 	take_table(r);
 	nft_next(r);
 	snprintf(name, sizeof(name), "%s", r->t.word);
+	if (!strcmp(kind, "rule") && r->sets) {
+		nft_skip(r);
+		return;
+	}
 	if (!strcmp(kind, "rule")) {
 		uint32_t chain = nft_chain(r, name);
 
@@ -112,11 +116,11 @@ static void take_command(struct nft *r)
 	to_brace(r);
 	if (!import_token_is(&r->t, "{"))
 		return;
-	if (!strcmp(kind, "chain")) {
+	if (!strcmp(kind, "chain") && !r->sets) {
 		chain_block(r, nft_chain(r, name));
-	} else if (!strcmp(kind, "map") || !strcmp(kind, "set")) {
+	} else if ((!strcmp(kind, "map") || !strcmp(kind, "set")) && r->sets) {
 		map_block(r, name);
-	} else if (!strcmp(kind, "element")) {
+	} else if (!strcmp(kind, "element") && r->sets) {
 		struct nft_map *map = nft_map_of(r, name);
 
 		if (map)
@@ -149,8 +153,9 @@ static int read_file(struct nft *r, struct error *err)
 			nft_next(r);
 			take_command(r);
 		} else if (import_token_is(&r->t, "insert") || import_token_is(&r->t, "include")) {
-			import_note(r->m, IMPORT_UNKNOWN, r->t.line,
-				    "%.10s: not taken; import the output of nft list ruleset", r->t.word);
+			if (!r->sets)
+				import_note(r->m, IMPORT_UNKNOWN, r->t.line,
+					    "%.10s: not taken; import the output of nft list ruleset", r->t.word);
 			nft_skip(r);
 		} else {
 			nft_skip(r);
@@ -162,11 +167,16 @@ static int read_file(struct nft *r, struct error *err)
 int import_read_nft(struct import *m, const struct import_text *text, const struct import_options *options,
 		    struct error *err)
 {
-	struct nft r = { .m = m, .rules = { .m = m } };
+	struct nft r = { .m = m, .rules = { .m = m }, .sets = true };
 	int e;
 
 	import_tokens_begin(&r.t, text);
 	e = read_file(&r, err);
+	/* Values of definitions are those above a rule. */
+	r.n_defines = 0;
+	r.sets = false;
+	import_tokens_begin(&r.t, text);
+	e = e ? e : read_file(&r, err);
 	if (!e)
 		import_rules_walk(&r.rules);
 	import_rules_free(&r.rules);

@@ -55,6 +55,7 @@ struct nft {
 	struct import_rules rules;
 	struct import_tokens t;
 	char table[IMPORT_NFT_TABLE]; /* "FAMILY NAME": a chain's name is one of its table */
+	bool sets;		      /* sets and maps are read, else rules: they may be used above their elements */
 	bool set_end;		      /* the token is a } that ends a set, not a block */
 	struct nft_define *define;
 	size_t n_defines;

@@ -143,9 +143,10 @@ static void matched(const struct import_rules *rules, const struct import_rule *
 		import_set_common(s, rules->sources.range[r->src + i], ret);
 }
 
-static bool host_rule(const struct import_rules *rules, const struct import_rule *r)
+/* One address alone comes to a rule: by its own condition, or by that of the jump that leads to it. */
+static bool is_host(const struct import_set *s)
 {
-	return r->n_src == 1 && import_range_size(rules->sources.range[r->src]) == 1;
+	return s->list.n == 1 && import_range_size(s->list.range[0]) == 1;
 }
 
 /* Address by address. The source of a netmap is one range, as long as what it is translated to. */
@@ -174,7 +175,7 @@ static void describe(const struct import_set *s, char *text, size_t size)
 /* A rule that decides has a set of sources. */
 static void translate(struct walk *w, struct import_rule *r, const struct import_set *s)
 {
-	bool netmap = r->action == RULE_NETMAP, one = host_rule(w->rules, r);
+	bool netmap = r->action == RULE_NETMAP, one = is_host(s);
 	uint64_t from = r->n_src == 1 ? import_range_size(w->rules->sources.range[r->src]) : 0;
 	char who[IMPORT_RANGE_TEXT + 16], to[IMPORT_RANGE_TEXT];
 
@@ -185,11 +186,11 @@ static void translate(struct walk *w, struct import_rule *r, const struct import
 		add_netmap(w, r, s);
 		return;
 	}
-	if (!netmap && one && r->ported && import_range_size(r->to) == 1) {
+	if (r->action == RULE_SNAT && one && r->ported && import_range_size(r->to) == 1) {
 		import_add(w->m, s->list.range[0].first, r->to.first, r->lo, r->hi, w->proto, r->line);
 		return;
 	}
-	if (!netmap && one && !r->ported && import_range_size(r->to) == 1 && r->protos & IMPORT_PORTS &&
+	if (r->action == RULE_SNAT && one && !r->ported && import_range_size(r->to) == 1 && r->protos & IMPORT_PORTS &&
 	    w->proto & IMPORT_PORTS) {
 		import_add(w->m, s->list.range[0].first, r->to.first, 1, 65535, w->proto, r->line);
 		return;

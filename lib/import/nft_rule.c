@@ -54,8 +54,13 @@ void nft_define(struct nft *r)
 		struct nft_map *set = nft_map_of(r, name);
 		size_t notes = r->m->n_notes;
 
-		if (set)
+		if (set) {
+			/* A later definition takes the place of an earlier one. */
+			set->first = r->n_elements;
+			set->n = 0;
+			set->cut = false;
 			nft_elements(r, set);
+		}
 		/* It may be one of interfaces: what is not understood is said where it is used. */
 		import_notes_cut(r->m, notes);
 		nft_skip(r);

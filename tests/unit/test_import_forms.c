@@ -1,27 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Forms in which systems print one and the same plan, what of it is not in force, and what is named as lost. */
+/* Plans as their systems print them: what of it is not in force, and what is named as lost. */
+#include "import_forms.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
-
-#include "import/import.h"
-#include "import/import_build.h"
-#include "import/import_prove.h"
-#include "plan/plan.h"
-
-#define KIND(k) (1U << (k))
-
-struct form {
-	const char *name;
-	enum import_format format;
-	const char *text;
-	size_t subscribers;
-	uint32_t lost;	/* kinds of notes of what is lost, and no others */
-	uint32_t named; /* kinds of other notes, at least */
-	struct {
-		const char *in, *out;
-		unsigned lo, hi;
-	} e[3];
-};
 
 static const struct form forms[] = {
 	{ "Nokia, a map on a line of its own first",
@@ -170,66 +152,50 @@ static const struct form forms[] = {
 	  KIND(IMPORT_EXTENSION),
 	  KIND(IMPORT_DISABLED),
 	  { { "100.64.0.0", "192.0.2.1", 1024, 1087 }, { "100.64.0.7", "192.0.2.1", 1472, 1535 } } },
+	{ "VPP, deletions, whose places are taken again",
+	  IMPORT_VPP,
+	  "det44 plugin enable\n"
+	  "set interface det44 inside eth0 outside eth1\n"
+	  "set interface det44 inside eth2 outside eth1\n"
+	  "set interface det44 inside eth2 outside eth1 del\n"
+	  "set interface det44 outside eth1\n"
+	  "det44 add in 10.0.0.0/24 out 203.0.113.0/30\n"
+	  "det44 add in 100.64.0.0/28 out 192.0.2.0/31\n"
+	  "det44 add in 10.0.0.9/24 out 203.0.113.1/30 del\n"
+	  "det44 add in 100.64.0.0/29 out 192.0.2.8/32\n"
+	  "set interface tcp-mss-clamp eth1 ip4 enable ip4-mss 1400 ip6 disable\n"
+	  "set det44 timeouts udp 30\n"
+	  "set det44 timeouts reset\n",
+	  16,
+	  0,
+	  KIND(IMPORT_DISABLED),
+	  { { "100.64.0.0", "192.0.2.8", 1024, 9087 }, { "100.64.0.8", "192.0.2.1", 1024, 9087 } },
+	  "{ \"inside\": [\"eth0\"], \"outside\": [\"eth1\"] }" },
+	{ "FortiGate, a pool without sources beside another",
+	  IMPORT_FORTIOS,
+	  "config firewall ippool\n"
+	  "    edit \"lost\"\n"
+	  "        set type fixed-port-range\n"
+	  "        set startip 198.51.100.1\n"
+	  "        set endip 198.51.100.2\n"
+	  "    next\n"
+	  "    edit \"cgn\"\n"
+	  "        set type fixed-port-range\n"
+	  "        set startip 192.0.2.1\n"
+	  "        set endip 192.0.2.1\n"
+	  "        set source-startip 100.64.0.0\n"
+	  "        set source-endip 100.64.0.25\n"
+	  "    next\n"
+	  "end\n",
+	  26,
+	  KIND(IMPORT_UNKNOWN),
+	  KIND(IMPORT_TAKEN),
+	  { { "100.64.0.25", "192.0.2.1", 63192, 65514 } } },
 };
-
-static uint32_t address(const char *text)
-{
-	uint32_t a;
-
-	cr_assert_eq(addr_parse(text, &a), 0, "%s", text);
-	return a;
-}
-
-/* Every accepted plan is kept whole: the proof is the importer's own. */
-static void expect_kept(const struct form *f, struct import *m)
-{
-	_cleanup_plan_ struct plan plan = { 0 };
-	struct import_proof proof;
-	struct error err;
-
-	cr_assert_eq(import_fit(m, false), 0);
-	cr_assert_eq(import_plan(m, &plan, &err), 0, "%s: %s", f->name, err.text);
-	cr_assert_eq(import_prove(m, &plan, &proof), 0);
-	cr_expect_eq(proof.kept, f->subscribers, "%s keeps %llu", f->name, (unsigned long long)proof.kept);
-	cr_expect_eq(proof.foreign, 0, "%s", f->name);
-}
-
-static void expect_notes(const struct form *f, const struct import *m)
-{
-	uint32_t lost = 0, named = 0;
-
-	for (size_t i = 0; i < m->n_notes; i++)
-		*(import_note_lost(m->note[i].kind) ? &lost : &named) |= KIND(m->note[i].kind);
-	for (size_t i = 0; i < m->n_notes && lost != f->lost; i++)
-		cr_log_warn("%s: %s", f->name, m->note[i].text);
-	cr_expect_eq(lost, f->lost, "%s loses %x", f->name, lost);
-	cr_expect_eq(named & f->named, f->named, "%s names %x", f->name, named);
-}
 
 Test(import_forms, each_form_has_the_plan_that_the_others_have)
 {
-	const struct import_options options = { .junos_pool_boundaries = -1 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-		const struct form *f = &forms[i];
-		_cleanup_import_ struct import *m = NULL;
-		struct error err;
-
-		cr_assert_eq(import_read(IMPORT_AUTO, f->text, strlen(f->text), "FILE", &options, &m, &err), 0,
-			     "%s: %s", f->name, err.text);
-		cr_expect_eq(m->format, f->format, "%s", f->name);
-		cr_expect_eq(m->n_rows, f->subscribers, "%s: %zu", f->name, m->n_rows);
-		for (size_t k = 0; k < ARRAY_SIZE(f->e) && f->e[k].in; k++) {
-			const struct import_row *r = import_find(m, address(f->e[k].in));
-
-			cr_assert_not_null(r, "%s: %s has no block", f->name, f->e[k].in);
-			cr_expect_eq(r->out, address(f->e[k].out), "%s: %s", f->name, f->e[k].in);
-			cr_expect_eq(r->lo, f->e[k].lo, "%s: %s from %u", f->name, f->e[k].in, r->lo);
-			cr_expect_eq(r->hi, f->e[k].hi, "%s: %s to %u", f->name, f->e[k].in, r->hi);
-		}
-		expect_notes(f, m);
-		expect_kept(f, m);
-	}
+	expect_forms(forms, ARRAY_SIZE(forms));
 }
 
 Test(import_forms, what_decides_is_the_reason_of_a_refusal)
@@ -248,6 +214,27 @@ Test(import_forms, what_decides_is_the_reason_of_a_refusal)
 		  "address-range 100.64.0.2 end 100.64.0.7\n"
 		  "/configure service nat nat-policy \"n\" alg sip true\n",
 		  "FILE:1: pool \"d\" is turned off" },
+		{ "/ip firewall nat\n"
+		  "add chain=srcnat action=jump jump-target=g src-address-list=cgn\n"
+		  "add chain=g action=src-nat src-address=100.64.0.1 to-addresses=192.0.2.1 to-ports=5000-5999 "
+		  "protocol=tcp\n"
+		  "add chain=srcnat action=masquerade src-address=10.0.0.0/8\n",
+		  "FILE:2: src-address-list=\"cgn\": the file does not have that address list" },
+		{ "/ip firewall nat\n"
+		  "add action=accept chain=srcnat ipsec-policy=out,ipsec\n"
+		  "add action=masquerade chain=srcnat out-interface=ether1\n",
+		  "FILE:3: masquerade of all others" },
+		{ "table ip nat {\n"
+		  "\tchain post {\n"
+		  "\t\ttype nat hook postrouting priority srcnat;\n"
+		  "\t\tip saddr 10.0.0.0/8 masquerade\n"
+		  "\t\tmeta mark 5 ip saddr 100.64.0.0/27 jump cgn\n"
+		  "\t}\n"
+		  "\tchain cgn {\n"
+		  "\t\tip saddr 100.64.0.0 meta l4proto { tcp, udp } snat to 192.0.2.1:1024-2047\n"
+		  "\t}\n"
+		  "}\n",
+		  "FILE:5: \"mark\": not understood" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {

@@ -138,12 +138,27 @@ static void leave_vrf(struct devices *v, struct interface *i, const struct error
 	complain(v, i, why);
 }
 
+/* Its link has gone down or come up: former is what was known, of an interface that was there. */
+static void tell_link(const struct interface *i, const struct link *former)
+{
+	const char *was = link_down_reason(former), *is = link_down_reason(&i->link);
+
+	if (!was == !is)
+		return;
+	if (is)
+		log_warning("%s: %s", i->name, is);
+	else
+		log_info("%s: up again", i->name);
+	devices_tell(i, is ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, is ? "interface-down" : "interface-up",
+		     is ? is : "up again");
+}
+
 /* True if a stacked interface has come back, which is attached according to the plan. */
 static bool sync_interface(struct devices *v, struct interface *i)
 {
 	bool returned, was_up = i->link.flags & IFF_RUNNING, came_up;
+	struct link l, former = i->link;
 	struct error err;
-	struct link l;
 	int r;
 
 	i->dirty = false;
@@ -157,6 +172,8 @@ static bool sync_interface(struct devices *v, struct interface *i)
 		return true;
 	came_up = !was_up && l.flags & IFF_RUNNING;
 	i->link = l;
+	if (!returned && !i->hidden)
+		tell_link(i, &former);
 	if (interface_check_vrf(v->netlink, i, &err)) {
 		leave_vrf(v, i, &err);
 		return false;

@@ -140,6 +140,14 @@ static void write_attached(const struct item *i)
 	sample(i, devices_attachment(i->from->devices, i->interface->name) != DEVICE_ABSENT);
 }
 
+static void write_up(const struct item *i)
+{
+	const char *name = i->interface->name;
+
+	sample(i,
+	       devices_attachment(i->from->devices, name) != DEVICE_ABSENT && !devices_is_down(i->from->devices, name));
+}
+
 static void write_native(const struct item *i)
 {
 	sample(i, devices_attachment(i->from->devices, i->interface->name) == DEVICE_XDP_NATIVE);
@@ -209,6 +217,7 @@ static const struct family of_drains[] = {
 
 static const struct family of_interfaces[] = {
 	{ "detnat_interface_attached", "gauge", "Whether the datapath is attached to the interface.", write_attached },
+	{ "detnat_interface_up", "gauge", "Whether the link of the interface is up.", write_up },
 	{ "detnat_interface_native", "gauge", "Whether it is attached in the driver (native XDP).", write_native },
 	{ "detnat_interface_redirects", "gauge",
 	  "Whether XDP forwards what leaves by the interface (1), or the kernel (0); the reason says why the kernel.",

@@ -159,6 +159,19 @@ def test_interfaces_and_troubles_are_told(lab):
         assert it.event()["event"] == "trouble-over"
 
 
+def test_a_link_that_goes_down_and_comes_up_is_told_and_logged(lab):
+    agent = lab.start()
+    with monitor(agent, "interfaces") as it:
+        lab.outside_ns.ip("link", "set", "eth0", "down")
+        event = it.event()
+        assert (event["event"], event["interface"], event["role"]) == ("interface-down", "out0", "outside")
+        assert event["text"].startswith("out0: ") and f"warning: {event['text']}" in agent.log_text()
+        lab.outside_ns.ip("link", "set", "eth0", "up")
+        event = it.event()
+        assert (event["event"], event["interface"], event["text"]) == ("interface-up", "out0", "out0: up again")
+        assert "out0: up again" in agent.log_text()
+
+
 def test_only_the_kinds_and_addresses_that_are_asked_for_are_told(lab):
     agent = lab.start(sessions_per_user=2)
     host, other = lab.host(), lab.host()

@@ -172,6 +172,14 @@ def test_build_interfaces_and_limits(metrics_lab):
     assert found["process_resident_memory_bytes"] > 1 << 20 and found["process_cpu_seconds_total"] > 0
 
 
+def test_a_link_that_is_down_is_seen(lab):
+    lab.start(metrics={"listen": LISTEN}, sweep_interval=1)
+    name = 'detnat_interface_up{interface="out0",role="outside"}'
+    wait_for(lambda: samples(lab).get(name) == 1, what="the link")
+    lab.outside_ns.ip("link", "set", "eth0", "down")
+    wait_for(lambda: samples(lab)[name] == 0, what="the link that is down")
+
+
 def test_an_interface_that_disappears(lab):
     lab.start(metrics={"listen": LISTEN}, sweep_interval=1)
     lab.gateway.ip("link", "del", "in0")

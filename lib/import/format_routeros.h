@@ -27,6 +27,9 @@ struct routeros {
 	uint32_t disabled_line;
 };
 
+/* An entry of an address list, in the words from..n of a line. */
+void routeros_list_take(struct routeros *r, unsigned from);
+
 /* NULL: the file does not have it, or not whole. */
 const struct routeros_list *routeros_list_find(const struct routeros *r, const char *name);
 

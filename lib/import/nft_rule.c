@@ -6,30 +6,6 @@
 #include "import/format_nft.h"
 #include "import/import_build.h"
 
-uint8_t nft_protocol(const char *word)
-{
-	static const struct word protocols[] = { { "tcp", IMPORT_TCP },
-						 { "6", IMPORT_TCP },
-						 { "udp", IMPORT_UDP },
-						 { "17", IMPORT_UDP },
-						 { "icmp", IMPORT_ICMP },
-						 { "1", IMPORT_ICMP },
-						 {} };
-	uint32_t proto;
-
-	return word_number(protocols, word, &proto) ? IMPORT_OTHER : (uint8_t)proto;
-}
-
-const char *nft_value(struct nft *r, const char *word)
-{
-	if (*word != '$')
-		return word;
-	for (size_t i = r->n_defines; i--;)
-		if (!strcmp(r->define[i].name, word + 1))
-			return r->define[i].value;
-	return word;
-}
-
 static void partial(struct nft *r, struct nft_reading *g, const char *what)
 {
 	if (!g->rule.partial)
@@ -37,48 +13,6 @@ static void partial(struct nft *r, struct nft_reading *g, const char *what)
 			    QUOTED(what));
 	g->rule.partial = true;
 	g->dnat.other = true;
-}
-
-/* "define NAME = VALUE", "define NAME = { VALUES }" */
-void nft_define(struct nft *r)
-{
-	struct nft_define *d;
-	char name[64];
-
-	nft_next(r);
-	snprintf(name, sizeof(name), "$%.62s", r->t.word);
-	nft_next(r);
-	if (import_token_is(&r->t, "="))
-		nft_next(r);
-	if (import_token_is(&r->t, "{")) {
-		struct nft_map *set = nft_map_of(r, name);
-		size_t notes = r->m->n_notes;
-
-		if (set) {
-			/* A later definition takes the place of an earlier one. */
-			set->first = r->n_elements;
-			set->n = 0;
-			set->cut = false;
-			nft_elements(r, set);
-		}
-		/* It may be one of interfaces: what is not understood is said where it is used. */
-		import_notes_cut(r->m, notes);
-		nft_skip(r);
-		return;
-	}
-	d = realloc(r->define, (r->n_defines + 1) * sizeof(*d));
-	if (!d) {
-		import_fail(r->m, "out of memory");
-		return;
-	}
-	r->define = d;
-	d += r->n_defines;
-	snprintf(d->name, sizeof(d->name), "%.63s", name + 1);
-	if (strlen(r->t.word) < sizeof(d->value) && !nft_ends(r)) {
-		snprintf(d->value, sizeof(d->value), "%.63s", r->t.word);
-		r->n_defines++;
-	}
-	nft_skip(r);
 }
 
 /* Skips what a condition has behind != that is not taken. */

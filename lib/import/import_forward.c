@@ -126,7 +126,8 @@ static bool of_another(const struct import *m, const uint32_t *order, const stru
 	return false;
 }
 
-/* NULL if a candidate is a portmap; else the reason why not. */
+/* plan: NULL where the parts are none, as the agent will say. NULL if a candidate is a portmap; else the reason why
+ * not. */
 static const char *why_not(const struct import *m, struct plan *plan, const uint32_t *order,
 			   const struct import_forward *f)
 {
@@ -134,7 +135,7 @@ static const char *why_not(const struct import *m, struct plan *plan, const uint
 	uint32_t last = f->out_port + f->n - 1U;
 	bool within;
 
-	if (!r || import_row_kept(plan, r) != 1)
+	if (!r || (plan && import_row_kept(plan, r) != 1))
 		return "the inside address is no subscriber of the plan";
 	if (r->out != f->out)
 		return "the subscriber leaves by another address";
@@ -153,7 +154,7 @@ static void settle(struct import *m, struct plan *plan, const uint32_t *order)
 
 	for (size_t i = 0; i < m->n_forwards; i++) {
 		struct import_forward f = m->forward[i];
-		uint64_t each = f.n * (f.protos == IMPORT_PORTS ? 2U : 1U);
+		uint32_t each = f.n * (f.protos == IMPORT_PORTS ? 2U : 1U);
 		const char *why =
 			ports + each > MAX_PORTMAPS ? "there is room for 65536 portmaps" : why_not(m, plan, order, &f);
 		char in[ADDR_TEXT], out[ADDR_TEXT];
@@ -178,12 +179,14 @@ int import_forwards_settle(struct import *m)
 	_cleanup_plan_ struct plan plan = { 0 };
 	_cleanup_free_ uint32_t *order = NULL;
 	struct error err;
+	int r;
 
 	if (!m->n_forwards)
 		return 0;
-	if (import_rows_outside(m, &order) || import_plan(m, &plan, &err))
+	r = import_plan(m, &plan, &err);
+	if (r == -ENOMEM || import_rows_outside(m, &order))
 		return -ENOMEM;
-	settle(m, &plan, order);
+	settle(m, r ? NULL : &plan, order);
 	return m->failed ? -ENOMEM : 0;
 }
 

@@ -18,17 +18,14 @@ struct group {
 	size_t n;
 };
 
-/* Notes of one kind whose words differ in numbers, addresses and quoted names alone are the same loss. */
+/* Notes of one kind whose words differ in numbers and addresses alone are the same loss. */
 static uint64_t shape_of(const struct import_note *n)
 {
 	uint64_t shape = fnv1a(FNV1A_BEGIN, &n->kind, sizeof(n->kind));
-	bool quoted = false;
 
-	for (const char *c = n->text; *c; c++) {
-		quoted ^= *c == '"';
-		if (!quoted && !strchr("0123456789./-", *c))
+	for (const char *c = n->text; *c; c++)
+		if (!strchr("0123456789./-", *c))
 			shape = fnv1a(shape, c, 1);
-	}
 	return shape;
 }
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
+#include "import/import_forward.h"
 
 #define DEFAULT_BLOCK 256U
 #define DEFAULT_FIRST 1U
@@ -214,6 +215,8 @@ static int take_line(struct import *m, struct groups *all, char interface[64], c
 		import_names_add(m, &m->outside, interface);
 		return 0;
 	}
+	if (l->n_words >= 3 && !strcmp(l->word[0], "tcp") && !strcmp(l->word[1], "mss"))
+		import_mss_take(m, l->word[2], l->line);
 	if (l->word[0][0] == '#' || !*group)
 		return 0;
 	g = group_of(m, all, group, l->line);

@@ -15,8 +15,12 @@ struct reader {
 	struct import *m;
 	struct import_rules rules;
 	struct import_lines *l;
-	bool other_table;	 /* the section is of another one than nat */
-	struct import_dnat dnat; /* of the rule that is read */
+	bool other_table; /* the section is of another one than nat */
+	/* Of the rule that is read: */
+	struct import_dnat dnat;
+	struct import_set src; /* if `sourced` */
+	bool sourced;
+	bool but; /* has destinations or interfaces that it is not for */
 };
 
 static const struct word protocols[] = { { "tcp", IMPORT_TCP },
@@ -105,16 +109,33 @@ static bool is(const char *word, const char *a, const char *b)
 	return !strcmp(word, a) || !strcmp(word, b);
 }
 
-static void take_source(struct reader *r, struct import_rule *rule, const char *key, char *value)
+static bool is_source(const char *key)
 {
+	return is(key, "-s", "--source") || is(key, "--src", "--src-range");
+}
+
+/* What is left of all sources so far. */
+static void take_source(struct reader *r, struct import_rule *rule, const char *key, char *value, bool negated)
+{
+	struct import_set left = {};
+
+	if (!r->sourced)
+		import_set_add(&r->src, (struct import_range){ 0, UINT32_MAX });
+	r->sourced = true;
 	for (char *one = strtok(value, ","); one; one = strtok(NULL, ",")) {
 		struct import_range range;
 
 		if (import_range_parse(one, &range))
 			partial(r, rule, key, one);
+		else if (negated)
+			import_set_remove(&r->src, range);
 		else
-			import_ranges_add(r->m, &r->rules.sources, range);
+			import_set_common(&r->src, range, &left);
 	}
+	if (negated)
+		return;
+	import_ranges_free(&r->src.list);
+	r->src = left;
 }
 
 static void take_jump(struct reader *r, struct import_rule *rule, const char *key, const char *value)
@@ -134,9 +155,9 @@ static void take_option(struct reader *r, struct import_rule *rule, const char *
 {
 	uint32_t proto;
 
-	if (is(key, "-s", "--source") || !strcmp(key, "--src") || !strcmp(key, "--src-range")) {
+	if (is_source(key)) {
 		r->dnat.other = true;
-		take_source(r, rule, key, value);
+		take_source(r, rule, key, value, false);
 	} else if (is(key, "--dport", "--dports") || !strcmp(key, "--destination-port")) {
 		take_ports(r, value);
 	} else if (!strcmp(key, "--to-destination")) {
@@ -169,9 +190,34 @@ static void take_option(struct reader *r, struct import_rule *rule, const char *
 	}
 }
 
+/* "! OPTION VALUE" */
+static void take_negated(struct reader *r, struct import_rule *rule, const char *key, char *value)
+{
+	r->dnat.other = true;
+	if (is_source(key))
+		take_source(r, rule, key, value, true);
+	else if (is(key, "-d", "--destination") || is(key, "-o", "--out-interface"))
+		r->but = true;
+	else
+		partial(r, rule, "!", key);
+}
+
 static bool negated(const char *key)
 {
 	return !strcmp(key, "!");
+}
+
+/* Of a rule that keeps packets from the plan it must be known which ones; a jump is to the plan of all others. */
+static void settle_but(struct reader *r, struct import_rule *rule)
+{
+	if (!r->but || rule->action == RULE_DNAT || rule->action == RULE_PASS)
+		return;
+	if (rule->action >= RULE_MASQUERADE && rule->action != RULE_JUMP && rule->action != RULE_GOTO)
+		partial(r, rule, "!", "-d or -o");
+	else
+		import_note(r->m, IMPORT_EXCEPTION, rule->line,
+			    "! -d or ! -o: what goes there is not treated by this rule: not kept; if nothing else "
+			    "translates it, write the addresses as bypass");
 }
 
 /* The words from..n of a line are a rule of a chain. */
@@ -187,6 +233,8 @@ static void take_rule(struct reader *r, unsigned from, uint32_t chain)
 	size_t notes = r->m->n_notes;
 
 	r->dnat = (struct import_dnat){};
+	r->src = (struct import_set){};
+	r->sourced = r->but = false;
 	for (unsigned i = from; i < r->l->n_words; i++) {
 		char *key = r->l->word[i], *value = i + 1 < r->l->n_words ? r->l->word[i + 1] : NULL;
 
@@ -196,9 +244,11 @@ static void take_rule(struct reader *r, unsigned from, uint32_t chain)
 			i++;
 		} else if (one_of(flags, ARRAY_SIZE(flags), key)) {
 			i += !strcmp(key, "-w") && value && *value >= '0' && *value <= '9';
-		} else if (negated(key) || !value || *key != '-') {
+		} else if (negated(key) && i + 2 < r->l->n_words) {
+			take_negated(r, &rule, value, r->l->word[i + 2]);
+			i += 2;
+		} else if (!value || *key != '-') {
 			partial(r, &rule, key, value ? value : "");
-			i += negated(key) && i + 2 < r->l->n_words ? 2 : 0;
 		} else if (!strcmp(key, "-t")) {
 			i++;
 		} else {
@@ -212,7 +262,11 @@ static void take_rule(struct reader *r, unsigned from, uint32_t chain)
 		import_dnat_take(r->m, &r->dnat, rule.line);
 	else if (*r->dnat.ports && rule.action != RULE_PASS)
 		partial(r, &rule, "--dport", r->dnat.ports);
-	import_rules_add(&r->rules, &rule);
+	settle_but(r, &rule);
+	import_rules_add_each(&r->rules, &rule, r->sourced ? &r->src : NULL, NULL);
+	if (r->src.failed)
+		import_fail(r->m, "out of memory");
+	import_ranges_free(&r->src.list);
 }
 
 static bool of_other_table(const struct import_lines *l)

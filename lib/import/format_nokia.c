@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "import/format_nokia.h"
 #include "import/import_formats.h"
+#include "import/import_forward.h"
 
 enum where { ANYWHERE, OUTSIDE, INSIDE, POLICY, ELSEWHERE };
 
@@ -264,6 +265,9 @@ static int take_policy_word(struct nokia *k, unsigned *at, struct error *err)
 	} else if (!strcmp(key, "block-limit")) {
 		++*at;
 		return import_number(value, 65535, &p->block_limit) ? fault(k, key, value, err) : 0;
+	} else if (!strcmp(key, "tcp-mss-adjust")) {
+		++*at;
+		import_mss_take(k->m, value, k->l->line);
 	} else if (!strcmp(key, "alg")) {
 		k->alg_line = k->alg_line ? k->alg_line : k->l->line;
 	}

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
+#include "import/import_forward.h"
 #include "import/import_tree.h"
 
 #define POOLS	256U
@@ -132,6 +133,8 @@ static int take(struct vyos *v, const struct import_tree *t, const struct import
 		snprintf(r->source, sizeof(r->source), "%s", w[1]);
 	else if (import_tree_is(t, s, "nat cgnat rule * translation pool *", w) && (r = rule_of(v, w[0], s->line)))
 		snprintf(r->translation, sizeof(r->translation), "%s", w[1]);
+	else if (import_tree_is(t, s, "ip adjust-mss *", w))
+		import_mss_take(v->m, strcmp(w[0], "clamp-mss-to-pmtu") ? w[0] : "clamp", s->line);
 	else if (import_tree_is(t, s, "nat source rule * ...", w) ||
 		 import_tree_is(t, s, "nat destination rule * ...", w))
 		import_note(v->m, IMPORT_EXCEPTION, s->line, "rule %s beside cgnat: not kept", QUOTED(w[0]));

@@ -225,7 +225,7 @@ static int take_key(struct reading *g, const char *key, const char *value, struc
 		g->rule.target = import_chain(&g->r->rules, value);
 	} else if (!strcmp(key, "protocol")) {
 		g->rule.protos = g->dnat.protos = *value == '!' ? 0 : protocol_of(value);
-		if (*value == '!')
+		if (strpbrk(value, "!,"))
 			note_partial(g, key, value, "not understood");
 	} else if (!strcmp(key, "src-address") || !strcmp(key, "src-address-list")) {
 		g->dnat.other = true;

@@ -191,6 +191,55 @@ static const struct form forms[] = {
 	  KIND(IMPORT_UNKNOWN),
 	  KIND(IMPORT_TAKEN),
 	  { { "100.64.0.25", "192.0.2.1", 63192, 65514 } } },
+	{ "Nokia, a policy's ALGs and segment size",
+	  IMPORT_NOKIA,
+	  "/configure service vprn \"9999\" nat outside pool \"d\" large-scale subscriber-limit 8\n"
+	  "/configure service vprn \"9999\" nat outside pool \"d\" large-scale deterministic port-reservation 64\n"
+	  "/configure service vprn \"9999\" nat outside pool \"d\" address-range 192.0.2.1 end 192.0.2.1\n"
+	  "/configure service vprn \"9998\" nat inside large-scale nat44 deterministic prefix-map 100.64.0.0/29 "
+	  "nat-policy \"n\" map 100.64.0.0 to 100.64.0.7 first-outside-address 192.0.2.1\n"
+	  "/configure service vprn \"9998\" dhcp-server dhcpv4 \"s\" pool \"d\" subnet 100.64.0.0/29 address-range "
+	  "100.64.0.2 end 100.64.0.7\n"
+	  "/configure service nat nat-policy \"n\" alg sip true\n"
+	  "/configure service nat nat-policy \"n\" tcp-mss-adjust 1400\n",
+	  8,
+	  KIND(IMPORT_ALG),
+	  KIND(IMPORT_TAKEN),
+	  { { "100.64.0.7", "192.0.2.1", 1472, 1535 } },
+	  "  \"tcp_mss_clamp\": 1400\n" },
+	{ "H3C, a segment size",
+	  IMPORT_H3C,
+	  "nat port-block-group 1\n"
+	  " local-ip-address 100.64.0.0 100.64.0.9\n"
+	  " global-ip-pool 192.0.2.1 192.0.2.2\n"
+	  " block-size 500\n"
+	  " port-range 10001 15000\n"
+	  "#\n"
+	  "interface GigabitEthernet1/0/1\n"
+	  " tcp mss 1400\n"
+	  " nat outbound port-block-group 1\n"
+	  "#\n",
+	  10,
+	  0,
+	  KIND(IMPORT_TAKEN),
+	  { { "100.64.0.9", "192.0.2.1", 14501, 15000 } },
+	  "  \"tcp_mss_clamp\": 1400\n" },
+	{ "VyOS, a segment size, a rule beside",
+	  IMPORT_VYOS,
+	  "set interfaces ethernet eth1 ip adjust-mss 1400\n"
+	  "set nat cgnat pool external E external-port-range '1024-65535'\n"
+	  "set nat cgnat pool external E per-user-limit port '2000'\n"
+	  "set nat cgnat pool external E range 192.0.2.0/30\n"
+	  "set nat cgnat pool internal I range '100.64.0.0/28'\n"
+	  "set nat cgnat rule 10 source pool 'I'\n"
+	  "set nat cgnat rule 10 translation pool 'E'\n"
+	  "set nat destination rule 10 destination port 80\n"
+	  "set nat destination rule 10 translation address 100.64.0.1\n",
+	  16,
+	  KIND(IMPORT_EXCEPTION),
+	  KIND(IMPORT_TAKEN),
+	  { { "100.64.0.0", "192.0.2.0", 1024, 3023 } },
+	  "  \"tcp_mss_clamp\": 1400\n" },
 };
 
 Test(import_forms, each_form_has_the_plan_that_the_others_have)

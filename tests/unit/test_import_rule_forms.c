@@ -217,6 +217,36 @@ static const struct form forms[] = {
 	  KIND(IMPORT_EXCEPTION),
 	  0,
 	  { { "100.64.0.0", "192.0.2.1", 1024, 2047 }, { "100.64.0.1", "192.0.2.1", 2048, 3071 } } },
+	{ "iptables, conditions with !",
+	  IMPORT_IPTABLES,
+	  "iptables -t nat -N CG\n"
+	  "iptables -t nat -A POSTROUTING -s 100.64.0.0/30 ! -d 10.0.0.0/8 -o eth0 -j CG\n"
+	  "iptables -t nat -A CG -s 100.64.0.0 -p tcp -j SNAT --to-source 192.0.2.1:1024-2047 --random\n"
+	  "iptables -t nat -A CG -s 100.64.0.0 -p udp -j SNAT --to-source 192.0.2.1:1024-2047\n"
+	  "iptables -t nat -A CG -s 100.64.0.1 -p tcp -j SNAT --to-source 192.0.2.1:2048-3071\n"
+	  "iptables -t nat -A CG -s 100.64.0.1 -p udp -j SNAT --to-source 192.0.2.1:2048-3071\n"
+	  "iptables -t nat -A POSTROUTING ! -s 100.64.0.0/10 -o eth0 -j MASQUERADE\n",
+	  2,
+	  KIND(IMPORT_EXCEPTION) | KIND(IMPORT_DYNAMIC),
+	  0,
+	  { { "100.64.0.1", "192.0.2.1", 2048, 3071 } } },
+	{ "RouterOS, actions and protocols that are not known",
+	  IMPORT_ROUTEROS,
+	  "/ip firewall nat\n"
+	  "add action=src-nat chain=srcnat src-address=100.64.0.0/29 protocol=tcp to-addresses=192.0.2.1 "
+	  "to-ports=1024-2047 out-interface-list=WAN\n"
+	  "add action=src-nat chain=srcnat comment=\"x; y\" src-address=100.64.1.0-100.64.1.0 protocol=tcp "
+	  "to-addresses=192.0.2.1 to-ports=2048-3071\n"
+	  "add action=src-nat chain=srcnat src-address=100.64.1.0 protocol=udp to-addresses=192.0.2.1-192.0.2.1 "
+	  "to-ports=2048-3071\n"
+	  "add action=endpoint-independent-nat chain=srcnat protocol=udp\n"
+	  "add action=same chain=srcnat src-address=100.64.2.0/30 to-addresses=192.0.2.4/30\n"
+	  "add action=src-nat chain=srcnat src-address=100.64.3.0 protocol=tcp,udp to-addresses=192.0.2.9 "
+	  "to-ports=2048-3071\n",
+	  1,
+	  KIND(IMPORT_UNKNOWN) | KIND(IMPORT_DYNAMIC),
+	  0,
+	  { { "100.64.1.0", "192.0.2.1", 2048, 3071 } } },
 };
 
 Test(import_forms, rules_have_the_plan_whatever_names_their_sources)

@@ -20,21 +20,31 @@ EXPECTED = {
     "h3c-groups.cfg": (256, 256),
     "h3c-h1.cfg": (64, 64),
     "h3c-prefixes.cfg": (256, 256),
+    "iptables-dnat.save": (2, 2),
     "iptables-netmap.sh": (8, 8),
     "iptables-snat.save": (8, 8),
     "junos-j2.set": (2046, 2046),
     "nft-n1.nft": (16, 16),
     "nft-rules.nft": (8, 8),
+    "nft-vmap.nft": (4, 4),
+    "nokia-braces.cfg": (8, 8),
     "nokia-classic.cfg": (256, 256),
     "nokia-growth.cfg": (256, 256),
     "nokia-k1.cfg": (8, 8),
+    "routeros-lists.rsc": (16, 16),
     "routeros-m2.rsc": (16, 16),
     "routeros-m5.rsc": (4, 4),
     "table-a1.txt": (128, 128),
+    "table-de.txt": (2, 2),
+    "table-es.csv": (2, 2),
+    "table-fr.tsv": (2, 2),
+    "table-h3c.txt": (3, 3),
     "table-m1.txt": (1024, 1024),
     "table-m3.csv": (64, 0),
     "table-m4.txt": (288, 288),
+    "table-pt.csv": (2, 2),
     "vpp-d1.conf": (16384, 16384),
+    "vpp-del.conf": (16, 16),
     "vpp-vyos.boot": (65536, 65536),
     "vpp-vyos.set": (255, 255),
     "vyos-v2.set": (16, 16),
@@ -149,3 +159,43 @@ def test_strict_prints_nothing_where_something_is_lost():
     assert done.returncode == 1
     assert done.stdout == ""
     assert "iptables-snat.save:27: " in done.stderr
+
+
+def test_losses_of_one_kind_are_one_line_with_their_number(tmp_path):
+    rules = tmp_path / "nat.rsc"
+    rules.write_text("/ip firewall nat\n"
+                     + "".join(f"add chain=srcnat action=src-nat protocol={proto} src-address=100.64.0.{i} "
+                               f"to-addresses=192.0.2.1 to-ports={1024 + 1024 * i}-{2047 + 1024 * i}\n"
+                               for i in range(8) for proto in ("tcp", "udp"))
+                     + "".join(f"add chain=dstnat action=dst-nat protocol=tcp dst-address=192.0.2.1 "
+                               f"dst-port={1024 + 1024 * i}-{2047 + 1024 * i} to-addresses=100.64.0.{i}\n"
+                               for i in range(8))
+                     + "add chain=srcnat action=same src-address=100.64.9.0\n"
+                     + "add chain=srcnat action=odd src-address=100.64.9.1\n")
+
+    done = imported("routeros", str(rules))
+
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if "from outside" in line] == [
+        f'{rules}:18: ports "1024-2047" from outside to 100.64.0.0: not kept, a portmap has as many ports inside as '
+        "outside, and few, as his sessions cannot have them (and 7 more of these, the last in line 25)"]
+    assert sum("not understood" in line for line in lines) == 2
+    notes = json.loads(imported("routeros", str(rules), "-j").stdout)["notes"]
+    assert sum(note["kind"] == "inbound" for note in notes) == 8
+
+
+def test_an_icmp_session_with_the_identifier_of_another_disagrees(tmp_path):
+    table = tmp_path / "table"
+    table.write_text("100.64.0.0 192.0.2.1 1024 2047\n100.64.0.1 192.0.2.1 2048 3071\n")
+    sessions = tmp_path / "sessions"
+
+    def check(identifier):
+        sessions.write_text("icmp     1 29 src=100.64.0.0 dst=198.51.100.1 type=8 code=0 id=77 src=198.51.100.1 "
+                            f"dst=192.0.2.1 type=0 code=0 id={identifier} mark=0 use=1\n")
+        return imported("table", str(table), "--check", str(sessions))
+
+    assert "1 session: 1 agree\n" in check(1500).stderr
+    other = check(2500)
+    assert other.returncode == 1
+    assert "1 session: 0 agree; 1 does not, first: 100.64.0.0:77 left by 192.0.2.1:2500" in other.stderr

@@ -160,6 +160,9 @@ static void take_option(struct reader *r, struct import_rule *rule, const char *
 		take_source(r, rule, key, value, false);
 	} else if (is(key, "--dport", "--dports") || !strcmp(key, "--destination-port")) {
 		take_ports(r, value);
+	} else if (is(key, "--ctstate", "--state") && strstr(value, "NEW")) {
+		/* All packets that the table sees have it. */
+		return;
 	} else if (!strcmp(key, "--to-destination")) {
 		take_inside(r, rule, key, value);
 	} else if (is(key, "-d", "--destination") || !strcmp(key, "--dst")) {
@@ -180,7 +183,7 @@ static void take_option(struct reader *r, struct import_rule *rule, const char *
 		import_rules_via(&r->rules, rule, value, is(key, "-o", "--out-interface"));
 	} else if (is(key, "-m", "--match")) {
 		if (!is(value, "tcp", "udp") && !is(value, "icmp", "iprange") && !is(value, "comment", "limit") &&
-		    strcmp(value, "multiport") != 0)
+		    !is(value, "conntrack", "state") && strcmp(value, "multiport") != 0)
 			partial(r, rule, key, value);
 	} else if (is(key, "--to-source", "--to")) {
 		if (take_target(value, rule))

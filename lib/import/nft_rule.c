@@ -302,6 +302,31 @@ static void take_mss(struct nft *r, struct nft_reading *g)
 		nft_next(r);
 }
 
+/* "ct state new", which all packets have that such chains see, alone or among others. */
+static void take_state(struct nft *r, struct nft_reading *g)
+{
+	bool fresh = false, more = true;
+
+	nft_next(r);
+	if (!import_token_is(&r->t, "state")) {
+		partial(r, g, "ct");
+		return;
+	}
+	nft_next(r);
+	if (import_token_is(&r->t, "{"))
+		nft_next(r);
+	while (more && !nft_ends(r)) {
+		fresh |= import_token_is(&r->t, "new");
+		nft_next(r);
+		more = import_token_is(&r->t, ",");
+		if (more)
+			nft_next(r);
+	}
+	if (!fresh)
+		partial(r, g, "ct state");
+	r->set_end = import_token_is(&r->t, "}");
+}
+
 /* A word that is one alone. */
 static void take_other(struct nft *r, struct nft_reading *g)
 {
@@ -335,6 +360,12 @@ static void take_word(struct nft *r, struct nft_reading *g)
 
 	if (import_token_is(t, "counter") || import_token_is(t, "log")) {
 		take_values(r, import_token_is(t, "log") ? logs : counters);
+		return;
+	}
+	if (import_token_is(t, "ct")) {
+		take_state(r, g);
+		if (r->set_end)
+			nft_next(r);
 		return;
 	}
 	if (import_token_is(t, "ip")) {

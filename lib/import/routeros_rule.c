@@ -210,6 +210,7 @@ static bool is_harmless(const char *key, const char *value)
 		if (!strcmp(key, harmless[i]))
 			return true;
 	return (!strcmp(key, "dst-address-type") && (!strcmp(value, "!local") || !strcmp(value, "unicast"))) ||
+	       (!strcmp(key, "connection-state") && strstr(value, "new") && *value != '!') ||
 	       (!strcmp(key, "ipsec-policy") && !strcmp(value, "out,none"));
 }
 

@@ -247,6 +247,35 @@ static const struct form forms[] = {
 	  KIND(IMPORT_UNKNOWN) | KIND(IMPORT_DYNAMIC),
 	  0,
 	  { { "100.64.1.0", "192.0.2.1", 2048, 3071 } } },
+	{ "nftables, the state that all have",
+	  IMPORT_NFT,
+	  "#!/usr/sbin/nft -f\n"
+	  "table ip nat {\n"
+	  "  map m { typeof ip saddr : interval ip saddr . tcp sport ; flags interval ; counter\n"
+	  "    elements = { 100.64.0.0 : 192.0.2.1 . 1024-2047, 100.64.0.1 : 192.0.2.1 . 2048-3071 } }\n"
+	  "  chain post { type nat hook postrouting priority 100; policy accept;\n"
+	  "    ct state new ip saddr 100.64.0.0/31 meta l4proto {tcp,udp} snat ip to ip saddr map @m fully-random\n"
+	  "    fib saddr type local accept\n"
+	  "  }\n"
+	  "}\n",
+	  2,
+	  KIND(IMPORT_UNKNOWN),
+	  0,
+	  { { "100.64.0.1", "192.0.2.1", 2048, 3071 } } },
+	{ "RouterOS, two jumps to one chain, by two interfaces",
+	  IMPORT_ROUTEROS,
+	  "/ip firewall nat\n"
+	  "add action=jump chain=srcnat jump-target=a src-address=100.64.0.0/31 out-interface=w1\n"
+	  "add action=jump chain=srcnat jump-target=a src-address=100.64.0.0/31 out-interface=w2\n"
+	  "add action=src-nat chain=a protocol=tcp src-address=100.64.0.0 to-addresses=192.0.2.1 to-ports=1024-2047\n"
+	  "add action=src-nat chain=a protocol=udp src-address=100.64.0.0 to-addresses=192.0.2.1 to-ports=1024-2047\n"
+	  "add action=src-nat chain=a protocol=tcp src-address=100.64.0.1 to-addresses=192.0.2.1 to-ports=2048-3071\n"
+	  "add action=src-nat chain=a protocol=udp src-address=100.64.0.1 to-addresses=192.0.2.1 to-ports=2048-3071\n"
+	  "add action=src-nat chain=a src-address=100.64.0.0 to-addresses=192.0.2.1\n",
+	  2,
+	  KIND(IMPORT_PROTOCOLS),
+	  0,
+	  { { "100.64.0.1", "192.0.2.1", 2048, 3071 } } },
 };
 
 Test(import_forms, rules_have_the_plan_whatever_names_their_sources)

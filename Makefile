@@ -110,10 +110,11 @@ DESK_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard desk/*.c))
 LEASES_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard leases/*.c))
 UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 FURTHER_OBJECTS := $(patsubst lib/history/%.c,$(BUILD)/tests/unit/further/%.o,$(wildcard lib/history/*.c)) $(BUILD)/tests/unit/further/test_history_further.o
-BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
+BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bpf/*.c)))
 BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 SCALE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/scale/*.c))
+BPFT_BPF      := $(patsubst tests/bpf/%.bpf.c,$(SKEL)/%.skel.h,$(wildcard tests/bpf/*.bpf.c))
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(SKEL)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c)) tests/bench/internet.c
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl $(BUILD)/detnat-xdp $(BUILD)/detnat-desk $(BUILD)/detnat-leases
@@ -161,8 +162,12 @@ $(SKEL)/%.bpf.o: tests/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(SAY) BPF $<
 	$(Q)$(HERE) $(CLANG) $(BPF_CFLAGS) -c $< -o $@
+$(SKEL)/%.bpf.o: tests/bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(SAY) BPF $<
+	$(Q)$(HERE) $(CLANG) $(BPF_CFLAGS) -c $< -o $@
 # Of these alone, so that a build directory of before does not ask for what is gone.
-$(SKELETONS) $(BENCH_BPF): $(SKEL)/%.skel.h: $(SKEL)/%.bpf.o
+$(SKELETONS) $(BENCH_BPF) $(BPFT_BPF): $(SKEL)/%.skel.h: $(SKEL)/%.bpf.o
 	$(SAY) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
 
@@ -196,7 +201,7 @@ $(BUILD)/xdp/%.o: xdp/%.c | $(SKELETONS)
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
 # In half the time; what they test is optimised.
 $(BUILD)/tests/unit/%.o $(BUILD)/tests/bpf/%.o: TEST_CFLAGS := $(if $(filter -O2,$(CFLAGS)),-O1 -g1 $(MAYBE_UNINITIALIZED))
-$(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
+$(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF) $(BPFT_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -Idesk -Ileases -c $< -o $@

@@ -7,6 +7,7 @@
 
 #include "base/array_grow.h"
 #include "base/cleanup.h"
+#include "base/virtual6.h"
 
 void verdict_free(struct verdict *v)
 {
@@ -28,7 +29,7 @@ static char *name_of(const struct who_reply *r, const struct who_source *s)
 {
 	const struct lease_holder *h = &r->customer.lease.holder[0];
 	const char *tenant = who_reply_claimed(r) ? "" : r->answer.best.tenant;
-	char addr[ADDR_TEXT], *name = NULL;
+	char addr[INSIDE_TEXT], *name = NULL;
 	int n;
 
 	if (s->customers.days)
@@ -42,7 +43,7 @@ static char *name_of(const struct who_reply *r, const struct who_source *s)
 	else
 		n = asprintf(
 			&name, "%s %s", tenant,
-			addr_format(who_reply_claimed(r) ? r->claim.answer.in_addr : r->answer.best.in_addr, addr));
+			inside_text(who_reply_claimed(r) ? r->claim.answer.in_addr : r->answer.best.in_addr, addr));
 	return n < 0 ? NULL : name;
 }
 

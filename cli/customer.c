@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "base/virtual6.h"
 #include "json_get.h"
 #include "leases/lease_evidence.h"
 #include "leases/lease_files.h"
@@ -217,7 +218,7 @@ static void print_text(FILE *out, const char *key, const char *text)
 
 static void print_holder(FILE *out, const struct lease_holder *h, uint32_t in_addr)
 {
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
 	fputc('{', out);
 	print_text(out, "id", h->id);
@@ -233,8 +234,8 @@ static void print_holder(FILE *out, const struct lease_holder *h, uint32_t in_ad
 	customer_print_time(out, "to", h->to);
 	fprintf(out, ",\"end_assumed\":%s", h->to != TIME_OPEN && !h->ended ? "true" : "false");
 	if (h->doubt)
-		fprintf(out, ",\"in_addr\":\"%s\",\"doubt\":\"%s\"", addr_format(in_addr, addr),
-			lease_doubt_word(h->doubt));
+		fprintf(out, ",\"%s\":\"%s\",\"doubt\":\"%s\"", virtual6_is(in_addr) ? "in_prefix" : "in_addr",
+			inside_text(in_addr, addr), lease_doubt_word(h->doubt));
 	fputc('}', out);
 }
 
@@ -412,13 +413,13 @@ static void show_holder(struct writer *w, const struct customer *found, unsigned
 {
 	const struct lease_holder *h = &found->lease.holder[i];
 	_cleanup_free_ char *name = customer_name(h, w->points);
-	char from[TIME_TEXT], to[TIME_TEXT], addr[ADDR_TEXT];
+	char from[TIME_TEXT], to[TIME_TEXT], addr[INSIDE_TEXT];
 
 	if (h->certain)
 		writer_line(w, "Customer:       %s", name ? name : "out of memory");
 	else
 		writer_line(w, "Perhaps:        %s, who had %s; %s", name ? name : "out of memory",
-			    addr_format(found->in_addr[i], addr), doubt_text(h->doubt));
+			    inside_text(found->in_addr[i], addr), doubt_text(h->doubt));
 	writer_line(w, "Lease:          %s to %s%s",
 		    h->from == TIME_NONE ? "an unknown time" : time_format(h->from, from),
 		    time_or(h->to, "now, as far as is known", to),
@@ -427,12 +428,12 @@ static void show_holder(struct writer *w, const struct customer *found, unsigned
 
 void customer_show(struct writer *w, const struct customers *c, const struct customer *found, uint32_t in_addr)
 {
-	char addr[ADDR_TEXT], why[CUSTOMER_MISSING];
+	char addr[INSIDE_TEXT], why[CUSTOMER_MISSING];
 
 	if (!c->days)
 		return;
 	if (customer_missing(found, why))
-		writer_line(w, "Customer:       not known for %s: %s", addr_format(in_addr, addr),
+		writer_line(w, "Customer:       not known for %s: %s", inside_text(in_addr, addr),
 			    customer_missing(found, why));
 	for (unsigned i = 0; i < found->lease.n; i++)
 		show_holder(w, found, i);

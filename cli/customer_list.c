@@ -161,7 +161,7 @@ static void show_text(struct writer *w, const char *json)
 			 json_number(row, "port_hi"), json_get(row, "granted") ? ", granted" : "",
 			 portmap ? ", portmap of " : "", portmap ? json_text(portmap, "proto", "") : "");
 	writer_line(w, "%s to %s: %s, %s, by %s%s%s", json_text(row, "from", "an unknown time"),
-		    json_text(row, "to", "now, as far as is known"), json_text(row, "in_addr", ""), block,
+		    json_text(row, "to", "now, as far as is known"), json_inside(row, ""), block,
 		    json_text(row, "by", ""), *json_text(row, "tenant", "") ? ", tenant " : "",
 		    json_text(row, "tenant", ""));
 }

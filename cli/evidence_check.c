@@ -181,9 +181,10 @@ static void check_names(struct evidence_check *c, const struct found *x)
 
 	if (!said)
 		fault(c, EVIDENCE_ANSWER, 0, "cannot be read");
-	else if (!same_text(said, found, "in_addr") || !same_text(said, found, "tenant"))
+	else if (!same_text(said, found, "in_addr") || !same_text(said, found, "in_prefix") ||
+		 !same_text(said, found, "tenant"))
 		fault(c, EVIDENCE_ANSWER, 0, "names another inside address than follows from the history: %s",
-		      json_text(found, "in_addr", "none"));
+		      json_inside(found, "none"));
 	if (!cJSON_IsObject(a) || !json_get(found, "customer"))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)

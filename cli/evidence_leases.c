@@ -51,7 +51,7 @@ static void free_names(struct names *n)
 /* Asks again about each inside address that the answer has: the lines are noted. */
 static int ask_about(struct choice *c, const cJSON *json, bool all)
 {
-	const char *in_addr = json_text(json, "in_addr", NULL);
+	const char *in_addr = json_inside(json, NULL);
 	struct lease_addr addr;
 	struct statements *x = NULL;
 	const cJSON *item;

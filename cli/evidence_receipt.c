@@ -28,7 +28,7 @@ enum receipt_result receipt_result_of(const char *answer)
 	_cleanup_json_ cJSON *json = cJSON_Parse(answer);
 	const cJSON *customer = json_get(json, "customer");
 
-	if (!cJSON_IsString(json_get(json, "in_addr")) || cJSON_HasObjectItem(json, "also"))
+	if (!json_inside(json, NULL) || cJSON_HasObjectItem(json, "also"))
 		return RECEIPT_NOT_KNOWN;
 	return !customer || cJSON_IsObject(customer) ? RECEIPT_IDENTIFIED : RECEIPT_NOT_KNOWN;
 }

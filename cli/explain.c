@@ -84,7 +84,7 @@ static void put_subscriber(cJSON *lines, const cJSON *s)
 	const cJSON *busiest = json_get(s, "busiest");
 	char beyond[64] = "", to[96] = "";
 
-	put(lines, "subscriber", "%s", json_text(s, "in_addr", "-"));
+	put(lines, "subscriber", "%s", json_inside(s, "-"));
 	put(lines, "block", "%s:<%.0f-%.0f>", json_text(s, "out_addr", "-"), json_number(s, "port_lo"),
 	    json_number(s, "port_hi"));
 	put(lines, "sessions", "%.0f of %.0f: tcp %.0f, udp %.0f, icmp %.0f", json_number(s, "sessions"),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "history/history_grant_days.h"
+#include "base/virtual6.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "looks.h"
@@ -24,7 +25,7 @@ static void describe_confirmation(const struct history_record *r, char *text, si
 
 static void describe(const struct history_record *r, char *text, size_t size)
 {
-	char time[TIME_TEXT], after[TIME_TEXT], addr[ADDR_TEXT];
+	char time[TIME_TEXT], after[TIME_TEXT], addr[INSIDE_TEXT];
 	int n;
 
 	text[0] = '\0';
@@ -181,12 +182,12 @@ static const char *event_text(const struct history_record *r)
 	return r->event == EVENT_PORTMAP && r->ends ? "portmap-end" : history_event_word(r->event);
 }
 
-static void ranges_text(const struct history_record *r, char in[static SPAN_TEXT], char out[static SPAN_TEXT])
+static void ranges_text(const struct history_record *r, char in[static INSIDE_TEXT], char out[static SPAN_TEXT])
 {
 	snprintf(in, SPAN_TEXT, "-");
 	snprintf(out, SPAN_TEXT, "-");
 	if (r->event == EVENT_ADD || r->event == EVENT_DEL) {
-		prefix_text(r->mapping.in, in);
+		inside_prefix_text(r->mapping.in, in);
 		prefix_text(r->mapping.out, out);
 	}
 	if (r->event == EVENT_RETIRE || r->event == EVENT_DRAINED) {
@@ -221,7 +222,7 @@ static struct widths widths_of(const struct history_files *f, const struct listi
 
 	while ((newline = memchr(at, '\n', f->size - (size_t)(at - f->text)))) {
 		struct history_record r = { 0 };
-		char in[SPAN_TEXT], out[SPAN_TEXT];
+		char in[INSIDE_TEXT], out[SPAN_TEXT];
 		struct error ignored;
 		uint32_t missed;
 
@@ -240,7 +241,7 @@ static struct widths widths_of(const struct history_files *f, const struct listi
 
 static void list_record(struct writer *w, const struct widths *width, const struct history_record *r)
 {
-	char time[TIME_TEXT], in[SPAN_TEXT], out[SPAN_TEXT], text[320], by[BY_TEXT];
+	char time[TIME_TEXT], in[INSIDE_TEXT], out[SPAN_TEXT], text[320], by[BY_TEXT];
 
 	ranges_text(r, in, out);
 	describe(r, text, sizeof(text));

@@ -12,6 +12,12 @@ static inline const cJSON *json_get(const cJSON *object, const char *key)
 	return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
+/* The subscriber that an answer names: an IPv4 address, or an IPv6 prefix, or the host of one that it names. */
+static inline const char *json_inside(const cJSON *object, const char *otherwise)
+{
+	return json_text(object, "in_addr", json_text(object, "in_prefix", otherwise));
+}
+
 /* Returns 0 if the member is absent or not a number. */
 static inline double json_number(const cJSON *object, const char *key)
 {

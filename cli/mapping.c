@@ -177,7 +177,7 @@ static void show_reverse(struct writer *w, const cJSON *result, const cJSON *arg
 	cell_text(result, "in_addr", addr);
 	/* The same address may be inside more than one. */
 	if (*tenant)
-		snprintf(addr, sizeof(addr), "%.64s of %.63s", json_text(result, "in_addr", "-"), tenant);
+		snprintf(addr, sizeof(addr), "%.64s of %.63s", json_inside(result, "-"), tenant);
 	cell_seconds(result, "drain_left", left);
 	cell_seconds(result, "rest_left", rest);
 	if (cJSON_IsNumber(json_get(result, "drain_left")))

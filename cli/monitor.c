@@ -8,7 +8,7 @@ static void show_event(struct writer *w, const cJSON *event)
 	const char *mapping = json_text(event, "mapping", ""), *tenant = json_text(event, "tenant", "");
 
 	/* A mapping's own events have its name in their text. */
-	if (!json_text(event, "in_addr", NULL))
+	if (!json_inside(event, NULL))
 		mapping = tenant = "";
 	writer_line(w, "%s %s: %s%s%s%s%s%s%s", json_text(event, "time", "-"), json_text(event, "event", "-"),
 		    json_text(event, "text", "-"), *mapping || *tenant ? " (" : "", mapping,

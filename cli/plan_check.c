@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/virtual6.h"
 #include "base/address.h"
 #include "base/base.h"
 #include "base/json_scan.h"
@@ -248,15 +249,15 @@ static void list_change(void *arg, const char *tenant, uint32_t in_addr, const s
 			const struct port_block *after)
 {
 	struct listing *l = arg;
-	char addr[ADDR_TEXT], was[48], is[48];
+	char addr[INSIDE_TEXT], was[48], is[48];
 
-	addr_format(in_addr, addr);
+	inside_text(in_addr, addr);
 	block_text(before, was);
 	block_text(after, is);
 	if (l->json) {
 		cJSON *item = cJSON_CreateObject();
 
-		cJSON_AddStringToObject(item, "in_addr", addr);
+		cJSON_AddStringToObject(item, virtual6_is(in_addr) ? "in_prefix" : "in_addr", addr);
 		if (*tenant)
 			cJSON_AddStringToObject(item, "tenant", tenant);
 		cJSON_AddStringToObject(item, "before", was);

@@ -61,7 +61,7 @@ static void show_restored(struct writer *w, const cJSON *result, const cJSON *ar
 
 static void show_moved(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	const char *until = json_text(result, "until", NULL), *in = json_text(result, "in_addr", "-");
+	const char *until = json_text(result, "until", NULL), *in = json_inside(result, "-");
 	const char *mapping = json_text(result, "mapping", "");
 
 	/* A mapping without a name is identified by its inside prefix, which contains only the subscriber. */

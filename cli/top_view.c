@@ -99,18 +99,18 @@ unsigned top_view_subscribers(const struct top_view *v)
 /* The row of the same subscriber in another list. */
 static const cJSON *find(const cJSON *list, const cJSON *s)
 {
-	const char *addr = json_text(s, "in_addr", ""), *tenant = json_text(s, "tenant", "");
+	const char *addr = json_inside(s, ""), *tenant = json_text(s, "tenant", "");
 	const cJSON *one;
 
 	cJSON_ArrayForEach (one, list)
-		if (!strcmp(json_text(one, "in_addr", ""), addr) && !strcmp(json_text(one, "tenant", ""), tenant))
+		if (!strcmp(json_inside(one, ""), addr) && !strcmp(json_text(one, "tenant", ""), tenant))
 			return one;
 	return NULL;
 }
 
 static void draw_subscriber(FILE *out, const struct top_view *v, const cJSON *s, unsigned width)
 {
-	const char *addr = json_text(s, "in_addr", NULL), *tenant = json_text(s, "tenant", "");
+	const char *addr = json_inside(s, NULL), *tenant = json_text(s, "tenant", "");
 	double sessions = json_number(s, "sessions"), quota = json_number(s, "quota");
 	char quota_bar[64], ports_bar[64];
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/json_scan.h"
+#include "base/virtual6.h"
 #include "evidence_guard.h"
 #include "history_files.h"
 #include "json_get.h"
@@ -31,7 +32,7 @@ static int show(const struct who_source *source, const struct who_reply *r, int6
 	const struct who_holder *best = &r->answer.best;
 	bool claimed = who_reply_claimed(r);
 	int64_t known_until = who_reply_known_until(r, source, t);
-	char addr[ADDR_TEXT], why[CUSTOMER_MISSING];
+	char addr[INSIDE_TEXT], why[CUSTOMER_MISSING];
 
 	if (w->json)
 		who_show_json(w, r, known_until, source);
@@ -41,7 +42,7 @@ static int show(const struct who_source *source, const struct who_reply *r, int6
 		who_show_text(w, r, known_until, source);
 	if (source->customers.days && customer_missing(&r->customer, why))
 		return error_set(err, EXIT_REFUSED, "no customer of %s: %s",
-				 addr_format(claimed ? r->claim.answer.in_addr : best->in_addr, addr),
+				 inside_text(claimed ? r->claim.answer.in_addr : best->in_addr, addr),
 				 customer_missing(&r->customer, why));
 	return EXIT_DONE;
 }

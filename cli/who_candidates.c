@@ -10,6 +10,7 @@
 
 #include "base/array_grow.h"
 #include "base/text.h"
+#include "base/virtual6.h"
 #include "json_get.h"
 #include "proto/words.h"
 #include "who_view.h"
@@ -220,7 +221,7 @@ static void print_candidate(FILE *out, const struct who_source *s, const struct 
 static int show_json(struct writer *w, const struct page *p, struct who_source *s)
 {
 	_cleanup_free_ char *text = NULL;
-	char addr[ADDR_TEXT], when[TIME_TEXT];
+	char addr[INSIDE_TEXT], when[TIME_TEXT];
 	struct customer customer;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -254,8 +255,8 @@ static int show_json(struct writer *w, const struct page *p, struct who_source *
 static void show_row(struct writer *w, const struct candidate *c, const char *customer)
 {
 	const struct who_holder *h = &c->holder;
-	char addr[ADDR_TEXT], ports[16], to[TIME_TEXT], from[TIME_TEXT], in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT],
-		subscriber[WHO_SUBSCRIBER_TEXT], portmap[64] = "";
+	char addr[INSIDE_TEXT], ports[16], to[TIME_TEXT], from[TIME_TEXT], in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT],
+		subscriber[WHO_SUBSCRIBER_TEXT], portmap[INSIDE_TEXT + 32] = "";
 
 	snprintf(ports, sizeof(ports), c->lo < c->hi ? "%u-%u" : "%u", c->lo, c->hi);
 	if (c->claimed) {
@@ -274,7 +275,7 @@ static void show_row(struct writer *w, const struct candidate *c, const char *cu
 			 word_text(proto_words, c->portmap.portmap.proto),
 			 addr_format(c->portmap.portmap.in.addr, addr), c->portmap.portmap.in.first);
 	writer_line(w, CANDIDATE_ROW "%s to %s%s%s%s%s%s", ports, who_subscriber(h, subscriber),
-		    time_format(h->from, from), time_or(h->to, "still", to), prefix_text(h->in, in),
+		    time_format(h->from, from), time_or(h->to, "still", to), inside_prefix_text(h->in, in),
 		    prefix_text(h->out, out), *h->name ? ", " : "", h->name, h->ports ? " (grant)" : "", portmap,
 		    customer);
 }
@@ -321,12 +322,12 @@ int who_candidates(struct who_source *s, uint32_t addr, int64_t t, const cJSON *
 {
 	__attribute__((cleanup(free_candidates))) struct candidates c = { 0 };
 	struct page p = { .s = s, .c = &c, .addr = addr, .t = t };
-	char text[ADDR_TEXT], when[TIME_TEXT];
+	char text[INSIDE_TEXT], when[TIME_TEXT];
 
 	customers_set_margin(&s->customers, history_clocks_at(&s->index->clocks, t));
 	if (ask_ports(&c, s, addr, t) || show(s, &p, args, w))
 		return error_set(err, EXIT_REFUSED, "out of memory");
-	addr_format(addr, text);
+	inside_text(addr, text);
 	time_format(t, when);
 	if (c.unknown)
 		return error_set(err, EXIT_REFUSED, "no record of %s%s at %s: %.400s", c.n ? "some ports of " : "",

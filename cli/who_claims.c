@@ -2,6 +2,7 @@
 #include "who_claims.h"
 
 #include "base/text.h"
+#include "base/virtual6.h"
 
 /* Since when the history has the address in a mapping. */
 static int64_t mapped_since(const struct history_index *x, uint32_t addr)
@@ -38,11 +39,11 @@ void who_claimed_json(FILE *out, const struct who_claimed *c)
 {
 	const struct claim_answer *a = &c->answer;
 	const struct claim_origin *o = &a->claim->origin;
-	char addr[ADDR_TEXT], in[PLAN_RANGE_TEXT], to[PLAN_RANGE_TEXT], from[TIME_TEXT], end[TIME_TEXT];
+	char addr[INSIDE_TEXT], in[PLAN_RANGE_TEXT], to[PLAN_RANGE_TEXT], from[TIME_TEXT], end[TIME_TEXT];
 
 	if (a->held) {
 		fprintf(out, "\"in_addr\":\"%s\",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"},\"from\":\"%s\",",
-			addr_format(a->in_addr, addr), plan_range_format(a->in.first, a->in.last, in),
+			inside_text(a->in_addr, addr), plan_range_format(a->in.first, a->in.last, in),
 			plan_range_format(a->out.first, a->out.last, to), time_format(o->from, from));
 		if (c->to == TIME_OPEN)
 			fputs("\"to\":null,", out);
@@ -72,9 +73,9 @@ static const char *end_of(const struct who_claimed *c, const char *open, char te
 void who_claimed_show(struct writer *w, const struct who_claimed *c)
 {
 	const struct claim_answer *a = &c->answer;
-	char addr[ADDR_TEXT], in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT], time[TIME_TEXT], text[WHO_CLAIMED_TEXT];
+	char addr[INSIDE_TEXT], in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT], time[TIME_TEXT], text[WHO_CLAIMED_TEXT];
 
-	writer_line(w, "Inside address: %s", addr_format(a->in_addr, addr));
+	writer_line(w, "Inside address: %s", inside_text(a->in_addr, addr));
 	writer_line(w, "Mapping:        %s to %s", plan_range_format(a->in.first, a->in.last, in),
 		    plan_range_format(a->out.first, a->out.last, out));
 	writer_line(w, "From:           %s", time_format(a->claim->origin.from, time));
@@ -86,10 +87,10 @@ void who_claimed_row(struct writer *w, const char *when, const char *endpoint, c
 		     const char *customer)
 {
 	const struct claim_answer *a = &c->answer;
-	char addr[ADDR_TEXT], in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+	char addr[INSIDE_TEXT], in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
 	writer_line(w, WHO_ROW "%-20s  %-20s  %s to %s (claimed from %s)%s", when, endpoint,
-		    addr_format(a->in_addr, addr), time_format(a->claim->origin.from, from), end_of(c, "not known", to),
+		    inside_text(a->in_addr, addr), time_format(a->claim->origin.from, from), end_of(c, "not known", to),
 		    plan_range_format(a->in.first, a->in.last, in), plan_range_format(a->out.first, a->out.last, out),
 		    QUOTED(a->claim->origin.source), customer);
 }

@@ -7,6 +7,7 @@
 
 #include "base/duration.h"
 #include "base/text.h"
+#include "base/virtual6.h"
 #include "proto/words.h"
 
 /* Reads "TIME ADDR:PORT", where the time may contain a space. *ret_portless: it has an address alone. */
@@ -34,7 +35,7 @@ static void row_json(FILE *out, const struct who_question *q, const struct who_r
 		     const struct who_source *source)
 {
 	int64_t known_until = who_reply_known_until(r, source, q->t);
-	char addr[ADDR_TEXT], when[TIME_TEXT];
+	char addr[INSIDE_TEXT], when[TIME_TEXT];
 
 	fprintf(out, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u,", q->line,
 		time_format(q->t, when), addr_format(q->out.addr, addr), q->out.port);
@@ -82,8 +83,8 @@ static void row_text(struct writer *w, const struct who_question *q, const struc
 {
 	const struct who_holder *h = &r->answer.best;
 	int64_t known_until = who_reply_known_until(r, source, q->t);
-	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], subscriber[WHO_SUBSCRIBER_TEXT], when[TIME_TEXT], in[ADDR_TEXT],
-		out[ADDR_TEXT];
+	char endpoint[INSIDE_TEXT + 8], addr[INSIDE_TEXT], subscriber[WHO_SUBSCRIBER_TEXT], when[TIME_TEXT],
+		in[INSIDE_TEXT], out[INSIDE_TEXT];
 	char from[TIME_TEXT], to[TIME_TEXT], until[TIME_TEXT];
 	_cleanup_free_ char *notes = row_notes(r->result, &r->answer);
 
@@ -98,7 +99,7 @@ static void row_text(struct writer *w, const struct who_question *q, const struc
 			    r->result == WHO_NOBODY ? "no subscriber" : "no record", r->why.text, notes);
 	else
 		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s%s%s%s", when, endpoint, who_subscriber(h, subscriber),
-			    time_format(h->from, from), time_or(h->to, "still", to), prefix_text(h->in, in),
+			    time_format(h->from, from), time_or(h->to, "still", to), inside_prefix_text(h->in, in),
 			    prefix_text(h->out, out), *h->name ? ", " : "", h->name, notes,
 			    known_until == TIME_NONE ? "" : "; known until ",
 			    known_until == TIME_NONE ? "" : time_format(known_until, until), customer);
@@ -143,7 +144,7 @@ int who_row(struct who_source *source, const struct who_question *q, struct writ
 
 void who_row_question(const struct who_question *q, struct writer *w)
 {
-	char addr[ADDR_TEXT], when[TIME_TEXT], endpoint[ADDR_TEXT + 8];
+	char addr[INSIDE_TEXT], when[TIME_TEXT], endpoint[INSIDE_TEXT + 8];
 	_cleanup_free_ char *json = NULL;
 
 	addr_format(q->out.addr, addr);

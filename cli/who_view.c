@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/virtual6.h"
 #include "proto/words.h"
 
 static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
@@ -19,21 +20,22 @@ static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
 
 const char *who_subscriber(const struct who_holder *h, char text[static WHO_SUBSCRIBER_TEXT])
 {
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
-	snprintf(text, WHO_SUBSCRIBER_TEXT, "%s%s%s", addr_format(h->in_addr, addr), *h->tenant ? " of " : "",
+	snprintf(text, WHO_SUBSCRIBER_TEXT, "%s%s%s", inside_text(h->in_addr, addr), *h->tenant ? " of " : "",
 		 h->tenant);
 	return text;
 }
 
 void who_print_holder(FILE *out, const struct who_holder *h)
 {
-	char addr[ADDR_TEXT], in[ADDR_TEXT], pool[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
+	char addr[INSIDE_TEXT], in[INSIDE_TEXT], pool[INSIDE_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
 
-	fprintf(out, "\"in_addr\":\"%s\"", addr_format(h->in_addr, addr));
+	fprintf(out, "\"%s\":\"%s\"", virtual6_is(h->in_addr) ? "in_prefix" : "in_addr", inside_text(h->in_addr, addr));
 	if (*h->tenant)
 		fprintf(out, ",\"tenant\":\"%s\"", h->tenant);
-	fprintf(out, ",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"", prefix_text(h->in, in), prefix_text(h->out, pool));
+	fprintf(out, ",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"", inside_prefix_text(h->in, in),
+		prefix_text(h->out, pool));
 	if (*h->name)
 		fprintf(out, ",\"name\":\"%s\"", h->name);
 	fprintf(out, "},\"from\":%s,\"to\":%s", time_or_null(h->from, from), time_or_null(h->to, to));
@@ -43,7 +45,7 @@ void who_print_holder(FILE *out, const struct who_holder *h)
 
 void who_print_portmap(FILE *out, const char *key, const struct portmap_interval *v)
 {
-	char in[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
+	char in[INSIDE_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
 
 	fprintf(out, ",\"%s\":{\"proto\":\"%s\",\"in\":\"%s:%u\",\"from\":%s,\"to\":%s}", key,
 		word_text(proto_words, v->portmap.proto), addr_format(v->portmap.in.addr, in), v->portmap.in.first,
@@ -151,7 +153,7 @@ void who_show_json(struct writer *w, const struct who_reply *r, int64_t known_un
 
 void who_show_others(struct writer *w, const struct who_answer *a, bool found)
 {
-	char addr[WHO_SUBSCRIBER_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+	char addr[WHO_SUBSCRIBER_TEXT], in[INSIDE_TEXT], out[INSIDE_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
 	for (size_t i = 0; a->other && i < a->n_holders; i++) {
 		const struct who_holder *h = &a->holders[i];
@@ -161,7 +163,7 @@ void who_show_others(struct writer *w, const struct who_answer *a, bool found)
 		writer_line(w,
 			    "But also:       %s, %s to %s, from %s to %s: in the same second, before a change was "
 			    "confirmed, or before the clock was set",
-			    who_subscriber(h, addr), prefix_text(h->in, in), prefix_text(h->out, out),
+			    who_subscriber(h, addr), inside_prefix_text(h->in, in), prefix_text(h->out, out),
 			    time_format(h->from, from), time_or(h->to, "now", to));
 	}
 }
@@ -171,10 +173,10 @@ void who_show_text(struct writer *w, const struct who_reply *r, int64_t known_un
 	_cleanup_free_ char *dir = text_word(source->dir);
 	const struct who_answer *a = &r->answer;
 	const struct who_holder *h = &a->best;
-	char addr[WHO_SUBSCRIBER_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+	char addr[WHO_SUBSCRIBER_TEXT], in[INSIDE_TEXT], out[INSIDE_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
 	writer_line(w, "Inside address: %s", who_subscriber(h, addr));
-	writer_line(w, "Mapping:        %s to %s%s%s", prefix_text(h->in, in), prefix_text(h->out, out),
+	writer_line(w, "Mapping:        %s to %s%s%s", inside_prefix_text(h->in, in), prefix_text(h->out, out),
 		    *h->name ? ", " : "", h->name);
 	writer_line(w, "From:           %s", time_format(h->from, from));
 	writer_line(w, "To:             %s", time_or(h->to, "still", to));

@@ -15,7 +15,10 @@
 
 static const cJSON *value_of(const cJSON *row, const char *key)
 {
-	return json_get(row, key);
+	const cJSON *value = json_get(row, key);
+
+	/* An IPv6 subscriber without a host has his prefix in the place of an address. */
+	return value || strcmp(key, "in_addr") != 0 ? value : json_get(row, "in_prefix");
 }
 
 /* Returns false, with "-" written, if the key is absent or not a number. */
@@ -136,7 +139,7 @@ void cell_endpoint(const cJSON *row, const char *key, char text[static CELL_TEXT
 	cell_text(row, name, addr);
 	snprintf(name, sizeof(name), "%s_port", key);
 	cell_number(row, name, port);
-	snprintf(text, CELL_TEXT, "%.64s:%.32s", addr, port);
+	snprintf(text, CELL_TEXT, strchr(addr, ':') ? "[%.64s]:%.32s" : "%.64s:%.32s", addr, port);
 }
 
 void cell_reasoned(const cJSON *row, const char *key, char text[static CELL_TEXT])

@@ -107,6 +107,11 @@ conformance() {
     "$PYTHON" tests/conformance.py
 }
 
+# An inside address may be virtual (lib/base/virtual6.h): inside_text() writes it.
+inside() {
+    ! grep -rnE '\baddr_format\([^()]*\bin_addr\b' lib agent cli desk --include='*.[ch]'
+}
+
 # Every pair of features and faults has a test, a profile of the world or a reason, and the document shows them.
 pairs() {
     "$PYTHON" tests/world/pairs.py
@@ -196,6 +201,7 @@ checks=(
     "width width"
     "reference reference"
     "rooms deploy/rooms.sh"
+    "inside inside"
     "conformance conformance"
     "pairs pairs"
     "pictures pictures"

@@ -15,7 +15,7 @@ faces='
 base       act_stamp address address_ranges array_grow array_large background base btf_layout chain cleanup clock clock_state
            duration error expiry_day findings fnv hash heap hll inside_runs interface_pattern ip_checksum json_scan json_text ledger
            ledger_files ledger_lines ledger_verify limiter log notice option printed query_ledger rights search socket_place spelling text
-           timestamp trouble user_groups whole_file withheld
+           timestamp trouble user_groups virtual6 whole_file withheld
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
 import     import import_prove
@@ -27,15 +27,15 @@ traffic    traffic
 planner    planner plan_file
 host       accounts hand_over mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer virtio
-config     active config parts pools port_pairs near running_text
+config     active config parts pools port_pairs near running_text six
 datapath   bpffs chunk_maps copy_program datapath hand_back migration namespace pinned running table_types
-tables     extent_reuse extent_signposts grant_table mapping_bindings mapping_changes mapping_drains mapping_tables mappings portmap_table
+tables     extent_reuse extent_signposts grant_table mapping_bindings mapping_changes mapping_drains mapping_hosts mapping_tables mappings portmap_table
 sessions   bound_ports check granted_ports limit_count pool_states sessions survey top usage
 guard      guard
 attacks    attacks
 attach     attach own_programs redirects share tcx
 fib        gateways route_copy
-routing    forwarding monitor neighbours route_limits route_lookup routes sources
+routing    forwarding monitor neighbours route_limits route_lookup routes routes6 sources
 links      detach devices interfaces_patterns
 ipfix      ipfix
 syslog     syslog
@@ -55,7 +55,7 @@ service    -
 '
 # shellcheck disable=SC2207 # names of rooms are words
 rooms=($(sed -nE 's/^([a-z]+) .*/\1/p' <<<"$faces"))
-bpf_rooms=(base packet subscriber egress session translate fast slow icmp answer stage copy trace programs)
+bpf_rooms=(base packet subscriber six egress session translate fast slow icmp answer passage stage copy trace programs)
 status=0
 
 complain() {

@@ -5,6 +5,7 @@
 #include "base/json_scan.h"
 #include "base/log.h"
 #include "change/change_plan_private.h"
+#include "config/six.h"
 #include "change/preflight.h"
 #include "change/stages_choice.h"
 #include "datapath/datapath.h"
@@ -119,6 +120,7 @@ static struct settings settings_of(struct change_plan *p)
 								    : POLICY_SOURCES,
 		.vrf = filters.vrf,
 		.tenants = c->n_tenants > 0,
+		.six = config_has_ipv6(c) || mappings_have_ipv6(context->mappings),
 		.trace = context->trace && trace_wanted(context->trace),
 		.source_check = (uint8_t)rp_source_check(&filters),
 		.outside_strict = rp_outside_strict(&filters),

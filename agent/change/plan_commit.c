@@ -35,7 +35,8 @@ static const char *reason_of(const struct mappings *m, int r)
 	return mappings_full(m)
 		       ? "there cannot be more mappings, and those that drain count; try again when they have "
 			 "drained"
-		       : "its addresses need more of the prefix index, or of the table of drains, than is left";
+		       : "its addresses need more of the prefix index, of the 256 pieces that IPv6 prefixes may be cut "
+			 "into, or of the table of drains, than is left";
 }
 
 static int commit_additions(struct change_plan *p, struct error *err)

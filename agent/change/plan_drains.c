@@ -7,6 +7,7 @@
 #include <detnat/drains.h>
 
 #include "base/log.h"
+#include "base/virtual6.h"
 #include "change/change_plan_private.h"
 #include "recorder/queue.h"
 #include "tables/mapping_changes.h"
@@ -163,10 +164,10 @@ static void find_retired(struct change_plan *p)
 static int refuse_overlap(const struct change_plan *p, struct prefix out, const struct config_drain *d, bool now,
 			  struct error *err)
 {
-	char out_text[ADDR_TEXT], in_text[ADDR_TEXT], former[ADDR_TEXT];
+	char out_text[INSIDE_TEXT], in_text[INSIDE_TEXT], former[INSIDE_TEXT];
 
 	prefix_text(out, out_text);
-	prefix_text(d->in, in_text);
+	inside_prefix_text(d->in, in_text);
 	prefix_text(d->out, former);
 	if (now)
 		return config_refuse(
@@ -236,23 +237,23 @@ static int list_rests(struct change_plan *p)
 static int refuse_rest(const struct change_plan *p, struct prefix out, const struct config_rest *rest,
 		       struct error *err)
 {
-	char out_text[ADDR_TEXT], in_text[ADDR_TEXT], former[ADDR_TEXT];
+	char out_text[INSIDE_TEXT], in_text[INSIDE_TEXT], former[INSIDE_TEXT];
 
 	return config_refuse(
 		err, -EEXIST, p->name, 0, "",
 		"%s cannot be an outside prefix yet: sessions of %s have drained from %s, whose ports rest "
 		"before other subscribers get them; wait %u s",
-		prefix_text(out, out_text), prefix_text(rest->in, in_text), prefix_text(rest->out, former),
+		prefix_text(out, out_text), inside_prefix_text(rest->in, in_text), prefix_text(rest->out, former),
 		config_rest_left(rest));
 }
 
 static void tell_rest(const struct mapping_spec *spec, const struct config_rest *rest)
 {
-	char in[ADDR_TEXT], out[ADDR_TEXT], former[ADDR_TEXT];
+	char in[INSIDE_TEXT], out[INSIDE_TEXT], former[INSIDE_TEXT];
 
 	log_warning("mapping %s to %s: sessions of %s have drained from its addresses, whose ports were to rest for "
 		    "another %u s",
-		    prefix_text(spec->in, in), prefix_text(spec->out, out), prefix_text(rest->in, former),
+		    inside_prefix_text(spec->in, in), prefix_text(spec->out, out), inside_prefix_text(rest->in, former),
 		    config_rest_left(rest));
 }
 
@@ -359,7 +360,7 @@ static int refuse_drains(const struct change_plan *p, int r, const struct fact_l
 			 struct error *err)
 {
 	const struct mapping_drain *drain;
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 
 	if (r == -ENOMEM)
 		return error_set(err, r, "out of memory");
@@ -416,7 +417,7 @@ static int check_room(const struct change_plan *p, struct error *err)
 static int refuse_tenants(const struct change_plan *p, struct prefix in, uint8_t tenant, struct error *err)
 {
 	const struct config *c = p->wanted;
-	char text[ADDR_TEXT], own[ADDR_TEXT];
+	char text[INSIDE_TEXT], own[INSIDE_TEXT];
 
 	for (size_t i = 0; tenant && i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
@@ -427,7 +428,7 @@ static int refuse_tenants(const struct change_plan *p, struct prefix in, uint8_t
 			return error_set(err, -EBUSY,
 					 "%s cannot be of the tenant %s while sessions of %s drain, which were another "
 					 "tenant's; wait, or do without a drain, which ends these sessions",
-					 prefix_text(m->in, text), m->tenant, prefix_text(in, own));
+					 inside_prefix_text(m->in, text), m->tenant, inside_prefix_text(in, own));
 	}
 	return 0;
 }

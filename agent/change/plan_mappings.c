@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "change/change_plan_private.h"
+#include "config/six.h"
 #include "datapath/datapath.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
@@ -42,6 +43,7 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 	struct config_growth growth = config_mapping_growth(m);
 
 	spec.limit = config_mapping_limits(m);
+	config_record6(m, &spec.six);
 	spec.growth = (struct growth_layout){ (uint16_t)growth.block, (uint16_t)growth.max_blocks };
 	if (!prefix_is_none(m->out) && config_mapping_geometry(m, &spec.geo))
 		spec.geo = (struct geometry){ 0 };
@@ -66,11 +68,44 @@ static bool same_ports(const struct mapping *record, const struct geometry *want
 	return record->geo.out_plen == PLEN_NONE || mapping_equal(&record->geo, wanted);
 }
 
+static bool is_six(const struct mapping *record)
+{
+	return record->geo.flags & MAPPING_IPV6;
+}
+
+/* Its second record, or NULL. */
+static const struct record6 *six_of(const struct change_plan *p, const struct mapping *record)
+{
+	const struct datapath *d = p->context->datapath;
+
+	return is_six(record) && d->record6 && record->record6 < MAX_RECORDS6 ? &d->record6[record->record6] : NULL;
+}
+
+/* Whether subscribers keep their prefixes, the addresses of IPv4 hosts in them, and the lines of their hosts. */
+static bool same_six(const struct change_plan *p, const struct mapping *record, const struct mapping_spec *wanted)
+{
+	const struct record6 *a = six_of(p, record), *b = &wanted->six;
+
+	if (is_six(record) != mapping_spec_is_ipv6(wanted))
+		return false;
+	return !is_six(record) || (a && a->in_hi == b->in_hi && a->subscriber_plen == b->subscriber_plen &&
+				   a->nat64_plen == b->nat64_plen && a->nat64[0] == b->nat64[0] &&
+				   a->nat64[1] == b->nat64[1] && record->host_shift == mapping_log2(b->hosts));
+}
+
+/* Whether what can change with sessions does. */
+static bool changes_six(const struct change_plan *p, const struct mapping *record, const struct mapping_spec *wanted)
+{
+	const struct record6 *a = six_of(p, record);
+
+	return a && (a->hosts != wanted->six.hosts || a->lowest_mtu != wanted->six.lowest_mtu);
+}
+
 /* Whether a mapping can keep its tables under the new configuration. */
-static bool same_kind(const struct mapping *record, const struct mapping_spec *wanted)
+static bool same_kind(const struct change_plan *p, const struct mapping *record, const struct mapping_spec *wanted)
 {
 	return slots_of(record) == wanted->session_slots && !(record->geo.flags & MAPPING_OPEN) == !wanted->open &&
-	       same_ports(record, &wanted->geo) &&
+	       same_ports(record, &wanted->geo) && same_six(p, record, wanted) &&
 	       (record->tenant == wanted->tenant || !record->tenant || !wanted->tenant);
 }
 
@@ -99,7 +134,7 @@ static void plan_present(struct change_plan *p, const struct mapping *record)
 
 	struct mapping_spec spec = m ? spec_of(plan_part(p), m, p->context->datapath->hz) : (struct mapping_spec){ 0 };
 
-	if (!m || !same_kind(record, &spec))
+	if (!m || !same_kind(p, record, &spec))
 		plan_deletion(p, record);
 }
 
@@ -112,23 +147,27 @@ static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 	const char *tenant = tenant_name(p->wanted, spec->tenant);
 	char title[MAPPING_TITLE];
 
-	if (record && same_kind(record, spec)) {
+	if (record && same_kind(p, record, spec)) {
 		if (record->sessions_per_user != spec->sessions_per_user || record->tenant != spec->tenant ||
 		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)) ||
 		    !same_bindings(&record->bindings, &spec->bindings) ||
-		    !limit_layout_same(&record->limit, &spec->limit))
+		    !limit_layout_same(&record->limit, &spec->limit) || changes_six(p, record, spec))
 			p->update[p->n_update++].spec = *spec;
 		return;
 	}
 	p->add[p->n_add++].spec = *spec;
 	number = mappings_find_retired(m, spec->in, spec->out);
-	if (number >= 0 && same_kind(mappings_get(m, number), spec)) {
+	if (number >= 0 && same_kind(p, mappings_get(m, number), spec)) {
 		p->add[p->n_add - 1].revives = true;
 		p->update[p->n_update++].spec = *spec;
 	}
 	if (!p->only_checks && record && slots_of(record) && !same_ports(record, &spec->geo))
 		log_warning("mapping %s: its sessions are lost, as its subscribers get other addresses or ports",
 			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title));
+	else if (!p->only_checks && record && slots_of(record) && !same_six(p, record, spec))
+		log_warning(
+			"mapping %s: its sessions are lost, as it has another `nat64_prefix`, or other lines of hosts",
+			config_mapping_title(p->wanted, tenant, spec->in, spec->out, title));
 	else if (!p->only_checks && record && slots_of(record) && slots_of(record) == spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as its subscribers are another tenant's",
 			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title));

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/notice.h"
+#include "base/virtual6.h"
 #include "change/change_plan_private.h"
 #include "tables/mapping_drains.h"
 
@@ -10,10 +11,10 @@ static void tell(const struct config *c, const char *tenant, struct prefix in, s
 		 const char *what)
 {
 	const struct config_mapping *m = c ? config_find_mapping_of(c, tenant, in, out) : NULL;
-	char title[MAPPING_TITLE], in_text[ADDR_TEXT], out_text[ADDR_TEXT], text[NOTICE_TEXT] = "";
+	char title[MAPPING_TITLE], in_text[INSIDE_TEXT], out_text[INSIDE_TEXT], text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_MAPPINGS, LOG_LEVEL_AUDIT, event, text);
 
-	prefix_text(in, in_text);
+	inside_prefix_text(in, in_text);
 	prefix_text(out, out_text);
 	snprintf(text, sizeof(text), "mapping %s to %s %s",
 		 m ? config_mapping_title(c, tenant, in, out, title) : in_text, out_text, what);
@@ -37,10 +38,10 @@ static void tell_part(const struct change_plan *p, struct prefix in, int number,
 	struct prefix out = mappings_drain_out(p->context->mappings, number, in);
 	const char *tenant = mappings_tenant_name(p->context->mappings, record->tenant);
 	const char *name = config_mapping_name(p->wanted, tenant, around, geometry_out(&record->geo));
-	char in_text[ADDR_TEXT], out_text[ADDR_TEXT], around_text[ADDR_TEXT], text[NOTICE_TEXT] = "";
+	char in_text[INSIDE_TEXT], out_text[INSIDE_TEXT], around_text[INSIDE_TEXT], text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_MAPPINGS, LOG_LEVEL_AUDIT, event, text);
 
-	prefix_text(in, in_text);
+	inside_prefix_text(in, in_text);
 	prefix_text(out, out_text);
 	prefix_text(around, around_text);
 	snprintf(text, sizeof(text), "%s %s from %s of mapping %s", in_text, what, out_text,

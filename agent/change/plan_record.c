@@ -52,7 +52,9 @@ static struct history_mapping added(const struct config *c, const struct mapping
 
 	if (!prefix_is_none(spec->out) && !mapping_spec_geometry(spec, &geo))
 		m.blocks = plan_blocks_of(&geo);
-
+	/* What the history says of these virtual addresses, they mean from now on. */
+	if (mapping_spec_is_ipv6(spec))
+		virtual6_keep(spec->in.base);
 	snprintf(m.name, sizeof(m.name), "%s", name_of(c, spec));
 	snprintf(m.tenant, sizeof(m.tenant), "%s", tenant_name(c, spec->tenant));
 	return m;
@@ -258,6 +260,7 @@ int plan_holds(struct change_plan *p)
 
 void plan_hold(const struct change_plan *p)
 {
+	mappings_begin(p->context->mappings);
 	for (size_t i = 0; i < p->n_held; i++)
 		mappings_hold(p->context->mappings, p->held[i].tenant, p->held[i].in);
 }

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/interface_pattern.h"
 #include "base/log.h"
+#include "base/virtual6.h"
 #include "config/config.h"
 #include "fib/gateways.h"
 #include "host/memory.h"
@@ -283,7 +284,7 @@ static int check_memory(const struct check *k)
 
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
-		char path[32], text[ADDR_TEXT], own_text[MEMORY_TEXT];
+		char path[32], text[INSIDE_TEXT], own_text[MEMORY_TEXT];
 		uint64_t own;
 
 		if (has_tables(k, m))
@@ -298,7 +299,7 @@ static int check_memory(const struct check *k)
 		return config_refuse(k->err, -ENOMEM, k->name, m->line, k->name ? path : "",
 				     "the tables of %s need %s of memory, with what comes before it %s; %s "
 				     "are free; fewer session_slots make them smaller",
-				     prefix_text(m->in, text), memory_format(own, own_text),
+				     inside_prefix_text(m->in, text), memory_format(own, own_text),
 				     memory_format(needed, needed_text), memory_format(available, available_text));
 	}
 	return 0;
@@ -343,7 +344,7 @@ static int check_next_hops(const struct check *k)
 	if (found < 0)
 		return error_set(k->err, found, "the kernel's routes cannot be read: %s", strerror(-found));
 	if (found < n) {
-		char path[32], hop[ADDR_TEXT], pool[ADDR_TEXT];
+		char path[32], hop[INSIDE_TEXT], pool[INSIDE_TEXT];
 
 		snprintf(path, sizeof(path), "mappings[%zu].out",
 			 config_mapping_number(c, &c->mappings[number[found]]));

@@ -75,6 +75,8 @@ void stages_choose_now(const struct parts *context, const struct config *c, cons
 		facts.slots += mappings_slot_memory(c->mappings[i].in, config_mapping_slots(c, &c->mappings[i]));
 	if (context->active->stages_failure[0])
 		snprintf(obstacle, sizeof(obstacle), "%s", context->active->stages_failure);
+	else if (settings->six)
+		snprintf(obstacle, sizeof(obstacle), "packets of IPv6 subscribers have one");
 	else if (facts.wanted != 1 && facts.redirect)
 		devices_stages_obstacle(context->devices, c, obstacle, sizeof(obstacle));
 	stages_choose(&facts, ret);

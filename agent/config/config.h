@@ -79,6 +79,7 @@ struct xdp_wish {
 	enum xdp_mode mode;
 	enum xdp_dispatcher dispatcher;
 	uint8_t priority; /* with DISPATCHER_LIBXDP: among the programs of the dispatcher, the lowest runs first */
+	bool must;	  /* tc does not do: there are IPv6 subscribers */
 	bool sends; /* with XDP_MODE_AUTO: tc sends where XDP would have the kernel cut frames of several segments */
 };
 
@@ -363,7 +364,7 @@ const char *config_mapping_name(const struct config *c, const char *tenant, stru
  * Writes a mapping's title in messages, "residential (10.0.0.0/18)", "10.0.0.0/18 of ispA" or "10.0.0.0/18", and
  * returns it; tenant as above.
  */
-#define MAPPING_TITLE (ADDR_TEXT + LABEL_TEXT + 4)
+#define MAPPING_TITLE (INSIDE_TEXT + LABEL_TEXT + 4)
 const char *config_mapping_title(const struct config *c, const char *tenant, struct prefix in, struct prefix out,
 				 char text[static MAPPING_TITLE]);
 

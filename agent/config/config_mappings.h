@@ -11,9 +11,11 @@
 #include <detnat/growth.h>
 #include <detnat/limits.h>
 #include <detnat/portmaps.h>
+#include <detnat/prefix6.h>
 #include <detnat/tables.h>
 
 #include "base/address.h"
+#include "base/virtual6.h"
 #include "proto/label.h"
 
 /* Prefixes of `spare`, of one mapping. */
@@ -50,6 +52,15 @@ struct config_limits {
 	uint32_t new_burst; /* 0: not given, new_per_second */
 };
 
+/* Subscribers that are IPv6 prefixes, whose `in` is virtual (base/virtual6.h); all 0: it is an IPv4 mapping. */
+struct config_six {
+	uint32_t subscriber_plen;
+	uint32_t nat64_plen; /* 0: not given */
+	struct address6 nat64;
+	uint32_t hosts;	     /* 0: not given */
+	uint32_t lowest_mtu; /* 0: not given */
+};
+
 /* The longest drain, in seconds: a week. */
 #define CONFIG_MAX_DRAIN 604800U
 
@@ -73,6 +84,7 @@ struct config_ports {
 struct config_mapping {
 	struct prefix in;  /* a prefix or a range */
 	struct prefix out; /* PREFIX_NONE: no translation */
+	struct config_six six;
 	struct config_ports ports;
 	unsigned part;		     /* number of the part, from 0 */
 	struct config_ports figures; /* of a part, all filled in; subscribers_per_address 0: `ports` are its own */
@@ -98,7 +110,14 @@ struct config_mapping {
 	unsigned growth_line;
 	unsigned limits_line;
 	unsigned spare_line;
+	unsigned subscriber_line;
+	unsigned nat64_line;
 };
+
+static inline bool config_is_ipv6(const struct config_mapping *m)
+{
+	return m->six.subscriber_plen;
+}
 
 /* A former mapping whose sessions continue. */
 struct config_drain {

@@ -5,6 +5,7 @@
 
 #include "base/interface_pattern.h"
 #include "config/near.h"
+#include "config/six.h"
 
 struct config_interface *config_find_interface(const struct config *c, const char *name)
 {
@@ -149,9 +150,9 @@ const char *config_mapping_title(const struct config *c, const char *tenant, str
 				 char text[static MAPPING_TITLE])
 {
 	const char *name = config_mapping_name(c, tenant, in, out);
-	char prefix[ADDR_TEXT];
+	char prefix[INSIDE_TEXT];
 
-	prefix_text(in, prefix);
+	inside_prefix_text(in, prefix);
 	if (*name)
 		snprintf(text, MAPPING_TITLE, "%s (%s)", name, prefix);
 	else
@@ -237,10 +238,13 @@ void config_spread(struct config *c, const struct config_mapping *m)
 
 struct xdp_wish config_xdp(const struct config *c)
 {
+	const bool six = config_has_ipv6(c);
+
 	return (struct xdp_wish){ .mode = c->xdp_mode,
 				  .dispatcher = c->xdp_dispatcher,
 				  .priority = c->xdp_priority,
-				  .sends = c->forwarding == FORWARDING_REDIRECT };
+				  .must = six,
+				  .sends = c->forwarding == FORWARDING_REDIRECT && !six };
 }
 
 struct xdp_wish config_interface_xdp(const struct config_interface *i, struct xdp_wish otherwise)

@@ -19,6 +19,7 @@ struct reader {
 };
 
 struct field;
+struct plan_addresses;
 
 struct fields {
 	const struct field *field;
@@ -76,6 +77,7 @@ extern const struct field_type field_prefix;	 /* struct prefix */
 extern const struct field_type field_in;	 /* struct prefix of a mapping: a prefix, a range, or a list of these */
 extern const struct field_type field_out;	 /* the same, or null, which is PREFIX_NONE */
 extern const struct field_type field_exclude;	 /* value: struct config_mapping */
+extern const struct field_type field_nat64;	 /* value: struct config_six, left out if the length is 0 */
 extern const struct field_type field_first_port; /* uint32_t: as field_quota, but 0 is PORTS_FROM_0 */
 extern const struct field_type field_choice;	 /* as field_word, left out if 0 */
 extern const struct field_type field_quota;	 /* as field_number, left out if 0 */
@@ -129,6 +131,20 @@ int fields_validate(const struct fields *t, const void *base, struct json_path *
 		    struct error *err);
 
 /* Refuses spare addresses that are in use already, and portmaps that outlive their address. 0 or -EINVAL. */
+/*
+ * Gives the inside prefixes of a list of mappings that is about to be read virtual addresses, the outermost first, so
+ * that those within others share theirs. Then gives the mapping just read, the last one, its own, and refuses keys that
+ * are not of its kind. 0 or -errno, with the message set.
+ */
+void config_place_prefixes(const cJSON *mappings);
+int config_place(struct reader *r, const cJSON *element);
+
+/* Appends the virtual addresses of an element of `in`, a text of IPv6, to a list. 0 or -errno with err. */
+int config_add_virtual(const char *text, unsigned subscriber_plen, struct plan_addresses *a, struct error *err);
+
+/* Refuses mappings of IPv6 subscribers that conflict with each other, or with what they cannot have. 0 or -EINVAL. */
+int validate_six(const struct config *c, const char *name, struct error *err);
+
 /* Cuts the mapping just read, the last one, into parts if its JSON has lists: 0 or -errno, with the message set. */
 int config_cut_lists(struct reader *r, const cJSON *element);
 

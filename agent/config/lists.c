@@ -225,6 +225,7 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 
 	if (ret < 0)
 		return ret;
+	config_place_prefixes(json);
 	cJSON_ArrayForEach (element, json) {
 		struct config_mapping *m = next_mapping(c);
 		size_t before = json_path_add_index(&r->path, number++);
@@ -248,8 +249,14 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 			m->name_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "name"));
 		if (m->n_spare)
 			m->spare_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "spare"));
+		if (m->six.subscriber_plen)
+			m->subscriber_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "subscriber_plen"));
+		if (m->six.nat64_plen)
+			m->nat64_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "nat64_prefix"));
 		c->n_mappings++;
-		ret = config_cut_lists(r, element);
+		ret = config_place(r, element);
+		if (!ret)
+			ret = config_cut_lists(r, element);
 		if (ret)
 			return ret;
 		json_path_cut(&r->path, before);

@@ -348,6 +348,13 @@ static bool exceeds(const struct config *c, const struct config_window *w)
 	return c->n_mappings > CONFIG_MAX_MAPPINGS || pairs > MAX_PORTMAPS;
 }
 
+static bool has_six(const struct config *c, size_t from, size_t end)
+{
+	while (from < end && !config_is_ipv6(&c->mappings[from]))
+		from++;
+	return from < end;
+}
+
 int config_part_of(const struct config *before, const struct config *after, struct config_part *ret)
 {
 	struct config_part p = { 0 };
@@ -358,6 +365,10 @@ int config_part_of(const struct config *before, const struct config *after, stru
 	p.mappings = find_window(before, after, false);
 	p.portmaps = find_window(before, after, true);
 	widen(before, after, &p.mappings);
+	/* What IPv6 prefixes may not overlap has other virtual addresses. */
+	if (has_six(before, p.mappings.from, p.mappings.before_end) ||
+	    has_six(after, p.mappings.from, p.mappings.after_end))
+		return 1;
 	if (is_much(&p.mappings) || is_much(&p.portmaps) || exceeds(after, &p.portmaps))
 		return 1;
 	r = find_touched(before, after, &p);

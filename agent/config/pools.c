@@ -258,6 +258,8 @@ static int find_pool(const struct config *c, struct prefix out, struct config_ma
 	}
 	if (number < 0)
 		return error_set(err, -ENOENT, "%s is in no mapping's pool; `detnatctl pool list` shows them", text);
+	if (config_is_ipv6(&c->mappings[number]))
+		return error_set(err, -EINVAL, "%s is of IPv6 subscribers, whose sessions cannot drain", text);
 	*ret = c->mappings[number];
 	return 0;
 }
@@ -398,9 +400,11 @@ static int find_home(struct config *c, const char *tenant, uint32_t addr, struct
 {
 	const struct config_mapping *m = config_mapping_of_tenant(c, tenant, addr);
 	bool moved = m && pool_is_move(c, m);
-	char text[ADDR_TEXT], title[MAPPING_TITLE];
+	char text[INSIDE_TEXT], title[MAPPING_TITLE];
 
-	addr_format(addr, text);
+	inside_text(addr, text);
+	if (m && config_is_ipv6(m))
+		return error_set(err, -EINVAL, "%s is an IPv6 subscriber, who cannot be moved", text);
 	if (moved) {
 		*ret_moved = *m;
 		m = config_find_around(c, m->tenant, m->in);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/virtual6.h"
 #include "config/fields.h"
 #include "plan/plan.h"
 
@@ -63,10 +64,56 @@ static int list_read(struct reader *r, const cJSON *json, bool alone)
 	return 0;
 }
 
+/* Whether a value of `in` is of IPv6. */
+static bool is_ipv6(const cJSON *json)
+{
+	return cJSON_IsString(json) && strchr(json->valuestring, ':');
+}
+
+static bool is_inside(const struct field *f)
+{
+	return f->type == &field_in;
+}
+
+/* Refuses what is no prefix of IPv6; config_place() gives it virtual addresses once all keys of the mapping are known.
+ */
+static int prefix6_read(struct reader *r, const cJSON *json)
+{
+	struct address6 addr;
+	unsigned plen;
+
+	if (is_ipv6(json) && !prefix6_parse(json->valuestring, &addr, &plen))
+		return 0;
+	reader_refuse(r, json,
+		      is_ipv6(json) ? "must be an IPv6 prefix such as \"2001:db8:4000::/36\""
+				    : "must be an IPv6 prefix, as the first of the list is");
+	return -EBADMSG;
+}
+
+static int list6_read(struct reader *r, const cJSON *json)
+{
+	const cJSON *element;
+	size_t i = 0;
+
+	cJSON_ArrayForEach (element, json) {
+		size_t before = json_path_add_index(&r->path, i++);
+
+		if (prefix6_read(r, element))
+			return -EBADMSG;
+		json_path_cut(&r->path, before);
+	}
+	return 0;
+}
+
 /* Of a list, config_cut_lists() makes the ranges later. */
 static int in_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
 {
 	struct prefix *p = value;
+
+	if (is_inside(f) && (is_ipv6(json) || (cJSON_IsArray(json) && is_ipv6(json->child)))) {
+		*p = (struct prefix){ 0 };
+		return is_ipv6(json) ? prefix6_read(r, json) : list6_read(r, json);
+	}
 
 	if (cJSON_IsString(json))
 		return range_parse(json->valuestring, p);
@@ -115,9 +162,10 @@ static bool written(cJSON *object, const struct config_mapping *m, const char *k
 
 static int prefix_write(cJSON *object, const char *key, struct prefix p)
 {
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 
-	return json_add(object, key, prefix_is_none(p) ? cJSON_CreateNull() : cJSON_CreateString(prefix_text(p, text)));
+	return json_add(object, key,
+			prefix_is_none(p) ? cJSON_CreateNull() : cJSON_CreateString(inside_prefix_text(p, text)));
 }
 
 static int in_write(cJSON *object, const struct field *f, const void *value)
@@ -148,17 +196,24 @@ const struct field_type field_in = { in_expected, in_read, in_valid, in_write };
 const struct field_type field_out = { out_expected, out_read, out_valid, out_write };
 const struct field_type field_exclude = { exclude_expected, exclude_read, NULL, exclude_write };
 
+static int add_text(const char *text, const struct config_mapping *m, struct plan_addresses *a, struct error *err)
+{
+	if (strchr(text, ':'))
+		return config_add_virtual(text, m->six.subscriber_plen, a, err);
+	return plan_addresses_read(text, a, err);
+}
+
 /* Appends the elements of a list, or the one range that stands in its place. */
-static int add_addresses(const cJSON *json, struct plan_addresses *a, struct error *err)
+static int add_addresses(const cJSON *json, const struct config_mapping *m, struct plan_addresses *a, struct error *err)
 {
 	const cJSON *element;
 	int r = 0;
 
 	if (cJSON_IsString(json))
-		return plan_addresses_read(json->valuestring, a, err);
+		return add_text(json->valuestring, m, a, err);
 	cJSON_ArrayForEach (element, json)
 		if (!r)
-			r = plan_addresses_read(element->valuestring, a, err);
+			r = add_text(element->valuestring, m, a, err);
 	return r;
 }
 
@@ -168,13 +223,14 @@ static int plan_of(const cJSON *element, const struct config_mapping *m, struct 
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(to) && !r; i++)
-		r = add_addresses(cJSON_GetObjectItemCaseSensitive(element, list_keys[i]), to[i], err);
+		r = add_addresses(cJSON_GetObjectItemCaseSensitive(element, list_keys[i]), m, to[i], err);
 	ret->subscribers_per_address = m->ports.subscribers_per_address;
 	ret->ports_per_host = m->ports.ports_per_host;
 	ret->block_pitch = m->ports.block_pitch;
 	ret->first_port = config_first_port(&m->ports);
 	ret->order = m->ports.order;
 	ret->grows = m->growth.given;
+	ret->apart = config_is_ipv6(m);
 	return r;
 }
 

@@ -13,6 +13,8 @@
 #define RANGE	  "^" ADDR "-" ADDR "$"
 #define ONE_OF	  "^" ADDR "(/(3[0-2]|[12]?[0-9])|-" ADDR ")$"
 #define ADDRESSES "^" ADDR "(/(3[0-2]|[12]?[0-9])|-" ADDR ")?$"
+#define PREFIX6	  "^[0-9a-fA-F:]*:[0-9a-fA-F:]*/([1-5]?[0-9]|6[0-4])$"
+#define NAT64	  "^[0-9a-fA-F:]*:[0-9a-fA-F:]*/(32|40|48|56|64|96)$"
 #define INTERFACE "^[^/: \\t]{1,15}$"
 #define LABEL	  "^[A-Za-z0-9._][A-Za-z0-9._-]{0,62}$"
 #define ENDPOINT  "^" ADDR ":[0-9]{1,5}$"
@@ -104,16 +106,20 @@ static cJSON *or_null(cJSON *other)
 	return json;
 }
 
-/* A prefix, a range, or a list of these. */
-static cJSON *ranges_schema(bool null)
+/* A prefix, a range, or a list of these; inside, also prefixes of IPv6. */
+static cJSON *ranges_schema(bool outside)
 {
 	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "anyOf");
 
 	cJSON_AddItemToArray(list, string_schema(PREFIX, 0));
 	cJSON_AddItemToArray(list, string_schema(RANGE, 0));
 	cJSON_AddItemToArray(list, list_schema(string_schema(ONE_OF, 0), 1, 0));
-	if (null)
+	if (outside) {
 		cJSON_AddItemToArray(list, of_type("null"));
+		return json;
+	}
+	cJSON_AddItemToArray(list, string_schema(PREFIX6, 0));
+	cJSON_AddItemToArray(list, list_schema(string_schema(PREFIX6, 0), 1, 0));
 	return json;
 }
 
@@ -181,6 +187,8 @@ static cJSON *single_schema(const struct field *f)
 		return string_schema(PREFIX, 0);
 	if (f->type == &field_in || f->type == &field_out)
 		return ranges_schema(f->type == &field_out);
+	if (f->type == &field_nat64)
+		return string_schema(NAT64, 0);
 	if (f->type == &field_exclude)
 		return list_schema(string_schema(ADDRESSES, 0), 1, 0);
 	if (f->type == &field_first_port)

@@ -131,6 +131,10 @@ static void span_expected(const struct field *f, char *text, size_t size)
 
 static int span_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
 {
+	if (cJSON_IsString(json) && *json->valuestring == '[') {
+		reader_refuse(r, json, "is an address of IPv6, whose subscribers cannot have portmaps");
+		return -EBADMSG;
+	}
 	return cJSON_IsString(json) ? span_parse(json->valuestring, value) : -EINVAL;
 }
 

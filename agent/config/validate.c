@@ -5,6 +5,7 @@
 
 #include "base/interface_pattern.h"
 #include "base/text.h"
+#include "base/virtual6.h"
 #include "config/fields.h"
 #include "config/near.h"
 #include "config/port_pairs.h"
@@ -166,7 +167,7 @@ static int validate_geometry(const struct validator *v, size_t number)
 {
 	const struct config_mapping *m = &v->config->mappings[number];
 	const struct side out = { number, true };
-	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
+	char in_text[INSIDE_TEXT], out_text[INSIDE_TEXT];
 	struct error why;
 	struct geometry g;
 
@@ -181,8 +182,8 @@ static int validate_geometry(const struct validator *v, size_t number)
 			return 0;
 		return refuse_inbound(v, number, "\"open\" needs an outside address for each inside address");
 	}
-	prefix_text(m->in, in_text);
-	prefix_text(m->out, out_text);
+	inside_prefix_text(m->in, in_text);
+	inside_prefix_text(m->out, out_text);
 	if (prefix_is_range(m->in) || prefix_is_range(m->out))
 		return refuse_side(v, out, "%s", why.text);
 	if (prefix_count(m->out) > prefix_count(m->in))
@@ -216,39 +217,40 @@ static bool collide(const struct config *c, struct side a, struct side b)
 /* Refuses inside ranges of which neither lies within the other. */
 static int refuse_partly(const struct validator *v, struct side later, struct side s)
 {
-	char a[ADDR_TEXT], b[ADDR_TEXT], other[48] = "another mapping";
+	char a[INSIDE_TEXT], b[INSIDE_TEXT], other[48] = "another mapping";
 
 	if (v->name)
 		snprintf(other, sizeof(other), "mappings[%zu].in",
 			 config_mapping_number(v->config, &v->config->mappings[s.number]));
 	return refuse_side(v, later, "%s overlaps %s, of %s, in part: one must lie within the other",
-			   prefix_text(side_prefix(v->config, later), a), prefix_text(side_prefix(v->config, s), b),
-			   other);
+			   inside_prefix_text(side_prefix(v->config, later), a),
+			   inside_prefix_text(side_prefix(v->config, s), b), other);
 }
 
 static int refuse_tenants(const struct validator *v, struct side later, struct side s)
 {
 	const struct config *c = v->config;
 	const char *own = c->mappings[later.number].tenant, *other = c->mappings[s.number].tenant;
-	char a[ADDR_TEXT], b[ADDR_TEXT];
+	char a[INSIDE_TEXT], b[INSIDE_TEXT];
 
 	return refuse_side(v, later,
 			   "%s overlaps %s, of the tenant %s, and both are routed by the main table: give %s or %s a "
 			   "`vrf`, or one of them other addresses",
-			   prefix_text(side_prefix(c, later), a), prefix_text(side_prefix(c, s), b), other, other, own);
+			   inside_prefix_text(side_prefix(c, later), a), inside_prefix_text(side_prefix(c, s), b),
+			   other, other, own);
 }
 
 static int refuse_collision(const struct validator *v, struct side later, struct side s)
 {
 	struct prefix a = side_prefix(v->config, later), b = side_prefix(v->config, s);
-	char text_a[ADDR_TEXT], text_b[ADDR_TEXT];
+	char text_a[INSIDE_TEXT], text_b[INSIDE_TEXT];
 
 	if (are_of_two_tenants(v->config, later, s))
 		return refuse_tenants(v, later, s);
 	if (!later.out && !s.out && !prefix_equal(a, b))
 		return refuse_partly(v, later, s);
-	prefix_text(a, text_a);
-	prefix_text(b, text_b);
+	inside_prefix_text(a, text_a);
+	inside_prefix_text(b, text_b);
 	if (!later.out && !s.out && v->name)
 		return refuse_side(v, later, "%s is mappings[%zu].in already", text_a,
 				   config_mapping_number(v->config, &v->config->mappings[s.number]));
@@ -291,13 +293,13 @@ static int validate_name(const struct validator *v, size_t number)
 {
 	const struct config_mapping *m = &v->config->mappings[number];
 	const struct config_mapping *other = m->part ? NULL : config_find_named(v->config, m->name);
-	char path[48], in[ADDR_TEXT];
+	char path[48], in[INSIDE_TEXT];
 
 	if (!other || other >= m)
 		return 0;
 	snprintf(path, sizeof(path), "mappings[%zu].name", config_mapping_number(v->config, m));
 	return config_refuse(v->err, -EINVAL, v->name, m->name_line, v->name ? path : "",
-			     "%s is already the name of the mapping of %s", m->name, prefix_text(other->in, in));
+			     "%s is already the name of the mapping of %s", m->name, inside_prefix_text(other->in, in));
 }
 
 /*
@@ -425,7 +427,7 @@ static int validate_mappings(const struct validator *v)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return validate_six(c, v->name, v->err);
 }
 
 static int validate_portmaps(const struct validator *v)

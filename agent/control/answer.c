@@ -27,9 +27,17 @@ bool json_add_addr(cJSON *object, const char *name, uint32_t addr)
 
 bool json_add_prefix(cJSON *object, const char *name, struct prefix p)
 {
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 
-	return cJSON_AddStringToObject(object, name, prefix_text(p, text));
+	return cJSON_AddStringToObject(object, name, inside_prefix_text(p, text));
+}
+
+bool json_add_inside(cJSON *object, uint32_t in_addr)
+{
+	char text[INSIDE_TEXT];
+
+	inside_text(in_addr, text);
+	return cJSON_AddStringToObject(object, strchr(text, ':') ? "in_prefix" : "in_addr", text);
 }
 
 bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e)

@@ -24,6 +24,8 @@ int request_count(struct request *r, answer_count answer, struct error *err);
 /* Add members for which cJSON has no function; return false if out of memory. */
 bool json_add_addr(cJSON *object, const char *name, uint32_t addr);
 bool json_add_prefix(cJSON *object, const char *name, struct prefix p);
+/* "in_addr" of an IPv4 subscriber, "in_prefix" of an IPv6 one. */
+bool json_add_inside(cJSON *object, uint32_t in_addr);
 bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e);
 bool json_add_name(cJSON *object, const char *name, const char *text); /* null where text is "" */
 bool json_add_u64(cJSON *object, const char *name, uint64_t number);   /* all 64 bits, which no double holds */

@@ -41,6 +41,8 @@ int request_start_one(struct request *r, cJSON **ret_result, int *ret_status, st
 		return error_set(err, -EINVAL, "detnatctl answers %s itself, without the agent", name);
 	*ret_status = 1;
 	ret = check_rights(r, err);
+	if (!ret)
+		ret = request_place_args(r, err);
 	if (ret)
 		return ret;
 	ret = notes_want(r) ? notes_begin(r, handlers[verb], ret_result, err) : handlers[verb](r, ret_result, err);

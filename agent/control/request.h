@@ -97,6 +97,18 @@ void request_free(struct request *r);
 /* Reads the arguments of r->spec: 0, or -EINVAL with err. */
 int request_parse_args(struct request *r, struct error *err);
 
+/*
+ * Gives arguments that are inside addresses or prefixes of IPv6 their virtual ones: 0, -ENOENT if no mapping has them,
+ * or -EINVAL. Those of commands that edit the configuration stay as they are: request_in().
+ */
+int request_place_args(struct request *r, struct error *err);
+
+/*
+ * The inside addresses that the argument `in` names in a configuration: of IPv6, those of a mapping, or -ENOENT with
+ * err.
+ */
+int request_in(const struct request *r, const struct config *c, struct prefix *ret, struct error *err);
+
 /* The argument of that name, which the verb's specification must have. */
 const struct arg_value *request_arg(const struct request *r, const char *name);
 
@@ -139,11 +151,15 @@ struct session_filter {
 	const struct arg_value *ext;   /* prefix, perhaps with a port */
 	const struct arg_value *out;   /* endpoint, perhaps with a port */
 	const struct arg_value *state; /* text */
+	const struct address6 *host;   /* of an IPv6 subscriber */
 	uint32_t older;		       /* seconds without a packet from inside */
 	uint8_t proto;		       /* 0: all */
 	bool all;		       /* also those that count in no figure */
 	const uint32_t *timeouts;      /* seconds, of the configuration */
 };
+
+/* The host that an argument names, or NULL: it names all of a subscriber, or one of IPv4. */
+const struct address6 *arg_host(const struct arg_value *v);
 
 bool session_fits(const struct session_filter *f, const struct session *s);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/virtual6.h"
 #include "control/request.h"
 
 static int parse_arg(const struct arg_spec *spec, const cJSON *json, struct arg_value *ret, struct error *err)
@@ -96,6 +97,8 @@ bool session_fits(const struct session_filter *f, const struct session *s)
 		return false;
 	if (f->in && f->in->given && !prefix_holds(f->in->prefix, s->in_addr))
 		return false;
+	if (f->host && !address6_equal(f->host, &s->host))
+		return false;
 	if (f->ext && f->ext->given &&
 	    (!prefix_holds(f->ext->prefix, s->ext_addr) || (f->ext->with_port && f->ext->port != s->ext_port)))
 		return false;
@@ -109,8 +112,8 @@ bool session_fits(const struct session_filter *f, const struct session *s)
 
 int refuse_inside(uint32_t addr, int ret, struct error *err)
 {
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 
 	return error_set(err, ret, "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
-			 addr_format(addr, text));
+			 inside_text(addr, text));
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/near.h"
+#include "base/virtual6.h"
 #include "control/answer.h"
 #include "tables/mapping_drains.h"
 
@@ -94,7 +95,7 @@ int request_config_holder(const struct request *r, const struct config *c, uint3
 {
 	const struct config_mapping *two[2] = { NULL, NULL }, *m = config_mapping_of_pair(c, addr, 0, two);
 	const struct config_tenant *t;
-	char text[ADDR_TEXT], what[ADDR_TEXT + 16];
+	char text[INSIDE_TEXT], what[ADDR_TEXT + 16];
 	int failed = request_config_tenant(r, c, &t, err);
 
 	if (failed)
@@ -102,7 +103,7 @@ int request_config_holder(const struct request *r, const struct config *c, uint3
 	*ret = t ? t->name : m ? m->tenant : "";
 	if (t || !two[0])
 		return 0;
-	snprintf(what, sizeof(what), "%s is an address", addr_format(addr, text));
+	snprintf(what, sizeof(what), "%s is an address", inside_text(addr, text));
 	return refuse_two(two[0], two[1], what, err);
 }
 
@@ -110,7 +111,7 @@ int request_config_inside(const struct request *r, struct config *c, struct pref
 			  struct error *err)
 {
 	const struct config_tenant *t;
-	char text[ADDR_TEXT], what[ADDR_TEXT + 24];
+	char text[INSIDE_TEXT], what[ADDR_TEXT + 24];
 	const struct config_mapping *m;
 	int failed = request_config_tenant(r, c, &t, err);
 
@@ -122,7 +123,7 @@ int request_config_inside(const struct request *r, struct config *c, struct pref
 	for (struct near n = near_begin_addr(c, NEAR_IN, in.base); (m = near_next(&n));) {
 		if (!prefix_equal(m->in, in) || config_same_tenant(m, *ret))
 			continue;
-		snprintf(what, sizeof(what), "%s is an inside prefix", prefix_text(in, text));
+		snprintf(what, sizeof(what), "%s is an inside prefix", inside_prefix_text(in, text));
 		return refuse_two(*ret, m, what, err);
 	}
 	return 0;
@@ -143,7 +144,7 @@ int request_find_tenant(const struct request *r, uint32_t addr, uint8_t *ret, st
 {
 	const struct mappings *m = r->context->mappings;
 	struct holders h = { .n = 0 };
-	char text[ADDR_TEXT], names[NAMES_TEXT];
+	char text[INSIDE_TEXT], names[NAMES_TEXT];
 	int outside, r_tenant = request_tenant(r, ret, err);
 
 	if (r_tenant)
@@ -154,11 +155,11 @@ int request_find_tenant(const struct request *r, uint32_t addr, uint8_t *ret, st
 		note(&h, mappings_get(m, outside)->tenant);
 	if (*ret && h.n && !h.has[*ret])
 		return error_set(err, -ENOENT, "%s is an address of the tenant%s %s, not of %s",
-				 addr_format(addr, text), h.n > 1 ? "s" : "", names_of(m, &h, names),
+				 inside_text(addr, text), h.n > 1 ? "s" : "", names_of(m, &h, names),
 				 request_arg(r, "tenant")->text);
 	if (!*ret && h.n > 1)
 		return error_set(err, -ENOTUNIQ, "%s is an address of %s: --tenant NAME says which",
-				 addr_format(addr, text), names_of(m, &h, names));
+				 inside_text(addr, text), names_of(m, &h, names));
 	for (unsigned id = 1; !*ret && id <= CONFIG_MAX_TENANTS; id++)
 		*ret = h.has[id] ? (uint8_t)id : 0;
 	return 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/handlers.h"
+#include "base/virtual6.h"
 #include "control/request.h"
 #include "sessions/bound_ports.h"
 
@@ -21,14 +22,14 @@ static int list_one(const struct binding *b, void *arg)
 	int number = mappings_find_outside(m, b->out_addr);
 	uint8_t tenant = number < 0 ? 0 : mappings_get(m, number)->tenant;
 	const char *name = mappings_tenant_name(m, tenant);
-	char in[ADDR_TEXT], outside[ADDR_TEXT];
+	char in[INSIDE_TEXT], outside[INSIDE_TEXT];
 
 	if (l->tenant && l->tenant != tenant)
 		return 0;
 	return evbuffer_add_printf(l->request->stream,
 				   "{\"in_addr\":\"%s\",\"in_port\":%u,\"out_addr\":\"%s\",\"out_port\":%u,"
 				   "\"proto\":\"%s\",\"sessions\":%u,\"expires\":%u%s%s%s}\n",
-				   addr_format(b->in_addr, in), b->in_port, addr_format(b->out_addr, outside),
+				   inside_text(b->in_addr, in), b->in_port, addr_format(b->out_addr, outside),
 				   b->out_port, word_text(proto_words, b->proto), b->sessions, b->expires,
 				   *name ? ",\"tenant\":\"" : "", name, *name ? "\"" : "") < 0;
 }

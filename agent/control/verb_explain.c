@@ -64,7 +64,7 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 	if (!e->subscriber)
 		return;
 	object = cJSON_AddObjectToObject(json, "subscriber");
-	json_add_addr(object, "in_addr", e->in_addr);
+	json_add_inside(object, e->in_addr);
 	json_add_addr(object, "out_addr", e->block.out_addr);
 	json_add_u64(object, "port_lo", e->block.port_lo);
 	json_add_u64(object, "port_hi", e->block.port_hi);
@@ -201,7 +201,8 @@ static cJSON *explanation_json(const struct explanation *e)
 	add_pool(json, e);
 	add_port(json, e);
 	if (e->subscriber) {
-		add_way(json, "way_in", &e->way_in, e->copied_in);
+		if (e->way_in.addr)
+			add_way(json, "way_in", &e->way_in, e->copied_in);
 		add_way(json, "way_out", &e->way_out, e->copied_out);
 	}
 	findings = explain_findings(e);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/handlers.h"
+#include "base/virtual6.h"
 #include "control/request.h"
 #include "tables/mapping_drains.h"
 
@@ -29,14 +30,19 @@ static int gather(const struct session *s, void *arg)
 	return f->n == FLUSH_BATCH;
 }
 
+static int close_one(struct mappings *m, const struct session *s)
+{
+	const struct endpoint in = { s->in_addr, s->in_port }, ext = { s->ext_addr, s->ext_port };
+
+	return virtual6_is(s->in_addr) ? sessions_close_host(m, &s->host, in, ext, s->proto)
+				       : sessions_close_in(m, s->tenant, in, ext, s->proto);
+}
+
 static void close_found(struct request *r, struct flush *f)
 {
 	for (unsigned i = 0; i < f->n; i++) {
 		const struct session *s = &f->found[i];
-		int n = f->dry_run ? 1
-				   : sessions_close_in(r->context->mappings, s->tenant,
-						       (struct endpoint){ s->in_addr, s->in_port },
-						       (struct endpoint){ s->ext_addr, s->ext_port }, s->proto);
+		int n = f->dry_run ? 1 : close_one(r->context->mappings, s);
 
 		/* A session that has ended meanwhile is not there to close. */
 		f->closed += n > 0 ? (uint64_t)n : 0;
@@ -76,7 +82,7 @@ static int check_range(const struct request *r, struct prefix in, uint8_t tenant
 {
 	const struct config *c = r->context->active->config;
 	bool confirmed = request_arg(r, "yes")->number || request_arg(r, "dry_run")->number;
-	char text[ADDR_TEXT], title[MAPPING_TITLE];
+	char text[INSIDE_TEXT], title[MAPPING_TITLE];
 	const struct mapping_drain *drain;
 	size_t n_drains = mappings_drains(r->context->mappings, &drain);
 	bool found = false;
@@ -91,7 +97,7 @@ static int check_range(const struct request *r, struct prefix in, uint8_t tenant
 			return error_set(err, -EPERM,
 					 "%s covers everything that drains from %s: --yes ends its sessions, --dry-run "
 					 "counts them",
-					 prefix_text(in, text), prefix_text(drain[i].in, title));
+					 inside_prefix_text(in, text), inside_prefix_text(drain[i].in, title));
 	}
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
@@ -103,12 +109,12 @@ static int check_range(const struct request *r, struct prefix in, uint8_t tenant
 			return error_set(
 				err, -EPERM,
 				"%s covers the whole mapping %s: --yes ends its sessions, --dry-run counts them",
-				prefix_text(in, text), config_mapping_title(c, m->tenant, m->in, m->out, title));
+				inside_prefix_text(in, text), config_mapping_title(c, m->tenant, m->in, m->out, title));
 	}
 	if (!found)
 		return error_set(err, -ENOENT,
 				 "%s contains no inside address of any mapping; `detnatctl mapping list` shows them",
-				 prefix_text(in, text));
+				 inside_prefix_text(in, text));
 	return 0;
 }
 
@@ -140,6 +146,7 @@ int verb_session_flush(struct request *r, cJSON **ret_result, struct error *err)
 	f->dry_run = request_arg(r, "dry_run")->number;
 	f->filter = (struct session_filter){
 		.in = in,
+		.host = arg_host(in),
 		.ext = request_arg(r, "ext"),
 		.proto = (uint8_t)request_arg(r, "proto")->number,
 		.all = true,

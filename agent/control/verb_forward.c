@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/answer.h"
+#include "base/virtual6.h"
 #include "control/handlers.h"
 #include "diagnosis/explain.h"
 #include "tables/grant_table.h"
@@ -28,7 +29,7 @@ static const char *drains_at_all(const struct mappings *m, uint8_t tenant, uint3
 int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 {
 	uint32_t addr = request_arg(r, "addr")->addr;
-	char text[ADDR_TEXT], title[MAPPING_TITLE];
+	char text[INSIDE_TEXT], title[MAPPING_TITLE];
 	struct port_block block;
 	uint8_t tenant;
 	cJSON *json;
@@ -40,13 +41,13 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	if (number < 0)
 		return error_set(err, -ENOENT,
 				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them%s",
-				 addr_format(addr, text), drains_at_all(r->context->mappings, tenant, addr));
+				 inside_text(addr, text), drains_at_all(r->context->mappings, tenant, addr));
 	if (mappings_get(r->context->mappings, number)->geo.out_plen == PLEN_NONE)
-		return error_set(err, -ENOENT, "%s is not translated, as %s says", addr_format(addr, text),
+		return error_set(err, -ENOENT, "%s is not translated, as %s says", inside_text(addr, text),
 				 title_of(r, mappings_get(r->context->mappings, number), title));
 	block = mapping_block(&mappings_get(r->context->mappings, number)->geo, addr);
 	json = cJSON_CreateObject();
-	json_add_addr(json, "in_addr", addr);
+	json_add_inside(json, addr);
 	json_add_addr(json, "out_addr", block.out_addr);
 	json_add_u64(json, "port_lo", block.port_lo);
 	json_add_u64(json, "port_hi", block.port_hi);
@@ -71,7 +72,7 @@ static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
 	}
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);
-	json_add_addr(json, "in_addr", m->in.addr);
+	json_add_inside(json, m->in.addr);
 	json_add_mapping_name(json, "mapping", r->context->active->config, mappings_get(r->context->mappings, number));
 	return json;
 }
@@ -81,7 +82,7 @@ static int reverse_shared(const struct request *r, const struct mapping *m, stru
 			  struct error *err)
 {
 	const struct grant *i = grants_owner(r->context->grants, out.addr, out.port);
-	char text[ADDR_TEXT], why[NO_BLOCK_TEXT];
+	char text[INSIDE_TEXT], why[NO_BLOCK_TEXT];
 	cJSON *json;
 
 	if (!i)
@@ -90,7 +91,7 @@ static int reverse_shared(const struct request *r, const struct mapping *m, stru
 	json = cJSON_CreateObject();
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);
-	json_add_addr(json, "in_addr", i->in_addr);
+	json_add_inside(json, i->in_addr);
 	json_add_block(cJSON_AddObjectToObject(json, "granted"), i);
 	json_add_mapping_name(json, "mapping", r->context->active->config, m);
 	*ret = json;
@@ -126,7 +127,7 @@ static cJSON *reverse_rest(const struct request *r, struct endpoint out)
 		json = cJSON_CreateObject();
 		json_add_addr(json, "out_addr", out.addr);
 		json_add_u64(json, "out_port", out.port);
-		json_add_addr(json, "in_addr", g.in_base + (uint32_t)subscriber);
+		json_add_inside(json, g.in_base + (uint32_t)subscriber);
 		if (*rest->tenant)
 			cJSON_AddStringToObject(json, "tenant", rest->tenant);
 		json_add_u64(json, "rest_left", config_rest_left(rest));
@@ -142,7 +143,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	int number = mappings_find_outside(r->context->mappings, out.addr);
 	const struct mapping_drain *drain;
 	const struct geometry *g;
-	char text[ADDR_TEXT], kept[KEPT_TEXT], why[NO_BLOCK_TEXT];
+	char text[INSIDE_TEXT], kept[KEPT_TEXT], why[NO_BLOCK_TEXT];
 	int64_t subscriber;
 	cJSON *json;
 
@@ -168,7 +169,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	json = cJSON_CreateObject();
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);
-	json_add_addr(json, "in_addr", g->in_base + (uint32_t)subscriber);
+	json_add_inside(json, g->in_base + (uint32_t)subscriber);
 	drain = mappings_drain_of(r->context->mappings, number, g->in_base + (uint32_t)subscriber);
 	if (drain) {
 		json_add_u64(json, "drain_left", mapping_drain_left(drain));

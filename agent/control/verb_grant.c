@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/timestamp.h"
+#include "base/virtual6.h"
 #include "control/answer.h"
 #include "control/handlers.h"
 #include "growth/block_growth.h"
@@ -71,13 +72,13 @@ static int gather(struct grant_listing *l, const struct request *r)
 static int write_one(const struct request *r, struct evbuffer *out, const struct grant *i)
 {
 	const char *tenant = mappings_tenant_name(r->context->mappings, tenant_of(r, i));
-	char in[ADDR_TEXT], outside[ADDR_TEXT], from[TIME_TEXT];
+	char in[INSIDE_TEXT], outside[INSIDE_TEXT], from[TIME_TEXT];
 
 	return evbuffer_add_printf(
 		out,
 		"{\"in_addr\":\"%s\",\"out_addr\":\"%s\",\"port_lo\":%u,\"port_hi\":%u,\"from\":\"%s\","
 		"\"sessions\":%u%s%s%s}\n",
-		addr_format(i->in_addr, in), addr_format(i->out_addr, outside), i->port_lo, i->port_lo + i->ports - 1U,
+		inside_text(i->in_addr, in), addr_format(i->out_addr, outside), i->port_lo, i->port_lo + i->ports - 1U,
 		time_format((int64_t)i->from, from), i->sessions, *tenant ? ",\"tenant\":\"" : "", tenant,
 		*tenant ? "\"" : "");
 }
@@ -137,7 +138,7 @@ int verb_grant_revoke(struct request *r, cJSON **ret_result, struct error *err)
 	const struct grant *i = grants_owner(r->context->grants, out.addr, out.port);
 	struct grant was = i ? *i : (struct grant){ 0 };
 	int ret = growth_revoke(r->context->growth, out.addr, out.port, drain);
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 	cJSON *json;
 
 	if (ret == -ENOENT)

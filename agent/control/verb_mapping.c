@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "change/preflight.h"
+#include "config/six.h"
 #include "control/answer.h"
 #include "control/handlers.h"
 #include "control/mapping_json_private.h"
@@ -104,6 +105,55 @@ static void take_ports(const struct request *r, struct config_mapping *m)
 		m->ports.order = (uint8_t)order->number;
 }
 
+/* Copies the given options of IPv6 subscribers, or refuses them on a mapping of IPv4 ones. */
+static int take_six(const struct request *r, bool ipv6, struct config_six *six, struct error *err)
+{
+	const struct arg_value *hosts = request_arg(r, "hosts_per_subscriber");
+	const struct arg_value *mtu = request_arg(r, "lowest_ipv6_mtu");
+
+	if (!ipv6 && (hosts->given || mtu->given))
+		return error_set(
+			err, -EINVAL,
+			"--hosts-per-subscriber and --lowest-ipv6-mtu are for IPv6 subscribers: leave them out");
+	if (hosts->given)
+		six->hosts = hosts->number;
+	if (mtu->given)
+		six->lowest_mtu = mtu->number;
+	return 0;
+}
+
+/* The keys of a mapping to be added; *six: those of the one that it replaces. Then its virtual addresses. */
+static int place_six(const struct request *r, struct config_six *six, struct prefix *ret, struct error *err)
+{
+	const struct arg_value *in = request_arg(r, "in"), *plen = request_arg(r, "subscriber_plen");
+	const struct arg_value *nat64 = request_arg(r, "nat64_prefix");
+	char text[INSIDE_TEXT], addr[INSIDE_TEXT];
+	int ret_take = take_six(r, in->six_plen, six, err);
+
+	if (ret_take)
+		return ret_take;
+	if (!in->six_plen && (plen->given || nat64->given))
+		return error_set(
+			err, -EINVAL,
+			"--subscriber-plen and --nat64-prefix are for an inside prefix of IPv6: leave them out");
+	if (!in->six_plen)
+		return 0;
+	if (plen->given)
+		six->subscriber_plen = plen->number;
+	if (nat64->given) {
+		six->nat64 = nat64->six;
+		six->nat64_plen = nat64->six_plen;
+	}
+	if (!six->subscriber_plen || !six->nat64_plen)
+		return error_set(err, -EINVAL, "an inside prefix of IPv6 needs %s",
+				 six->subscriber_plen ? "--nat64-prefix PREFIX, such as 64:ff9b::/96"
+						      : "--subscriber-plen N, the length of a subscriber's prefix");
+	if (request_arg(r, "drain")->number)
+		return error_set(err, -EINVAL, "sessions of IPv6 subscribers cannot drain: leave --drain out");
+	snprintf(text, sizeof(text), "%.45s/%u", address6_text(&in->six, addr), in->six_plen);
+	return config_virtual(text, six->subscriber_plen, ret, err);
+}
+
 /* Takes --drain for the requested change. */
 static void take_drain(struct request *r)
 {
@@ -154,34 +204,44 @@ static int find_to_replace(const struct request *r, struct config *c, struct pre
 static int edit_add(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
-	const struct prefix in = request_arg(r, "in")->prefix, out = request_arg(r, "out")->prefix;
+	struct prefix in, out = request_arg(r, "out")->prefix;
 	const struct arg_value *slots = request_arg(r, "session_slots"), *inbound = request_arg(r, "inbound");
 	const struct arg_value *tenant = request_arg(r, "tenant");
 	struct config_mapping *m = NULL;
-	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
-	int ret = 0;
+	char in_text[INSIDE_TEXT], out_text[ADDR_TEXT];
+	struct config_six six = { 0 };
+	int ret = request_in(r, c, &in, err);
 
-	if (request_arg(r, "replace")->number)
+	/* Of IPv6, -ENOENT: it is new. */
+	if (!ret && request_arg(r, "replace")->number)
 		ret = find_to_replace(r, c, in, &m, err);
+	if (ret && !(ret == -ENOENT && request_arg(r, "in")->six_plen))
+		return ret;
+	if (m)
+		six = m->six;
+	ret = place_six(r, &six, &in, err);
 	if (ret)
 		return ret;
 	if (request_arg(r, "out")->single && prefix_count(in) > 1)
 		return error_set(err, -EINVAL, "%s to one address alone: write %s if that is meant",
-				 prefix_text(in, in_text), prefix_text(out, out_text));
+				 inside_prefix_text(in, in_text), prefix_text(out, out_text));
 	if (m && config_parts(c, m) > 1)
 		return error_set(err, -EINVAL,
 				 "%s is a part of a mapping whose addresses are a list: change it in the file, and "
 				 "`detnatctl reload`",
-				 prefix_text(in, in_text));
+				 inside_prefix_text(in, in_text));
 	if (m)
 		replace_out(r, m, out);
 	else
 		ret = config_add_mapping(c, tenant->given ? tenant->text : "", in, out);
 	if (ret)
-		return error_set(err, ret, "mapping %s to %s: %s", prefix_text(in, in_text), prefix_text(out, out_text),
-				 ret == -EEXIST ? "exists already" : strerror(-ret));
+		return error_set(err, ret, "mapping %s to %s: %s", inside_prefix_text(in, in_text),
+				 prefix_text(out, out_text), ret == -EEXIST ? "exists already" : strerror(-ret));
 	if (!m)
 		m = &c->mappings[c->n_mappings - 1];
+	m->in = in;
+	m->six = six;
+	r->named = (struct named_mapping){ .in = in };
 	if (slots->given)
 		m->session_slots = slots->number;
 	if (inbound->given)
@@ -191,7 +251,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 	take_ports(r, m);
 	take_options(r, c, m);
 	config_mappings_changed(c);
-	return 0;
+	return config_is_ipv6(m) && config_place_again(c) ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 
 /* Adds a warning to the array "warnings" if a mapping has few ports for its bindings. */
@@ -207,8 +267,8 @@ static cJSON *answer_added(struct request *r)
 {
 	const struct config *c = r->context->active->config;
 	const struct arg_value *tenant = request_arg(r, "tenant");
-	const struct config_mapping *m = config_find_mapping_of(
-		c, tenant->given ? tenant->text : "", request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
+	const struct config_mapping *m = config_find_mapping_of(c, tenant->given ? tenant->text : "", r->named.in,
+								request_arg(r, "out")->prefix);
 	cJSON *json = m ? mapping_json(c, m, NULL, &(uint64_t){ 0 }, NULL) : NULL;
 
 	if (json && answer_add_warnings(r->context, json, m->in, m->out))
@@ -237,21 +297,24 @@ static int find_named(const struct request *r, struct config *c, const struct ar
 		      struct config_mapping **ret, struct error *err)
 {
 	const struct arg_value *in = request_arg(r, "in");
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
+	struct prefix prefix;
 	int failed = 0;
 
 	*ret = NULL;
 	if (in->text)
 		*ret = config_find_named(c, in->text);
 	else
-		failed = find_inside(r, c, in->prefix, out, ret, err);
+		failed = request_in(r, c, &prefix, err);
+	if (!in->text && !failed)
+		failed = find_inside(r, c, prefix, out, ret, err);
 	if (failed || *ret)
 		return failed;
 	if (in->text)
 		return error_set(err, -ENOENT, "there is no mapping named %s; `detnatctl mapping list` shows them",
 				 in->text);
 	return error_set(err, -ENOENT, "there is no mapping of %s; `detnatctl mapping list` shows them",
-			 prefix_text(in->prefix, text));
+			 inside_prefix_text(prefix, text));
 }
 
 /* Whether the request names a drain, as `mapping list` shows it; that drain then gets another end. */
@@ -267,7 +330,7 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
 	const struct arg_value *out = request_arg(r, "out");
-	char in_text[ADDR_TEXT], out_text[ADDR_TEXT], given[ADDR_TEXT];
+	char in_text[INSIDE_TEXT], out_text[ADDR_TEXT], given[ADDR_TEXT];
 	struct config_mapping *m;
 	int ret;
 
@@ -278,8 +341,10 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 		return ret;
 	if (out->given && !prefix_equal(out->prefix, m->out))
 		return error_set(err, -ENOENT, "there is no such mapping: %s is translated to %s, not to %s",
-				 prefix_text(m->in, in_text), prefix_text(m->out, out_text),
+				 inside_prefix_text(m->in, in_text), prefix_text(m->out, out_text),
 				 prefix_text(out->prefix, given));
+	if (config_is_ipv6(m) && r->options.drain)
+		return error_set(err, -EINVAL, "sessions of IPv6 subscribers cannot drain: leave --drain out");
 	/* A refusal names the tenant whose mapping goes, and not one that has the address as well. */
 	config_name_portmap_tenants(c, m->in);
 	return config_del_mapping_of(c, m->tenant, m->in, m->out);
@@ -290,7 +355,7 @@ int verb_mapping_del(struct request *r, cJSON **ret_result, struct error *err)
 	const struct arg_value *in = request_arg(r, "in"), *out = request_arg(r, "out");
 
 	take_drain(r);
-	r->options.timed = !in->text && out->given;
+	r->options.timed = !in->text && !in->six_plen && out->given;
 	r->options.timed_in = in->prefix;
 	r->options.timed_out = out->prefix;
 	return request_change(r, edit_del, answer_empty, err);
@@ -312,6 +377,9 @@ static int edit_set(struct config *c, void *arg, struct error *err)
 	struct config_mapping *m, before;
 	int ret = find_named(r, c, NULL, &m, err);
 
+	if (ret)
+		return ret;
+	ret = take_six(r, config_is_ipv6(m), &m->six, err);
 	if (ret)
 		return ret;
 	before = *m;

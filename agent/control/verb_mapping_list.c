@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/timestamp.h"
+#include "config/six.h"
 #include "control/answer.h"
 #include "control/handlers.h"
 #include "control/mapping_json_private.h"
@@ -73,6 +74,21 @@ static bool add_limits(cJSON *json, const struct config_mapping *m)
 	       json_add_u64(limits, "new_burst", config_mapping_limits(m).burst);
 }
 
+/* Of IPv6 subscribers; nothing of others. */
+static bool add_six(cJSON *json, const struct config_mapping *m)
+{
+	char text[INSIDE_TEXT];
+	struct record6 six;
+
+	if (!config_is_ipv6(m))
+		return true;
+	config_record6(m, &six);
+	return json_add_u64(json, "subscriber_plen", m->six.subscriber_plen) &&
+	       cJSON_AddStringToObject(json, "nat64_prefix", config_nat64_text(&m->six, text)) &&
+	       json_add_u64(json, "hosts_per_subscriber", six.hosts) &&
+	       json_add_u64(json, "lowest_ipv6_mtu", six.lowest_mtu);
+}
+
 static bool add_state(cJSON *json, const struct mapping_drain *drain)
 {
 	return cJSON_AddStringToObject(json, "state", drain ? "draining" : "in use") &&
@@ -93,7 +109,7 @@ cJSON *mapping_json(const struct config *c, const struct config_mapping *m, cons
 		g = *geo;
 	if ((!none && !geo && config_mapping_geometry(m, &g)) || !json_add_prefix(json, "in", m->in) ||
 	    !(none ? cJSON_AddNullToObject(json, "out") != NULL : json_add_prefix(json, "out", m->out)) ||
-	    !json_add_text(json, "inbound", none ? NULL : word_text(inbound_words, m->inbound)) ||
+	    !add_six(json, m) || !json_add_text(json, "inbound", none ? NULL : word_text(inbound_words, m->inbound)) ||
 	    !json_add_name(json, "name", m->name) || !json_add_name(json, "comment", m->comment) ||
 	    (c->n_tenants && !json_add_name(json, "tenant", m->tenant)) ||
 	    !add_within(json, config_find_around(c, m->tenant, m->in)) ||

@@ -193,7 +193,7 @@ static cJSON *answer_moved(struct request *r)
 	cJSON *json = cJSON_CreateObject();
 	char text[TIME_TEXT];
 
-	json_add_addr(json, "in_addr", request_arg(r, "addr")->addr);
+	json_add_inside(json, request_arg(r, "addr")->addr);
 	if (*moved->tenant)
 		cJSON_AddStringToObject(json, "tenant", moved->tenant);
 	json_add_addr(json, "out_addr", moved->out);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/virtual6.h"
 #include "control/answer.h"
 #include "control/handlers.h"
 #include "control/request.h"
@@ -143,6 +144,7 @@ int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 		.ext = request_arg(r, "ext"),
 		.out = request_arg(r, "out"),
 		.state = request_arg(r, "state"),
+		.host = arg_host(request_arg(r, "addr")),
 		.older = request_arg(r, "older")->number,
 		.proto = (uint8_t)request_arg(r, "proto")->number,
 		.all = request_arg(r, "all")->number,
@@ -159,16 +161,19 @@ int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct mappings *m = r->context->mappings;
-	struct endpoint endpoint = request_arg(r, "endpoint")->endpoint, ext = request_arg(r, "ext")->endpoint;
+	const struct arg_value *named = request_arg(r, "endpoint");
+	struct endpoint endpoint = named->endpoint, ext = request_arg(r, "ext")->endpoint;
 	uint8_t proto = (uint8_t)request_arg(r, "proto")->number;
 	const struct grant *grant = grants_owner(r->context->grants, endpoint.addr, endpoint.port);
-	char text[ADDR_TEXT], ext_text[ADDR_TEXT];
+	char text[INSIDE_TEXT], ext_text[INSIDE_TEXT];
 	uint8_t tenant;
 	int n = request_find_tenant(r, endpoint.addr, &tenant, err);
 
 	if (n)
 		return n;
-	if (request_arg(r, "direction")->number == DEVICE_INSIDE)
+	if (request_arg(r, "direction")->number == DEVICE_INSIDE && named->six_plen)
+		n = sessions_close_host(m, &named->six, endpoint, ext, proto);
+	else if (request_arg(r, "direction")->number == DEVICE_INSIDE)
 		n = sessions_close_in(m, tenant, endpoint, ext, proto);
 	else if (grant)
 		n = sessions_close_granted(m, grant->in_addr, endpoint, ext, proto);
@@ -177,8 +182,9 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	if (n < 0 && n != -ENOENT)
 		return error_set(err, n, "the session cannot be closed: %s", strerror(-n));
 	if (n <= 0)
-		return error_set(err, -ENOENT, "no session of %s:%u with %s:%u", addr_format(endpoint.addr, text),
-				 endpoint.port, addr_format(ext.addr, ext_text), ext.port);
+		return error_set(err, -ENOENT, "no session of %s%s%s:%u with %s:%u", named->six_plen ? "[" : "",
+				 named->six_plen ? address6_text(&named->six, text) : addr_format(endpoint.addr, text),
+				 named->six_plen ? "]" : "", endpoint.port, addr_format(ext.addr, ext_text), ext.port);
 	*ret_result = cJSON_CreateObject();
 	json_add_u64(*ret_result, "closed", (uint64_t)n);
 	return *ret_result ? 0 : -ENOMEM;
@@ -198,6 +204,54 @@ static bool add_ports_in_use(cJSON *json, const struct port_sessions *ports)
 	       json_add_u64(by_protocol, "icmp", port_sessions_ports(ports, IPPROTO_ICMP));
 }
 
+/* The hosts of an IPv6 subscriber that have sessions, and how many. */
+struct hosts {
+	struct address6 addr[HOSTS_MAX];
+	uint32_t sessions[HOSTS_MAX];
+	unsigned n;
+};
+
+static int count_host(const struct session *s, void *arg)
+{
+	struct hosts *h = arg;
+	unsigned i = 0;
+
+	if (!s->counts)
+		return 0;
+	while (i < h->n && !address6_equal(&h->addr[i], &s->host))
+		i++;
+	/* Hosts give way to others while they are counted. */
+	if (i == HOSTS_MAX)
+		return 0;
+	if (i == h->n)
+		h->addr[h->n++] = s->host;
+	h->sessions[i]++;
+	return 0;
+}
+
+/* A subscriber has some thousands of sessions at most, which are looked at in one go. */
+static bool add_hosts(cJSON *json, struct mappings *m, uint32_t addr)
+{
+	cJSON *list = cJSON_AddArrayToObject(json, "hosts");
+	struct hosts h = { .n = 0 };
+	struct session_walk *walk;
+	char text[INSIDE_TEXT];
+
+	if (!list || session_walk_new_subscriber(m, inside_place(0, addr), &walk))
+		return false;
+	while (session_walk_step(walk, REQUEST_COUNT_US, count_host, &h) > 0)
+		;
+	session_walk_free(walk);
+	for (unsigned i = 0; i < h.n; i++) {
+		cJSON *host = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(host, "addr", address6_text(&h.addr[i], text));
+		json_add_u64(host, "sessions", h.sessions[i]);
+		cJSON_AddItemToArray(list, host);
+	}
+	return true;
+}
+
 static cJSON *user_json(const struct request *r, const struct mapping *mapping, uint32_t addr, const struct user *u)
 {
 	struct subscriber_figures figures = { 0 };
@@ -205,7 +259,7 @@ static cJSON *user_json(const struct request *r, const struct mapping *mapping, 
 	cJSON *json = cJSON_CreateObject();
 
 	subscriber_figures_read(r->context->mappings, inside_place(u->tenant, addr), &figures);
-	json_add_addr(json, "in_addr", addr);
+	json_add_inside(json, addr);
 	json_add_addr(json, "out_addr", block.out_addr);
 	json_add_u64(json, "port_lo", block.port_lo);
 	json_add_u64(json, "port_hi", block.port_hi);
@@ -217,15 +271,17 @@ static cJSON *user_json(const struct request *r, const struct mapping *mapping, 
 		json_add_u64(json, "bindings", bindings_count(r->context->mappings, inside_place(u->tenant, addr)));
 	json_add_grants(json, r->context->grants, mapping, inside_place(u->tenant, addr));
 	json_add_limits(json, r->context->mappings, mappings_find_inside(r->context->mappings, u->tenant, addr), addr);
+	if (mapping_is_ipv6(mapping))
+		add_hosts(json, r->context->mappings, addr);
 	json_add_mapping_name(json, "mapping", r->context->active->config, mapping);
 	return json;
 }
 
 static int refuse_user(const struct request *r, uint8_t tenant, int ret, struct error *err)
 {
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 
-	addr_format(request_arg(r, "addr")->addr, text);
+	inside_text(request_arg(r, "addr")->addr, text);
 	if (ret == -ENOENT && mappings_find_inside(r->context->mappings, tenant, request_arg(r, "addr")->addr) >= 0)
 		return error_set(err, ret, "%s has no sessions, because of its mapping: see `detnatctl mapping list`",
 				 text);
@@ -242,7 +298,7 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 	const struct mapping *mapping;
 	struct user *u = r->state;
 	uint32_t addr = request_arg(r, "addr")->addr;
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 	int ret, number;
 
 	ret = port_sessions_gather(u->ports, 0, inside_place(u->tenant, addr), monotonic_us() + REQUEST_COUNT_US);
@@ -256,7 +312,7 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 		return error_set(err, -ENOENT,
 				 "%s no longer has ports of its own, only sessions that drain; `detnatctl session "
 				 "list %s` shows them",
-				 addr_format(addr, text), text);
+				 inside_text(addr, text), text);
 	*ret_result = user_json(r, mapping, addr, u);
 	return *ret_result ? 0 : -ENOMEM;
 }

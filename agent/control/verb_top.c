@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/handlers.h"
+#include "base/virtual6.h"
 #include "sessions/survey.h"
 #include "sessions/top.h"
 #include "suspects/suspects.h"
@@ -31,17 +32,18 @@ struct listing {
 static int add_line(struct evbuffer *out, const struct listing *l, const struct top_entry *e)
 {
 	const char *tenant = mappings_tenant_name(l->parts->mappings, e->tenant);
-	char addr[ADDR_TEXT], figure[40] = "";
+	char addr[INSIDE_TEXT], figure[40] = "";
 
 	if (l->kind != N_SURVEY_KINDS)
 		snprintf(figure, sizeof(figure), "\"%s\":%u,", suspect_kind_text(l->kind), e->figure);
 	return evbuffer_add_printf(out,
-				   "{\"in_addr\":\"%s\",%s%s%s%s\"sessions\":%u,\"quota_exceeded\":%" PRIu64
+				   "{\"%s\":\"%s\",%s%s%s%s\"sessions\":%u,\"quota_exceeded\":%" PRIu64
 				   ",\"quota\":%u,\"ports_used\":%u,\"ports_per_host\":%u,\"ports\":%u,"
 				   "\"draining\":%u}\n",
-				   addr_format(e->in_addr, addr), *tenant ? "\"tenant\":\"" : "", tenant,
-				   *tenant ? "\"," : "", figure, e->sessions, e->quota_exceeded, e->quota,
-				   e->ports_used, e->ports_per_host, e->ports, e->draining);
+				   virtual6_is(e->in_addr) ? "in_prefix" : "in_addr", inside_text(e->in_addr, addr),
+				   *tenant ? "\"tenant\":\"" : "", tenant, *tenant ? "\"," : "", figure, e->sessions,
+				   e->quota_exceeded, e->quota, e->ports_used, e->ports_per_host, e->ports,
+				   e->draining);
 }
 
 static int send_lines(struct request *r, struct listing *l)

@@ -38,15 +38,18 @@ const char *const build_redirect_programs[N_ENTRIES] = {
 #define IN2OUT_STAGED  "in2out_staged_xdp"
 #define IN2OUT_OPEN    "in2out_open_xdp"
 #define IN2OUT_TENANTS "in2out_tenants_xdp"
+#define IN2OUT_SIX     "in2out_six_xdp"
 #define OUT2IN	       "out2in_xdp"
 #define OUT2IN_CACHED  "out2in_cached_xdp"
 #define OUT2IN_STAGED  "out2in_staged_xdp"
 #define OUT2IN_OPEN    "out2in_open_xdp"
 #define OUT2IN_TENANTS "out2in_tenants_xdp"
+#define OUT2IN_SIX     "out2in_six_xdp"
 
 /* The pins of each set of programs, called NAME_<generation>. */
-static const char *const generation_pins[] = { PIN_XDP_PROGS,	   PIN_TC_PROGS,     PIN_BARE_PROGS, PIN_INGRESS_PROGS,
-					       PIN_REDIRECT_PROGS, PIN_STAGE2_PROGS, PIN_TC_PROGRAM, PIN_BARE_PROGRAM,
+static const char *const generation_pins[] = { PIN_XDP_PROGS,	  PIN_TC_PROGS,	      PIN_BARE_PROGS,
+					       PIN_INGRESS_PROGS, PIN_REDIRECT_PROGS, PIN_STAGE2_PROGS,
+					       PIN_SIX_PROGS,	  PIN_TC_PROGRAM,     PIN_BARE_PROGRAM,
 #define X(name, entry, program) program,
 					       ENTRY_PROGRAMS(X)
 #undef X
@@ -109,6 +112,8 @@ static const char *in2out_program(const struct settings *s)
 		return IN2OUT_STAGED;
 	if (s->tenants)
 		return IN2OUT_TENANTS;
+	if (s->six)
+		return IN2OUT_SIX;
 	if (s->source_check == SOURCES_STRICT_EACH)
 		return IN2OUT_EACH;
 	return s->open_mappings ? IN2OUT_OPEN : IN2OUT;
@@ -122,6 +127,8 @@ static const char *out2in_program(const struct settings *s)
 		return OUT2IN_STAGED;
 	if (s->tenants)
 		return OUT2IN_TENANTS;
+	if (s->six)
+		return OUT2IN_SIX;
 	return s->open_mappings ? OUT2IN_OPEN : OUT2IN;
 }
 
@@ -134,9 +141,9 @@ static const char *main_program(const struct settings *s, enum entry entry)
 
 static void leave_out_others(struct bpf_object *o, const struct settings *s)
 {
-	static const char *const all[] = { IN2OUT,	  IN2OUT_EACH,	  IN2OUT_CACHED, IN2OUT_STAGED,
-					   IN2OUT_OPEN,	  IN2OUT_TENANTS, OUT2IN,	 OUT2IN_CACHED,
-					   OUT2IN_STAGED, OUT2IN_OPEN,	  OUT2IN_TENANTS };
+	static const char *const all[] = { IN2OUT,	   IN2OUT_EACH, IN2OUT_CACHED, IN2OUT_STAGED, IN2OUT_OPEN,
+					   IN2OUT_TENANTS, OUT2IN,	OUT2IN_CACHED, OUT2IN_STAGED, OUT2IN_OPEN,
+					   OUT2IN_TENANTS, IN2OUT_SIX,	OUT2IN_SIX };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i], in2out_program(s)) && strcmp(all[i], out2in_program(s)))
@@ -213,6 +220,46 @@ static int load_stage2(const struct datapath *d, struct datapath_build *b, struc
 	return r;
 }
 
+/* Enters a program of those for IPv6 subscribers among those that the main programs call. 0 or -errno. */
+static int lend_six(const struct datapath_build *b, uint32_t number)
+{
+	return bpf_map_update_elem(b->arrays[XDP_PROGS], &number, &b->progs[SIX_PROGS].fd[number], BPF_ANY);
+}
+
+/* And the other way round: the half of a hairpin that is an IPv4 subscriber's. 0 or -errno. */
+static int borrow_turned(const struct datapath_build *b)
+{
+	uint32_t number = PROG_turned;
+
+	return bpf_map_update_elem(b->arrays[SIX_PROGS], &number, &b->progs[XDP_PROGS].fd[number], BPF_ANY);
+}
+
+static int load_six(const struct datapath *d, struct datapath_build *b, struct error *err)
+{
+	__attribute__((cleanup(hook_object_close))) struct hook_object o = { 0 };
+	int r;
+
+	if (!b->settings.six)
+		return 0;
+	r = hook_object_open_six(d, &b->settings, &o);
+	if (r)
+		return error_set(err, r, "the programs for IPv6 subscribers cannot be opened: %s", strerror(-r));
+	build_leave_out_unused(o.object, &b->settings, SIX_PROGS);
+	r = object_load(o.object, err);
+	if (r)
+		return r;
+	r = build_add_tail_calls(d, b, o.object, SIX_PROGS);
+	if (!r)
+		r = lend_six(b, PROG_six_out);
+	if (!r)
+		r = lend_six(b, PROG_six_in);
+	if (!r)
+		r = lend_six(b, PROG_six_turned);
+	if (!r)
+		r = borrow_turned(b);
+	return r ? error_set(err, r, "the tail-call programs for IPv6 subscribers: %s", strerror(-r)) : 0;
+}
+
 /* The generation in the name of a pin of a set of programs, or 0. */
 static unsigned pin_generation(const char *name)
 {
@@ -248,6 +295,8 @@ int build_new(const struct datapath *d, const struct settings *settings, struct 
 	r = load_xdp(d, b, err);
 	if (!r)
 		r = load_stage2(d, b, err);
+	if (!r)
+		r = load_six(d, b, err);
 	if (!r)
 		r = build_load_tc(d, b, err);
 	if (r) {

@@ -13,10 +13,11 @@ static const char *const array_pins[N_PROG_ARRAYS] = {
 	[XDP_PROGS] = PIN_XDP_PROGS,	       [TC_PROGS] = PIN_TC_PROGS,
 	[BARE_PROGS] = PIN_BARE_PROGS,	       [INGRESS_PROGS] = PIN_INGRESS_PROGS,
 	[REDIRECT_PROGS] = PIN_REDIRECT_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS,
+	[SIX_PROGS] = PIN_SIX_PROGS,
 };
 static const char *const prog_suffixes[N_PROG_ARRAYS] = {
-	[XDP_PROGS] = "xdp",	       [TC_PROGS] = "tc",	 [BARE_PROGS] = "tc", [INGRESS_PROGS] = "ingress",
-	[REDIRECT_PROGS] = "redirect", [STAGE2_PROGS] = "stage2"
+	[XDP_PROGS] = "xdp",	       [TC_PROGS] = "tc",	  [BARE_PROGS] = "tc", [INGRESS_PROGS] = "ingress",
+	[REDIRECT_PROGS] = "redirect", [STAGE2_PROGS] = "stage2", [SIX_PROGS] = "six"
 };
 
 /* Their maps: the two sets for the egress are of one object. */
@@ -24,6 +25,7 @@ static const char *const array_maps[N_PROG_ARRAYS] = {
 	[XDP_PROGS] = PIN_XDP_PROGS,	       [TC_PROGS] = PIN_TC_PROGS,
 	[BARE_PROGS] = PIN_TC_PROGS,	       [INGRESS_PROGS] = PIN_INGRESS_PROGS,
 	[REDIRECT_PROGS] = PIN_REDIRECT_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS,
+	[SIX_PROGS] = PIN_SIX_PROGS,
 };
 
 /* Room for the name of a tail-call program. */
@@ -79,6 +81,9 @@ void build_leave_out_unused(struct bpf_object *o, const struct settings *s, enum
 		{ PROG_portmap_in, s->portmaps },
 		{ PROG_guard, s->guard },
 		{ PROG_extent, s->extent_buckets },
+		{ PROG_turned, s->six },
+		{ PROG_icmp_turned, s->six },
+		{ PROG_fragment_turned, s->six },
 		{ PROG_tcp_reset, s->unsolicited_tcp == UNSOLICITED_ANSWER },
 	};
 	char name[PROGRAM_NAME];

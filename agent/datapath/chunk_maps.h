@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The maps of maps behind the tables `subscribers` and `buckets`: their inner maps, the chunks, the pins of these, and
- * changes of several elements at a time.
+ * The maps of maps behind the tables `subscribers`, `buckets` and `hosts6`: their inner maps, the chunks, the pins of
+ * these, and changes of several elements at a time.
  */
 #ifndef DETNAT_CHUNK_MAPS_H
 #define DETNAT_CHUNK_MAPS_H
@@ -29,6 +29,7 @@ void outer_apply(struct outer_change *changes, unsigned n);
 /* The tables' names in the names of chunks and of their pins. */
 #define CHUNK_SUBSCRIBER "subscriber"
 #define CHUNK_BUCKET	 "bucket"
+#define CHUNK_HOST6	 "host6"
 
 /* Path of the pin of a chunk; returns text. */
 const char *chunk_pin(const char *pin_dir, const char *name, uint32_t chunk, char text[static PATH_MAX]);

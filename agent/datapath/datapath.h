@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include <detnat/fib.h>
+#include <detnat/prefix6.h>
 #include <detnat/reasons.h>
 #include <detnat/stages.h>
 #include <detnat/strangers.h>
@@ -101,6 +102,12 @@ struct datapath {
 	int grants;	     /* <detnat/growth.h> */
 	int grant_bindings;  /* the same */
 	int drains;	     /* LPM_TRIE, see <detnat/drains.h> */
+	/* Of IPv6 subscribers, <detnat/prefix6.h>: all -1 until datapath_six_make(). */
+	int records6;
+	int hosts6; /* ARRAY_OF_MAPS */
+	int indices6;
+	int prefixes6; /* LPM_TRIE */
+	int addresses6;
 	int running;
 	int entries;	      /* PROG_ARRAY that the attached XDP programs jump through */
 	int tc_entries;	      /* the same of those at tc ingress */
@@ -143,6 +150,9 @@ struct datapath {
 	void *running_state;	/* see datapath/running.h */
 	size_t running_size;	/* octets of it */
 	struct stage_control *stages;
+	struct record6 *record6; /* MAX_RECORDS6 of them, by number of the mapping */
+	struct indices6 *index6;
+	struct address6_octets *address6; /* MAX_IFINDEX of them, by interface index */
 
 	/* Programs, -1 until loaded; links/devices.h attaches them. */
 	int xdp_inside;
@@ -253,6 +263,24 @@ int datapath_strangers_make(struct datapath *d, struct error *err);
 
 /* The same for STRANGERS_BY_SUBSCRIBER. */
 int datapath_stranger_hosts_make(struct datapath *d, struct error *err);
+
+/*
+ * Makes and pins the maps of mappings whose subscribers are IPv6 prefixes, unless they are there: before such a mapping
+ * is added, and before programs with settings.six are loaded. 0 or -errno with err.
+ */
+int datapath_six_make(struct datapath *d, struct error *err);
+
+/*
+ * Forgets all virtual addresses, and claims those of the mappings pinned under a pin path, which sessions go by: before
+ * a configuration is read that is to go on with them. False: there are none, and nothing is forgotten.
+ */
+bool datapath_claim_virtual(const char *pin_path);
+
+/* Whether they are there. */
+bool datapath_six_has(const struct datapath *d);
+
+/* Removes them and their pins, once there is neither such a mapping nor a program that uses them. */
+void datapath_six_drop(struct datapath *d);
 
 /* Closes descriptors and memory maps; pins stay. */
 void datapath_close(struct datapath *d);

@@ -23,6 +23,7 @@
 #define PIN_INGRESS_PROGS  "ingress_leaves"
 #define PIN_REDIRECT_PROGS "redirect_leaves"
 #define PIN_STAGE2_PROGS   "stage2_leaves"
+#define PIN_SIX_PROGS	   "six_leaves"
 
 /* Members of struct datapath that are pinned: X(member, name of the pin). */
 #define PINS(X)                            \
@@ -40,6 +41,14 @@
 	X(xdp_inside, "prog_xdp_inside")   \
 	X(xdp_outside, "prog_xdp_outside") \
 	X(xdp_both, "prog_xdp_both")
+
+/* The same for the maps of IPv6 subscribers, which exist where there are such. */
+#define SIX_PINS(X)               \
+	X(records6, "records6")   \
+	X(hosts6, "hosts6")       \
+	X(indices6, "indices6")   \
+	X(prefixes6, "prefixes6") \
+	X(addresses6, "addresses6")
 
 /* The same for pins without lasting state, which are created afresh if missing. */
 #define PASSING_PINS(X)                            \
@@ -76,7 +85,16 @@
 	X(tc_into_vrf, "prog_" PIN_INTO_VRF)
 
 /* Arrays of tail-call programs, one per object. */
-enum prog_array { XDP_PROGS, TC_PROGS, BARE_PROGS, INGRESS_PROGS, REDIRECT_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };
+enum prog_array {
+	XDP_PROGS,
+	TC_PROGS,
+	BARE_PROGS,
+	INGRESS_PROGS,
+	REDIRECT_PROGS,
+	STAGE2_PROGS,
+	SIX_PROGS,
+	N_PROG_ARRAYS
+};
 
 /* The programs in an array, -1 for none. */
 struct prog_fds {
@@ -140,6 +158,7 @@ struct hook_object {
 /* 0 or -errno. generation: of the build, for the programs with stages. */
 int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, unsigned generation,
 			 struct hook_object *ret);
+int hook_object_open_six(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_stage2(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_bare(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
@@ -165,11 +184,13 @@ size_t running_map_size(int map);
  */
 int pins_mark_in_use(const struct datapath *d);
 
-/* Maps the open maps into memory. */
+/* Maps the open maps into memory; the other, those of IPv6 subscribers alone. */
 int pins_mmap(struct datapath *d, struct error *err);
+int pins_mmap_six(struct datapath *d, struct error *err);
 
-/* Closes and unmaps everything that the two above opened. */
+/* Closes and unmaps everything that the two above opened; the other, what is of IPv6 subscribers alone. */
 void pins_close(struct datapath *d);
+void pins_close_six(struct datapath *d);
 
 /* Creates d's maps of routes, empty, and maps `fib` into memory; the other undoes that. */
 int fib_maps_make(struct datapath *d, struct error *err);

@@ -91,5 +91,5 @@ int datapath_features_grow(struct datapath *d, const struct settings *s, struct 
 			return error_set(err, r, "the map %s cannot be made in full size: %s", maps[i].name,
 					 strerror(-r));
 	}
-	return 0;
+	return s->six ? datapath_six_make(d, err) : 0;
 }

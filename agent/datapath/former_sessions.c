@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/log.h"
+#include "base/virtual6.h"
 #include "datapath/chunk_maps.h"
 #include "datapath/copy_program.h"
 #include "datapath/datapath_private.h"
@@ -293,7 +294,7 @@ static const struct {
 static void say_lost(const struct former_sessions *f, size_t reason)
 {
 	const struct hash_entry *first = NULL;
-	char in[ADDR_TEXT], ext[ADDR_TEXT];
+	char in[INSIDE_TEXT], ext[INSIDE_TEXT];
 	size_t n = 0;
 
 	for (size_t i = 0; i < f->carried.n; i++) {
@@ -308,7 +309,7 @@ static void say_lost(const struct former_sessions *f, size_t reason)
 		log_warning(
 			"%zu sessions beyond the slots are lost, as %s; the first of them is of %s:%u (%s) to %s:%u, "
 			"on port %u",
-			n, reasons[reason].text, addr_format(first->key.in_addr, in), first->key.port,
+			n, reasons[reason].text, inside_text(first->key.in_addr, in), first->key.port,
 			first->key.proto == 6	 ? "TCP"
 			: first->key.proto == 17 ? "UDP"
 						 : "ICMP",

@@ -24,6 +24,8 @@ static const char *strange(const struct mapping *m, unsigned number)
 
 	if (number >= FORMER_MAPPINGS)
 		return "one of more than 1024";
+	if (g->flags & MAPPING_IPV6)
+		return "subscribers of IPv6";
 	if (m->tenant)
 		return "'tenant'";
 	if (m->growth.block)

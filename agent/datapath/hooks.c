@@ -9,6 +9,7 @@
 #include "detnat_ingress_trace.skel.h"
 #include "detnat_redirect.skel.h"
 #include "detnat_redirect_trace.skel.h"
+#include "detnat_six.skel.h"
 #include "detnat_stage2.skel.h"
 #include "detnat_tc.skel.h"
 #include "detnat_tc_trace.skel.h"
@@ -59,6 +60,7 @@ static int set_own_maps(const struct datapath *d, const struct bpf_object *o, st
 OPENER(detnat_xdp)
 OPENER(detnat_xdp_staged)
 OPENER(detnat_stage2)
+OPENER(detnat_six)
 OPENER(detnat_tc)
 OPENER(detnat_ingress)
 OPENER(detnat_redirect)
@@ -113,6 +115,11 @@ int hook_object_open_xdp(const struct datapath *d, const struct settings *settin
 int hook_object_open_stage2(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
 	return open_detnat_stage2(d, settings, ret);
+}
+
+int hook_object_open_six(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
+{
+	return open_detnat_six(d, settings, ret);
 }
 
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)

@@ -74,6 +74,7 @@ void pins_open(struct datapath *d)
 	}
 	PINS(X)
 	PASSING_PINS(X)
+	SIX_PINS(X)
 #undef X
 }
 
@@ -252,11 +253,12 @@ int pins_mmap(struct datapath *d, struct error *err)
 		d->device = d->devices_at->device;
 		d->way = d->devices_at->way;
 	}
-	return 0;
+	return pins_mmap_six(d, err);
 }
 
 void pins_close(struct datapath *d)
 {
+	pins_close_six(d);
 #define X(fd, member, size)              \
 	if (d->member) {                 \
 		munmap(d->member, size); \
@@ -311,4 +313,5 @@ void datapath_pin_missing(const char *pin_dir)
 	}
 	pin_chunks(d, "subscribers", CHUNK_SUBSCRIBER);
 	pin_chunks(d, "buckets", CHUNK_BUCKET);
+	pin_chunks(d, "hosts6", CHUNK_HOST6);
 }

@@ -47,6 +47,7 @@ static const struct {
 	{ "inside filters", doctor_inside_filters, AT_START_TOO },
 	{ "inside routes", doctor_inside_routes, AT_START_TOO },
 	{ "route out", doctor_outside_route, AT_START_TOO },
+	{ "nat64", doctor_nat64, AT_START_TOO },
 	{ "mtu", doctor_mtu, AT_START_TOO | EXPLAINED },
 	{ "rules", doctor_rules, EXPLAINED },
 	{ "pools", doctor_pools, AT_START_TOO | EXPLAINED },

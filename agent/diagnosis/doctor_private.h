@@ -93,6 +93,7 @@ void doctor_forwarding(struct doctor *d);
 void doctor_rp_filter(struct doctor *d);
 void doctor_inside_routes(struct doctor *d);
 void doctor_outside_route(struct doctor *d);
+void doctor_nat64(struct doctor *d); /* says nothing where no subscribers are of IPv6 */
 void doctor_rules(struct doctor *d);
 void doctor_pools(struct doctor *d);
 void doctor_neighbours(struct doctor *d);

@@ -9,6 +9,7 @@
 #include <detnat/mapping.h>
 
 #include "diagnosis/doctor_private.h"
+#include "base/virtual6.h"
 #include "links/devices.h"
 #include "routing/forwarding.h"
 #include "routing/route_lookup.h"
@@ -144,8 +145,11 @@ static bool routed_inside(struct doctor *d, const struct config_mapping *m, bool
 	const struct link *vrf = t && *t->vrf ? doctor_find_link(d, t->vrf) : NULL;
 	struct prefix in = m->in;
 	struct kernel_way way;
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 
+	/* doctor_nat64() looks at the routes to their prefixes. */
+	if (config_is_ipv6(m))
+		return true;
 	if (t && *t->vrf && !vrf) {
 		if (!silent)
 			doctor_say(d, DOCTOR_WARNING,
@@ -164,7 +168,7 @@ static bool routed_inside(struct doctor *d, const struct config_mapping *m, bool
 	if (silent ||
 	    (d->names_patterns && (way.error || !way.ifindex || doctor_interface(d, way.name, DEVICE_OUTSIDE))))
 		return false;
-	prefix_text(in, text);
+	inside_prefix_text(in, text);
 	if (doctor_link_down(d, DEVICE_INSIDE))
 		doctor_say(d, DOCTOR_WARNING, "the inside addresses %s are not routed to the inside: %s is down", text,
 			   doctor_link_down(d, DEVICE_INSIDE)->name);
@@ -245,7 +249,7 @@ void doctor_rules(struct doctor *d)
 {
 	enum routing routing;
 
-	if (rules_read(d->netlink, &routing))
+	if (rules_read(d->netlink, AF_INET, &routing))
 		doctor_say(d, DOCTOR_UNKNOWN, "the routing rules cannot be read");
 	else if (routing == ROUTING_BY_MORE)
 		doctor_say(d, DOCTOR_WARNING,
@@ -279,7 +283,7 @@ static unsigned find_undeliverable_pools(struct doctor *d, struct prefix out)
 	unsigned found = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(undeliverable); i++) {
-		char pool[ADDR_TEXT], of[ADDR_TEXT];
+		char pool[INSIDE_TEXT], of[INSIDE_TEXT];
 
 		if (!prefixes_overlap(out, undeliverable[i].prefix))
 			continue;
@@ -304,7 +308,7 @@ static unsigned compare(struct doctor *d, const struct config_mapping *m, const 
 	const struct prefix own = { .base = a->addr & prefix_mask(a->plen), .plen = a->plen };
 	const char *name = link_name(d, a->ifindex);
 	bool outside = doctor_interface(d, name, DEVICE_OUTSIDE) && !doctor_interface(d, name, DEVICE_INSIDE);
-	char pool[ADDR_TEXT], addr[ADDR_TEXT];
+	char pool[INSIDE_TEXT], addr[INSIDE_TEXT];
 	unsigned found = 0;
 
 	prefix_text(m->out, pool);
@@ -330,7 +334,7 @@ static unsigned compare(struct doctor *d, const struct config_mapping *m, const 
 			d, DOCTOR_WARNING,
 			"the inside addresses %s overlap the network of %s, which is outside: are inside and outside "
 			"swapped?",
-			prefix_text(m->in, pool), name);
+			inside_prefix_text(m->in, pool), name);
 	return found;
 }
 
@@ -346,7 +350,7 @@ static void visit_neighbour(const struct nlmsghdr *h, void *arg)
 	const struct ndmsg *nd = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[NDA_LLADDR + 1];
 	struct neighbours_in_pools *n = arg;
-	char pool[ADDR_TEXT], addr[ADDR_TEXT];
+	char pool[INSIDE_TEXT], addr[INSIDE_TEXT];
 	uint32_t host;
 
 	if (h->nlmsg_type != RTM_NEWNEIGH || nd->ndm_family != AF_INET || !(nd->ndm_state & known))

@@ -104,7 +104,7 @@ static inline uint64_t explain_place(const struct explanation *e)
  * `number`, but the address has another mapping and does not drain from this one; returns whether that is so. number: a
  * mapping of the tables.
  */
-#define KEPT_TEXT 192
+#define KEPT_TEXT (2 * INSIDE_TEXT + MAPPING_TITLE + 64)
 bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text[static KEPT_TEXT]);
 
 /* Writes why a port of an outside address has no subscriber, and returns the text. */

@@ -4,13 +4,14 @@
 #include <stdio.h>
 
 #include "diagnosis/explain_private.h"
+#include "base/virtual6.h"
 #include "tables/mapping_drains.h"
 
 bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text[static KEPT_TEXT])
 {
 	int holder = mappings_find_inside(a->mappings, mappings_get(a->mappings, number)->tenant, in_addr);
 	const struct mapping *m = holder < 0 || holder == number ? NULL : mappings_get(a->mappings, holder);
-	char in[ADDR_TEXT], out[ADDR_TEXT], title[MAPPING_TITLE];
+	char in[INSIDE_TEXT], out[INSIDE_TEXT], title[MAPPING_TITLE];
 	const struct geometry *g;
 
 	if (!m || mappings_drain_of(a->mappings, number, in_addr))
@@ -18,7 +19,7 @@ bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text
 	g = &m->geo;
 	config_mapping_title(a->active->config, tenant_name(a->active->config, m->tenant), geometry_in(g),
 			     geometry_out(g), title);
-	addr_format(in_addr, in);
+	inside_text(in_addr, in);
 	if (g->out_plen == PLEN_NONE)
 		snprintf(text, KEPT_TEXT, "kept for %s, which %s leaves untranslated", in, title);
 	else
@@ -56,7 +57,7 @@ const char *explain_no_block(const struct geometry *g, struct endpoint out, char
 
 void explain_add_kept(const struct explanation *e, cJSON *list)
 {
-	char addr[ADDR_TEXT], kept[KEPT_TEXT];
+	char addr[INSIDE_TEXT], kept[KEPT_TEXT];
 	int number = mappings_find_outside(e->context->mappings, e->asked.addr);
 
 	if (explain_kept(e->context, number, e->in_addr, kept))
@@ -76,7 +77,7 @@ void explain_add_draining(const struct explanation *e, uint32_t in_addr, cJSON *
 		const struct mapping_drain *d = &drain[i];
 		const struct mapping *from = mappings_get(m, d->number);
 		struct port_block block;
-		char addr[ADDR_TEXT], out[ADDR_TEXT];
+		char addr[INSIDE_TEXT], out[INSIDE_TEXT];
 
 		if (from->tenant != e->tenant || mappings_drain_of(m, d->number, in_addr) != d)
 			continue;
@@ -88,14 +89,14 @@ void explain_add_draining(const struct explanation *e, uint32_t in_addr, cJSON *
 			__atomic_load_n(
 				&mappings_subscriber(m, d->number, mapping_subscriber(&from->geo, in_addr))->sessions,
 				__ATOMIC_RELAXED),
-			addr_format(in_addr, addr), addr_format(block.out_addr, out), block.port_lo, block.port_hi,
+			inside_text(in_addr, addr), addr_format(block.out_addr, out), block.port_lo, block.port_hi,
 			mapping_drain_left(d));
 	}
 }
 
 void explain_add_untranslated(const struct explanation *e, cJSON *list)
 {
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
 	explain_add(list, false, "passed_untranslated",
 		    "mapping del returns it to the mapping around it, if there is one",
@@ -105,11 +106,11 @@ void explain_add_untranslated(const struct explanation *e, cJSON *list)
 
 void explain_add_open(const struct explanation *e, cJSON *list)
 {
-	char addr[ADDR_TEXT], out[ADDR_TEXT];
+	char addr[INSIDE_TEXT], out[INSIDE_TEXT];
 
 	explain_add(list, false, "inbound", "",
 		    "%s and %s map to each other: inbound is open, there are no sessions, and everything is let in",
-		    addr_format(e->in_addr, addr), addr_format(e->block.out_addr, out));
+		    inside_text(e->in_addr, addr), addr_format(e->block.out_addr, out));
 }
 
 void explain_add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)

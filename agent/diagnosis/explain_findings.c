@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "diagnosis/explain.h"
+#include "base/virtual6.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 static void add_file(const struct explanation *e, cJSON *list)
 {
 	_cleanup_config_ struct config *file = NULL;
-	char in[ADDR_TEXT], out[ADDR_TEXT];
+	char in[INSIDE_TEXT], out[INSIDE_TEXT];
 
 	if (!e->context->active->path || config_load(e->context->active->path, &file, NULL, NULL))
 		return;
@@ -29,7 +30,7 @@ static void add_file(const struct explanation *e, cJSON *list)
 		explain_add(list, false, "mapping", "detnatctl reload makes the running state equal to the file",
 			    "the configuration file has the mapping %s to %s, which is not in force: it was deleted, "
 			    "or never loaded",
-			    prefix_text(m->in, in), prefix_text(m->out, out));
+			    inside_prefix_text(m->in, in), prefix_text(m->out, out));
 	}
 }
 
@@ -49,7 +50,7 @@ static bool is_outside(const struct explanation *e)
 
 static void add_outside_host(const struct explanation *e, cJSON *list)
 {
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
 	explain_add(list, false, "outside", "explain a subscriber's address, or one of a pool",
 		    "%s is a host outside, reached through %s: it needs no mapping; packets from it are let in where "
@@ -60,7 +61,7 @@ static void add_outside_host(const struct explanation *e, cJSON *list)
 static void add_unmapped(const struct explanation *e, cJSON *list)
 {
 	const struct config *c = e->context->active->config;
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
 	addr_format(e->asked.addr, addr);
 	if (is_outside(e))
@@ -91,9 +92,9 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 static void add_quota(const struct explanation *e, cJSON *list)
 {
 	uint32_t sessions = explain_profile_sessions(&e->profile), quota = e->mapping->sessions_per_user;
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
-	addr_format(e->in_addr, addr);
+	inside_text(e->in_addr, addr);
 	if (sessions >= quota)
 		explain_add(list, true, "drop_quota",
 			    "detnatctl session list ADDR shows the sessions, session close ends some; "
@@ -113,11 +114,11 @@ static void add_limits(const struct explanation *e, cJSON *list)
 	static const char *const names[N_LIMITS] = { "TCP", "UDP", "ICMP" };
 	const char *advice = "limits of the mapping sets others; detnatctl session list ADDR shows the sessions";
 	struct subscriber_limits l;
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
 	if (subscriber_limits_read(e->context->mappings, e->number, e->in_addr, &l))
 		return;
-	addr_format(e->in_addr, addr);
+	inside_text(e->in_addr, addr);
 	for (unsigned i = 0; i < N_LIMITS; i++)
 		if (l.limit.sessions[i] && !l.uncounted && l.sessions[i] >= l.limit.sessions[i])
 			explain_add(list, true, "drop_quota_protocol", advice,
@@ -144,7 +145,7 @@ static void add_ports(const struct explanation *e, cJSON *list)
 	const char *advice = "a mapping to more outside addresses gives each subscriber more ports";
 	const char *reason = "drop_ports_exhausted";
 	bool refused = d->sessions >= ports && (!e->mapping->growth.block || explain_no_growth(e, &reason));
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
 	if (refused)
 		explain_add(list, true, reason, advice,
@@ -186,7 +187,7 @@ static void add_extents(const struct explanation *e, cJSON *list)
 /* reached: the port needs no session. */
 static void add_port(const struct explanation *e, cJSON *list, bool reached)
 {
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
 	if (reached || !e->with_port || e->profile.n_match)
 		return;
@@ -204,7 +205,7 @@ static void add_port(const struct explanation *e, cJSON *list, bool reached)
 static void add_no_subscriber(const struct explanation *e, cJSON *list)
 {
 	bool shared = explain_is_shared(e->context, e->number, e->asked);
-	char addr[ADDR_TEXT], why[NO_BLOCK_TEXT];
+	char addr[INSIDE_TEXT], why[NO_BLOCK_TEXT];
 
 	explain_add(list, true, "drop_no_session", "",
 		    "%s:%u has no subscriber: %s; packets to it are dropped, unless the address is the gateway's own",
@@ -255,7 +256,7 @@ static void add_unanswered(const struct explanation *e, cJSON *list)
 {
 	const struct geometry *g = &e->mapping->geo;
 	uint32_t tcp = e->profile.sessions[USAGE_TCP];
-	char addr[ADDR_TEXT], pool[ADDR_TEXT];
+	char addr[INSIDE_TEXT], pool[INSIDE_TEXT];
 
 	if (tcp < UNANSWERED || e->profile.unanswered < tcp)
 		return;
@@ -263,7 +264,7 @@ static void add_unanswered(const struct explanation *e, cJSON *list)
 		list, false, "unanswered",
 		"does the upstream router have a route to the pool via this gateway, or ask for its addresses by ARP?",
 		"none of the %u TCP sessions of %s was ever answered; answers go to the pool %s", tcp,
-		addr_format(e->in_addr, addr), prefix_text(geometry_out(g), pool));
+		inside_text(e->in_addr, addr), prefix_text(geometry_out(g), pool));
 }
 
 static void add_sessions(const struct explanation *e, cJSON *list)

@@ -188,6 +188,9 @@ static int read_way_in(struct explanation *e)
 	uint32_t way = e->tenant ? e->context->datapath->way[e->tenant] : WAY_MAIN, asked = MAX_IFINDEX;
 	int r = 0;
 
+	/* A virtual address has no route of IPv4. */
+	if (virtual6_is(e->in_addr))
+		return 0;
 	if (way == WAY_NONE)
 		e->way_in = (struct kernel_way){ .addr = e->in_addr, .error = -ENODEV };
 	if (way != WAY_MAIN)
@@ -218,6 +221,8 @@ static int read_ways(struct explanation *e)
 	r = read_way_in(e);
 	if (r)
 		return r;
+	if (virtual6_is(e->in_addr))
+		return kernel_way_read(external, 0, &e->way_out);
 	return kernel_way_read_from(external, e->in_addr, e->way_in.error || e->way_in.local ? 0 : e->way_in.ifindex,
 				    &e->way_out);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/trouble.h"
+#include "base/virtual6.h"
 #include "diagnosis/explain_private.h"
 #include "tables/grant_table.h"
 
@@ -62,7 +63,7 @@ const char *explain_no_growth(const struct explanation *e, const char **ret_reas
 static unsigned blocks_text(const struct explanation *e, char text[static BLOCKS_TEXT])
 {
 	const struct grants *g = e->context->grants;
-	char out[ADDR_TEXT];
+	char out[INSIDE_TEXT];
 	size_t n = 0;
 	unsigned blocks = 0;
 
@@ -81,11 +82,11 @@ static unsigned blocks_text(const struct explanation *e, char text[static BLOCKS
 
 void explain_add_growth(const struct explanation *e, cJSON *list)
 {
-	char addr[ADDR_TEXT], blocks[BLOCKS_TEXT];
+	char addr[INSIDE_TEXT], blocks[BLOCKS_TEXT];
 	unsigned n = blocks_text(e, blocks);
 	const char *reason, *why = e->mapping->growth.block ? explain_no_growth(e, &reason) : NULL;
 
-	addr_format(e->in_addr, addr);
+	inside_text(e->in_addr, addr);
 	if (n)
 		explain_add(list, false, "granted", "detnatctl grant list shows them, grant revoke takes one back",
 			    "%s has %u granted block%s beside its own: %s", addr, n, n == 1 ? "" : "s", blocks);

@@ -5,6 +5,7 @@
 #include <detnat/binding.h>
 
 #include "config/active.h"
+#include "base/virtual6.h"
 #include "config/config.h"
 #include "diagnosis/explain_private.h"
 #include "pcp/pcp.h"
@@ -56,10 +57,10 @@ static void read_bindings(struct bound *all)
 static bool add_binding(const struct explanation *e, cJSON *list, const struct binding *b)
 {
 	bool open = e->mapping->bindings.filtering & binding_protocol(b->proto);
-	char in[ADDR_TEXT], out[ADDR_TEXT];
+	char in[INSIDE_TEXT], out[INSIDE_TEXT];
 
 	explain_add(list, false, "binding", "", "%s %s:%u has %s:%u for all destinations%s",
-		    word_text(proto_words, b->proto), addr_format(b->in_addr, in), b->in_port,
+		    word_text(proto_words, b->proto), inside_text(b->in_addr, in), b->in_port,
 		    addr_format(b->out_addr, out), b->out_port,
 		    open ? ", and packets from anyone there open a session" : "");
 	return open;
@@ -112,7 +113,7 @@ static bool add_portmap(const struct explanation *e, cJSON *list, uint8_t proto)
 	const struct portmap *m = !p			      ? NULL
 				  : e->side == EXPLAIN_INSIDE ? portmaps_by_in(p, e->tenant, proto, e->asked)
 							      : portmaps_by_out(p, proto, e->asked);
-	char in[ADDR_TEXT], out[ADDR_TEXT], filters[FILTERS_TEXT];
+	char in[INSIDE_TEXT], out[INSIDE_TEXT], filters[FILTERS_TEXT];
 
 	if (!m)
 		return false;

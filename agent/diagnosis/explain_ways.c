@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "diagnosis/explain_private.h"
+#include "base/virtual6.h"
 #include "guard/guard.h"
 #include "links/devices.h"
 #include "routing/forwarding.h"
@@ -79,7 +80,7 @@ static void add_wrong_role(const struct explanation *e, cJSON *list, const struc
 {
 	const char *advice = "check the routes, or give the interface its role with detnatctl interface add";
 	bool guarded = !roles && guard_stands(e) && (in || !is_bypassed(e->context->active->config, way->addr));
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
 	addr_format(way->addr, addr);
 	if (in && guarded)
@@ -137,7 +138,7 @@ static void add_way(const struct explanation *e, cJSON *list, const struct kerne
 {
 	const struct datapath *d = e->context->datapath;
 	uint8_t roles = way->ifindex && way->ifindex < MAX_IFINDEX ? d->device[way->ifindex].roles : 0;
-	char addr[ADDR_TEXT], next_hop[ADDR_TEXT];
+	char addr[INSIDE_TEXT], next_hop[INSIDE_TEXT];
 
 	addr_format(way->addr, addr);
 	addr_format(way->next_hop, next_hop);
@@ -194,16 +195,16 @@ static void add_reverse_paths(const struct explanation *e, cJSON *list)
 	const char *advice =
 		"the filter must be 2 (loose) where packets come and go through several interfaces: sysctl "
 		"net.ipv4.conf.NAME.rp_filter, and that of all, of which the greater counts";
-	const char *inside = strict_beside(e, &e->way_in, DEVICE_INSIDE);
+	const char *inside = e->way_in.addr ? strict_beside(e, &e->way_in, DEVICE_INSIDE) : NULL;
 	const char *outside = e->way_out.addr ? strict_beside(e, &e->way_out, DEVICE_OUTSIDE) : NULL;
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 
 	if (inside && !e->way_in.error)
 		explain_add(
 			list, false, "drop_martian", advice,
 			"packets from %s through %s are dropped, as rp_filter is 1 (strict) there and the route back "
 			"is through %s",
-			addr_format(e->in_addr, addr), inside, e->way_in.name);
+			inside_text(e->in_addr, addr), inside, e->way_in.name);
 	if (outside && !e->way_out.error)
 		explain_add(list, false, "rp_filter", advice,
 			    "answers of %s that come through %s are translated and then dropped by the kernel, whose "
@@ -214,7 +215,8 @@ static void add_reverse_paths(const struct explanation *e, cJSON *list)
 
 void explain_add_ways(const struct explanation *e, cJSON *list)
 {
-	add_way(e, list, &e->way_in, true);
+	if (e->way_in.addr)
+		add_way(e, list, &e->way_in, true);
 	if (e->way_out.addr)
 		add_way(e, list, &e->way_out, false);
 	add_reverse_paths(e, list);

@@ -7,6 +7,7 @@
 #include "base/address_ranges.h"
 #include "base/findings.h"
 #include "base/inside_runs.h"
+#include "base/virtual6.h"
 #include "base/log.h"
 #include "base/trouble.h"
 #include "guard/nft.h"
@@ -65,6 +66,7 @@ void guard_free(struct guard *g)
 	if (g->quiet)
 		event_free(g->quiet);
 	free(g->rules.inside);
+	free(g->rules.six);
 	free(g->rules.bypass);
 	free(g->rules.held);
 	free(g->interfaces);
@@ -247,7 +249,7 @@ static ssize_t append_inside(const struct config *c, struct address_range *in, s
 		prefix[k] = inside_range_of(place_of(c, &c->mappings[k]), c->mappings[k].in, (unsigned)k);
 	n_runs = inside_runs(prefix, c->n_mappings, run);
 	for (size_t k = 0; k < n_runs; k++)
-		if (!prefix_is_none(c->mappings[run[k].number].out))
+		if (!prefix_is_none(c->mappings[run[k].number].out) && !config_is_ipv6(&c->mappings[run[k].number]))
 			in[n++] = (struct address_range){ inside_addr(run[k].first), inside_addr(run[k].last) };
 	for (size_t k = 0; k < c->n_draining; k++) {
 		struct prefix drained = c->draining[k].in;
@@ -258,6 +260,46 @@ static ssize_t append_inside(const struct config *c, struct address_range *in, s
 			in[n++] = address_range_of(drained);
 	}
 	return (ssize_t)n;
+}
+
+static bool covers(const struct guard_six *a, const struct guard_six *b)
+{
+	return a->in_plen <= b->in_plen && prefix6_contains(&a->in, a->in_plen, &b->in) &&
+	       a->nat64_plen == b->nat64_plen && address6_equal(&a->nat64, &b->nat64);
+}
+
+/* Appends the inside prefixes of IPv6 subscribers, and returns how many there are then. */
+static size_t append_six(const struct config *c, struct guard_six *six, size_t n)
+{
+	for (size_t k = 0; c && k < c->n_mappings; k++) {
+		const struct config_mapping *m = &c->mappings[k];
+		struct prefixes6 p;
+		bool covered = !config_is_ipv6(m) || !virtual6_prefixes(m->in, &p);
+
+		if (covered)
+			continue;
+		six[n] = (struct guard_six){ .in.hi = p.hi,
+					     .in_plen = (uint8_t)(p.plen - (32 - m->in.plen)),
+					     .nat64 = m->six.nat64,
+					     .nat64_plen = (uint8_t)m->six.nat64_plen };
+		for (size_t i = 0; !covered && i < n; i++)
+			covered = covers(&six[i], &six[n]);
+		n += !covered;
+	}
+	return n;
+}
+
+static int set_six(struct guard *g, const struct config *running, const struct config *wanted)
+{
+	size_t room = (running ? running->n_mappings : 0) + (wanted ? wanted->n_mappings : 0);
+	struct guard_six *six = calloc(room + 1, sizeof(*six));
+
+	if (!six)
+		return -ENOMEM;
+	free(g->rules.six);
+	g->rules.six = six;
+	g->rules.n_six = append_six(wanted, six, append_six(running, six, 0));
+	return 0;
 }
 
 static int set_prefixes(struct guard *g, const struct config *running, const struct config *wanted)
@@ -294,6 +336,9 @@ int guard_configure(struct guard *g, const struct config *running, const struct 
 {
 	int r = set_prefixes(g, running, wanted);
 
+	if (!r)
+		r = set_six(g, running, wanted);
+
 	g->rules.n_held = 0;
 	if (r) {
 		tell(g, r);
@@ -306,6 +351,7 @@ int guard_configure(struct guard *g, const struct config *running, const struct 
 void guard_hold(struct guard *g, const struct prefix *in, size_t n)
 {
 	struct address_range *held;
+	size_t n_held = 0;
 
 	if (!g->enabled || (!n && !g->rules.n_held))
 		return;
@@ -314,11 +360,13 @@ void guard_hold(struct guard *g, const struct prefix *in, size_t n)
 		tell(g, -ENOMEM);
 		return;
 	}
+	/* Without a mapping no program passes packets of IPv6 subscribers, nor anything to the NAT64 prefix. */
 	for (size_t i = 0; i < n; i++)
-		held[i] = address_range_of(in[i]);
+		if (!prefix_is_virtual(in[i]))
+			held[n_held++] = address_range_of(in[i]);
 	free(g->rules.held);
 	g->rules.held = held;
-	g->rules.n_held = address_ranges_merge(held, n);
+	g->rules.n_held = address_ranges_merge(held, n_held);
 	write_table(g);
 }
 

@@ -6,6 +6,7 @@
  *		iif INDEX accept			for each interface, if there are few
  *		iif @interfaces accept
  *		ip daddr @inside ip saddr != @bypass fib daddr type != local counter name drop_guard_in drop
+ *		ip6 saddr NAT64 ip6 daddr INSIDE counter name drop_guard_in drop	for each mapping of IPv6
  *	}
  *	chain outgoing {
  *		type filter hook postrouting priority 300
@@ -16,6 +17,7 @@
  *		meta nfproto ipv6 @th,96,32 @inside @th,128,32 != @bypass meta l4proto ipip fib saddr type local
  *			counter name drop_guard_out drop
  *		the same of @th,208,32, @th,240,32 and l4proto 143: an IPv4 packet in an Ethernet frame in IPv6
+ *		ip6 saddr INSIDE ip6 daddr NAT64 counter name drop_guard_out drop	for each mapping of IPv6
  *	}
  * }
  *
@@ -62,6 +64,8 @@
 
 #define IPV4_SOURCE	 12
 #define IPV4_DESTINATION 16
+#define IPV6_SOURCE	 8
+#define IPV6_DESTINATION 24
 
 #define IPPROTO_ETHERNET_FRAME 143 /* RFC 8986 */
 
@@ -313,6 +317,54 @@ static void put_accept(struct guard_batch *b, const struct guard_rules *rules, c
 	put_rule(b, r, NFT_MSG_NEWRULE);
 }
 
+/* Matches if the IPv6 address at an offset of the header is in a prefix. */
+static void add_prefix6(struct guard_batch *b, struct nftnl_rule *r, uint32_t offset, const struct address6 *addr,
+			uint8_t plen)
+{
+	const struct address6 mask = prefix6_mask(plen);
+	const uint64_t mask_octets[2] = { be64_number(mask.hi), be64_number(mask.lo) }, zero[2] = { 0 };
+	const uint64_t octets[2] = { be64_number(addr->hi), be64_number(addr->lo) };
+	struct nftnl_expr *e = add_expr(b, r, "payload");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, sizeof(octets));
+	e = add_expr(b, r, "bitwise");
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof(octets));
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask_octets, sizeof(mask_octets));
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, sizeof(zero));
+	add_cmp(b, r, NFT_CMP_EQ, octets, sizeof(octets));
+}
+
+/*
+ * Packets of IPv6 subscribers to the NAT64 prefix of their mapping that would leave untranslated, or packets from it to
+ * them, which only the gateway sends, and not through this chain. Others may have a translator of the same prefix.
+ */
+static void put_drop_six(struct guard_batch *b, const struct guard_rules *rules, const struct guard_six *six, bool out)
+{
+	struct nftnl_rule *r = rule_new(b, rules, out ? OUTGOING : INCOMING);
+
+	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV6);
+	add_prefix6(b, r, out ? IPV6_SOURCE : IPV6_DESTINATION, &six->in, six->in_plen);
+	add_prefix6(b, r, out ? IPV6_DESTINATION : IPV6_SOURCE, &six->nat64, six->nat64_plen);
+	add_drop(b, r, out ? GUARD_COUNTER_OUT : GUARD_COUNTER_IN);
+	put_rule(b, r, NFT_MSG_NEWRULE);
+}
+
+static void put_all_six(struct guard_batch *b, const struct guard_rules *rules, bool out)
+{
+	for (size_t i = 0; i < rules->n_six; i++)
+		put_drop_six(b, rules, &rules->six[i], out);
+}
+
 /* Packets addressed directly to an address in a set. */
 static void put_drop_in(struct guard_batch *b, const struct guard_rules *rules, enum set inside)
 {
@@ -332,6 +384,7 @@ static void put_incoming(struct guard_batch *b, const struct guard_rules *rules)
 		put_drop_in(b, rules, HELD);
 	put_accept(b, rules, INCOMING, NFT_META_IIF);
 	put_drop_in(b, rules, INSIDE);
+	put_all_six(b, rules, false);
 }
 
 /*
@@ -384,6 +437,7 @@ static void put_outgoing(struct guard_batch *b, const struct guard_rules *rules)
 	put_accept(b, rules, OUTGOING, NFT_META_OIF);
 	put_accept_own(b, rules);
 	put_drop_out(b, rules, INSIDE);
+	put_all_six(b, rules, true);
 }
 
 static void put_sets(struct guard_batch *b, const struct guard_rules *rules)

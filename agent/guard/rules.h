@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <detnat/prefix6.h>
 #include <detnat/tables.h>
 
 #include "base/base.h"
@@ -29,6 +30,15 @@ _Static_assert(sizeof(GUARD_COUNTER_OUT) % 4 != 1 && sizeof(GUARD_COUNTER_IN) % 
 /* There are two places for sets; the rules look in one of them. */
 #define GUARD_PLACES 2
 
+/* An inside prefix of IPv6 subscribers, and the NAT64 prefix of their mapping. */
+struct guard_six {
+	struct address6 in;
+	struct address6 nat64;
+	uint8_t in_plen;
+	uint8_t nat64_plen;
+	uint8_t pad[6];
+};
+
 struct guard_rules {
 	char table[GUARD_NAME];
 	char comment[GUARD_COMMENT]; /* identifies the table as a guard's */
@@ -42,6 +52,8 @@ struct guard_rules {
 	 */
 	struct address_range *held;
 	size_t n_held;
+	struct guard_six *six;
+	size_t n_six;
 	/* Indexes of inside interfaces and of outside interfaces that carry the programs. */
 	const uint32_t *interfaces;
 	size_t n_interfaces;

@@ -125,6 +125,6 @@ enum routing {
 	ROUTING_BY_MORE,	/* also on marks, ports, TOS or the like, which XDP cannot look up */
 };
 
-int rules_read(struct netlink *n, enum routing *ret_routing);
+int rules_read(struct netlink *n, uint8_t family, enum routing *ret_routing);
 
 #endif

@@ -270,6 +270,12 @@ static bool rule_is_default(const struct fib_rule_hdr *rule, uint32_t priority, 
 	       (priority == 32767 && table == RT_TABLE_DEFAULT);
 }
 
+/* Rules of a family while they are being read. */
+struct rules {
+	uint8_t family;
+	enum routing routing;
+};
+
 static void visit_rules(const struct nlmsghdr *h, void *arg)
 {
 	static const uint16_t by_interface[] = { FRA_IIFNAME, FRA_OIFNAME, FRA_L3MDEV };
@@ -278,10 +284,11 @@ static void visit_rules(const struct nlmsghdr *h, void *arg)
 	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[FRA_DPORT_RANGE + 1];
 	bool interface = false, more = rule->tos;
-	enum routing *routing = arg, by;
+	struct rules *rules = arg;
+	enum routing by;
 	uint32_t table;
 
-	if (h->nlmsg_type != RTM_NEWRULE || rule->family != AF_INET)
+	if (h->nlmsg_type != RTM_NEWRULE || rule->family != rules->family)
 		return;
 	netlink_attributes(h, sizeof(*rule), attr, ARRAY_SIZE(attr));
 	for (size_t i = 0; i < ARRAY_SIZE(by_interface); i++)
@@ -290,25 +297,25 @@ static void visit_rules(const struct nlmsghdr *h, void *arg)
 		more |= attr[by_more[i]] != NULL;
 	table = attr[FRA_TABLE] ? netlink_u32(attr[FRA_TABLE]) : rule->table;
 	by = more ? ROUTING_BY_MORE : rule->src_len || !interface ? ROUTING_BY_ADDRESSES : ROUTING_BY_INTERFACE;
-	if (by > *routing && !rule_is_default(rule, netlink_u32(attr[FRA_PRIORITY]), table, interface || more))
-		*routing = by;
+	if (by > rules->routing && !rule_is_default(rule, netlink_u32(attr[FRA_PRIORITY]), table, interface || more))
+		rules->routing = by;
 }
 
 static void reset_rules(void *arg)
 {
-	*(enum routing *)arg = ROUTING_BY_DESTINATION;
+	((struct rules *)arg)->routing = ROUTING_BY_DESTINATION;
 }
 
-int rules_read(struct netlink *n, enum routing *ret_routing)
+int rules_read(struct netlink *n, uint8_t family, enum routing *ret_routing)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETRULE, NLM_F_DUMP, sizeof(struct fib_rule_hdr));
 	struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(h);
-	enum routing routing = ROUTING_BY_DESTINATION;
+	struct rules rules = { .family = family, .routing = ROUTING_BY_DESTINATION };
 	int r;
 
-	rule->family = AF_INET;
-	r = netlink_dump(n, visit_rules, reset_rules, &routing);
+	rule->family = family;
+	r = netlink_dump(n, visit_rules, reset_rules, &rules);
 	if (!r)
-		*ret_routing = routing;
+		*ret_routing = rules.routing;
 	return r;
 }

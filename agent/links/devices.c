@@ -2,6 +2,7 @@
 #include "links/devices.h"
 
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/if_link.h>
 #include <linux/netconf.h>
 #include <linux/pkt_sched.h>
@@ -209,6 +210,10 @@ static void on_message(const struct nlmsghdr *h, void *arg)
 		return;
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
+		if (((const struct fib_rule_hdr *)mnl_nlmsg_get_payload(h))->family == AF_INET6) {
+			v->rules6_dirty = true;
+			break;
+		}
 		v->rules_dirty = true;
 		devices_hold_copy(v);
 		break;
@@ -218,6 +223,7 @@ static void on_message(const struct nlmsghdr *h, void *arg)
 			return;
 		break;
 	default: /* addresses, next hop objects */
+		v->addresses6_dirty |= v->hears_ipv6;
 		break;
 	}
 	monitor_raise_epoch(v->monitor);
@@ -233,6 +239,7 @@ static void on_lost(void *arg)
 	neighbours_forget(v->neighbours);
 	devices_mark_all(v);
 	v->rules_dirty = v->routes_dirty = v->plan_due = true;
+	v->rules6_dirty = v->addresses6_dirty = v->hears_ipv6;
 	v->own_sources_known = v->own_routes.known = false;
 	devices_hold_copy(v);
 	devices_schedule_sync(v, LOST_PAUSE_MS);
@@ -289,7 +296,7 @@ int devices_new(struct event_base *base, struct datapath *d, struct guard *guard
 	if (!r)
 		r = neighbours_new(base, d, v->copy, v->netlink, &v->neighbours);
 	if (!r)
-		r = rules_read(v->netlink, &v->routing);
+		r = rules_read(v->netlink, AF_INET, &v->routing);
 	if (!r)
 		r = route_limits_read(&v->limits, v->netlink);
 	if (!r)
@@ -342,6 +349,7 @@ void devices_free(struct devices *v)
 	free(v->prefixes);
 	free(v->vrf_tables);
 	free(v->ports);
+	devices_six_forget(v);
 	free(v->pin_path);
 	free(v);
 }

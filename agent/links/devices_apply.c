@@ -175,7 +175,9 @@ static int apply_routes(struct devices *v, const struct prefix *prefixes, size_t
 {
 	const struct blackholes wanted = devices_blackholes(v, prefixes, n);
 
-	return routes_apply(v->netlink, &v->own_routes, &wanted, err);
+	int r = routes_apply(v->netlink, &v->own_routes, &wanted, err);
+
+	return r ? r : devices_six_routes(v, err);
 }
 
 static void restore_all(struct devices *v, const struct interfaces *all, const struct attach_before *before)
@@ -297,7 +299,7 @@ int devices_exclude(struct devices *v, const struct config *c, struct error *err
 		special[n++] = c->bypass[k];
 	if (!r)
 		r = route_copy_set_special(v->copy, special, n);
-	return r ? error_set(err, r, "out of memory") : 0;
+	return r ? error_set(err, r, "out of memory") : devices_six_take(v, c, err);
 }
 
 /* apply() with the tenants of a configuration, which stay the former ones if it fails. */

@@ -157,6 +157,7 @@ void devices_record(struct devices *v, struct interfaces *all)
 	changed |= devices_record_ports(v, all);
 	changed |= devices_record_vrfs(v, all);
 	free(addresses);
+	devices_six_record(v, all);
 	v->filters = summary;
 	r = interfaces_tell_vlans(all, v->datapath->vlans);
 	if (r)

@@ -14,6 +14,7 @@
 #include "routing/neighbours.h"
 #include "routing/route_limits.h"
 #include "routing/routes.h"
+#include "routing/routes6.h"
 #include "routing/sources.h"
 
 /* What was last seen under libxdp's dispatcher on an interface. */
@@ -74,6 +75,16 @@ struct devices {
 	bool routes_dirty;
 	char plan_problem[sizeof(((struct error *)0)->text)]; /* as last logged */
 	bool rules_dirty;
+	/* Of mappings of IPv6 subscribers, links/devices_six.c. */
+	bool hears_ipv6;	      /* the kernel tells of IPv6, too */
+	struct virtual_range *ranges; /* of inside prefixes */
+	size_t n_ranges;
+	struct prefix6 *nat64; /* prefixes, with blackhole routes */
+	size_t n_nat64;
+	bool nat64_applied;    /* there are none, and no routes of before either */
+	enum routing routing6; /* as `routing` */
+	bool rules6_dirty;
+	bool addresses6_dirty;
 };
 
 static inline uint64_t monotonic_s(void)
@@ -181,6 +192,17 @@ bool devices_changes_share(const struct devices *v, const struct interface *i);
 
 /* Takes detnat's XDP program off an interface, alone or under a dispatcher. 0, or -errno with err. */
 int devices_xdp_off(struct devices *v, const struct interface *i, struct error *err);
+
+/*
+ * Of mappings of IPv6 subscribers. Takes over what a configuration has of them, before it takes effect: 0, or -errno
+ * with err. Makes the blackhole routes of NAT64 prefixes what they should be: likewise. Notes in the tables an inside
+ * interface of the list, and the gateway's addresses. Reads again what may have changed. Frees all.
+ */
+int devices_six_take(struct devices *v, const struct config *c, struct error *err);
+int devices_six_routes(struct devices *v, struct error *err);
+void devices_six_record(struct devices *v, const struct interfaces *all);
+void devices_six_sync(struct devices *v);
+void devices_six_forget(struct devices *v);
 
 /* Schedules devices_sync() in that many milliseconds, unless it is due earlier. */
 void devices_schedule_sync(struct devices *v, unsigned ms);

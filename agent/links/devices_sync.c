@@ -231,7 +231,7 @@ static void read_routing(struct devices *v)
 	enum routing routing;
 	int r = 0;
 
-	if (v->rules_dirty && !rules_read(v->netlink, &routing)) {
+	if (v->rules_dirty && !rules_read(v->netlink, AF_INET, &routing)) {
 		v->rules_dirty = false;
 		v->routing = routing;
 	}
@@ -337,6 +337,7 @@ void devices_sync(struct devices *v)
 		devices_hold_copy(v);
 		return;
 	}
+	devices_six_sync(v);
 	replan = sync_interfaces(v);
 	devices_forget_matches(v);
 	devices_see_shares(v, false);
@@ -352,7 +353,7 @@ void devices_sync(struct devices *v)
 		const struct blackholes wanted = devices_blackholes(v, v->prefixes, v->n_prefixes);
 
 		v->routes_dirty = false;
-		if (routes_apply(v->netlink, &v->own_routes, &wanted, &err))
+		if (routes_apply(v->netlink, &v->own_routes, &wanted, &err) || devices_six_routes(v, &err))
 			log_warning("%s", err.text);
 	}
 }

@@ -341,6 +341,19 @@ bool interface_of_pattern(const struct config_interface *pattern, const struct l
 	return true;
 }
 
+/* Refuses an interface that would do without XDP where that must not be. */
+static int check_without(const struct interfaces *all, struct error *err)
+{
+	for (size_t k = 0; k < all->count; k++) {
+		const struct interface *i = &all->list[k];
+
+		if (i->xdp.must && i->roles && i->link.ifindex && i->without_xdp[0] && !i->xdp_failed)
+			return error_set(err, -EOPNOTSUPP, "%s: IPv6 subscribers need XDP on it, which cannot be: %s",
+					 i->name, i->without_xdp);
+	}
+	return 0;
+}
+
 int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,
 		       const struct interfaces *known, const struct own_programs *own, struct xdp_wish xdp,
 		       struct interfaces *ret, struct error *err)
@@ -364,6 +377,8 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 				    &wanted[k]);
 	plan_matches(&p, wanted, n_wanted, xdp);
 	r = plan_links(&p, err);
+	if (!r)
+		r = check_without(&p.all, err);
 	if (r) {
 		free(p.all.list);
 		return r;

@@ -18,6 +18,8 @@ static const struct {
 	{ REASON_drop_ports_exhausted, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_growth_exhausted, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_overflow_full, "direction=\"out\",outcome=\"dropped\"" },
+	{ REASON_drop_hosts, "direction=\"out\",outcome=\"dropped\"" },
+	{ REASON_drop_fragment_sum, "direction=\"in\",outcome=\"dropped\"" },
 	{ REASON_drop_busy, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_no_mapping, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_no_session, "direction=\"in\",outcome=\"dropped\"" },

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "links/devices.h"
+#include "base/virtual6.h"
 #include "metrics/exposition.h"
 #include "metrics/page.h"
 #include "metrics/usage_monitor.h"
@@ -230,9 +231,9 @@ static const struct family of_interfaces[] = {
 
 static void write_prefixes(char labels[static LABELS_TEXT], struct prefix in, struct prefix out)
 {
-	char inside[ADDR_TEXT], outside[ADDR_TEXT];
+	char inside[INSIDE_TEXT], outside[INSIDE_TEXT];
 
-	snprintf(labels, LABELS_TEXT, "inside=\"%s\",outside=\"%s\"", prefix_text(in, inside),
+	snprintf(labels, LABELS_TEXT, "inside=\"%s\",outside=\"%s\"", inside_prefix_text(in, inside),
 		 prefix_text(out, outside));
 }
 

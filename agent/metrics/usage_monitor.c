@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/virtual6.h"
 #include "suspects/suspects.h"
 
 #define SLICE_US 1000U
@@ -102,9 +103,9 @@ static void warn_of_no_answers(struct usage *u, int number)
 {
 	const struct mapping_usage m = session_usage_of(u->last, number);
 	uint64_t tcp = m.sessions[USAGE_TCP];
-	char in[ADDR_TEXT], out[ADDR_TEXT];
+	char in[INSIDE_TEXT], out[INSIDE_TEXT];
 
-	prefix_text(geometry_in(&m.geo), in);
+	inside_prefix_text(geometry_in(&m.geo), in);
 	prefix_text(geometry_out(&m.geo), out);
 	if (memcmp(&u->silent[number], &m.geo, sizeof(m.geo))) {
 		if (m.unanswered < SILENT_SESSIONS || m.unanswered * 100 < tcp * SILENT_PERCENT)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/timestamp.h"
+#include "base/virtual6.h"
 #include "proto/words.h"
 
 struct event_text event_text_of(const struct nat_event *e, const struct mappings *m)
@@ -13,7 +14,7 @@ struct event_text event_text_of(const struct nat_event *e, const struct mappings
 	const char *proto = word_text(proto_words, e->proto);
 	struct event_text t = { .tenant = m ? mappings_tenant_name(m, (uint8_t)e->tenant) : "" };
 
-	addr_format(e->in_addr, t.in);
+	inside_text(e->in_addr, t.in);
 	snprintf(t.who, sizeof(t.who), "%s%s%s", t.in, *t.tenant ? " of " : "", t.tenant);
 	addr_format(e->out_addr, t.out);
 	addr_format(e->ext_addr, t.ext);
@@ -37,7 +38,7 @@ static struct notice begin(const struct nat_event *e, uint64_t wall_ns, enum not
 /* Adds the subscriber's address and, if it has one, its tenant. */
 static void add_subscriber(struct notice *n, const struct event_text *t)
 {
-	notice_add_text(n, "in_addr", t->in);
+	notice_add_text(n, strchr(t->in, ':') ? "in_prefix" : "in_addr", t->in);
 	if (*t->tenant)
 		notice_add_text(n, "tenant", t->tenant);
 }

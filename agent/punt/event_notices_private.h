@@ -7,13 +7,14 @@
 
 #include "base/notice.h"
 #include "config/config.h"
+#include "base/virtual6.h"
 #include "tables/mappings.h"
 
 /* The addresses of an event as text, to which a notice refers. */
 struct event_text {
-	char in[ADDR_TEXT], out[ADDR_TEXT], ext[ADDR_TEXT];
-	const char *tenant;		      /* of the subscriber; "": none */
-	char who[ADDR_TEXT + LABEL_TEXT + 4]; /* "10.0.0.2", or "10.0.0.2 of ispA" */
+	char in[INSIDE_TEXT], out[ADDR_TEXT], ext[ADDR_TEXT];
+	const char *tenant;			/* of the subscriber; "": none */
+	char who[INSIDE_TEXT + LABEL_TEXT + 4]; /* "10.0.0.2", or "10.0.0.2 of ispA" */
 	char proto[8];
 	char text[NOTICE_TEXT];
 };

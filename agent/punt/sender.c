@@ -6,6 +6,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -159,7 +160,7 @@ static void drop_uncopied_options(uint8_t *options, size_t size)
 	}
 }
 
-size_t ip_fragment_next(const uint8_t *packet, size_t size, size_t mtu, size_t *at, uint8_t *ret)
+static size_t ip4_fragment_next(const uint8_t *packet, size_t size, size_t mtu, size_t *at, uint8_t *ret)
 {
 	size_t header, payload, room, length;
 	struct iphdr ip;
@@ -193,4 +194,43 @@ size_t ip_fragment_next(const uint8_t *packet, size_t size, size_t mtu, size_t *
 	memcpy(ret + header, packet + header + *at, length);
 	*at += length;
 	return header + length;
+}
+
+/* The datapath has put a fragment header into the packet, behind the IPv6 header. */
+static size_t ip6_fragment_next(const uint8_t *packet, size_t size, size_t mtu, size_t *at, uint8_t *ret)
+{
+	struct {
+		struct ip6_hdr ip;
+		struct ip6_frag f;
+	} h;
+	size_t payload, length;
+	uint16_t field;
+
+	if (size < sizeof(h))
+		return 0;
+	memcpy(&h, packet, sizeof(h));
+	payload = ntohs(h.ip.ip6_plen);
+	if (h.ip.ip6_nxt != IPPROTO_FRAGMENT || sizeof(h.ip) + payload > size || payload <= sizeof(h.f) ||
+	    mtu < sizeof(h) + 8)
+		return 0;
+	payload -= sizeof(h.f);
+	if (*at >= payload)
+		return 0;
+	length = payload - *at <= mtu - sizeof(h) ? payload - *at : (mtu - sizeof(h)) & ~(size_t)7;
+
+	field = (uint16_t)(ntohs(h.f.ip6f_offlg) + *at);
+	h.f.ip6f_offlg = htons(field);
+	if (*at + length < payload)
+		h.f.ip6f_offlg |= IP6F_MORE_FRAG;
+	h.ip.ip6_plen = htons((uint16_t)(sizeof(h.f) + length));
+	memcpy(ret, &h, sizeof(h));
+	memcpy(ret + sizeof(h), packet + sizeof(h) + *at, length);
+	*at += length;
+	return sizeof(h) + length;
+}
+
+size_t ip_fragment_next(const uint8_t *packet, size_t size, size_t mtu, size_t *at, uint8_t *ret)
+{
+	return size && packet[0] >> 4 == 6 ? ip6_fragment_next(packet, size, mtu, at, ret)
+					   : ip4_fragment_next(packet, size, mtu, at, ret);
 }

@@ -21,7 +21,8 @@ int transmit_new(struct event_base *base, const struct datapath *d, struct trans
 /* t may be NULL. */
 void transmit_free(struct transmit *t);
 
-/* Fragmentation of IPv4 packets (RFC 791 section 3.2). */
+/* Fragmentation of IPv4 packets (RFC 791 section 3.2), and of IPv6 packets that have a fragment header (RFC 8200 4.5).
+ */
 
 /*
  * Writes the next fragment of a packet, at most mtu octets, to `ret`, and advances *at, which is 0 before the first.

@@ -12,6 +12,7 @@
 #include <detnat/tcp_state.h>
 
 #include "base/timestamp.h"
+#include "base/virtual6.h"
 #include "proto/reason_texts.h"
 #include "proto/words.h"
 #include "punt/trace_frames.h"
@@ -69,7 +70,7 @@ static void tcp_flags(uint8_t flags, char *text)
 
 static void append_addresses(char *text, const char *before, uint64_t both)
 {
-	char src[ADDR_TEXT], dst[ADDR_TEXT];
+	char src[INSIDE_TEXT], dst[INSIDE_TEXT];
 
 	append(text, "%s%s > %s", before, addr_format((uint32_t)(both >> 32), src), addr_format((uint32_t)both, dst));
 }
@@ -77,10 +78,10 @@ static void append_addresses(char *text, const char *before, uint64_t both)
 /* The packet that an ICMP error quotes. */
 static void append_quote(char *text, const struct trace_step *s)
 {
-	char src[ADDR_TEXT], dst[ADDR_TEXT];
+	char src[INSIDE_TEXT], dst[INSIDE_TEXT];
 
 	if (s->a)
-		append(text, "%squotes %s:%u > %s:%u", *text ? ", " : "", addr_format((uint32_t)(s->a >> 32), src),
+		append(text, "%squotes %s:%u > %s:%u", *text ? ", " : "", inside_text((uint32_t)(s->a >> 32), src),
 		       (unsigned)(s->b >> 16 & 0xffff), addr_format((uint32_t)s->a, dst), (unsigned)(s->b & 0xffff));
 }
 
@@ -115,9 +116,9 @@ static void detail_packet(const struct trace_record *r, char *text)
 static void detail_subscriber(const struct trace *t, const struct trace_step *s, char *text)
 {
 	const char *tenant = trace_tenant(t, trace_step_tenant(s));
-	char in[ADDR_TEXT], out[ADDR_TEXT];
+	char in[INSIDE_TEXT], out[INSIDE_TEXT];
 
-	append(text, "%s%s%s has %s:%u-%u%s", addr_format((uint32_t)(s->a >> 32), in), *tenant ? " of " : "", tenant,
+	append(text, "%s%s%s has %s:%u-%u%s", inside_text((uint32_t)(s->a >> 32), in), *tenant ? " of " : "", tenant,
 	       addr_format((uint32_t)s->a, out), (unsigned)(s->b >> 16 & 0xffff), (unsigned)(s->b & 0xffff),
 	       s->b >> 32 & 1 ? ", which drains" : "");
 }
@@ -172,7 +173,7 @@ static void detail_session(const struct trace_step *s, char *text)
 
 static void detail_of(const struct trace *t, const struct trace_record *r, const struct trace_step *s, char *text)
 {
-	char name[IF_NAMESIZE], addr[ADDR_TEXT];
+	char name[IF_NAMESIZE], addr[INSIDE_TEXT];
 
 	*text = '\0';
 	switch (s->kind) {
@@ -199,7 +200,7 @@ static void detail_of(const struct trace *t, const struct trace_record *r, const
 		append(text, "outside port %u", (unsigned)s->a);
 		break;
 	case TRACE_portmap:
-		append(text, "of %s:%u", addr_format((uint32_t)(s->a >> 32), addr), (unsigned)(uint16_t)s->a);
+		append(text, "of %s:%u", inside_text((uint32_t)(s->a >> 32), addr), (unsigned)(uint16_t)s->a);
 		break;
 	case TRACE_datagram:
 		append_addresses(text, s->b ? "as its first fragment: " : "those that follow: ", s->a);
@@ -225,9 +226,10 @@ static void detail_of(const struct trace *t, const struct trace_record *r, const
 
 static bool add_endpoint(cJSON *object, const char *name, uint32_t addr, uint16_t port)
 {
-	char text[ADDR_TEXT + 8], dotted[ADDR_TEXT];
+	char text[INSIDE_TEXT + 10], inside[INSIDE_TEXT];
 
-	snprintf(text, sizeof(text), "%s:%u", addr_format(addr, dotted), port);
+	/* Of an IPv6 packet the programs see the subscriber's virtual address. */
+	snprintf(text, sizeof(text), virtual6_is(addr) ? "[%s]:%u" : "%s:%u", inside_text(addr, inside), port);
 	return cJSON_AddStringToObject(object, name, text);
 }
 

@@ -277,7 +277,7 @@ enum side { NOT_RECORDED, NOT_IN_TABLES };
 /* Says what a fact is, with its members in the place of their keys. */
 static void describe(enum fact_kind kind, const void *fact, struct error *ret)
 {
-	char key[16], room[SPAN_TEXT];
+	char key[16], room[INSIDE_TEXT];
 	int used;
 
 	ret->text[0] = '\0';

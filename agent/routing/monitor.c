@@ -121,7 +121,7 @@ void monitor_catch_up(struct monitor *m)
 
 static const int groups[] = { RTNLGRP_LINK,	  RTNLGRP_NEIGH,     RTNLGRP_TC,	   RTNLGRP_IPV4_IFADDR,
 			      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_NETCONF, RTNLGRP_NEXTHOP };
-static const int groups6[] = { RTNLGRP_IPV6_IFINFO, RTNLGRP_IPV6_ROUTE };
+static const int groups6[] = { RTNLGRP_IPV6_IFINFO, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_RULE };
 
 static int join(struct mnl_socket *socket, const int *group, size_t n)
 {

@@ -33,10 +33,10 @@ void monitor_free(struct monitor *m);
 /* Passes on all waiting messages at once. */
 void monitor_catch_up(struct monitor *m);
 
-/* Raises the epoch now or, if that was done within MONITOR_QUIET_MS, after this time. */
-/* Passes on messages about routes of IPv6, and its part of links, from now on. 0 or -errno. */
+/* Passes on messages about routes, rules and addresses of IPv6, and its part of links, from now on. 0 or -errno. */
 int monitor_hear_ipv6(struct monitor *m);
 
+/* Raises the epoch now or, if that was done within MONITOR_QUIET_MS, after this time. */
 void monitor_raise_epoch(struct monitor *m);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "routing/routes6.h"
 
 void own_routes_free(struct own_routes *own)
 {
@@ -429,5 +430,7 @@ int routes_compare(struct netlink *n, const struct own_routes *own, const struct
 
 int routes_remove_all(struct netlink *n, struct error *err)
 {
-	return routes_apply(n, NULL, &(const struct blackholes){ 0 }, err);
+	int r = routes_apply(n, NULL, &(const struct blackholes){ 0 }, err);
+
+	return r ? r : routes6_apply(n, NULL, 0, err);
 }

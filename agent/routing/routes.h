@@ -68,7 +68,7 @@ int routes_change(struct netlink *n, struct own_routes *own, const struct blackh
 int routes_compare(struct netlink *n, const struct own_routes *own, const struct blackholes *wanted,
 		   void (*missing)(struct prefix prefix, uint32_t table, void *arg), void *arg);
 
-/* Deletes all routes of detnat's protocol. */
+/* Deletes all routes of detnat's protocol, of IPv6 as well. */
 int routes_remove_all(struct netlink *n, struct error *err);
 
 #endif

@@ -103,6 +103,11 @@ static int read_file(const char *config_path, bool starting, bool replace, struc
 	int r = config_load(config_path, &s->file, &s->file_hash, err);
 	bool gone;
 
+	/* Its prefixes have taken virtual addresses in its own order. */
+	if (!r && datapath_claim_virtual(s->file->pin_path)) {
+		config_free(take_pointer(s->file));
+		r = config_load(config_path, &s->file, &s->file_hash, err);
+	}
 	if (!r)
 		r = namespace_check(s->file->pin_path, &gone, err);
 	if (!r)

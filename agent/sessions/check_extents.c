@@ -5,6 +5,7 @@
 #include <detnat/extents.h>
 
 #include "sessions/check_private.h"
+#include "base/virtual6.h"
 #include "tables/extent_reuse.h"
 
 /* The subscriber whose record was seen to lead to a bucket. */
@@ -45,12 +46,12 @@ bool check_extent(struct table_check *c, const struct subscriber_iterator *it)
 {
 	const struct datapath *d = mappings_datapath(c->m);
 	uint32_t extent = subscriber_extent(it->subscriber), n;
-	char text[ADDR_TEXT], other[ADDR_TEXT];
+	char text[INSIDE_TEXT], other[INSIDE_TEXT];
 	bool left;
 
 	if (!extent)
 		return false;
-	addr_format(it->in_addr, text);
+	inside_text(it->in_addr, text);
 	if (!datapath_extent(d, extent, &n)) {
 		left = leave(c, it, extent);
 		findings_add(c->findings, FINDING_PLACE, left, text,
@@ -68,7 +69,7 @@ bool check_extent(struct table_check *c, const struct subscriber_iterator *it)
 			left = leave(c, it, extent);
 			findings_add(c->findings, FINDING_PLACE, left, text,
 				     "its record leads to a bucket beyond its slots, number %u, as that of %s does",
-				     extent_first(extent) + i, addr_format(claim->in_addr, other));
+				     extent_first(extent) + i, inside_text(claim->in_addr, other));
 			return left;
 		}
 		*claim = (struct bucket_claim){ it->in_addr, (uint32_t)it->number + 1 };

@@ -8,8 +8,10 @@
 #include <detnat/binding.h>
 
 #include "proto/words.h"
+#include "base/virtual6.h"
 #include "sessions/check_private.h"
 #include "tables/mapping_bindings.h"
+#include "tables/mapping_hosts.h"
 
 struct index_survey {
 	struct table_check *c;
@@ -18,11 +20,11 @@ struct index_survey {
 	bool strays[MAX_MAPPINGS];
 };
 
-static const char *title_of(const struct mapping_job *t, bool outside, char text[static ADDR_TEXT])
+static const char *title_of(const struct mapping_job *t, bool outside, char text[static INSIDE_TEXT])
 {
 	const struct geometry *g = &t->record.geo;
 
-	return outside ? prefix_text(geometry_out(g), text) : prefix_text(geometry_in(g), text);
+	return outside ? prefix_text(geometry_out(g), text) : inside_prefix_text(geometry_in(g), text);
 }
 
 /* Numbers of former mappings may appear until their grace period is over. */
@@ -30,7 +32,7 @@ static void survey_leaf(uint32_t base, unsigned plen, int tenant, unsigned numbe
 {
 	struct index_survey *s = arg;
 	const struct mapping_job *t = number < MAX_MAPPINGS ? s->c->m->table[number] : NULL;
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 	const struct geometry *g;
 
 	if (!t) {
@@ -70,12 +72,12 @@ static void check_index(struct table_check *c, const struct prefix_index *x, boo
 	prefix_index_walk(x, survey_leaf, s);
 	for (unsigned number = 0; number < MAX_MAPPINGS; number++) {
 		const struct mapping_job *t = c->m->table[number];
-		char text[ADDR_TEXT];
+		char text[INSIDE_TEXT];
 		uint64_t size;
 
 		if (!t || (t->stage != TABLE_LIVE && !(outside && t->stage == TABLE_RETIRED)))
 			continue;
-		if (t->record.geo.out_plen == PLEN_NONE)
+		if (t->record.geo.out_plen == PLEN_NONE || (!outside && mapping_is_ipv6(&t->record)))
 			continue;
 		size = outside ? t->record.geo.last_out + 1ULL : own_addresses(c->m, number);
 		if (s->covered[number] != size || s->strays[number])
@@ -112,7 +114,7 @@ static bool apart(uint64_t a, uint64_t n_a, uint64_t b, uint64_t n_b)
 
 static void check_ranges(struct table_check *c, const struct mapping_job *t)
 {
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 
 	if ((t->n_subscribers && !chunks_complete(&c->m->subscribers, t->record.first_subscriber, t->n_subscribers)) ||
 	    (t->n_buckets && !chunks_complete(&c->m->buckets, t->record.first_bucket, t->n_buckets)) ||
@@ -130,11 +132,44 @@ static void check_ranges(struct table_check *c, const struct mapping_job *t)
 	}
 }
 
+/* The second record of a mapping of IPv6 subscribers, and the lines of their hosts. */
+static void check_six(struct table_check *c, const struct mapping_job *t)
+{
+	struct record6 *shared;
+	char text[INSIDE_TEXT];
+
+	if (!mapping_is_ipv6(&t->record))
+		return;
+	shared = &mappings_datapath(c->m)->record6[t->record.record6];
+	if (memcmp(&t->six, shared, sizeof(t->six))) {
+		if (c->repair)
+			*shared = t->six;
+		findings_add(c->findings, FINDING_MAPPING, c->repair, title_of(t, false, text),
+			     "its second record in the tables is not what the agent wrote");
+	}
+	if (!mapping_hosts_complete(t))
+		findings_add(c->findings, FINDING_MAPPING, false, title_of(t, false, text),
+			     "part of the lines of its hosts is missing");
+	else
+		check_chunk_pins(c, &c->m->hosts, t->hosts.first, t->hosts.count);
+}
+
+/* The index of the inside prefixes of IPv6. */
+static void check_index6(struct table_check *c)
+{
+	if (mappings_index6_right(c->m))
+		return;
+	if (c->repair)
+		mappings_index6_changed(c->m);
+	findings_add(c->findings, FINDING_INDEX, c->repair && mappings_index6_right(c->m), "indices6",
+		     "the index of inside prefixes of IPv6 is not what the mappings say");
+}
+
 void check_mappings(struct table_check *c)
 {
 	for (unsigned number = 0; number < MAX_MAPPINGS; number++) {
 		const struct mapping_job *t = c->m->table[number];
-		char text[ADDR_TEXT];
+		char text[INSIDE_TEXT];
 
 		if (!t || (t->stage != TABLE_LIVE && t->stage != TABLE_RETIRED))
 			continue;
@@ -146,6 +181,7 @@ void check_mappings(struct table_check *c)
 				     "its record in the tables is not what the agent wrote");
 		}
 		check_ranges(c, t);
+		check_six(c, t);
 		check_chunk_pins(c, &c->m->subscribers, t->record.first_subscriber, t->n_subscribers);
 		check_chunk_pins(c, &c->m->buckets, t->record.first_bucket, t->n_buckets);
 		for (size_t i = 0; i < ARRAY_SIZE(t->bindings); i++)
@@ -154,6 +190,7 @@ void check_mappings(struct table_check *c)
 	}
 	check_index(c, &c->m->in, false);
 	check_index(c, &c->m->out, true);
+	check_index6(c);
 }
 
 /* Checks a subscriber's bindings against the rules of <detnat/binding.h>. */
@@ -266,7 +303,7 @@ bool settle_bindings(struct table_check *c, const struct suspect *s, const struc
 
 	for (unsigned i = 0; i < now->n_binding_faults; i++) {
 		const struct binding_fault *f = &now->binding_fault[i];
-		char addr[ADDR_TEXT];
+		char addr[INSIDE_TEXT];
 		bool before = false;
 
 		for (unsigned k = 0; k < s->first.n_binding_faults; k++)
@@ -274,7 +311,7 @@ bool settle_bindings(struct table_check *c, const struct suspect *s, const struc
 		settled &= before;
 		if (before)
 			findings_add(c->findings, FINDING_BINDING, c->repair && mend(it, f),
-				     addr_format(it->in_addr, addr), "%s port %u is %s: inside port %u",
+				     inside_text(it->in_addr, addr), "%s port %u is %s: inside port %u",
 				     word_text(proto_words, f->proto),
 				     mapping_port_lo(g, mapping_subscriber(g, it->in_addr)) + f->offset, texts[f->kind],
 				     binding_in_port(f->entry));

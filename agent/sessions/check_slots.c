@@ -7,6 +7,7 @@
 #include <detnat/slots.h>
 
 #include "sessions/check_private.h"
+#include "base/virtual6.h"
 #include "sessions/granted_ports.h"
 
 static bool state_fits(uint64_t key, uint64_t word)
@@ -22,15 +23,16 @@ static bool state_fits(uint64_t key, uint64_t word)
 }
 
 /* Of two sessions that exclude each other, the one that was idle longer is wrong. */
-static bool is_worse(uint64_t word, uint64_t other, bool behind)
+static bool is_worse(const struct mapping *map, uint64_t word, uint64_t other, bool behind)
 {
-	int32_t age = (int32_t)(word_seen(other) - word_seen(word));
+	int32_t age = word_age_of(word, (uint32_t)other, mapping_host_bits(map));
 
 	return age > 0 || (!age && behind);
 }
 
 /* The slots among which a session may stand: the subscriber's own, or those of its extent. */
 struct place {
+	const struct mapping *map;
 	const struct slot *slots;
 	uint32_t base; /* number of the first among all */
 	uint32_t n;
@@ -40,6 +42,12 @@ struct place {
 	uint64_t word;
 };
 
+/* Hosts of an IPv6 subscriber may have flows of the same ports. */
+static bool same_host(const struct mapping *map, uint64_t a, uint64_t b)
+{
+	return !mapping_is_ipv6(map) || word_host(a) == word_host(b);
+}
+
 /*
  * Whether another session in the two buckets has the same outside endpoint towards the same peer, or is of the same
  * flow.
@@ -47,6 +55,7 @@ struct place {
 static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 {
 	const uint32_t buckets[] = { p->pair.first, p->pair.second };
+	bool same_flow;
 
 	for (unsigned b = 0; p->n && b < (p->pair.first == p->pair.second ? 1 : ARRAY_SIZE(buckets)); b++) {
 		for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
@@ -56,10 +65,11 @@ static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 			if (p->base + at == p->at || !word_is_live(word) || word_proto(word) != word_proto(p->word))
 				continue;
 			key = __atomic_load_n(&p->slots[at].key, __ATOMIC_ACQUIRE);
-			if ((key ^ p->key) >> 16 || !is_worse(p->word, word, p->at > p->base + at))
+			if ((key ^ p->key) >> 16 || !is_worse(p->map, p->word, word, p->at > p->base + at))
 				continue;
-			if (word_out_port(word) == word_out_port(p->word) || key == p->key) {
-				*ret_kind = key == p->key ? FINDING_FLOW : FINDING_PORT;
+			same_flow = key == p->key && same_host(p->map, word, p->word);
+			if (word_out_port(word) == word_out_port(p->word) || same_flow) {
+				*ret_kind = same_flow ? FINDING_FLOW : FINDING_PORT;
 				return true;
 			}
 		}
@@ -68,10 +78,10 @@ static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 }
 
 /* base: 0, the subscriber's own slots; else those of its extent. */
-static struct place place_of(const struct slot *slots, uint32_t base, uint32_t n, uint32_t offset, uint64_t key,
-			     uint64_t word)
+static struct place place_of(const struct mapping *map, const struct slot *slots, uint32_t base, uint32_t n,
+			     uint32_t offset, uint64_t key, uint64_t word)
 {
-	struct place p = { .slots = slots, .base = base, .n = n, .key = key, .word = word };
+	struct place p = { .map = map, .slots = slots, .base = base, .n = n, .key = key, .word = word };
 	uint32_t shift = n ? (uint32_t)__builtin_ctz(n / BUCKET_SLOTS) : 0;
 
 	if (n)
@@ -119,16 +129,16 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	posted = beyond && (strays || far_offset != offset) && has_strayed(it, key, word);
 	if (!word_out_port(word) || (strays && !posted))
 		return true;
-	own = place_of(it->slots, 0, it->n_slots, offset, key, word);
-	extent = place_of(it->beyond, it->n_slots, it->n_beyond, offset, key, word);
-	far = place_of(it->beyond, it->n_slots, it->n_beyond, far_offset, key, word);
+	own = place_of(it->map, it->slots, 0, it->n_slots, offset, key, word);
+	extent = place_of(it->map, it->beyond, it->n_slots, it->n_beyond, offset, key, word);
+	far = place_of(it->map, it->beyond, it->n_slots, it->n_beyond, far_offset, key, word);
 	own.at = extent.at = far.at = at;
 	p = posted ? &far : p;
 	bucket = (at - p->base) / BUCKET_SLOTS;
 	*ret_kind = FINDING_PLACE;
 	if (bucket != p->pair.first && bucket != p->pair.second)
 		return true;
-	home = place_of(it->slots, 0, it->n_slots, choice, key, word).pair.first;
+	home = place_of(it->map, it->slots, 0, it->n_slots, choice, key, word).pair.first;
 	if (beyond || bucket != own.pair.first || at % BUCKET_SLOTS != (first & (BUCKET_SLOTS - 1)) || offset != first)
 		*ret_needed |= home_bit(home);
 	if (strays && offset < g->ports_per_host)
@@ -182,9 +192,9 @@ bool examination_suspicious(const struct examination *e)
 	       e->needed & ~e->displaced;
 }
 
-static const char *where(const struct subscriber_iterator *it, char text[static ADDR_TEXT])
+static const char *where(const struct subscriber_iterator *it, char text[static INSIDE_TEXT])
 {
-	return addr_format(it->in_addr, text);
+	return inside_text(it->in_addr, text);
 }
 
 /*
@@ -195,7 +205,7 @@ static bool settle_count(struct table_check *c, const struct suspect *s, const s
 			 const struct examination *now)
 {
 	union opener right = now->word, found = now->word;
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 	bool repaired = false;
 
 	if (!count_wrong(now))
@@ -218,7 +228,7 @@ static bool settle_limits(struct table_check *c, const struct suspect *s, const 
 			  const struct examination *now)
 {
 	struct limit_line *line = subscriber_line(it);
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 
 	if (!limits_wrong(now) || !line)
 		return true;
@@ -241,7 +251,7 @@ static bool settle_displaced(struct table_check *c, const struct suspect *s, con
 			     const struct examination *now)
 {
 	uint32_t missing = now->needed & ~now->displaced & s->first.needed & ~s->first.displaced;
-	char text[ADDR_TEXT];
+	char text[INSIDE_TEXT];
 
 	if (!(now->needed & ~now->displaced))
 		return true;
@@ -276,7 +286,7 @@ static bool settle_faults(struct table_check *c, const struct suspect *s, const 
 
 	for (unsigned i = 0; i < now->n_faults; i++) {
 		const struct slot_fault *f = &now->fault[i];
-		char addr[ADDR_TEXT], ext[ADDR_TEXT];
+		char addr[INSIDE_TEXT], ext[INSIDE_TEXT];
 		bool before = false, repaired;
 
 		for (unsigned k = 0; k < s->first.n_faults; k++) {

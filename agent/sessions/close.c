@@ -13,6 +13,7 @@ struct closing {
 	bool outside; /* `endpoint` is the outside one */
 	struct endpoint endpoint;
 	struct endpoint ext;
+	const struct address6 *host;	   /* of an IPv6 subscriber; NULL: any */
 	uint8_t proto;			   /* 0: any */
 	const struct granted_block *block; /* those on it, instead; NULL: none */
 	int closed;
@@ -39,7 +40,7 @@ void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t k
 
 	if (!m->on_close)
 		return;
-	s = session_of(mappings_get(m, number), in_addr, key, word, datapath_ticks(d), d->hz);
+	s = session_of(m, mappings_get(m, number), in_addr, key, word, datapath_ticks(d));
 	m->on_close(&s, m->on_close_arg);
 }
 
@@ -60,15 +61,15 @@ static bool matches(const struct closing *c, uint64_t key, uint64_t word)
 }
 
 /* Expired sessions and those in time-wait are closed but not counted. */
-static void count_closed(struct closing *c, const struct subscriber_iterator *it, uint64_t key, uint64_t word)
+static void count_closed(struct closing *c, const struct subscriber_iterator *it, const struct session *s, uint64_t key,
+			 uint64_t word)
 {
 	struct mappings *m = it->m;
-	struct session s = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(m)->hz);
 
-	c->closed += s.counts;
+	c->closed += s->counts;
 	if (m->on_close)
-		m->on_close(&s, m->on_close_arg);
-	if (m->on_act && s.counts)
+		m->on_close(s, m->on_close_arg);
+	if (m->on_act && s->counts)
 		m->on_act(m->on_act_arg, it->number, it->in_addr, key, word);
 }
 
@@ -80,8 +81,12 @@ static void close_slots(struct closing *c, struct subscriber_iterator *it)
 
 		/* Retry until it is freed, here or elsewhere: a packet may refresh it at any time. */
 		while (slot_read(slot, &key, &word) && matches(c, key, word)) {
-			if (slot_free(it, slot, word)) {
-				count_closed(c, it, key, word);
+			struct session s = session_of(it->m, it->map, it->in_addr, key, word, it->now);
+
+			if (c->host && !address6_equal(c->host, &s.host) && slot_has(it->map, slot, word))
+				break;
+			if ((!c->host || address6_equal(c->host, &s.host)) && slot_free(it, slot, word)) {
+				count_closed(c, it, &s, key, word);
 				break;
 			}
 		}
@@ -113,6 +118,14 @@ int sessions_close_in(struct mappings *m, uint8_t tenant, struct endpoint in, st
 		if (drain_holds(m, &d[i], inside_place(tenant, in.addr)))
 			r = close_of(m, d[i].number, in.addr, &c);
 	return r;
+}
+
+int sessions_close_host(struct mappings *m, const struct address6 *host, struct endpoint in, struct endpoint ext,
+			uint8_t proto)
+{
+	struct closing c = { .endpoint = in, .ext = ext, .host = host, .proto = proto };
+
+	return close_of(m, mappings_find_any(m, in.addr), in.addr, &c);
 }
 
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto)
@@ -159,7 +172,7 @@ uint32_t granted_sessions(struct mappings *m, const struct granted_block *b)
 		count = 0;
 		for (uint32_t i = 0; i < it.n_beyond; i++)
 			count += slot_read(&it.beyond[i], &key, &word) && is_on(b, word) &&
-				 !word_expired(word, it.now, it.map->timeout_ticks);
+				 !too_old(&it.limits, word, it.now);
 	} while (subscriber_has_moved(&it));
 	return count;
 }
@@ -172,8 +185,11 @@ uint32_t granted_sessions(struct mappings *m, const struct granted_block *b)
 static void tell(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now)
 {
 	struct mappings *m = t->m;
-	struct session s = session_of(&t->record, in_addr, key, word, now, m->d->hz);
+	struct session s = session_of(m, &t->record, in_addr, key, word, now);
 
+	/* Its record may be another mapping's by now. */
+	if (mapping_is_ipv6(&t->record))
+		s.host = mapping_host(m, &t->record, &t->six, in_addr, word_host(word));
 	s.ended_ns = t->left_ns;
 	m->on_close(&s, m->on_close_arg);
 }
@@ -235,17 +251,21 @@ static int refresh_slots(struct subscriber_iterator *it, uint64_t wanted, uint8_
 		uint64_t key, word;
 
 		if (!slot_read(slot, &key, &word) || key != wanted || word_proto(word) != proto ||
-		    !word_counts(word, it->now, it->map->timeout_ticks))
+		    !counts_now(&it->limits, word, it->now))
 			continue;
 		if (may_refresh(word) && word_owner(word)) {
-			uint64_t taken = word_with(word_taken(word), word_state(word), it->now);
+			uint64_t taken = word_refreshed_of(word_taken(word), it->now, it->limits.host_bits);
 
 			word = __sync_bool_compare_and_swap(&slot->truth, word, taken) ? taken : word;
+		} else if (may_refresh(word) && it->limits.host_bits) {
+			uint64_t fresh = word_refreshed_of(word, it->now, it->limits.host_bits);
+
+			word = __sync_bool_compare_and_swap(&slot->truth, word, fresh) ? fresh : word;
 		} else if (may_refresh(word)) {
 			word_refresh((__u64 *)&slot->truth, it->now);
 			word = word_with(word, word_state(word), it->now);
 		}
-		*ret = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(it->m)->hz);
+		*ret = session_of(it->m, it->map, it->in_addr, key, word, it->now);
 		return 0;
 	}
 	return -ENOENT;

@@ -23,11 +23,13 @@ struct session {
 	uint16_t out_port;
 	uint16_t ext_port;
 	uint8_t proto;
-	uint8_t state;	   /* enum session_state with SESSION_RESET */
-	uint32_t expires;  /* whole seconds left; 0 for an expired one */
-	bool counts;	   /* neither expired nor in time-wait */
-	uint8_t tenant;	   /* number of the tenant whose subscriber has it; 0: none */
-	uint64_t ended_ns; /* CLOCK_REALTIME at which its mapping ended; 0: it did not */
+	uint8_t state;	      /* enum session_state with SESSION_RESET */
+	uint32_t expires;     /* whole seconds left; 0 for an expired one */
+	bool counts;	      /* neither expired nor in time-wait */
+	uint8_t tenant;	      /* number of the tenant whose subscriber has it; 0: none */
+	struct address6 host; /* of an IPv6 subscriber: its address inside; else all 0 */
+	struct address6 ext6; /* likewise: the external address as the host knows it */
+	uint64_t ended_ns;    /* CLOCK_REALTIME at which its mapping ended; 0: it did not */
 };
 
 /* The name of a state in JSON, such as "tcp-established". */
@@ -91,6 +93,10 @@ void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t k
 int sessions_close_in(struct mappings *m, uint8_t tenant, struct endpoint in, struct endpoint ext, uint8_t proto);
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto);
 
+/* The same for the inside endpoint of a host of an IPv6 subscriber, whose virtual address `in` has. */
+int sessions_close_host(struct mappings *m, const struct address6 *host, struct endpoint in, struct endpoint ext,
+			uint8_t proto);
+
 /* The same for an outside endpoint that is granted to this inside address. */
 int sessions_close_granted(struct mappings *m, uint32_t in_addr, struct endpoint out, struct endpoint ext,
 			   uint8_t proto);
@@ -138,7 +144,7 @@ void session_counter_free(struct session_counter *c);
 /* Writes a session as a line of JSON, without a JSON library, because a listing may have many millions of lines. */
 
 /* Space for the longest line. */
-#define SESSION_TEXT 256U
+#define SESSION_TEXT 512U
 
 /* Writes the object that `session list` prints and a newline, without a NUL; returns the number of octets. */
 size_t session_text(const struct session *s, char text[static SESSION_TEXT]);

@@ -12,14 +12,15 @@
 struct age_limits {
 	int64_t life[256];   /* unlimited for states that are not a session */
 	int64_t counts[256]; /* negative for states that no count includes */
+	uint32_t host_bits;  /* of the words, mapping_host_bits() */
 };
 
-void age_limits_fill(struct age_limits *l, const uint32_t timeout_ticks[N_TIMEOUTS]);
+void age_limits_fill(struct age_limits *l, const struct mapping *map);
 
 /* Ticks until a session expires; negative if it has expired. */
 static inline int64_t ticks_left(const struct age_limits *l, uint64_t word, uint32_t now)
 {
-	return l->life[word_state(word)] - (int32_t)(now - word_seen(word));
+	return l->life[word_state(word)] - word_age_of(word, now, l->host_bits);
 }
 
 /* The same as word_is_live() and word_expired(). */
@@ -28,10 +29,10 @@ static inline bool too_old(const struct age_limits *l, uint64_t word, uint32_t n
 	return ticks_left(l, word, now) < 0;
 }
 
-/* The same as word_counts(). */
+/* The same as word_counts() of a live word, whichever its subscriber is. */
 static inline bool counts_now(const struct age_limits *l, uint64_t word, uint32_t now)
 {
-	return (int32_t)(now - word_seen(word)) <= l->counts[word_state(word)];
+	return word_age_of(word, now, l->host_bits) <= l->counts[word_state(word)];
 }
 
 static inline uint64_t load_truth(const struct slot *s)
@@ -42,9 +43,20 @@ static inline uint64_t load_truth(const struct slot *s)
 /* Reads a slot by rule 3 of <detnat/session.h>; false if it holds no session. */
 bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_word);
 
-/* Builds a session from the key and state word of a slot. */
-struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now,
-			  uint32_t hz);
+/*
+ * Builds a session from the key and state word of a slot. That of an IPv6 subscriber has its host's address if the slot
+ * still has that word afterwards, but for last seen: see slot_has().
+ */
+struct session session_of(const struct mappings *m, const struct mapping *map, uint32_t in_addr, uint64_t key,
+			  uint64_t word, uint32_t now);
+
+/* Whether a slot has the session with that word still: rule 3 of <detnat/session.h> for what was read meanwhile. */
+static inline bool slot_has(const struct mapping *map, const struct slot *s, uint64_t word)
+{
+	uint64_t now = __atomic_load_n(&s->truth, __ATOMIC_ACQUIRE);
+
+	return mapping_is_ipv6(map) ? !((now ^ word) >> WORD_HOST_SHIFT) : word_same(now, word);
+}
 
 /* Reports sessions that end with their mapping to the function passed to sessions_on_close(). */
 extern const struct mappings_ending sessions_ending;

@@ -15,10 +15,11 @@ const char *session_state_name(uint8_t state)
 	return state < ARRAY_SIZE(names) && names[state] ? names[state] : "unknown";
 }
 
-void age_limits_fill(struct age_limits *l, const uint32_t timeout_ticks[N_TIMEOUTS])
+void age_limits_fill(struct age_limits *l, const struct mapping *map)
 {
+	l->host_bits = mapping_host_bits(map);
 	for (unsigned state = 0; state < ARRAY_SIZE(l->life); state++) {
-		int32_t limit = (int32_t)timeout_ticks[session_timeout((uint8_t)state)];
+		int32_t limit = (int32_t)map->timeout_ticks[session_timeout((uint8_t)state)];
 
 		l->life[state] = state > SESSION_OPENING ? limit : INT64_MAX / 2;
 		l->counts[state] = state > SESSION_OPENING && state != SESSION_TIME_WAIT ? limit : INT64_MIN;
@@ -76,10 +77,10 @@ uint32_t subscriber_count(const struct subscriber_iterator *it)
 	       slots_count(it->beyond, it->n_beyond, &it->limits, it->now);
 }
 
-struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now,
-			  uint32_t hz)
+struct session session_of(const struct mappings *m, const struct mapping *map, uint32_t in_addr, uint64_t key,
+			  uint64_t word, uint32_t now)
 {
-	int32_t age = (int32_t)(now - word_seen(word));
+	int32_t age = word_age_of(word, now, mapping_host_bits(map));
 	int64_t left = (int64_t)map->timeout_ticks[session_timeout(word_state(word))] - (age > 0 ? age : 0);
 
 	return (struct session){
@@ -92,7 +93,9 @@ struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t 
 		.proto = word_proto(word),
 		.state = word_state(word),
 		.tenant = map->tenant,
-		.expires = left > 0 ? seconds_of_ticks((uint32_t)left, hz) : 0,
-		.counts = word_counts(word, now, map->timeout_ticks),
+		.expires = left > 0 ? seconds_of_ticks((uint32_t)left, mappings_datapath(m)->hz) : 0,
+		.counts = word_is_live(word) && word_state(word) != SESSION_TIME_WAIT && left >= 0,
+		.host = mapping_is_ipv6(map) ? mappings_host(m, map, in_addr, word_host(word)) : (struct address6){ 0 },
+		.ext6 = mapping_is_ipv6(map) ? mappings_ext6(m, map, key_ext_addr(key)) : (struct address6){ 0 },
 	};
 }

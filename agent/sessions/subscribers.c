@@ -37,7 +37,7 @@ static void enter_mapping(struct subscriber_iterator *it, int number)
 	it->map = mappings_get(it->m, number);
 	it->n_slots = BUCKET_SLOTS << it->map->bucket_shift;
 	it->due_max = longest_delay(it->map->timeout_ticks);
-	age_limits_fill(&it->limits, it->map->timeout_ticks);
+	age_limits_fill(&it->limits, it->map);
 }
 
 /* A move to another extent meanwhile leaves its slots empty. */

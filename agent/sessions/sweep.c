@@ -58,26 +58,23 @@ struct freeing {
 /* The cost of reporting one, in slots read. */
 #define TELL_COST 16U
 
-static void tell(session_visit closed, void *arg, struct subscriber_iterator *it, uint64_t key, uint64_t word)
-{
-	if (!closed)
-		return;
-
-	struct session s = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(it->m)->hz);
-
-	closed(&s, arg);
-	it->cost += TELL_COST;
-}
-
 static __attribute__((noinline)) void free_expired(struct freeing *f, struct subscriber_iterator *it, struct slot *slot)
 {
+	struct session s = { 0 };
 	uint64_t key, word;
 
-	if (!slot_read(slot, &key, &word) || (word_out_port(word) && !too_old(&it->limits, word, it->now)) ||
-	    !slot_free(it, slot, word))
+	if (!slot_read(slot, &key, &word) || (word_out_port(word) && !too_old(&it->limits, word, it->now)))
+		return;
+	/* Before it is free: another session may have its host's line then. */
+	if (f->closed)
+		s = session_of(it->m, it->map, it->in_addr, key, word, it->now);
+	if (!slot_free(it, slot, word))
 		return;
 	f->n++;
-	tell(f->closed, f->arg, it, key, word);
+	if (!f->closed)
+		return;
+	f->closed(&s, f->arg);
+	it->cost += TELL_COST;
 }
 
 /*

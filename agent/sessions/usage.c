@@ -151,7 +151,7 @@ static uint32_t capped(uint32_t n, uint32_t limit)
 static bool is_unanswered(const struct session_usage *u, uint64_t word, uint32_t now)
 {
 	return word_state(word) == SESSION_SYN_SENT &&
-	       (int32_t)(now - word_seen(word)) >= (int32_t)mappings_datapath(u->it.m)->hz;
+	       word_age_of(word, now, u->it.limits.host_bits) >= (int32_t)mappings_datapath(u->it.m)->hz;
 }
 
 static int count_binding(const struct binding *b, void *arg)

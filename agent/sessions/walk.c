@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/virtual6.h"
 #include "proto/words.h"
 #include "sessions/sessions.h"
 #include "sessions/sessions_private.h"
@@ -89,12 +90,9 @@ unsigned session_walk_kind(const struct session_walk *w)
 }
 
 /* True to stop here: the time is up, or visit asked for it. */
-static bool visit_one(struct session_walk *w, uint64_t key, uint64_t word)
+static bool visit_one(struct session_walk *w, const struct session *s)
 {
-	const struct subscriber_iterator *it = &w->it;
-	struct session s = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(it->m)->hz);
-
-	w->result = w->visit(&s, w->arg);
+	w->result = w->visit(s, w->arg);
 	if (w->result)
 		return true;
 	w->result = 1;
@@ -114,8 +112,15 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	while (w->slot < subscriber_slots(it)) {
 		const struct slot *slot = subscriber_slot(it, w->slot++);
 
-		if (slot_read(slot, &key, &word) && visit_one(w, key, word))
-			return 1;
+		while (slot_read(slot, &key, &word)) {
+			struct session s = session_of(it->m, it->map, it->in_addr, key, word, it->now);
+
+			if (!slot_has(it->map, slot, word))
+				continue;
+			if (visit_one(w, &s))
+				return 1;
+			break;
+		}
 	}
 	return 0;
 }
@@ -155,6 +160,18 @@ static char *put_addr(char *at, uint32_t addr)
 	return at - 1;
 }
 
+/* Of an IPv6 subscriber, its host's address, and its prefix. */
+static char *put_inside(char *at, const struct session *s)
+{
+	char text[INSIDE_TEXT];
+
+	if (!virtual6_is(s->in_addr))
+		return put_addr(at, s->in_addr);
+	at = put_text(at, address6_text(&s->host, text));
+	at = put_text(at, "\",\"in_prefix\":\"");
+	return put_text(at, inside_text(s->in_addr, text));
+}
+
 size_t session_text(const struct session *s, char text[static SESSION_TEXT])
 {
 	const char *proto = word_text(proto_words, s->proto);
@@ -162,7 +179,7 @@ size_t session_text(const struct session *s, char text[static SESSION_TEXT])
 
 	at = put_text(at, proto ? proto : "other");
 	at = put_text(at, "\",\"in_addr\":\"");
-	at = put_addr(at, s->in_addr);
+	at = put_inside(at, s);
 	at = put_text(at, "\",\"in_port\":");
 	at = put_number(at, s->in_port);
 	at = put_text(at, ",\"out_addr\":\"");
@@ -173,6 +190,13 @@ size_t session_text(const struct session *s, char text[static SESSION_TEXT])
 	at = put_addr(at, s->ext_addr);
 	at = put_text(at, "\",\"ext_port\":");
 	at = put_number(at, s->ext_port);
+	if (virtual6_is(s->in_addr)) {
+		char six[INSIDE_TEXT];
+
+		at = put_text(at, ",\"ext_addr6\":\"");
+		at = put_text(at, address6_text(&s->ext6, six));
+		at = put_text(at, "\"");
+	}
 	at = put_text(at, ",\"state\":\"");
 	at = put_text(at, session_state_name(s->state));
 	at = put_text(at, "\",\"expires\":");

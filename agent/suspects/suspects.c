@@ -10,6 +10,7 @@
 #include "base/inside_runs.h"
 #include "base/log.h"
 #include "base/notice.h"
+#include "base/virtual6.h"
 #include "peers/replication.h"
 #include "suspects/stranger_rates.h"
 
@@ -149,13 +150,13 @@ static void tell(const struct suspects *s, const struct suspect *suspect)
 {
 	const struct surveyed *found = &suspect->found;
 	const char *tenant = mappings_tenant_name(s->parts->mappings, found->tenant);
-	char addr[ADDR_TEXT], list[TEXT] = "", text[NOTICE_TEXT] = "";
+	char addr[INSIDE_TEXT], list[TEXT] = "", text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_SUSPECTS, LOG_LEVEL_WARNING, "suspect", text);
 	size_t used = 0;
 
-	addr_format(found->in_addr, addr);
+	inside_text(found->in_addr, addr);
 	n.in = (struct prefix){ found->in_addr, 32 };
-	notice_add_text(&n, "in_addr", addr);
+	notice_add_text(&n, virtual6_is(found->in_addr) ? "in_prefix" : "in_addr", addr);
 	if (*tenant)
 		notice_add_text(&n, "tenant", tenant);
 	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++) {

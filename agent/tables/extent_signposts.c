@@ -6,6 +6,8 @@
 #include <detnat/growth.h>
 #include <detnat/slots.h>
 
+#include "tables/mappings.h"
+
 /* The i-th of the two buckets of a session, or of a signpost, by its offset. */
 static const struct bucket *bucket_of(const struct extent_slots *e, uint64_t key, uint8_t proto, uint32_t offset,
 				      unsigned i)
@@ -48,7 +50,7 @@ static bool take_down(const struct extent_slots *e, struct slot *s, __u64 word, 
 {
 	uint64_t key = __atomic_load_n(&s->key, __ATOMIC_ACQUIRE);
 
-	return (int32_t)(now - word_seen(word)) >= (int32_t)SIGNPOST_TICKS && !leads(e, key, word) &&
+	return word_age_of(word, now, mapping_host_bits(e->map)) >= (int32_t)SIGNPOST_TICKS && !leads(e, key, word) &&
 	       __atomic_compare_exchange_n(&s->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 

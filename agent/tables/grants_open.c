@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/virtual6.h"
 #include "tables/grants_private.h"
 
 /* All keys of the map; the caller frees *ret. */
@@ -184,7 +185,7 @@ static bool map_has(const struct grants *g, const struct grant *grant, enum gran
 /* Audits a grant that the agent knows. */
 static void audit_known(const struct grants *g, const struct grant *grant, bool repair, struct findings *findings)
 {
-	char out[ADDR_TEXT], in[ADDR_TEXT];
+	char out[INSIDE_TEXT], in[INSIDE_TEXT];
 
 	if (grant->state == GRANT_ASKED)
 		return;
@@ -195,7 +196,7 @@ static void audit_known(const struct grants *g, const struct grant *grant, bool 
 			     grant->port_lo);
 	if (grant->state == GRANT_OPEN && !map_has(g, grant, GRANT_OF_INSIDE))
 		findings_add(findings, FINDING_GRANT, repair && !grant_write(g, grant, GRANT_OF_INSIDE),
-			     addr_format(grant->in_addr, in),
+			     inside_text(grant->in_addr, in),
 			     "no session opens on the granted block from port %u of %s on: its entry is missing",
 			     grant->port_lo, addr_format(grant->out_addr, out));
 }
@@ -220,7 +221,7 @@ static bool is_known(const struct grants *g, const struct grant_key *key)
 size_t grants_audit(struct grants *g, bool repair, struct findings *findings)
 {
 	_cleanup_free_ struct grant_key *keys = NULL;
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 	uint32_t at = 0;
 	size_t n = 0;
 

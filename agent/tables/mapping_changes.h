@@ -3,6 +3,8 @@
 #ifndef DETNAT_MAPPING_CHANGES_H
 #define DETNAT_MAPPING_CHANGES_H
 
+#include <detnat/prefix6.h>
+
 #include "tables/mappings.h"
 
 struct mapping_job;
@@ -20,7 +22,17 @@ struct mapping_spec {
 	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
 	struct growth_layout growth;
 	struct limit_layout limit; /* the range is 0 */
+	/*
+	 * Of subscribers that are IPv6 prefixes, whose `in` is virtual: all but first_host. Else 0.
+	 */
+	struct record6 six;
 };
+
+/* Whether its subscribers are IPv6 prefixes. */
+static inline bool mapping_spec_is_ipv6(const struct mapping_spec *spec)
+{
+	return spec->six.subscriber_plen;
+}
 
 /* The arithmetic of a mapping that is translated. 0, or -EINVAL with nothing written. */
 int mapping_spec_geometry(const struct mapping_spec *spec, struct geometry *ret);
@@ -47,6 +59,9 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 int mappings_add_step(struct mapping_job *job, struct error *err);
 int mappings_add_commit_with(struct mapping_job *job, const struct mapping_handover *how);
 void mappings_add_abort(struct mapping_job *job);
+
+/* Begins a change of several steps, which mappings_release() ends: what the datapath is told as a whole waits. */
+void mappings_begin(struct mappings *m);
 
 /*
  * Call it before several overlapping mappings are added, retired or deleted: from now on the addresses of one of their

@@ -4,6 +4,7 @@
 #define DETNAT_MAPPING_TABLES_H
 
 #include <detnat/drains.h>
+#include <detnat/prefix6.h>
 
 #include "base/inside_runs.h"
 #include "proto/label.h"
@@ -41,7 +42,7 @@ struct bucket_range {
 	uint64_t count; /* 0: none */
 };
 
-/* Lines of limits, see mapping_limits.h, among the records of all subscribers. */
+/* Lines of limits, see mapping_limits.h, among the records of all subscribers; or lines of hosts. */
 struct line_range {
 	uint32_t first;
 	uint64_t count;	 /* 0: none */
@@ -71,6 +72,8 @@ struct mapping_job {
 	struct bucket_range bindings[3]; /* for one, two and three protocols; see mapping_bindings.h */
 	struct binding_preparation preparation;
 	struct line_range limits;
+	struct record6 six;	   /* of IPv6 subscribers */
+	struct line_range hosts;   /* likewise, mapping_hosts.h */
 	uint32_t *sweep_due;	   /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
 	uint32_t *openings;	   /* per subscriber: the lock as last surveyed; 0: not yet; NULL: not kept */
 	uint64_t left_ns;	   /* CLOCK_REALTIME since when the datapath does not use them */
@@ -95,6 +98,7 @@ struct mappings {
 	struct table_types types;
 	struct chunks subscribers;
 	struct chunks buckets;
+	struct chunks hosts; /* of IPv6 subscribers; without an outer map until mappings_open_hosts() */
 	struct mapping_job *table[MAX_MAPPINGS]; /* by number; NULL: the number is free */
 	struct inside_range order[MAX_MAPPINGS]; /* inside addresses of live mappings, sorted by address */
 	unsigned n_live;
@@ -107,6 +111,9 @@ struct mappings {
 	struct mapping_job *leaving;  /* list of tables on their way out */
 	struct background grace;      /* for unlinked tables */
 	bool grace_runs;
+	bool changing;			      /* a change is under way, see mappings_begin() */
+	bool index6_stale;		      /* the index of IPv6 prefixes is to be made anew */
+	bool index6_read;		      /* programs may read the one that is not current */
 	bool uncounted;			      /* some line's sessions have to be counted, sessions/limit_count.h */
 	uint32_t sweeps;		      /* number of sweeps begun */
 	const struct mappings_ending *ending; /* NULL: ends of sessions are not reported */
@@ -204,6 +211,20 @@ void mappings_read_drains(struct mappings *m);
 
 /* Makes a mapping, in tables or not, drain from now on: it is only in the index of outside addresses. */
 void mappings_set_retired(struct mappings *m, struct mapping_job *t);
+
+/* Opens the space of lines of hosts, and makes its maps, unless that has been done; and closes it. */
+int mappings_open_hosts(struct mappings *m, struct error *err);
+void mappings_close_hosts(struct mappings *m);
+
+/* mappings_host() by the second record, which tables on their way out have of their own. */
+struct address6 mapping_host(const struct mappings *m, const struct mapping *record, const struct record6 *six,
+			     uint32_t in_addr, uint32_t host);
+
+/* Whether the datapath finds no mapping in the index of inside addresses: subscribers of IPv6 are in another one. */
+static inline bool mapping_is_hidden(const struct mapping *record)
+{
+	return record->geo.out_plen == PLEN_NONE || mapping_is_ipv6(record);
+}
 
 /* Whether the tables hold sessions: not without translation, or if inbound is open. */
 static inline bool mapping_has_slots(const struct mapping *record)

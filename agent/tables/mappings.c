@@ -7,6 +7,7 @@
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
+#include "tables/mapping_hosts.h"
 #include "tables/mapping_limits.h"
 
 static void order_changed(struct mappings *m)
@@ -156,6 +157,14 @@ int mappings_next(const struct mappings *m, int from)
 		if (live(m, number))
 			return number;
 	return -1;
+}
+
+bool mappings_have_ipv6(const struct mappings *m)
+{
+	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
+		if (mapping_is_ipv6(mappings_get(m, number)))
+			return true;
+	return false;
 }
 
 bool mappings_is_retired(const struct mappings *m, int number)
@@ -309,6 +318,7 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 	record->bindings = bindings;
 	binding_layout_store(&shared->bindings, bindings);
 	mapping_limits_update(t, &spec->limit);
+	mapping_hosts_update(t, spec);
 	datapath_raise_epoch(m->d);
 	return 0;
 }
@@ -333,6 +343,7 @@ void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage)
 		chunks_retire(&t->m->buckets, t->record.first_bucket, t->n_buckets);
 	mapping_bindings_retire(t);
 	mapping_limits_retire(t);
+	mapping_hosts_retire(t);
 }
 
 void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage)
@@ -349,11 +360,17 @@ void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage 
 		m->on_leave(m->on_leave_arg);
 }
 
+void mappings_begin(struct mappings *m)
+{
+	m->changing = true;
+}
+
 void mappings_hold(struct mappings *m, uint8_t tenant, struct prefix in)
 {
 	mappings_unsettle(m);
 	/* Without a free node nothing can be inserted there either. */
 	(void)prefix_index_hold(&m->in, tenant, in);
+	mappings_index6_changed(m);
 	datapath_raise_epoch(m->d);
 }
 
@@ -366,6 +383,9 @@ void mappings_show_shared(struct mappings *m, bool shown)
 void mappings_release(struct mappings *m)
 {
 	prefix_index_release(&m->in);
+	m->changing = false;
+	m->index6_stale = m->index6_stale || m->d->index6;
+	mappings_index6_publish(m);
 	mappings_settled(m);
 	datapath_raise_epoch(m->d);
 }
@@ -397,6 +417,9 @@ int mappings_del_of(struct mappings *m, uint8_t tenant, struct prefix in, struct
 		mappings_forget_needless_drains(m);
 		mappings_publish_drains(m);
 	}
+	mapping_hosts_left(m, m->table[number]);
+	if (mapping_is_hidden(&m->table[number]->record))
+		mappings_index6_changed(m);
 	mappings_leave(m, m->table[number], TABLE_UNLINKED);
 	datapath_raise_epoch(m->d);
 	return 0;

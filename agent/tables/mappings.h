@@ -64,6 +64,9 @@ int mappings_next_inside(const struct mappings *m, uint64_t place, uint64_t *ret
 /* Number of the tenant's mapping with the longest inside prefix that contains this one, or -ENOENT. */
 int mappings_around(const struct mappings *m, uint8_t tenant, struct prefix in);
 
+/* Whether one in use has IPv6 subscribers: programs for them are needed until it is gone. */
+bool mappings_have_ipv6(const struct mappings *m);
+
 /* The record of a mapping in use. */
 const struct mapping *mappings_get(const struct mappings *m, int number);
 
@@ -95,6 +98,26 @@ uint32_t mappings_run(const struct mappings *m, int number, uint32_t subscriber)
 /* The name of a tenant by its number, as mappings_name_tenant() was told; "": 0, or not known. */
 const char *mappings_tenant_name(const struct mappings *m, uint8_t tenant);
 void mappings_name_tenant(struct mappings *m, uint8_t tenant, const char *name);
+
+static inline bool mapping_is_ipv6(const struct mapping *record)
+{
+	return record->geo.flags & MAPPING_IPV6;
+}
+
+/* Bits of last seen in the words of its sessions that tell the host, see word_age_of(). */
+static inline uint32_t mapping_host_bits(const struct mapping *record)
+{
+	return mapping_is_ipv6(record) ? HOST_BITS : 0;
+}
+
+/*
+ * The address of a host of a subscriber of a mapping of IPv6, by its number, word_host(). It may be another's by now,
+ * unless a session that names it is still there: rule 3 of <detnat/session.h>.
+ */
+struct address6 mappings_host(const struct mappings *m, const struct mapping *record, uint32_t in_addr, uint32_t host);
+
+/* An IPv4 address as the hosts of such a mapping know it. */
+struct address6 mappings_ext6(const struct mappings *m, const struct mapping *record, uint32_t addr);
 
 /* The datapath of the tables. */
 struct datapath *mappings_datapath(const struct mappings *m);

@@ -6,8 +6,10 @@
 #include <time.h>
 
 #include "tables/mapping_bindings.h"
+#include "base/virtual6.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
+#include "tables/mapping_hosts.h"
 #include "tables/mapping_limits.h"
 
 /* The most slots that `session_slots` may give a subscriber. */
@@ -19,16 +21,17 @@
 static int too_much(const struct mapping_job *t, uint64_t needed, struct error *err)
 {
 	const struct geometry *g = &t->record.geo;
-	char in[ADDR_TEXT];
+	char in[INSIDE_TEXT];
 
 	return error_set(err, -ENOMEM,
 			 "the tables of mapping %s need %" PRIu64 " MiB more memory, %" PRIu64 " MiB are free",
-			 prefix_text(geometry_in(g), in), needed >> 20, memory_available() >> 20);
+			 inside_prefix_text(geometry_in(g), in), needed >> 20, memory_available() >> 20);
 }
 
 static uint64_t missing_memory(const struct mappings *m)
 {
-	return chunks_missing_memory(&m->subscribers) + chunks_missing_memory(&m->buckets);
+	return chunks_missing_memory(&m->subscribers) + chunks_missing_memory(&m->buckets) +
+	       chunks_missing_memory(&m->hosts);
 }
 
 /* The kernel's figure is read anew after this long: a change may ask once for each of thousands of mappings. */
@@ -38,7 +41,7 @@ static uint64_t missing_memory(const struct mappings *m)
 static bool lacks_memory(struct mappings *m)
 {
 	struct memory_reading *r = &m->memory;
-	uint32_t chunks = m->subscribers.n_present + m->buckets.n_present;
+	uint32_t chunks = m->subscribers.n_present + m->buckets.n_present + m->hosts.n_present;
 	uint64_t now = monotonic_us();
 
 	if (!r->read_us || r->chunks != chunks || now - r->read_us > READING_US)
@@ -53,6 +56,8 @@ int mapping_spec_geometry(const struct mapping_spec *spec, struct geometry *ret)
 	if (!geo.ports_per_host && mapping_geometry(spec->in.base, spec->in.plen, spec->out.base, spec->out.plen, &geo))
 		return -EINVAL;
 	geo.flags &= MAPPING_NETMAP;
+	if (mapping_spec_is_ipv6(spec))
+		geo.flags |= MAPPING_IPV6;
 	if (!prefix_equal(geometry_in(&geo), spec->in) || !prefix_equal(geometry_out(&geo), spec->out))
 		return -EINVAL;
 	*ret = geo;
@@ -77,7 +82,20 @@ static int check_spec(const struct mapping_spec *spec, struct geometry *ret)
 	}
 	if (slots < BUCKET_SLOTS || slots > MAX_SLOTS || slots & (slots - 1))
 		return -EINVAL;
-	return 0;
+	return mapping_hosts_check(spec);
+}
+
+/* Gives up tables that were never used. */
+static void release_unused(struct mapping_job *t)
+{
+	struct mappings *m = t->m;
+
+	mapping_hosts_release_unused(t);
+	mapping_limits_release_unused(t);
+	mapping_bindings_release_unused(t);
+	chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+	if (t->n_buckets && t->record.first_bucket != NO_BUCKETS)
+		chunks_release_unused(&m->buckets, t->record.first_bucket, t->n_buckets);
 }
 
 int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, struct mapping_job **ret, struct error *err)
@@ -124,20 +142,18 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 		r = chunks_alloc(&m->buckets, t->n_buckets, 1U << t->record.bucket_shift, &t->record.first_bucket);
 	if (r < 0) {
 		r = r == -ENOSPC ? too_much(t, mappings_memory(spec->in, spec->session_slots), err) : r;
-		chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+		release_unused(t);
 		free(t);
 		return r;
 	}
 	r = mapping_bindings_alloc(t, spec->bindings.mapping);
 	if (!r)
 		r = mapping_limits_alloc(t, &spec->limit);
+	if (!r)
+		r = mapping_hosts_alloc(t, spec, err);
 	if (r < 0 || lacks_memory(m)) {
 		r = r < 0 && r != -ENOSPC ? r : too_much(t, missing_memory(m), err);
-		mapping_limits_release_unused(t);
-		mapping_bindings_release_unused(t);
-		chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
-		if (t->n_buckets)
-			chunks_release_unused(&m->buckets, t->record.first_bucket, t->n_buckets);
+		release_unused(t);
 		free(t);
 		return r;
 	}
@@ -160,6 +176,8 @@ int mappings_add_step(struct mapping_job *t, struct error *err)
 		r = mapping_bindings_make_step(t, t->record.bindings.protocols);
 	if (!r && t->record.limited)
 		r = mapping_limits_make_step(t, &t->record.limit);
+	if (!r)
+		r = mapping_hosts_make_step(t);
 	if (r == -ENOMEM)
 		return too_much(t, missing_memory(m), err);
 	if (r < 0)
@@ -260,6 +278,8 @@ static int check_link(const struct mappings *m, const struct mapping *record, co
 
 	if (!r && replaced < 0)
 		r = prefix_index_check(&m->in, record->tenant, geometry_in(g));
+	if (!r && mapping_is_ipv6(record) && replaced < 0 && !mappings_index6_has_room(m, geometry_in(g)))
+		r = -ENOSPC;
 	if (!r && g->out_plen != PLEN_NONE && !revive)
 		r = prefix_index_check(&m->out, 0, geometry_out(g));
 	if (!r && how->drain_s && (replaced >= 0 || drains_from(m, mappings_around(m, record->tenant, geometry_in(g)))))
@@ -290,7 +310,7 @@ static void link_inside(struct mappings *m, struct mapping_job *t, const struct 
 	const struct geometry *g = &t->record.geo;
 	const struct prefix in = geometry_in(g);
 	int around = mappings_around(m, t->record.tenant, in), replaced = replaced_by(m, g, how);
-	bool hidden = g->out_plen == PLEN_NONE;
+	bool hidden = mapping_is_hidden(&t->record);
 
 	if (replaced >= 0) {
 		struct mapping_job *old = m->table[replaced];
@@ -321,6 +341,8 @@ static void link_inside(struct mappings *m, struct mapping_job *t, const struct 
 		mappings_forget_needless_drains(m);
 		mappings_publish_drains(m);
 	}
+	if (hidden)
+		mappings_index6_changed(m);
 	datapath_raise_epoch(m->d);
 }
 
@@ -339,10 +361,12 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 		return number;
 	if ((t->n_subscribers && !chunks_complete(&m->subscribers, t->record.first_subscriber, t->n_subscribers)) ||
 	    (t->n_buckets && !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets)) ||
-	    !mapping_bindings_complete(t) || !mapping_limits_complete(t))
+	    !mapping_bindings_complete(t) || !mapping_limits_complete(t) || !mapping_hosts_complete(t))
 		return -ENOMEM;
 	/* Before they leave the index: no packet may be dropped for lack of a mapping. */
 	r = mappings_show_untranslated(m, &t->record);
+	if (!r)
+		r = mapping_hosts_enter(t, number);
 	if (r)
 		return r;
 

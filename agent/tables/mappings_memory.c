@@ -54,9 +54,10 @@ static uint64_t map_memory(int fd)
 uint64_t mappings_table_memory(const struct mappings *m)
 {
 	const struct datapath *d = m->d;
-	const int fixed[] = { d->in_index, d->out_index, d->mappings, d->subscribers,
-			      d->buckets,  d->devices,	 d->counters, d->events };
-	uint64_t sum = chunks_memory(&m->subscribers) + chunks_memory(&m->buckets);
+	const int fixed[] = { d->in_index,  d->out_index,  d->mappings, d->subscribers, d->buckets,
+			      d->devices,   d->counters,   d->events,	d->records6,	d->indices6,
+			      d->prefixes6, d->addresses6, d->hosts6 };
+	uint64_t sum = chunks_memory(&m->subscribers) + chunks_memory(&m->buckets) + chunks_memory(&m->hosts);
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		sum += map_memory(fixed[i]);
@@ -130,25 +131,38 @@ static uint64_t hint_inside(const struct mappings *m, int number, uint16_t leaf)
 	return any ? fib_hint(found.base, found.plen, leaf) : FIB_NO_HINT;
 }
 
-void mappings_choose_hints(struct mappings *m)
+static uint16_t leaf_of(const struct mapping_job *t)
 {
-	const struct mapping_job *largest = NULL;
-	uint64_t inside = FIB_NO_HINT, outside = FIB_NO_HINT;
+	return (uint16_t)(INDEX_LEAF | (unsigned)t->number);
+}
+
+/* The live mapping with the most subscribers, of those with slots; among those of IPv4 only, or among all. */
+static const struct mapping_job *largest(const struct mappings *m, bool of_ipv6)
+{
+	const struct mapping_job *found = NULL;
 
 	for (unsigned k = 0; k < m->n_live; k++) {
 		const struct mapping_job *t = m->table[m->order[k].number];
 
-		if (mapping_has_slots(&t->record) && (!largest || t->n_subscribers > largest->n_subscribers))
-			largest = t;
+		if (mapping_has_slots(&t->record) && (of_ipv6 || !mapping_is_ipv6(&t->record)) &&
+		    (!found || t->n_subscribers > found->n_subscribers))
+			found = t;
 	}
-	if (largest) {
-		const struct geometry *g = &largest->record.geo;
-		uint16_t leaf = (uint16_t)(INDEX_LEAF | (unsigned)largest->number);
+	return found;
+}
 
-		inside = m->unsettled ? FIB_NO_HINT : hint_inside(m, largest->number, leaf);
+void mappings_choose_hints(struct mappings *m)
+{
+	const struct mapping_job *of_ipv4 = largest(m, false), *of_all = largest(m, true);
+	uint64_t inside = FIB_NO_HINT, outside = FIB_NO_HINT;
+
+	if (of_ipv4 && !m->unsettled)
+		inside = hint_inside(m, of_ipv4->number, leaf_of(of_ipv4));
+	if (of_all) {
+		const struct geometry *g = &of_all->record.geo;
 		struct prefix out = largest_within(g->out_base, g->out_base + g->last_out);
 
-		outside = fib_hint(out.base, out.plen, leaf);
+		outside = fib_hint(out.base, out.plen, leaf_of(of_all));
 	}
 	if (!m->d->fib)
 		return;

@@ -15,6 +15,7 @@
 #include "tables/extent_reuse.h"
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_drains.h"
+#include "tables/mapping_hosts.h"
 #include "tables/mapping_limits.h"
 
 /* Contents of the indexes. */
@@ -133,9 +134,14 @@ static void survey_whole(struct mappings *m, struct survey *in, const struct sur
 	in->n_runs = inside_runs(prefix, n, in->run);
 	compare_all(m, in);
 	/* Mappings without translation have no entries, only their record. */
-	for (size_t i = 0; i < n; i++)
-		if (is_untranslated(&m->d->mapping[prefix[i].number]))
-			in->whole[prefix[i].number] = true;
+	for (size_t i = 0; i < n; i++) {
+		const int number = prefix[i].number;
+
+		if (is_untranslated(&m->d->mapping[number]))
+			in->whole[number] = true;
+		else if (mapping_is_ipv6(&m->d->mapping[number]))
+			in->whole[number] = mapping_hosts_indexed(m, number);
+	}
 }
 
 /* Takes the ranges named in a mapping's record. */
@@ -155,6 +161,13 @@ static int take_tables(struct mappings *m, struct mapping_job *t)
 		r = mapping_limits_take(t);
 		if (r < 0)
 			mapping_bindings_give(t);
+	}
+	if (!r) {
+		r = mapping_hosts_take(t);
+		if (r < 0) {
+			mapping_limits_give(t);
+			mapping_bindings_give(t);
+		}
 	}
 	if (r < 0) {
 		chunks_give(&m->buckets, t->record.first_bucket, t->n_buckets);
@@ -190,7 +203,8 @@ static int take_over(struct mappings *m, int number, bool retired)
 	}
 	t->record.geo.flags &= (uint8_t)~MAPPING_RETIRED;
 	record->geo.flags = t->record.geo.flags;
-	prefix_index_own(&m->in, (unsigned)number, record->tenant, geometry_in(&record->geo), is_untranslated(record));
+	prefix_index_own(&m->in, (unsigned)number, record->tenant, geometry_in(&record->geo),
+			 mapping_is_hidden(record));
 	mappings_note_live(m, take_pointer(t));
 	return 0;
 }
@@ -295,6 +309,9 @@ static int take_over_all(struct mappings *m)
 	end_parts(m);
 	if (removed)
 		datapath_raise_epoch(m->d);
+	m->index6_stale = true;
+	m->index6_read = true; /* by whatever ran before */
+	mappings_index6_publish(m);
 	return settle_untranslated(m);
 }
 
@@ -323,7 +340,7 @@ static int find_chunks(struct mappings *m, struct error *err)
 					err);
 		r = r < 0 ? r : 1;
 	}
-	return r < 0 ? r : 0;
+	return r < 0 ? r : mapping_hosts_find(m, err);
 }
 
 /* Types and names serve dumps of the maps, pins serve the next agent. */
@@ -376,6 +393,11 @@ int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)
 	prefix_index_settle(&m->out);
 	chunks_clear_unused(&m->subscribers);
 	chunks_clear_unused(&m->buckets);
+	r = mapping_hosts_settle(m);
+	if (r < 0) {
+		mappings_close(m);
+		return error_set(err, r, "cannot take over the mappings of IPv6: %s", strerror(-r));
+	}
 	extents_recover(m);
 	*ret = m;
 	return 0;
@@ -398,6 +420,7 @@ void mappings_close(struct mappings *m)
 	}
 	chunks_close(&m->subscribers);
 	chunks_close(&m->buckets);
+	mappings_close_hosts(m);
 	table_types_close(&m->types);
 	free(m);
 }

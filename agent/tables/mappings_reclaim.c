@@ -5,6 +5,7 @@
 #include "tables/extent_reuse.h"
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_changes.h"
+#include "tables/mapping_hosts.h"
 #include "tables/mapping_limits.h"
 
 /* Moves all tables from one stage to another. */
@@ -54,6 +55,7 @@ static bool grace_step(struct mappings *m)
 	if (m->grace_runs && !background_busy(&m->grace))
 		end_grace(m);
 	if (!m->grace_runs && any_at(m, TABLE_UNLINKED)) {
+		mappings_index6_publish(m);
 		advance(m, TABLE_UNLINKED, TABLE_IN_GRACE);
 		m->grace_runs = true;
 		background_start(&m->grace, wait_for_packets, m->d);
@@ -90,6 +92,8 @@ static enum chunks_release release(struct mapping_job *t)
 		r = mapping_bindings_release_step(t);
 	if (r == CHUNKS_RELEASED)
 		r = mapping_limits_release_step(t);
+	if (r == CHUNKS_RELEASED)
+		r = mapping_hosts_release_step(t);
 	if (r == CHUNKS_RELEASED && t->n_subscribers)
 		r = chunks_release_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers,
 					&t->subscribers_done);
@@ -167,6 +171,7 @@ enum reclaim mappings_reclaim_step(struct mappings *m)
 		return RECLAIM_MORE;
 	waits |= chunks_busy(&m->buckets);
 	waits |= chunks_busy(&m->subscribers);
+	waits |= m->hosts.base && chunks_busy(&m->hosts);
 	return waits || m->leaving ? RECLAIM_WAITS : RECLAIM_DONE;
 }
 

@@ -43,7 +43,7 @@ static __always_inline void icmp_error_headers(struct iphdr *ip, const struct ar
 		.frag_off = bpf_htons(IP_FLAG_DF),
 		.ttl = 64,
 		.protocol = IPPROTO_ICMP,
-		.saddr = bpf_htonl(in->addr),
+		.saddr = bpf_htonl(in->addr ? in->addr : p->dst),
 		.daddr = bpf_htonl(p->src),
 	};
 	*icmp = (struct icmphdr){ .type = n->type, .code = n->code, .sequence = bpf_htons((__u16)n->mtu) };
@@ -54,6 +54,13 @@ static __always_inline void icmp_error_headers(struct iphdr *ip, const struct ar
 }
 
 #if HOOK_XDP
+
+/* The sender of a hairpin between families gets an error by its own programs. */
+static __always_inline int error_crosses(ctx_t *ctx)
+{
+	arguments_crossed(0);
+	return tail_call(ctx, FAMILY6 ? PROG_turned : PROG_six_turned);
+}
 
 /* Turns the packet into the ICMP error about it and sends it back. Returns the verdict. quote: octets to be quoted. */
 static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n, const struct device *in,
@@ -83,7 +90,7 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 	icmp_error_headers((void *)(eth + 1), n, in, p, quote, sum);
 	count_add(n->sent, 1);
 	count_add(n->reason, 1);
-	return send_by(ctx, in_ifindex);
+	return n->crossed ? error_crosses(ctx) : send_by(ctx, in_ifindex);
 }
 
 #else
@@ -170,9 +177,9 @@ static __always_inline int icmp_error_about(ctx_t *ctx, const struct arguments *
 	enum packet_kind kind = parse(ctx, &p);
 	__u32 quote = p.length < ICMP_ERROR_QUOTE ? p.length : ICMP_ERROR_QUOTE;
 
-	if (kind == PACKET_NOT_IPV4 || kind == PACKET_BAD_HEADER || !in || !in->addr)
+	if (kind == PACKET_NOT_IPV4 || kind == PACKET_BAD_HEADER || !in || !(in->addr | n->crossed))
 		return drop(n->reason);
-	if (!icmp_may_answer(ctx, &p) || !icmp_budget_allows())
+	if (!icmp_may_answer_from(ctx, &p, n->crossed) || !icmp_budget_allows())
 		return drop(n->reason);
 	return icmp_error_send(ctx, n, in, in_ifindex, &p, quote);
 }

@@ -14,9 +14,10 @@
 
 /*
  * Returns 1 if an ICMP error may be sent about a packet: it is not about another ICMP error or an unknown ICMP type,
- * nor about or to anything but a single host. parse() has filled in *p.
+ * nor about or to anything but a single host. parse() has filled in *p. crossed: it is a hairpin whose source is an
+ * outside endpoint already.
  */
-static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
+static __always_inline int icmp_may_answer_from(ctx_t *ctx, const struct packet *p, int crossed)
 {
 	struct ethhdr *eth = ctx_data(ctx);
 	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
@@ -25,7 +26,7 @@ static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
 		return 0;
 	if (ip->frag_off & bpf_htons(IP_OFFSET_MASK))
 		return 0;
-	if (source_is_martian(p->src) || address_is_martian(p->dst))
+	if ((source_is_martian(p->src) && !crossed) || address_is_martian(p->dst))
 		return 0;
 	if (p->proto != IPPROTO_ICMP)
 		return 1;
@@ -34,6 +35,11 @@ static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
 	__u8 *type = (void *)ip + ip->ihl * 4U;
 
 	return (void *)(type + 1) <= ctx_data_end(ctx) && (*type == ICMP_ECHO || *type == ICMP_ECHOREPLY);
+}
+
+static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
+{
+	return icmp_may_answer_from(ctx, p, 0);
 }
 
 /*

@@ -10,6 +10,7 @@
 
 #include <detnat/reasons.h>
 
+#include "base/family.h"
 #include "base/subprogram.h"
 #include "base/trace_points.h"
 #include "base/verdict.h"
@@ -82,9 +83,14 @@ static __always_inline int drop(enum reason reason)
 	return leave(CTX_DROP, reason);
 }
 
-/* Hands the packet to the kernel unchanged. Stage 2 cannot: it drops the packet. */
+/*
+ * Hands the packet to the kernel unchanged. Stage 2 cannot: it drops the packet. The kernel has no use for one that has
+ * become one of IPv4.
+ */
 static __always_inline int pass_untranslated(void)
 {
+	if (six_has_entered())
+		return drop(REASON_drop_unreachable);
 	return STAGE2 ? drop(REASON_drop_stage2) : leave(CTX_PASS, REASON_passed_untranslated);
 }
 

@@ -6,9 +6,13 @@
 #ifndef DETNAT_TAIL_CALL_H
 #define DETNAT_TAIL_CALL_H
 
+#include <linux/if_ether.h>
+#include <bpf/bpf_endian.h>
+
 #include <detnat/programs.h>
 
 #include "base/count.h"
+#include "base/settings.h"
 
 /* The tail-call programs, indexed by enum prog. The names are kept for compatibility with existing pins. */
 struct {
@@ -19,6 +23,9 @@ struct {
 #if STAGE2
 } stage2_leaves SEC(".maps");
 #define programs stage2_leaves
+#elif FAMILY6
+} six_leaves SEC(".maps");
+#define programs six_leaves
 #elif HOOK_XDP
 } xdp_leaves SEC(".maps");
 #define programs xdp_leaves
@@ -43,7 +50,8 @@ struct arguments {
 	__u32 mtu;
 	__u8 type;
 	__u8 code;
-	__u8 pad[2];
+	__u8 crossed; /* 1: of PROG_icmp_error, the packet is a hairpin between families, see slow/turned.h */
+	__u8 pad;
 	__u32 bound;   /* see slow/open.h */
 	__u32 binder;  /* the subscriber whose port that is, numbered across all mappings */
 	__u32 crowded; /* inside address of the subscriber that wants a larger extent */
@@ -66,6 +74,15 @@ static __always_inline struct arguments *arguments_get(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&arguments, &zero);
+}
+
+/* Says for PROG_icmp_error whether the sender of the packet in hand is of the other family: see slow/turned.h. */
+static __always_inline void arguments_crossed(__u8 crossed)
+{
+	struct arguments *n = arguments_get();
+
+	if (n)
+		*(volatile __u8 *)&n->crossed = crossed;
 }
 
 /* Index of the ingress interface. For the slow path; the fast path sees no tagged frames. */
@@ -113,6 +130,18 @@ static __always_inline int tail_call(ctx_t *ctx, enum prog prog)
 static __always_inline int verdict_resume(ctx_t *ctx, int verdict)
 {
 	return verdict < CONTINUE ? tail_call(ctx, (enum prog)(TAIL_CALL(0) - verdict)) : verdict;
+}
+
+/* Returns 1 for a packet of IPv6, if programs for such are loaded: PROG_six_out has all of them. */
+static __always_inline int is_for_six(ctx_t *ctx)
+{
+#if HOOK_XDP && !STAGED && !STAGE2 && !FAMILY6
+	const struct ethhdr *eth = ctx_data(ctx);
+
+	return settings.six && (void *)(eth + 1) <= ctx_data_end(ctx) && eth->h_proto == bpf_htons(ETH_P_IPV6);
+#else
+	return 0;
+#endif
 }
 
 /* The slow path of a direction, for packets that its fast path has left alone. */

@@ -56,12 +56,18 @@ SUBPROGRAM int hop_kind(const struct egress *e, __u32 dst)
 	return out->flags & DEVICE_REDIRECT ? HOP_OUT : HOP_OUT_TAGGED;
 }
 
-/* By a next hop that the copy or the cache has. */
-static __always_inline void egress_by(const struct fib_hop *hop, struct egress *ret)
+/* Octets by which a packet grows on its way to an inside address: all lengths are of what it is before. */
+static __always_inline __u32 egress_growth(__u32 dst)
+{
+	return addr_is_virtual(dst) ? 20 : 0;
+}
+
+/* By a next hop that the copy or the cache has for an address. */
+static __always_inline void egress_by(const struct fib_hop *hop, __u32 dst, struct egress *ret)
 {
 	const struct device *out = device_get(hop->ifindex);
 
-	egress_of_hop(ret, hop, out ? out->mtu : 0);
+	egress_of_hop(ret, hop, out ? out->mtu - egress_growth(dst) : 0);
 	/* What tc sends, every interface takes. */
 	if (!out || (!SENDS_BY_TC && !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED))))
 		ret->state = EGRESS_REFUSING;
@@ -162,8 +168,8 @@ static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u3
 	__builtin_memcpy(hop->dmac, fib->dmac, sizeof(hop->dmac));
 	__builtin_memcpy(hop->smac, fib->smac, sizeof(hop->smac));
 	hop->ifindex = fib->ifindex;
-	hop->mtu = (__u16)route_longest(fib, dst);
-	egress_by(hop, ret);
+	hop->mtu = (__u16)(route_longest(fib, dst) - egress_growth(dst));
+	egress_by(hop, dst, ret);
 	hop->mtu = (__u16)ret->longest;
 	if (egress_is_vrf(ret)) {
 		ret->state = EGRESS_KERNEL;
@@ -172,6 +178,10 @@ static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u3
 	hop->flags = egress_hop_flags(ret, dst);
 	hop->pad = 0;
 	hop->used = 0;
+#if FAMILY6
+	if (addr_is_virtual(dst) && route6_is_on_link(fib))
+		return;
+#endif
 	egress_cache(epoch, in_ifindex, src, dst, now, hop);
 }
 
@@ -191,9 +201,9 @@ SUBPROGRAM int egress_find(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, s
 		return 0;
 	if (told) {
 		fib_used(told, now);
-		egress_by(told, ret);
+		egress_by(told, dst, ret);
 	} else if (egress_cached(g, in_ifindex, src, dst, now, &hop)) {
-		egress_by(&hop, ret);
+		egress_by(&hop, dst, ret);
 	} else {
 		egress_ask(ctx, g, src, dst, in_ifindex, now, &hop, ret);
 	}

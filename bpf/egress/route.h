@@ -9,6 +9,9 @@
 #ifndef AF_INET
 #define AF_INET 2
 #endif
+#if FAMILY6
+#include "six/route6.h"
+#endif
 
 static __always_inline struct device_table *device_table_get(void)
 {
@@ -101,6 +104,11 @@ static __always_inline long route_of_length(ctx_t *ctx, __u32 src, __u32 dst, __
 	ret_fib->ipv4_dst = bpf_htonl(dst);
 	ret_fib->tot_len = length;
 
+#if FAMILY6
+	if (addr_is_virtual(dst))
+		route6_ask(ret_fib, in_ifindex);
+#endif
+
 	long verdict = STAGE2 ? BPF_FIB_LKUP_RET_UNREACHABLE : bpf_fib_lookup(ctx, ret_fib, sizeof(*ret_fib), 0);
 
 	if (verdict == BPF_FIB_LKUP_RET_SUCCESS)
@@ -123,7 +131,7 @@ static __always_inline __u32 route_longest(struct bpf_fib_lookup *fib, __u32 dst
 	/* Uses the place of an IPv6 address to save stack. */
 	struct prefix_key *key = (void *)&fib->ipv6_src[2];
 
-	if (!settings.route_mtus)
+	if (!settings.route_mtus || addr_is_virtual(dst))
 		return longest;
 	key->plen = 32;
 	key->addr = bpf_htonl(dst);

@@ -55,9 +55,9 @@ static __always_inline int source_is_in_pool(const struct globals *g, __u32 src)
 /*
  * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; where that does not
  * hold, calls the program that does as well with the kernel's answers, which the slow path has cached. tenants: there
- * may be tenants.
+ * may be tenants; six: and mappings of IPv6 subscribers, whose packets are for other programs.
  */
-static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenants)
+static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenants, int six)
 {
 	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(outside_strict, 0xff) |
 			   (told ? EACH_PACKET(policy_routing, 0xff) : 0);
@@ -80,6 +80,10 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 		return TO_SLOW_PATH;
 
 	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+
+	if (six && unlikely(mapping_is_six(m)))
+		return tail_call(ctx, PROG_six_in);
+
 	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
 	__u32 port_offset;
 	__s64 reverse = mapping_reverse_at(&m->geo, dst, dport, &port_offset);

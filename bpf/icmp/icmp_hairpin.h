@@ -19,6 +19,22 @@ static __always_inline int icmp_hairpin_source(ctx_t *ctx, const struct icmp_fro
 	return source_verdict(ctx, i->p.src, i->p.dst, 0);
 }
 
+/* The sender's half of an error, see slow/turned.h. quoted: the quote's new endpoints. Returns a verdict. */
+static __always_inline int icmp_hairpin_turn(ctx_t *ctx, const struct icmp_from_inside *i, const struct rewrite *quoted)
+{
+	struct rewrite to = { .src = icmp_from_inside_source(i, 0), .dst = i->p.dst };
+	enum reason refused = quote_options_refusal(ctx, &i->q);
+	__u64 sum = 0;
+
+	if (refused)
+		return drop(refused);
+	if (!icmp_checksum_holds(ctx, &i->p))
+		return drop(REASON_drop_malformed);
+	if (quote_rewrite(ctx, &i->q, quoted, &sum) || icmp_header_rewrite(ctx, &i->p, &to, sum, 0))
+		return drop(REASON_drop_error);
+	return hairpin_to_receiver(ctx, &i->p);
+}
+
 /* PROG_icmp_hairpin. */
 static __always_inline int icmp_hairpin(ctx_t *ctx)
 {
@@ -54,6 +70,8 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	if (!out_port)
 		return refuse_to_pool(ctx, &i.p, icmp_from_inside_reason(&i));
 	quoted.dst = mapping_out_addr(&i.f.m->geo, i.f.subscriber);
+	if (hairpin_is_turned(&i.p))
+		return icmp_hairpin_turn(ctx, &i, &quoted);
 	/* The reply to the quoted packet, as it would arrive from outside. */
 	i.q.reply.src = quoted.dst;
 	i.q.reply.sport = quoted.dport;

@@ -44,4 +44,12 @@ static __always_inline __sum16 csum_update_short(__sum16 check, __u32 sum)
 	return ~(sum + (sum >> 16));
 }
 
+/* Checksum of an IPv4 header of 20 octets whose field for it is 0. */
+static __always_inline __sum16 ip_header_check(const void *ip)
+{
+	const __u32 *word = ip;
+
+	return ~csum_fold((__u64)word[0] + word[1] + word[2] + word[3] + word[4]);
+}
+
 #endif

@@ -29,7 +29,7 @@ static __always_inline int out2in_fast(ctx_t *ctx)
 {
 	if (settings.policy_routing)
 		return tail_call(ctx, PROG_out2in_cached);
-	return or_slow(ctx, fast_out2in(ctx, 1, settings.open_mappings, 1), PROG_out2in);
+	return or_slow(ctx, fast_out2in(ctx, 1, settings.open_mappings, 1, 0), PROG_out2in);
 }
 
 /* Defines a main program, which the entry programs call. */

@@ -5,6 +5,7 @@
  */
 #include "base/ctx_xdp.h"
 
+#include "icmp/icmp_turned.h"
 #include "programs/ingress_programs.h"
 #include "slow/vlan.h"
 
@@ -29,7 +30,7 @@ SEC("xdp.frags")
 int out2in_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 0), PROG_out2in));
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 0, 0), PROG_out2in));
 }
 
 /* Loaded instead of in2out_xdp and out2in_xdp if mappings are open, whose packets others need not know of. */
@@ -44,7 +45,7 @@ SEC("xdp.frags")
 int out2in_open_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 1, 0), PROG_out2in));
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 1, 0, 0), PROG_out2in));
 }
 
 /* Loaded instead of those if there are tenants; what is open goes to the slow path. */
@@ -60,7 +61,30 @@ SEC("xdp.frags")
 int out2in_tenants_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 1), PROG_out2in));
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 1, 0), PROG_out2in));
+}
+
+/*
+ * Loaded instead of those if there are IPv6 subscribers. Where others have the place, or for tagged frames, the slow
+ * path calls the programs for these.
+ */
+SEC("xdp.frags")
+int in2out_six_xdp(struct xdp_md *ctx)
+{
+	int verdict;
+
+	TRACE_BEGIN(ctx);
+	verdict = fast_in2out(ctx, 1, settings.source_check == SOURCES_STRICT_EACH, settings.open_mappings, 0);
+	if (unlikely(!FINAL(verdict)) && is_for_six(ctx))
+		return TRACED(ctx, tail_call(ctx, PROG_six_out));
+	return TRACED(ctx, or_slow(ctx, verdict, PROG_in2out));
+}
+
+SEC("xdp.frags")
+int out2in_six_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, settings.open_mappings, 0, 1), PROG_out2in));
 }
 
 /* Loaded instead of in2out_xdp and out2in_xdp if routing depends on more than the destination. */
@@ -96,6 +120,9 @@ int both_xdp(struct xdp_md *ctx)
 INGRESS_PROGRAMS
 FORWARDING_PROGRAMS
 PROGRAM(vlan, vlan)
+PROGRAM(turned, hairpin_turned)
+PROGRAM(icmp_turned, icmp_turned)
+PROGRAM(fragment_turned, fragment_turned)
 
 /* Adds to a counter for the agent. Atomic, because a packet on this core may interrupt it. Returns 0, or -1. */
 SEC("syscall")

@@ -30,7 +30,7 @@ static __always_inline int in2out_single(struct xdp_md *ctx)
 
 static __always_inline int out2in_single(struct xdp_md *ctx)
 {
-	return or_slow(ctx, fast_out2in(ctx, 1, settings.open_mappings, 0), PROG_out2in);
+	return or_slow(ctx, fast_out2in(ctx, 1, settings.open_mappings, 0, 0), PROG_out2in);
 }
 
 PROGRAM(in2out_single, in2out_single)

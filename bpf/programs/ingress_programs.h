@@ -10,6 +10,7 @@
 #include "answer/arp.h"
 #include "slow/both.h"
 #include "slow/fragment_later.h"
+#include "slow/fragment_turned.h"
 #include "slow/hairpin.h"
 #include "slow/hairpin_inbound.h"
 #include "answer/icmp_error.h"
@@ -39,7 +40,7 @@ static __always_inline int in2out_cached(ctx_t *ctx)
 
 static __always_inline int out2in_cached(ctx_t *ctx)
 {
-	return or_slow(ctx, fast_out2in(ctx, 0, 0, 1), PROG_out2in);
+	return or_slow(ctx, fast_out2in(ctx, 0, 0, 1, 1), PROG_out2in);
 }
 
 #define FORWARDING_PROGRAMS                   \

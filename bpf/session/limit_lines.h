@@ -13,7 +13,7 @@
 
 static __always_inline int mapping_is_limited(const struct mapping *m)
 {
-	return settings.limits && LOAD(m->limited);
+	return !FAMILY6 && settings.limits && LOAD(m->limited);
 }
 
 /* The line of a subscriber of m; NULL: the mapping has no limits. */
@@ -55,7 +55,7 @@ SUBPROGRAM int limit_count(const struct mapping *m, __u32 subscriber, __u32 prot
  */
 static __always_inline void limit_ended(const struct mapping *m, __u32 subscriber, __u8 proto, __u32 sessions)
 {
-	if (settings.limits)
+	if (!FAMILY6 && settings.limits)
 		limit_count(m, subscriber, proto, -sessions);
 }
 

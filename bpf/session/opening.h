@@ -47,6 +47,7 @@ enum opened {
 	OPEN_NO_PORT,  /* no port of the block is free towards the endpoint */
 	OPEN_AT_LIMIT, /* of the sessions of its protocol */
 	OPEN_TOO_FAST, /* no token is left for it */
+	OPEN_NO_HOST,  /* the subscriber has no number for another host */
 	OPEN_GROWS,    /* once the subscriber has a larger extent: PROG_extent */
 };
 
@@ -112,7 +113,7 @@ static __always_inline void quota_leave(const struct mapping *m, struct subscrib
 static __always_inline void opening_tell(const struct opening *o, const struct mapping *m, __u32 subscriber,
 					 __u32 first)
 {
-	if (!settings.session_events || !LOAD(o->gone))
+	if (!SESSION_EVENTS || !LOAD(o->gone))
 		return;
 #pragma clang loop unroll(disable)
 	for (__u32 i = first; i < first + 2 * BUCKET_SLOTS; i++) {

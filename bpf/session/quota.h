@@ -102,7 +102,7 @@ static __always_inline int quota_concerns(const struct mapping *m, __u64 word, _
 	__u32 state = word_state(word);
 	__u32 not_live = ((__u32)(word >> 32 & 0xff) - SESSION_OPENING - 1) >> 31;
 	__u32 waits = ((state ^ SESSION_TIME_WAIT) - 1) >> 31;
-	__s64 left = (__s64)(__s32)m->timeout_ticks[session_timeout((__u8)state)] - (__s32)(now - word_seen(word));
+	__s64 left = (__s64)(__s32)m->timeout_ticks[session_timeout((__u8)state)] - word_age(word, now);
 
 	barrier_var(left);
 	return (__u32)((__u64)left >> 63 | state / SESSION_RESET | inbound) & ~(not_live | waits) & 1;

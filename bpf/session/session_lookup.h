@@ -46,7 +46,8 @@ static __always_inline int receiver_get(const struct packet *p, struct receiver 
 	const struct mapping *m = mapping_by_outside(p->dst);
 	__s64 number = -1;
 
-	if (!m)
+	/* The sessions of the other family are for other programs. */
+	if (!m || mapping_is_six(m) || six_is_foreign(m))
 		return -1;
 	if (protocol_has_ports(p->proto) && !mapping_is_open(m))
 		number = port_owner(m, p->dst, p->dport);
@@ -58,6 +59,8 @@ static __always_inline int receiver_get(const struct packet *p, struct receiver 
 	ret->number = (__u32)number;
 	ret->in_addr = m->geo.in_base + ret->number;
 	ret->s = subscriber_get(m, ret->number);
+	if (six_begin_receiver(m, ret->number))
+		return -1;
 	return ret->s ? 0 : -1;
 }
 

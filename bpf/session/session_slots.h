@@ -9,10 +9,13 @@
 #include "session/limit_lines.h"
 #include "session/slot_lookup.h"
 
+/* Whether sessions opened and closed are reported: those of IPv6 subscribers are not, nobody may ask for it. */
+#define SESSION_EVENTS (!FAMILY6 && settings.session_events)
+
 static __always_inline void session_notify(const struct flow *f, __u16 out_port)
 {
 	TRACE_STEP(opened, out_port, 0);
-	if (!settings.session_events)
+	if (!SESSION_EVENTS)
 		return;
 
 	struct nat_event e = {
@@ -99,7 +102,7 @@ SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 wo
 /* Reports a session removed from a slot of a subscriber, if session events are on. */
 static __always_inline void slot_closed(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
 {
-	if (settings.session_events)
+	if (SESSION_EVENTS)
 		session_closed(m->geo.in_base + subscriber, mapping_out_addr(&m->geo, subscriber), key, word);
 }
 
@@ -220,7 +223,7 @@ static __always_inline void session_hit_fast(struct slot *s, __u64 word, const s
 	if (!packet_refreshes(p->proto, from_inside))
 		now = word_seen(word);
 	TRACE_STEP(session, word, word_with(word, word_state(word), now));
-	if (word_seen(word) != now)
+	if (word_seen(word) != (now & WORD_SEEN))
 		word_refresh(&s->truth, now);
 }
 

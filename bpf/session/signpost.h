@@ -62,7 +62,7 @@ SUBPROGRAM __s64 signpost_put(struct subscriber *s, __u64 key, __u32 port_and_pr
 	/* Nobody else fills a slot; whoever reads the new word with the old key finds no such session. */
 	STORE(slot->key, key);
 	order_writes();
-	STORE(slot->truth, signpost_word((__u16)(port_and_proto >> 8), (__u8)port_and_proto, now_ticks()));
+	STORE(slot->truth, signpost_word((__u16)(port_and_proto >> 8), (__u8)port_and_proto, host6_stamp(now_ticks())));
 	order_writes();
 	return at;
 }
@@ -105,7 +105,7 @@ SUBPROGRAM int signposts_clear(const struct mapping *m, struct subscriber *s, __
 		struct slot *slot = extent_slot(extent_slot_number(bucket, i));
 		__u64 word = slot ? LOAD(slot->truth) : 0;
 
-		if (!slot || !word_is_signpost(word))
+		if (!slot || !word_is_signpost(word) || !host6_is_own(word))
 			continue;
 		offset = far_offset_of(m, subscriber, word_out_port(word));
 		if (extent_search_in(m, extent, LOAD(slot->key), offset << 8 | signpost_proto(word)) < 0)

@@ -17,7 +17,7 @@ static __always_inline int both(ctx_t *ctx)
 	enum packet_kind kind = parse(ctx, &p);
 
 	if (kind == PACKET_NOT_IPV4)
-		return tail_call(ctx, PROG_out2in);
+		return is_for_six(ctx) ? tail_call(ctx, PROG_six_out) : tail_call(ctx, PROG_out2in);
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
 	if (!address_is_inside(p.src) && (leaf_outside(p.dst) || address_is_inside(p.dst)))

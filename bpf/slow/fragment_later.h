@@ -62,7 +62,12 @@ static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece
 	const struct globals *g = globals_get();
 	__u32 until = g ? LOAD(g->fragments_until) : 0, zero = 0;
 	struct early_fragment *copy = bpf_map_lookup_elem(&fragment_copies, &zero);
-	__u64 length = ctx_length(ctx) + (ETH_HLEN - L3_OFFSET);
+	__u64 length;
+
+	/* It comes again as what it was. */
+	if (six_restore(ctx))
+		return drop(REASON_drop_error);
+	length = ctx_length(ctx) + (ETH_HLEN - L3_OFFSET);
 
 	if (!copy || !until || (__s32)(until - now_ticks()) < 0 || length < ETH_HLEN || length > FRAGMENT_FRAME_MAX)
 		return fragment_refuse(f, REASON_drop_fragment);
@@ -140,26 +145,17 @@ static __always_inline int fragment_egress(ctx_t *ctx, const struct packet *p, _
 	return s ? egress_towards(ctx, p, m, s, in_addr, direction, 0, ret) : drop(REASON_drop_no_mapping);
 }
 
-static __always_inline int fragment_hairpin(ctx_t *ctx)
+/* The host of an IPv6 subscriber that a later fragment from outside goes to is its first one's. Returns 0, or -1. */
+static __always_inline int fragment_host(__u32 out_addr, __u32 in_addr, const struct fragment *e)
 {
-	struct egress *egress;
-	struct fragment_piece f;
-	struct rewrite to;
-	struct fragment *e;
-	struct in2out io;
-	int verdict = fragment_of_inside(ctx, &io, &f, &to, &e);
+#if FAMILY6
+	const struct mapping *m = mapping_by_outside(out_addr);
 
-	if (verdict != CONTINUE)
-		return verdict;
-	if (!e) {
-		if (address_is_local(ctx, io.f.p.src, io.f.p.dst))
-			return pass_untranslated();
-		return settings.hairpin ? fragment_park(ctx, &f) : drop(REASON_drop_no_session);
-	}
-	verdict = fragment_egress(ctx, &io.f.p, to.dst, DIRECTION_HAIRPIN, &egress);
-	if (verdict != CONTINUE)
-		return verdict;
-	return fragment_translate(ctx, &io.f.p, e, &f, &to, egress, DIRECTION_HAIRPIN);
+	if (!m || six_begin_inwards(m, mapping_subscriber(&m->geo, in_addr)))
+		return -1;
+	host6_note((__u64)LOAD(e->octets));
+#endif
+	return 0;
 }
 
 /* Tail-called by out2in_prepare(). */
@@ -181,6 +177,8 @@ static __always_inline int fragment_out2in(ctx_t *ctx)
 		return source_is_martian(p.src) ? drop_stranger(p.dst, REASON_drop_martian) : fragment_park(ctx, &f);
 	}
 	f.in_addr = to.dst;
+	if (fragment_host(p.dst, to.dst, e))
+		return drop(REASON_drop_error);
 	verdict = fragment_egress(ctx, &p, to.dst, DIRECTION_IN, &egress);
 	if (verdict != CONTINUE)
 		return verdict;

@@ -10,6 +10,7 @@
 #include "session/endpoint.h"
 #include "slow/in2out.h"
 #include "session/inbound_slots.h"
+#include "slow/turned.h"
 
 /*
  * Outside port of the sender's session, to which the packet is applied, or of its portmap; 0: none. The flow becomes
@@ -45,6 +46,14 @@ static __always_inline int inbound_may_open_hairpin(const struct packet *p)
 	return settings.filtering && !receiver_get(p, &r) && inbound_may_open(r.m, r.number, p, now_ticks());
 }
 
+/* Returns 1 if the sender, or the receiver, is an IPv6 subscriber. */
+static __always_inline int hairpin_is_turned(const struct packet *p)
+{
+	const struct mapping *m = FAMILY6 || settings.six ? mapping_by_outside(p->dst) : 0;
+
+	return FAMILY6 || (m && mapping_is_six(m));
+}
+
 /* PROG_hairpin. */
 static __always_inline int hairpin(ctx_t *ctx)
 {
@@ -74,6 +83,8 @@ static __always_inline int hairpin(ctx_t *ctx)
 	to.sport = (__u16)out_port;
 	if (!out_port)
 		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : tail_call(ctx, PROG_open);
+	if (hairpin_is_turned(p))
+		return hairpin_turn(ctx, p, &to);
 	in_port = hairpin_receive(p, &to, &r);
 	if (in_port < 0 && inbound_may_open_hairpin(p))
 		return tail_call(ctx, PROG_hairpin_inbound);

@@ -18,6 +18,8 @@
 
 #if STAGE2
 #include "slow/in2out_stage2.h"
+#elif FAMILY6
+#include "slow/in2out_six.h"
 #elif FORWARDS
 #include "slow/in2out_forward.h"
 #elif AT_INGRESS

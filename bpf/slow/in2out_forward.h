@@ -32,8 +32,10 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	enum hop_kind to;
 	struct ethhdr *eth;
 
+	if (kind == PACKET_NOT_IPV4 && HOOK_XDP && is_tagged(ctx))
+		return tail_call(ctx, PROG_vlan);
 	if (kind == PACKET_NOT_IPV4)
-		return HOOK_XDP && is_tagged(ctx) ? tail_call(ctx, PROG_vlan) : pass_untranslated();
+		return is_for_six(ctx) ? tail_call(ctx, PROG_six_out) : pass_untranslated();
 	/* At tc the tag is not in the frame; its interface is another one. */
 	if (!HOOK_XDP && is_tagged(ctx))
 		return pass_untranslated();

@@ -15,6 +15,9 @@
 #include "slow/extent_program.h"
 #include "slow/grow.h"
 #include "slow/open_place.h"
+#if FAMILY6
+#include "session/host6.h"
+#endif
 
 /* Handles a flow that already has a session, perhaps one in time-wait that a SYN reopens. */
 static __always_inline enum opened open_existing(const struct flow *f, struct subscriber *s, struct slot *slot,
@@ -189,9 +192,7 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	/* Before it is there: a search for sessions of the outside, without the lock, would take it for one. */
 	if (settings.filtering && room & OPENING_OWN)
 		inbound_mark(f, room, 0);
-	opened = open_claim(f, s, slot, from,
-			    state_word((__u16)(LOAD(o->port_lo) + offset), f->p.proto, open_state(&f->p), f->now),
-			    ret_word);
+	opened = open_claim(f, s, slot, from, open_word(f, LOAD(o->port_lo) + (__u32)offset), ret_word);
 	if (opened == OPENED && !(room & OPENING_OWN))
 		count_add(REASON_sessions_overflowed, 1);
 	return opened;
@@ -207,6 +208,16 @@ static __always_inline int open_begin(struct subscriber *s, __u32 bound)
 	}
 	place_reserve(bound);
 	return 0;
+}
+
+/* Under the lock: the host of an IPv6 subscriber's packet gets its number, if it has none. Returns 0, or -1. */
+static __always_inline int open_host(const struct mapping *m, struct subscriber *s, __u32 subscriber)
+{
+#if FAMILY6
+	return host6_take(m, s, subscriber);
+#else
+	return 0;
+#endif
 }
 
 static __always_inline void open_end(struct subscriber *s)
@@ -236,7 +247,7 @@ static __always_inline int open_under_lock(open_locked open, const struct mappin
 	f = flow_of(m, p);
 	if (open_begin(s, bound))
 		return OPEN_LOST;
-	opened = open(&f, s, bound & ~PLACE_RESERVED, ret_word);
+	opened = open_host(m, s, f.subscriber) ? OPEN_NO_HOST : open(&f, s, bound & ~PLACE_RESERVED, ret_word);
 	open_end(s);
 	return opened;
 }
@@ -465,6 +476,8 @@ static __always_inline int open_session(ctx_t *ctx)
 		return extent_wait(ctx, io.f.m, io.f.p.src, PROG_open);
 	case OPEN_NO_PORT:
 		return refuse(ctx, REASON_drop_ports_exhausted);
+	case OPEN_NO_HOST:
+		return refuse(ctx, REASON_drop_hosts);
 	case OPEN_AT_QUOTA:
 	case OPEN_AT_LIMIT:
 	case OPEN_TOO_FAST:

@@ -8,6 +8,12 @@
 #include "session/portmap.h"
 #include "session/session_lookup.h"
 
+/* The state word of a flow from inside whose session begins on an outside port. */
+static __always_inline __u64 open_word(const struct flow *f, __u32 out_port)
+{
+	return state_word((__u16)out_port, f->p.proto, open_state(&f->p), host6_stamp(f->now));
+}
+
 static __always_inline void opening_choose(struct opening *o, __s32 offset)
 {
 	*(volatile __s32 *)&o->port = offset;

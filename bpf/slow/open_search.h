@@ -164,7 +164,8 @@ static __always_inline int open_search(ctx_t *ctx)
 		return drop(REASON_drop_busy);
 	granted = settings.growth && settings.bindings && bound_is_granted(io.f.m, bound);
 	opened = granted ? OPEN_NO_PORT : open_with_room(open_beyond_slots, &io.f, s, (int)bound, &word);
-	if (opened == OPEN_NO_PORT && (granted || (mapping_grows(io.f.m) && !bound)))
+	/* Blocks of IPv6 subscribers do not grow. */
+	if (!FAMILY6 && opened == OPEN_NO_PORT && (granted || (mapping_grows(io.f.m) && !bound)))
 		opened = open_with_room(open_on_grants, &io.f, s, (int)bound, &word);
 	switch (opened) {
 	case OPENED:
@@ -173,6 +174,8 @@ static __always_inline int open_search(ctx_t *ctx)
 		return bound ? refuse(ctx, REASON_drop_ports_exhausted) : open_grow(ctx, &io.f, s);
 	case OPEN_NO_ROOM:
 		return refuse(ctx, REASON_drop_overflow_full);
+	case OPEN_NO_HOST:
+		return refuse(ctx, REASON_drop_hosts);
 	case OPEN_AT_QUOTA:
 	case OPEN_AT_LIMIT:
 	case OPEN_TOO_FAST:

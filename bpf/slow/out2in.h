@@ -63,7 +63,7 @@ static __always_inline int out2in_admit(ctx_t *ctx, struct packet *p, enum packe
 	if (kind == PACKET_NOT_IPV4) {
 		if (settings.answer_arp && eth->h_proto == bpf_htons(ETH_P_ARP))
 			return tail_call(ctx, PROG_arp);
-		return pass_untranslated();
+		return is_for_six(ctx) ? tail_call(ctx, PROG_six_out) : pass_untranslated();
 	}
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
@@ -122,6 +122,8 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 			return pass_untranslated();
 		return slow ? out2in_direct(ctx, p, kind) : tail_call(ctx, PROG_out2in_slow);
 	}
+	if (mapping_is_six(oi->m))
+		return tail_call(ctx, PROG_six_in);
 	refused = options_refusal(ctx, p);
 	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p) && !refused)
 		return tail_call(ctx, PROG_icmp_in);
@@ -139,6 +141,8 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 	if (kind != PACKET_SESSION || subscriber < 0 || refused)
 		return slow ? out2in_other_kind(ctx, oi, kind, refused) : tail_call(ctx, PROG_out2in_slow);
 	oi->subscriber = (__u32)subscriber;
+	if (six_begin_inwards(oi->m, oi->subscriber))
+		return drop(REASON_drop_error);
 	TRACE_SUBSCRIBER(oi->m, oi->subscriber);
 	oi->now = now_ticks();
 	return CONTINUE;

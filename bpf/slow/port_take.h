@@ -35,10 +35,4 @@ static __always_inline __u32 port_mask(const struct opening *o, __u32 of)
 	return of == PORT_FREE ? 0 : of == PORT_OF_RESET ? LOAD(o->reset_port) : LOAD(o->time_wait_port);
 }
 
-/* The state word of a flow from inside whose session begins on an outside port. */
-static __always_inline __u64 open_word(const struct flow *f, __u32 out_port)
-{
-	return state_word((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
-}
-
 #endif

@@ -5,6 +5,7 @@
 
 #include <detnat/slots.h>
 
+#include "base/family.h"
 #include "base/settings.h"
 #include "base/subprogram.h"
 
@@ -38,6 +39,8 @@ static __always_inline __u32 index_find(void *index, __u32 addr)
  */
 SUBPROGRAM __u32 leaf_inside(__u32 addr)
 {
+	if (addr_is_virtual(addr))
+		return six_leaf_of(addr);
 	return index_find(&in_index, addr);
 }
 
@@ -103,6 +106,12 @@ static __always_inline struct mapping *mapping_by_inside(__u32 tenant, __u32 add
 	return mapping_of_leaf(mapping_table_get(), index_find_inside(tenant, addr));
 }
 
+/* Returns 1 if packets to a mapping's outside addresses are for PROG_six_in, and not for the calling program. */
+static __always_inline int mapping_is_six(const struct mapping *m)
+{
+	return HOOK_XDP && !STAGED && !STAGE2 && !FAMILY6 && settings.six && LOAD(m->geo.flags) & MAPPING_IPV6;
+}
+
 /* Mapping whose outside prefix contains an address (host byte order); NULL: none. */
 
 static __always_inline struct mapping *mapping_by_outside(__u32 addr)
@@ -125,6 +134,8 @@ static __always_inline int mapping_is_one_to_one(const struct mapping *m)
  */
 static __always_inline int address_is_martian(__u32 addr)
 {
+	if (addr_is_virtual(addr))
+		return !six_leaf_of(addr);
 	return addr >> 24 == 0 || addr >> 24 == 127 || addr >> 29 == 7;
 }
 

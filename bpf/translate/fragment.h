@@ -10,6 +10,8 @@
 #ifndef DETNAT_FRAGMENT_H
 #define DETNAT_FRAGMENT_H
 
+#include <detnat/prefix6.h>
+
 #include "base/count.h"
 #include "egress/route.h"
 #include "subscriber/drain_lookup.h"
@@ -114,9 +116,23 @@ static __always_inline __u32 fragment_tenant(const struct fragment_key *key)
 	return m ? LOAD(m->tenant) : 0;
 }
 
-static __always_inline struct subscriber *fragment_subscriber(const struct fragment_key *key, __u32 in_addr)
+/*
+ * The mapping of a datagram's subscriber. src: translated source. Any program may have to do with an IPv6 subscriber's,
+ * whose virtual address is in no index: its outside address tells.
+ */
+static __always_inline const struct mapping *fragment_mapping(const struct fragment_key *key, __u32 in_addr, __u32 src)
 {
-	const struct mapping *m = mapping_of_inside(fragment_tenant(key), in_addr);
+	const struct mapping *m;
+
+	if (in_addr >> (32 - VIRTUAL_PLEN) != VIRTUAL_BASE >> (32 - VIRTUAL_PLEN))
+		return mapping_of_inside(fragment_tenant(key), in_addr);
+	m = mapping_by_outside(key->side == FRAGMENT_FROM_OUTSIDE ? key->dst : src);
+	return m && LOAD(m->geo.flags) & MAPPING_IPV6 ? m : 0;
+}
+
+static __always_inline struct subscriber *fragment_subscriber(const struct fragment_key *key, __u32 in_addr, __u32 src)
+{
+	const struct mapping *m = fragment_mapping(key, in_addr, src);
 
 	return m ? subscriber_get(m, mapping_subscriber(&m->geo, in_addr)) : 0;
 }
@@ -181,8 +197,11 @@ static __always_inline void datagram_release(struct mapping_table *t, struct sub
 		__sync_fetch_and_add(&s->datagrams, one);
 }
 
-/* Deletes an entry and takes it off the counts. Returns 0, or -1 if it was gone. A subprogram, to save stack. */
-SUBPROGRAM int datagram_end(const struct fragment_key *at, __u32 in_addr)
+/*
+ * Deletes an entry and takes it off the counts; in_addr, src: the entry's. Returns 0, or -1 if it was gone. A
+ * subprogram, to save stack.
+ */
+SUBPROGRAM int datagram_end(const struct fragment_key *at, __u32 in_addr, __u32 src)
 {
 	struct mapping_table *t = mapping_table_get();
 	struct fragment_key key;
@@ -192,15 +211,15 @@ SUBPROGRAM int datagram_end(const struct fragment_key *at, __u32 in_addr)
 	key = *at;
 	if (bpf_map_delete_elem(&fragments, &key))
 		return -1;
-	datagram_release(t, fragment_subscriber(&key, in_addr), key.side);
+	datagram_release(t, fragment_subscriber(&key, in_addr, src), key.side);
 	return 0;
 }
 
 /* Returns 1 if a subscriber's older datagrams have to make room for its next ones. */
 static __always_inline int datagrams_abound(const struct mapping_table *t, const struct fragment_key *key,
-					    __u32 in_addr)
+					    __u32 in_addr, __u32 src)
 {
-	const struct subscriber *s = fragment_subscriber(key, in_addr);
+	const struct subscriber *s = fragment_subscriber(key, in_addr, src);
 	__u32 held = s ? datagrams_held(s, key->side) : 0;
 
 	return held > FRAGMENTS_KEPT && held * 2ULL > datagrams_share(LOAD(t->limits.datagrams));
@@ -214,12 +233,12 @@ static long datagram_sweep(void *map, const struct fragment_key *at, const struc
 			   const struct mapping_table **t)
 {
 	struct fragment_key key = *at;
-	__u32 in_addr = LOAD(e->in_addr), age = fragment_age(e);
+	__u32 in_addr = LOAD(e->in_addr), src = LOAD(e->src), age = fragment_age(e);
 
 	if (!fragment_is(e, &key) || (__s32)age <= (__s32)fragment_ticks(FRAGMENT_ID_REST))
 		return LOOP_ON;
-	if (age > fragment_ticks(FRAGMENT_LIFETIME) || datagrams_abound(*t, &key, in_addr))
-		datagram_end(&key, in_addr);
+	if (age > fragment_ticks(FRAGMENT_LIFETIME) || datagrams_abound(*t, &key, in_addr, src))
+		datagram_end(&key, in_addr, src);
 	return LOOP_ON;
 }
 
@@ -299,10 +318,10 @@ SUBPROGRAM int fragment_pass(struct fragment *e, const struct fragment_piece *f)
 	if (!f->more)
 		*(volatile __u32 *)&e->total = f->end;
 	octets += __sync_fetch_and_add(&e->octets, octets);
-	if (octets == LOAD(e->total)) {
+	if ((octets & WORD_SEEN) == LOAD(e->total)) {
 		__u32 *word = f->key.side == FRAGMENT_FROM_OUTSIDE ? fragment_limit(f->key.src, f->in_addr) : 0;
 
-		datagram_end(&f->key, f->in_addr);
+		datagram_end(&f->key, f->in_addr, LOAD(e->src));
 		if (word)
 			fragment_complete(word);
 	}
@@ -316,7 +335,7 @@ static __always_inline int fragment_remember(const struct fragment_piece *f, __u
 	struct fragment *e = bpf_map_lookup_elem(&fragments, key);
 	__u32 zero = 0;
 	void *blank = bpf_map_lookup_elem(&fragment_blank, &zero);
-	struct subscriber *s = fragment_subscriber(key, f->in_addr);
+	struct subscriber *s = fragment_subscriber(key, f->in_addr, src);
 	struct mapping_table *t = mapping_table_get();
 
 	if (!blank || !s || !t)
@@ -325,7 +344,7 @@ static __always_inline int fragment_remember(const struct fragment_piece *f, __u
 		/* Another core may be writing it: that it is new does not show yet. */
 		if (!fragment_is(e, key) || fragment_age(e) <= fragment_ticks(FRAGMENT_ID_REST))
 			return REASON_drop_fragment_overlap;
-		datagram_end(key, LOAD(e->in_addr));
+		datagram_end(key, LOAD(e->in_addr), LOAD(e->src));
 	}
 	if (key->side == FRAGMENT_FROM_OUTSIDE) {
 		__u32 *word = fragment_limit(key->src, f->in_addr);
@@ -346,6 +365,7 @@ static __always_inline int fragment_remember(const struct fragment_piece *f, __u
 	*(volatile __u32 *)&e->src = src;
 	*(volatile __u32 *)&e->dst = dst;
 	*(volatile __u32 *)&e->since = now_ticks();
+	*(volatile __u32 *)&e->octets = host6_stamp(0);
 	order_writes();
 	*(volatile __u64 *)&e->word[1] = key->word[1];
 	*(volatile __u64 *)&e->word[0] = key->word[0];

@@ -18,17 +18,27 @@
 
 static const volatile struct option_kinds mss_option = { { [TCP_OPTION_MSS / 64] = OPTION_BIT(TCP_OPTION_MSS) } };
 
+/* Octets by which packets of IPv6 subscribers are longer inside. */
+#define MSS_GROWTH 20U
+
+/* By how much packets are longer on the interface that this one came in by than they are in IPv4. */
+static __always_inline __u32 mss_growth(void)
+{
+	return FAMILY6 && six_has_entered() ? MSS_GROWTH : 0;
+}
+
 /* Highest MSS that may pass, host byte order. mtu: MTU of the egress, 0 if unknown. */
 static __always_inline __u32 mss_limit(ctx_t *ctx, __u32 mtu)
 {
 	struct device *in;
 
+	/* Packets are longer inside, where the configured limit holds for the shorter segments. */
 	if (settings.tcp_mss_clamp != MSS_CLAMP_MTU)
-		return settings.tcp_mss_clamp;
+		return settings.tcp_mss_clamp - (FAMILY6 && !six_has_entered() ? MSS_GROWTH : 0);
 	/* The segments that this SYN permits come from the other direction. */
 	in = device_get(packet_ingress(ctx));
-	if (in && in->mtu && (!mtu || in->mtu < mtu))
-		mtu = in->mtu;
+	if (in && in->mtu - mss_growth() && (!mtu || in->mtu - mss_growth() < mtu))
+		mtu = in->mtu - mss_growth();
 	return mtu > MSS_HEADERS ? mtu - MSS_HEADERS : ~0U;
 }
 

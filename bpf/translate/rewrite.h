@@ -4,10 +4,6 @@
  *
  * Checksums are updated incrementally, so a wrong one stays wrong. A UDP checksum of 0 (none) stays 0, and no other
  * becomes 0 (RFC 768).
- *
- * Of the transport protocols whose checksum covers a pseudo header, TCP and UDP have sessions; for UDP-Lite (RFC 3828)
- * and DCCP (RFC 4340) only the address is translated. The checksums of SCTP, GRE and ESP do not cover addresses; AH's
- * does, and no NAT can pass it intact.
  */
 #ifndef DETNAT_REWRITE_H
 #define DETNAT_REWRITE_H
@@ -16,9 +12,7 @@
 
 #include "packet/checksum.h"
 #include "packet/parse.h"
-
-#define PROTOCOL_DCCP	  33
-#define PROTOCOL_UDP_LITE 136
+#include "packet/protocol_sums.h"
 
 /* A packet's endpoints after the rewrite, host byte order; unchanged ones are those of the packet. */
 struct rewrite {
@@ -32,24 +26,6 @@ struct rewrite {
 static __always_inline struct rewrite rewrite_of(const struct packet *p)
 {
 	return (struct rewrite){ .src = p->src, .dst = p->dst, .sport = p->sport, .dport = p->dport };
-}
-
-/* Returns 1 if a protocol has a checksum that covers the addresses. */
-static __always_inline int protocol_sums_addresses(__u8 proto)
-{
-	return proto == PROTOCOL_DCCP || proto == PROTOCOL_UDP_LITE || proto == IPPROTO_TCP || proto == IPPROTO_UDP;
-}
-
-/* Offset of that checksum. */
-static __always_inline __u32 protocol_check_offset(__u8 proto)
-{
-	return proto == IPPROTO_TCP ? offsetof(struct tcphdr, check) : 6;
-}
-
-/* Returns 1 if a checksum of 0 means that there is none, or is invalid: it stays 0, and no other becomes 0. */
-static __always_inline int protocol_check_is_optional(__u8 proto)
-{
-	return proto == PROTOCOL_UDP_LITE || proto == IPPROTO_UDP;
 }
 
 /* Decrements the TTL. Returns sum plus the change, for the header checksum. */

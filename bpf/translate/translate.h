@@ -13,6 +13,9 @@
 #if AT_INGRESS && !HOOK_XDP
 #include "packet/offload.h"
 #endif
+#if FAMILY6
+#include "six/leave.h"
+#endif
 
 /* The sender of a translated packet; SENDER_VRF: the kernel, by the table of a VRF. */
 enum sender { SENDER_PROGRAM, SENDER_KERNEL, SENDER_VRF, SENDER_AGENT };
@@ -74,7 +77,8 @@ static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress
 	return ready ? SENDER_PROGRAM : direction == DIRECTION_HAIRPIN ? SENDER_AGENT : sender_kernel(direction);
 }
 
-static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+/* Has a packet sent by its sender. */
+static __always_inline int deliver_by(ctx_t *ctx, const struct egress *e, enum sender sender)
 {
 	struct ethhdr *eth = ctx_data(ctx);
 
@@ -89,6 +93,13 @@ static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum send
 		return send_by(ctx, e->ifindex);
 	TRACE_STEP(redirect, e->ifindex, 0);
 	return transmit(ctx, e->ifindex, e->mtu);
+}
+
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	if (six_goes_inwards(ctx, sender))
+		return tail_call(ctx, PROG_six_leave);
+	return deliver_by(ctx, e, sender);
 }
 
 /* MTU of an egress in octets, for the MSS of a SYN; 0: unknown. */
@@ -278,12 +289,38 @@ static __always_inline int translate(ctx_t *ctx, const struct packet *p, enum pa
 	return deliver(ctx, e, sender);
 }
 
+#if FAMILY6
+
+/*
+ * What is kept for a session's packet before it is translated: of a first fragment, the entry for the others; nothing
+ * for one that its receiver could not get. Returns 0, or the reason to drop it.
+ */
+SUBPROGRAM int session_begin(ctx_t *ctx, const struct packet *p, const struct rewrite *to, __u32 in_addr)
+{
+	const struct six *x = six_get();
+	int refused;
+
+	if (!p || !to || !x)
+		return REASON_drop_error;
+	refused = addr_is_virtual(to->dst) ? leave_refusal(ctx, p, to->src, record6_of(LOAD(x->leaf))) : 0;
+	return !refused && p->fragment ? fragment_begin(ctx, p, to->src, to->dst, in_addr) : refused;
+}
+
+#else
+
+static __always_inline int session_begin(ctx_t *ctx, const struct packet *p, const struct rewrite *to, __u32 in_addr)
+{
+	return fragment_begin(ctx, p, to->src, to->dst, in_addr);
+}
+
+#endif
+
 /* translate() for a session's packet, whole or a first fragment. in_addr: the subscriber that fragments count for. */
 static __always_inline int translate_session(ctx_t *ctx, const struct packet *p, const struct rewrite *to,
 					     const struct egress *e, enum direction direction, __u32 in_addr)
 {
-	if (p->fragment) {
-		int refused = fragment_begin(ctx, p, to->src, to->dst, in_addr);
+	if (p->fragment || FAMILY6) {
+		int refused = session_begin(ctx, p, to, in_addr);
 
 		if (refused)
 			return drop(refused);

@@ -168,9 +168,9 @@ static __always_inline __u64 extent_merged(__u64 copied, __u64 old, __u64 now)
 		return now;
 	if (!word_same(old, copied) && (word_same(now, copied) || word_state(old) == SESSION_TIME_WAIT))
 		merged = old;
-	if ((__s32)(word_seen(old) - word_seen(now)) > 0)
-		return (merged >> 32) << 32 | word_seen(old);
-	return (merged >> 32) << 32 | word_seen(now);
+	if (seen_is_later(word_seen(old), word_seen(now)))
+		return word_seen_at(merged, word_seen(old));
+	return word_seen_at(merged, word_seen(now));
 }
 
 /* What is to be added to the subscriber's count after that, as each side has taken off what it ended. */

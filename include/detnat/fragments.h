@@ -62,10 +62,10 @@ struct fragment {
 	__u64 word[2]; /* the key, written last: the kernel may give the memory to another entry at any time */
 	__u32 src;     /* translated addresses, host byte order */
 	__u32 dst;
-	__u32 since;			 /* tick of the first fragment */
-	__u32 octets;			 /* octets of payload that have passed */
-	__u32 total;			 /* octets of payload; 0 until the last fragment has come */
-	__u32 in_addr;			 /* inside address of its subscriber */
+	__u32 since;   /* tick of the first fragment */
+	__u32 octets;  /* octets of payload that have passed; of an IPv6 subscriber above them the host */
+	__u32 total;   /* octets of payload; 0 until the last fragment has come */
+	__u32 in_addr; /* inside address of its subscriber */
 	__u64 seen[FRAGMENT_UNITS / 64]; /* one bit per unit that has passed */
 };
 _Static_assert(sizeof(struct fragment) == 1064, "no hidden padding");

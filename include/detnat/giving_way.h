@@ -17,7 +17,7 @@
 static __always_inline __u32 giving_way_rank(__u64 word, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
 {
 	/* A timestamp may be one tick ahead. */
-	__s32 signed_age = (__s32)(now - word_seen(word)) + 2;
+	__s32 signed_age = word_age(word, now) + 2;
 	__u32 age = signed_age < 1 ? 1 : (__u32)signed_age, bits = 0;
 
 	if (word_expired(word, now, timeout_ticks))

@@ -13,6 +13,10 @@
 #ifndef DETNAT_ORDER_H
 #define DETNAT_ORDER_H
 
+/* A single load or store, which the compiler neither repeats nor omits. */
+#define LOAD(x)		(*(const volatile typeof(x) *)&(x))
+#define STORE(x, value) (*(volatile typeof(x) *)&(x) = (value))
+
 #if defined(__TARGET_ARCH_x86) || defined(__x86_64__)
 /* The processor keeps the order of loads and that of stores. */
 #define order_memory()		    __asm__ volatile("" ::: "memory")

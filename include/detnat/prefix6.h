@@ -209,7 +209,8 @@ struct index6 {
 
 struct indices6 {
 	__u32 current; /* 0 or 1 */
-	__u32 pad[15];
+	__u32 inside;  /* an inside interface, as of whose packets the kernel is asked for the way to hosts; 0: none */
+	__u32 pad[14];
 	struct index6 index[2];
 };
 
@@ -266,5 +267,20 @@ static __always_inline __u16 host6_hi(const struct record6 *r, __u64 hi)
 {
 	return (__u16)(hi & ~mask64(r->subscriber_plen));
 }
+
+/* Every NAT64 prefix: the LPM_TRIE `prefixes6`, of MAX_RECORDS6 entries, whose values are 1. */
+struct prefix6_key {
+	__u32 plen;
+	__u8 addr[16]; /* as in a packet */
+};
+_Static_assert(sizeof(struct prefix6_key) == 20, "as an LPM_TRIE wants it");
+
+/*
+ * The gateway's own global address on an interface, as in a packet: the ARRAY `addresses6`, by interface index. ICMPv6
+ * errors come from it. All 0: there is none.
+ */
+struct address6_octets {
+	__u8 octet[16];
+};
 
 #endif

@@ -2,7 +2,9 @@
 /*
  * Tail-called programs. The attached XDP programs call the main program of their role through the pinned map `entries`;
  * main programs call the others through `xdp_leaves`, `tc_leaves` and their like, private to each build. PROG_NAME is
- * the function prog_NAME_xdp or prog_NAME_tc; not every hook has every program.
+ * the function prog_NAME_xdp or prog_NAME_tc; not every hook has every program. Those for IPv6 subscribers are in an
+ * object of their own and call each other by `six_leaves`; main programs call the first of a direction, six_out or
+ * six_in, which stand in `xdp_leaves`, too.
  */
 #ifndef DETNAT_PROGRAMS_H
 #define DETNAT_PROGRAMS_H
@@ -43,7 +45,17 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(routed_inbound)   \
 	X(routed_out)       \
 	X(icmp_routed)      \
-	X(extent)
+	X(extent)           \
+	X(six_out)          \
+	X(six_out_slow)     \
+	X(six_stray)        \
+	X(six_leave)        \
+	X(six_turned)       \
+	X(turned)           \
+	X(six_in)           \
+	X(six_in_slow)      \
+	X(icmp_turned)      \
+	X(fragment_turned)
 
 enum prog {
 #define X(name) PROG_##name,

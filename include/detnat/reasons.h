@@ -21,6 +21,7 @@
 	X(drop_ports_exhausted, "no free port in the subscriber's block for this destination")               \
 	X(drop_growth_exhausted, "no free port, and no further block of the shared range to be had")         \
 	X(drop_overflow_full, "no room for sessions beyond the subscriber's slots")                          \
+	X(drop_hosts, "no free number for a further host of the subscriber")                                 \
 	X(drop_no_session, "from outside, of no session")                                                    \
 	X(drop_inbound_limit, "from outside to a bound port, beyond the sessions that the outside may open") \
 	X(drop_inbound_quota, "from outside to a bound port, of a subscriber at its session quota")          \
@@ -37,6 +38,7 @@
 	X(drop_fragment_tiny, "first fragment without the whole transport header")                           \
 	X(drop_fragment_endless, "fragment that ends beyond 65535 octets")                                   \
 	X(drop_fragment_limit, "one of too many fragments")                                                  \
+	X(drop_fragment_sum, "UDP fragment without checksum, to an IPv6 subscriber")                         \
 	X(drop_busy, "another core was opening a session, or too many searches for a port")                  \
 	X(drop_direct_to_inside, "from outside straight to an inside address")                               \
 	X(drop_guard_out, "inside address that would have left untranslated, stopped by the guard")          \
@@ -58,6 +60,7 @@
 	X(sent_icmp_protocol, "ICMP protocol unreachable sent")                    \
 	X(sent_icmp_ttl, "ICMP time exceeded sent")                                \
 	X(sent_icmp_too_big, "ICMP fragmentation needed sent")                     \
+	X(sent_icmp_parameter, "ICMPv6 parameter problem sent")                    \
 	X(sent_icmp_port, "ICMP port unreachable sent for a TCP SYN from outside") \
 	X(sent_tcp_reset, "TCP reset sent for a segment from outside, of no session")
 

@@ -49,6 +49,14 @@
 
 #include "mapping.h"
 
+/*
+ * 1 in what knows the sessions of IPv6 subscribers alone, as the programs for them do: their words have the host beside
+ * last seen. Else words are those of IPv4 subscribers, and word_host() and word_host_age() are there for the others.
+ */
+#ifndef FAMILY6
+#define FAMILY6 0
+#endif
+
 #define BUCKET_SLOTS	   8U
 #define BUCKET_SLOTS_SHIFT 3U
 
@@ -130,6 +138,9 @@ enum session_state {
 #define WORD_TURN_MID	(1ULL << 43)
 #define WORD_TURN_HIGH	(1ULL << 39)
 #define WORD_HOST_SHIFT 26U
+
+/* The bits of last seen. */
+#define WORD_SEEN (FAMILY6 ? (1U << WORD_HOST_SHIFT) - 1 : ~0U)
 
 static __always_inline __u64 slot_key(__u32 ext_addr, __u16 ext_port, __u16 in_port)
 {
@@ -234,10 +245,47 @@ static __always_inline __s32 word_host_age(__u64 word, __u32 now)
 	return (__s32)((now - (__u32)word) << (32 - WORD_HOST_SHIFT)) >> (32 - WORD_HOST_SHIFT);
 }
 
-/* Tick of the last refresh. */
+/*
+ * The same for whoever knows sessions of both kinds. host_bits: of last seen that tell the host, HOST_BITS for an IPv6
+ * subscriber, else 0.
+ */
+#define HOST_BITS (32U - WORD_HOST_SHIFT)
+
+static __always_inline __s32 word_age_of(__u64 word, __u32 now, __u32 host_bits)
+{
+	return (__s32)((now - (__u32)word) << host_bits) >> host_bits;
+}
+
+/* The word, refreshed at a tick; its host stays. */
+static __always_inline __u64 word_refreshed_of(__u64 word, __u32 now, __u32 host_bits)
+{
+	const __u32 seen = ~0U >> host_bits;
+
+	return (word & ~(__u64)seen) | (now & seen);
+}
+
+/* Tick of the last refresh; for IPv6 subscribers its lower bits. */
 static __always_inline __u32 word_seen(__u64 word)
 {
-	return (__u32)word;
+	return (__u32)word & WORD_SEEN;
+}
+
+/* Ticks since the last refresh; negative if it is ahead of this core's clock. */
+static __always_inline __s32 word_age(__u64 word, __u32 now)
+{
+	return FAMILY6 ? word_host_age(word, now) : (__s32)(now - word_seen(word));
+}
+
+/* Of two ticks that last seen may be, the ones that are compared: whether a is later than b. */
+static __always_inline int seen_is_later(__u32 a, __u32 b)
+{
+	return (FAMILY6 ? word_host_age(b, a) : (__s32)(a - b)) > 0;
+}
+
+/* The word with another last seen. */
+static __always_inline __u64 word_seen_at(__u64 word, __u32 seen)
+{
+	return (word & ~(__u64)WORD_SEEN) | (seen & WORD_SEEN);
 }
 
 /* Returns 1 if the slot is free, whatever its last seen. */
@@ -246,10 +294,14 @@ static __always_inline int word_is_free(__u64 word)
 	return !(__u8)(word >> 32);
 }
 
-/* Stores only the last seen field of a state word. */
+/* Changes only the last seen field of a state word: a store, or for IPv6 subscribers a compare-and-swap. */
 static __always_inline void word_refresh(__u64 *word, __u32 seen)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if FAMILY6
+	__u64 before = *(volatile __u64 *)word;
+
+	__sync_val_compare_and_swap(word, before, word_seen_at(before, seen));
+#elif __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	*(volatile __u32 *)word = seen;
 #else
 	*((volatile __u32 *)word + 1) = seen;
@@ -265,13 +317,13 @@ static __always_inline int word_is_live(__u64 word)
 /* Returns 1 if two state words differ in last seen only. */
 static __always_inline int word_same(__u64 a, __u64 b)
 {
-	return ((a ^ b) >> 32) == 0;
+	return FAMILY6 ? !((a ^ b) >> WORD_HOST_SHIFT) : ((a ^ b) >> 32) == 0;
 }
 
 /* The session's word after a change of state. state: enum session_state, with SESSION_RESET. */
 static __always_inline __u64 word_with(__u64 word, __u8 state, __u32 seen)
 {
-	return (word & ~((__u64)WORD_STATE << 32 | 0xffffffff)) | (__u64)state << 32 | seen;
+	return (word & ~((__u64)WORD_STATE << 32 | WORD_SEEN)) | (__u64)state << 32 | (seen & WORD_SEEN);
 }
 
 /* The word of a slot until its session has a key. */
@@ -326,7 +378,7 @@ static __always_inline enum timeout session_timeout(__u8 state)
  */
 static __always_inline int word_expired(__u64 word, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	return (__s32)(now - word_seen(word)) > (__s32)timeout_ticks[session_timeout(word_state(word))];
+	return word_age(word, now) > (__s32)timeout_ticks[session_timeout(word_state(word))];
 }
 
 /* Returns 1 if a slot counts in quotas and displayed figures: it is live, not expired and not in time-wait. */

@@ -11,9 +11,16 @@
 #include "order.h"
 #include "session.h"
 
-/* A single load, which the compiler neither repeats nor omits. */
-#define LOAD(x)		(*(const volatile typeof(x) *)&(x))
-#define STORE(x, value) (*(volatile typeof(x) *)&(x) = (value))
+#if !FAMILY6
+/*
+ * For IPv6 subscribers, bpf/six/state.h: whether a session is of the packet's host, by its number; whether that number
+ * is still its host's, by rule 3; and that of a packet inwards its session tells the host.
+ */
+#define host6_is_own(word)   1
+#define host6_is_there(word) 1
+#define host6_note(word)     ((void)0)
+#define host6_stamp(now)     (now) /* what a session that opens has below its state */
+#endif
 
 /*
  * Reads a slot's key after its state word, `word`, without a barrier. *again is the slot, and becomes the pointer by
@@ -40,6 +47,8 @@ static __always_inline __u64 slot_match_in(const struct slot *s, __u64 key, __u8
 	if (LOAD(s->key) != key || !word_is_live(word) || !word_is_of(word, proto))
 		return 0;
 	order_reads();
+	if (!host6_is_there(word))
+		return 0;
 	if (!word_same(LOAD(s->truth), word) || word_expired(word, now, timeout_ticks))
 		return 0;
 	return word;
@@ -59,6 +68,7 @@ static __always_inline __u64 slot_match_out(const struct slot *s, __u64 key, __u
 	if ((found ^ key) >> 16 || !word_is_live(word) || word_out_port(word) != out_port || !word_is_of(word, proto))
 		return 0;
 	order_reads();
+	host6_note(word);
 	if (!word_same(LOAD(s->truth), word) || word_expired(word, now, timeout_ticks))
 		return 0;
 	*ret_key = found;
@@ -111,9 +121,12 @@ static __always_inline int word_is_live_of(__u64 word, __u8 proto)
  */
 static __always_inline int bucket_find_in(const struct bucket *b, __u64 key, __u8 proto)
 {
-	for (int i = 0; i < (int)BUCKET_SLOTS; i++)
-		if (LOAD(b->slot[i].key) == key && word_is_live_of(LOAD(b->slot[i].truth), proto))
+	for (int i = 0; i < (int)BUCKET_SLOTS; i++) {
+		__u64 word = LOAD(b->slot[i].truth);
+
+		if (LOAD(b->slot[i].key) == key && word_is_live_of(word, proto) && host6_is_own(word))
 			return i;
+	}
 	return -1;
 }
 
@@ -138,7 +151,7 @@ static __always_inline int bucket_find_signpost(const struct bucket *b, __u64 ke
 	for (int i = 0; i < (int)BUCKET_SLOTS; i++) {
 		__u64 word = LOAD(b->slot[i].truth);
 
-		if (LOAD(b->slot[i].key) == key && word_is_signpost_of(word, proto))
+		if (LOAD(b->slot[i].key) == key && word_is_signpost_of(word, proto) && host6_is_own(word))
 			return word_out_port(word);
 	}
 	return -1;
@@ -256,7 +269,7 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 		ADD_BITS(o->reset, bit);
 	if (!clash)
 		return;
-	if (key == o->key)
+	if (key == o->key && host6_is_own(word))
 		ADD_BITS(o->existing, bit);
 
 	__u32 offset = (__u32)word_out_port(word) - o->port_lo;

@@ -454,7 +454,8 @@ struct settings {
 	__u8 vrf;	     /* an interface is in a VRF */
 	__u8 attack;	     /* packets of strangers are counted: STRANGERS_… of <detnat/strangers.h> */
 	__u8 tenants;	     /* there are tenants */
-	__u8 pad[2];
+	__u8 six;	     /* some mapping's subscribers are IPv6 prefixes, <detnat/prefix6.h> */
+	__u8 pad;
 	struct address_range bypass[MAX_BYPASS];
 };
 _Static_assert(sizeof(struct settings) == 48 + MAX_BYPASS * sizeof(struct address_range), "read-only data");

@@ -129,7 +129,7 @@ static __always_inline __u64 session_step_to(__u64 word, __u8 next, int from_ins
 	} else if (state == SESSION_ESTABLISHED && next != SESSION_ESTABLISHED) {
 		__u32 moved = seen + longer;
 
-		seen = (__s32)(now - moved) > 0 ? moved : now;
+		seen = seen_is_later(now, moved) ? moved : now;
 	} else if (state != SESSION_ESTABLISHED && next == SESSION_ESTABLISHED) {
 		seen -= longer;
 	}

@@ -138,6 +138,13 @@ static int hash_file(int fd, uint64_t size, uint8_t ret[static SHA256_DIGEST_SIZ
 
 /* ---- Writing */
 
+/* What the virtual addresses of mappings mean: those of IPv6 subscribers. */
+static void note_virtual(const struct history_index *x)
+{
+	for (size_t i = 0; i < x->mappings.n; i++)
+		virtual6_prefixes(x->mappings.interval[i].mapping.in, &x->mappings.interval[i].mapping.six);
+}
+
 static int write_content(FILE *out, const struct array array[static ARRAYS])
 {
 	for (size_t i = 0; i < ARRAYS; i++)
@@ -173,6 +180,7 @@ int history_cache_write(int dir, int history, uint64_t size, const struct histor
 	FILE *memory;
 	int r;
 
+	note_virtual(x);
 	list_arrays(&arrays_of, array);
 	if (content_size(array) + sizeof(h) > HISTORY_CACHE_MAX)
 		return -EFBIG;
@@ -268,6 +276,19 @@ static bool valid(const struct history_index *x)
 	       text_valid(x->hash, sizeof(x->hash)) && text_valid(x->gateway, sizeof(x->gateway));
 }
 
+/* Whether virtual addresses mean in this process what they meant in the one that wrote the file. */
+static bool claim_virtual(const struct history_index *x)
+{
+	for (size_t i = 0; i < x->mappings.n; i++) {
+		const struct history_mapping *m = &x->mappings.interval[i].mapping;
+
+		if (prefix_is_virtual(m->in) &&
+		    (m->six.last != prefix_last(m->in) - m->in.base || virtual6_claim(&m->six, m->in.base)))
+			return false;
+	}
+	return true;
+}
+
 /* Fills an index whose pointers are NULL with arrays of their own. 0 or -errno; the caller frees it in any case. */
 static int take_content(struct history_index *x, const char *content)
 {
@@ -281,7 +302,7 @@ static int take_content(struct history_index *x, const char *content)
 		memcpy(*array[i].at, content, array[i].n * array[i].size);
 		content += array[i].n * array[i].size;
 	}
-	if (!valid(x))
+	if (!valid(x) || !claim_virtual(x))
 		return -EBADMSG;
 	return history_index_open(x);
 }

@@ -36,6 +36,7 @@ static bool read_blocks(const cJSON *json, void *fact)
 	bool inbound = json_text(json, "inbound", NULL);
 	struct geometry g;
 
+	virtual6_prefixes(m->in, &m->six);
 	if (prefix_is_none(m->out))
 		return !inbound;
 	if (!history_blocks_read(json, m->in, m->out, &g))
@@ -365,7 +366,7 @@ bool history_fact_valid(enum fact_kind kind, const void *fact)
 }
 
 /* The text of a member; "": it has none. No character of one needs escaping. */
-static const char *text_of(const struct fact_key *k, const void *at, char ret[static SPAN_TEXT])
+static const char *text_of(const struct fact_key *k, const void *at, char ret[static INSIDE_TEXT])
 {
 	const uint16_t *port = at;
 
@@ -375,7 +376,7 @@ static const char *text_of(const struct fact_key *k, const void *at, char ret[st
 			return "";
 		return prefix_text(*(const struct prefix *)at, ret);
 	case RANGE:
-		return prefix_text(*(const struct prefix *)at, ret);
+		return inside_prefix_text(*(const struct prefix *)at, ret);
 	case ADDRESS:
 		return addr_format(*(const uint32_t *)at, ret);
 	case SPAN:
@@ -397,7 +398,7 @@ static const char *text_of(const struct fact_key *k, const void *at, char ret[st
 	}
 }
 
-const char *history_fact_text(enum fact_kind kind, const void *fact, const char *key, char ret[static SPAN_TEXT])
+const char *history_fact_text(enum fact_kind kind, const void *fact, const char *key, char ret[static INSIDE_TEXT])
 {
 	const struct fact_key *k = fact_rows[kind].key;
 
@@ -406,9 +407,19 @@ const char *history_fact_text(enum fact_kind kind, const void *fact, const char 
 	return k->name ? text_of(k, (const char *)fact + k->at, ret) : "";
 }
 
+/* The rest of an inside prefix of IPv6: the length of its subscribers', and the first one's virtual address. */
+static void write_virtual(FILE *out, struct prefix in)
+{
+	struct prefixes6 six;
+	char first[ADDR_TEXT];
+
+	if (virtual6_prefixes(in, &six))
+		fprintf(out, ",\"subscriber_plen\":%u,\"virtual\":\"%s\"", six.plen, addr_format(in.base, first));
+}
+
 void history_fact_write(FILE *out, enum fact_kind kind, const void *fact)
 {
-	char room[SPAN_TEXT];
+	char room[INSIDE_TEXT];
 
 	if (kind == FACT_GRANT && ((const struct history_grant *)fact)->day) {
 		write_place(out, fact);
@@ -423,6 +434,8 @@ void history_fact_write(FILE *out, enum fact_kind kind, const void *fact)
 			fprintf(out, "%s\"%s\":%s%s%s", comma, k->name, quote, text, quote);
 		else if (k->type == RANGE_OR_NONE)
 			fprintf(out, "%s\"%s\":null", comma, k->name);
+		if (k->type == RANGE)
+			write_virtual(out, *(const struct prefix *)(const void *)((const char *)fact + k->at));
 	}
 }
 
@@ -453,6 +466,31 @@ static bool read_last_port(const cJSON *json, const char *name, uint16_t *ports)
 	return true;
 }
 
+/*
+ * An inside range; of IPv6, its virtual addresses. Those of the record mean other prefixes where this process has read
+ * another history, or began with a configuration: then they are others here.
+ */
+static bool read_range(const cJSON *json, const char *text, struct prefix *ret)
+{
+	struct prefixes6 six;
+	uint32_t first;
+	uint16_t plen;
+
+	if (!text || !strchr(text, ':'))
+		return text && !range_parse(text, ret);
+	if (!json_u16(json, "subscriber_plen", &plen) || prefixes6_parse(text, plen, &six) ||
+	    addr_parse(json_text(json, "virtual", ""), &first) || !virtual6_is(first))
+		return false;
+	if (!virtual6_claim(&six, first)) {
+		*ret = prefix_of(first, first + six.last);
+		return true;
+	}
+	if (virtual6_place(&six, ret))
+		return false;
+	virtual6_keep(ret->base);
+	return true;
+}
+
 static bool read_member(const cJSON *json, const struct fact_key *k, void *at)
 {
 	const char *text = json_text(json, k->name, NULL);
@@ -463,7 +501,7 @@ static bool read_member(const cJSON *json, const struct fact_key *k, void *at)
 			return *(struct prefix *)at = PREFIX_NONE, true;
 		return text && !range_parse(text, at);
 	case RANGE:
-		return text && !range_parse(text, at);
+		return read_range(json, text, at);
 	case ADDRESS:
 		return text && !addr_parse(text, at);
 	case SPAN:

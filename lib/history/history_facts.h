@@ -16,6 +16,7 @@
 
 #include "base/address.h"
 #include "base/hash.h"
+#include "base/virtual6.h"
 #include "history/history_times.h"
 #include "plan/blocks.h"
 #include "proto/label.h"
@@ -100,6 +101,8 @@ struct history_mapping {
 	struct prefix in;
 	struct prefix out; /* may be PREFIX_NONE */
 	bool open;	   /* "inbound": "open" */
+	/* Of subscribers that are IPv6 prefixes, whose `in` is virtual: as base/virtual6.h knows it, for the cache. */
+	struct prefixes6 six; /* plen 0: they are not, or not filled in */
 	struct plan_blocks blocks;
 	int64_t from;
 	char name[LABEL_TEXT];	 /* "": none */
@@ -256,7 +259,7 @@ bool history_facts_exact(enum fact_kind kind, const void *a, const void *b);
 
 /* The text of a member of a record, "" if there is none; writes all, and reads them into zeros; and whether those of a
  * file in memory can be. */
-const char *history_fact_text(enum fact_kind kind, const void *fact, const char *key, char ret[static SPAN_TEXT]);
+const char *history_fact_text(enum fact_kind kind, const void *fact, const char *key, char ret[static INSIDE_TEXT]);
 void history_fact_write(FILE *out, enum fact_kind kind, const void *fact);
 bool history_fact_read(const cJSON *json, enum fact_kind kind, void *ret);
 bool history_fact_valid(enum fact_kind kind, const void *fact);

@@ -25,12 +25,15 @@ struct need {
 
 static struct need need_of(const struct history_record *r)
 {
-	bool blocks = false, tenants = false;
+	bool blocks = false, tenants = false, six = false;
 
 	for (size_t i = 0; i < r->n_mappings; i++) {
 		blocks |= !plan_blocks_default(&r->mappings[i].blocks) || prefix_is_range(r->mappings[i].in);
 		tenants |= *r->mappings[i].tenant;
+		six |= prefix_is_virtual(r->mappings[i].in);
 	}
+	if (six)
+		return (struct need){ HISTORY_FORMAT_IPV6, ALGORITHM_NAT64 };
 	if (tenants)
 		return (struct need){ HISTORY_FORMAT_TENANTS, ALGORITHM_TENANTS };
 	if (r->n_listed)
@@ -41,7 +44,9 @@ static struct need need_of(const struct history_record *r)
 
 uint64_t history_format_needed(const struct history_record *r)
 {
-	return r->days ? HISTORY_FORMAT_DAYS : need_of(r).format;
+	uint64_t needed = need_of(r).format;
+
+	return r->days && needed < HISTORY_FORMAT_DAYS ? HISTORY_FORMAT_DAYS : needed;
 }
 
 static void write_one(FILE *out, enum fact_kind kind, const void *fact)
@@ -89,7 +94,7 @@ bool history_algorithm_known(const cJSON *json)
 
 	/* Blocks are in the mappings, and were read with them. */
 	if (algorithm && (!strcmp(algorithm, ALGORITHM_BLOCKS) || !strcmp(algorithm, ALGORITHM_GRANTS) ||
-			  !strcmp(algorithm, ALGORITHM_TENANTS)))
+			  !strcmp(algorithm, ALGORITHM_TENANTS) || !strcmp(algorithm, ALGORITHM_NAT64)))
 		return true;
 	return algorithm && !strcmp(algorithm, ALGORITHM) && json_count(json, "port_lo", &lo) &&
 	       json_count(json, "port_hi", &hi) && lo == MAPPING_FIRST_PORT && hi == LAST_PORT;

@@ -9,13 +9,14 @@
 
 /*
  * How ports were given out. "blocks": not by the prefixes alone. "grants", of a list: grants are in the lines before
- * it. "tenants": a mapping is a tenant's, so one within it may be no exception. Older readers, which must misread none
- * of these, refuse the word.
+ * it. "tenants": a mapping is a tenant's, so one within it may be no exception. "nat64": subscribers of a mapping are
+ * IPv6 prefixes. Older readers, which must misread none of these, refuse the word.
  */
 #define ALGORITHM	  "sequential"
 #define ALGORITHM_BLOCKS  "blocks"
 #define ALGORITHM_GRANTS  "grants"
 #define ALGORITHM_TENANTS "tenants"
+#define ALGORITHM_NAT64	  "nat64"
 
 /* Writes ,"algorithm":... and the first and last port. */
 void history_algorithm_write(FILE *out, const char *algorithm, unsigned port_lo, unsigned port_hi);

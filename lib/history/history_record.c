@@ -68,13 +68,15 @@ static void write_algorithm(FILE *out, const struct history_mapping *m)
 {
 	unsigned shift = prefix_is_none(m->out) ? 0 : (unsigned)(m->out.plen - m->in.plen);
 
+	const char *special = prefix_is_virtual(m->in) ? ALGORITHM_NAT64 : *m->tenant ? ALGORITHM_TENANTS : NULL;
+
 	if (!plan_blocks_default(&m->blocks)) {
-		history_algorithm_write(out, *m->tenant ? ALGORITHM_TENANTS : ALGORITHM_BLOCKS,
-					plan_blocks_lowest(&m->blocks), plan_blocks_last(&m->blocks));
+		history_algorithm_write(out, special ? special : ALGORITHM_BLOCKS, plan_blocks_lowest(&m->blocks),
+					plan_blocks_last(&m->blocks));
 		history_blocks_write(out, &m->blocks);
 		return;
 	}
-	history_algorithm_write(out, *m->tenant ? ALGORITHM_TENANTS : ALGORITHM, MAPPING_FIRST_PORT, LAST_PORT);
+	history_algorithm_write(out, special ? special : ALGORITHM, MAPPING_FIRST_PORT, LAST_PORT);
 	if (prefix_is_none(m->out))
 		return;
 	fprintf(out, ",\"sharing_ratio\":%u,\"ports_per_host\":%u", 1U << shift, MAPPING_PORTS >> shift);

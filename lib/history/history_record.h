@@ -27,9 +27,11 @@
  * Raised when older readers would misunderstand new records. 3: that of 1.0.0, the first that was released. 4: a
  * mapping may have other blocks than the defaults, and ranges that are no prefixes. Lines without such mappings are as
  * in format 3, and say so. 5: there are grants; a start without any has an earlier format. 6: there are tenants, of
- * whom several may have the same inside addresses. 7: grants are in files of their days.
+ * whom several may have the same inside addresses. 7: grants are in files of their days. 8: subscribers of a mapping
+ * may be IPv6 prefixes, to which it gives virtual addresses.
  */
-#define HISTORY_FORMAT		7ULL
+#define HISTORY_FORMAT		8ULL
+#define HISTORY_FORMAT_IPV6	8ULL
 #define HISTORY_FORMAT_DAYS	7ULL
 #define HISTORY_FORMAT_TENANTS	6ULL
 #define HISTORY_FORMAT_GRANTS	5ULL

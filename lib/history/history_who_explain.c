@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "history/history_who_private.h"
+#include "base/virtual6.h"
 
 #include <detnat/growth.h>
 #include <detnat/mapping.h>
@@ -38,7 +39,7 @@ static enum who_result nobody(const struct search *s, struct error *why)
 	const struct who_unknown *unknown = who_unknown_at(s->w, s->t);
 	bool usual = h ? plan_blocks_default(&h->blocks) : !s->w->low_ports;
 	struct geometry g;
-	char out[ADDR_TEXT], in[ADDR_TEXT];
+	char out[INSIDE_TEXT], in[INSIDE_TEXT];
 
 	if (usual && s->port < MAPPING_FIRST_PORT)
 		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u are never given out%s",
@@ -46,7 +47,7 @@ static enum who_result nobody(const struct search *s, struct error *why)
 						  s->w->portmaps.n ? ", and no portmap had this one" : "");
 	if (!h || plan_blocks_geometry(h->in, h->out, &h->blocks, &g))
 		return (enum who_result)error_set(why, WHO_NOBODY, "the address was in no mapping");
-	prefix_text(h->in, in), prefix_text(h->out, out);
+	inside_prefix_text(h->in, in), prefix_text(h->out, out);
 	if (s->w->replicated && may_be_granted(s, &g))
 		return (enum who_result)error_set(why, WHO_NO_RECORD,
 						  "the port is in the shared range of mapping %s to %s, of which other "
@@ -82,9 +83,9 @@ static enum who_result kept(const struct search *s, struct error *why)
 {
 	const struct held *e = held_exception(&s->w->holdings, s->kept, s->kept_in, s->kept_epoch, s->t);
 	struct geometry g;
-	char in[ADDR_TEXT], out[ADDR_TEXT];
+	char in[INSIDE_TEXT], out[INSIDE_TEXT];
 
-	addr_format(s->kept_in, in);
+	inside_text(s->kept_in, in);
 	if (!e)
 		return (enum who_result)error_set(why, WHO_NOBODY,
 						  "the port was kept for %s, whose mapping was retired", in);

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "base/virtual6.h"
 
 static const char *const words[] = {
 #define X(constant, word) [constant] = (word),
@@ -54,7 +55,14 @@ static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 struct lease_addr lease_addr_of(uint32_t addr)
 {
 	struct lease_addr a = { .plen = 128 };
+	struct prefixes6 six;
 
+	if (virtual6_prefixes((struct prefix){ addr, 32, 0 }, &six)) {
+		six.hi = be64_number(six.hi);
+		memcpy(a.octet, &six.hi, sizeof(six.hi));
+		a.plen = six.plen;
+		return a;
+	}
 	memcpy(a.octet, mapped, sizeof(mapped));
 	addr = htonl(addr);
 	memcpy(a.octet + 12, &addr, sizeof(addr));

@@ -76,7 +76,7 @@ struct lease_line {
 #define LEASE_ADDR_TEXT 56
 #define LEASE_LINE_MAX	8192U /* octets of a line that is read */
 
-/* An IPv4 address in host byte order. */
+/* An inside address in host byte order: of an IPv6 subscriber, his prefix. */
 struct lease_addr lease_addr_of(uint32_t addr);
 
 /* Whether it is an IPv4 address; *ret is in host byte order. */

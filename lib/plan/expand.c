@@ -258,7 +258,7 @@ int plan_expand(const struct plan_mapping *m, struct geometry **ret_part, size_t
 	int r = m->in.n ? check_once(&m->in, "in", err) : error_set(err, -EINVAL, "in: no addresses");
 
 	for (size_t i = 0; i < m->in.n && !r; i++)
-		r = join(&in, m->in.range[i]);
+		r = m->apart ? plan_addresses_add(&in, m->in.range[i]) : join(&in, m->in.range[i]);
 	if (!r && !m->out.n)
 		r = untranslated(&p, m, &in, err);
 	else if (!r) {

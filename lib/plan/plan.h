@@ -55,6 +55,7 @@ struct plan_mapping {
 	uint32_t first_port;
 	enum plan_order order;
 	uint32_t tenant; /* 0: none; inside ranges of different tenants may be the same */
+	bool apart;	 /* ranges inside that follow each other are not joined */
 	bool grows;	 /* not as many blocks as fit, but as many as are needed: the rest is the shared range */
 };
 

@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "base/cleanup.h"
 #include "base/array_grow.h"
+#include "base/virtual6.h"
 #include "base/whole_file.h"
 
 void collection_init(struct collection *c)
@@ -222,7 +223,7 @@ static int walk_part(struct collection *c, struct plan_flow *flow, size_t n, col
 {
 	qsort(flow, n, sizeof(*flow), by_addr);
 	for (size_t from = 0, to; from < n; from = to) {
-		char addr[ADDR_TEXT];
+		char addr[INSIDE_TEXT];
 		size_t left;
 		int r;
 
@@ -231,7 +232,7 @@ static int walk_part(struct collection *c, struct plan_flow *flow, size_t n, col
 		if (to - from > COLLECTION_MAX_FLOWS)
 			return error_set(err, -EINVAL,
 					 "%s has more than %lu flows, so it is no subscriber; leave it out of --in",
-					 addr_format(flow[from].in_addr, addr), COLLECTION_MAX_FLOWS);
+					 inside_text(flow[from].in_addr, addr), COLLECTION_MAX_FLOWS);
 		left = resolve(c, flow + from, to - from);
 		qsort(flow + from, left, sizeof(*flow), by_time);
 		r = left ? take(arg, flow[from].in_addr, flow + from, left) : 0;

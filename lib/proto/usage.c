@@ -53,6 +53,7 @@ static const char *const placeholders[] = {
 	[ARG_TIME] = "TIME",
 	[ARG_PATH] = "DIR",
 	[ARG_PLACE] = "ADDR[:PORT]",
+	[ARG_NAT64] = "PREFIX",
 	[ARG_TEXT] = "TEXT",
 	[ARG_LABEL] = "NAME",
 	[ARG_FILE] = "FILE",

@@ -38,6 +38,12 @@
 	"history or in that of --queries; where the history has audit_queries, each does. --for: another user who\n" \
 	"asks, whom it names, too."
 
+/* Subscribers that are IPv6 prefixes. */
+#define SIX_ARGS                                                                                          \
+	{ "subscriber_plen", ARG_NUMBER, ARG_OPTION, 48, 64 }, { "nat64_prefix", ARG_NAT64, ARG_OPTION }, \
+		{ "hosts_per_subscriber", ARG_NUMBER, ARG_OPTION, 1, 64 },                                \
+		{ "lowest_ipv6_mtu", ARG_NUMBER, ARG_OPTION, 1280, 9000 },
+
 /* Limits of a subscriber. 0 takes one away. */
 #define LIMIT_ARGS                                                                                            \
 	{ "limit_tcp", ARG_NUMBER, ARG_OPTION, 0, 65535 }, { "limit_udp", ARG_NUMBER, ARG_OPTION, 0, 65535 }, \
@@ -117,15 +123,33 @@ static int parse_seconds(const struct arg_spec *spec, const char *text, struct a
 	return arg_check_number(spec, (double)seconds, ret, err);
 }
 
+/* Returns whether a value is of IPv6, and accepted; then reads an address or a prefix: *ret_r is 0 or -EINVAL. */
+static bool parse_six(const struct arg_spec *spec, const char *text, struct arg_value *ret, int *ret_r)
+{
+	if (!spec->six || !strchr(text, ':') || strchr(text, '.'))
+		return false;
+	ret->six_plen = 128;
+	ret->single = !strchr(text, '/');
+	*ret_r = ret->single ? address6_parse(text, &ret->six) : prefix6_parse(text, &ret->six, &ret->six_plen);
+	if (!ret->six_plen)
+		*ret_r = -EINVAL;
+	return true;
+}
+
 static int parse_addr(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
-	return addr_parse(text, &ret->addr);
+	int r;
+
+	return parse_six(spec, text, ret, &r) ? r : addr_parse(text, &ret->addr);
 }
 
 static int parse_prefix(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	uint32_t addr;
+	int r;
 
+	if (parse_six(spec, text, ret, &r))
+		return r;
 	ret->single = !addr_parse(text, &addr);
 	if (!ret->single)
 		return range_parse(text, &ret->prefix);
@@ -143,6 +167,11 @@ static int parse_out(const struct arg_spec *spec, const char *text, struct arg_v
 
 static int parse_endpoint(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
+	if (spec->six && *text == '[') {
+		ret->six_plen = 128;
+		ret->with_port = true;
+		return endpoint6_parse(text, &ret->six, &ret->endpoint.port);
+	}
 	return endpoint_parse(text, &ret->endpoint);
 }
 
@@ -287,10 +316,17 @@ static int parse_protocols(const struct arg_spec *spec, const char *text, struct
 /* Names have no slash and do not look like an address, so the two cannot be confused. */
 static int parse_mapping(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
-	if (strchr(text, '/') || !label_valid(text) || !range_parse(text, &ret->prefix))
+	if (strpbrk(text, "/:") || !label_valid(text) || !range_parse(text, &ret->prefix))
 		return parse_prefix(spec, text, ret);
 	ret->text = text;
 	return label_valid(text) ? 0 : -EINVAL;
+}
+
+static int parse_nat64(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	if (prefix6_parse(text, &ret->six, &ret->six_plen) || !nat64_prefix_is_valid(&ret->six, ret->six_plen))
+		return -EINVAL;
+	return 0;
 }
 
 static int parse_portmap(const struct arg_spec *spec, const char *text, struct arg_value *ret)
@@ -318,11 +354,14 @@ int arg_check_next(const struct arg_spec *spec, const struct arg_value *value, b
 static int parse_remote(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	const char *colon = strchr(text, ':');
+	int r;
 	size_t size = colon ? (size_t)(colon - text) : strlen(text);
 	char prefix[ADDR_TEXT], addr[ADDR_TEXT];
 	double port = 0;
 	uint32_t typed;
 
+	if (parse_six(spec, text, ret, &r))
+		return r;
 	if ((colon && !spec->max) || size >= sizeof(prefix) - 3 ||
 	    (colon && (digits(colon + 1, &port) || port > UINT16_MAX)))
 		return -EINVAL;
@@ -340,6 +379,10 @@ static int parse_place(const struct arg_spec *spec, const char *text, struct arg
 {
 	int r;
 
+	if (*text == '[')
+		return parse_endpoint(spec, text, ret);
+	if (parse_six(spec, text, ret, &r))
+		return r;
 	ret->with_port = strchr(text, ':');
 	r = ret->with_port ? endpoint_parse(text, &ret->endpoint) : addr_parse(text, &ret->endpoint.addr);
 	if (!r && spec->min && (!ret->endpoint.addr || (ret->with_port && ret->endpoint.port < spec->min)))
@@ -395,6 +438,9 @@ static const struct {
 	[ARG_MAPPING] = { .parse = parse_mapping,
 			  .expected = "the name of a mapping, or its inside addresses such as 10.0.0.0/18" },
 	[ARG_PORTMAP] = { .parse = parse_portmap, .expected = "tcp, udp, both or the name of a portmap" },
+	[ARG_NAT64] = { .parse = parse_nat64,
+			.expected = "an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits, bits 64 to 71 of which are 0, "
+				    "such as 64:ff9b::/96" },
 	[ARG_PLACE] = { .parse = parse_place,
 			.expected = "an address such as 10.0.0.2, or one with a port such as 1.1.1.0:1054" },
 };

@@ -11,6 +11,7 @@
 
 #include "base/address.h"
 #include "base/base.h"
+#include "base/virtual6.h"
 #include "proto/words.h"
 
 enum verb {
@@ -62,6 +63,7 @@ enum arg_kind {
 	ARG_OUT,	   /* an outside prefix, masked, or none, which is PREFIX_NONE */
 	ARG_INBOUND,	   /* sessions, open: number is enum inbound */
 	ARG_BLOCK_ORDER,   /* sequential, netmap: number is 0 or 1 */
+	ARG_NAT64, /* 64:ff9b::/96: a prefix of IPv4 addresses (RFC 6052), in `six`; or none, which is of length 0 */
 	ARG_PLACE, /* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port; with min 1 neither address nor port is 0 */
 };
 
@@ -81,9 +83,10 @@ struct arg_spec {
 	uint32_t max;
 	const char *shown;   /* placeholder in the usage; NULL: that of the kind */
 	const char *refused; /* not in the usage, and refused with this text; NULL: accepted */
+	bool six;	     /* an inside address or prefix of IPv6 is accepted, too; see arg_value.six */
 };
 
-#define VERB_MAX_ARGS 28U
+#define VERB_MAX_ARGS 32U
 
 /* mapping set refuses options that share out the ports. */
 #define BLOCKS_REFUSED                                                                                           \
@@ -134,6 +137,12 @@ struct arg_value {
 		int64_t time;
 	};
 	const char *text; /* memory of the caller */
+	/*
+	 * An inside address or prefix of IPv6, with 128 as the length of an address; 0: it is of IPv4. The agent fills
+	 * in the virtual address as well, where `addr`, `prefix` or `endpoint` has that of an IPv4 subscriber.
+	 */
+	unsigned six_plen;
+	struct address6 six;
 };
 
 /* Returns the number of the verb with that name, or -ENOENT. */
@@ -143,7 +152,7 @@ int verb_find(const char *name);
  * Writes the form in which a verb's arguments are typed, "in|out ADDR:PORT EXT:PORT [--proto tcp|udp|icmp]", and
  * returns it.
  */
-#define USAGE_TEXT 512
+#define USAGE_TEXT 640
 const char *verb_usage(const struct verb_spec *verb, char text[static USAGE_TEXT]);
 
 /*

@@ -188,6 +188,16 @@ Test(every_program, of_two_stages_is_loaded)
 	end(3);
 }
 
+Test(every_program, for_ipv6_subscribers_is_loaded)
+{
+	begin();
+	verified_reset();
+	settings.six = 1;
+	settings.tc = 0;
+	load_all();
+	end(3);
+}
+
 /* With what is another in some programs of the same objects, too. */
 Test(every_program, of_the_tracing_build_is_loaded)
 {

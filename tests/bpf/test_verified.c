@@ -42,6 +42,15 @@ Test(verified, so_does_one_with_endpoint_independent_mapping_and_portmaps)
 	expect_start("a start with endpoint-independent mapping and portmaps", &with, 400000);
 }
 
+Test(verified, so_does_one_with_ipv6_subscribers)
+{
+	struct settings with = settings;
+
+	with.six = 1;
+	with.tcp_mss_clamp = MSS_CLAMP_MTU;
+	expect_start("a start with IPv6 subscribers", &with, 700000);
+}
+
 Test(verified, one_with_everything_asks_for_three_times_as_much)
 {
 	struct settings all = settings;

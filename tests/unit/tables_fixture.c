@@ -72,6 +72,9 @@ void tables_make(struct datapath *d)
 	d->stranger_host = NULL;
 	d->extent = NULL;
 	d->pool = NULL;
+	d->record6 = NULL;
+	d->index6 = NULL;
+	d->address6 = NULL;
 	d->settings.extent_buckets = 0;
 	d->reused = false;
 	d->hz = TABLES_HZ;

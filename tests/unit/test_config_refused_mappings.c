@@ -29,8 +29,7 @@ Test(config_refused, shape_of_mappings)
 		  ":3: mappings[0].out: must be an IPv4 prefix such as \"10.0.0.0/18\", a range such as "
 		  "\"10.0.0.1-10.0.0.254\", or a list of these, or null, not \"1.1.1/30\"" },
 		{ MAPPINGS("{\"in\":\"2001:db8::/32\",\"out\":\"1.1.1.0/30\"}"),
-		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", a range such as "
-		  "\"10.0.0.1-10.0.0.254\", or a list of these, not \"2001:db8::/32\"" },
+		  ":3: mappings[0].subscriber_plen: is missing: the length of a subscriber's prefix, 48 to 64, as 56" },
 		{ MAPPINGS("{\"in\":10,\"out\":\"1.1.1.0/30\"}"),
 		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", a range such as "
 		  "\"10.0.0.1-10.0.0.254\", or a list of these, not 10" },

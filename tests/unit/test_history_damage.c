@@ -138,9 +138,9 @@ static const struct {
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"stop\"}", "has no checksum" },
 	{ "{\"line\":1,\"time\":\"2026\",\"event\":\"stop\"}", "is no record" },
 	{ "{\"line\":-1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"stop\"}", "is no record" },
-	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":8,\"host\":\"\",\"taken_over\":"
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":9,\"host\":\"\",\"taken_over\":"
 	  "true}",
-	  "format 8 is of a later version" },
+	  "format 9 is of a later version" },
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":2,\"host\":\"\",\"taken_over\":"
 	  "true,\"mappings\":[]}",
 	  "format 2 is of a version before 1.0.0" },

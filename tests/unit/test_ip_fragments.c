@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* IPv4 fragmentation: every packet is put together again, octet by octet, from what it was cut into. */
+/* Fragmentation: every packet is put together again, octet by octet, from what it was cut into. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <string.h>
 
 #include "base/ip_checksum.h"
@@ -95,6 +96,83 @@ Test(ip_fragments, put_together_again_they_are_the_packet)
 		}
 		cr_expect_eq(n, r->fragments, "%s: %u fragments", r->name, n);
 		cr_expect_eq(done, r->fragments ? r->payload : 0, "%s", r->name);
+	}
+}
+
+#define HEADERS6 48U /* with the fragment header */
+
+/* The same of IPv6. */
+static size_t build6(uint8_t *packet, size_t payload, unsigned offset, int more)
+{
+	struct ip6_hdr ip = { .ip6_plen = htons((uint16_t)(8 + payload)), .ip6_nxt = IPPROTO_FRAGMENT, .ip6_hlim = 63 };
+	struct ip6_frag f = { .ip6f_nxt = IPPROTO_UDP,
+			      .ip6f_offlg = htons((uint16_t)(offset | (more ? 1U : 0))),
+			      .ip6f_ident = htonl(0xbeef) };
+
+	ip.ip6_flow = htonl(0x62800000);
+	memset(&ip.ip6_src, 0x20, sizeof(ip.ip6_src));
+	memcpy(packet, &ip, sizeof(ip));
+	memcpy(packet + sizeof(ip), &f, sizeof(f));
+	for (size_t i = 0; i < payload; i++)
+		packet[HEADERS6 + i] = (uint8_t)(i * 7 + 1);
+	return HEADERS6 + payload;
+}
+
+static const struct row rows6[] = {
+	{ "one octet too long", 1233, 1280, .fragments = 2 },
+	{ "an MTU that is no multiple of 8", 2470, 1283, .fragments = 3 },
+	{ "the last fragment fills the MTU to the octet", 1232 + 1232, 1280, .fragments = 2 },
+	{ "it fits", 100, 1280, .fragments = 1 },
+	{ "a fragment in the middle is cut again", 1480, 1280, 2960, 1, .fragments = 2 },
+	{ "no room for 8 octets", 100, 55, .fragments = 0 },
+};
+
+Test(ip_fragments, of_ipv6_put_together_again_they_are_the_packet)
+{
+	for (size_t k = 0; k < sizeof(rows6) / sizeof(*rows6); k++) {
+		const struct row *r = &rows6[k];
+		uint8_t packet[3000], fragment[SIZE];
+		size_t at = 0, done = 0, length, size = build6(packet, r->payload, r->offset, r->more);
+		unsigned n = 0;
+
+		while ((length = ip_fragment_next(packet, size, r->mtu, &at, fragment))) {
+			struct ip6_hdr ip;
+			struct ip6_frag f;
+
+			memcpy(&ip, fragment, sizeof(ip));
+			memcpy(&f, fragment + sizeof(ip), sizeof(f));
+			cr_expect_leq(length, r->mtu, "%s", r->name);
+			cr_expect_eq(ntohs(ip.ip6_plen), length - sizeof(ip), "%s", r->name);
+			cr_expect_eq(ntohs(f.ip6f_offlg) & 0xfff8, r->offset + done, "%s: offset", r->name);
+			cr_expect_arr_eq(fragment + HEADERS6, packet + HEADERS6 + done, length - HEADERS6, "%s",
+					 r->name);
+			done += length - HEADERS6;
+			cr_expect_eq(ntohs(f.ip6f_offlg) & 1, done < r->payload || r->more, "%s: more", r->name);
+			cr_expect(done == r->payload || !((length - HEADERS6) & 7), "%s: units of 8 octets", r->name);
+			/* The rest of the headers is the packet's. */
+			ip.ip6_plen = htons((uint16_t)(size - sizeof(ip)));
+			f.ip6f_offlg = ((struct ip6_frag *)(packet + sizeof(ip)))->ip6f_offlg;
+			cr_expect_arr_eq(&ip, packet, sizeof(ip), "%s: header", r->name);
+			cr_expect_arr_eq(&f, packet + sizeof(ip), sizeof(f), "%s: fragment header", r->name);
+			n++;
+		}
+		cr_expect_eq(n, r->fragments, "%s: %u fragments", r->name, n);
+		cr_expect_eq(done, r->fragments ? r->payload : 0, "%s", r->name);
+	}
+}
+
+/* Without a fragment header, an IPv6 packet is not cut. */
+Test(ip_fragments, what_has_no_fragment_header_is_not_cut)
+{
+	uint8_t packet[SIZE], fragment[SIZE];
+	size_t at = 0, size = build6(packet, 1400, 0, 0);
+
+	packet[6] = IPPROTO_UDP;
+	cr_expect_eq(ip_fragment_next(packet, size, 1280, &at, fragment), 0);
+	packet[6] = IPPROTO_FRAGMENT;
+	for (size_t cut = 0; cut < size; cut++) {
+		at = 0;
+		cr_expect_eq(ip_fragment_next(packet, cut, 1280, &at, fragment), 0, "%zu octets", cut);
 	}
 }
 

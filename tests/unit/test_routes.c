@@ -172,17 +172,17 @@ Test(routes, rules_beside_the_kernels_own_are_policy_routing)
 	};
 	enum routing routing = ROUTING_BY_MORE;
 
-	cr_expect_eq(rules_read(netlink, &routing), 0);
+	cr_expect_eq(rules_read(netlink, AF_INET, &routing), 0);
 	cr_expect_eq(routing, ROUTING_BY_DESTINATION, "a new namespace");
 	for (size_t i = 0; i < ARRAY_SIZE(rule); i++) {
 		char command[128];
 
 		snprintf(command, sizeof(command), "ip rule add %s", rule[i].text);
 		cr_assert_eq(system(command), 0, "%s", command);
-		cr_expect(!rules_read(netlink, &routing) && routing == rule[i].routing, "%s", rule[i].text);
+		cr_expect(!rules_read(netlink, AF_INET, &routing) && routing == rule[i].routing, "%s", rule[i].text);
 		snprintf(command, sizeof(command), "ip rule del %s", rule[i].text);
 		cr_assert_eq(system(command), 0, "%s", command);
-		cr_expect(!rules_read(netlink, &routing) && routing == ROUTING_BY_DESTINATION, "%s, deleted",
+		cr_expect(!rules_read(netlink, AF_INET, &routing) && routing == ROUTING_BY_DESTINATION, "%s, deleted",
 			  rule[i].text);
 	}
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Mappings of a configuration whose subscribers are IPv6 prefixes. */
+#ifndef DETNAT_CONFIG_SIX_H
+#define DETNAT_CONFIG_SIX_H
+
+#include "base/virtual6.h"
+#include "config/config.h"
+
+/* Whether a configuration has such a mapping. */
+static inline bool config_has_ipv6(const struct config *c)
+{
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (config_is_ipv6(&c->mappings[i]))
+			return true;
+	return false;
+}
+
+/* The second record of a mapping, with defaults filled in, but first_host; all 0: it is one of IPv4. */
+void config_record6(const struct config_mapping *m, struct record6 *ret);
+
+/*
+ * The virtual addresses of an inside prefix, "2001:db8:4000::/36", whose subscribers have prefixes of that length: 0,
+ * -EINVAL with what is wrong in err, or -ENOMEM.
+ */
+int config_virtual(const char *text, unsigned subscriber_plen, struct prefix *ret, struct error *err);
+
+/*
+ * After a mapping was added: those within it take virtual addresses within its own. 0, or -errno with some as they
+ * were.
+ */
+int config_place_again(struct config *c);
+
+/* Reads the value of `nat64_prefix`: 0 or -EINVAL; and writes it. */
+int config_nat64_parse(const char *text, struct config_six *ret);
+const char *config_nat64_text(const struct config_six *six, char text[static INSIDE_TEXT]);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The fast path of IPv6 subscribers, as fast_path.h is that of IPv4 ones: whole TCP and UDP packets without extension
+ * headers, of sessions in their preferred slots that the packet does not change but for last seen, and next hops that
+ * the copy of the routes has. All others are the slow path's, unchanged.
+ *
+ * The first lines of a subscriber's hosts are asked for before the slot is read, so that both misses of the cache are
+ * one wait.
+ */
+#ifndef DETNAT_PASSAGE_FAST_H
+#define DETNAT_PASSAGE_FAST_H
+
+#include "fast/fast_out2in.h"
+#include "passage/outwards.h"
+
+/* A frame of IPv6 and the values read from it. */
+struct fast_six {
+	struct ethhdr *eth;
+	struct ipv6hdr *ip;
+	union fast_transport *l4;
+	__u32 steady; /* as in struct fast_packet */
+	__u32 length; /* octets behind the header */
+	__u8 proto;
+	__u8 hop_limit;
+};
+
+static __always_inline int fast_six_transport(struct fast_six *q)
+{
+	__u32 headers;
+	__u8 flags;
+
+	if (likely(q->proto == IPPROTO_UDP)) {
+		headers = bpf_ntohs(q->l4->udp.len);
+		q->steady = STEADY_UDP;
+		return headers >= sizeof(struct udphdr) && headers <= q->length && q->l4->udp.check;
+	}
+	if (q->proto != IPPROTO_TCP)
+		return 0;
+	headers = q->l4->tcp.doff * 4U;
+	flags = ((const __u8 *)&q->l4->tcp)[13];
+	q->steady = STEADY_TCP;
+	return headers >= sizeof(struct tcphdr) && headers <= q->length && !(flags & (TCP_FIN | TCP_SYN | TCP_RST));
+}
+
+/* Returns 1 and sets *q if the packet is one for the fast path. */
+static __always_inline int fast_six_parse(ctx_t *ctx, struct fast_six *q)
+{
+	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
+	__u32 word, length;
+
+	q->eth = data;
+	q->ip = data + L3_OFFSET;
+	q->l4 = data + L3_OFFSET + sizeof(struct ipv6hdr);
+	if (unlikely((void *)(q->l4 + 1) > data_end))
+		return 0;
+	if (unlikely((*(__be32 *)(data + 12) & bpf_htonl(0xfffff000)) != bpf_htonl(ETH_P_IPV6 << 16 | 0x6000)))
+		return 0;
+	/* Length, next header and hop limit in one word. */
+	word = bpf_ntohl(LOAD(*(__be32 *)&q->ip->payload_len));
+	length = word >> 16;
+	barrier_var(length);
+	length &= 0xffff;
+	q->length = length;
+	q->proto = (__u8)(word >> 8);
+	q->hop_limit = (__u8)word;
+	if (unlikely(q->hop_limit <= 1 || data + L3_OFFSET + sizeof(struct ipv6hdr) + length > data_end))
+		return 0;
+	return fast_six_transport(q);
+}
+
+static __always_inline __u32 fast_six_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (__u32)((sum & 0xffffffff) + (sum >> 32));
+}
+
+/* Changes the checksum of a transport header by sums of what it no longer covers and what it covers now. */
+static __always_inline void fast_six_sum(union fast_transport *l4, __u8 proto, __u64 minus, __u64 plus)
+{
+	__u64 change = (__u64)fast_six_fold(plus) + (__u32)~fast_six_fold(minus);
+
+	if (proto == IPPROTO_TCP) {
+		l4->tcp.check = csum_update(l4->tcp.check, change);
+	} else {
+		__sum16 check = csum_update(l4->udp.check, change);
+
+		l4->udp.check = check ? check : 0xffff;
+	}
+}
+
+/* Has the line of a subscriber's first hosts on its way. first: number of its first line. */
+static __always_inline void fast_six_touch(__u32 first)
+{
+	const struct host6 *h = host6_line(first);
+
+	if (h)
+		(void)LOAD(h->lo);
+}
+
+/*
+ * State word of the session that a packet of a host has in a slot, read by rule 3, if the packet changes no more of it
+ * than last seen, which may be refreshed; else 0.
+ */
+static __always_inline __u64 fast_six_word(const struct mapping *m, struct slot *s, const struct fast_six *q, __u64 key,
+					   __u32 first, __u64 lo, __u16 bits, __u32 now, int good)
+{
+	const struct slot *again = s;
+	__u64 word = LOAD(s->truth), found = slot_key_after(&again, word);
+	const struct host6 *h;
+
+	if (unlikely((word >> 32 & WORD_KIND) != q->steady || found != key))
+		return 0;
+	h = host6_line(first + word_host(word));
+	if (unlikely(!h || LOAD(h->lo) != lo || LOAD(h->hi) != bits))
+		return 0;
+	order_reads();
+	if (unlikely(LOAD(again->truth) != word))
+		return 0;
+	if (likely(word_seen(word) == (now & WORD_SEEN)))
+		return word;
+	if (unlikely(!good || word_owner(word) || word_expired(word, now, m->timeout_ticks) ||
+		     !slot_change(s, word, word_seen_at(word, now))))
+		return 0;
+	return word;
+}
+
+/* Writes the headers of IPv4 where they end as those of IPv6 did. */
+static __always_inline void fast_six_to4(const struct fast_six *q, __be32 src, __be32 dst, const struct fib_hop *hop)
+{
+	void *at = (void *)q->ip + sizeof(struct ipv6hdr) - sizeof(struct iphdr);
+	__u32 tos = bpf_ntohl(*(__be32 *)q->ip) >> 20 & 0xff, total = q->length + sizeof(struct iphdr);
+	__u32 field = total > ENTER_DF_ABOVE ? IP_FLAG_DF : bpf_get_prandom_u32() << 16;
+	__be32 *word = at;
+	__u64 sum;
+
+	word[0] = bpf_htonl(0x45000000 | tos << 16 | total);
+	word[1] = bpf_htonl(field);
+	word[2] = bpf_htonl((__u32)(q->hop_limit - 1) << 24 | (__u32)q->proto << 16);
+	sum = (__u64)word[0] + word[1] + word[2] + src + dst;
+	word[2] =
+		bpf_htonl((__u32)(q->hop_limit - 1) << 24 | (__u32)q->proto << 16 | bpf_ntohs((__u16)~csum_fold(sum)));
+	word[3] = src;
+	word[4] = dst;
+	ether_addresses_set(at - sizeof(struct ethhdr), (const struct ether_addresses *)hop->dmac);
+	((struct ethhdr *)(at - sizeof(struct ethhdr)))->h_proto = bpf_htons(ETH_P_IP);
+}
+
+/* Returns a verdict, or TO_SLOW_PATH with nothing changed but a session's last seen. */
+static __always_inline int fast_six_out(ctx_t *ctx)
+{
+	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff);
+	const struct mapping_table *t = mapping_table_get();
+	const struct record6 *r;
+	const struct range6 *range;
+	const struct mapping *m;
+	struct fib_hop *hop;
+	struct fast_six q;
+	struct slot *s;
+
+	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || settings.source_check == SOURCES_STRICT_EACH ||
+	    !t || !fast_six_parse(ctx, &q))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks();
+	__u64 *src = (__u64 *)&q.ip->saddr, *to = (__u64 *)&q.ip->daddr, hi = be64_number(src[0]), lo = src[1];
+
+	range = range6_find(hi);
+	if (unlikely(!range || !fib_holds(&t->globals, now) || !fib_is_for_us(q.eth, ctx_ingress(ctx))))
+		return TO_SLOW_PATH;
+
+	__u32 virt = range6_virtual(range, hi), leaf = LOAD(range->leaf), dst;
+
+	r = record6_of(leaf);
+	if (unlikely(!r || !nat64_has(r, to)))
+		return TO_SLOW_PATH;
+	m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+	dst = likely(r->nat64_plen == 96) ? bpf_ntohl(((__be32 *)to)[3]) : nat64_address4(r, to);
+	hop = fib_find(dst);
+	if (unlikely(!fib_takes(hop, FIB_SENDS_OUT, q.length + sizeof(struct iphdr))))
+		return TO_SLOW_PATH;
+
+	__u32 subscriber = mapping_subscriber(&m->geo, virt), first = host6_number(r, m->host_shift, subscriber, 0);
+	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
+
+	s = fast_slot(m, subscriber, dst, dport, q.proto, mapping_first_choice(&m->geo, sport));
+	if (unlikely(!s))
+		return TO_SLOW_PATH;
+	fast_six_touch(first);
+
+	__u64 word = fast_six_word(m, s, &q, slot_key(dst, dport, sport), first, lo, host6_hi(r, hi), now,
+				   source_is_vouched(&t->globals, virt, now));
+
+	if (unlikely(!word))
+		return TO_SLOW_PATH;
+	fib_used(hop, now);
+	count_translated(REASON_in2out_translated, q.length + sizeof(struct iphdr));
+
+	__be32 src4 = bpf_htonl(mapping_out_addr(&m->geo, subscriber)), dst4 = bpf_htonl(dst);
+	__be16 port = bpf_htons(word_out_port(word));
+
+	fast_six_sum(q.l4, q.proto, addresses6_sum(src, to) + q.l4->sport, (__u64)src4 + dst4 + port);
+	q.l4->sport = port;
+	fast_six_to4(&q, src4, dst4, hop);
+	if (bpf_xdp_adjust_head(ctx, sizeof(struct ipv6hdr) - sizeof(struct iphdr)))
+		return XDP_ABORTED;
+	return redirect_to(ctx, hop->ifindex);
+}
+
+/* Returns 1 if the checksum of a header without options is right: nothing behind us would find it wrong. */
+static __always_inline int fast_six_header_holds(const struct iphdr *ip)
+{
+	const __u32 *word = (const void *)ip;
+
+	return csum_fold((__u64)word[0] + word[1] + word[2] + word[3] + word[4]) == 0xffff;
+}
+
+/* Returns a verdict, or TO_SLOW_PATH with nothing changed. */
+static __always_inline int fast_six_in(ctx_t *ctx)
+{
+	const __u32 mask =
+		EACH_PACKET(redirect, 0xff) | EACH_PACKET(outside_strict, 0xff) | EACH_PACKET(policy_routing, 0xff);
+	const struct mapping_table *t = mapping_table_get();
+	const struct slot *s, *again;
+	const struct record6 *r;
+	const struct host6 *h;
+	struct fast_packet q;
+	struct fib_hop *hop;
+
+	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !fast_parse(ctx, &q) ||
+	    q.steady == STEADY_NEVER || !fast_six_header_holds(q.ip))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr), port_offset;
+	__u32 leaf = fib_find_mapping(&fib.outside, &out_index, dst), length = bpf_ntohs(q.ip->tot_len);
+	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
+
+	if (unlikely(!leaf || !(LOAD(m->geo.flags) & MAPPING_IPV6) || !fib_holds(&t->globals, now) ||
+		     !fib_is_for_us(q.eth, ctx_ingress(ctx)) || (q.proto == IPPROTO_UDP && !q.l4->udp.check)))
+		return TO_SLOW_PATH;
+
+	__s64 reverse = mapping_reverse_at(&m->geo, dst, dport, &port_offset);
+	__u32 subscriber = (__u32)reverse;
+
+	r = record6_of(LOAD(m->record6));
+	if (unlikely(reverse < 0 || !r))
+		return TO_SLOW_PATH;
+	/* What has no DF may have to be cut. */
+	if (unlikely(!(q.ip->frag_off & bpf_htons(IP_FLAG_DF)) && length + LEAVE_GROWTH > r->lowest_mtu))
+		return TO_SLOW_PATH;
+	hop = fib_find(m->geo.in_base + subscriber);
+	s = fast_slot(m, subscriber, src, sport, q.proto, port_offset);
+	if (unlikely(!s || !fib_takes(hop, FIB_SENDS_IN, length) || source_is_in_pool(&t->globals, src)))
+		return TO_SLOW_PATH;
+
+	__u32 first = host6_number(r, m->host_shift, subscriber, 0);
+
+	fast_six_touch(first);
+	again = s;
+
+	__u64 word = LOAD(s->truth), key = slot_key_after(&again, word);
+
+	if (unlikely((word & WORD_OF_PORT) != ((__u64)dport << 48 | (__u64)q.steady << 32) ||
+		     (key ^ slot_key(src, sport, 0)) >> 16))
+		return TO_SLOW_PATH;
+	h = host6_line(first + word_host(word));
+	if (unlikely(!h))
+		return TO_SLOW_PATH;
+
+	__u64 to[2], from[2];
+
+	to[0] = be64_number(subscriber6_hi(r, subscriber) | LOAD(h->hi));
+	to[1] = LOAD(h->lo);
+	order_reads();
+	if (unlikely(LOAD(again->truth) != word || word_expired(word, now, m->timeout_ticks) ||
+		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && word_seen(word) != (now & WORD_SEEN))))
+		return TO_SLOW_PATH;
+	fib_used(hop, now);
+	count_translated(REASON_out2in_translated, length);
+	if (likely(r->nat64_plen == 96)) {
+		from[0] = r->nat64[0];
+		from[1] = r->nat64[1] | (__u64)q.ip->saddr << 32;
+	} else {
+		nat64_address(r, src, from);
+	}
+
+	__u32 tos = q.ip->tos, ttl = q.ip->ttl - 1U, proto = q.proto;
+	__be16 port = bpf_htons(key_in_port(key));
+	__u32 payload = length - sizeof(struct iphdr);
+
+	fast_six_sum(q.l4, q.proto, (__u64)q.ip->saddr + q.ip->daddr + q.l4->dport, addresses6_sum(from, to) + port);
+	q.l4->dport = port;
+	if (bpf_xdp_adjust_head(ctx, -(int)LEAVE_GROWTH))
+		return XDP_ABORTED;
+
+	void *data = ctx_data(ctx);
+	struct ipv6hdr *ip = data + L3_OFFSET;
+
+	if ((void *)(ip + 1) > ctx_data_end(ctx))
+		return XDP_ABORTED;
+	ether_addresses_set(data, (const struct ether_addresses *)hop->dmac);
+	((struct ethhdr *)data)->h_proto = bpf_htons(ETH_P_IPV6);
+	ipv6_header_put(ip, tos, payload, (__u8)proto, (__u8)ttl);
+	((__u64 *)&ip->saddr)[0] = from[0];
+	((__u64 *)&ip->saddr)[1] = from[1];
+	((__u64 *)&ip->daddr)[0] = to[0];
+	((__u64 *)&ip->daddr)[1] = to[1];
+	return redirect_to(ctx, hop->ifindex);
+}
+
+/* PROG_six_out and PROG_six_in. */
+
+static __always_inline int six_out(ctx_t *ctx)
+{
+	int verdict = fast_six_out(ctx);
+
+	return FINAL(verdict) ? verdict : tail_call(ctx, PROG_six_out_slow);
+}
+
+static __always_inline int six_in(ctx_t *ctx)
+{
+	int verdict = fast_six_in(ctx);
+
+	return FINAL(verdict) ? verdict : tail_call(ctx, PROG_six_in_slow);
+}
+
+#endif

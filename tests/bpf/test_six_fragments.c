@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Fragments of IPv6 subscribers' datagrams, piece by piece: outwards, inwards to the right host, and early ones. */
+#include <string.h>
+
+#include <bpf/libbpf.h>
+#include <criterion/criterion.h>
+
+#include <detnat/fragments.h>
+
+#include "prefix_fixture.h"
+
+TestSuite(six_fragments, .init = set_up_six, .fini = tear_down);
+
+#define IP	   14
+#define N	   0x12
+#define PORT	   7000
+#define HOST_ONE   HOST_OF(N, 3, 0x1234)
+#define HOST_OTHER HOST_OF(N, 3, 0x9999)
+
+static void put16(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static uint32_t get16(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 8 | at[1];
+}
+
+/* Octets start..end of the payload of a frame of IPv6, in a frame of its own. */
+static size_t fragment6(const uint8_t *whole, uint32_t id, unsigned start, unsigned end, bool more, uint8_t *ret)
+{
+	memset(ret, 0, FRAME_MAX);
+	memcpy(ret, whole, IP + 40);
+	put16(ret + IP + 4, 8 + end - start);
+	ret[IP + 6] = 44;
+	ret[IP + 40] = whole[IP + 6];
+	put16(ret + IP + 42, start | more);
+	put16(ret + IP + 44, id >> 16);
+	put16(ret + IP + 46, id);
+	memcpy(ret + IP + 48, whole + IP + 40 + start, end - start);
+	return IP + 48 + end - start;
+}
+
+static void run_piece(const char *name, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size,
+		      enum reason reason)
+{
+	uint64_t before = counted(reason);
+	int passes = reason == REASON_in2out_translated || reason == REASON_out2in_translated;
+	int verdict = run_frame(hook, in, size, out, ret_size);
+
+	cr_expect_eq(verdict, passes ? REDIRECT_XDP : DROP_XDP, "%s: verdict %d", name, verdict);
+	cr_expect_eq(counted(reason), before + 1, "%s: counted otherwise", name);
+	for (int i = 0; counted(reason) != before + 1 && i < N_REASONS; i++)
+		if (counted(i))
+			cr_log_warn("reason %d: %lu", i, counted(i));
+}
+
+static struct frame6 datagram(struct address6 host, uint16_t payload)
+{
+	struct frame6 f = six_out(host, UDP, PORT, 53, 0);
+
+	f.payload = payload;
+	return f;
+}
+
+/* A piece from inside comes out as the piece of the translated datagram, with the lower half of its identification. */
+static void piece_out(const char *name, uint32_t id, unsigned start, unsigned end, bool more, enum reason reason)
+{
+	struct frame6 whole = datagram(HOST_ONE, 1200);
+	struct frame translated = six_out_translated(&whole, OUT_PORT6(PORT, N));
+	uint8_t octets[FRAME_MAX], in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	size_t got, want_size, size;
+
+	frame6_build(&whole, octets);
+	size = fragment6(octets, id, start, end, more, in);
+	run_piece(name, XDP_INSIDE, in, size, out, &got, reason);
+	if (reason != REASON_in2out_translated)
+		return;
+	frame_build(&translated, octets);
+	want_size = frame_fragment(octets, (uint16_t)id, start, end, more, want);
+	/* frame_build() knows no traffic class. */
+	want[IP + 1] = out[IP + 1];
+	put16(want + IP + 10, 0);
+	put16(want + IP + 10, sum_finish(sum_octets(want + IP, 20, 0)));
+	cr_expect(frame_equal(name, out, got, want, want_size), "%s: another packet", name);
+}
+
+Test(six_fragments, outwards_the_first_one_leads)
+{
+	piece_out("first", 0x12345678, 0, 408, true, REASON_in2out_translated);
+	piece_out("last", 0x12345678, 808, 1208, false, REASON_in2out_translated);
+	piece_out("the last again", 0x12345678, 808, 1208, false, REASON_drop_fragment_overlap);
+	piece_out("middle", 0x12345678, 408, 808, true, REASON_in2out_translated);
+	piece_out("after all", 0x12345678, 408, 808, true, REASON_drop_fragment);
+}
+
+struct taken {
+	struct early_fragment last;
+	unsigned n;
+};
+
+static int take(void *arg, void *data, size_t size)
+{
+	struct taken *t = arg;
+
+	memcpy(&t->last, data, size < sizeof(t->last) ? size : sizeof(t->last));
+	t->n++;
+	return 0;
+}
+
+/* An early one goes to the agent as it came, and passes once it comes again behind its first one. */
+Test(six_fragments, an_early_one_is_kept_as_it_came)
+{
+	struct taken t = { .n = 0 };
+	struct ring_buffer *ring = ring_buffer__new(datapath.early_fragments, take, &t, NULL);
+	struct frame6 whole = datagram(HOST_ONE, 1200);
+	uint8_t octets[FRAME_MAX], in[FRAME_MAX];
+	size_t size;
+
+	cr_assert_not_null(ring);
+	datapath.global->fragments_until = datapath_ticks(&datapath) + 1000;
+	piece_out("early", 0x12345678, 808, 1208, false, REASON_fragments_parked);
+	cr_assert_eq(ring_buffer__poll(ring, 0), 1);
+	frame6_build(&whole, octets);
+	size = fragment6(octets, 0x12345678, 808, 1208, false, in);
+	cr_expect_eq(t.last.length, size);
+	cr_expect_arr_eq(t.last.frame, in, size);
+	cr_expect_eq(t.last.key.src, VIRTUAL + N);
+	cr_expect_eq(t.last.key.id, 0x5678);
+	piece_out("first", 0x12345678, 0, 808, true, REASON_in2out_translated);
+	piece_out("again", 0x12345678, 808, 1208, false, REASON_in2out_translated);
+	ring_buffer__free(ring);
+}
+
+/* The answer to a host's datagram, in pieces of IPv4. */
+static void piece_in(const char *name, struct address6 host, int out_port, unsigned options, uint16_t id,
+		     unsigned start, unsigned end, bool more, enum reason reason)
+{
+	struct frame6 sent = datagram(host, 1200), arrives;
+	struct frame out = six_out_translated(&sent, (uint16_t)out_port), back = six_answer(&out);
+	uint8_t octets[FRAME_MAX], in[FRAME_MAX], got[FRAME_MAX], want[FRAME_MAX];
+	size_t got_size, want_size, size;
+
+	arrives = six_answer_translated(&back, &sent);
+	back.options = options;
+	frame_build(&back, octets);
+	size = frame_fragment(octets, id, start, end, more, in);
+	run_piece(name, XDP_OUTSIDE, in, size, got, &got_size, reason);
+	if (reason != REASON_out2in_translated)
+		return;
+	frame6_build(&arrives, octets);
+	want_size = fragment6(octets, id, start, end, more, want);
+	/* The traffic class is that of the answer, the flow label 0. */
+	memcpy(want + IP, got + IP, 2);
+	cr_expect_eq(get16(got + IP + 2), 0);
+	cr_expect(frame_equal(name, got, got_size, want, want_size), "%s: another packet", name);
+}
+
+Test(six_fragments, inwards_all_go_to_the_host_of_the_first)
+{
+	int one = open_6(HOST_ONE, UDP, PORT, 53, 0), other = open_6(HOST_OTHER, UDP, PORT, 53, 0);
+
+	cr_assert(one >= 0 && other >= 0);
+	piece_in("one's first", HOST_ONE, one, 0, 7, 0, 408, true, REASON_out2in_translated);
+	piece_in("the other's first", HOST_OTHER, other, 0, 8, 0, 408, true, REASON_out2in_translated);
+	piece_in("one's last", HOST_ONE, one, 0, 7, 408, 1208, false, REASON_out2in_translated);
+	piece_in("the other's last", HOST_OTHER, other, 0, 8, 408, 1208, false, REASON_out2in_translated);
+	piece_in("of neither", HOST_ONE, one, 0, 9, 408, 1208, false, REASON_drop_fragment);
+}
+
+Test(six_fragments, of_udp_without_a_checksum_are_dropped)
+{
+	int one = open_6(HOST_ONE, UDP, PORT, 53, 0);
+
+	cr_assert_geq(one, 0);
+	piece_in("first", HOST_ONE, one, NO_UDP_CHECKSUM, 7, 0, 408, true, REASON_drop_fragment_sum);
+	piece_in("last", HOST_ONE, one, NO_UDP_CHECKSUM, 7, 408, 1208, false, REASON_drop_fragment);
+}
+
+/* What is too long for IPv6 without DF is sent by the agent, in fragments with the identification of IPv4. */
+Test(six_fragments, of_a_long_packet_without_df_the_agent_makes_more)
+{
+	struct frame6 sent = datagram(HOST_ONE, 1300);
+	int one = open_6(HOST_ONE, UDP, PORT, 53, 0);
+	struct frame out = six_out_translated(&sent, (uint16_t)one), back = six_answer(&out);
+	uint8_t in[FRAME_MAX], got[FRAME_MAX];
+	size_t size = frame_build(&back, in), got_size;
+	struct transmission t;
+
+	cr_assert_geq(one, 0);
+	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, got, &got_size), DROP_XDP);
+	cr_assert_eq(transmitted(&t), 1);
+	cr_expect_eq(t.mtu, LOWEST_IPV6_MTU);
+	cr_expect_eq(t.ifindex, inside_ifindex);
+	cr_expect_eq(t.length, size + 28);
+	cr_expect_eq(t.frame[5], HOST);
+	cr_expect_eq(t.frame[12] << 8 | t.frame[13], 0x86dd);
+	cr_expect_eq(t.frame[IP + 6], 44);
+	cr_expect_eq(get16(t.frame + IP + 42), 0);
+	cr_expect_eq(get16(t.frame + IP + 46), get16(in + IP + 4));
+	cr_expect_eq(counted(REASON_out2in_translated), 1);
+}
+
+Test(six_fragments, a_datagram_counts_until_it_is_complete)
+{
+	const struct subscriber *s;
+
+	piece_out("first", 0x12345678, 0, 408, true, REASON_in2out_translated);
+	s = mappings_subscriber(mappings, mappings_find_any(mappings, VIRTUAL + N), N);
+	cr_expect_eq(s->datagrams, 1);
+	piece_out("last", 0x12345678, 408, 1208, false, REASON_in2out_translated);
+	cr_expect_eq(s->datagrams, 0);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Mappings whose subscribers are IPv6 prefixes: what is accepted, what is refused, what is written back. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "config/six.h"
+#include "config_refused.h"
+
+TestSuite(config_six, .init = virtual6_forget, .fini = virtual6_forget);
+
+#define NAT64 "\"nat64_prefix\":\"64:ff9b::/96\""
+/* A mapping of 2^20 subscribers, with further keys, on lines of their own. */
+#define SIX(keys)                                               \
+	"{\"in\":\"2001:db8:4000::/36\",\"out\":\"203.0.112.0/" \
+	"22\",\"ports_per_host\":60,\n\"subscriber_plen\":56,\n" NAT64 "\n" keys "}"
+/* The same, of 256 subscribers. */
+#define SMALL(in, out, plen, keys) "{\"in\":" in ",\"out\":\"" out "\",\n\"subscriber_plen\":" plen ",\n" keys "}"
+#define ONE			   SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56", NAT64)
+
+Test(config_six, defaults_are_filled_in)
+{
+	_cleanup_config_ struct config *c = config_of(MAPPINGS(ONE));
+	struct record6 six;
+
+	cr_assert_eq(c->n_mappings, 1);
+	config_record6(&c->mappings[0], &six);
+	cr_expect_eq(six.in_hi, 0x20010db840000000);
+	cr_expect(six.subscriber_plen == 56 && six.hosts == 16 && six.lowest_mtu == 1280 && six.nat64_plen == 96);
+	cr_expect(six.flags & RECORD6_WELL_KNOWN);
+	cr_expect(prefix_is_virtual(c->mappings[0].in) && prefix_count(c->mappings[0].in) == 256);
+	cr_expect(config_has_ipv6(c));
+}
+
+Test(config_six, keys_are_taken_and_written_back)
+{
+	_cleanup_config_ struct config *c = config_of(MAPPINGS(
+		SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "60",
+		      "\"nat64_prefix\":\"2001:db8:64::/56\",\"hosts_per_subscriber\":64,\"lowest_ipv6_mtu\":1500")));
+	_cleanup_config_ struct config *back = config_read_back(c);
+	_cleanup_free_ char *json = config_to_json(c);
+	struct record6 six, again;
+
+	config_record6(&c->mappings[0], &six);
+	config_record6(&back->mappings[0], &again);
+	cr_expect(!memcmp(&six, &again, sizeof(six)));
+	cr_expect(six.hosts == 64 && six.lowest_mtu == 1500 && six.nat64_plen == 56 && six.subscriber_plen == 60);
+	cr_expect_eq(config_same(c, back), 1);
+	cr_expect(strstr(json, "\"in\":\"2001:db8:4000::/48\""), "%s", json);
+	cr_expect(strstr(json, "\"nat64_prefix\":\"2001:db8:64::/56\""), "%s", json);
+	cr_expect_not(strstr(json, "224."), "%s", json);
+}
+
+Test(config_six, lists_are_counted_in_their_order)
+{
+	_cleanup_config_ struct config *c = config_of(
+		MAPPINGS(SMALL("[\"2001:db8:4001::/48\",\"2001:db8:4000::/48\"]", "203.0.113.0/27", "56", NAT64)));
+	struct prefixes6 p;
+	struct geometry g;
+
+	/* Adjoining prefixes stay apart, as the second comes before the first. */
+	cr_assert_eq(c->n_mappings, 2);
+	cr_assert(virtual6_prefixes(c->mappings[0].in, &p));
+	cr_expect_eq(p.hi, 0x20010db840010000);
+	cr_assert_eq(config_mapping_geometry(&c->mappings[0], &g), 0);
+	cr_expect_eq(g.out_base, 0xcb007100);
+	cr_assert(virtual6_prefixes(c->mappings[1].in, &p));
+	cr_expect_eq(p.hi, 0x20010db840000000);
+	cr_assert_eq(config_mapping_geometry(&c->mappings[1], &g), 0);
+	cr_expect_eq(g.out_base, 0xcb007110);
+}
+
+Test(config_six, a_nested_prefix_has_virtual_addresses_of_the_one_around_it_whatever_the_order)
+{
+	_cleanup_config_ struct config *c =
+		config_of(MAPPINGS(SMALL("\"2001:db8:4000:1000::/52\"", "198.51.100.0/28", "56", NAT64) ",\n" ONE));
+
+	cr_expect_eq(c->mappings[0].in.base, c->mappings[1].in.base + 16);
+	cr_expect(prefix_inside(c->mappings[0].in, c->mappings[1].in));
+	cr_expect_eq(config_find_around(c, "", c->mappings[0].in), &c->mappings[1]);
+}
+
+Test(config_six, lengths_and_numbers_out_of_range_are_refused)
+{
+	EXPECT_REFUSED({
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "47", NAT64)),
+		  ":4: mappings[0].subscriber_plen: must be a whole number from 48 to 64, not 47" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "65", NAT64)),
+		  ":4: mappings[0].subscriber_plen: must be a whole number from 48 to 64, not 65" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/56\"", "203.0.113.0/28", "56", NAT64)),
+		  ":3: mappings[0].in: 2001:db8:4000::/56 is not shorter than the /56 of a subscriber" },
+		{ MAPPINGS(SMALL("\"2001:db8::/31\"", "203.0.113.0/28", "56", NAT64)),
+		  ":3: mappings[0].in: 2001:db8::/31 has 2^25 subscribers of /56: at most 2^24, so a prefix of 32 bits "
+		  "or more" },
+		{ MAPPINGS(SMALL("\"2001:db8::1/48\"", "203.0.113.0/28", "56", NAT64)),
+		  ":3: mappings[0].in: 2001:db8::1/48 has bits behind its length" },
+		{ MAPPINGS(SMALL("\"2001:db8::\"", "203.0.113.0/28", "56", NAT64)),
+		  ":3: mappings[0].in: must be an IPv6 prefix such as \"2001:db8:4000::/36\"" },
+		{ MAPPINGS(SMALL("[\"2001:db8::/48\",\"10.0.0.0/24\"]", "203.0.113.0/28", "56", NAT64)),
+		  ":3: mappings[0].in[1]: must be an IPv6 prefix, as the first of the list is" },
+		{ MAPPINGS(SMALL("[\"2001:db8:4000::/48\",\"2001:db8:4001::/56\"]", "203.0.113.0/28", "56", NAT64)),
+		  ":3: mappings[0].in[1]: 2001:db8:4001::/56 is not shorter than the /56 of a subscriber" },
+		{ MAPPINGS("{\"in\":\"2001:db8:4000::/48\",\"out\":\"203.0.113.0/28\"," NAT64 "}"),
+		  ":3: mappings[0].subscriber_plen: is missing: the length of a subscriber's prefix, 48 to 64, as 56" },
+		{ MAPPINGS("{\"in\":\"2001:db8:4000::/48\",\"out\":\"203.0.113.0/28\",\"subscriber_plen\":56}"),
+		  ":3: mappings[0].nat64_prefix: is missing: the prefix of IPv4 addresses for its subscribers, as "
+		  "\"64:ff9b::/96\"" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56",
+				 NAT64 ",\n\"hosts_per_subscriber\":65")),
+		  ":6: mappings[0].hosts_per_subscriber: must be a whole number from 1 to 64, not 65" },
+		{ MAPPINGS(
+			  SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56", NAT64 ",\n\"lowest_ipv6_mtu\":1279")),
+		  ":6: mappings[0].lowest_ipv6_mtu: must be a whole number from 1280 to 9000, not 1279" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/24", "49", NAT64)),
+		  ":3: mappings[0].out: 203.0.113.0/24 is larger than the inside range 2001:db8:4000::/48" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/40\"", "203.0.113.1/32", "56", NAT64)),
+		  ":3: mappings[0].out: 203.0.113.1/32 is too small for 2001:db8:4000::/40: less than one port a "
+		  "host" },
+	});
+}
+
+#define REFUSED_PREFIX                                                                                                 \
+	"must be an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits, bits 64 to 71 of which are 0, as \"64:ff9b::/96\", " \
+	"not "
+
+Test(config_six, nat64_prefixes_are_those_of_rfc_6052)
+{
+	EXPECT_REFUSED({
+		{ MAPPINGS(
+			  SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56", "\"nat64_prefix\":\"64:ff9b::/95\"")),
+		  ":5: mappings[0].nat64_prefix: " REFUSED_PREFIX "\"64:ff9b::/95\"" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56",
+				 "\"nat64_prefix\":\"64:ff9b:0:0:100::/96\"")),
+		  ":5: mappings[0].nat64_prefix: " REFUSED_PREFIX "\"64:ff9b:0:0:100::/96\"" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56",
+				 "\"nat64_prefix\":\"64:ff9b::1.0.0.0/96\"")),
+		  ":5: mappings[0].nat64_prefix: " REFUSED_PREFIX "\"64:ff9b::1.0.0.0/96\"" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56",
+				 "\"nat64_prefix\":\"2001:db8:4000::/40\"")),
+		  ":5: mappings[0].nat64_prefix: 2001:db8:4000::/40 overlaps the inside prefix 2001:db8:4000::/48" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56", NAT64) ",\n" SMALL(
+			  "\"2001:db8:4001::/48\"", "198.51.100.0/28", "56", "\"nat64_prefix\":\"64:ff9b::/64\"")),
+		  ":5: mappings[0].nat64_prefix: 64:ff9b::/96 overlaps 64:ff9b::/64, of another mapping: it must be "
+		  "the "
+		  "same, or another" },
+	});
+	/* Several mappings may have one; each may have its own. */
+	config_free(config_of(
+		MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4001::/48\"", "198.51.100.0/28", "56", NAT64) ",\n" SMALL(
+			"\"2001:db8:4002::/48\"", "198.51.100.16/28", "56", "\"nat64_prefix\":\"2001:db8:64::/48\""))));
+}
+
+Test(config_six, nesting_of_different_lengths_and_the_same_prefix_twice_are_refused)
+{
+	EXPECT_REFUSED({
+		{ MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4000:1000::/52\"", "198.51.100.0/28", "60", NAT64)),
+		  ":7: mappings[1].subscriber_plen: 2001:db8:4000:1000::/52 with subscribers of /60 lies in "
+		  "2001:db8:4000::/48 with those of /56: they must be alike" },
+		{ MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4000::/48\"", "198.51.100.0/28", "60", NAT64)),
+		  ":7: mappings[1].subscriber_plen: 2001:db8:4000::/48 with subscribers of /60 lies in "
+		  "2001:db8:4000::/48 "
+		  "with those of /56: they must be alike" },
+		{ MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4000::/48\"", "198.51.100.0/28", "56", NAT64)),
+		  ":6: mappings[1].in: 2001:db8:4000::/48 is mappings[0].in already" },
+		{ MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4001::/48\"", "203.0.113.0/28", "56", NAT64)),
+		  ":6: mappings[1].out: 203.0.113.0/28 overlaps 203.0.113.0/28, mappings[0].out" },
+	});
+}
+
+Test(config_six, keys_of_the_other_kind_are_refused)
+{
+#define FOUR(keys) MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"203.0.113.0/28\",\n" keys "}")
+#define WRONG	   "is for IPv6 subscribers, and `in` is of IPv4: leave it out"
+	EXPECT_REFUSED({
+		{ FOUR("\"subscriber_plen\":56"), ":4: mappings[0].subscriber_plen: " WRONG },
+		{ FOUR(NAT64), ":4: mappings[0].nat64_prefix: " WRONG },
+		{ FOUR("\"hosts_per_subscriber\":16"), ":4: mappings[0].hosts_per_subscriber: " WRONG },
+		{ FOUR("\"lowest_ipv6_mtu\":1280"), ":4: mappings[0].lowest_ipv6_mtu: " WRONG },
+		{ FOUR("\"softwire\":\"ds-lite\""), ":4: mappings[0].softwire: unknown key" },
+		{ MAPPINGS("{\"in\":\"2001:db8::/48\",\"out\":\"203.0.113.0/28\",\n\"softwire\":\"ds-lite\"}"),
+		  ":4: mappings[0].softwire: unknown key" },
+		{ MAPPINGS("{\"in\":\"2001:db8::/48\",\"out\":\"203.0.113.0/28\",\n\"aftr\":\"2001:db8::1\"}"),
+		  ":4: mappings[0].aftr: unknown key" },
+	});
+}
+
+#define WITH_SIX(keys) WITH(keys ",\n\"mappings\":[" ONE "]")
+#define NOT	       "is not possible with IPv6 subscribers"
+
+Test(config_six, what_ipv6_subscribers_cannot_have_is_refused_by_name)
+{
+	static const char portmap[] = WITH_SIX(
+		"\"portmaps\":[{\"proto\":\"tcp\",\n\"in\":\"[2001:db8:4000::1]:443\",\"out\":\"203.0.113.0:443\"}]");
+
+	EXPECT_REFUSED({
+		{ portmap, ":3: portmaps[0].in: is an address of IPv6, whose subscribers cannot have portmaps" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56",
+				 NAT64 ",\n\"endpoint_independent\":{\"mapping\":[\"udp\"]}")),
+		  ":6: mappings[0].endpoint_independent: " NOT ": give the mapping one with an empty `mapping`" },
+		{ WITH_SIX("\"endpoint_independent\":{\"mapping\":[\"udp\"]}"),
+		  ":3: mappings[0].endpoint_independent: " NOT ": give the mapping one with an empty `mapping`" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56",
+				 NAT64 ",\"ports_per_host\":2000,\n\"growth\":{\"block\":128}")),
+		  ":6: mappings[0].growth: " NOT },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56", NAT64 ",\n\"limits\":{\"tcp\":9}")),
+		  ":6: mappings[0].limits: " NOT },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56", NAT64 ",\n\"drain\":60")),
+		  ":3: mappings[0].drain: " NOT ": their sessions end with the mapping" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56",
+				 NAT64 ",\n\"spare\":[\"192.0.2.0/28\"]")),
+		  ":6: mappings[0].spare: " NOT },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/24", "56", NAT64 ",\n\"inbound\":\"open\"")),
+		  ":3: mappings[0].inbound: \"open\" " NOT },
+		{ MAPPINGS("{\"in\":\"2001:db8::/48\",\n\"out\":null,\"subscriber_plen\":56," NAT64 "}"),
+		  ":4: mappings[0].out: " NOT ": they need outside addresses, and it is null" },
+	});
+}
+
+Test(config_six, what_cannot_be_beside_ipv6_subscribers_is_refused_by_name)
+{
+	EXPECT_REFUSED({
+		{ WITH_SIX("\"ipfix\":{" COLLECTOR "}"), ": ipfix: " NOT },
+		{ WITH_SIX("\"syslog\":{\"to\":\"/dev/log\"}"), ": syslog: " NOT },
+		{ WITH_SIX("\"stages\":2"), ": stages: 2 " NOT ": set it to 1, or leave it out" },
+		{ WITH_SIX("\"forwarding\":\"kernel\""), ": forwarding: \"kernel\" " NOT },
+		{ WITH_SIX("\"xdp_mode\":\"tc\""),
+		  ": xdp_mode: \"none\" and \"tc\" are not possible with IPv6 subscribers" },
+		{ WITH_SIX("\"xdp_mode\":\"none\""),
+		  ": xdp_mode: \"none\" and \"tc\" are not possible with IPv6 subscribers" },
+		{ "{\"interfaces\":{\"inside\":[{\"name\":\"eth1\",\"xdp_mode\":\"none\"}],\"outside\":[\"eth0\"]},"
+		  "\n\"mappings\":[" ONE "]}",
+		  ":1: interfaces: eth1: an interface without XDP " NOT },
+		{ WITH_SIX("\"pcp\":{\"listen\":[\"10.0.0.1\"]}"),
+		  ":3: mappings[0].in: IPv6 subscribers have no PCP: name the mappings that it serves in "
+		  "`pcp.mappings`" },
+	});
+}
+
+Test(config_six, more_pieces_than_the_index_has_are_refused)
+{
+	_cleanup_free_ char *text = NULL;
+	struct config *c = NULL;
+	struct error err;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	fputs("{" INTERFACES ",\"mappings\":[", out);
+	for (unsigned i = 0; i < 257; i++)
+		fprintf(out,
+			"%s{\"in\":\"2001:db8:%x::/52\",\"out\":\"203.%u.%u.0/32\",\"subscriber_plen\":56," NAT64 "}",
+			i ? "," : "", i, i / 256, i % 256);
+	fputs("]}", out);
+	fclose(out);
+	cr_assert_eq(config_parse(text, size, "FILE", &c, &err), -EINVAL);
+	cr_expect_str_eq(
+		err.text,
+		"FILE:1: mappings[256].in: the inside prefixes of IPv6 come to 257 pieces, with those that lie "
+		"within others: at most 256");
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The tables of subscribers that are IPv6 prefixes: second records, lines of hosts, the index and the set of prefixes.
+ */
+#include <criterion/criterion.h>
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "tables/mapping_hosts.h"
+
+#include "mappings_fixture.h"
+
+TestSuite(mapping_hosts, .init = mappings_set_up, .timeout = 120);
+
+#define WELL_KNOWN 0x0064ff9b00000000ULL
+#define INSIDE	   0x20010db840000000ULL /* 2001:db8:4000::, whose virtual addresses begin at 224.0.0.0 */
+
+/* Subscribers of /56 in a prefix that begins so many of them behind INSIDE. */
+static struct mapping_spec spec_at(uint32_t first, uint8_t plen, const char *out, unsigned hosts)
+{
+	const struct address6 prefix = { .hi = WELL_KNOWN };
+	struct mapping_spec spec = tables_spec("224.0.0.0/4", out);
+
+	spec.in = (struct prefix){ VIRTUAL_BASE + first, plen };
+	spec.six = (struct record6){ .in_hi = INSIDE + ((uint64_t)first << 8),
+				     .subscriber_plen = 56,
+				     .hosts = (uint8_t)hosts,
+				     .lowest_mtu = LOWEST_IPV6_MTU };
+	record6_set_prefix(&spec.six, &prefix, 96);
+	return spec;
+}
+
+static int add6(uint32_t first, uint8_t plen, const char *out)
+{
+	struct mapping_spec spec = spec_at(first, plen, out, 16);
+
+	return tables_add(m, &spec);
+}
+
+static int del6(uint32_t first, uint8_t plen, const char *out)
+{
+	struct mapping_spec spec = spec_at(first, plen, out, 16);
+
+	return mappings_del_of(m, 0, spec.in, spec.out);
+}
+
+static const struct index6 *index_now(void)
+{
+	return &d.index6->index[d.index6->current];
+}
+
+/* The number of the mapping that the datapath finds for a subscriber of /56, or -1; its virtual address is checked. */
+static int found(uint32_t subscriber)
+{
+	const uint64_t hi = INSIDE + ((uint64_t)subscriber << 8);
+	int number = -1;
+
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t at = i ? hi | 0xff : hi;
+		const struct range6 *r = index6_search(index_now(), at);
+		int now = r->leaf && range6_has(r, at) ? (int)(r->leaf & ~INDEX_LEAF) : -1;
+
+		cr_assert(!i || now == number, "both ends of subscriber %u", subscriber);
+		cr_assert(now < 0 || range6_virtual(r, at) == VIRTUAL_BASE + subscriber);
+		number = now;
+	}
+	return number;
+}
+
+static struct host6 *line(int number, uint32_t subscriber, uint32_t host)
+{
+	const struct mapping *map = mappings_get(m, number);
+
+	return chunks_at(&m->hosts, host6_number(&d.record6[map->record6], map->host_shift, subscriber, host));
+}
+
+static bool has_prefix(uint8_t plen, uint64_t hi)
+{
+	struct prefix6_key key = { .plen = plen };
+	uint32_t value;
+
+	hi = be64_number(hi);
+	memcpy(key.addr, &hi, sizeof(hi));
+	return !bpf_map_lookup_elem(d.prefixes6, &key, &value);
+}
+
+Test(mapping_hosts, nothing_is_there_without_ipv6)
+{
+	add("10.0.0.0/18", "1.1.1.0/30");
+	open_again();
+	cr_assert(!datapath_six_has(&d));
+	cr_assert_null(d.index6);
+	cr_assert_null(m->hosts.base);
+}
+
+static void not_here(uint32_t base, unsigned plen, int tenant, unsigned number, void *arg)
+{
+	cr_assert_fail("%08x is in the index of IPv4", base);
+}
+
+Test(mapping_hosts, a_mapping_has_a_second_record_lines_and_a_range)
+{
+	int number = add6(0, 20, "1.1.0.0/24");
+	const struct mapping *map = mappings_get(m, number);
+	const struct record6 *six = &d.record6[map->record6];
+
+	cr_assert_eq(map->kind, MAPPING_NAT64);
+	cr_assert(map->geo.flags & MAPPING_IPV6);
+	cr_assert_eq(map->host_shift, 4);
+	cr_assert_eq(map->record6, (uint32_t)number);
+	cr_assert_eq(six->in_hi, INSIDE);
+	cr_assert(six->flags & RECORD6_WELL_KNOWN);
+	cr_assert_eq(found(0), number);
+	cr_assert_eq(found(4095), number);
+	cr_assert_eq(found(4096), -1);
+	cr_assert_eq(index_now()->hint.leaf, INDEX_LEAF | number);
+	cr_assert(has_prefix(96, WELL_KNOWN));
+	line(number, 4095, 15)->lo = 1;
+	/* The programs of IPv4 find none of its addresses. */
+	prefix_index_walk(&m->in, not_here, NULL);
+	cr_assert_eq(d.fib->inside, FIB_NO_HINT);
+	cr_assert_eq(mappings_find_any(m, VIRTUAL_BASE + 77), number);
+	cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.0.255")), number);
+}
+
+Test(mapping_hosts, lines_are_as_many_as_hosts_rounded_up)
+{
+	static const struct {
+		unsigned hosts, shift;
+	} rows[] = { { 1, 0 }, { 2, 1 }, { 3, 2 }, { 33, 6 }, { 64, 6 } };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct mapping_spec spec = spec_at(256 * i, 24, "1.1.0.0/28", rows[i].hosts);
+		int number;
+
+		spec.out.base += 16 * i;
+		number = tables_add(m, &spec);
+		cr_assert_eq(mappings_get(m, number)->host_shift, rows[i].shift, "%u", rows[i].hosts);
+		cr_assert_eq(m->table[number]->hosts.count, 256ULL << rows[i].shift);
+	}
+}
+
+Test(mapping_hosts, nested_prefixes_are_cut_into_disjoint_ranges)
+{
+	int outer = add6(0, 20, "1.1.0.0/24"), half = add6(2048, 21, "1.1.1.0/25"), one = add6(100, 32, "1.1.2.0/32"),
+	    last = add6(4095, 32, "1.1.2.1/32");
+
+	cr_assert_eq(index_now()->n, 5);
+	for (uint32_t i = 1; i < index_now()->n; i++)
+		cr_assert_lt(index_now()->range[i - 1].last, index_now()->range[i].first);
+	for (uint32_t i = 0; i < 4096; i++)
+		if (found(i) != (i == 100 ? one : i == 4095 ? last : i >= 2048 ? half : outer))
+			cr_assert_fail("subscriber %u", i);
+	del6(2048, 21, "1.1.1.0/25");
+	for (uint32_t i = 0; i < 4096; i++)
+		if (found(i) != (i == 100 ? one : i == 4095 ? last : outer))
+			cr_assert_fail("subscriber %u, once the half is gone", i);
+}
+
+Test(mapping_hosts, a_nested_mapping_without_translation_has_no_range)
+{
+	struct mapping_spec spec = spec_at(7, 32, "1.1.1.0/32", 16);
+	int outer = add6(0, 24, "1.1.0.0/28");
+
+	spec.out = PREFIX_NONE;
+	tables_add(m, &spec);
+	cr_assert_eq(found(6), outer);
+	cr_assert_eq(found(7), -1);
+	cr_assert_eq(found(8), outer);
+}
+
+Test(mapping_hosts, a_restart_loses_nothing)
+{
+	int outer = add6(0, 20, "1.1.0.0/24"), inner = add6(2048, 24, "1.1.1.0/28");
+	struct indices6 before;
+
+	line(outer, 5, 3)->lo = 77;
+	line(inner, 255, 15)->lo = 78;
+	mappings_buckets(m, inner, 9)[3].slot[7].key = 9;
+	before = *d.index6;
+	open_again();
+	cr_assert_arr_eq(&before, d.index6, sizeof(before), "the index is as it was");
+	cr_assert_eq(mappings_find_any(m, VIRTUAL_BASE + 5), outer);
+	cr_assert_eq(mappings_find_any(m, VIRTUAL_BASE + 2048), inner);
+	cr_assert_eq(line(outer, 5, 3)->lo, 77);
+	cr_assert_eq(line(inner, 255, 15)->lo, 78);
+	cr_assert_eq(mappings_buckets(m, inner, 9)[3].slot[7].key, 9);
+	/* Further lines are others'. */
+	struct mapping_spec spec = spec_at(8192, 24, "1.1.2.0/28", 16);
+	int third = tables_add(m, &spec);
+
+	for (uint32_t i = 0; i < 256; i++)
+		cr_assert(tables_zero(line(third, i, 0), 16 * sizeof(struct host6)));
+}
+
+Test(mapping_hosts, without_its_range_in_the_index_a_mapping_was_half_added)
+{
+	int number = add6(0, 20, "1.1.0.0/24"), other = add6(8192, 24, "1.1.1.0/28");
+
+	d.index6->index[d.index6->current].range[0] = d.index6->index[d.index6->current].range[1];
+	d.index6->index[d.index6->current].range[1].leaf = 0;
+	line(number, 1, 1)->lo = 5;
+	open_again();
+	cr_assert_eq(mappings_find_any(m, VIRTUAL_BASE), -ENOENT);
+	cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.0.1")), -ENOENT);
+	cr_assert_eq(found(0), -1);
+	cr_assert_eq(found(8192), other);
+	number = add6(0, 20, "1.1.0.0/24");
+	cr_assert_eq(line(number, 1, 1)->lo, 0);
+}
+
+Test(mapping_hosts, records_that_make_no_sense_are_removed_at_a_restart)
+{
+	for (unsigned i = 0; i < 7; i++) {
+		int number = add6(0, 24, "1.1.0.0/28");
+		struct record6 *r = &d.record6[number];
+
+		switch (i) {
+		case 0:
+			r->nat64_plen = 95;
+			break;
+		case 1:
+			r->subscriber_plen = 65;
+			break;
+		case 2:
+			r->hosts = 0;
+			break;
+		case 3:
+			r->hosts = 33;
+			break;
+		case 4:
+			r->first_host = 1U << 29;
+			break;
+		case 5:
+			r->in_hi++;
+			break;
+		case 6:
+			d.mapping[number].record6 = MAX_RECORDS6;
+			break;
+		}
+		open_again();
+		cr_assert_eq(mappings_find_any(m, VIRTUAL_BASE), -ENOENT, "case %u", i);
+		cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.0.1")), -ENOENT, "case %u", i);
+	}
+}
+
+Test(mapping_hosts, a_deleted_mapping_gives_its_lines_back_clean)
+{
+	int number = add6(0, 20, "1.1.0.0/24");
+
+	add6(8192, 24, "1.1.1.0/28");
+	memset(line(number, 9, 0), 0xff, 16 * sizeof(struct host6));
+	del6(0, 20, "1.1.0.0/24");
+	cr_assert_eq(found(9), -1);
+	tables_reclaim(m);
+	number = add6(0, 20, "1.1.0.0/24");
+	cr_assert(tables_zero(line(number, 9, 0), 16 * sizeof(struct host6)));
+}
+
+Test(mapping_hosts, a_nat64_prefix_stays_as_long_as_a_mapping_has_it)
+{
+	struct mapping_spec own = spec_at(8192, 24, "1.1.2.0/28", 16);
+	const struct address6 prefix = { .hi = 0x20010db800640000ULL };
+
+	record6_set_prefix(&own.six, &prefix, 48);
+	add6(0, 24, "1.1.0.0/28");
+	add6(256, 24, "1.1.1.0/28");
+	tables_add(m, &own);
+	cr_assert(has_prefix(96, WELL_KNOWN));
+	cr_assert(has_prefix(48, prefix.hi));
+	del6(0, 24, "1.1.0.0/28");
+	cr_assert(has_prefix(96, WELL_KNOWN));
+	del6(256, 24, "1.1.1.0/28");
+	cr_assert(!has_prefix(96, WELL_KNOWN));
+	/* What a killed agent has left is removed, and what it has not entered is entered. */
+	struct prefix6_key key = { .plen = 40 }, first;
+
+	cr_assert_eq(bpf_map_get_next_key(d.prefixes6, NULL, &first), 0);
+	bpf_map_delete_elem(d.prefixes6, &first);
+	bpf_map_update_elem(d.prefixes6, &key, &(uint32_t){ 1 }, BPF_ANY);
+	tables_reclaim(m);
+	open_again();
+	cr_assert(has_prefix(48, prefix.hi));
+	cr_assert(!has_prefix(40, 0));
+}
+
+Test(mapping_hosts, the_last_one_takes_the_maps_along_at_the_next_start)
+{
+	add("10.0.0.0/18", "1.1.1.0/30");
+	add6(0, 24, "1.1.0.0/28");
+	del6(0, 24, "1.1.0.0/28");
+	tables_reclaim(m);
+	open_again();
+	cr_assert(!datapath_six_has(&d));
+	cr_assert_neq(add6(0, 24, "1.1.0.0/28"), -ENOENT);
+	cr_assert(datapath_six_has(&d));
+}
+
+Test(mapping_hosts, a_change_of_several_steps_is_seen_as_a_whole)
+{
+	int outer = add6(0, 20, "1.1.0.0/24");
+	struct mapping_spec inner = spec_at(0, 24, "1.1.1.0/28", 16);
+	uint32_t before = d.index6->current;
+
+	mappings_begin(m);
+	add6(8192, 24, "1.1.2.0/28");
+	add6(16384, 24, "1.1.3.0/28");
+	tables_add(m, &inner);
+	cr_assert_eq(d.index6->current, before);
+	cr_assert_eq(found(8192), -1);
+	mappings_release(m);
+	cr_assert_neq(d.index6->current, before, "exchanged once");
+	cr_assert_neq(found(8192), -1);
+	cr_assert_neq(found(16384), -1);
+	cr_assert_neq(found(0), outer);
+	cr_assert_eq(found(256), outer);
+}
+
+Test(mapping_hosts, what_a_change_holds_is_left_out)
+{
+	int outer = add6(0, 20, "1.1.0.0/24"), inner = add6(256, 24, "1.1.1.0/28");
+
+	mappings_hold(m, 0, (struct prefix){ VIRTUAL_BASE + 256, 24 });
+	mappings_hold(m, 0, (struct prefix){ VIRTUAL_BASE + 512, 24 });
+	cr_assert_eq(found(255), outer);
+	cr_assert_eq(found(256), -1);
+	cr_assert_eq(found(512), -1);
+	cr_assert_eq(found(768), outer);
+	mappings_release(m);
+	cr_assert_eq(found(256), inner);
+	cr_assert_eq(found(512), outer);
+}
+
+/* The ranges of the index are 256. */
+Test(mapping_hosts, more_pieces_than_the_index_has_are_refused)
+{
+	struct mapping_spec spec = spec_at(0, 20, "1.1.0.0/24", 1);
+	struct error err = { 0 };
+	struct mapping_job *job;
+	int last = tables_add(m, &spec);
+
+	/* One in the middle of the outer prefix makes two pieces more, those at its ends one. */
+	for (uint32_t i = 0; i < 127; i++) {
+		spec = spec_at(1 + 2 * i, 32, "2.0.0.0/32", 1);
+		spec.out.base += i;
+		last = tables_add(m, &spec);
+	}
+	cr_assert_eq(index_now()->n, 255);
+	spec = spec_at(1000, 32, "3.0.0.0/32", 1);
+	cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), 0);
+	while (mappings_add_step(job, &err) > 0)
+		;
+	cr_assert_eq(mappings_add_commit_with(job, &(struct mapping_handover){ 0 }), -ENOSPC);
+	mappings_add_abort(job);
+	cr_assert_eq(index_now()->n, 255);
+	cr_assert_eq(found(1 + 2 * 126), last);
+	spec = spec_at(4095, 32, "3.0.0.0/32", 1);
+	cr_assert_eq(found(4095), 0);
+	last = tables_add(m, &spec);
+	cr_assert_eq(index_now()->n, 256);
+	cr_assert_eq(found(4095), last);
+	cr_assert_eq(found(4094), 0);
+}
+
+Test(mapping_hosts, specifications_out_of_range_are_refused)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		struct mapping_spec spec = spec_at(0, 24, "1.1.0.0/28", 16);
+		struct mapping_job *job;
+		struct error err = { 0 };
+
+		switch (i) {
+		case 0:
+			spec.six.hosts = 0;
+			break;
+		case 1:
+			spec.six.hosts = 65;
+			break;
+		case 2:
+			spec.six.subscriber_plen = 47;
+			break;
+		case 3:
+			spec.six.nat64_plen = 33;
+			break;
+		case 4:
+			spec.six.nat64[1] = be64_number(1);
+			break;
+		case 5:
+			spec.six.lowest_mtu = 1279;
+			break;
+		case 6:
+			spec.in.base = 10U << 24;
+			break;
+		case 7:
+			spec.six.in_hi |= 1 << 8;
+			break;
+		}
+		cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), -EINVAL, "case %u", i);
+		cr_assert(!datapath_six_has(&d));
+	}
+}
+
+Test(mapping_hosts, hosts_and_the_lowest_mtu_change_in_place)
+{
+	int number = add6(0, 24, "1.1.0.0/28");
+	struct mapping_spec spec = spec_at(0, 24, "1.1.0.0/28", 12);
+
+	spec.six.lowest_mtu = 1400;
+	cr_assert_eq(mappings_update(m, &spec), 0);
+	cr_assert_eq(d.record6[number].hosts, 12);
+	cr_assert_eq(d.record6[number].lowest_mtu, 1400);
+	open_again();
+	cr_assert_eq(mappings_find_any(m, VIRTUAL_BASE), number);
+}

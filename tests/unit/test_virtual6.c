@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Virtual addresses of IPv6 subscribers: which are given to which prefixes, and the texts of both. */
+#include <criterion/criterion.h>
+#include <errno.h>
+
+#include "base/virtual6.h"
+
+TestSuite(virtual6, .init = virtual6_forget, .fini = virtual6_forget);
+
+static struct prefixes6 of(const char *text, unsigned plen)
+{
+	struct prefixes6 p;
+
+	cr_assert_eq(prefixes6_parse(text, plen, &p), 0, "%s", text);
+	return p;
+}
+
+static uint32_t placed(const char *text, unsigned plen)
+{
+	struct prefixes6 p = of(text, plen);
+	struct prefix in;
+
+	cr_assert_eq(virtual6_place(&p, &in), 0, "%s", text);
+	cr_assert(prefix_is_virtual(in) && prefix_last(in) - in.base == p.last);
+	cr_assert_leq(in.plen, 32, "%s: a prefix of virtual addresses", text);
+	return in.base;
+}
+
+static int claimed(const char *text, unsigned plen, uint32_t first)
+{
+	struct prefixes6 p = of(text, plen);
+
+	return virtual6_claim(&p, first);
+}
+
+static void expect_text(uint32_t addr, const char *wanted)
+{
+	char text[INSIDE_TEXT];
+
+	cr_expect_str_eq(inside_text(addr, text), wanted);
+}
+
+static void expect_prefix(struct prefix in, const char *wanted)
+{
+	char text[INSIDE_TEXT];
+
+	cr_expect_str_eq(inside_prefix_text(in, text), wanted);
+}
+
+Test(virtual6, a_prefix_has_one_range_and_a_nested_one_its_part)
+{
+	uint32_t outer = placed("2001:db8:4000::/36", 56), other = placed("2001:db8:5000::/36", 56);
+
+	cr_expect_eq(placed("2001:db8:4000::/36", 56), outer);
+	cr_expect_eq(placed("2001:db8:4100::/40", 56), outer + 0x10000);
+	cr_expect_eq(placed("2001:db8:4fff:ff00::/56", 56), outer + 0xfffff);
+	cr_expect_neq(outer, other);
+	/* Subscribers of another length are others. */
+	cr_expect_neq(placed("2001:db8:4000::/40", 60), outer);
+}
+
+Test(virtual6, a_prefix_around_others_is_placed_around_them_if_there_is_room)
+{
+	uint32_t inner, second, outer;
+
+	inner = placed("2001:db8:4000::/40", 56);
+	outer = placed("2001:db8:4000::/36", 56);
+	cr_expect_eq(inner, outer);
+	/* The range behind it is taken, so these have new addresses, as has what lies within from then on. */
+	inner = placed("2001:db8:6000::/40", 56);
+	second = placed("2001:db8:7000::/40", 56);
+	cr_assert_eq(second, inner + 0x10000);
+	outer = placed("2001:db8:6000::/36", 56);
+	cr_expect_neq(outer, inner);
+	cr_expect_eq(placed("2001:db8:6000::/40", 56), outer);
+	cr_expect_eq(placed("2001:db8:7000::/40", 56), second);
+}
+
+Test(virtual6, texts_of_subscribers_and_prefixes)
+{
+	uint32_t base = placed("2001:db8:4000::/36", 56);
+
+	expect_text(base, "2001:db8:4000::/56");
+	expect_text(base + 0x12, "2001:db8:4000:1200::/56");
+	expect_text(base + 0xfffff, "2001:db8:4fff:ff00::/56");
+	expect_text(0x0a000002, "10.0.0.2");
+	/* A virtual address that means nothing. */
+	expect_text(base + 0x100000, "224.16.0.0");
+	expect_prefix((struct prefix){ base, 12, 0 }, "2001:db8:4000::/36");
+	expect_prefix((struct prefix){ base + 0x10000, 16, 0 }, "2001:db8:4100::/40");
+	expect_prefix(prefix_of(base + 1, base + 3), "2001:db8:4000:100::/56-2001:db8:4000:300::/56");
+	expect_prefix((struct prefix){ 0x0a000000, 18, 0 }, "10.0.0.0/18");
+	expect_prefix(PREFIX_NONE, "none");
+}
+
+Test(virtual6, a_claimed_range_is_taken_over_and_never_means_anything_else)
+{
+	cr_expect_eq(claimed("2001:db8:4100::/40", 56, 0xe5010000), 0);
+	cr_expect_eq(claimed("2001:db8:4100::/40", 56, 0xe5010000), 0);
+	cr_expect_eq(claimed("2001:db8:4200::/40", 56, 0xe5010000), -EEXIST);
+	cr_expect_eq(claimed("2001:db8:4100::/40", 60, 0xe5010000), -EEXIST);
+	cr_expect_eq(claimed("2001:db8:4200::/40", 56, 0x0a000000), -EINVAL);
+	/* What is consistent with it extends it; a prefix around it is placed around it. */
+	cr_expect_eq(claimed("2001:db8:4200::/40", 56, 0xe5020000), 0);
+	cr_expect_eq(placed("2001:db8:4000::/36", 56), 0xe5000000);
+	cr_expect_eq(placed("2001:db8:4300::/40", 56), 0xe5030000);
+}
+
+Test(virtual6, subscribers_of_an_address_are_found_whatever_their_length)
+{
+	struct address6 addr;
+	uint32_t a = placed("2001:db8:4000::/36", 56), b = placed("2001:db8:4000::/40", 60), virt;
+	size_t at = 0;
+
+	cr_assert_eq(address6_parse("2001:db8:4000:1234::1", &addr), 0);
+	cr_assert(virtual6_next(&addr, &at, &virt));
+	cr_expect_eq(virt, a + 0x12);
+	cr_assert(virtual6_next(&addr, &at, &virt));
+	cr_expect_eq(virt, b + 0x123);
+	cr_expect_not(virtual6_next(&addr, &at, &virt));
+	cr_assert_eq(address6_parse("2001:db8:3fff:ffff:ffff:ffff:ffff:ffff", &addr), 0);
+	at = 0;
+	cr_expect_not(virtual6_next(&addr, &at, &virt));
+}
+
+/* 2^28 virtual addresses are 16 ranges of 2^24. */
+Test(virtual6, what_nothing_keeps_makes_room_and_what_is_kept_does_not)
+{
+	char text[64];
+	struct prefixes6 p;
+	struct prefix in;
+
+	for (unsigned i = 0; i < 16; i++) {
+		snprintf(text, sizeof(text), "2001:%x::/32", 0x100 + i);
+		in.base = placed(text, 56);
+		if (i)
+			virtual6_keep(in.base);
+	}
+	cr_expect_eq(placed("2001:200::/32", 56), VIRTUAL_BASE, "in the place of the one that was not kept");
+	virtual6_keep(VIRTUAL_BASE);
+	p = of("2001:201::/32", 56);
+	cr_expect_eq(virtual6_place(&p, &in), -ENOSPC);
+	p = of("2001:201::/48", 56);
+	cr_expect_eq(virtual6_place(&p, &in), -ENOSPC);
+}
+
+Test(virtual6, prefixes_are_read_strictly)
+{
+	static const struct {
+		const char *text;
+		unsigned plen;
+	} wrong[] = {
+		{ "2001:db8::", 56 },
+		{ "2001:db8::/57", 56 },
+		{ "2001:db8::/31", 56 },
+		{ "2001:db8:0:1::/56", 56 },
+		{ "2001:db8::1/32", 56 },
+		{ "2001:db8::/032", 56 },
+		{ "2001:db8::/", 56 },
+		{ "2001:db8::/32 ", 56 },
+		{ "10.0.0.0/8", 56 },
+		{ "::ffff:10.0.0.0/48", 56 },
+		{ "2001:db8::/40", 47 },
+		{ "2001:db8::/48", 65 },
+		{ "2001:db8::/56-2001:db8::/48", 56 },
+		{ "2001:db8:0:200::/56-2001:db8::/56", 56 },
+		{ "", 56 },
+	};
+	struct prefixes6 p;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		cr_expect_eq(prefixes6_parse(wrong[i].text, wrong[i].plen, &p), -EINVAL, "%s", wrong[i].text);
+	p = of("2001:db8:0:100::/56-2001:db8:0:300::/56", 56);
+	cr_expect(p.hi == 0x20010db800000100 && p.last == 2 && p.plen == 56);
+	p = of("2001:db8::/56", 56);
+	cr_expect(!p.last);
+}
+
+Test(virtual6, endpoints_are_read_with_brackets)
+{
+	struct address6 addr;
+	uint16_t port = 0;
+
+	cr_assert_eq(endpoint6_parse("[2001:db8:4000:1200::1]:40001", &addr, &port), 0);
+	cr_expect(addr.hi == 0x20010db840001200 && addr.lo == 1 && port == 40001);
+	cr_expect_eq(endpoint6_parse("[2001:db8::1]", &addr, &port), -EINVAL);
+	cr_expect_eq(endpoint6_parse("[2001:db8::1]:65536", &addr, &port), -EINVAL);
+	cr_expect_eq(endpoint6_parse("[2001:db8::1]:1x", &addr, &port), -EINVAL);
+	cr_expect_eq(endpoint6_parse("2001:db8::1:80", &addr, &port), -EINVAL);
+	cr_expect_eq(endpoint6_parse("[10.0.0.1]:80", &addr, &port), -EINVAL);
+	cr_expect_eq(endpoint6_parse("[]:80", &addr, &port), -EINVAL);
+}

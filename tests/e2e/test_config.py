@@ -64,7 +64,7 @@ REFUSED = {
     "a prefix with an octet too large": ("mappings[0].out", mappings(("10.0.0.0/24", "1.1.1.256/32"), key="out")),
     "a prefix with something behind": ("mappings[0].out", mappings(("10.0.0.0/24", "1.1.1.1/32 "), key="out")),
     "a prefix in octal": ("mappings[0].in", mappings(("010.0.0.0/24", "1.1.1.1/32"))),
-    "an IPv6 prefix": ("mappings[0].in", mappings(("2001:db8::/64", "1.1.1.1/32"))),
+    "an IPv6 prefix without the length of a subscriber's": ("mappings[0].subscriber_plen", mappings(("2001:db8::/64", "1.1.1.1/32"))),
     "outside larger than inside": ("mappings[0].out", mappings(("10.0.0.0/24", "1.1.1.0/23"), key="out")),
     "less than a port a host": ("mappings[0].", mappings(("10.0.0.0/16", "1.1.1.1/32"), key="either")),
     "insides are equal": ("mappings[1].in", mappings(("10.0.0.0/24", "1.1.1.1/32"), ("10.0.0.0/24", "1.1.1.2/32"))),

@@ -221,8 +221,9 @@ static void show_status(struct writer *w, const cJSON *result, const cJSON *args
 	if (cJSON_IsString(json_get(result, "unconfirmed_until")))
 		writer_line(w, "Unconfirmed: the reload is taken back at %s; `detnatctl confirm` keeps it",
 			    json_text(result, "unconfirmed_until", "-"));
-	cJSON_ArrayForEach (trouble, json_get(result, "warnings"))
+	cJSON_ArrayForEach (trouble, json_get(result, "warnings")) {
 		writer_line(w, "Warning: %s: %s", json_text(trouble, "what", "-"), json_text(trouble, "text", "-"));
+	}
 	cJSON_ArrayForEach (trouble, json_get(result, "troubles")) {
 		char what[CELL_TEXT], since[CELL_TEXT];
 
@@ -344,9 +345,10 @@ static void show_doctor(struct writer *w, const cJSON *result, const cJSON *args
 	double failures = json_number(result, "failures"), warnings = json_number(result, "warnings");
 	const cJSON *line;
 
-	cJSON_ArrayForEach (line, json_get(result, "findings"))
+	cJSON_ArrayForEach (line, json_get(result, "findings")) {
 		writer_line(w, "%-8s %-14s %s", json_text(line, "level", "-"), json_text(line, "check", "-"),
 			    json_text(line, "text", "-"));
+	}
 	writer_line(w, "%.0f failure%s, %.0f warning%s", failures, failures == 1 ? "" : "s", warnings,
 		    warnings == 1 ? "" : "s");
 }

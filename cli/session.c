@@ -98,9 +98,10 @@ static void show_user(struct writer *w, const cJSON *result, const cJSON *args)
 	const cJSON *host;
 
 	writer_fields(w, user_fields, result);
-	cJSON_ArrayForEach (host, json_get(result, "hosts"))
+	cJSON_ArrayForEach (host, json_get(result, "hosts")) {
 		writer_line(w, "Host:            %s, %.0f sessions", json_text(host, "addr", "-"),
 			    json_number(host, "sessions"));
+	}
 }
 
 const struct view view_session_list = { .columns = session_columns, .empty = "no sessions" };

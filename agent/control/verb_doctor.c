@@ -27,7 +27,7 @@ int verb_doctor(struct request *r, cJSON **ret_result, struct error *err)
 		lists[rank] = cJSON_CreateArray();
 	ret = doctor_lines(a->config, a->path, add_line, lists);
 	json_add_u64(json, "failures", (uint64_t)cJSON_GetArraySize(lists[0]));
-	json_add_u64(json, "warnings", (uint64_t)(cJSON_GetArraySize(lists[1]) + cJSON_GetArraySize(lists[2])));
+	json_add_u64(json, "warnings", (uint64_t)cJSON_GetArraySize(lists[1]) + (uint64_t)cJSON_GetArraySize(lists[2]));
 	/* The worst comes first. */
 	for (unsigned rank = 0; rank < DOCTOR_N_RANKS; rank++) {
 		while (lists[rank] && lists[rank]->child)

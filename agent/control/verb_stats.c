@@ -293,8 +293,9 @@ static void add_warnings(cJSON *json, const struct parts *a)
 		refusals = cJSON_CreateArray();
 		add_refusals(a, refusals);
 	}
-	cJSON_ArrayForEach (one, refusals)
+	cJSON_ArrayForEach (one, refusals) {
 		cJSON_AddItemToArray(list, cJSON_Duplicate(one, true));
+	}
 	cJSON_AddItemToObject(json, "warnings", list);
 }
 

@@ -61,7 +61,7 @@ const cJSON *standing_warnings(const struct config *c, bool *ret_anew)
 		return standing.known;
 	}
 	/* Who asks now and then waits for it; who asks each second does not. */
-	waits = !standing.known || boottime_s() - standing.at >= 2 * STANDING_S;
+	waits = !standing.known || boottime_s() - standing.at >= 2UL * STANDING_S;
 	standing.at = boottime_s();
 	background_start(&standing.look, look, NULL);
 	if (waits) {

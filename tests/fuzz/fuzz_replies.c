@@ -107,7 +107,8 @@ static void ask_sources(struct netlink *n)
 
 	rp_filters_read(n, &filters);
 	free(filters);
-	rules_read(n, &routing);
+	rules_read(n, AF_INET, &routing);
+	rules_read(n, AF_INET6, &routing);
 }
 
 static void ask_links(struct netlink *n)

@@ -87,7 +87,11 @@ static void make_tables(struct datapath *d)
 	d->pin_dir = NULL;
 	d->extent = NULL;
 	d->pool = NULL;
+	d->record6 = NULL;
+	d->index6 = NULL;
+	d->address6 = NULL;
 	d->settings.extent_buckets = 0;
+	d->settings.six = 0;
 	d->reused = true;
 	d->hz = datapath_hz();
 	d->in_index = make_array("in_index", sizeof(struct index_table), 1);

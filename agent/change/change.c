@@ -17,13 +17,14 @@
 #define TURN_US 2000
 #define WAIT_US 5000
 
-/* A work item. One that is neither a reload nor an edit replaces the programs. */
+/* A work item. One that is neither a reload nor an edit, and takes none back, replaces the programs. */
 struct change {
 	struct change *next;
 	bool reload;
 	bool force;	  /* a reload, whatever it ends */
 	uint32_t confirm; /* a reload: seconds until it is taken back */
 	bool noted;	  /* what ran before it, to be taken back to */
+	bool back;	  /* takes back the reload that waits for its confirmation */
 	change_edit edit;
 	change_prepare prepare;
 	change_done done;
@@ -115,7 +116,7 @@ static void finish(struct change_queue *q, int r, const struct error *err)
 		note_reload(q->context->active, r, err);
 	if (c->noted && r)
 		end_unconfirmed(q->context->active);
-	if (c->edit == unconfirmed_edit_back) {
+	if (c->back) {
 		q->context->active->going_back = false;
 		if (!r)
 			note_back(q->context->active, c->options.by.person);
@@ -198,12 +199,6 @@ static int count_losses(struct change_queue *q, struct error *err)
 	return r ? r : PLAN_MORE;
 }
 
-/* What is taken back to is the agent's own, whoever asks for it. */
-static void *edit_arg(const struct change_queue *q)
-{
-	return q->first->edit == unconfirmed_edit_back ? q->context->active : q->first->arg;
-}
-
 static int begin_edit(struct change_queue *q, struct error *err)
 {
 	const struct active_config *active = q->context->active;
@@ -213,12 +208,21 @@ static int begin_edit(struct change_queue *q, struct error *err)
 	if (!wanted)
 		return error_set(err, -ENOMEM, "out of memory");
 	/* What a user changes meanwhile would be taken back, too. */
-	r = q->first->options.by.person && q->first->edit != unconfirmed_edit_back ? unconfirmed_refuse(active, err)
-										   : 0;
+	r = q->first->options.by.person ? unconfirmed_refuse(active, err) : 0;
 	if (!r)
-		r = q->first->edit(wanted, edit_arg(q), err);
+		r = q->first->edit(wanted, q->first->arg, err);
 	return r ? r
 		 : plan_new_with(q->context, take_pointer(wanted), active->file_hash, false, NULL, &q->first->options,
+				 &q->plan, err);
+}
+
+static int begin_back(struct change_queue *q, struct error *err)
+{
+	struct config *before;
+	int r = unconfirmed_before(q->context->active, &before, err);
+
+	return r ? r
+		 : plan_new_with(q->context, before, q->context->active->file_hash, false, NULL, &q->first->options,
 				 &q->plan, err);
 }
 
@@ -235,6 +239,8 @@ static int begin(struct change_queue *q, struct error *err)
 {
 	if (q->first->reload)
 		return begin_reload(q, err);
+	if (q->first->back)
+		return begin_back(q, err);
 	return q->first->edit ? begin_edit(q, err) : begin_programs(q, err);
 }
 
@@ -310,8 +316,7 @@ int change_submit_reload(struct change_queue *q, const struct reload_options *op
 
 int change_submit_back(struct change_queue *q, const struct history_by *by, change_done done, void *arg)
 {
-	return submit(q,
-		      &(struct change){ .edit = unconfirmed_edit_back, .done = done, .arg = arg, .options.by = *by });
+	return submit(q, &(struct change){ .back = true, .done = done, .arg = arg, .options.by = *by });
 }
 
 int change_check_file(const struct change_queue *q, const struct config *file, struct error *err)

@@ -157,13 +157,10 @@ int unconfirmed_refuse(const struct active_config *a, struct error *err)
 		time_format(a->unconfirmed_until, text));
 }
 
-int unconfirmed_edit_back(struct config *c, void *arg, struct error *err)
+int unconfirmed_before(struct active_config *a, struct config **ret, struct error *err)
 {
-	struct active_config *a = arg;
 	_cleanup_json_ cJSON *json = NULL;
-	_cleanup_config_ struct config *before = NULL;
 	_cleanup_free_ char *text = NULL;
-	struct config now;
 	int r;
 
 	if (!a->unconfirmed_due)
@@ -174,12 +171,7 @@ int unconfirmed_edit_back(struct config *c, void *arg, struct error *err)
 	text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "before"));
 	if (!text)
 		return error_set(err, -ENOMEM, "out of memory");
-	r = config_parse(text, strlen(text), "what ran before the reload", &before, err);
-	if (r)
-		return r;
-	now = *c;
-	*c = *before;
-	*before = now;
-	a->going_back = true;
-	return 0;
+	r = config_parse(text, strlen(text), "what ran before the reload", ret, err);
+	a->going_back = !r;
+	return r;
 }

@@ -32,7 +32,7 @@ bool unconfirmed_is_due(const struct active_config *a);
 /* -EBUSY with what can be done, if a reload waits; else 0. */
 int unconfirmed_refuse(const struct active_config *a, struct error *err);
 
-/* An edit (change/change.h): what ran before the reload, in place of what runs. arg: the struct active_config. */
-int unconfirmed_edit_back(struct config *c, void *arg, struct error *err);
+/* Begins to take it back: what ran before the reload, the caller's, or -errno with err (-ENOENT: none waits). */
+int unconfirmed_before(struct active_config *a, struct config **ret, struct error *err);
 
 #endif

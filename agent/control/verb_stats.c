@@ -228,15 +228,6 @@ static void add_troubles(cJSON *json)
 	}
 }
 
-static void add_warning(cJSON *list, const char *what, const char *text)
-{
-	cJSON *object = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(object, "what", what);
-	cJSON_AddStringToObject(object, "text", text);
-	cJSON_AddItemToArray(list, object);
-}
-
 /* Refusals of sessions since the last look, which subscribers notice: X(counter, what, what to do). */
 #define REFUSALS(X)                                                                                                \
 	X(drop_quota, "at their quota", "detnatctl top --by quota shows them, sessions_per_user raises it")        \
@@ -257,7 +248,7 @@ static void add_refusal(cJSON *list, const char *counter, uint64_t n, const char
 		return;
 	snprintf(text, sizeof(text), "DROPPED: %" PRIu64 " packet%s of subscribers %s since the last look; %s", n,
 		 n == 1 ? "" : "s", what, advice);
-	add_warning(list, counter, text);
+	standing_add(list, counter, text);
 }
 
 static void add_refusals(const struct parts *a, cJSON *list)
@@ -270,9 +261,10 @@ static void add_refusals(const struct parts *a, cJSON *list)
 		return;
 	if (looked && now.in2out_translated - before.in2out_translated >= UNANSWERED &&
 	    now.out2in_translated == before.out2in_translated)
-		add_warning(list, "unanswered",
-			    "packets went out, and none came back since the last look: does the upstream router have a "
-			    "route to the pools via this gateway, or ask for their addresses by ARP?");
+		standing_add(
+			list, "unanswered",
+			"packets went out, and none came back since the last look: does the upstream router have a "
+			"route to the pools via this gateway, or ask for their addresses by ARP?");
 #define X(counter, what, advice) add_refusal(list, #counter, looked ? now.counter - before.counter : 0, what, advice);
 	REFUSALS(X)
 #undef X

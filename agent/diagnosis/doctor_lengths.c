@@ -80,13 +80,10 @@ void doctor_inside_filters(struct doctor *d)
 
 	for (size_t i = 0; i < d->config->n_interfaces; i++) {
 		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
-		long long all = 0, own = 0;
 
 		if (!l || d->config->interfaces[i].roles != DEVICE_INSIDE)
 			continue;
-		doctor_read_number(d, &all, "/proc/sys/net/ipv4/conf/all/rp_filter");
-		doctor_read_number(d, &own, "/proc/sys/net/ipv4/conf/%s/rp_filter", l->name);
-		if ((all > own ? all : own) != 1 || has_subscribers(d, l->ifindex) || found++)
+		if (doctor_filter(d, l->name) != 1 || has_subscribers(d, l->ifindex) || found++)
 			continue;
 		doctor_say(d, DOCTOR_WARNING,
 			   "%s: rp_filter is 1 (strict), and no route leads through it to inside addresses, so packets "

@@ -62,6 +62,10 @@ bool doctor_read_number(const struct doctor *d, long long *ret, const char *form
  */
 bool doctor_shown_in_sys(const struct doctor *d, const struct link *l);
 
+/* The reverse-path filter of an interface, the higher of its own and that of all: 0 off, 1 strict, 2 loose (RFC 3704).
+ */
+long long doctor_filter(const struct doctor *d, const char *name);
+
 /* The checks. Each reports its findings, or one DOCTOR_OK. */
 
 void doctor_kernel(struct doctor *d);

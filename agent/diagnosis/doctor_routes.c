@@ -34,8 +34,7 @@ void doctor_forwarding(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "on, on all interfaces");
 }
 
-/* The higher of the values for the interface and for all: 0 off, 1 strict, 2 loose (RFC 3704). */
-static long long rp_filter(const struct doctor *d, const char *name)
+long long doctor_filter(const struct doctor *d, const char *name)
 {
 	long long all = 0, own = 0;
 
@@ -55,7 +54,7 @@ static unsigned vrfs_strict(struct doctor *d)
 	for (size_t i = 0; i < d->config->n_tenants; i++) {
 		const struct config_tenant *t = &d->config->tenants[i];
 
-		if (!*t->vrf || rp_filter(d, t->vrf) != 1)
+		if (!*t->vrf || doctor_filter(d, t->vrf) != 1)
 			continue;
 		found++;
 		doctor_say(d, DOCTOR_WARNING,
@@ -76,7 +75,7 @@ void doctor_rp_filter(struct doctor *d)
 	for (size_t i = 0; i < d->config->n_interfaces; i++) {
 		const struct config_interface *interface = &d->config->interfaces[i];
 		const char *name = interface->name;
-		long long filter = rp_filter(d, name);
+		long long filter = doctor_filter(d, name);
 
 		if (interface->roles & DEVICE_INSIDE && !filter && d->config->unmatched == UNMATCHED_ROUTE && ++found)
 			doctor_say(

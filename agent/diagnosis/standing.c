@@ -18,18 +18,23 @@ static struct {
 	uint64_t at;
 } standing;
 
-static void add_warning(void *list, const char *check, enum doctor_level level, const char *text)
+void standing_add(cJSON *list, const char *what, const char *text)
 {
 	cJSON *object = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(object, "what", check);
+	cJSON_AddStringToObject(object, "what", what);
 	cJSON_AddStringToObject(object, "text", text);
 	cJSON_AddItemToArray(list, object);
 }
 
+static void add_finding(void *list, const char *check, enum doctor_level level, const char *text)
+{
+	standing_add(list, check, text);
+}
+
 static void look(void *arg)
 {
-	doctor_warnings(standing.config, add_warning, standing.found);
+	doctor_warnings(standing.config, add_finding, standing.found);
 }
 
 /* Takes what the look has found. */

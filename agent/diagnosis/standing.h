@@ -14,6 +14,9 @@
  */
 const cJSON *standing_warnings(const struct config *c, bool *ret_anew);
 
+/* Adds such a warning to an array. */
+void standing_add(cJSON *list, const char *what, const char *text);
+
 /* At the end of the agent: waits for a look under way. */
 void standing_end(void);
 

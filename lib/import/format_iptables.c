@@ -23,15 +23,6 @@ struct reader {
 	bool but; /* has destinations or interfaces that it is not for */
 };
 
-static const struct word protocols[] = { { "tcp", IMPORT_TCP },
-					 { "6", IMPORT_TCP },
-					 { "udp", IMPORT_UDP },
-					 { "17", IMPORT_UDP },
-					 { "icmp", IMPORT_ICMP },
-					 { "1", IMPORT_ICMP },
-					 { "all", IMPORT_ALL | IMPORT_OTHER },
-					 {} };
-
 static const struct word targets[] = { { "SNAT", RULE_SNAT },	  { "NETMAP", RULE_NETMAP },
 				       { "ACCEPT", RULE_ACCEPT }, { "MASQUERADE", RULE_MASQUERADE },
 				       { "RETURN", RULE_RETURN }, { "DNAT", RULE_DNAT },
@@ -153,8 +144,6 @@ static void take_jump(struct reader *r, struct import_rule *rule, const char *ke
 /* An option and its value. */
 static void take_option(struct reader *r, struct import_rule *rule, const char *key, char *value)
 {
-	uint32_t proto;
-
 	if (is_source(key)) {
 		r->dnat.other = true;
 		take_source(r, rule, key, value, false);
@@ -172,7 +161,7 @@ static void take_option(struct reader *r, struct import_rule *rule, const char *
 		r->dnat.out = rule->dst;
 		r->dnat.outs++;
 	} else if (is(key, "-p", "--protocol")) {
-		rule->protos = word_number(protocols, value, &proto) ? IMPORT_OTHER : (uint8_t)proto;
+		rule->protos = strcmp(value, "all") != 0 ? import_protocol(value) : IMPORT_ALL | IMPORT_OTHER;
 		r->dnat.protos = rule->protos;
 	} else if (is(key, "-o", "--out-interface") || is(key, "-i", "--in-interface")) {
 		size_t n = strlen(value);

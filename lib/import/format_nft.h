@@ -95,9 +95,6 @@ bool nft_set_take(struct nft *r, struct import_set *ret);
 /* What the value of a definition is, or the word itself. */
 const char *nft_value(struct nft *r, const char *word);
 
-/* IMPORT_… of a name or a number of a protocol. */
-uint8_t nft_protocol(const char *word);
-
 /* As nft_map_find(), made if there is none; NULL: out of memory. */
 struct nft_map *nft_map_of(struct nft *r, const char *name);
 

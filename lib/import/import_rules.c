@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_roles.h"
 #include "import/import_unreached.h"
@@ -317,6 +318,20 @@ void import_rules_walk(struct import_rules *rules)
 	take_bypass(rules);
 	import_rules_roles(rules);
 	import_rules_unreached(rules);
+}
+
+uint8_t import_protocol(const char *word)
+{
+	static const struct word protocols[] = { { "tcp", IMPORT_TCP },
+						 { "6", IMPORT_TCP },
+						 { "udp", IMPORT_UDP },
+						 { "17", IMPORT_UDP },
+						 { "icmp", IMPORT_ICMP },
+						 { "1", IMPORT_ICMP },
+						 {} };
+	uint32_t proto;
+
+	return word_number(protocols, word, &proto) ? IMPORT_OTHER : (uint8_t)proto;
 }
 
 void import_rules_free(struct import_rules *rules)

@@ -80,6 +80,9 @@ struct import_rules {
 	uint64_t n_dnat;
 };
 
+/* IMPORT_… of a name or a number of a protocol. */
+uint8_t import_protocol(const char *word);
+
 /* The number of a chain, made if there is none. */
 uint32_t import_chain(struct import_rules *rules, const char *name);
 

@@ -102,20 +102,6 @@ static struct nft_element *new_element(struct nft *r)
 	return &r->element[r->n_elements++];
 }
 
-uint8_t nft_protocol(const char *word)
-{
-	static const struct word protocols[] = { { "tcp", IMPORT_TCP },
-						 { "6", IMPORT_TCP },
-						 { "udp", IMPORT_UDP },
-						 { "17", IMPORT_UDP },
-						 { "icmp", IMPORT_ICMP },
-						 { "1", IMPORT_ICMP },
-						 {} };
-	uint32_t proto;
-
-	return word_number(protocols, word, &proto) ? IMPORT_OTHER : (uint8_t)proto;
-}
-
 const char *nft_value(struct nft *r, const char *word)
 {
 	if (*word != '$')
@@ -180,7 +166,7 @@ static bool take_element(struct nft *r, struct nft_element *e)
 	if (e->rest)
 		e->from = (struct import_range){ 0, UINT32_MAX };
 	else if (import_range_parse(nft_value(r, r->t.word), &e->from))
-		e->protos = nft_protocol(r->t.word);
+		e->protos = import_protocol(r->t.word);
 	if (!e->rest && !e->from.last && !(e->protos & IMPORT_ALL))
 		return false;
 	nft_next(r);

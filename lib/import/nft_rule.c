@@ -105,10 +105,10 @@ static void take_protocols(struct nft *r, struct nft_reading *g)
 	if (import_token_is(&r->t, "{")) {
 		while (nft_next(r) && !import_token_is(&r->t, "}"))
 			if (!nft_between(r))
-				protos |= nft_protocol(r->t.word);
+				protos |= import_protocol(r->t.word);
 		r->set_end = true;
 	} else {
-		protos = nft_protocol(r->t.word);
+		protos = import_protocol(r->t.word);
 	}
 	g->rule.protos &= protos;
 	g->dnat.protos = g->rule.protos;
@@ -211,7 +211,7 @@ static void take_port(struct nft *r, struct nft_reading *g, const char *proto)
 		return;
 	}
 	if (strcmp(proto, "th") != 0) {
-		g->rule.protos &= nft_protocol(proto);
+		g->rule.protos &= import_protocol(proto);
 		g->dnat.protos = g->rule.protos;
 	}
 	nft_next(r);

@@ -70,20 +70,6 @@ static int take_action(struct import_rule *rule, const char *value)
 	return 0;
 }
 
-static uint8_t protocol_of(const char *value)
-{
-	static const struct word protocols[] = { { "tcp", IMPORT_TCP },
-						 { "6", IMPORT_TCP },
-						 { "udp", IMPORT_UDP },
-						 { "17", IMPORT_UDP },
-						 { "icmp", IMPORT_ICMP },
-						 { "1", IMPORT_ICMP },
-						 {} };
-	uint32_t proto;
-
-	return word_number(protocols, value, &proto) ? IMPORT_OTHER : (uint8_t)proto;
-}
-
 /* The addresses that a condition names, of a key or of a list; false: they are not known, which was noted. */
 static bool addresses_of(struct reading *g, const char *key, const char *value, bool listed, struct import_set *ret,
 			 struct error *err, int *ret_fault)
@@ -225,7 +211,7 @@ static int take_key(struct reading *g, const char *key, const char *value, struc
 	} else if (!strcmp(key, "jump-target")) {
 		g->rule.target = import_chain(&g->r->rules, value);
 	} else if (!strcmp(key, "protocol")) {
-		g->rule.protos = g->dnat.protos = *value == '!' ? 0 : protocol_of(value);
+		g->rule.protos = g->dnat.protos = *value == '!' ? 0 : import_protocol(value);
 		if (strpbrk(value, "!,"))
 			note_partial(g, key, value, "not understood");
 	} else if (!strcmp(key, "src-address") || !strcmp(key, "src-address-list")) {

@@ -39,6 +39,17 @@ def unmount(target):
     _check(_libc.umount2(os.fsencode(target), 2), f"umount {target}")
 
 
+@contextlib.contextmanager
+def one_core():
+    """What is run here and what it starts keep to one core: packets of one connection through two may overtake each other."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def remove_dead_runs():
     """Removes directories of test runs whose process has ended; their mounts ended with it."""
     for path in RUNS.glob("detnat-e2e.*"):

@@ -2,7 +2,6 @@
 """The datapath's copy of the kernel's routes against the kernel's own answers: no packet goes where the kernel no longer sends it."""
 
 import json
-import os
 import random
 import signal
 import statistics
@@ -13,6 +12,7 @@ from scapy.layers.inet import UDP
 from scapy.layers.l2 import Ether
 
 from agent import wait_for
+from isolation import one_core
 from lab import ROUTER, ROUTER_MAC
 
 OTHER, OTHER_MAC = "198.51.100.253", "02:00:00:00:02:fd"
@@ -35,13 +35,11 @@ def followed(lab):
     A lab with three routers outside, a running agent whose copy is in force, and probes from a host to FAR. They are sent on one
     core: without the copy, each core keeps its own next hop of FAR for up to a second.
     """
-    cores = os.sched_getaffinity(0)
     lab.gateway.batch(*(f"neigh replace {router} lladdr {mac} dev out0 nud permanent" for router, mac in MAC_OF.items()))
     lab.start()
     wait_for(lambda: lab.agent.ctl("status")["routes"]["in_force"], what="the copy to come into force")
-    os.sched_setaffinity(0, {min(cores)})
-    yield Probes(lab)
-    os.sched_setaffinity(0, cores)
+    with one_core():
+        yield Probes(lab)
 
 
 class Probes:

@@ -16,6 +16,7 @@ from captures import Capture, Frame
 from lab import IN_MAC, OUT_MAC, SERVER, SERVER_MAC, Lab, block_of
 from packet_walk import ip, octets_of
 from frames import ACK, TCP, UDP, checksum, number, segment
+from isolation import one_core
 from test_offload import SOL_UDP, SUBSCRIBER, UDP_SEGMENT, with_real_hosts
 from wire import ETH_IPV4
 from xdp_mode import xdp_only
@@ -216,7 +217,8 @@ def datagrams(lab):
 @pytest.mark.parametrize("transfer", [upload, download, both_ways, page, datagrams], ids=lambda it: it.__name__)
 def test_both_ends_see_the_same(real, transfer):
     with Ends(real) as ends:
-        transfer(real)
+        with one_core():
+            transfer(real)
         if not real.merged:
             ways = expect_equal(ends)
             assert any(frame.gso for sent, _ in ways for flow in sent.values() for _, frame in flow), "no frame had segments"

@@ -14,6 +14,7 @@ import packet_walk
 from agent import wait_for
 from captures import Capture
 from frames import ICMP, checksum
+from isolation import one_core
 from lab import GATEWAY_OUT, ROUTER, SERVER, Lab
 from wire import ETH_ARP, PATIENCE, describe
 from xdp_mode import xdp_only
@@ -112,17 +113,6 @@ def of_flows(came):
     for octets in came:
         found[flow_of(octets)].append(octets)
     return found
-
-
-@contextlib.contextmanager
-def one_core():
-    """Packets of one sender through two cores may overtake each other."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def lost_and_found(one, other):

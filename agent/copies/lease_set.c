@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "copies/copying_private.h"
+#include "datapath/map_keys.h"
 #include "datapath/pinned.h"
 
 #define NEWS_MIN 64U
@@ -200,16 +201,19 @@ int lease_stamps_del(int map, const struct known_lease *k)
 
 int lease_stamps_read(int map, struct lease_set *s)
 {
-	struct portmap_key key, *before = NULL;
+	size_t n;
+	_cleanup_free_ struct portmap_key *keys = map_keys(map, sizeof(*keys), &n);
 
-	for (uint32_t n = 0; map >= 0 && n < MAX_LEASES + LEASES_ENDED_MAX && !bpf_map_get_next_key(map, before, &key);
-	     n++, before = &key) {
+	if (!keys)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct portmap_key *key = &keys[i];
 		struct known_lease *k;
 		struct value v;
 
-		if (bpf_map_lookup_elem(map, &key, &v) || v.stamp > ACT_STAMP_MAX)
+		if (bpf_map_lookup_elem(map, key, &v) || v.stamp > ACT_STAMP_MAX)
 			continue;
-		k = lease_set_add(s, key.proto, (struct endpoint){ key.addr, key.port });
+		k = lease_set_add(s, key->proto, (struct endpoint){ key->addr, key->port });
 		if (!k)
 			return -ENOMEM;
 		k->in = (struct endpoint){ v.in_addr, v.in_port };

@@ -353,12 +353,11 @@ int datapath_fib_chunk(const struct datapath *d, uint32_t chunk, struct fib_node
 
 /*
  * The map `ports`, through which the programs with stages redirect: enters an interface; asks whether it is entered;
- * removes it; removes all but the wanted ones. The kernel removes an interface that ceases to exist. 0 or -errno.
+ * removes it. The kernel removes an interface that ceases to exist. 0 or -errno.
  */
 int datapath_add_port(const struct datapath *d, uint32_t ifindex);
 bool datapath_has_port(const struct datapath *d, uint32_t ifindex);
 void datapath_del_port(const struct datapath *d, uint32_t ifindex);
-void datapath_keep_ports(const struct datapath *d, bool (*wanted)(uint32_t ifindex, const void *arg), const void *arg);
 
 /* Number of stages that handle packets at present: 2 only if stage 2 is in place. */
 unsigned datapath_stages(const struct datapath *d);

@@ -9,30 +9,33 @@
 #include <detnat/fragments.h>
 
 #include "datapath/hand_back_private.h"
+#include "datapath/map_keys.h"
 #include "datapath/migration_private.h"
 
 static void enter_ports(const struct hand_back *h, const char *former)
 {
 	_cleanup_close_ int ports = migration_pin(former, "ports"), entry = migration_pin(former, "prog_stage2_entry");
 	struct bpf_devmap_val port = { .bpf_prog.fd = entry };
-	uint32_t ifindex, *at = NULL;
+	size_t n;
+	_cleanup_free_ uint32_t *keys = map_keys(h->datapath->ports, sizeof(*keys), &n);
 
-	for (; ports >= 0 && entry >= 0 && !bpf_map_get_next_key(h->datapath->ports, at, &ifindex); at = &ifindex) {
-		port.ifindex = ifindex;
-		bpf_map_update_elem(ports, &ifindex, &port, BPF_NOEXIST);
+	for (size_t i = 0; keys && ports >= 0 && entry >= 0 && i < n; i++) {
+		port.ifindex = keys[i];
+		bpf_map_update_elem(ports, &keys[i], &port, BPF_NOEXIST);
 	}
 }
 
 static void enter_fragments(struct hand_back *h, const char *former)
 {
 	_cleanup_close_ int to = migration_pin(former, "fragments");
-	struct fragment_key key, *at = NULL;
+	size_t n;
+	_cleanup_free_ struct fragment_key *keys = map_keys(h->datapath->fragments, sizeof(*keys), &n);
 	struct fragment e, there;
 
-	for (; to >= 0 && !bpf_map_get_next_key(h->datapath->fragments, at, &key); at = &key)
-		h->datagrams += bpf_map_lookup_elem(to, &key, &there) &&
-				!bpf_map_lookup_elem(h->datapath->fragments, &key, &e) &&
-				!bpf_map_update_elem(to, &key, &e, BPF_NOEXIST);
+	for (size_t i = 0; keys && to >= 0 && i < n; i++)
+		h->datagrams += bpf_map_lookup_elem(to, &keys[i], &there) &&
+				!bpf_map_lookup_elem(h->datapath->fragments, &keys[i], &e) &&
+				!bpf_map_update_elem(to, &keys[i], &e, BPF_NOEXIST);
 }
 
 void hand_back_help(struct hand_back *h, const char *former)

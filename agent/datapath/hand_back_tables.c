@@ -11,6 +11,7 @@
 #include <detnat/extents.h>
 
 #include "datapath/hand_back_private.h"
+#include "datapath/map_keys.h"
 
 static bool in_use(const struct mapping *m)
 {
@@ -83,12 +84,13 @@ static bool index_fits(const struct index_node *node)
 
 static bool drains_fit(const struct datapath *d)
 {
-	struct drain_key key, *at = NULL;
+	size_t n;
+	_cleanup_free_ struct drain_key *keys = map_keys(d->drains, sizeof(*keys), &n);
 	struct drain_entry entry;
 
-	for (; d->drains >= 0 && !bpf_map_get_next_key(d->drains, at, &key); at = &key)
-		for (uint32_t i = 0; !bpf_map_lookup_elem(d->drains, &key, &entry) && i < entry.n && i < DRAIN_DEPTH;
-		     i++)
+	for (size_t k = 0; keys && k < n; k++)
+		for (uint32_t i = 0;
+		     !bpf_map_lookup_elem(d->drains, &keys[k], &entry) && i < entry.n && i < DRAIN_DEPTH; i++)
 			if (entry.from[i].plen > 32)
 				return false;
 	return true;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "datapath/map_keys.h"
 #include "datapath/migration_private.h"
 
 static int64_t record_size(const struct migration *m)
@@ -73,11 +74,10 @@ int migration_devices_copy(struct datapath *d, struct migration *m, const struct
 int migration_ports_copy(struct datapath *d, struct migration *m, const struct migration_row *row)
 {
 	_cleanup_close_ int from = migration_pin(m->pin_dir, row->pin);
-	uint32_t ifindex, *at = NULL;
+	size_t n;
+	_cleanup_free_ uint32_t *keys = map_keys(from, sizeof(*keys), &n);
 
-	while (from >= 0 && !bpf_map_get_next_key(from, at, &ifindex)) {
-		datapath_add_port(d, ifindex);
-		at = &ifindex;
-	}
-	return 0;
+	for (size_t i = 0; keys && i < n; i++)
+		datapath_add_port(d, keys[i]);
+	return keys ? 0 : -ENOMEM;
 }

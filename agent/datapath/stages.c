@@ -63,16 +63,3 @@ void datapath_del_port(const struct datapath *d, uint32_t ifindex)
 {
 	bpf_map_delete_elem(d->ports, &ifindex);
 }
-
-void datapath_keep_ports(const struct datapath *d, bool (*wanted)(uint32_t ifindex, const void *arg), const void *arg)
-{
-	uint32_t ifindex, next;
-	bool more = !bpf_map_get_next_key(d->ports, NULL, &next);
-
-	while (more) {
-		ifindex = next;
-		more = !bpf_map_get_next_key(d->ports, &ifindex, &next);
-		if (!wanted(ifindex, arg))
-			datapath_del_port(d, ifindex);
-	}
-}

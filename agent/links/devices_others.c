@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "datapath/map_keys.h"
 #include "links/devices_private.h"
 #include "routing/routes.h"
 
@@ -108,9 +109,9 @@ int devices_check_others(struct devices *v, const struct interfaces *all, struct
 	return 0;
 }
 
-static bool is_in_list(uint32_t ifindex, const void *all)
+static bool is_in_list(const void *ifindex, const void *all)
 {
-	return interfaces_find_index(all, ifindex);
+	return interfaces_find_index(all, *(const uint32_t *)ifindex);
 }
 
 static void tell_detached(const char *name)
@@ -151,7 +152,7 @@ void devices_detach_others(struct devices *v, const struct interfaces *all)
 			interface_detach(v->netlink, v->datapath, &v->own, ifindex, NULL);
 		}
 	/* For interfaces without a record by an earlier agent. */
-	datapath_keep_ports(v->datapath, is_in_list, all);
+	map_keep(v->datapath->ports, sizeof(uint32_t), is_in_list, all);
 	for (size_t k = 0; k < all->count; k++) {
 		struct interface *i = &all->list[k];
 

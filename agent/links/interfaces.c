@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "attach/share.h"
+#include "datapath/map_keys.h"
 #include "routing/forwarding.h"
 
 struct interface *interfaces_find(const struct interfaces *all, const char *name)
@@ -261,27 +262,23 @@ static bool key_of(const struct interface *i, struct vlan_key *ret)
 	return true;
 }
 
-static bool is_wanted(const struct interfaces *all, const struct vlan_key *key, uint32_t ifindex)
+static bool is_wanted(const void *key, const void *arg)
 {
-	const struct interface *i = interfaces_find_index(all, ifindex);
+	const struct interfaces *all = arg;
 	struct vlan_key wanted;
 
-	return i && key_of(i, &wanted) && !memcmp(key, &wanted, sizeof(wanted));
+	for (size_t k = 0; k < all->count; k++)
+		if (key_of(&all->list[k], &wanted) && !memcmp(key, &wanted, sizeof(wanted)))
+			return true;
+	return false;
 }
 
 int interfaces_tell_vlans(const struct interfaces *all, int vlans)
 {
-	struct vlan_key key, next;
-	bool more = !bpf_map_get_next_key(vlans, NULL, &next);
+	struct vlan_key key;
 	uint32_t ifindex;
-	int failed = 0;
+	int failed = map_keep(vlans, sizeof(key), is_wanted, all);
 
-	while (more) {
-		key = next;
-		more = !bpf_map_get_next_key(vlans, &key, &next);
-		if (!bpf_map_lookup_elem(vlans, &key, &ifindex) && !is_wanted(all, &key, ifindex))
-			bpf_map_delete_elem(vlans, &key);
-	}
 	for (size_t k = 0; k < all->count; k++) {
 		if (!key_of(&all->list[k], &key) ||
 		    (!bpf_map_lookup_elem(vlans, &key, &ifindex) && ifindex == all->list[k].link.ifindex))

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "datapath/map_keys.h"
 #include "datapath/pinned.h"
 #include "links/interfaces.h"
 
@@ -105,22 +106,18 @@ int interfaces_remembered(struct netlink *n, const char *pin_dir, const struct o
 	return 0;
 }
 
+static bool is_shown(const void *ifindex, const void *all)
+{
+	const struct interface *i = interfaces_find_index(all, *(const uint32_t *)ifindex);
+
+	return i && !i->hidden;
+}
+
 int interfaces_remember(const struct interfaces *all, int map)
 {
-	uint32_t ifindex, next;
 	struct remembered value;
-	bool more = !bpf_map_get_next_key(map, NULL, &next);
-	int failed = 0;
+	int failed = map_keep(map, sizeof(uint32_t), is_shown, all);
 
-	while (more) {
-		const struct interface *i;
-
-		ifindex = next;
-		more = !bpf_map_get_next_key(map, &ifindex, &next);
-		i = interfaces_find_index(all, ifindex);
-		if (!i || i->hidden)
-			bpf_map_delete_elem(map, &ifindex);
-	}
 	for (size_t k = 0; k < all->count; k++) {
 		const struct interface *i = &all->list[k];
 		struct remembered wanted = { 0 };

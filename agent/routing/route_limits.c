@@ -10,6 +10,8 @@
 
 #include <detnat/tables.h>
 
+#include "datapath/map_keys.h"
+
 void route_limits_free(struct route_limits *l)
 {
 	free(l->list);
@@ -194,8 +196,11 @@ static uint32_t least_of_all(const struct route_limits *l)
 	return least;
 }
 
-static bool wanted(const struct route_limits *l, const struct prefix_key *key)
+static bool wanted(const void *entry, const void *arg)
 {
+	const struct prefix_key *key = entry;
+	const struct route_limits *l = arg;
+
 	for (size_t i = 0; i < l->count; i++)
 		if (l->list[i].mtu && l->list[i].plen == key->plen && htonl(l->list[i].dst) == key->addr)
 			return true;
@@ -207,24 +212,6 @@ static int put(int map, uint32_t base, uint32_t plen, uint32_t mtu)
 	struct prefix_key key = { .plen = plen, .addr = htonl(base) };
 
 	return bpf_map_update_elem(map, &key, &mtu, BPF_ANY);
-}
-
-/* Removes from the map entries that are not in the list. */
-static void remove_others(const struct route_limits *l, int map)
-{
-	struct prefix_key key, next;
-	void *from = NULL;
-
-	while (!bpf_map_get_next_key(map, from, &next)) {
-		if (!wanted(l, &next)) {
-			/* If an element was removed meanwhile, the next one is the first again. */
-			bpf_map_delete_elem(map, &next);
-			from = NULL;
-			continue;
-		}
-		key = next;
-		from = &key;
-	}
 }
 
 int route_limits_apply(struct route_limits *l, int map)
@@ -243,7 +230,7 @@ int route_limits_apply(struct route_limits *l, int map)
 	if (r)
 		return r;
 	if (l->count <= MAX_ROUTE_MTUS / 2)
-		remove_others(l, map);
+		r = map_keep(map, sizeof(struct prefix_key), wanted, l);
 	l->changed = false;
 	return 0;
 }

@@ -7,29 +7,8 @@
 
 #include "base/log.h"
 #include "base/virtual6.h"
+#include "datapath/map_keys.h"
 #include "tables/grants_private.h"
-
-/* All keys of the map; the caller frees *ret. */
-static int read_keys(const struct grants *g, struct grant_key **ret, size_t *ret_n)
-{
-	_cleanup_free_ struct grant_key *keys = NULL;
-	struct grant_key key, *before = NULL;
-	size_t n = 0, room = 0;
-
-	for (; !bpf_map_get_next_key(g->map, before, &key) && n < GRANT_ENTRIES; before = &key) {
-		if (n == room) {
-			struct grant_key *more = reallocarray(keys, room = room ? 2 * room : 1024UL, sizeof(*keys));
-
-			if (!more)
-				return -ENOMEM;
-			keys = more;
-		}
-		keys[n++] = key;
-	}
-	*ret = take_pointer(keys);
-	*ret_n = n;
-	return 0;
-}
 
 /* The grant of an entry of its outside address. */
 static struct grant grant_of_entry(const struct grant_key *key, const struct grant_value *value)
@@ -130,9 +109,9 @@ static int drop_halves(struct grants *g)
 
 static int take_over(struct grants *g)
 {
-	_cleanup_free_ struct grant_key *keys = NULL;
-	size_t n = 0;
-	int halves = 0, r = read_keys(g, &keys, &n);
+	size_t n;
+	_cleanup_free_ struct grant_key *keys = map_keys(g->map, sizeof(*keys), &n);
+	int halves = 0, r = keys ? 0 : -ENOMEM;
 
 	for (enum grant_direction d = GRANT_OF_OUTSIDE; r >= 0 && d <= GRANT_NONE_LEFT; d++) {
 		r = take_entries(g, keys, n, d);
@@ -220,20 +199,18 @@ static bool is_known(const struct grants *g, const struct grant_key *key)
 
 size_t grants_audit(struct grants *g, bool repair, struct findings *findings)
 {
-	_cleanup_free_ struct grant_key *keys = NULL;
+	size_t n;
+	_cleanup_free_ struct grant_key *keys = map_keys(g->map, sizeof(*keys), &n);
 	char addr[INSIDE_TEXT];
 	uint32_t at = 0;
-	size_t n = 0;
 
 	for (const struct grant *i; (i = grants_walk(g, &at));)
 		audit_known(g, i, repair, findings);
-	if (!read_keys(g, &keys, &n))
-		for (size_t i = 0; i < n; i++)
-			if (!is_known(g, &keys[i]))
-				findings_add(findings, FINDING_GRANT, repair && !grant_erase_entry(g, &keys[i]),
-					     addr_format(keys[i].addr, addr),
-					     "the datapath has an entry about granted blocks that the agent does not "
-					     "know: %u",
-					     keys[i].at);
+	for (size_t i = 0; keys && i < n; i++)
+		if (!is_known(g, &keys[i]))
+			findings_add(findings, FINDING_GRANT, repair && !grant_erase_entry(g, &keys[i]),
+				     addr_format(keys[i].addr, addr),
+				     "the datapath has an entry about granted blocks that the agent does not know: %u",
+				     keys[i].at);
 	return g->by_out.n;
 }

@@ -4,17 +4,11 @@
 
 #include "tables/grants_private.h"
 
-/* Numbers + 1 of the neighbours in a list, 0: none. */
-struct links {
-	uint32_t next;
-	uint32_t before;
-};
-
-enum list { BY_IN, BY_OUT };
-
 struct place {
 	struct hash_entry entry;
-	struct links links[2];
+	/* With those of the inside and of the outside address. */
+	struct hash_links of_in;
+	struct hash_links of_out;
 	struct grant grant;
 };
 
@@ -39,67 +33,32 @@ static struct place *place_of(const struct grant *grant)
 	return (struct place *)((char *)grant - offsetof(struct place, grant));
 }
 
-static struct place *place_at(const struct grants *g, uint32_t number)
+static uint64_t hash_in(const void *entry)
 {
-	return hash_at(&places, &g->by_out, number);
+	return HASH_OF(((const struct place *)entry)->grant.in_addr);
 }
 
-static struct hash_index *index_of(const struct grants *g, enum list list)
+static bool same_in(const void *a, const void *b)
 {
-	return (struct hash_index *)(list == BY_IN ? &g->by_in_addr : &g->by_out_addr);
+	const struct place *x = a, *y = b;
+
+	return x->grant.in_addr == y->grant.in_addr;
 }
 
-static uint32_t addr_of(const struct place *p, enum list list)
+static uint64_t hash_out(const void *entry)
 {
-	return list == BY_IN ? p->grant.in_addr : p->grant.out_addr;
+	return HASH_OF(((const struct place *)entry)->grant.out_addr);
 }
 
-static struct place *first_of(const struct grants *g, enum list list, uint32_t addr)
+static bool same_out(const void *a, const void *b)
 {
-	const struct hash_index *x = index_of(g, list);
-	uint64_t hash = HASH_OF(addr);
-	uint32_t number;
+	const struct place *x = a, *y = b;
 
-	for (uint32_t step = 0; hash_index_next(x, hash, &step, &number);)
-		if (addr_of(place_at(g, number), list) == addr)
-			return place_at(g, number);
-	return NULL;
+	return x->grant.out_addr == y->grant.out_addr;
 }
 
-/* Puts a place before all others of its address. */
-static int link_place(struct grants *g, struct place *p, enum list list)
-{
-	struct place *first = first_of(g, list, addr_of(p, list));
-	uint64_t hash = HASH_OF(addr_of(p, list));
-
-	/* Reuses the room of the removed one. */
-	if (first)
-		hash_index_del(index_of(g, list), hash, first->entry.number);
-	if (hash_index_add(index_of(g, list), hash, p->entry.number))
-		return -ENOMEM;
-	p->links[list] = (struct links){ 0 };
-	if (first) {
-		p->links[list].next = first->entry.number + 1;
-		first->links[list].before = p->entry.number + 1;
-	}
-	return 0;
-}
-
-static void unlink_place(struct grants *g, struct place *p, enum list list)
-{
-	struct links *l = &p->links[list];
-	uint64_t hash = HASH_OF(addr_of(p, list));
-
-	if (l->next)
-		place_at(g, l->next - 1)->links[list].before = l->before;
-	if (l->before) {
-		place_at(g, l->before - 1)->links[list].next = l->next;
-		return;
-	}
-	hash_index_del(index_of(g, list), hash, p->entry.number);
-	if (l->next)
-		hash_index_add(index_of(g, list), hash, l->next - 1);
-}
+static const struct hash_list_type of_in = { &places, offsetof(struct place, of_in), hash_in, same_in };
+static const struct hash_list_type of_out = { &places, offsetof(struct place, of_out), hash_out, same_out };
 
 void grant_tally(struct grants *g, const struct grant *grant, int by)
 {
@@ -120,12 +79,12 @@ struct grant *grant_store(struct grants *g, const struct grant *like)
 
 	if (!p)
 		return NULL;
-	if (link_place(g, p, BY_OUT)) {
+	if (hash_list_add(&of_out, &g->by_out, &g->by_out_addr, p)) {
 		hash_del(&places, &g->by_out, p);
 		return NULL;
 	}
-	if (like->in_addr && link_place(g, p, BY_IN)) {
-		unlink_place(g, p, BY_OUT);
+	if (like->in_addr && hash_list_add(&of_in, &g->by_out, &g->by_in_addr, p)) {
+		hash_list_del(&of_out, &g->by_out, &g->by_out_addr, p);
 		hash_del(&places, &g->by_out, p);
 		return NULL;
 	}
@@ -136,7 +95,7 @@ struct grant *grant_store(struct grants *g, const struct grant *like)
 void grant_leave(struct grants *g, struct grant *grant)
 {
 	if (grant->in_addr)
-		unlink_place(g, place_of(grant), BY_IN);
+		hash_list_del(&of_in, &g->by_out, &g->by_in_addr, place_of(grant));
 	grant->in_addr = 0;
 }
 
@@ -146,7 +105,7 @@ void grant_forget(struct grants *g, struct grant *grant)
 
 	grant_tally(g, grant, -1);
 	grant_leave(g, grant);
-	unlink_place(g, p, BY_OUT);
+	hash_list_del(&of_out, &g->by_out, &g->by_out_addr, p);
 	hash_del(&places, &g->by_out, p);
 }
 
@@ -166,10 +125,12 @@ struct grant *grants_find(const struct grants *g, uint32_t out_addr, uint16_t po
 	return p ? &p->grant : NULL;
 }
 
-static struct grant *next_of(const struct grants *g, enum list list, uint32_t addr, const struct grant *before)
+static struct grant *next_of(const struct grants *g, const struct hash_list_type *list, const struct hash_index *first,
+			     const struct grant *like, const struct grant *before)
 {
-	uint32_t next = before ? place_of(before)->links[list].next : 0;
-	struct place *p = !before ? first_of(g, list, addr) : next ? place_at(g, next - 1) : NULL;
+	const struct place model = { .grant = *like };
+	struct place *p = before ? hash_list_next(list, &g->by_out, place_of(before))
+				 : hash_list_first(list, &g->by_out, first, &model);
 
 	return p ? &p->grant : NULL;
 }
@@ -183,17 +144,18 @@ uint8_t grant_tenant(const struct grants *g, uint32_t out_addr)
 
 struct grant *grants_of(const struct grants *g, uint64_t place, const struct grant *before)
 {
-	struct grant *found = next_of(g, BY_IN, inside_addr(place), before);
+	const struct grant like = { .in_addr = inside_addr(place) };
+	struct grant *found = next_of(g, &of_in, &g->by_in_addr, &like, before);
 
 	/* One that is reserved has no tenant yet. */
 	while (found && inside_tenant(place) && grant_tenant(g, found->out_addr) != inside_tenant(place))
-		found = next_of(g, BY_IN, inside_addr(place), found);
+		found = next_of(g, &of_in, &g->by_in_addr, &like, found);
 	return found;
 }
 
 struct grant *grants_on(const struct grants *g, uint32_t out_addr, const struct grant *before)
 {
-	return next_of(g, BY_OUT, out_addr, before);
+	return next_of(g, &of_out, &g->by_out_addr, &(struct grant){ .out_addr = out_addr }, before);
 }
 
 struct grant *grants_walk(const struct grants *g, uint32_t *at)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "datapath/map_keys.h"
 #include "tables/extent_reuse.h"
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_drains.h"
@@ -236,8 +237,10 @@ static void settle_drains(struct mappings *m)
 }
 
 /* Whether a key of the map is one of the prefixes of a mapping that is not translated. */
-static bool is_untranslated_piece(const struct mappings *m, const struct tenant_prefix_key *key)
+static bool is_untranslated_piece(const void *key, const void *arg)
 {
+	const struct mappings *m = arg;
+
 	for (unsigned k = 0; k < m->n_live; k++) {
 		const struct mapping *record = &m->table[m->order[k].number]->record;
 
@@ -250,26 +253,11 @@ static bool is_untranslated_piece(const struct mappings *m, const struct tenant_
 /* Removes prefixes without a mapping from the map `untranslated`, and enters missing ones. Returns 0 or -errno. */
 static int settle_untranslated(const struct mappings *m)
 {
-	_cleanup_free_ struct tenant_prefix_key *stale = calloc(MAX_MAPPINGS, sizeof(*stale));
-	struct tenant_prefix_key key, *at = NULL;
-	unsigned n = 0;
+	int r = map_keep(m->d->untranslated, sizeof(struct tenant_prefix_key), is_untranslated_piece, m);
 
-	if (!stale)
-		return -ENOMEM;
-	while (n < MAX_MAPPINGS && !bpf_map_get_next_key(m->d->untranslated, at, &key)) {
-		if (!is_untranslated_piece(m, &key))
-			stale[n++] = key;
-		at = &key;
-	}
-	while (n--)
-		bpf_map_delete_elem(m->d->untranslated, &stale[n]);
-	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
-		int r = mappings_show_untranslated(m, mappings_get(m, number));
-
-		if (r)
-			return r;
-	}
-	return 0;
+	for (int number = mappings_next(m, 0); !r && number >= 0; number = mappings_next(m, number + 1))
+		r = mappings_show_untranslated(m, mappings_get(m, number));
+	return r;
 }
 
 static int take_over_all(struct mappings *m)

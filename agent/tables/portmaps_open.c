@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "datapath/map_keys.h"
 #include "tables/portmaps_private.h"
 
 /* The portmap of an entry, which is half of it. */
@@ -62,47 +63,14 @@ static int read_filters(const struct portmaps *p, struct portmap *m)
 	return 0;
 }
 
-/* All keys of a map; the caller frees *ret. */
-static int read_keys(int map, struct portmap_key **ret, size_t *ret_n)
-{
-	_cleanup_free_ struct portmap_key *keys = NULL;
-	struct portmap_key key, *before = NULL;
-	size_t n = 0, room = 0;
-
-	for (; !bpf_map_get_next_key(map, before, &key) && n < 2UL * PORTMAP_ROOM(MAX_LEASES); before = &key) {
-		if (n == room) {
-			struct portmap_key *more = reallocarray(keys, room = room ? 2 * room : 1024, sizeof(*keys));
-
-			if (!more)
-				return -ENOMEM;
-			keys = more;
-		}
-		keys[n++] = key;
-	}
-	*ret = take_pointer(keys);
-	*ret_n = n;
-	return 0;
-}
-
 /* Whether the agent knows a portmap with filters under a key. */
-static bool has_filters(const struct portmaps *p, const struct portmap_key *key)
+static bool has_filters(const void *entry, const void *arg)
 {
+	const struct portmap_key *key = entry;
+	const struct portmaps *p = arg;
 	const struct portmap *m = portmap_find(p, key->proto, (struct endpoint){ key->addr, key->port });
 
 	return m && m->filters.n && portmap_key_direction(key) == PORTMAP_OUT2IN;
-}
-
-/* Removes filters to which no portmap refers, left by a killed agent. */
-static int drop_stray_filters(const struct portmaps *p)
-{
-	_cleanup_free_ struct portmap_key *keys = NULL;
-	size_t n = 0;
-	int r = read_keys(p->filters, &keys, &n);
-
-	for (size_t i = 0; !r && i < n; i++)
-		if (!has_filters(p, &keys[i]))
-			bpf_map_delete_elem(p->filters, &keys[i]);
-	return r;
 }
 
 /* Whether the map has a portmap's entry from inside, with its tenant: another than its mapping's after a kill. */
@@ -131,9 +99,9 @@ static bool is_whole(const struct portmaps *p, const struct portmap_key *key, st
 
 static int take_over(struct portmaps *p)
 {
-	_cleanup_free_ struct portmap_key *keys = NULL;
-	size_t n = 0, halves = 0;
-	int r = read_keys(p->map, &keys, &n);
+	size_t n, halves = 0;
+	_cleanup_free_ struct portmap_key *keys = map_keys(p->map, sizeof(*keys), &n);
+	int r = keys ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !r && i < n; i++) {
 		struct portmap_value value;
@@ -151,8 +119,9 @@ static int take_over(struct portmaps *p)
 	}
 	if (halves)
 		log_warning("removed %zu incomplete portmaps left by a killed agent", halves);
+	/* Filters to which no portmap refers, left by a killed agent. */
 	if (!r)
-		r = drop_stray_filters(p);
+		r = map_keep(p->filters, sizeof(struct portmap_key), has_filters, p);
 	for (const struct portmap *m = portmaps_next(p, NULL); !r && m; m = portmaps_next(p, m))
 		portmap_flag(p, portmap_place(m));
 	if (!r)
@@ -240,7 +209,7 @@ static void audit_filters(const struct portmaps *p, const struct portmap_key *ke
 {
 	char addr[ADDR_TEXT];
 
-	if (!has_filters(p, key))
+	if (!has_filters(key, p))
 		findings_add(findings, FINDING_PORTMAP, repair && !bpf_map_delete_elem(p->filters, key),
 			     addr_format(key->addr, addr),
 			     "the datapath has filters for port %u that belong to no portmap", key->port);
@@ -262,17 +231,16 @@ static void audit_stray_line(void *arg, uint32_t addr, uint16_t port)
 
 size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *findings)
 {
-	_cleanup_free_ struct portmap_key *keys = NULL, *filters = NULL;
-	size_t n = 0, n_filters = 0;
+	size_t n, n_filters;
+	_cleanup_free_ struct portmap_key *keys = map_keys(p->map, sizeof(*keys), &n);
+	_cleanup_free_ struct portmap_key *filters = map_keys(p->filters, sizeof(*filters), &n_filters);
 
 	for (const struct portmap *m = portmaps_next(p, NULL); m; m = portmaps_next(p, m))
 		audit_known(p, m, repair, findings);
-	if (!read_keys(p->map, &keys, &n))
-		for (size_t i = 0; i < n; i++)
-			audit_entry(p, &keys[i], repair, findings);
-	if (!read_keys(p->filters, &filters, &n_filters))
-		for (size_t i = 0; i < n_filters; i++)
-			audit_filters(p, &filters[i], repair, findings);
+	for (size_t i = 0; keys && i < n; i++)
+		audit_entry(p, &keys[i], repair, findings);
+	for (size_t i = 0; filters && i < n_filters; i++)
+		audit_filters(p, &filters[i], repair, findings);
 	portmap_lines_settle(p, repair, audit_stray_line, &(struct line_audit){ repair, findings });
 	return p->n;
 }

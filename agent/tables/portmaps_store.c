@@ -6,9 +6,7 @@
 
 struct place {
 	struct hash_entry entry;
-	/* The list of the inside address: numbers + 1, 0: none. */
-	uint32_t next;
-	uint32_t before;
+	struct hash_links links; /* with those of the inside address */
 	struct portmap portmap;
 };
 
@@ -43,49 +41,21 @@ static struct place *place_at(const struct portmaps *p, uint32_t number)
 	return hash_at(&places, &p->by_out, number);
 }
 
-static struct place *first_of(const struct portmaps *p, uint32_t in_addr)
+static uint64_t hash_by_addr(const void *entry)
 {
-	uint64_t hash = HASH_OF(in_addr);
-	uint32_t number;
+	const struct place *place = entry;
 
-	for (uint32_t step = 0; hash_index_next(&p->by_addr, hash, &step, &number);)
-		if (place_at(p, number)->portmap.in.addr == in_addr)
-			return place_at(p, number);
-	return NULL;
+	return HASH_OF(place->portmap.in.addr);
 }
 
-/* Puts a place before all others of its inside address. */
-static int link_place(struct portmaps *p, struct place *place)
+static bool same_addr(const void *a, const void *b)
 {
-	struct place *first = first_of(p, place->portmap.in.addr);
-	uint64_t hash = HASH_OF(place->portmap.in.addr);
+	const struct place *x = a, *y = b;
 
-	/* Reuses the room of the removed one. */
-	if (first)
-		hash_index_del(&p->by_addr, hash, first->entry.number);
-	if (hash_index_add(&p->by_addr, hash, place->entry.number))
-		return -ENOMEM;
-	if (first) {
-		place->next = first->entry.number + 1;
-		first->before = place->entry.number + 1;
-	}
-	return 0;
+	return x->portmap.in.addr == y->portmap.in.addr;
 }
 
-static void unlink_place(struct portmaps *p, struct place *place)
-{
-	uint64_t hash = HASH_OF(place->portmap.in.addr);
-
-	if (place->next)
-		place_at(p, place->next - 1)->before = place->before;
-	if (place->before) {
-		place_at(p, place->before - 1)->next = place->next;
-		return;
-	}
-	hash_index_del(&p->by_addr, hash, place->entry.number);
-	if (place->next)
-		hash_index_add(&p->by_addr, hash, place->next - 1);
-}
+static const struct hash_list_type of_address = { &places, offsetof(struct place, links), hash_by_addr, same_addr };
 
 int portmap_store(struct portmaps *p, const struct portmap *m)
 {
@@ -99,7 +69,7 @@ int portmap_store(struct portmaps *p, const struct portmap *m)
 		hash_del(&places, &p->by_out, place);
 		return -ENOMEM;
 	}
-	if (link_place(p, place)) {
+	if (hash_list_add(&of_address, &p->by_out, &p->by_addr, place)) {
 		hash_index_del(&p->by_in, by_in, place->entry.number);
 		hash_del(&places, &p->by_out, place);
 		return -ENOMEM;
@@ -139,7 +109,7 @@ void portmap_forget(struct portmaps *p, uint8_t proto, struct endpoint out)
 	if (!m)
 		return;
 	place = place_at(p, place_of(m)->entry.number);
-	unlink_place(p, place);
+	hash_list_del(&of_address, &p->by_out, &p->by_addr, place);
 	hash_index_del(&p->by_in, hash_of(m->proto, m->in), place->entry.number);
 	p->n--;
 	p->n_of[m->origin]--;
@@ -165,11 +135,12 @@ const struct portmap *portmaps_by_in(const struct portmaps *p, uint8_t tenant, u
 
 const struct portmap *portmaps_of(const struct portmaps *p, uint64_t place, const struct portmap *before)
 {
-	uint32_t next = before ? place_of(before)->next : 0;
-	const struct place *at = !before ? first_of(p, inside_addr(place)) : next ? place_at(p, next - 1) : NULL;
+	const struct place like = { .portmap.in.addr = inside_addr(place) };
+	const struct place *at = before ? hash_list_next(&of_address, &p->by_out, place_of(before))
+					: hash_list_first(&of_address, &p->by_out, &p->by_addr, &like);
 
 	while (at && inside_tenant(place) && at->portmap.tenant != inside_tenant(place))
-		at = at->next ? place_at(p, at->next - 1) : NULL;
+		at = hash_list_next(&of_address, &p->by_out, at);
 	return at ? &at->portmap : NULL;
 }
 

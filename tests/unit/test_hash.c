@@ -267,3 +267,89 @@ Test(hash, a_hash_depends_on_every_word_and_on_the_secret)
 	cr_assert_neq(HASH_OF(1, 2), HASH_OF(1, 2, 0));
 	cr_assert_neq(HASH_OF(1), siphash13(zero, (const uint64_t[]){ 1 }, 1));
 }
+
+struct member {
+	struct hash_entry entry;
+	struct hash_links links;
+	uint32_t key, group;
+};
+
+static uint64_t member_hash(const void *entry)
+{
+	return HASH_OF(((const struct member *)entry)->key);
+}
+
+static bool member_same(const void *a, const void *b)
+{
+	return ((const struct member *)a)->key == ((const struct member *)b)->key;
+}
+
+static uint64_t group_hash(const void *entry)
+{
+	return ((const struct member *)entry)->group % 2; /* groups share their hashes */
+}
+
+static bool group_same(const void *a, const void *b)
+{
+	return ((const struct member *)a)->group == ((const struct member *)b)->group;
+}
+
+static const struct hash_type members = { sizeof(struct member), 0, member_hash, member_same };
+static const struct hash_list_type groups = { &members, offsetof(struct member, links), group_hash, group_same };
+
+#define GROUPS 7U
+
+/* Each group's list has its members once each, the last one added first, unless that has gone. */
+static void assert_groups(const struct hash_table *t, const struct hash_index *first, const bool *present,
+			  const uint32_t *newest)
+{
+	for (uint32_t group = 0; group < GROUPS; group++) {
+		const struct member like = { .group = group };
+		const struct member *m = hash_list_first(&groups, t, first, &like);
+		uint32_t n = 0, wanted = 0;
+
+		cr_assert(!present[newest[group]] || newest[group] % GROUPS != group || m->key == newest[group]);
+		for (; m; m = hash_list_next(&groups, t, m), n++)
+			cr_assert(m->group == group && m->key % GROUPS == group && present[m->key]);
+		for (uint32_t key = group; key < NUMBERS; key += GROUPS)
+			wanted += present[key];
+		cr_assert_eq(n, wanted, "group %u", group);
+	}
+}
+
+Test(hash, a_list_has_the_entries_of_a_key_while_they_come_and_go)
+{
+	struct hash_table t = { 0 };
+	struct hash_index first = { 0 };
+	bool present[NUMBERS] = { 0 };
+	uint32_t newest[GROUPS] = { 0 };
+
+	srand(3);
+	for (unsigned i = 0; i < 10 * NUMBERS; i++) {
+		const struct member like = { .key = (uint32_t)rand() % NUMBERS, .group = UINT32_MAX };
+		struct member *m = hash_find(&members, &t, &like);
+
+		cr_assert_eq(m != NULL, present[like.key]);
+		if (m) {
+			hash_list_del(&groups, &t, &first, m);
+			hash_del(&members, &t, m);
+		} else {
+			m = hash_add(&members, &t, &like);
+			m->group = like.key % GROUPS;
+			cr_assert_eq(hash_list_add(&groups, &t, &first, m), 0);
+			newest[m->group] = like.key;
+		}
+		present[like.key] = !present[like.key];
+		if (i % 101 == 0)
+			assert_groups(&t, &first, present, newest);
+	}
+	for (uint32_t key = 0, at = 0; key < NUMBERS && t.n; key++) {
+		struct member *m = hash_walk(&members, &t, &at);
+
+		hash_list_del(&groups, &t, &first, m);
+		hash_del(&members, &t, m);
+	}
+	cr_assert_eq(first.n, 0, "no list is left");
+	hash_index_free(&first);
+	hash_free(&t);
+}

@@ -5,9 +5,9 @@
 #include "base/json_scan.h"
 #include "base/log.h"
 #include "change/change_plan_private.h"
-#include "config/six.h"
 #include "change/preflight.h"
 #include "change/stages_choice.h"
+#include "config/six.h"
 #include "datapath/datapath.h"
 #include "datapath/running.h"
 #include "links/devices.h"
@@ -211,6 +211,8 @@ static int plan_tables(struct change_plan *p, const struct parts *context, bool 
 
 	if (!r && context->active->config)
 		r = check_frozen(wanted, context->active->config, name, err);
+	if (!r && context->active->config)
+		r = config_check_virtual(wanted, context->active->config, name, err);
 	if (!r && !checked)
 		r = check_machine(wanted->pcp.enabled ? wanted : plan_part(p), context->active->config, CHECK_CHANGE,
 				  devices_routes(context->devices), name, err);

@@ -30,6 +30,12 @@ int config_virtual(const char *text, unsigned subscriber_plen, struct prefix *re
  */
 int config_place_again(struct config *c);
 
+/*
+ * Refuses, at a change, prefixes around others that would give subscribers of `running`, or of its drains, other
+ * virtual addresses, as their sessions would end. That is rare: see virtual6_place(). 0 or -EINVAL.
+ */
+int config_check_virtual(const struct config *c, const struct config *running, const char *name, struct error *err);
+
 /* Reads the value of `nat64_prefix`: 0 or -EINVAL; and writes it. */
 int config_nat64_parse(const char *text, struct config_six *ret);
 const char *config_nat64_text(const struct config_six *six, char text[static INSIDE_TEXT]);

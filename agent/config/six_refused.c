@@ -239,3 +239,41 @@ int validate_six(const struct config *c, const char *name, struct error *err)
 	r = check_beside(&v);
 	return r || !n ? r : check_prefixes(&v, side, n);
 }
+
+/* A mapping whose subscribers among those of `in` have other virtual addresses than there. NULL: there is none. */
+static const struct config_mapping *find_moving(const struct config *c, struct prefix in)
+{
+	struct prefixes6 was, is;
+
+	if (!virtual6_prefixes(in, &was))
+		return NULL;
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+		unsigned shift = 64U - was.plen;
+
+		if (config_is_ipv6(m) && virtual6_prefixes(m->in, &is) && is.plen == was.plen &&
+		    is.hi <= last_of(&was) && was.hi <= last_of(&is) &&
+		    was.hi + ((uint64_t)m->in.base << shift) != is.hi + ((uint64_t)in.base << shift))
+			return m;
+	}
+	return NULL;
+}
+
+int config_check_virtual(const struct config *c, const struct config *running, const char *name, struct error *err)
+{
+	const struct six_check v = { .config = c, .name = name, .err = err };
+	char text[INSIDE_TEXT], around[INSIDE_TEXT];
+
+	for (size_t i = 0; i < running->n_mappings + running->n_draining; i++) {
+		struct prefix in = i < running->n_mappings ? running->mappings[i].in
+							   : running->draining[i - running->n_mappings].in;
+		const struct config_mapping *m = find_moving(c, in);
+
+		if (m)
+			return refuse(&v, m, m->in_line, "in",
+				      "%s cannot be with %s while that has sessions: the tables have no room for both "
+				      "without other numbers for it; delete it before",
+				      inside_prefix_text(m->in, around), inside_prefix_text(in, text));
+	}
+	return 0;
+}

@@ -100,6 +100,77 @@ static bool beside(const struct prefixes6 *p, uint32_t *ret)
 	return false;
 }
 
+/*
+ * A cell has as many virtual addresses as a prefix may have subscribers, so whatever prefix comes around another has
+ * room for all of its subscribers there, if each has the place in the cell that the last bits of its number say.
+ */
+#define CELL_BITS SUBSCRIBER_BITS_MAX
+#define N_CELLS	  (1U << (32 - VIRTUAL_PLEN - CELL_BITS))
+
+struct cell {
+	bool any;      /* has ranges */
+	bool taken;    /* the place has another meaning */
+	bool own;      /* has ranges of prefixes with the same first bits, at their places */
+	unsigned room; /* how many bits the largest block around the place has that has no other meaning */
+};
+
+static uint32_t place_in(const struct prefixes6 *p, unsigned cell)
+{
+	return VIRTUAL_BASE + (cell << CELL_BITS) + ((uint32_t)(p->hi >> shift_of(p)) & ((1U << CELL_BITS) - 1));
+}
+
+static void note_range(const struct prefixes6 *p, const struct range *r, unsigned number, struct cell *cell)
+{
+	const uint32_t first = place_in(p, number), end = r->first + r->of.last;
+
+	cell->any = true;
+	if (r->of.plen == p->plen &&
+	    p->hi + ((uint64_t)r->first << shift_of(p)) == r->of.hi + ((uint64_t)first << shift_of(p))) {
+		cell->own = true;
+	} else if (r->first <= first + p->last && first <= end) {
+		cell->taken = true;
+	} else {
+		unsigned bits = 31U - (unsigned)__builtin_clz(first ^ (end < first ? end : r->first));
+
+		cell->room = bits < cell->room ? bits : cell->room;
+	}
+}
+
+/* How well prefixes are placed in a cell; 0: not at all. A half of the cells is left to those that fill one. */
+static unsigned rate(const struct cell *cell, unsigned n_empty)
+{
+	if (cell->taken)
+		return 0;
+	return 1 + cell->room + (cell->own ? 64 : 0) + (cell->any || n_empty > N_CELLS / 2 ? 32 : 0);
+}
+
+/* The place where what comes around them later finds room around them. */
+static bool find_roomy(const struct prefixes6 *p, uint32_t *ret)
+{
+	struct cell cell[N_CELLS];
+	unsigned n_empty = 0, best = 0;
+
+	if ((place_in(p, 0) & ((1U << CELL_BITS) - 1)) + size_of(p) > 1ULL << CELL_BITS)
+		return false;
+	for (unsigned c = 0; c < N_CELLS; c++)
+		cell[c] = (struct cell){ .room = CELL_BITS };
+	for (size_t i = 0; i < n_ranges; i++)
+		for (unsigned c = (ranges[i].first - VIRTUAL_BASE) >> CELL_BITS;
+		     c <= (ranges[i].first - VIRTUAL_BASE + ranges[i].of.last) >> CELL_BITS; c++)
+			note_range(p, &ranges[i], c, &cell[c]);
+	for (unsigned c = 0; c < N_CELLS; c++)
+		n_empty += !cell[c].any;
+	for (unsigned c = 0; c < N_CELLS; c++) {
+		unsigned rated = rate(&cell[c], n_empty);
+
+		if (rated <= best)
+			continue;
+		best = rated;
+		*ret = place_in(p, c);
+	}
+	return best > 0;
+}
+
 /* The lowest virtual addresses that are free, of a number that is a power of two, as a prefix. */
 static bool find_free(const struct prefixes6 *p, uint32_t *ret)
 {
@@ -147,7 +218,7 @@ static int place(const struct prefixes6 *p, uint32_t *ret)
 		*ret = around->first + (uint32_t)((p->hi - around->of.hi) >> shift_of(p));
 		return 0;
 	}
-	found = beside(p, ret) || find_free(p, ret);
+	found = beside(p, ret) || find_roomy(p, ret) || find_free(p, ret);
 	while (!found && forget_one())
 		found = find_free(p, ret);
 	return found ? add(p, *ret, false) : -ENOSPC;

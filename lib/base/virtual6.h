@@ -52,7 +52,10 @@ static inline struct prefixes6 prefixes6_of(uint64_t hi, unsigned plen, unsigned
 
 /*
  * The virtual addresses of the subscribers of a prefix: those that they have already, as a part of the largest range
- * around them, or else a new range. In what order prefixes within each other are placed matters: the outermost first.
+ * around them, or else a new range, around those of prefixes within if their surroundings are free. A new range is
+ * where these are: of eight prefixes of 2^24 subscribers each and all that are within them, and of more as long as
+ * those that share a sixteenth of the addresses leave it. In what order prefixes within each other are placed matters:
+ * the outermost first.
  * 0, -ENOSPC if no range is free, or -ENOMEM.
  */
 int virtual6_place(const struct prefixes6 *p, struct prefix *ret);

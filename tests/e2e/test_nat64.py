@@ -219,6 +219,58 @@ def test_a_nested_mapping_has_its_subscribers(lab):
     lab.answer6((came["IP"].src, came[UDP].sport), host(0x85))
 
 
+def test_mappings_around_and_within_leave_sessions_as_they_are(lab):
+    """An exception that the mapping around it comes to later, and goes before; and a smaller one within it."""
+    own = {**MAPPING64, "in": "2001:db8:4000:4000::/50"}
+    lab.start(mappings=[own, {**MAPPING64, "in": "2001:db8:5000::/48", "out": "1.1.4.0/30"}])
+    addr = host(0x43)
+    lab.inside.send(lab.out6(addr, TCP(sport=PORT, dport=80, flags="S", seq=100)))
+    came = lab.outside.packet()
+    src = came["IP"].src, came[TCP].sport
+
+    def answer(seq, flags="PA"):
+        lab.send4(lab.from_outside(src[0], TCP(sport=80, dport=src[1], flags=flags, seq=seq, ack=101)), addr, PORT)
+        lab.send6(lab.out6(addr, TCP(sport=PORT, dport=80, flags="A", seq=101, ack=seq + 1)), src)
+
+    def add(prefix, out):
+        lab.agent.ctl("mapping", "add", prefix, out, "--subscriber-plen", "56", "--nat64-prefix", MAPPING64["nat64_prefix"])
+
+    def restart():
+        lab.agent.kill()
+        lab.agent.start()
+
+    def file_has(*mappings):
+        lab.agent.write(mappings=[own, *mappings])
+        lab.agent.ctl("reload")
+
+    around = {**MAPPING64, "out": "1.1.2.0/30"}
+    steps = (
+        lambda: answer(500, "SA"),
+        lambda: add(MAPPING64["in"], "1.1.2.0/30"),
+        lambda: add("2001:db8:4000::/40", "1.1.5.0/24"),
+        restart,
+        lambda: add("2001:db8:4000:4800::/53", "1.1.3.0/32"),
+        lambda: lab.agent.ctl("mapping", "del", MAPPING64["in"]),
+        lambda: lab.agent.ctl("mapping", "del", "2001:db8:4000::/40"),
+        lambda: lab.agent.ctl("mapping", "del", "2001:db8:4000:4800::/53"),
+        lambda: file_has(around),
+        lambda: file_has({**MAPPING64, "in": "2001:db8:4000::/38", "out": "1.1.8.0/22", "ports_per_host": 16, "hosts_per_subscriber": 1}),
+        restart,
+        lambda: file_has(around),
+        file_has,
+        restart,
+    )
+    for number, step in enumerate(steps):
+        step()
+        answer(600 + number)
+        session, = lab.agent.ctl("session", "list")
+        assert (session["in_addr"], session["in_port"], session["out_addr"], session["out_port"]) == (addr, PORT, *src), (number, session)
+        assert lab.agent.ctl("reverse", f"{src[0]}:{src[1]}")["in_prefix"] == subscriber_prefix(0x43), number
+        assert lab.agent.ctl("forward", addr)["out_addr"] == src[0], number
+        assert not lab.agent.ctl("check")["findings"], number
+    assert subscriber_prefix(0x43) in lab.agent.command("--json", "who", f"{src[0]}:{src[1]}").out
+
+
 def test_routes_of_subscribers_are_followed(lab):
     lab.start()
     src = lab.open6(host(3), subscriber=3)

@@ -80,6 +80,31 @@ Test(config_six, a_nested_prefix_has_virtual_addresses_of_the_one_around_it_what
 	cr_expect_eq(config_find_around(c, "", c->mappings[0].in), &c->mappings[1]);
 }
 
+/* What runs keeps its virtual addresses, or the change is refused. */
+Test(config_six, a_prefix_around_what_runs_is_refused_where_that_would_move_it)
+{
+	static const char around[] =
+		MAPPINGS(SMALL("\"2001:db8:4000::/47\"", "198.51.100.0/27", "56", NAT64) ",\n" ONE);
+
+	for (unsigned crowded = 0; crowded < 2; crowded++) {
+		const struct prefixes6 own = prefixes6_of(0x20010db840000000, 48, 56);
+		const struct prefixes6 other = prefixes6_of(0x20010db850000000, 48, 56);
+		_cleanup_config_ struct config *running = NULL, *wanted = NULL;
+		struct error err = { 0 };
+
+		virtual6_forget();
+		cr_assert_eq(virtual6_claim(&own, VIRTUAL_BASE), 0);
+		cr_assert(!crowded || !virtual6_claim(&other, VIRTUAL_BASE + 256));
+		running = config_of(MAPPINGS(ONE));
+		wanted = config_of(around);
+		cr_assert_eq(config_check_virtual(running, running, NULL, &err), 0);
+		cr_expect_eq(config_check_virtual(wanted, running, "f", &err), crowded ? -EINVAL : 0);
+		cr_expect(!crowded || strstr(err.text, "f:3: mappings[0].in: 2001:db8:4000::/47 cannot be with "
+						       "2001:db8:4000::/48 while that has sessions"),
+			  "%s", err.text);
+	}
+}
+
 Test(config_six, lengths_and_numbers_out_of_range_are_refused)
 {
 	EXPECT_REFUSED({

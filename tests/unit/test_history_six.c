@@ -64,7 +64,7 @@ Test(history_six, a_line_has_the_prefix_and_the_virtual_addresses)
 	put(100, EVENT_ADD, six("2001:db8:4000::/48", "1.1.1.0/28", 100));
 	cr_expect(strstr(told.text,
 			 "\"event\":\"add\",\"in\":\"2001:db8:4000::/48\",\"subscriber_plen\":56,\"virtual\":"
-			 "\"224.0.0.0\",\"out\":\"1.1.1.0/28\","),
+			 "\"224.64.0.0\",\"out\":\"1.1.1.0/28\","),
 		  "%s", told.text);
 	cr_expect(strstr(told.text, "\"algorithm\":\"nat64\""), "%s", told.text);
 }
@@ -107,7 +107,7 @@ Test(history_six, an_answer_names_the_prefix_on_any_machine)
 		virtual6_forget();
 		cr_assert_eq(prefixes6_parse("2001:db8:ffff::/48", 60, &p), 0);
 		if (other)
-			cr_assert_eq(virtual6_claim(&p, VIRTUAL_BASE), 0);
+			cr_assert_eq(virtual6_claim(&p, VIRTUAL_BASE + 0x400000), 0);
 		x = told_read_back();
 		told_no_damage(&x);
 		cr_expect_str_eq(ask(&x, "1.1.1.0:1024", 150), "2001:db8:4000::/56 in 2001:db8:4000::/48");
@@ -127,7 +127,7 @@ Test(history_six, a_malformed_line_is_damage)
 		{ "\"subscriber_plen\":56", "\"subscriber_pl\":56" },
 		{ "\"virtual\":\"224", "\"virtual\":\"10" },
 		{ "4000::/48", "4000::/57" },
-		{ "\"virtual\":\"224.0.0.0\"", "\"virtual\":null" },
+		{ "\"virtual\":\"224.64.0.0\"", "\"virtual\":null" },
 	};
 
 	put(100, EVENT_ADD, six("2001:db8:4000::/48", "1.1.1.0/28", 100));

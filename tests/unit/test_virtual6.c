@@ -59,21 +59,76 @@ Test(virtual6, a_prefix_has_one_range_and_a_nested_one_its_part)
 	cr_expect_neq(placed("2001:db8:4000::/40", 60), outer);
 }
 
-Test(virtual6, a_prefix_around_others_is_placed_around_them_if_there_is_room)
+/* Whatever order they come in, of prefixes with the same first bits none ever moves. */
+Test(virtual6, a_prefix_around_others_leaves_them_where_they_are)
 {
-	uint32_t inner, second, outer;
+	static const char *const order[] = { "2001:db8:6000::/40",  "2001:db8:7000::/40", "2001:db8:4000::/40",
+					     "2001:db8:4080::/44",  "2001:db8:6000::/36", "2001:db8:4000::/36",
+					     "2001:db8:7000::/36",  "2001:db8::/32",	  "2001:db8:ffff::/48",
+					     "2001:db8:7000:1::/64" };
+	uint32_t base = placed(order[0], 56) - 0x600000;
 
-	inner = placed("2001:db8:4000::/40", 56);
-	outer = placed("2001:db8:4000::/36", 56);
-	cr_expect_eq(inner, outer);
-	/* The range behind it is taken, so these have new addresses, as has what lies within from then on. */
-	inner = placed("2001:db8:6000::/40", 56);
-	second = placed("2001:db8:7000::/40", 56);
-	cr_assert_eq(second, inner + 0x10000);
-	outer = placed("2001:db8:6000::/36", 56);
-	cr_expect_neq(outer, inner);
-	cr_expect_eq(placed("2001:db8:6000::/40", 56), outer);
-	cr_expect_eq(placed("2001:db8:7000::/40", 56), second);
+	for (size_t i = 0; i < 9; i++) {
+		struct prefixes6 p = of(order[i], 56);
+
+		virtual6_keep(placed(order[i], 56));
+		for (size_t k = 0; k <= i; k++) {
+			p = of(order[k], 56);
+			cr_expect_eq(placed(order[k], 56), base + (uint32_t)((p.hi & 0xffffffff) >> 8), "%s after %s",
+				     order[k], order[i]);
+		}
+	}
+}
+
+/* Prefixes that begin otherwise are in cells of their own: eight of them, and more where others are in their places. */
+Test(virtual6, prefixes_that_begin_otherwise_have_room_around)
+{
+	uint32_t inner[17];
+	char text[64];
+
+	for (unsigned i = 0; i < 16; i++) {
+		snprintf(text, sizeof(text), "2001:%x:1000::/40", 0x100 + i);
+		inner[i] = placed(text, 56);
+		virtual6_keep(inner[i]);
+		for (unsigned k = 0; k < i; k++)
+			cr_expect_neq(inner[i] >> 24, inner[k] >> 24);
+	}
+	for (unsigned i = 0; i < 16; i++) {
+		snprintf(text, sizeof(text), "2001:%x::/33", 0x100 + i);
+		cr_expect_eq(placed(text, 56), inner[i] - 0x100000, "%s", text);
+	}
+	/* In all sixteen its place is another's: it is where there is room, and keeps that. */
+	inner[16] = placed("2001:200:1000::/40", 56);
+	cr_expect_neq(inner[16] & 0xffffff, 0x100000);
+	virtual6_keep(inner[16]);
+	cr_expect_eq(placed("2001:200:1000::/40", 56), inner[16]);
+}
+
+Test(virtual6, half_of_the_cells_wait_for_large_prefixes)
+{
+	char text[64];
+
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(text, sizeof(text), "2001:%x:%x00::/40", 0x100 + i, i);
+		virtual6_keep(placed(text, 56));
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		snprintf(text, sizeof(text), "2001:%x::/32", 0x200 + i);
+		virtual6_keep(placed(text, 56));
+	}
+}
+
+/* Ranges of a history that was written when the lowest free addresses were taken. */
+Test(virtual6, a_range_that_lies_elsewhere_is_continued_there)
+{
+	cr_assert_eq(claimed("2001:db8:4000::/40", 56, VIRTUAL_BASE), 0);
+	cr_expect_eq(placed("2001:db8:4000::/36", 56), VIRTUAL_BASE);
+	cr_assert_eq(claimed("2001:db8:6000::/40", 56, VIRTUAL_BASE + 0x100000), 0);
+	cr_assert_eq(claimed("2001:db8:7000::/40", 56, VIRTUAL_BASE + 0x110000), 0);
+	/* There is no room around it: what comes around it lies elsewhere, and has what lies within from then on. */
+	cr_expect_eq(placed("2001:db8:6000::/36", 56) & 0xffffff, 0x600000);
+	cr_expect_eq(placed("2001:db8:6000::/40", 56) & 0xffffff, 0x600000);
+	cr_expect_eq(placed("2001:db8:7000::/40", 56), VIRTUAL_BASE + 0x110000);
 }
 
 Test(virtual6, texts_of_subscribers_and_prefixes)
@@ -85,7 +140,7 @@ Test(virtual6, texts_of_subscribers_and_prefixes)
 	expect_text(base + 0xfffff, "2001:db8:4fff:ff00::/56");
 	expect_text(0x0a000002, "10.0.0.2");
 	/* A virtual address that means nothing. */
-	expect_text(base + 0x100000, "224.16.0.0");
+	expect_text(base + 0x100000, "224.80.0.0");
 	expect_prefix((struct prefix){ base, 12, 0 }, "2001:db8:4000::/36");
 	expect_prefix((struct prefix){ base + 0x10000, 16, 0 }, "2001:db8:4100::/40");
 	expect_prefix(prefix_of(base + 1, base + 3), "2001:db8:4000:100::/56-2001:db8:4000:300::/56");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
+#include "base/spelling.h"
 #include "base/timestamp.h"
 #include "base/text.h"
 #include "command.h"
@@ -84,12 +85,39 @@ static bool is_shown_option(const struct arg_spec *spec)
 	return spec->style == ARG_OPTION && !spec->refused;
 }
 
-/* Lists the existing options. */
+/* The option or assignment that a word is most like, as it is typed; NULL: none. */
+static const char *nearest_spec(const struct arguments *a, enum arg_style style, const char *word, size_t size,
+				char ret[static SPELLING_MOST + 1])
+{
+	char typed[SPELLING_MOST + 1];
+	struct spelling s = {};
+
+	snprintf(typed, sizeof(typed), "%.*s", size < sizeof(typed) ? (int)size : 0, word);
+	for (char *c = typed; style == ARG_OPTION && *c; c++)
+		*c = *c == '-' ? '_' : *c;
+	for (const struct arg_spec *spec = a->specs; spec->kind; spec++)
+		if (spec->style == style && !spec->refused)
+			spelling_offer(&s, typed, spec->name);
+	if (!s.meant)
+		return NULL;
+	snprintf(ret, SPELLING_MOST + 1, "%s", s.meant);
+	for (char *c = ret; style == ARG_OPTION && *c; c++)
+		*c = *c == '_' ? '-' : *c;
+	return ret;
+}
+
+/* Names the option that may be meant, or lists those that there are. */
 static int refuse_option(const struct arguments *a, const char *word, int size, struct error *err)
 {
+	char meant[SPELLING_MOST + 1];
+	const char *own = strncmp(word, "--", 2) ? NULL : command_own_option(word);
 	unsigned left = 0;
 	bool first = true;
 
+	if (own)
+		return error_set(err, -EINVAL, "%s has no option %.*s; did you mean %s?", a->name, size, word, own);
+	if (!strncmp(word, "--", 2) && nearest_spec(a, ARG_OPTION, word + 2, (size_t)size - 2, meant))
+		return error_set(err, -EINVAL, "%s has no option %.*s; did you mean --%s?", a->name, size, word, meant);
 	for (const struct arg_spec *spec = a->specs; spec->kind; spec++)
 		left += is_shown_option(spec);
 	error_set(err, -EINVAL, "%s has no option %.*s", a->name, size, word);
@@ -117,9 +145,15 @@ static bool is_telling(enum arg_kind kind)
 	       kind == ARG_TIME;
 }
 
-/* An unexpected word, and the option for which it may be the value. */
+/* An unexpected word, and the assignment that it is like, or the option for which it may be the value. */
 static int refuse_word(const struct arguments *a, const char *word, struct error *err)
 {
+	size_t size = strcspn(word, "=");
+	char meant[SPELLING_MOST + 1];
+
+	if (word[size] && nearest_spec(a, ARG_ASSIGNMENT, word, size, meant))
+		return error_set(err, -EINVAL, "%s: unexpected argument %s; did you mean %s=%.64s?", a->name,
+				 QUOTED(word), meant, word + size + 1);
 	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {
 		char title[USAGE_TEXT];
 		struct arg_value value;

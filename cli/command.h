@@ -99,6 +99,9 @@ unsigned command_name_all(struct error *err, command_fits fits, const void *arg,
 /* Sets err to the likely meaning of words that name no command. */
 void command_explain_unknown(char *const *words, unsigned n_words, struct error *err);
 
+/* The option of detnatctl itself, such as --json, that a word is like, or NULL. */
+const char *command_own_option(const char *word);
+
 /* Prints the help on a command. */
 void command_help(FILE *out, const struct command *c);
 

@@ -17,26 +17,21 @@ static unsigned group_size(const char *noun)
 	return n;
 }
 
-/* Returns the command most similar to the words, or NULL if none is similar enough. A noun typed right is meant. */
-static const struct command *nearest(const char *words, const char *first)
+/* Returns the name of the command most similar to the words, or NULL. A noun typed right is meant. */
+static const char *nearest(const char *words, const char *first)
 {
 	bool noun_right = group_size(first);
-	const struct command *c, *best = NULL;
-	unsigned best_distance = 4;
+	struct spelling s = {};
+	const struct command *c;
 
 	for (unsigned i = 0; (c = command_at(i)); i++) {
-		unsigned d = spelling_distance(words, command_name(c));
-
 		if (noun_right && !command_in_group(c, first))
 			continue;
-		if (!strchr(command_name(c), ' ') && spelling_distance(first, command_name(c)) < d)
-			d = spelling_distance(first, command_name(c));
-		if (d < best_distance && d < strlen(command_name(c))) {
-			best = c;
-			best_distance = d;
-		}
+		spelling_offer(&s, words, command_name(c));
+		if (!strchr(command_name(c), ' '))
+			spelling_offer(&s, first, command_name(c));
 	}
-	return best;
+	return s.meant;
 }
 
 static void append(struct error *err, const char *text)
@@ -102,17 +97,29 @@ static void explain_verb(const char *typed, const char *verb, struct error *err)
 		append(err, "; stats, status and top have no noun");
 }
 
+const char *command_own_option(const char *word)
+{
+	static const char *const options[] = { "--socket", "--json", "--pretty", "--batch",
+					       "--force",  "--help", "--version" };
+	struct spelling s = {};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		spelling_offer(&s, word, options[i]);
+	return s.meant;
+}
+
 void command_explain_unknown(char *const *words, unsigned n_words, struct error *err)
 {
 	char typed[2 * SPELLING_MOST + 2], noun[SPELLING_MOST + 1];
-	const struct command *c;
 	const char *meant, *verb;
 
 	if (words[0][0] == '-') {
+		meant = command_own_option(words[0]);
 		error_set(err, 0,
-			  "unknown option %.64s: there are -s SOCKET, -j, -p, -b FILE, --force, -h and -V; "
-			  "detnatctl help lists the commands",
-			  words[0]);
+			  meant ? "unknown option %.64s; did you mean %s?"
+				: "unknown option %.64s: there are -s SOCKET, -j, -p, -b FILE, --force, -h and -V; "
+				  "detnatctl help lists the commands",
+			  words[0], meant);
 		return;
 	}
 	snprintf(typed, sizeof(typed), "%.40s%s%.40s", words[0], n_words > 1 ? " " : "", n_words > 1 ? words[1] : "");
@@ -128,9 +135,9 @@ void command_explain_unknown(char *const *words, unsigned n_words, struct error 
 		return;
 	}
 	verb = habit_verb(words[0]);
-	c = verb ? NULL : nearest(typed, words[0]);
-	if (c && n_words > 1) {
-		error_set(err, 0, "there is no command %s; did you mean %s?", QUOTED(typed), QUOTED(command_name(c)));
+	meant = verb ? NULL : nearest(typed, words[0]);
+	if (meant && n_words > 1) {
+		error_set(err, 0, "there is no command %s; did you mean %s?", QUOTED(typed), QUOTED(meant));
 		return;
 	}
 	if (verb) {
@@ -141,9 +148,9 @@ void command_explain_unknown(char *const *words, unsigned n_words, struct error 
 	if (group_size(words[0])) {
 		append(err, group_size(words[0]) > 1 ? ": there are " : ": there is ");
 		command_name_all(err, is_of_noun, words[0], "and");
-	} else if (c) {
+	} else if (meant) {
 		append(err, "; did you mean \"");
-		append(err, command_name(c));
+		append(err, meant);
 		append(err, "\"?");
 	} else {
 		append(err, "; detnatctl help lists them all");

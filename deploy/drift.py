@@ -116,6 +116,21 @@ def lists():
             yield f"docs/guide/OPERATING.md: the permissions do not name {name}"
 
 
+def notice_kinds():
+    """The kinds of `monitor`, which its help, completion and refusals have from lib/proto/words.c."""
+    table = re.search(r"notice_words\[\] = \{(.*?)\n\};", read("lib/proto/words.c"), re.S)[1]
+    right = re.findall(r'\{ "(\w+)"', table)
+    page = read("docs/man/detnatctl.8")
+    section = page[page.index(".Oo Cm refusals"):].split("\n.Fl -in :")[0]
+    described = re.findall(r"^\.It Cm (\w+)", section[section.index("The kinds of events"):], re.MULTILINE)
+    key = read("agent/config/descriptions.def").split('"syslog.events"')[1].split("\n")[0].split("Default")[0]
+    places = {"docs/man/detnatctl.8: the synopsis of monitor": re.findall(r"\w+", section.split("Oc")[0])[2:],
+              "docs/man/detnatctl.8: monitor": described, "agent/config/descriptions.def: syslog.events": re.findall(r"'(\w+)'", key)}
+    for where, have in places.items():
+        if have != right:
+            yield f"{where} has the kinds {', '.join(have)}; lib/proto/words.c has {', '.join(right)}"
+
+
 # ---- options
 
 
@@ -144,7 +159,7 @@ def options(build):
 
 def main():
     build = TREE / (sys.argv[1] if len(sys.argv) > 1 else "build")
-    found = [*anchors(), *navigation(), *numbers(), *lists(), *options(build)]
+    found = [*anchors(), *navigation(), *numbers(), *lists(), *notice_kinds(), *options(build)]
     print("\n".join(found))
     return bool(found)
 

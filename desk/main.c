@@ -121,7 +121,7 @@ static int read_options(int argc, char **argv, struct options *o, struct error *
 		{ "tokens", required_argument, NULL, 't' },  { "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },	     {},
 	};
-	char refused[QUOTED_ROOM];
+	char refused[OPTION_ROOM];
 	int option, r = 0, place = -1;
 	unsigned seen = 0;
 
@@ -135,8 +135,7 @@ static int read_options(int argc, char **argv, struct options *o, struct error *
 		r = read_option(o, option, err);
 	}
 	if (option == '?')
-		error_set(err, 0, "%s is no option or lacks its value; see detnat-desk --help",
-			  option_refused(argv, refused));
+		error_set(err, 0, "%s; see detnat-desk --help", option_refused(argv, known, refused));
 	if (!r && optind < argc)
 		r = error_set(err, -EINVAL, "%s is no option; see detnat-desk --help", QUOTED(argv[optind]));
 	if (!r && o->socket && o->listen)

@@ -27,7 +27,7 @@ static int read_options(int argc, char **argv, struct words *w, struct error *er
 		{ "expires", required_argument, NULL, 'e' }, {},
 	};
 	const char *usual = w->file;
-	char refused[QUOTED_ROOM];
+	char refused[OPTION_ROOM];
 	int option, place = 0;
 
 	opterr = 0;
@@ -40,8 +40,8 @@ static int read_options(int argc, char **argv, struct words *w, struct error *er
 						  : &w->expires;
 
 		if (option == '?')
-			return error_set(err, -EINVAL, "%s is no option or lacks its value; see detnat-desk --help",
-					 option_refused(argv, refused));
+			return error_set(err, -EINVAL, "%s; see detnat-desk --help",
+					 option_refused(argv, known, refused));
 		if (*to && *to != usual)
 			return error_set(err, -EINVAL, "--%s is given twice%s", known[place].name,
 					 option == 'k' ? "; its values have commas between" : "");

@@ -75,15 +75,14 @@ static int read_options(int argc, char **argv, struct options *o, struct error *
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
-	char refused[QUOTED_ROOM];
+	char refused[OPTION_ROOM];
 	int option, r = 0;
 
 	opterr = 0;
 	while (!r && (option = getopt_long(argc, argv, "c:Vh", known, NULL)) >= 0)
 		r = read_option(o, option, err);
 	if (r && !*err->text)
-		error_set(err, 0, "%s is no option or lacks its value; see detnat-leases --help",
-			  option_refused(argv, refused));
+		error_set(err, 0, "%s; see detnat-leases --help", option_refused(argv, known, refused));
 	if (!r && optind < argc)
 		r = error_set(err, -EINVAL, "%s is no option; see detnat-leases --help", QUOTED(argv[optind]));
 	return r;

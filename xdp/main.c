@@ -248,7 +248,7 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 	const char *path = NULL;
-	char refused[QUOTED_ROOM];
+	char refused[OPTION_ROOM];
 	int option;
 
 	opterr = 0;
@@ -270,8 +270,8 @@ int main(int argc, char **argv)
 			fputs(usage, stdout);
 			return printed("detnat-xdp", 0);
 		default:
-			fprintf(stderr, "detnat-xdp: %s is no option or lacks its value; see detnat-xdp --help\n",
-				option_refused(argv, refused));
+			fprintf(stderr, "detnat-xdp: %s; see detnat-xdp --help\n",
+				option_refused(argv, options, refused));
 			return 2;
 		}
 	}

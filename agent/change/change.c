@@ -324,6 +324,14 @@ int change_check_file(const struct change_queue *q, const struct config *file, s
 	return plan_check(q->context, file, q->context->active->path, err);
 }
 
+int change_check_edit(const struct change_queue *q, change_edit edit, void *arg, struct error *err)
+{
+	_cleanup_config_ struct config *wanted = config_clone(q->context->active->config);
+	int r = wanted ? edit(wanted, arg, err) : error_set(err, -ENOMEM, "out of memory");
+
+	return r ? r : plan_check(q->context, wanted, NULL, err);
+}
+
 int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg)
 {
 	return submit(q, &(struct change){ .prepare = prepare, .done = done, .arg = arg });

@@ -77,6 +77,9 @@ int change_submit_back(struct change_queue *q, const struct history_by *by, chan
 /* Makes the checks that a reload makes before it prepares anything, except for `reload_guard`. Changes nothing. */
 int change_check_file(const struct change_queue *q, const struct config *file, struct error *err);
 
+/* Whether an edit would be refused as it stands now, before anything is prepared for it. Changes nothing. */
+int change_check_edit(const struct change_queue *q, change_edit edit, void *arg, struct error *err);
+
 /*
  * Queues a replacement of the programs by those that the settings require when its turn comes: after a change of the
  * routing rules, or for a trace. prepare may be NULL.

@@ -50,20 +50,12 @@ static const struct field *find_field(const struct fields *t, const char *name)
 /* A key that no object here has, and the one that may be meant. */
 static int refuse_unknown(struct reader *r, const cJSON *value, const struct fields *t)
 {
-	size_t length = strlen(value->string);
-	/* Of a short key every other one is like it. */
-	unsigned least = length < 4 ? 1 : length < 8 ? 2 : 3, d;
-	const char *meant = NULL;
+	struct spelling s = {};
 
-	for (size_t i = 0; i < t->n; i++) {
-		d = spelling_distance(value->string, t->field[i].name);
-		if (d < least || (d == least && !meant)) {
-			least = d;
-			meant = t->field[i].name;
-		}
-	}
-	return meant ? reader_refuse(r, value, "unknown key; did you mean %s?", meant)
-		     : reader_refuse(r, value, "unknown key");
+	for (size_t i = 0; i < t->n; i++)
+		spelling_offer(&s, value->string, t->field[i].name);
+	return s.meant ? reader_refuse(r, value, "unknown key; did you mean %s?", s.meant)
+		       : reader_refuse(r, value, "unknown key");
 }
 
 int fields_read(struct reader *r, const cJSON *json, const struct fields *t, void *base)

@@ -32,6 +32,7 @@ typedef cJSON *(*request_answer)(struct request *r);
 struct batch {
 	unsigned n;
 	unsigned refused; /* number, from 1, of the refused request; 0: none, or all of them together */
+	unsigned tried;	  /* how many of the first ones are made, to find it */
 	struct request *request[];
 };
 

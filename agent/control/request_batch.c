@@ -7,6 +7,9 @@
 #include "control/handlers.h"
 #include "control/noting.h"
 
+/* The longest search for the request that makes a batch wrong, while which the agent does nothing else. */
+#define SEARCH_US 500000U
+
 static bool has_arg(const struct verb_spec *spec, const char *name)
 {
 	for (const struct arg_spec *arg = spec->args; arg->kind; arg++)
@@ -74,11 +77,10 @@ static int take_one(struct request *r, cJSON *list, int *ret_status, struct erro
 	return ret || one->edit ? ret : no_edit(one->spec->name, err);
 }
 
-static int edit_all(struct config *c, void *arg, struct error *err)
+/* Makes the first n edits. */
+static int edit_first(struct batch *b, unsigned n, struct config *c, struct error *err)
 {
-	struct batch *b = ((struct request *)arg)->batch;
-
-	for (unsigned i = 0; i < b->n; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		int ret = b->request[i]->edit(c, b->request[i], err);
 
 		if (ret) {
@@ -87,6 +89,58 @@ static int edit_all(struct config *c, void *arg, struct error *err)
 		}
 	}
 	return 0;
+}
+
+static int edit_all(struct config *c, void *arg, struct error *err)
+{
+	struct batch *b = ((struct request *)arg)->batch;
+
+	return edit_first(b, b->n, c, err);
+}
+
+static int edit_tried(struct config *c, void *arg, struct error *err)
+{
+	struct batch *b = ((struct request *)arg)->batch;
+
+	return edit_first(b, b->tried, c, err);
+}
+
+/* What the configuration after the first n edits is refused with; "": with nothing. */
+static void try_first(struct request *r, unsigned n, struct error *ret)
+{
+	r->batch->tried = n;
+	*ret->text = '\0';
+	if (change_check_edit(r->context->changes, edit_tried, r, ret) && !*ret->text)
+		error_set(ret, 0, "refused");
+}
+
+/*
+ * Edits that are well each by itself, and make together what is refused: finds the one that brings the reason in. What
+ * runs now has no such reason and all edits have it, so there is one before which it is not there and after which it
+ * is; those after it may still have mended it, and did not.
+ */
+static void find_refused(struct request *r, int result_r)
+{
+	struct batch *b = r->batch;
+	unsigned without = 0, with = b->n;
+	uint64_t until = monotonic_us() + SEARCH_US;
+	struct error why, some;
+
+	if (!result_r || b->refused)
+		return;
+	try_first(r, with, &why);
+	if (!*why.text)
+		return;
+	while (with - without > 1 && monotonic_us() < until) {
+		unsigned middle = without + (with - without) / 2;
+
+		try_first(r, middle, &some);
+		if (!strcmp(some.text, why.text))
+			with = middle;
+		else
+			without = middle;
+	}
+	b->refused = with - without > 1 ? 0 : with;
 }
 
 /* The answer to a request is null if a later one has deleted its object. */
@@ -136,6 +190,7 @@ static int start_batch(struct request *r, cJSON *list, int *ret_status, struct e
 	if (ret)
 		return ret;
 	r->batch->refused = 0;
+	r->ended = find_refused;
 	return notes_want(r) ? notes_begin(r, change_all, NULL, err) : change_all(r, NULL, err);
 }
 

@@ -252,7 +252,7 @@ int main(int argc, char **argv)
 	enum mode mode = MODE_RUN;
 	unsigned verbosity = 0;
 	bool quiet = false, replace = false;
-	char refused[QUOTED_ROOM];
+	char refused[OPTION_ROOM];
 	int option;
 
 	/* write() reports a file at its size limit, and a pipe that was closed. */
@@ -302,8 +302,8 @@ int main(int argc, char **argv)
 			fputs(usage, stdout);
 			return printed("detnat-agent", EXIT_DONE);
 		default:
-			fprintf(stderr, "detnat-agent: %s is no option or lacks its value; see detnat-agent --help\n",
-				option_refused(argv, refused));
+			fprintf(stderr, "detnat-agent: %s; see detnat-agent --help\n",
+				option_refused(argv, options, refused));
 			return EXIT_BAD_CONFIGURATION;
 		}
 	}

@@ -10,7 +10,8 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-unsigned spelling_distance(const char *a, const char *b)
+/* Letters added, omitted, changed, or swapped with their neighbour: how many make one word of the other. */
+static unsigned distance(const char *a, const char *b)
 {
 	unsigned d[SPELLING_MOST + 1][SPELLING_MOST + 1];
 	size_t n = strlen(a), m = strlen(b);
@@ -30,4 +31,17 @@ unsigned spelling_distance(const char *a, const char *b)
 		}
 	}
 	return d[n][m];
+}
+
+void spelling_offer(struct spelling *s, const char *typed, const char *word)
+{
+	size_t length = strlen(typed);
+	unsigned most = length < 4 ? 1 : length < 8 ? 2 : 3, d = distance(typed, word);
+
+	/* Nothing of a word of so few letters would be left. */
+	if (d > most || d >= strlen(word))
+		return;
+	/* Of two as near, that of the same length: letters are swapped or missed more often than added. */
+	if (!s->meant || d < s->distance || (d == s->distance && strlen(word) == length && strlen(s->meant) != length))
+		*s = (struct spelling){ .meant = word, .distance = d };
 }

@@ -3,10 +3,18 @@
 #ifndef DETNAT_SPELLING_H
 #define DETNAT_SPELLING_H
 
+#include <stddef.h>
+
 /* Longer words are like none. */
 #define SPELLING_MOST 40
 
-/* Letters added, omitted, changed, or swapped with their neighbour: how many make one word of the other. */
-unsigned spelling_distance(const char *a, const char *b);
+/* The word that may be meant, among those offered. Begins as {}. */
+struct spelling {
+	const char *meant; /* one of the offered; NULL: none is like what was typed */
+	unsigned distance; /* of meant */
+};
+
+/* Offers a word for what was typed. Of short words every other one is like them, so less may differ. */
+void spelling_offer(struct spelling *s, const char *typed, const char *word);
 
 #endif

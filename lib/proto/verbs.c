@@ -9,6 +9,7 @@
 #include <detnat/tables.h>
 
 #include "base/duration.h"
+#include "base/spelling.h"
 #include "base/text.h"
 #include "proto/collector_endpoint.h"
 #include "proto/defaults.h"
@@ -423,9 +424,7 @@ static const struct {
 	[ARG_FILES] = { .parse = parse_path, .expected = "the path of a file" },
 	[ARG_REMOTE] = { .parse = parse_remote,
 			 .expected = "an address or a prefix, with or without a port, such as 198.51.100.0/24:443" },
-	[ARG_NOTICES] = { .parse = parse_notices,
-			  .expected = "refusals, mappings, interfaces, troubles, peers, suspects or sessions, or "
-				      "several of them" },
+	[ARG_NOTICES] = { .parse = parse_notices }, /* expected: notice_words */
 	[ARG_PORTS] = { .parse = parse_ports,
 			.expected =
 				"ports from 1 to 65535 with commas between, such as 25,22,23: 16 at most, each once" },
@@ -445,22 +444,30 @@ static const struct {
 			.expected = "an address such as 10.0.0.2, or one with a port such as 1.1.1.0:1054" },
 };
 
-static int parse_word(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
-{
-	const struct word *words = arg_words(spec->kind);
-	char expected[160], title[USAGE_TEXT];
-
-	if (!word_number(words, text, &ret->number))
-		return 0;
-	words_join(words, ", ", " or ", expected, sizeof(expected));
-	return error_set(err, -EINVAL, "%s must be %s, not %s", arg_title(spec, title), expected, QUOTED(text));
-}
-
 #define HINT_TEXT 96
 
+/* The word that a text is most like; in a list, the first text that is none of the words. */
+static const char *hint_of_words(const struct word *words, const char *text, char ret[static HINT_TEXT])
+{
+	struct spelling s = {};
+	char one[SPELLING_MOST + 1];
+	uint32_t number;
+
+	do {
+		size_t size = strcspn(text, ",");
+
+		snprintf(one, sizeof(one), "%.*s", size < sizeof(one) ? (int)size : 0, text);
+		text += size;
+	} while (*text++ && !word_number(words, one, &number));
+	for (; words->text; words++)
+		spelling_offer(&s, one, words->text);
+	snprintf(ret, HINT_TEXT, s.meant ? "; did you mean %s?" : "", s.meant);
+	return ret;
+}
+
 /*
- * The likely meaning: of a prefix of one address where an address is expected, and of an address with the length of a
- * prefix where either will do.
+ * The likely meaning: of a prefix of one address where an address is expected, of an address with the length of a
+ * prefix where either will do, and of what is nearly a word.
  */
 static const char *hint_for(enum arg_kind kind, const char *text, char ret[static HINT_TEXT])
 {
@@ -469,6 +476,8 @@ static const char *hint_for(enum arg_kind kind, const char *text, char ret[stati
 	struct prefix p;
 
 	*ret = 0;
+	if (kind == ARG_NOTICES || kind == ARG_STATE)
+		return hint_of_words(kind == ARG_NOTICES ? notice_words : state_words, text, ret);
 	if (prefix_parse(text, &p))
 		return ret;
 	snprintf(addr_text, sizeof(addr_text), "%.*s", (int)size, text);
@@ -479,11 +488,33 @@ static const char *hint_for(enum arg_kind kind, const char *text, char ret[stati
 	return ret;
 }
 
+static int parse_word(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
+{
+	const struct word *words = arg_words(spec->kind);
+	char expected[160], title[USAGE_TEXT], hint[HINT_TEXT];
+
+	if (!word_number(words, text, &ret->number))
+		return 0;
+	words_join(words, ", ", " or ", expected, sizeof(expected));
+	return error_set(err, -EINVAL, "%s must be %s, not %s%s", arg_title(spec, title), expected, QUOTED(text),
+			 hint_of_words(words, text, hint));
+}
+
+/* What a value must be, where it is neither a number nor one of a list of words. */
+static const char *expected_of(const struct arg_spec *spec, char text[static 192])
+{
+	if (spec->kind == ARG_REMOTE && !spec->max)
+		return EXPECTED_RANGE;
+	if (spec->kind != ARG_NOTICES)
+		return kinds[spec->kind].expected;
+	words_join(notice_words, ", ", " or ", text, 160);
+	return strcat(text, ", or several of them");
+}
+
 int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
 	struct arg_value value = { .given = true };
-	char hint[HINT_TEXT];
-	char title[USAGE_TEXT];
+	char hint[HINT_TEXT], expected[192], title[USAGE_TEXT];
 	int r;
 
 	if (spec->refused)
@@ -498,8 +529,7 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 		r = parse_word(spec, text, &value, err);
 	else if (kinds[spec->kind].parse(spec, text, &value))
 		r = error_set(err, -EINVAL, "%s must be %s, not %s%s", arg_title(spec, title),
-			      spec->kind == ARG_REMOTE && !spec->max ? EXPECTED_RANGE : kinds[spec->kind].expected,
-			      QUOTED(text), hint_for(spec->kind, text, hint));
+			      expected_of(spec, expected), QUOTED(text), hint_for(spec->kind, text, hint));
 	else
 		r = 0;
 	if (!r)

@@ -63,7 +63,8 @@ REFUSED = {
     "an argument": ("mapping set a --sessions-per-user 70000", "3: --sessions-per-user", 2),
     "a quote": ("mapping set 'a", "3: a quote is not closed", 2),
     "another time to drain": ("mapping del 10.0.0.0/18 --drain 60", "3: mapping del: sessions of one change drain alike", 1),
-    "a change as a whole": ("mapping add 10.65.0.0/24 1.1.2.0/29", " overlaps ", 1),
+    "a change as a whole": ("mapping add 10.65.0.0/24 1.1.2.0/29", "3: 1.1.2.0/29 overlaps 1.1.2.0/28", 1),
+    "the machine": ("interface add nowhere0 inside", "3: ", 1),
 }
 
 

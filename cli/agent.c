@@ -346,8 +346,10 @@ static void show_doctor(struct writer *w, const cJSON *result, const cJSON *args
 	const cJSON *line;
 
 	cJSON_ArrayForEach (line, json_get(result, "findings")) {
-		writer_line(w, "%-8s %-14s %s", json_text(line, "level", "-"), json_text(line, "check", "-"),
-			    json_text(line, "text", "-"));
+		const struct cell cells[] = { { json_text(line, "level", "-"), 7, false },
+					      { json_text(line, "check", "-"), 14, false } };
+
+		writer_row(w, cells, ARRAY_SIZE(cells), "%s", json_text(line, "text", "-"));
 	}
 	writer_line(w, "%.0f failure%s, %.0f warning%s", failures, failures == 1 ? "" : "s", warnings,
 		    warnings == 1 ? "" : "s");

@@ -95,6 +95,9 @@ static void describe(const struct history_record *r, char *text, size_t size)
 /* Of grants, so many are looked at for the change before them. */
 #define LOOKED_BACK 1000U
 
+/* Room for a number of a line. */
+#define PLACE_TEXT 24
+
 /* The widths of columns, at least those of their titles. */
 struct widths {
 	int event, in, out;
@@ -172,8 +175,6 @@ static const char *find_after(const struct history_files *f, const char *after, 
 	return at;
 }
 
-#define ROW "%6" PRIu64 "  %-20s  %-*s  %-*s  %-*s  %s"
-
 /* Beginning and end of a portmap or grant are one event. */
 static const char *event_text(const struct history_record *r)
 {
@@ -239,15 +240,34 @@ static struct widths widths_of(const struct history_files *f, const struct listi
 	return widths;
 }
 
+/* text: what is not in the other columns. */
+static void print_row(struct writer *w, const struct widths *width, const char *line, const char *time,
+		      const char *event, const char *in, const char *out, const char *text)
+{
+	const struct cell cells[] = { { line, 6, true },
+				      { time, 20, false },
+				      { event, width->event, false },
+				      { in, width->in, false },
+				      { out, width->out, false } };
+
+	writer_row(w, cells, ARRAY_SIZE(cells), "%s", text);
+}
+
+static const char *place_text(uint64_t place, char text[static PLACE_TEXT])
+{
+	snprintf(text, PLACE_TEXT, "%" PRIu64, place);
+	return text;
+}
+
 static void list_record(struct writer *w, const struct widths *width, const struct history_record *r)
 {
-	char time[TIME_TEXT], in[INSIDE_TEXT], out[SPAN_TEXT], text[320], by[BY_TEXT];
+	char time[TIME_TEXT], in[INSIDE_TEXT], out[SPAN_TEXT], text[320], by[BY_TEXT], place[PLACE_TEXT], all[512];
 
 	ranges_text(r, in, out);
 	describe(r, text, sizeof(text));
 	history_by_text(&r->by, by);
-	writer_line(w, ROW "%s%s%s", r->line, time_format(r->time, time), width->event, event_text(r), width->in, in,
-		    width->out, out, text, *text && *by ? ", " : "", *by ? "by " : "", by);
+	snprintf(all, sizeof(all), "%s%s%s%s", text, *text && *by ? ", " : "", *by ? "by " : "", by);
+	print_row(w, width, place_text(r->line, place), time_format(r->time, time), event_text(r), in, out, all);
 }
 
 /* Prints one line of the file; `place` is its line number there. */
@@ -259,6 +279,7 @@ static void list_line(struct listing *l, const char *line, size_t size, uint64_t
 	struct error err = { 0 };
 	_cleanup_free_ char *text = NULL;
 	int read = history_record_read(line, size, &r, &err);
+	char number[PLACE_TEXT];
 	uint32_t missed;
 
 	if (!read && !is_listed(l, &r)) {
@@ -272,7 +293,7 @@ static void list_line(struct listing *l, const char *line, size_t size, uint64_t
 	if (text)
 		writer_stream_row(w, NULL, text, NULL);
 	else if (read)
-		writer_line(w, ROW, place, "-", width->event, "-", width->in, "-", width->out, "-", err.text);
+		print_row(w, width, place_text(place, number), "-", "-", "-", "-", err.text);
 	else if (!grant_days_resolve(l->days, &r, &missed, &err) || *err.text)
 		list_record(w, width, &r);
 	history_record_free(&r);
@@ -335,8 +356,7 @@ static int list_run(const char *socket, const cJSON *args, struct writer *w, str
 	if (w->json)
 		writer_stream_begin(w, NULL);
 	else
-		writer_line(w, "%6s  %-20s  %-*s  %-*s  %-*s  %s", "LINE", "TIME", l.width.event, "EVENT", l.width.in,
-			    "INSIDE", l.width.out, "OUTSIDE", "");
+		print_row(w, &l.width, "LINE", "TIME", "EVENT", "INSIDE", "OUTSIDE", "");
 	for (; !w->failed && (newline = memchr(at, '\n', f.size - (size_t)(at - f.text))); at = newline + 1)
 		list_line(&l, at, (size_t)(newline - at), ++place);
 	if (w->json)

@@ -12,6 +12,7 @@
 #include "batch_file.h"
 #include "command.h"
 #include "message.h"
+#include "terminal.h"
 
 struct options {
 	const char *socket; /* NULL: none was named */
@@ -160,7 +161,7 @@ static int run_options(const struct options *o, struct writer *w, struct error *
 int main(int argc, char **argv)
 {
 	struct options o = { .words = calloc((size_t)argc + 1, sizeof(char *)) };
-	struct writer w = { .out = stdout };
+	struct writer w = { .out = stdout, .columns = terminal_columns() };
 	struct error err = {};
 	int status = EXIT_USAGE;
 

@@ -138,6 +138,16 @@ void terminal_size(unsigned *ret_rows, unsigned *ret_columns)
 	*ret_columns = size.ws_col ? size.ws_col : COLUMNS;
 }
 
+int terminal_columns(void)
+{
+	unsigned rows, columns;
+
+	if (!isatty(STDOUT_FILENO))
+		return 0;
+	terminal_size(&rows, &columns);
+	return (int)columns;
+}
+
 int terminal_write(const char *text, unsigned long size)
 {
 	while (size) {

@@ -26,4 +26,7 @@ void terminal_size(unsigned *ret_rows, unsigned *ret_columns);
 /* Writes text at once. Returns 0, or -errno if the terminal has gone. */
 int terminal_write(const char *text, unsigned long size);
 
+/* The width of the terminal that is the standard output; 0: it is none. */
+int terminal_columns(void);
+
 #endif

@@ -35,17 +35,21 @@ static void show_packet(struct writer *w, const cJSON *packet)
 		    strcmp(tenant, "-") ? tenant : "");
 	cJSON_ArrayForEach (step, json_get(packet, "steps")) {
 		char name[CELL_TEXT], src[CELL_TEXT], dst[CELL_TEXT], ns[CELL_TEXT], detail[CELL_TEXT];
+		char at[32], way[2 * CELL_TEXT + 4];
 
 		cell_text(step, "step", name);
 		cell_text(step, "src", src);
 		cell_text(step, "dst", dst);
 		cell_number(step, "ns", ns);
 		cell_text(step, "detail", detail);
-		if (strcmp(detail, "-"))
-			writer_line(w, "%8s ns  %-14s  %*s > %-*s  %s", ns, name, ENDPOINT_WIDTH, src, ENDPOINT_WIDTH,
-				    dst, detail);
-		else
-			writer_line(w, "%8s ns  %-14s  %*s > %s", ns, name, ENDPOINT_WIDTH, src, dst);
+		snprintf(at, sizeof(at), "%.24s ns", ns);
+		snprintf(way, sizeof(way), "%*s > %s", ENDPOINT_WIDTH, src, dst);
+
+		const struct cell cells[] = { { at, 11, true },
+					      { name, 14, false },
+					      { way, 2 * ENDPOINT_WIDTH + 3, false } };
+
+		writer_row(w, cells, ARRAY_SIZE(cells), "%s", strcmp(detail, "-") ? detail : "");
 	}
 	writer_line(w, "             %s, %s path: %s", verdict, path, meaning);
 }

@@ -250,7 +250,12 @@ static int show_json(struct writer *w, const struct page *p, struct who_source *
 	return 0;
 }
 
-#define CANDIDATE_ROW "%-11s  %-15s  %-20s  %-20s  "
+#define N_CELLS 4U
+#define CELLS(ports, inside, from, to)                                                                       \
+	(const struct cell[N_CELLS])                                                                         \
+	{                                                                                                    \
+		{ (ports), 11, false }, { (inside), 15, false }, { (from), 20, false }, { (to), 20, false }, \
+	}
 
 static void show_row(struct writer *w, const struct candidate *c, const char *customer)
 {
@@ -259,13 +264,15 @@ static void show_row(struct writer *w, const struct candidate *c, const char *cu
 		subscriber[WHO_SUBSCRIBER_TEXT], portmap[INSIDE_TEXT + 32] = "";
 
 	snprintf(ports, sizeof(ports), c->lo < c->hi ? "%u-%u" : "%u", c->lo, c->hi);
+	who_subscriber(h, subscriber);
 	if (c->claimed) {
-		writer_line(w, CANDIDATE_ROW "%s to %s (claimed from %s)%s", ports, who_subscriber(h, subscriber),
-			    time_format(c->claim.answer.claim->origin.from, from),
-			    time_or(c->claim.to, "not known", to),
-			    plan_range_format(c->claim.answer.in.first, c->claim.answer.in.last, in),
-			    plan_range_format(c->claim.answer.out.first, c->claim.answer.out.last, out),
-			    QUOTED(c->claim.answer.claim->origin.source), customer);
+		writer_row(w,
+			   CELLS(ports, subscriber, time_format(c->claim.answer.claim->origin.from, from),
+				 time_or(c->claim.to, "not known", to)),
+			   N_CELLS, "%s to %s (claimed from %s)%s",
+			   plan_range_format(c->claim.answer.in.first, c->claim.answer.in.last, in),
+			   plan_range_format(c->claim.answer.out.first, c->claim.answer.out.last, out),
+			   QUOTED(c->claim.answer.claim->origin.source), customer);
 		return;
 	}
 	if (c->mapped)
@@ -274,10 +281,9 @@ static void show_row(struct writer *w, const struct candidate *c, const char *cu
 		snprintf(portmap, sizeof(portmap), " (portmap %s to %s:%u)",
 			 word_text(proto_words, c->portmap.portmap.proto),
 			 addr_format(c->portmap.portmap.in.addr, addr), c->portmap.portmap.in.first);
-	writer_line(w, CANDIDATE_ROW "%s to %s%s%s%s%s%s", ports, who_subscriber(h, subscriber),
-		    time_format(h->from, from), time_or(h->to, "still", to), inside_prefix_text(h->in, in),
-		    prefix_text(h->out, out), *h->name ? ", " : "", h->name, h->ports ? " (grant)" : "", portmap,
-		    customer);
+	writer_row(w, CELLS(ports, subscriber, time_format(h->from, from), time_or(h->to, "still", to)), N_CELLS,
+		   "%s to %s%s%s%s%s%s", inside_prefix_text(h->in, in), prefix_text(h->out, out), *h->name ? ", " : "",
+		   h->name, h->ports ? " (grant)" : "", portmap, customer);
 }
 
 static void show_text(struct writer *w, const struct page *p, struct who_source *s)
@@ -287,7 +293,7 @@ static void show_text(struct writer *w, const struct page *p, struct who_source 
 	writer_line(w, "%zu subscriber%s may have had it, %zu shown", p->subscribers, p->subscribers == 1 ? "" : "s",
 		    p->shown);
 	if (p->from < p->to)
-		writer_line(w, CANDIDATE_ROW "%s", "PORTS", "INSIDE", "FROM", "TO", "MAPPING");
+		writer_row(w, CELLS("PORTS", "INSIDE", "FROM", "TO"), N_CELLS, "MAPPING");
 	for (size_t i = p->from; i < p->to; i++) {
 		_cleanup_free_ char *text = NULL;
 

@@ -89,8 +89,10 @@ void who_claimed_row(struct writer *w, const char *when, const char *endpoint, c
 	const struct claim_answer *a = &c->answer;
 	char addr[INSIDE_TEXT], in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
-	writer_line(w, WHO_ROW "%-20s  %-20s  %s to %s (claimed from %s)%s", when, endpoint,
-		    inside_text(a->in_addr, addr), time_format(a->claim->origin.from, from), end_of(c, "not known", to),
-		    plan_range_format(a->in.first, a->in.last, in), plan_range_format(a->out.first, a->out.last, out),
-		    QUOTED(a->claim->origin.source), customer);
+	const struct cell cells[] = WHO_CELLS(when, endpoint, inside_text(a->in_addr, addr),
+					      time_format(a->claim->origin.from, from), end_of(c, "not known", to));
+
+	writer_row(w, cells, WHO_N_CELLS, "%s to %s (claimed from %s)%s",
+		   plan_range_format(a->in.first, a->in.last, in), plan_range_format(a->out.first, a->out.last, out),
+		   QUOTED(a->claim->origin.source), customer);
 }

@@ -28,11 +28,16 @@ void who_claimed_json(FILE *out, const struct who_claimed *c);
 #define WHO_CLAIMED_TEXT 320
 const char *who_claimed_text(const struct who_claimed *c, char text[static WHO_CLAIMED_TEXT]);
 
-/*
- * As text: those of one question, and a row of a list, WHO_ROW of which are time, endpoint and inside address, with
- * `customer` at its end.
- */
-#define WHO_ROW "%-20s  %-21s  %-15s  "
+/* The first cells of a row of a list: time, endpoint, inside address, and from and to where it has an answer. */
+#define WHO_CELLS(when, endpoint, inside, from, to)                                                               \
+	{                                                                                                         \
+		{ (when), 20, false }, { (endpoint), 21, false }, { (inside), 15, false }, { (from), 20, false }, \
+			{ (to), 20, false },                                                                      \
+	}
+#define WHO_N_CELLS    5U
+#define WHO_UNANSWERED 3U /* of them, where it has none */
+
+/* As text: those of one question, and a row of a list, with `customer` at its end. */
 void who_claimed_show(struct writer *w, const struct who_claimed *c);
 void who_claimed_row(struct writer *w, const char *when, const char *endpoint, const struct who_claimed *c,
 		     const char *customer);

@@ -51,8 +51,6 @@ static void row_json(FILE *out, const struct who_question *q, const struct who_r
 	fprintf(out, "%s}", q->fields ? q->fields : "");
 }
 
-#define ROW WHO_ROW
-
 /* In parentheses: the granted block, the portmaps, and other possible holders. The caller frees it; NULL: out of
  * memory. */
 static char *row_notes(enum who_result result, const struct who_answer *a)
@@ -92,17 +90,24 @@ static void row_text(struct writer *w, const struct who_question *q, const struc
 		return;
 	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr_format(q->out.addr, addr), q->out.port);
 	time_format(q->t, when);
-	if (who_reply_claimed(r))
+	if (who_reply_claimed(r)) {
 		who_claimed_row(w, when, endpoint, r->claimed, customer);
-	else if (r->result != WHO_FOUND)
-		writer_line(w, ROW "%s: %s%s", when, endpoint, "-",
-			    r->result == WHO_NOBODY ? "no subscriber" : "no record", r->why.text, notes);
+		return;
+	}
+
+	bool found = r->result == WHO_FOUND;
+	const struct cell cells[] =
+		WHO_CELLS(when, endpoint, found ? who_subscriber(h, subscriber) : "-",
+			  found ? time_format(h->from, from) : "", found ? time_or(h->to, "still", to) : "");
+
+	if (!found)
+		writer_row(w, cells, WHO_UNANSWERED, "%s: %s%s",
+			   r->result == WHO_NOBODY ? "no subscriber" : "no record", r->why.text, notes);
 	else
-		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s%s%s%s", when, endpoint, who_subscriber(h, subscriber),
-			    time_format(h->from, from), time_or(h->to, "still", to), inside_prefix_text(h->in, in),
-			    prefix_text(h->out, out), *h->name ? ", " : "", h->name, notes,
-			    known_until == TIME_NONE ? "" : "; known until ",
-			    known_until == TIME_NONE ? "" : time_format(known_until, until), customer);
+		writer_row(w, cells, WHO_N_CELLS, "%s to %s%s%s%s%s%s%s", inside_prefix_text(h->in, in),
+			   prefix_text(h->out, out), *h->name ? ", " : "", h->name, notes,
+			   known_until == TIME_NONE ? "" : "; known until ",
+			   known_until == TIME_NONE ? "" : time_format(known_until, until), customer);
 }
 
 static void write_row(struct writer *w, const struct who_question *q, struct who_reply *r,
@@ -152,7 +157,8 @@ void who_row_question(const struct who_question *q, struct writer *w)
 	if (!w->json)
 		snprintf(endpoint, sizeof(endpoint), "%s:%u", addr, q->out.port);
 	if (!w->json)
-		writer_line(w, ROW "line %" PRIu64, when, endpoint, "-", q->line);
+		writer_row(w, (const struct cell[])WHO_CELLS(when, endpoint, "-", "", ""), WHO_UNANSWERED,
+			   "line %" PRIu64, q->line);
 	else if (asprintf(&json, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u%s}",
 			  q->line, when, addr, q->out.port, q->fields ? q->fields : "") >= 0)
 		writer_stream_row(w, NULL, json, NULL);
@@ -165,7 +171,8 @@ void who_row_malformed(struct writer *w, const struct who_question *q, const cha
 	FILE *out = w->json ? open_memstream(&json, &size) : NULL;
 
 	if (!w->json)
-		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", q->line, text);
+		writer_row(w, (const struct cell[])WHO_CELLS("-", "-", "-", "", ""), WHO_UNANSWERED,
+			   "line %" PRIu64 " %s", q->line, text);
 	if (!out)
 		return;
 	fprintf(out,
@@ -196,7 +203,8 @@ void who_rows_begin(struct writer *w)
 	if (w->json)
 		writer_stream_begin(w, NULL);
 	else
-		writer_line(w, ROW "%-20s  %-20s  %s", "TIME", "OUTSIDE", "INSIDE", "FROM", "TO", "MAPPING");
+		writer_row(w, (const struct cell[])WHO_CELLS("TIME", "OUTSIDE", "INSIDE", "FROM", "TO"), WHO_N_CELLS,
+			   "MAPPING");
 }
 
 void who_rows_end(struct writer *w)

@@ -2,11 +2,9 @@
 #include "writer.h"
 
 #include <errno.h>
-#include <locale.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wchar.h>
 
 #include "base/base.h"
 #include "base/text.h"
@@ -155,61 +153,11 @@ void cell_reasoned(const cJSON *row, const char *key, char text[static CELL_TEXT
 		snprintf(text, CELL_TEXT, "%.64s", value);
 }
 
-/* Columns of a terminal that a character takes: marks on others take none, those of East Asia two. */
-static int character_width(uint32_t c)
-{
-	static locale_t utf8;
-	locale_t before;
-	int width;
-
-	if (c < 0x7f)
-		return 1;
-	if (!utf8)
-		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
-	before = uselocale(utf8);
-	width = wcwidth((wchar_t)c);
-	uselocale(before);
-	return width < 0 ? 1 : width;
-}
-
-/* Width of a text that shows itself. */
-static int text_width(const char *text)
-{
-	size_t left = strlen(text);
-	int width = 0;
-
-	while (left) {
-		uint32_t c = '?';
-		unsigned n = utf8_read(text, left, &c);
-
-		width += character_width(c);
-		text += n ? n : 1;
-		left -= n ? n : 1;
-	}
-	return width;
-}
-
-static void put(struct writer *w, const char *text)
-{
-	text_print(w->out, text, strlen(text));
-}
-
 /* Must be called right after writing, while errno is still that of the write. */
 static void note_failure(struct writer *w)
 {
 	if (!w->failed && ferror(w->out))
 		w->failed = errno ? errno : EIO;
-}
-
-static void write_cell(struct writer *w, const struct column *column, int width, const char *text)
-{
-	const struct column *next = column + 1;
-	int gap = width > text_width(text) ? width - text_width(text) : 0;
-
-	fprintf(w->out, "%*s", column->right ? gap : 0, "");
-	put(w, text);
-	fprintf(w->out, "%*s", !column->right && next->header ? gap : 0, "");
-	fputs(next->header ? "  " : "\n", w->out);
 }
 
 /* The most columns of a table, and one more. */
@@ -223,6 +171,39 @@ static bool any_has(const cJSON *array, const char *key)
 		if (value_of(row, key))
 			return true;
 	return false;
+}
+
+/* Prints a row, or the headers if it is NULL. */
+static void print_row(struct writer *w, const struct column *columns, const int *widths, const cJSON *row)
+{
+	char text[MAX_COLUMNS][CELL_TEXT];
+	struct cell cells[MAX_COLUMNS];
+	unsigned n = 0;
+
+	for (; columns[n].header; n++) {
+		if (row)
+			columns[n].format(row, columns[n].key, text[n]);
+		cells[n] = (struct cell){ row ? text[n] : columns[n].header, widths[n], columns[n].right };
+	}
+	row_print(w->out, w->columns, cells, n);
+}
+
+void writer_row(struct writer *w, const struct cell *cells, unsigned n, const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	struct cell all[9];
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (!text)
+		w->failed = ENOMEM;
+	n = n < ARRAY_SIZE(all) ? n : ARRAY_SIZE(all) - 1;
+	memcpy(all, cells, n * sizeof(*cells));
+	all[n++] = (struct cell){ text ? text : "", 0, false };
+	row_print(w->out, w->columns, all, n);
 }
 
 void writer_table(struct writer *w, const struct column *all, const char *empty, const cJSON *array)
@@ -241,39 +222,33 @@ void writer_table(struct writer *w, const struct column *all, const char *empty,
 		if (all->width >= 0 || any_has(array, all->key))
 			columns[n++] = *all;
 	for (unsigned i = 0; columns[i].header; i++)
-		widths[i] = text_width(columns[i].header);
+		widths[i] = row_text_width(columns[i].header);
 	cJSON_ArrayForEach (row, array) {
 		for (unsigned i = 0; columns[i].header; i++) {
 			columns[i].format(row, columns[i].key, text);
-			if (text_width(text) > widths[i])
-				widths[i] = text_width(text);
+			if (row_text_width(text) > widths[i])
+				widths[i] = row_text_width(text);
 		}
 	}
-	for (unsigned i = 0; columns[i].header; i++)
-		write_cell(w, &columns[i], widths[i], columns[i].header);
-	cJSON_ArrayForEach (row, array) {
-		for (unsigned i = 0; columns[i].header; i++) {
-			columns[i].format(row, columns[i].key, text);
-			write_cell(w, &columns[i], widths[i], text);
-		}
-	}
+	print_row(w, columns, widths, NULL);
+	cJSON_ArrayForEach (row, array)
+		print_row(w, columns, widths, row);
 }
 
 void writer_fields(struct writer *w, const struct column *fields, const cJSON *object)
 {
-	char text[CELL_TEXT];
+	char text[CELL_TEXT], line[CELL_TEXT + 64];
 	int width = 0;
 
 	for (const struct column *f = fields; f->header; f++)
-		if (text_width(f->header) > width)
-			width = text_width(f->header);
+		if (row_text_width(f->header) > width)
+			width = row_text_width(f->header);
 	for (const struct column *f = fields; f->header; f++) {
 		f->format(object, f->key, text);
 		if (!strcmp(text, "-"))
 			continue;
-		fprintf(w->out, "%s:%*s", f->header, width - text_width(f->header) + 1, "");
-		put(w, text);
-		fputc('\n', w->out);
+		snprintf(line, sizeof(line), "%s:%*s%s", f->header, width - row_text_width(f->header) + 1, "", text);
+		row_print_line(w->out, w->columns, line, width + 2);
 	}
 }
 
@@ -288,8 +263,7 @@ void writer_line(struct writer *w, const char *format, ...)
 	va_end(ap);
 	if (!text)
 		w->failed = ENOMEM;
-	put(w, text ? text : "");
-	fputc('\n', w->out);
+	row_print_line(w->out, w->columns, text ? text : "", 4 + (text ? (int)strspn(text, " ") : 0));
 }
 
 /* Unchanged from the agent: a number of 64 bits would not survive parsing. */
@@ -337,7 +311,9 @@ static uint32_t columns_shown(const struct column *columns, const cJSON *row)
 
 void writer_stream_row(struct writer *w, const struct column *columns, const char *text, const cJSON *row)
 {
-	char cell[CELL_TEXT];
+	struct column some[MAX_COLUMNS] = {};
+	int widths[MAX_COLUMNS];
+	unsigned n = 0;
 
 	if (w->json) {
 		fputs(w->rows++ ? "," : "", w->out);
@@ -346,18 +322,17 @@ void writer_stream_row(struct writer *w, const struct column *columns, const cha
 		note_failure(w);
 		return;
 	}
-	if (!w->rows++) {
+	if (!w->rows)
 		w->shown = columns_shown(columns, row);
-		for (unsigned i = 0; columns[i].header; i++)
-			if (w->shown >> i & 1)
-				write_cell(w, &columns[i], stream_width(&columns[i]), columns[i].header);
-	}
 	for (unsigned i = 0; columns[i].header; i++) {
 		if (!(w->shown >> i & 1))
 			continue;
-		columns[i].format(row, columns[i].key, cell);
-		write_cell(w, &columns[i], stream_width(&columns[i]), cell);
+		widths[n] = stream_width(&columns[i]);
+		some[n++] = columns[i];
 	}
+	if (!w->rows++)
+		print_row(w, some, widths, NULL);
+	print_row(w, some, widths, row);
 	note_failure(w);
 }
 

@@ -12,12 +12,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "row.h"
+
 struct writer {
 	FILE *out;
 	bool json;
 	bool pretty;	/* JSON is indented */
 	bool points;	/* names that are not ASCII have their code points beside them */
 	bool lines;	/* unless it is, each document stands on a line of its own */
+	int columns;	/* of the terminal that `out` is; 0: it is none, and lines are as long as they are */
 	size_t rows;	/* rows of the current stream */
 	uint32_t shown; /* bits of its columns that are shown */
 	int failed;	/* errno of the first write that failed */
@@ -61,6 +64,10 @@ struct column {
 
 /* Prints an array as a table, as wide as needed, or the line `empty` if it has no elements. */
 void writer_table(struct writer *w, const struct column *columns, const char *empty, const cJSON *array);
+
+/* Prints a row of a table whose columns have no keys: at most 8 cells, and a last one of a text. */
+void writer_row(struct writer *w, const struct cell *cells, unsigned n, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* Prints an object, one line for each field that it has. */
 void writer_fields(struct writer *w, const struct column *fields, const cJSON *object);

@@ -84,7 +84,7 @@ static const struct {
 	{ { "stats" },
 	  false,
 	  "{\"ok\":true,\"result\":{\"counters\":{\"drop_quota\":0,\"new_one\":7}}}\n",
-	  "COUNTER  VALUE  MEANING\nnew_one      7  \n",
+	  "COUNTER  VALUE  MEANING\nnew_one      7\n",
 	  "",
 	  0 },
 	{ { "stats" },

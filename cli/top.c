@@ -58,6 +58,8 @@ static int draw(struct live *l)
 	l->view.status = l->status;
 	l->view.counters = json_get(l->stats, "counters");
 	l->view.before = json_get(l->stats_before, "counters");
+	l->view.octets = json_get(l->stats, "octets");
+	l->view.octets_before = json_get(l->stats_before, "octets");
 	l->view.top = l->top;
 	l->view.top_before = l->top_before;
 	l->view.trouble = *l->trouble.text ? l->trouble.text : NULL;

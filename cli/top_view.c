@@ -20,9 +20,7 @@
 #define OTHER_LINES 6U
 
 #define LINE_MAX_COLUMNS 512U
-#define WIDE_COLUMNS	 104U
-#define BAR_WIDE	 20U
-#define BAR_NARROW	 8U
+#define BAR_WIDEST	 20U
 
 /* Prints a line in the given style, cut to the screen's width. */
 static void __attribute__((format(printf, 4, 5)))
@@ -108,7 +106,32 @@ static const cJSON *find(const cJSON *list, const cJSON *s)
 	return NULL;
 }
 
-static void draw_subscriber(FILE *out, const struct top_view *v, const cJSON *s, unsigned width)
+/* The widths of the columns that depend on the screen and on what stands in them. */
+struct widths {
+	unsigned subscriber, bar;
+};
+
+/* What is neither address, bars nor tenant of a subscriber's line. */
+#define OTHER_COLUMNS 48U
+
+static struct widths widths_of(const struct top_view *v)
+{
+	unsigned tenant = 0, used, width = 15;
+	const cJSON *s;
+
+	cJSON_ArrayForEach (s, v->top) {
+		unsigned addr = (unsigned)strlen(json_inside(s, "")),
+			 name = (unsigned)strlen(json_text(s, "tenant", ""));
+
+		width = addr > width ? addr : width;
+		tenant = name > tenant ? name : tenant;
+	}
+	used = width + OTHER_COLUMNS + (tenant ? tenant + 2 : 0);
+	used = v->columns > used ? (v->columns - used) / 2 : 0;
+	return (struct widths){ width, used < BAR_WIDEST ? used : BAR_WIDEST };
+}
+
+static void draw_subscriber(FILE *out, const struct top_view *v, const cJSON *s, struct widths width)
 {
 	const char *addr = json_inside(s, NULL), *tenant = json_text(s, "tenant", "");
 	double sessions = json_number(s, "sessions"), quota = json_number(s, "quota");
@@ -116,20 +139,22 @@ static void draw_subscriber(FILE *out, const struct top_view *v, const cJSON *s,
 
 	if (!addr)
 		return;
-	line(out, v, sessions >= quota ? BOLD : "", "%-15s %8.0f %s %s %12.0f %9.0f%s%s", addr, sessions,
-	     bar(quota_bar, width, sessions, quota),
-	     bar(ports_bar, width, json_number(s, "ports_used"), json_number(s, "ports")),
+	line(out, v, sessions >= quota ? BOLD : "", "%-*s %8.0f %s %s %12.0f %9.0f%s%s", (int)width.subscriber, addr,
+	     sessions, bar(quota_bar, width.bar, sessions, quota),
+	     bar(ports_bar, width.bar, json_number(s, "ports_used"), json_number(s, "ports")),
 	     json_number(s, "quota_exceeded"), rate(v, s, find(v->top_before, s), "quota_exceeded"),
 	     *tenant ? "  " : "", tenant);
 }
 
 static void draw_subscribers(FILE *out, const struct top_view *v)
 {
-	unsigned width = v->columns >= WIDE_COLUMNS ? BAR_WIDE : BAR_NARROW, room = top_view_subscribers(v);
+	unsigned room = top_view_subscribers(v);
+	struct widths width = widths_of(v);
 	const cJSON *s;
 
-	line(out, v, REVERSE, "%-15s %8s %-*s %-*s %12s %9s%-*s", "SUBSCRIBER", "SESSIONS", (int)width + 7, "OF QUOTA",
-	     (int)width + 7, "OF PORTS", "REFUSED", "REFUSED/S", (int)v->columns, "");
+	line(out, v, REVERSE, "%-*s %8s %-*s %-*s %12s %9s%-*s", (int)width.subscriber, "SUBSCRIBER", "SESSIONS",
+	     (int)width.bar + 7, width.bar ? "OF QUOTA" : "QUOTA", (int)width.bar + 7, width.bar ? "OF PORTS" : "PORTS",
+	     "REFUSED", "REFUSED/S", (int)v->columns, "");
 	cJSON_ArrayForEach (s, v->top)
 		if (room && room--)
 			draw_subscriber(out, v, s, width);
@@ -138,18 +163,35 @@ static void draw_subscribers(FILE *out, const struct top_view *v)
 		     v->by_quota ? "no subscriber was refused a session" : "no subscriber has a session");
 }
 
+/* ", out 1.2 Gbit/s": of IP packets that were translated this way since the previous frame. */
+static const char *bits(const struct top_view *v, const char *way, const char *key, char text[static 32])
+{
+	static const char *const units[] = { "bit", "kbit", "Mbit", "Gbit", "Tbit" };
+	double a_second = rate(v, v->octets, v->octets_before, key) * 8;
+	unsigned unit = 0;
+
+	*text = '\0';
+	if (!v->octets_before)
+		return text;
+	for (; a_second >= 1000 && unit < sizeof(units) / sizeof(*units) - 1; unit++)
+		a_second /= 1000;
+	snprintf(text, 32, unit ? ", %s %.1f %s/s" : ", %s %.0f %s/s", way, a_second, units[unit]);
+	return text;
+}
+
 static void draw_first(FILE *out, const struct top_view *v)
 {
 	unsigned uptime = (unsigned)json_number(v->status, "uptime");
+	char leaving[32], entering[32];
 
 	if (!v->status) {
 		line(out, v, BOLD, "detnat: waiting for the agent");
 		return;
 	}
-	line(out, v, BOLD, "detnat: %.0f sessions, %.0f mapping%s, up %u d %02u:%02u:%02u",
+	line(out, v, BOLD, "detnat: %.0f sessions, %.0f mapping%s, up %u d %02u:%02u:%02u%s%s",
 	     json_number(v->status, "sessions"), json_number(v->status, "mappings"),
 	     json_number(v->status, "mappings") == 1 ? "" : "s", uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60,
-	     uptime % 60);
+	     uptime % 60, bits(v, "out", "in2out_octets", leaving), bits(v, "in", "out2in_octets", entering));
 }
 
 void top_view_draw(FILE *out, const struct top_view *v)

@@ -13,7 +13,9 @@ struct top_view {
 	const cJSON *status;   /* answers of the agent; NULL: none yet */
 	const cJSON *counters; /* object: packets by counter name */
 	const cJSON *before;   /* the counters at the previous frame; NULL: none */
-	double seconds;	       /* between the two */
+	const cJSON *octets;   /* object: octets by counter name */
+	const cJSON *octets_before;
+	double seconds; /* between the two */
 	const cJSON *top;
 	const cJSON *top_before;
 	const char *trouble; /* reason why there is no new data; NULL: no trouble */

@@ -41,6 +41,12 @@ static uint64_t sum(const cJSON *counters, bool (*counts)(const char *name))
 	return total;
 }
 
+/* Of each kind of translated packets; a gateway of before they were counted has none. */
+static bool is_octets(const char *name)
+{
+	return true;
+}
+
 static bool is_translated(const char *name)
 {
 	size_t n = strlen(name);
@@ -70,6 +76,7 @@ bool sample_read(const char *status, size_t status_size, const char *stats, size
 	if (!number(now, "sessions", &s.sessions) || !number(counters, "sessions_opened", &s.opened))
 		return false;
 	s.translated = sum(counters, is_translated);
+	s.octets = sum(cJSON_GetObjectItemCaseSensitive(counted, "octets"), is_octets);
 	s.refused = sum(counters, is_refused);
 	s.dropped = sum(counters, is_dropped);
 	*ret = s;
@@ -134,11 +141,13 @@ static void write_one(FILE *out, const struct sample *s)
 	fprintf(out, "{\"time\":\"%s\",", time_format(s->time, when));
 	if (s->valid)
 		fprintf(out,
-			"\"sessions\":%" PRIu64 ",\"opened\":%" PRIu64 ",\"translated\":%" PRIu64
+			"\"sessions\":%" PRIu64 ",\"opened\":%" PRIu64 ",\"translated\":%" PRIu64 ",\"octets\":%" PRIu64
 			",\"refused\":%" PRIu64 ",\"dropped\":%" PRIu64 "}",
-			s->sessions, s->opened, s->translated, s->refused, s->dropped);
+			s->sessions, s->opened, s->translated, s->octets, s->refused, s->dropped);
 	else
-		fputs("\"sessions\":null,\"opened\":null,\"translated\":null,\"refused\":null,\"dropped\":null}", out);
+		fputs("\"sessions\":null,\"opened\":null,\"translated\":null,\"octets\":null,\"refused\":null,"
+		      "\"dropped\":null}",
+		      out);
 }
 
 int samples_write(struct buffer *ret)

@@ -12,7 +12,7 @@ struct sample {
 	int64_t time; /* seconds since 1970 UTC */
 	bool valid;   /* the agent has answered */
 	/* Sessions are those at that time; the others count from the start of the datapath. */
-	uint64_t sessions, opened, translated, refused, dropped;
+	uint64_t sessions, opened, translated, octets, refused, dropped;
 };
 
 /* Reads the JSON of `status` and of `stats` into a sample. False if a figure is missing. */
@@ -25,8 +25,10 @@ int samples_start(const struct ask_at *at, unsigned interval_s);
 void samples_add(struct sample s);
 
 /*
- * JSON: {"interval":60,"samples":[{"time":…,"sessions":…,"opened":…,"translated":…,"refused":…,"dropped":…}]} in order
- * of time; the figures of a time without an answer are null. Thread-safe. 0 or -ENOMEM.
+ * JSON:
+ * {"interval":60,"samples":[{"time":…,"sessions":…,"opened":…,"translated":…,"octets":…,"refused":…,"dropped":…}]} in
+ * order of time; the octets are those of translated IP packets. The figures of a time without an answer are null.
+ * Thread-safe. 0 or -ENOMEM.
  */
 int samples_write(struct buffer *ret);
 

@@ -18,16 +18,19 @@ function troubles(status) {
 
 const translated = (stats) => Object.entries(stats.counters).filter(([name]) => TRANSLATED.test(name)).reduce((sum, [, n]) => sum + n, 0);
 
-// Packets each second since the last look; null at the first, or where the counters began anew.
-function packetRate(last, stats, now) {
-	const growth = last ? translated(stats) - translated(last.stats) : -1;
+const bits = (stats) => Object.values(stats.octets).reduce((sum, n) => sum + 8 * n, 0);
+
+// Growth of a figure each second since the last look; null at the first, or where the counters began anew.
+function growthRate(figure, last, stats, now) {
+	const growth = last ? figure(stats) - figure(last.stats) : -1;
 	return growth < 0 ? null : short(growth / ((now - last.at) / 1000));
 }
 
-function figures(status, pools, speed) {
+function figures(status, pools, packetRate, bitRate) {
 	return facts([
 		["Sessions", count(status.sessions)],
-		["Packets a second", speed ?? "…"],
+		["Packets a second", packetRate ?? "…"],
+		["Bits a second", bitRate ?? "…"],
 		["Mappings", count(status.mappings)],
 		["Outside addresses", count(pools.reduce((sum, row) => sum + row.addresses, 0))],
 		["Running for", duration(status.uptime)],
@@ -40,6 +43,7 @@ function figures(status, pools, speed) {
 function day(samples) {
 	return [plot("Sessions", level(samples, "sessions")), plot("Sessions opened a second", rate(samples, "opened")),
 		plot("Packets translated a second", rate(samples, "translated")),
+		plot("Bits translated a second", rate(samples, "octets").map((p) => ({ ...p, value: p.value === null ? null : 8 * p.value }))),
 		plot("Packets refused a second: quota, ports, overflow", rate(samples, "refused"))];
 }
 
@@ -85,7 +89,7 @@ export function show(main) {
 			["status", "stats", "pools", "samples", "interfaces", "peers"].map((path) => api(path)));
 		const now = Date.now(), map = await cells(pools);
 		exchange(places.troubles, troubles(status));
-		exchange(places.figures, figures(status, pools, packetRate(last, stats, now)));
+		exchange(places.figures, figures(status, pools, growthRate(translated, last, stats, now), growthRate(bits, last, stats, now)));
 		exchange(places.pools, ...map);
 		exchange(places.day, ...day(past.samples));
 		exchange(places.drops, refusals(stats));

@@ -440,7 +440,7 @@ def test_samples_come_by_themselves(running_lab, run_directory):
             answer = desk.ask("/api/samples").json()
     finally:
         desk.end()
-    assert answer["interval"] == 1 and set(answer["samples"][0]) == {"time", "sessions", "opened", "translated", "refused", "dropped"}
+    assert answer["interval"] == 1 and set(answer["samples"][0]) == {"time", "sessions", "opened", "translated", "octets", "refused", "dropped"}
 
 
 # ---- the agent is away

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import socket
 import tempfile
+import time
 
 import pytest
 
@@ -111,6 +112,19 @@ def test_nobody_gets_in_without_a_password(site):
     for options in ((), ("-u", "lea:wrong"), ("-H", "X-Remote-User: ops"), ("-H", "Authorization: Basic b3Bz")):
         for path in ("/", "/api/me", "/static/desk.js"):
             assert site.curl(path, *options)[0] == 401, (options, path)
+
+
+def test_passwords_are_not_guessed_fast(site):
+    """By nginx, which delays each refusal and takes sixteen at once; of Caddy its file says that it has no limit."""
+    if "nginx" not in site.host.name:
+        assert "Caddy itself does not limit guesses" in (TREE / "deploy/desk/Caddyfile").read_text()
+        return
+    guesses, begin = 60, time.monotonic()
+    told = site.host.run("sh", "-c", f"for n in $(seq {guesses}); do curl -sS -m 30 --cacert {site.directory}/desk.pem --resolve {SITE}:443:127.0.0.1 "
+                         f"-o /dev/null -w '%{{http_code}}\\n' -u lea:guess$n https://{SITE}/ & done; wait").stdout.split()
+    assert len(told) == guesses and set(told) == {"401", "429"} and told.count("401") <= 16 * (time.monotonic() - begin) / 2 + 16, told
+    assert site.curl("/", "-u", "lea:wrong")[0] == 401 and time.monotonic() - begin > 4
+    assert site.curl("/", user="lea")[0] == 200
 
 
 def test_groups_decide_behind_the_proxy(site):

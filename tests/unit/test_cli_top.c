@@ -11,6 +11,9 @@ static const char status_text[] = "{\"version\":\"1\",\"uptime\":90061,\"mapping
 static const char before_text[] = "{\"in2out_translated\":1000,\"drop_quota\":5,\"arp_answered\":7}";
 static const char after_text[] = "{\"in2out_translated\":5000,\"drop_quota\":25,\"arp_answered\":7}";
 
+static const char octets_before_text[] = "{\"in2out_octets\":1000,\"out2in_octets\":0}";
+static const char octets_text[] = "{\"in2out_octets\":251000,\"out2in_octets\":3087500000}";
+
 TestSuite(cli_top, .timeout = 300);
 
 /* The frame without escape sequences. */
@@ -56,6 +59,8 @@ static struct top_view view(unsigned rows, unsigned columns, unsigned subscriber
 		.status = cJSON_Parse(status_text),
 		.counters = cJSON_Parse(after_text),
 		.before = cJSON_Parse(before_text),
+		.octets = cJSON_Parse(octets_text),
+		.octets_before = cJSON_Parse(octets_before_text),
 		.seconds = 2,
 		.top = top,
 		.top_before = before,
@@ -67,6 +72,8 @@ static void view_free(struct top_view *v)
 	cJSON_Delete((cJSON *)v->status);
 	cJSON_Delete((cJSON *)v->counters);
 	cJSON_Delete((cJSON *)v->before);
+	cJSON_Delete((cJSON *)v->octets);
+	cJSON_Delete((cJSON *)v->octets_before);
 	cJSON_Delete((cJSON *)v->top);
 	cJSON_Delete((cJSON *)v->top_before);
 }
@@ -74,7 +81,7 @@ static void view_free(struct top_view *v)
 Test(cli_top, shows_rates_bars_and_subscribers)
 {
 	static const char *const wanted[] = {
-		"detnat: 123456 sessions, 2 mappings, up 1 d 01:01:01\n",
+		"detnat: 123456 sessions, 2 mappings, up 1 d 01:01:01, out 1.0 Mbit/s, in 12.3 Gbit/s\n",
 		"\n        2000  in2out_translated        translated from inside to outside\n",
 		"\n          10  drop_quota               subscriber at its session quota\n",
 		"\n10.0.0.0             100 [########] 100% [####....]  50%           30        10\n",
@@ -87,6 +94,20 @@ Test(cli_top, shows_rates_bars_and_subscribers)
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
 		cr_expect(strstr(text, wanted[i]), "%s in\n%s", wanted[i], text);
 	cr_expect(!strstr(text, "arp_answered"));
+	free(text);
+	view_free(&v);
+}
+
+Test(cli_top, long_subscribers_take_the_room_of_the_bars)
+{
+	struct top_view v = view(24, 80, 1);
+	char *text;
+
+	cJSON_AddStringToObject(v.top->child, "in_prefix", "2001:db8:4000:300::/56");
+	cJSON_DeleteItemFromObject(v.top->child, "in_addr");
+	text = draw(&v);
+	cr_expect(strstr(text, "\n2001:db8:4000:300::/56      100 [#####] 100% [##...]  50%           30         0\n"),
+		  "%s", text);
 	free(text);
 	view_free(&v);
 }

@@ -151,10 +151,12 @@ Test(desk, a_sample_sums_the_counters_of_its_kinds)
 
 	cr_assert(sample_of("{\"sessions\":5}",
 			    "{\"counters\":{\"in2out_translated\":1,\"out2in_translated\":2,\"passed_untranslated\":64,"
-			    "\"drop_quota\":4,\"drop_ports_exhausted\":8,\"drop_ttl\":16,\"sessions_opened\":32}}",
+			    "\"drop_quota\":4,\"drop_ports_exhausted\":8,\"drop_ttl\":16,\"sessions_opened\":32},"
+			    "\"octets\":{\"in2out_octets\":100,\"out2in_octets\":28}}",
 			    &s));
 	cr_expect(s.valid && s.time == 7 && s.sessions == 5 && s.opened == 32);
 	cr_expect_eq(s.translated, 3);
+	cr_expect_eq(s.octets, 128);
 	cr_expect_eq(s.refused, 12);
 	cr_expect_eq(s.dropped, 16);
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 Checks the documents of which each row names the tests that show it: CONFORMANCE.md, where a row has a known status, too, and
-OWNERSHIP.md. Of FEATURES.md, HISTORY.md, LEASES.md, RELIABILITY.md and the limits in TESTING.md it checks that the tests exist that they name anywhere. Prints
+OWNERSHIP.md, and the doors of SECURITY.md. Of FEATURES.md, HISTORY.md, LEASES.md, RELIABILITY.md and the limits in TESTING.md it checks that the tests exist that they name anywhere. Prints
 what is wrong and exits with 1.
 """
 
@@ -24,12 +24,17 @@ class Page:
     statuses: frozenset = frozenset()  # of the column before the last, if there are any
     untested: frozenset = frozenset()  # rows of this status need no test
     suites: bool = True  # a name has its suite or file before it
+    section: str = ""  # the tables of this section alone
 
 
 PAGES = (
     Page("evidence/CONFORMANCE.md", "requirement", 5, statuses=frozenset(("yes", "option", "partly", "no", "n/a")), untested=frozenset(("no", "n/a"))),
     Page("internals/OWNERSHIP.md", "case", 3, suites=False),
+    Page("../SECURITY.md", "door", 3, section="## Doors"),
 )
+
+# Files of tests against somebody who means harm: SECURITY.md names each.
+HOSTILE = re.compile(r"test_\w*(?:hostile|abuse|forged|privileges|tokens|desk_tenants|proxies|sources|evidence_changed|libxdp)\w*\.py")
 
 MENTIONING = ("evidence/FEATURES.md", "evidence/HISTORY.md", "evidence/LEASES.md", "evidence/RELIABILITY.md")
 LIMITS = ("evidence/TESTING.md", "## Limits")  # of this document the section alone
@@ -49,6 +54,7 @@ def tests_of_the_tree(root):
 def check(page, text, tests):
     """Yields the faults of a document, one line each."""
     section, rows = "", 0
+    text = of_section(text, page.section) if page.section else text
     if not page.suites:
         tests = {re.split("/|::", name)[-1] for name in tests}
     for number, line in enumerate(text.splitlines(), 1):
@@ -87,7 +93,7 @@ def missing(text, tests):
                 yield f"line {number}: there is no test {name}"
 
 
-def section(text, heading):
+def of_section(text, heading):
     """The lines of a section, with the others empty; nothing where it is missing."""
     inside, lines = False, []
     for line in text.splitlines():
@@ -100,9 +106,12 @@ def main():
     tests = tests_of_the_tree(ROOT)
     wrong = [f"{page.name}: {line}" for page in PAGES for line in check(page, (ROOT / "docs" / page.name).read_text(), tests)]
     wrong += [f"{name}: {line}" for name in MENTIONING for line in missing((ROOT / "docs" / name).read_text(), tests)]
-    limits = section((ROOT / "docs" / LIMITS[0]).read_text(), LIMITS[1])
+    limits = of_section((ROOT / "docs" / LIMITS[0]).read_text(), LIMITS[1])
     wrong += [f"{LIMITS[0]}: {line}" for line in missing(limits, tests)]
     wrong += [] if limits.strip() else [f"{LIMITS[0]}: {LIMITS[1]} is missing"]
+    doors = (ROOT / "SECURITY.md").read_text()
+    hostile = {path.name for path in ROOT.glob("tests/e2e/test_*.py") if HOSTILE.fullmatch(path.name)}
+    wrong += [f"SECURITY.md: no row names a test of {name}" for name in sorted(hostile) if name not in doors]
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

@@ -155,19 +155,22 @@ static int lead(struct nokia *k, struct nokia_map *map, const char *key, const c
 }
 
 /*
- * "map start A end B to C" and "map A to B [first-outside-address C]"; *at is the word after map, then after what was
- * read. In braces, and with the whole context in each line, the outside address comes later.
+ * "map start A end B to C", "map A to B [first-outside-address C]" and, with the keys named, "map range-start A
+ * range-end B"; *at is the word after map, then after what was read. In braces, and with the whole context in each
+ * line, the outside address comes later.
  */
 static int take_map(struct nokia *k, unsigned *at, struct nokia_map **ret, struct error *err)
 {
-	bool classic = !strcmp(word_at(k, *at), "start");
-	const char *first = word_at(k, *at + classic), *last = word_at(k, *at + 2 + classic);
+	bool classic = !strcmp(word_at(k, *at), "start"), named = !strcmp(word_at(k, *at), "range-start");
+	const char *first = word_at(k, *at + (classic || named)), *last = word_at(k, *at + 2 + (classic || named));
 	struct import_range in;
 
 	if (addr_parse(first, &in.first) || addr_parse(last, &in.last) || in.last < in.first)
 		return fault(k, "map", first, err);
 	*ret = map_of(k, in);
-	*at += 3 + classic;
+	if (named && strcmp(word_at(k, *at + 2), "range-end") != 0)
+		return fault(k, "range-end", word_at(k, *at + 2), err);
+	*at += 3 + (classic || named);
 	if (!*ret || !classic)
 		return 0;
 	*at += 2;
@@ -356,11 +359,16 @@ static int take_line(struct nokia *k, struct error *err)
 			r = take_policy_word(k, &i, err);
 		} else if (!strcmp(word, "pool") && k->where != ELSEWHERE) {
 			take_pool(k, ++i);
-		} else if (!strcmp(word, "map") && k->where != ELSEWHERE) {
+		} else if (!strcmp(word, "map") && *word_at(k, i + 1) && k->where != ELSEWHERE) {
 			unsigned at = i + 1;
 
 			r = take_map(k, &at, &map, err);
 			i = at - 1;
+		} else if ((!strcmp(word, "range-start") || !strcmp(word, "range-end")) && k->where != ELSEWHERE) {
+			/* Of a map whose keys stand on lines of their own: it would be left out. */
+			r = import_fault(k->m, k->l->line, err,
+					 "%s %s on a line of its own: write map A to B, as `info` shows it", word,
+					 QUOTED(word_at(k, i + 1)));
 		} else if (!strcmp(word, "first-outside-address")) {
 			map = map ? map : k->plan.n_maps ? &k->plan.map[k->plan.n_maps - 1] : NULL;
 			i++;

@@ -139,9 +139,11 @@ static enum line_is sessions_end(struct reading *r)
 	return LINE_SILENT;
 }
 
-const struct reader reader_sessions = {
-	.name = "sessions of detnat (JSON)", .fits = sessions_fit, .line = sessions_line, .end = sessions_end
-};
+const struct reader reader_sessions = { .name = "sessions of detnat (JSON)",
+					.fits = sessions_fit,
+					.line = sessions_line,
+					.end = sessions_end,
+					.in_pieces = true };
 
 static enum line_is neutral_line(struct reading *r, char *line)
 {

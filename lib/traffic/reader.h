@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "traffic/traffic.h"
 
-#define TRAFFIC_LINE 32768U /* a longer line is not understood */
+#define TRAFFIC_LINE 32768U /* a longer line is not understood, unless the reader takes it in pieces */
 
 enum line_is {
 	LINE_TAKEN,
@@ -60,7 +60,8 @@ struct reader {
 	const char *name;
 	/* Whether a line of the beginning is of this format. */
 	bool (*fits)(const char *line);
-	/* Reads a line, without its end; it may be changed. */
+	bool in_pieces; /* a line may be longer than TRAFFIC_LINE, and is read a piece at a time */
+	/* Reads a line, without its end, or a piece of one; it may be changed. */
 	enum line_is (*line)(struct reading *r, char *line);
 	/* At the end of the file; NULL: nothing is left. LINE_GARBAGE is for it to count. */
 	enum line_is (*end)(struct reading *r);

@@ -60,8 +60,8 @@ static const struct reader *recognise(char *text, size_t size)
 		char last = text[from + n];
 
 		text[from + n] = '\0';
-		for (size_t i = 0; i < ARRAY_SIZE(readers) && n < TRAFFIC_LINE && !found; i++)
-			if (readers[i]->fits(text + from))
+		for (size_t i = 0; i < ARRAY_SIZE(readers) && !found; i++)
+			if ((n < TRAFFIC_LINE || readers[i]->in_pieces) && readers[i]->fits(text + from))
 				found = readers[i];
 		text[from + n] = last;
 		from += n + 1;
@@ -69,18 +69,20 @@ static const struct reader *recognise(char *text, size_t size)
 	return found;
 }
 
-/* Reads a line. 0, or -errno with err unless the taker has failed. */
+/* Reads a line, or a piece of one. 0, or -errno with err unless the taker has failed. */
 static int read_line(struct reading *r, char *line, size_t size, const char *name, struct error *err)
 {
 	struct traffic_notes *n = r->notes;
 	enum line_is is = LINE_GARBAGE;
+	char behind;
 
-	n->lines++;
 	if (size && line[size - 1] == '\r')
 		size--;
+	behind = line[size];
 	line[size] = '\0';
 	if (!memchr(line, '\0', size) && size < TRAFFIC_LINE)
 		is = r->reader->line(r, line);
+	line[size] = behind;
 	n->other += is == LINE_OTHER;
 	if (is == LINE_GARBAGE)
 		reading_garbage(n, n->lines, line, size);
@@ -96,7 +98,8 @@ static int read_line(struct reading *r, char *line, size_t size, const char *nam
 struct lines {
 	char *text; /* BLOCK + 1 octets */
 	size_t size;
-	bool skip; /* the rest of a line that is too long */
+	bool skip;  /* the rest of a line that is too long */
+	bool piece; /* a piece of this line has been read */
 };
 
 /* Reads the whole lines of the block, and keeps the rest. */
@@ -111,14 +114,20 @@ static int read_block(struct reading *r, struct lines *l, bool last, const char 
 
 		if (!end && !last && n < TRAFFIC_LINE)
 			break;
+		if (r->reader->in_pieces && n >= TRAFFIC_LINE) {
+			n = TRAFFIC_LINE - 1;
+			end = NULL;
+		}
+		r->notes->lines += !l->skip && !l->piece;
 		if (l->skip) {
 			l->skip = !end;
 		} else {
 			e = read_line(r, l->text + from, n, name, err);
 			if (e)
 				return e;
-			l->skip = !end && !last;
+			l->skip = !end && !last && !r->reader->in_pieces;
 		}
+		l->piece = !end;
 		from += n + (end != NULL);
 	}
 	l->size -= from;

@@ -207,6 +207,17 @@ static const struct form forms[] = {
 	  KIND(IMPORT_TAKEN),
 	  { { "100.64.0.7", "192.0.2.1", 1472, 1535 } },
 	  "  \"tcp_mss_clamp\": 1400\n" },
+	{ "Nokia, MD-CLI with the keys of a map named",
+	  IMPORT_NOKIA,
+	  "/configure service vprn \"9999\" nat outside pool \"d\" large-scale subscriber-limit 8\n"
+	  "/configure service vprn \"9999\" nat outside pool \"d\" large-scale deterministic port-reservation 64\n"
+	  "/configure service vprn \"9999\" nat outside pool \"d\" address-range 192.0.2.1 end 192.0.2.1\n"
+	  "/configure service vprn \"9998\" nat inside large-scale nat44 deterministic prefix-map 100.64.0.0/29 "
+	  "nat-policy \"n\" map range-start 100.64.0.0 range-end 100.64.0.7 first-outside-address 192.0.2.1\n",
+	  8,
+	  0,
+	  0,
+	  { { "100.64.0.7", "192.0.2.1", 1472, 1535 } } },
 	{ "H3C, a segment size",
 	  IMPORT_H3C,
 	  "nat port-block-group 1\n"
@@ -263,6 +274,19 @@ Test(import_forms, what_decides_is_the_reason_of_a_refusal)
 		  "address-range 100.64.0.2 end 100.64.0.7\n"
 		  "/configure service nat nat-policy \"n\" alg sip true\n",
 		  "FILE:1: pool \"d\" is turned off" },
+		{ "/configure service vprn \"9999\" nat outside pool \"d\" large-scale subscriber-limit 8\n"
+		  "/configure service vprn \"9999\" nat outside pool \"d\" large-scale deterministic port-reservation "
+		  "64\n"
+		  "/configure service vprn \"9999\" nat outside pool \"d\" address-range 192.0.2.1 end 192.0.2.1\n"
+		  "configure service vprn \"9998\" nat inside large-scale nat44 deterministic prefix-map 100.64.0.0/29 "
+		  "nat-policy \"n\" {\n"
+		  "    map {\n"
+		  "        range-start 100.64.0.0\n"
+		  "        range-end 100.64.0.7\n"
+		  "        first-outside-address 192.0.2.1\n"
+		  "    }\n"
+		  "}\n",
+		  "FILE:6: range-start \"100.64.0.0\" on a line of its own: write map A to B" },
 		{ "/ip firewall nat\n"
 		  "add chain=srcnat action=jump jump-target=g src-address-list=cgn\n"
 		  "add chain=g action=src-nat src-address=100.64.0.1 to-addresses=192.0.2.1 to-ports=5000-5999 "

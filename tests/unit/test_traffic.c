@@ -390,6 +390,33 @@ Test(traffic, a_line_without_end_takes_no_memory_and_counts_once)
 	free(text);
 }
 
+/* Batches and jq print the list on one line: here of some 300 KiB, with other lines before and behind it. */
+Test(traffic, sessions_on_one_line_of_any_length_are_read)
+{
+	static const char session[] =
+		"{\"proto\":\"udp\",\"in_addr\":\"10.0.0.%u\",\"in_port\":%u,\"out_addr\":\"1.1.1.1\","
+		"\"out_port\":2000,\"ext_addr\":\"192.0.2.1\",\"ext_port\":53,\"state\":\"udp-active\","
+		"\"expires\":%u}";
+	char *text = NULL;
+	struct seen s;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	fputs("[]\n[", out);
+	for (unsigned i = 0; i < 2000; i++) {
+		fputs(i ? "," : "", out);
+		fprintf(out, session, 1 + i % 250, 1000 + i, 1 + i % 300);
+	}
+	fputs("]\nnonsense\n", out);
+	fclose(out);
+	read_octets(text, size, &s);
+	cr_assert_eq(s.result, 0, "%s", s.err.text);
+	cr_expect_eq(s.n, 2000, "%u", s.n);
+	cr_expect_eq(s.notes.lines, 3, "%llu", (unsigned long long)s.notes.lines);
+	cr_expect(s.notes.garbage == 1 && s.notes.named[0].line == 3);
+	free(text);
+}
+
 Test(traffic, a_timer_is_as_long_as_one_in_use_that_is_not_below_what_was_seen)
 {
 	cr_expect_eq(traffic_timer_length(431999000), 432000000);

@@ -88,12 +88,15 @@ shell_checks() {
     shellcheck "${shell[@]}"
 }
 
-# The version stands in include/detnat/version.h; what the documents show agrees with it.
+# The version stands in include/detnat/version.h; what the documents show agrees with it. What is not released is X.Y.Z~dev
+# and nothing else.
 version() {
     local version shown
     version=$(sed -n 's/^#define DETNAT_VERSION "\(.*\)"$/\1/p' include/detnat/version.h)
-    shown=$(grep -m1 '^## [0-9]' CHANGELOG.md; grep -HoE '[Vv]ersion:? +[0-9]+\.[0-9]+\.[0-9]+' README.md "${pages[@]}"
+    shown=$(grep -m1 '^## [0-9]' CHANGELOG.md; grep -HoE '[Vv]ersion:? +[0-9]+\.[0-9]+\.[0-9]+(~dev)?' README.md "${pages[@]}"
         sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog; sed -n 's/^Version: *//p' deploy/detnat.spec)
+    ! grep -rnEi 'unreleased|[0-9]\.[0-9]+(\.[0-9]+)?[-.]?dev\b' README.md CHANGELOG.md SECURITY.md CONTRIBUTING.md docs debian/changelog --include='*.md' \
+        --include='*.[1-8]' --include=changelog | grep -v '~dev' || return 1
     ! grep -vF "${version:?}" <<<"$shown" || { echo "include/detnat/version.h has $version"; return 1; }
 }
 

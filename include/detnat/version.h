@@ -3,6 +3,6 @@
 #ifndef DETNAT_VERSION_H
 #define DETNAT_VERSION_H
 
-#define DETNAT_VERSION "1.0.0"
+#define DETNAT_VERSION "1.1.0~dev"
 
 #endif

@@ -249,7 +249,7 @@ static void show_reload_of(struct writer *w, const char *what, const cJSON *m)
 		writer_line(w, "%s %s to %s: %.0f sessions would end", what, in, out, json_number(m, "sessions"));
 }
 
-/* "1.1.1.0:443", "1.1.1.0:800-809" */
+/* "203.0.113.0:443", "203.0.113.0:800-809" */
 static void cell_ports(const cJSON *m, const char *addr, const char *port, char text[static CELL_TEXT])
 {
 	double first = json_number(m, port), ports = json_number(m, "ports");

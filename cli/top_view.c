@@ -163,42 +163,51 @@ static void draw_subscribers(FILE *out, const struct top_view *v)
 		     v->by_quota ? "no subscriber was refused a session" : "no subscriber has a session");
 }
 
-/* ", out 1.2 Gbit/s": of IP packets that were translated this way since the previous frame. */
-static const char *bits(const struct top_view *v, const char *way, const char *key, char text[static 32])
+/* "1.2 Gbit/s": of IP packets that were translated this way since the previous frame. */
+static const char *bits(const struct top_view *v, const char *key, char text[static 32])
 {
 	static const char *const units[] = { "bit", "kbit", "Mbit", "Gbit", "Tbit" };
 	double a_second = rate(v, v->octets, v->octets_before, key) * 8;
 	unsigned unit = 0;
 
-	*text = '\0';
-	if (!v->octets_before)
-		return text;
 	for (; a_second >= 1000 && unit < sizeof(units) / sizeof(*units) - 1; unit++)
 		a_second /= 1000;
-	snprintf(text, 32, unit ? ", %s %.1f %s/s" : ", %s %.0f %s/s", way, a_second, units[unit]);
+	snprintf(text, 32, unit ? "%.1f %s/s" : "%.0f %s/s", a_second, units[unit]);
 	return text;
 }
 
 static void draw_first(FILE *out, const struct top_view *v)
 {
 	unsigned uptime = (unsigned)json_number(v->status, "uptime");
-	char leaving[32], entering[32];
 
 	if (!v->status) {
 		line(out, v, BOLD, "detnat: waiting for the agent");
 		return;
 	}
-	line(out, v, BOLD, "detnat: %.0f sessions, %.0f mapping%s, up %u d %02u:%02u:%02u%s%s",
+	line(out, v, BOLD, "detnat: %.0f sessions, %.0f mapping%s, up %u d %02u:%02u:%02u",
 	     json_number(v->status, "sessions"), json_number(v->status, "mappings"),
 	     json_number(v->status, "mappings") == 1 ? "" : "s", uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60,
-	     uptime % 60, bits(v, "out", "in2out_octets", leaving), bits(v, "in", "out2in_octets", entering));
+	     uptime % 60);
+}
+
+static void draw_second(FILE *out, const struct top_view *v)
+{
+	char leaving[32], entering[32];
+
+	if (v->trouble)
+		line(out, v, "", "%s", v->trouble);
+	else if (v->octets_before)
+		line(out, v, "", "translated: %s out, %s in", bits(v, "in2out_octets", leaving),
+		     bits(v, "out2in_octets", entering));
+	else
+		line(out, v, "", "%s", "");
 }
 
 void top_view_draw(FILE *out, const struct top_view *v)
 {
 	fputs(HOME, out);
 	draw_first(out, v);
-	line(out, v, "", "%s", v->trouble ? v->trouble : "");
+	draw_second(out, v);
 	draw_packets(out, v);
 	line(out, v, "", "%s", "");
 	draw_subscribers(out, v);

@@ -351,7 +351,8 @@ int arg_check_next(const struct arg_spec *spec, const struct arg_value *value, b
 	return 0;
 }
 
-/* An address is a prefix of 32 bits. Refuses bits beyond the length: 1.1.1.2/30 may mean one address, or all four. */
+/* An address is a prefix of 32 bits. Refuses bits beyond the length: 203.0.113.2/30 may mean one address, or all four.
+ */
 static int parse_remote(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	const char *colon = strchr(text, ':');
@@ -403,7 +404,8 @@ static const struct {
 	[ARG_PREFIX] = { .parse = parse_prefix,
 			 .expected = "a prefix such as 10.0.0.0/18, a range such as 10.0.0.1-10.0.0.9, or an address" },
 	[ARG_OUT] = { .parse = parse_out,
-		      .expected = "a prefix such as 1.1.1.0/30, a range such as 1.1.1.1-1.1.1.9, an address, or none" },
+		      .expected = "a prefix such as 203.0.113.0/30, a range such as 203.0.113.1-203.0.113.9, an "
+				  "address, or none" },
 	[ARG_ENDPOINT] = { .parse = parse_endpoint, .expected = "an address and port such as 192.0.2.1:1024" },
 	[ARG_SPAN] = { .parse = parse_span,
 		       .expected = "an address and a port such as 10.0.0.2:443, or ports such as 10.0.0.2:8000-8009, "
@@ -413,8 +415,9 @@ static const struct {
 					 "tcp:192.0.2.10:4739, or up to 8 of them with commas between, each once" },
 	[ARG_NAME] = { .parse = parse_name, .expected = "a name that an interface can have" },
 	[ARG_QUESTION] = { .parse = parse_question,
-			   .expected = "an address and port such as 1.1.1.1:1276, an address, or - to read lines from "
-				       "standard input" },
+			   .expected =
+				   "an address and port such as 203.0.113.1:1276, an address, or - to read lines from "
+				   "standard input" },
 	[ARG_TIME] = { .parse = parse_time,
 		       .expected = "a time such as 2026-01-31T10:00:00Z, \"2026-01-31 10:00\" (UTC), 2026-01-31, "
 				   "or from now such as -5m or +2h" },
@@ -441,7 +444,7 @@ static const struct {
 			.expected = "an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits, bits 64 to 71 of which are 0, "
 				    "such as 64:ff9b::/96" },
 	[ARG_PLACE] = { .parse = parse_place,
-			.expected = "an address such as 10.0.0.2, or one with a port such as 1.1.1.0:1054" },
+			.expected = "an address such as 10.0.0.2, or one with a port such as 203.0.113.0:1054" },
 };
 
 #define HINT_TEXT 96

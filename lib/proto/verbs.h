@@ -42,7 +42,7 @@ enum arg_kind {
 	ARG_SLOTS,	   /* a power of two, min..max */
 	ARG_SECONDS,	   /* min..max; may be typed with units, 90s, 1h30m: see base/duration.h */
 	ARG_FLAG,	   /* number is 0 or 1 */
-	ARG_QUESTION,	   /* 1.1.1.1:1276, 1.1.1.1, or - for questions on standard input: text */
+	ARG_QUESTION,	   /* 203.0.113.1:1276, 203.0.113.1, or - for questions on standard input: text */
 	ARG_TIME,	   /* an RFC 3339 time, a date, or relative to now, see base/duration.h: time */
 	ARG_PATH,	   /* path of a directory */
 	ARG_FILE,	   /* path of a file, or -: text */

@@ -18,6 +18,10 @@ PAGES = ("OPERATING.md", "TROUBLESHOOTING.md", "MONITORING.md")
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+# Of the pages: the lab's own has outside addresses of somebody else.
+MAPPING = {"in": "10.0.0.0/18", "out": "203.0.113.0/30"}
+
+
 def examples():
     """(command, expected lines) of every console block, in order."""
     text = "".join((prometheus.TREE / "docs/guide" / page).read_text() for page in PAGES)
@@ -32,11 +36,11 @@ def example_gateway(run_directory):
     """The gateway that the pages describe."""
     it = Lab(run_directory)
     try:
-        it.start(metrics={"listen": "127.0.0.1:9469"}, sessions_per_user=3, sweep_interval=1, ipfix={"collector": f"{SERVER}:4739"})
+        it.start(mappings=[MAPPING], metrics={"listen": "127.0.0.1:9469"}, sessions_per_user=3, sweep_interval=1, ipfix={"collector": f"{SERVER}:4739"})
         full, other = it.host("10.0.0.2"), it.host("10.0.0.3")
-        it.handshake(other)
+        it.handshake(other, mapping=MAPPING)
         for port in range(5000, 5003):
-            it.open_udp(full, port)
+            it.open_udp(full, port, mapping=MAPPING)
         with it.counting(drop_quota=1, sent_icmp_unreachable=1):
             it.inside.send(it.from_inside(full, UDP(sport=6000, dport=53), SERVER))
         text = "detnat_active_subscribers.*} 2$"

@@ -81,7 +81,7 @@ static void view_free(struct top_view *v)
 Test(cli_top, shows_rates_bars_and_subscribers)
 {
 	static const char *const wanted[] = {
-		"detnat: 123456 sessions, 2 mappings, up 1 d 01:01:01, out 1.0 Mbit/s, in 12.3 Gbit/s\n",
+		"detnat: 123456 sessions, 2 mappings, up 1 d 01:01:01\ntranslated: 1.0 Mbit/s out, 12.3 Gbit/s in\n",
 		"\n        2000  in2out_translated        translated from inside to outside\n",
 		"\n          10  drop_quota               subscriber at its session quota\n",
 		"\n10.0.0.0             100 [########] 100% [####....]  50%           30        10\n",

@@ -173,7 +173,25 @@ def results():
     return text[:text.index(BEGIN)] + BEGIN + "\n" + made + "\n" + text[text.index(END):]
 
 
+COMPARED_BEGIN, COMPARED_END = "<!-- Compared, made by `make docs` from docs/evidence/figures.tsv. -->\n", "<!-- End of what is compared. -->\n"
+
+
+def comparison():
+    """What nftables is compared with, within docs/guide/COMPARISON.md."""
+    figures = dict(line.split("\t")[:2] for line in read("docs/evidence/figures.tsv").splitlines()[1:])
+    gateways = {"detnat-redirect": "detnat, by XDP", "detnat-tc-sends": "detnat, by tc (the default on veth, taps, most virtio)",
+                "detnat-kernel": "detnat, `forwarding` \"kernel\""}
+    rows = [(what, *(f"{float(figures[key]):.1f}" if (key := f"e2e/{row.format('nat44det')}/{name}/{path}/times_nft") in figures else "-" for name in gateways))
+            for what, row, path in RESULTS]
+    rows += [(f"bulk TCP, {what}", *(f"{float(figures[key]):.1f}" if (key := f"e2e/bulk-tcp-{row}/{name}/of_nft") in figures else "-" for name in gateways))
+             for what, row in (("frames of 1500 octets, 8 connections", "mtu-8"), ("frames of 64 KB, 8 connections", "gso-8"))]
+    text = read("docs/guide/COMPARISON.md")
+    made = f"How many times as fast as nftables without its flowtable:\n\n{table(['', *gateways.values()], rows)}"
+    return text[:text.index(COMPARED_BEGIN)] + COMPARED_BEGIN + "\n" + made + "\n" + text[text.index(COMPARED_END):]
+
+
 PAGES = {
+    "docs/guide/COMPARISON.md": comparison,
     "docs/evidence/PERFORMANCE.md": results,
     "agent/config/descriptions.def": descriptions.definitions,
     "docs/guide/FIRST-GATEWAY.md": first_gateway,

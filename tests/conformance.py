@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-Checks the documents of which each row names the tests that show it: CONFORMANCE.md, where a row has a known status, too, and
-OWNERSHIP.md, and the doors of SECURITY.md. Of FEATURES.md, HISTORY.md, LEASES.md, RELIABILITY.md and the limits in TESTING.md it checks that the tests exist that they name anywhere. Prints
-what is wrong and exits with 1.
+Checks the documents of which each row names the tests that show it: CONFORMANCE.md, where a row has a known status, too, OWNERSHIP.md, and the doors
+of SECURITY.md. Of FEATURES.md, HISTORY.md, LEASES.md, RELIABILITY.md and the limits in TESTING.md it checks that the tests exist that they name
+anywhere. Prints what is wrong and exits with 1.
 """
 
 import dataclasses

@@ -19,10 +19,11 @@ MIXED = "e2e/imix-1c-ethip4udp-nat44det-h16384-p63-s1032192-d100k-r1m-new5-mrr/d
 MEMORY = r"([\d.]+) KB(?: a subscriber)? (?:with|at)(?: up to)? 63 ports?(?: [^.;]*?)?,? (?:and )?([\d.]+)(?: KB)? (?:with|at) 1008"
 QUOTED = [
     ("docs/guide/FAQ.md", r"one core translates ([\d.]+) million packets a second of mixed traffic", [(MIXED, "mpps")]),
-    ("docs/guide/ROUTING.md", r"\| 64,512 \| ([\d.]+) / ([\d.]+) \| 2 MB .* 1,032,192 \| ([\d.]+) / ([\d.]+) \| 35 MB .* 5 % openings\) \| 1,032,192 \| ([\d.]+), both"
-     r".* \| 64,512 \| ([\d.]+) / ([\d.]+) \|",
-     [(f"e2e/64b-1c-{row.format('nat44det', 'detnat-redirect').replace('in2out', path)}", "mpps") for row in (SHORT, LARGE) for path in ("in2out", "out2in")] +
-     [(MIXED, "mpps")] + [(f"e2e/64b-1c-{SHORT.format('nat44det', 'detnat-kernel').replace('in2out', path)}", "mpps") for path in ("in2out", "out2in")]),
+    ("docs/guide/ROUTING.md", r"\| 64,512 \| ([\d.]+) / ([\d.]+) \| 2 MB .* 1,032,192 \| ([\d.]+) / ([\d.]+) \| 35 MB "
+     r".* 5 % openings\) \| 1,032,192 \| ([\d.]+), both.* \| 64,512 \| ([\d.]+) / ([\d.]+) \|",
+     [(f"e2e/64b-1c-{row.format('nat44det', 'detnat-redirect').replace('in2out', path)}", "mpps")
+      for row in (SHORT, LARGE) for path in ("in2out", "out2in")] + [(MIXED, "mpps")] +
+     [(f"e2e/64b-1c-{SHORT.format('nat44det', 'detnat-kernel').replace('in2out', path)}", "mpps") for path in ("in2out", "out2in")]),
     ("docs/man/detnat.json.5", r"translation: ([\d.]+) ns a packet where it takes ([\d.]+) with",
      [(f"e2e/64b-1c-{SHORT.format('nat44det', name)}", "ns") for name in ("detnat-kernel", "detnat-redirect")]),
     *((page, MEMORY, [(63, "memory"), (1008, "memory")]) for page in
@@ -31,7 +32,8 @@ QUOTED = [
      r"a bare XDP redirect ([\d.]+) and ([\d.]+)",
      [(f"e2e/64b-1c-{row.format(program, gateway)}", "mpps") for program, gateway in
       (("nat44det", "detnat-redirect"), ("nat44nft", "nft-SNAT"), ("ip4xdp", "XDP-no-NAT")) for row in (SHORT, LARGE)]),
-    ("README.md", r"connections open and close ([\d.]+) times", [("e2e/64b-1c-ethip4tcp-nat44det-h1024-p63-s64512-cps/detnat-redirect/connection/times_nft", "ratio")]),
+    ("README.md", r"connections open and close ([\d.]+) times",
+     [("e2e/64b-1c-ethip4tcp-nat44det-h1024-p63-s64512-cps/detnat-redirect/connection/times_nft", "ratio")]),
     ("README.md", r"tc sends by default: ([\d.]+) times nftables a packet out, ([\d.]+) in, and bulk TCP ([\d.]+) times nftables with one connection, "
      r"([\d.]+) times with eight",
      [(f"e2e/64b-1c-{SHORT.format('nat44det', 'detnat-tc-sends').replace('/in2out', '')}/{path}/times_nft", "ratio") for path in ("in2out", "out2in")] +

@@ -122,8 +122,9 @@ static const struct {
 	{ "mapping add 10.0.0.0/18", "usage" },
 	{ "mapping add 10.0.0 1.1.1.0/30",
 	  "IN must be a prefix such as 10.0.0.0/18, a range such as 10.0.0.1-10.0.0.9, or an address, not \"10.0.0\"" },
-	{ "mapping add 10.0.0.0/8 1.1.1", "OUT must be a prefix such as 203.0.113.0/30, a range such as 203.0.113.1-203.0.113.9, "
-					  "an address, or none, not \"1.1.1\"" },
+	{ "mapping add 10.0.0.0/8 1.1.1",
+	  "OUT must be a prefix such as 203.0.113.0/30, a range such as 203.0.113.1-203.0.113.9, "
+	  "an address, or none, not \"1.1.1\"" },
 	{ "mapping add 10.0.0.0/33 1.1.1.0/30", "10.0.0.0/33" },
 	{ "mapping add 10.0.0.0/18 1.1.1.0/30 5", "5" },
 	{ "mapping add 10.0.0.0/18 1.1.1.0/30 --session-slots 65", "power of two" },

@@ -48,6 +48,37 @@ def table(head, rows):
     return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)]) + "\n"
 
 
+TAG = re.compile(r"(?:\d+|[*`\[_\\-].*[^.:,])$")
+
+
+def lists_quoted(lines):
+    """
+    The texts of lists as quotes, a level for each tab: mandoc indents them, and what is indented would be code, a line a word.
+    Code stays code: what is indented behind prose, and in a list what mandoc quotes.
+    """
+    depth, made = 0, []  # depth of the list that is open
+    for number, line in enumerate(lines):
+        tabs = len(line) - len(line.lstrip("\t"))
+        bare = line[tabs:]
+        following = next((text for text in lines[number + 1:] if text), "")
+        if not bare:
+            inside = min(len(following) - len(following.lstrip("\t")), depth)
+            made.append((">" * inside).replace(">", "> ").rstrip() if inside else "")
+            continue
+        depth = min(depth, tabs)
+        # A tag at this depth opens a list, whose texts are one deeper.
+        if tabs == depth and TAG.match(bare) and not lines[number + 1:number + 2] == [following] and following.startswith("\t" * (depth + 1)):
+            made.append("> " * depth + bare)
+            depth += 1
+            continue
+        if depth and bare.startswith("> ") and tabs == depth:
+            bare = "    " + bare[2:]
+        elif tabs > depth:
+            bare = "\t" * (tabs - depth) + bare if not depth else "    " * (tabs - depth) + bare
+        made.append("> " * depth + bare)
+    return made
+
+
 def page(name):
     """A manual page as Markdown, its headings one level lower and without its first and last line."""
     text = subprocess.run(["mandoc", "-T", "markdown", MANUAL / name], capture_output=True, text=True, check=True).stdout
@@ -55,8 +86,7 @@ def page(name):
     text = "\n".join(lines).strip("\n")
     text = re.sub(r"^#", "##", text, flags=re.MULTILINE)
     text = re.sub(r"'(`[^`\n]+`)'", r"\1", text)
-    # A list whose tags are short: mandoc indents its texts by a tab, which would be code.
-    text = re.sub(r"^`[^`\n]+`\n\n(?:\t.*\n)+", lambda m: m[0].replace("\n\t", "\n> "), text, flags=re.MULTILINE)
+    text = "\n".join(lists_quoted(text.split("\n")))
     # Headings of mdoc are in capitals; so are the links to them.
     return re.sub(r"^(#+) (.*)$", lambda m: f"{m[1]} {m[2].capitalize() if m[2].isupper() else m[2]}", text, flags=re.MULTILINE) + "\n"
 

@@ -112,11 +112,11 @@ static const char *in2out_program(const struct settings *s)
 		return IN2OUT_STAGED;
 	if (s->tenants)
 		return IN2OUT_TENANTS;
-	if (s->six)
-		return IN2OUT_SIX;
 	if (s->source_check == SOURCES_STRICT_EACH)
 		return IN2OUT_EACH;
-	return s->open_mappings ? IN2OUT_OPEN : IN2OUT;
+	if (s->open_mappings)
+		return IN2OUT_OPEN;
+	return s->six ? IN2OUT_SIX : IN2OUT;
 }
 
 static const char *out2in_program(const struct settings *s)

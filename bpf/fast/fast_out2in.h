@@ -52,6 +52,14 @@ static __always_inline int source_is_in_pool(const struct globals *g, __u32 src)
 	return src - g->pool_first <= g->pool_last - g->pool_first && index_find(&out_index, src);
 }
 
+/* What tells whether mappings may be open: the settings, or one of 0 and 1. */
+#define OPEN_BY_SETTINGS 2
+
+static __always_inline int fast_may_be_open(int open)
+{
+	return open == OPEN_BY_SETTINGS ? settings.open_mappings : open;
+}
+
 /*
  * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; where that does not
  * hold, calls the program that does as well with the kernel's answers, which the slow path has cached. tenants: there
@@ -66,14 +74,8 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 
 	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !fast_parse(ctx, &q))
 		return TO_SLOW_PATH;
-	if (unlikely(!fib_is_for_us(q.eth, ctx_ingress(ctx))))
-		return TO_SLOW_PATH;
 
-	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr);
-
-	if (told && unlikely(!fib_holds(&t->globals, now)))
-		return tail_call(ctx, PROG_out2in_cached);
-
+	__u32 src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr);
 	__u32 leaf = fib_find_mapping(&fib.outside, &out_index, dst);
 
 	if (unlikely(!leaf))
@@ -81,8 +83,17 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 
 	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
 
-	if (six && unlikely(mapping_is_six(m)))
+	if (six && unlikely(LOAD(m->geo.flags) & MAPPING_IPV6))
 		return tail_call(ctx, PROG_six_in);
+	/* Fewer registers are spilled. */
+	barrier_var(m);
+	if (unlikely(!fib_is_for_us(q.eth, ctx_ingress(ctx))))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks();
+
+	if (told && unlikely(!fib_holds(&t->globals, now)))
+		return tail_call(ctx, PROG_out2in_cached);
 
 	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
 	__u32 port_offset;
@@ -93,7 +104,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 		if (told && settings.growth && settings.extent_buckets)
 			reverse = grant_owner_hinted(m, dst, dport);
 		if (reverse < 0)
-			return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
+			return fast_may_be_open(open) ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 	}
 
 	__u32 subscriber = (__u32)reverse, length = bpf_ntohs(q.ip->tot_len);
@@ -101,7 +112,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 	struct fib_hop *hop, cached;
 
 	if (unlikely(!s))
-		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
+		return fast_may_be_open(open) ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 	if (unlikely(!fast_hop(&t->globals, told, tenants ? way_inwards(m, ctx_ingress(ctx)) : ctx_ingress(ctx), src,
 			       m->geo.in_base + subscriber, now, &cached, &hop) ||
 		     !fib_takes(hop, FIB_SENDS_IN, fast_sent_length(ctx, &q)) || source_is_in_pool(&t->globals, src)))

@@ -37,7 +37,7 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 	if (unlikely((*(__be32 *)(data + 12) & bpf_htonl(0xffffff00)) != bpf_htonl(ETH_P_IP << 16 | 0x4500)))
 		return 0;
 
-	__u32 word = bpf_ntohl(LOAD(*(__be32 *)&q->ip->frag_off)), length = bpf_ntohs(q->ip->tot_len), headers;
+	__u32 word = bpf_ntohl(LOAD(*(__be32 *)(data + L3_OFFSET + 6))), length = bpf_ntohs(q->ip->tot_len), headers;
 
 	/* Older verifiers know no upper bound for the result of a byte swap. */
 	barrier_var(length);

@@ -68,30 +68,42 @@ static __always_inline int fast_six_parse(ctx_t *ctx, struct fast_six *q)
 	return fast_six_transport(q);
 }
 
-static __always_inline __u32 fast_six_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (__u32)((sum & 0xffffffff) + (sum >> 32));
-}
+/* 2^48 - 1, a multiple of 2^16 - 1: as good as 0 in a sum, and more than those of a few words. */
+#define SUM_ZERO 0xffffffffffffULL
 
 /* Changes the checksum of a transport header by sums of what it no longer covers and what it covers now. */
 static __always_inline void fast_six_sum(union fast_transport *l4, __u8 proto, __u64 minus, __u64 plus)
 {
-	__u64 change = (__u64)fast_six_fold(plus) + (__u32)~fast_six_fold(minus);
+	__u32 change = csum_fold_once(plus + SUM_ZERO - minus);
 
 	if (proto == IPPROTO_TCP) {
-		l4->tcp.check = csum_update(l4->tcp.check, change);
+		l4->tcp.check = csum_update_short(l4->tcp.check, change);
 	} else {
-		__sum16 check = csum_update(l4->udp.check, change);
+		__sum16 check = csum_update_short(l4->udp.check, change);
 
 		l4->udp.check = check ? check : 0xffff;
 	}
 }
 
-/* Has the line of a subscriber's first hosts on its way. first: number of its first line. */
-static __always_inline void fast_six_touch(__u32 first)
+/* The lines of a subscriber's hosts are in one chunk, aligned. first: number of the first one, here and below. */
+static __always_inline void *fast_six_lines(__u32 first)
 {
-	const struct host6 *h = host6_line(first);
+	__u32 chunk = first >> HOST6_CHUNK_SHIFT;
+
+	return bpf_map_lookup_elem(&hosts6, &chunk);
+}
+
+static __always_inline const struct host6 *fast_six_host(void *lines, __u32 first, __u32 host)
+{
+	__u32 within = (first & (HOST6_CHUNK - 1)) + host;
+
+	return bpf_map_lookup_elem(lines, &within);
+}
+
+/* Has the line of a subscriber's first hosts on its way. */
+static __always_inline void fast_six_touch(void *lines, __u32 first)
+{
+	const struct host6 *h = fast_six_host(lines, first, 0);
 
 	if (h)
 		(void)LOAD(h->lo);
@@ -101,8 +113,9 @@ static __always_inline void fast_six_touch(__u32 first)
  * State word of the session that a packet of a host has in a slot, read by rule 3, if the packet changes no more of it
  * than last seen, which may be refreshed; else 0.
  */
-static __always_inline __u64 fast_six_word(const struct mapping *m, struct slot *s, const struct fast_six *q, __u64 key,
-					   __u32 first, __u64 lo, __u16 bits, __u32 now, int good)
+static __always_inline __u64 fast_six_word(const struct globals *g, const struct mapping *m, struct slot *s,
+					   const struct fast_six *q, __u64 key, void *lines, __u32 first, __u64 lo,
+					   __u32 bits, __u32 virt, __u32 now)
 {
 	const struct slot *again = s;
 	__u64 word = LOAD(s->truth), found = slot_key_after(&again, word);
@@ -110,7 +123,7 @@ static __always_inline __u64 fast_six_word(const struct mapping *m, struct slot 
 
 	if (unlikely((word >> 32 & WORD_KIND) != q->steady || found != key))
 		return 0;
-	h = host6_line(first + word_host(word));
+	h = fast_six_host(lines, first, word_host(word));
 	if (unlikely(!h || LOAD(h->lo) != lo || LOAD(h->hi) != bits))
 		return 0;
 	order_reads();
@@ -118,31 +131,30 @@ static __always_inline __u64 fast_six_word(const struct mapping *m, struct slot 
 		return 0;
 	if (likely(word_seen(word) == (now & WORD_SEEN)))
 		return word;
-	if (unlikely(!good || word_owner(word) || word_expired(word, now, m->timeout_ticks) ||
-		     !slot_change(s, word, word_seen_at(word, now))))
+	if (unlikely(!source_is_vouched(g, virt, now) || word_owner(word) ||
+		     word_expired(word, now, m->timeout_ticks) || !slot_change(s, word, word_seen_at(word, now))))
 		return 0;
 	return word;
 }
 
-/* Writes the headers of IPv4 where they end as those of IPv6 did. */
-static __always_inline void fast_six_to4(const struct fast_six *q, __be32 src, __be32 dst, const struct fib_hop *hop)
+/* Writes the headers of IPv4 where they end as those of IPv6 did. Its sum is that of numbers in host byte order. */
+static __always_inline void fast_six_to4(const struct fast_six *q, __u32 src, __u32 dst, const struct fib_hop *hop)
 {
 	void *at = (void *)q->ip + sizeof(struct ipv6hdr) - sizeof(struct iphdr);
 	__u32 tos = bpf_ntohl(*(__be32 *)q->ip) >> 20 & 0xff, total = q->length + sizeof(struct iphdr);
+	__u32 first = 0x45000000 | tos << 16 | total;
 	__u32 field = total > ENTER_DF_ABOVE ? IP_FLAG_DF : bpf_get_prandom_u32() << 16;
+	__u32 last = (__u32)(q->hop_limit - 1) << 24 | (__u32)q->proto << 16;
 	__be32 *word = at;
-	__u64 sum;
 
-	word[0] = bpf_htonl(0x45000000 | tos << 16 | total);
+	last |= csum_update_short(0xffff, csum_fold_once((__u64)first + field + last + src + dst));
+	word[0] = bpf_htonl(first);
 	word[1] = bpf_htonl(field);
-	word[2] = bpf_htonl((__u32)(q->hop_limit - 1) << 24 | (__u32)q->proto << 16);
-	sum = (__u64)word[0] + word[1] + word[2] + src + dst;
-	word[2] =
-		bpf_htonl((__u32)(q->hop_limit - 1) << 24 | (__u32)q->proto << 16 | bpf_ntohs((__u16)~csum_fold(sum)));
-	word[3] = src;
-	word[4] = dst;
+	word[2] = bpf_htonl(last);
+	word[3] = bpf_htonl(src);
+	word[4] = bpf_htonl(dst);
 	ether_addresses_set(at - sizeof(struct ethhdr), (const struct ether_addresses *)hop->dmac);
-	((struct ethhdr *)(at - sizeof(struct ethhdr)))->h_proto = bpf_htons(ETH_P_IP);
+	*(__be16 *)(at - sizeof(__be16)) = bpf_htons(ETH_P_IP);
 }
 
 /* Returns a verdict, or TO_SLOW_PATH with nothing changed but a session's last seen. */
@@ -156,6 +168,7 @@ static __always_inline int fast_six_out(ctx_t *ctx)
 	struct fib_hop *hop;
 	struct fast_six q;
 	struct slot *s;
+	void *lines;
 
 	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || settings.source_check == SOURCES_STRICT_EACH ||
 	    !t || !fast_six_parse(ctx, &q))
@@ -165,10 +178,17 @@ static __always_inline int fast_six_out(ctx_t *ctx)
 	__u64 *src = (__u64 *)&q.ip->saddr, *to = (__u64 *)&q.ip->daddr, hi = be64_number(src[0]), lo = src[1];
 
 	range = range6_find(hi);
-	if (unlikely(!range || !fib_holds(&t->globals, now) || !fib_is_for_us(q.eth, ctx_ingress(ctx))))
+	if (unlikely(!range))
 		return TO_SLOW_PATH;
 
 	__u32 virt = range6_virtual(range, hi), leaf = LOAD(range->leaf), dst;
+	__u32 bits = (__u32)hi & ((1U << (range->shift & 31)) - 1);
+
+	barrier_var(virt);
+	barrier_var(bits);
+
+	if (unlikely(!fib_holds(&t->globals, now) || !fib_is_for_us(q.eth, ctx_ingress(ctx))))
+		return TO_SLOW_PATH;
 
 	r = record6_of(leaf);
 	if (unlikely(!r || !nat64_has(r, to)))
@@ -182,25 +202,30 @@ static __always_inline int fast_six_out(ctx_t *ctx)
 	__u32 subscriber = mapping_subscriber(&m->geo, virt), first = host6_number(r, m->host_shift, subscriber, 0);
 	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
 
+	barrier_var(first);
 	s = fast_slot(m, subscriber, dst, dport, q.proto, mapping_first_choice(&m->geo, sport));
 	if (unlikely(!s))
 		return TO_SLOW_PATH;
-	fast_six_touch(first);
+	lines = fast_six_lines(first);
+	if (unlikely(!lines))
+		return TO_SLOW_PATH;
+	fast_six_touch(lines, first);
 
-	__u64 word = fast_six_word(m, s, &q, slot_key(dst, dport, sport), first, lo, host6_hi(r, hi), now,
-				   source_is_vouched(&t->globals, virt, now));
+	__u64 word =
+		fast_six_word(&t->globals, m, s, &q, slot_key(dst, dport, sport), lines, first, lo, bits, virt, now);
 
 	if (unlikely(!word))
 		return TO_SLOW_PATH;
 	fib_used(hop, now);
 	count_translated(REASON_in2out_translated, q.length + sizeof(struct iphdr));
 
-	__be32 src4 = bpf_htonl(mapping_out_addr(&m->geo, subscriber)), dst4 = bpf_htonl(dst);
+	__u32 out = mapping_out_addr(&m->geo, subscriber);
 	__be16 port = bpf_htons(word_out_port(word));
 
-	fast_six_sum(q.l4, q.proto, addresses6_sum(src, to) + q.l4->sport, (__u64)src4 + dst4 + port);
+	fast_six_sum(q.l4, q.proto, addresses6_sum(src, to) + q.l4->sport,
+		     (__u64)bpf_htonl(out) + bpf_htonl(dst) + port);
 	q.l4->sport = port;
-	fast_six_to4(&q, src4, dst4, hop);
+	fast_six_to4(&q, out, dst, hop);
 	if (bpf_xdp_adjust_head(ctx, sizeof(struct ipv6hdr) - sizeof(struct iphdr)))
 		return XDP_ABORTED;
 	return redirect_to(ctx, hop->ifindex);
@@ -211,7 +236,7 @@ static __always_inline int fast_six_header_holds(const struct iphdr *ip)
 {
 	const __u32 *word = (const void *)ip;
 
-	return csum_fold((__u64)word[0] + word[1] + word[2] + word[3] + word[4]) == 0xffff;
+	return !csum_update_short(0xffff, csum_fold_once((__u64)word[0] + word[1] + word[2] + word[3] + word[4]));
 }
 
 /* Returns a verdict, or TO_SLOW_PATH with nothing changed. */
@@ -225,6 +250,7 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 	const struct host6 *h;
 	struct fast_packet q;
 	struct fib_hop *hop;
+	void *lines;
 
 	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !fast_parse(ctx, &q) ||
 	    q.steady == STEADY_NEVER || !fast_six_header_holds(q.ip))
@@ -248,14 +274,18 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 	/* What has no DF may have to be cut. */
 	if (unlikely(!(q.ip->frag_off & bpf_htons(IP_FLAG_DF)) && length + LEAVE_GROWTH > r->lowest_mtu))
 		return TO_SLOW_PATH;
+
+	__u32 first = host6_number(r, m->host_shift, subscriber, 0);
+
+	barrier_var(first);
 	hop = fib_find(m->geo.in_base + subscriber);
 	s = fast_slot(m, subscriber, src, sport, q.proto, port_offset);
 	if (unlikely(!s || !fib_takes(hop, FIB_SENDS_IN, length) || source_is_in_pool(&t->globals, src)))
 		return TO_SLOW_PATH;
-
-	__u32 first = host6_number(r, m->host_shift, subscriber, 0);
-
-	fast_six_touch(first);
+	lines = fast_six_lines(first);
+	if (unlikely(!lines))
+		return TO_SLOW_PATH;
+	fast_six_touch(lines, first);
 	again = s;
 
 	__u64 word = LOAD(s->truth), key = slot_key_after(&again, word);
@@ -263,7 +293,7 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 	if (unlikely((word & WORD_OF_PORT) != ((__u64)dport << 48 | (__u64)q.steady << 32) ||
 		     (key ^ slot_key(src, sport, 0)) >> 16))
 		return TO_SLOW_PATH;
-	h = host6_line(first + word_host(word));
+	h = fast_six_host(lines, first, word_host(word));
 	if (unlikely(!h))
 		return TO_SLOW_PATH;
 
@@ -299,7 +329,7 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 	if ((void *)(ip + 1) > ctx_data_end(ctx))
 		return XDP_ABORTED;
 	ether_addresses_set(data, (const struct ether_addresses *)hop->dmac);
-	((struct ethhdr *)data)->h_proto = bpf_htons(ETH_P_IPV6);
+	((__be16 *)data)[6] = bpf_htons(ETH_P_IPV6);
 	ipv6_header_put(ip, tos, payload, (__u8)proto, (__u8)ttl);
 	((__u64 *)&ip->saddr)[0] = from[0];
 	((__u64 *)&ip->saddr)[1] = from[1];

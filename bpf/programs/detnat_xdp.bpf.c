@@ -64,6 +64,14 @@ int out2in_tenants_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 1, 0), PROG_out2in));
 }
 
+/* A subprogram, so that the headers need not be kept for it. */
+SUBPROGRAM int frame_is_ipv6(struct xdp_md *ctx)
+{
+	const __be16 *data = ctx_data(ctx);
+
+	return (void *)(data + 7) <= ctx_data_end(ctx) && data[6] == bpf_htons(ETH_P_IPV6);
+}
+
 /*
  * Loaded instead of those if there are IPv6 subscribers. Where others have the place, or for tagged frames, the slow
  * path calls the programs for these.
@@ -74,8 +82,8 @@ int in2out_six_xdp(struct xdp_md *ctx)
 	int verdict;
 
 	TRACE_BEGIN(ctx);
-	verdict = fast_in2out(ctx, 1, settings.source_check == SOURCES_STRICT_EACH, settings.open_mappings, 0);
-	if (unlikely(!FINAL(verdict)) && is_for_six(ctx))
+	verdict = fast_in2out(ctx, 1, 0, 0, 0);
+	if (unlikely(!FINAL(verdict)) && frame_is_ipv6(ctx))
 		return TRACED(ctx, tail_call(ctx, PROG_six_out));
 	return TRACED(ctx, or_slow(ctx, verdict, PROG_in2out));
 }
@@ -84,7 +92,7 @@ SEC("xdp.frags")
 int out2in_six_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, settings.open_mappings, 0, 1), PROG_out2in));
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, OPEN_BY_SETTINGS, 0, 1), PROG_out2in));
 }
 
 /* Loaded instead of in2out_xdp and out2in_xdp if routing depends on more than the destination. */

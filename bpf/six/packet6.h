@@ -344,9 +344,10 @@ SUBPROGRAM int packet6_read(ctx_t *ctx)
 /* Sum of the addresses of a pseudo header. */
 static __always_inline __u64 addresses6_sum(const __u64 src[2], const __u64 dst[2])
 {
-	__u64 sum = (src[0] & 0xffffffff) + (src[0] >> 32) + (src[1] & 0xffffffff) + (src[1] >> 32);
+	typedef __be32 __attribute__((may_alias)) word;
+	const word *a = (const void *)src, *b = (const void *)dst;
 
-	return sum + (dst[0] & 0xffffffff) + (dst[0] >> 32) + (dst[1] & 0xffffffff) + (dst[1] >> 32);
+	return (__u64)a[0] + a[1] + a[2] + a[3] + b[0] + b[1] + b[2] + b[3];
 }
 
 /* Sum of the rest of a pseudo header of ICMPv6, which IPv4's has nothing of. */

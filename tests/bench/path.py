@@ -19,12 +19,12 @@ import sys
 import tempfile
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build")).resolve()
-VALUE_OCTETS = {"buckets": 128, "subscribers": 64, "fib_nodes": 1024}  # of the inner maps
+VALUE_OCTETS = {"buckets": 128, "subscribers": 64, "fib_nodes": 1024, "hosts6": 16}  # of the inner maps
 EMPTY = ("portmaps", "portmap_filters", "routed_flows")
 BATCH = 16
 STACK_OCTETS = 4096
 CALL, EXIT = 8, 9
-LOOKUP, CHECKSUM, TAIL_CALL, REDIRECT, REDIRECT_MAP, JIFFIES, COARSE_NS = 1, 11, 12, 23, 51, 118, 160
+LOOKUP, RANDOM, CHECKSUM, TAIL_CALL, REDIRECT, ADJUST_HEAD, REDIRECT_MAP, JIFFIES, COARSE_NS = 1, 7, 11, 12, 23, 44, 51, 118, 160
 TC = 3  # in the place of a number of stages
 XDP_PASS, XDP_REDIRECT = 2, 4
 IF_IN, IF_OUT = 2, 3
@@ -34,6 +34,8 @@ TICK = 64  # jiffies
 JIFFY_NS = 1000000
 EXTERNAL = 0xC6336407  # 198.51.100.7
 INSIDE = 0xAC100005  # 172.16.0.5
+VIRTUAL = 0xE0000005  # 224.0.0.5, of 2001:db8:4000:500::/56
+HOST6_LO = 0x0102030405060708  # octets in the order of the machine
 
 
 def signed(value, bits):
@@ -103,6 +105,7 @@ class Machine:
         self.depth = self.count = 0
         self.lines = set()
         self.grants = {}  # values by key
+        self.leaves = {}  # what is tail-called, by number: object, section, and place in it
 
     def address_of(self, obj, symbol, offset):
         name, _, section, value = obj.symbols[symbol]
@@ -111,12 +114,12 @@ class Machine:
         return self.memory.region(f"{obj.sections[section]} of {obj.name}") + value + offset
 
     def run(self, obj, name, frame, ifindex):
-        """Runs a program over a frame (None: as the last one left it). Returns its verdict."""
+        """Runs a program over a frame. Returns its verdict."""
         memory = self.memory
         packet = memory.region("packet") + 256
-        for i, octet in enumerate(frame or ()):
+        for i, octet in enumerate(frame):
             memory.octets[packet + i] = octet
-        fields = {0: packet, 4: packet + 60, 8: packet, 12: ifindex}
+        fields = {0: packet, 4: packet + len(frame), 8: packet, 12: ifindex}
         if name.endswith("_redirect"):  # len, ifindex, data and data_end of struct __sk_buff; others are 0
             fields = {4 * i: 0 for i in range(46)} | {0: 60, 40: ifindex, 76: packet, 80: packet + 60}
         for offset, value in fields.items():
@@ -151,6 +154,9 @@ class Machine:
                         _, info, its, value = obj.symbols[symbol]
                         target = (its, value // 8 + (imm + 1 if info == 3 else 0))
                     r[0] = self.go(obj, *target, r[1:6])
+                elif imm == TAIL_CALL and r[3] in self.leaves:
+                    obj, section, at = self.leaves[r[3]]
+                    start, relocations = obj.headers[section][4], obj.relocations.get(section, {})
                 else:
                     r[0] = self.help(imm, r)
             elif kind in (5, 6):
@@ -237,7 +243,11 @@ class Machine:
             return self.jiffies * JIFFY_NS
         if number in (REDIRECT, REDIRECT_MAP):
             return XDP_REDIRECT
-        if number == CHECKSUM:
+        if number in (CHECKSUM, RANDOM):
+            return 0
+        if number == ADJUST_HEAD:
+            data = self.memory.region("context")
+            self.memory.write(data, 8, self.memory.read(data, 8) + signed(r[2] & 0xFFFFFFFF, 32))
             return 0
         if number != LOOKUP:
             sys.exit(f"path.py: helper {number}: not on the path of a packet of an open session")
@@ -266,13 +276,20 @@ def udp(source, destination, sport, dport):
     return bytes.fromhex("020000000002 020000000001 0800") + ip + struct.pack("!HHHH", sport, dport, 26, 0x1234) + bytes(18)
 
 
+def udp6(source, destination, sport, dport):
+    """As sent by the host of the subscriber with a virtual address, to an address in 64:ff9b::/96."""
+    subscriber = struct.pack("!Q", 0x20010DB840000000 + ((source & 0xFFFFFF) << 8)) + struct.pack("<Q", HOST6_LO)
+    ip = struct.pack("!IHBB", 6 << 28, 26, 17, 64) + subscriber + struct.pack("!QQ", 0x64FF9B << 32, destination)
+    return bytes.fromhex("020000000002 020000000001 86dd") + ip + struct.pack("!HHHH", sport, dport, 26, 0x1234) + bytes(18)
+
+
 class Gateway:
     """The programs around one set of tables."""
 
     def __init__(self, variant=""):
         self.machine = Machine()
-        names = ("xdp", "xdp_staged", "stage2", "redirect")
-        self.one, self.first, self.second, self.tc = (Object(BUILD / f"skel/detnat_{n}.bpf.o") for n in names)
+        names = ("xdp", "xdp_staged", "stage2", "redirect", "six")
+        self.one, self.first, self.second, self.tc, self.six = (Object(BUILD / f"skel/detnat_{n}.bpf.o") for n in names)
         with tempfile.TemporaryDirectory() as directory:
             subprocess.run([BUILD / "tests/bench/agent/path_tables"], cwd=directory, check=True)
             tables = {f.name: f.read_bytes() for f in pathlib.Path(directory).iterdir()}
@@ -281,7 +298,7 @@ class Gateway:
         tables.update({n.removesuffix(variant): tables[n] for n in tables if variant and n.endswith(variant)})
         for name in ("mappings", "stage_control"):
             memory.load(memory.region("value " + name), tables[name])
-        for obj in (self.one, self.first, self.second, self.tc):
+        for obj in (self.one, self.first, self.second, self.tc, self.six):
             for name in ("fib", "settings"):
                 memory.load(self.place(obj, name), tables[name])
         memory.write(self.place(self.first, "stage_generation"), 4, 1)
@@ -291,8 +308,9 @@ class Gateway:
         return self.machine.address_of(obj, obj.symbols.index(symbol), 0)
 
     def frame(self):
-        packet = self.machine.memory.region("packet") + 256
-        return bytes(self.machine.memory.octets.get(packet + i, 0) for i in range(60))
+        memory = self.machine.memory
+        data, end = (memory.read(memory.region("context") + at, 8) for at in (0, 8))
+        return bytes(memory.octets.get(at, 0) for at in range(data, end))
 
     def expect(self, verdict, wanted):
         if verdict != wanted:
@@ -378,10 +396,47 @@ class Beyond(Gateway):
         return ((f"out, {where}", "in2out", out, IF_IN, 0), (f"in, {where}", "out2in", answers, IF_OUT, 0))
 
 
-def openings(name):
+class Six(Gateway):
+    """The subscribers are IPv6 prefixes. IPv4's program opens their sessions, as of their virtual addresses."""
+
+    def __init__(self):
+        super().__init__("-six")
+        memory, names = self.machine.memory, ("six_out", "six_in")
+        for number, name in zip(struct.unpack("<II", self.tables["programs6"]), names):
+            _, _, section, value = self.six.symbol(f"prog_{name}_six")
+            self.machine.leaves[number] = self.six, section, value // 8
+        for name in ("records6", "indices6"):
+            memory.load(memory.region("value " + name), self.tables[name])
+        memory.load(memory.region("value hosts6 0"), self.tables["hosts6"])
+
+    def packets(self):
+        flows = [(VIRTUAL + i, EXTERNAL, 1350, 1024) for i in range(BATCH)]
+        answers = []
+        for flow in flows:
+            self.expect(self.machine.run(self.one, "in2out_xdp", udp(*flow), IF_IN), XDP_REDIRECT)
+            source, destination, sport, dport = struct.unpack_from("!IIHH", self.frame(), 26)
+            answers.append(udp(destination, source, dport, sport))
+        out = [udp6(*flow) for flow in flows]
+        return (
+            ("NAT64: out, in the same tick", "in2out_six", out, IF_IN, 0),
+            ("NAT64: out, refreshes", "in2out_six", out, IF_IN, 10),
+            ("NAT64: in", "out2in_six", answers, IF_OUT, 0),
+        )
+
+
+class BesideSix(Gateway):
+    """IPv4 subscribers, while a mapping has IPv6 ones."""
+
+    def __init__(self):
+        super().__init__()
+        for obj in (self.one, self.six):
+            self.machine.memory.load(self.place(obj, "settings"), self.tables["settings-six"])
+
+
+def openings(name, way="in2out"):
     """Flows that have no session yet, others for each number of stages."""
     frames = {stages: [udp(INSIDE + i, EXTERNAL + stages, 1350, 1024) for i in range(BATCH)] for stages in (1, 2, TC)}
-    return name, "in2out", frames, IF_IN, 0
+    return name, way, frames, IF_IN, 0
 
 
 def main():
@@ -407,6 +462,16 @@ def main():
     gateway.grant()
     # In two stages the slow path has those from outside.
     report(gateway, gateway.packets("on a granted port", out), verbose, (1, TC))
+    beside = (
+        openings("beside IPv6: out, opens", "in2out_six"),
+        ("beside IPv6: out, same tick", "in2out_six", out, IF_IN, 0),
+        ("beside IPv6: in", "out2in_six", answers, IF_OUT, 0),
+    )
+    gateway = BesideSix()
+    gateway.one_stage("in2out_six_xdp", IF_IN, out)
+    report(gateway, beside, verbose, (1,))
+    gateway = Six()
+    report(gateway, gateway.packets(), verbose, (1,))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@
 #define EXTERNAL      0xc6120007U /* 198.18.0.7, behind the default route */
 #define EXTERNAL_PORT 1024
 #define FIRST_PORT    1024 /* inside port of a host's first session */
-#define FRAME	      64
 
 /* Rows. */
 
@@ -84,6 +83,8 @@ enum feature {
 	FEATURE_GRANTED,	    /* all sessions but those that the small blocks hold are on granted ports */
 	FEATURE_LIMITS,		    /* sessions by protocol and their openings are limited, out of reach */
 	FEATURE_RULES,		    /* routes depend on more than the destination: there is no copy either */
+	FEATURE_SIX,		    /* the subscribers are IPv6 prefixes: NAT64 */
+	FEATURE_BESIDE_SIX,	    /* there are such, too; the packets are those of IPv4 subscribers */
 	FEATURE_TENANTS,	    /* two tenants with the same inside prefix; the packets are those of the first */
 	FEATURE_VRF,		    /* the same, and the first has a VRF: the kernel is asked for its routes */
 };
@@ -143,6 +144,11 @@ static inline bool row_is_stateless(const struct row *r)
 static inline bool row_is_granted(const struct row *r)
 {
 	return r->feature == FEATURE_GRANTED;
+}
+
+static inline bool row_has_six(const struct row *r)
+{
+	return r->feature == FEATURE_SIX || r->feature == FEATURE_BESIDE_SIX;
 }
 
 static inline bool row_has_tenants(const struct row *r)
@@ -357,6 +363,7 @@ struct job {
 	enum reason reason;	  /* counter in which all packets must be, or N_REASONS */
 	const struct space *hold; /* refusals are held off before it; NULL: not */
 	bool direct;		  /* by the generator with constant tail calls; XDP only */
+	bool six;		  /* the datapath makes frames of one family of those of the other */
 };
 
 /* A job of the datapath: the common ways by direction, for UDP, or for TCP with these flags. */

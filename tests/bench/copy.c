@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <detnat/prefix6.h>
+
 #include "fib/trie.h"
 
 #define HOP_SUBSCRIBERS FIB_HOP_FIRST
@@ -54,7 +56,8 @@ static void fill_first(void)
 		{ 0x00000000, 8, FIB_RANK_SPECIAL, FIB_HOP_KERNEL },
 		{ 0x7f000000, 8, FIB_RANK_SPECIAL, FIB_HOP_KERNEL },
 		{ 0xa9fe0000, 16, FIB_RANK_SPECIAL, FIB_HOP_KERNEL },
-		{ 0xe0000000, 3, FIB_RANK_SPECIAL, FIB_HOP_KERNEL },
+		{ VIRTUAL_BASE, VIRTUAL_PLEN, VIRTUAL_PLEN, HOP_SUBSCRIBERS },
+		{ 0xf0000000, 4, FIB_RANK_SPECIAL, FIB_HOP_KERNEL },
 		{ 0xc0000201, 32, FIB_RANK_LOCAL, FIB_HOP_LOCAL },
 		{ 0xc6336401, 32, FIB_RANK_LOCAL, FIB_HOP_LOCAL },
 	};

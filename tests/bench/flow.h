@@ -20,13 +20,46 @@ struct position {
 	__u32 next;
 	__u32 count;
 	__u32 target;
-	__u32 pad;
+	__u32 six; /* the frames are of IPv6 */
 };
+
+/* Frames, octets. Those of IPv6 have the same data. */
+#define FRAME	     64
+#define FRAME_GROWTH 20
+#define FRAME_SIX    (FRAME + FRAME_GROWTH)
+
+/*
+ * Subscribers of IPv6: a /56 each of this prefix, known by addresses of 224.0.0.0/4. Each has four hosts, which the
+ * inside port tells.
+ */
+#define FLOW_SIX_HI   0x20010db840000000ULL
+#define FLOW_SIX_PLEN 56
+#define FLOW_SIX_BASE 0xe0000000U
+#define FLOW_HOSTS    4U
+/* Both halves of 64:ff9b::/96, the upper one in host byte order. */
+#define FLOW_PREFIX_HI 0x0064ff9b00000000ULL
+
+static inline __attribute__((always_inline)) __u32 flow_host(__u16 in_port)
+{
+	return (in_port * 7U + 3) % FLOW_HOSTS;
+}
+
+/* Upper half of a host's address, in host byte order, and lower one, octets as in memory. */
+static inline __attribute__((always_inline)) __u64 flow_host_hi(__u32 virt, __u32 host)
+{
+	return FLOW_SIX_HI + ((__u64)(virt - FLOW_SIX_BASE) << (64 - FLOW_SIX_PLEN)) + host;
+}
+
+static inline __attribute__((always_inline)) __u64 flow_host_lo(__u32 virt, __u32 host)
+{
+	return (((__u64)virt << 8 | host) * 0x9e3779b97f4a7c15ULL) | 2;
+}
 
 /* Programs that the generator hands its frame to: those of the XDP hook, and one of tc with its own two to compare. */
 enum target {
 	TARGET_FLOOR,
 	TARGET_EMPTY,
+	TARGET_MOVED,
 	TARGET_INSIDE,
 	TARGET_OUTSIDE,
 	TARGET_TC_FLOOR,

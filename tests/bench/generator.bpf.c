@@ -9,6 +9,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
@@ -17,6 +18,8 @@
 #include "flow.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
+
+#define UDP_LENGTH (FRAME - sizeof(struct ethhdr) - sizeof(struct iphdr))
 
 /* max_entries is set by the benchmark: the longest list that its rows need. */
 struct {
@@ -102,6 +105,90 @@ int generate_direct(struct xdp_md *ctx)
 		break;
 	}
 	return XDP_ABORTED;
+}
+
+/*
+ * What is in front of the length stays as it was given: of words that are written in other pieces than the programs
+ * read them in, reads wait until they are in the cache, as those of a frame from a card do not.
+ */
+static __always_inline void put_six(void *data, const struct flow_tuple *f)
+{
+	__u32 host = flow_host(f->sport);
+	struct ipv6hdr *ip = data + sizeof(struct ethhdr);
+	__u64 *addresses = (void *)&ip->saddr;
+
+	*(__be32 *)&ip->payload_len = bpf_htonl(UDP_LENGTH << 16 | IPPROTO_UDP << 8 | 64);
+	addresses[0] = bpf_cpu_to_be64(flow_host_hi(f->src, host));
+	addresses[1] = flow_host_lo(f->src, host);
+	addresses[2] = bpf_cpu_to_be64(FLOW_PREFIX_HI);
+	addresses[3] = bpf_cpu_to_be64(f->dst);
+}
+
+/* Of these nothing stays. What makes IPv6 of it checks the header's sum. */
+static __always_inline void put_four(void *data, const struct flow_tuple *f)
+{
+	__be32 src = bpf_htonl(f->src), dst = bpf_htonl(f->dst), hops = bpf_htonl(64U << 8 | IPPROTO_UDP);
+	__be16 *half = data + sizeof(struct ethhdr), length = bpf_htons(UDP_LENGTH + sizeof(struct iphdr));
+
+	*(__be32 *)(half - 1) = bpf_htonl(ETH_P_IP << 16 | 0x4500);
+	half[1] = length;
+	half[2] = 0;
+	*(__be32 *)(half + 3) = hops;
+	half[5] = (__be16)~csum_fold((__u64)src + dst + hops + bpf_htons(0x4500) + length);
+	*(__be32 *)(half + 6) = src;
+	*(__be32 *)(half + 8) = dst;
+}
+
+/* As next_frame(), where the programs make frames of one family of those of the other. */
+static __always_inline __u32 next_of_either(struct xdp_md *ctx)
+{
+	__u32 zero = 0, at;
+	struct position *p = bpf_map_lookup_elem(&positions, &zero);
+	__s32 length = ctx->data_end - ctx->data, wanted;
+	struct flow_tuple *f;
+	struct udphdr *udp;
+	void *data;
+
+	if (!p)
+		return N_TARGETS;
+	at = p->next;
+	p->next = at + 1 >= p->count ? 0 : at + 1;
+	f = bpf_map_lookup_elem(&flows, &at);
+	wanted = p->six ? FRAME_SIX : FRAME;
+	if (!f || (length != wanted && bpf_xdp_adjust_head(ctx, length - wanted)))
+		return N_TARGETS;
+	data = ctx_data(ctx);
+	if (data + FRAME > ctx_data_end(ctx) || (p->six && data + FRAME_SIX > ctx_data_end(ctx)))
+		return N_TARGETS;
+	__builtin_memset(data, 2, 6);
+	if (p->six) {
+		put_six(data, f);
+		udp = data + sizeof(struct ethhdr) + sizeof(struct ipv6hdr);
+	} else {
+		put_four(data, f);
+		udp = data + sizeof(struct ethhdr) + sizeof(struct iphdr);
+	}
+	udp->source = bpf_htons(f->sport);
+	udp->dest = bpf_htons(f->dport);
+	udp->len = bpf_htons(UDP_LENGTH);
+	udp->check = 1;
+	return p->target;
+}
+
+SEC("xdp.frags")
+int generate_six(struct xdp_md *ctx)
+{
+	bpf_tail_call(ctx, &xdp_targets, next_of_either(ctx));
+	return XDP_ABORTED;
+}
+
+/* Does nothing but what such programs do to a frame's length, of which the generator takes as much back. */
+SEC("xdp.frags")
+int moved(struct xdp_md *ctx)
+{
+	__s32 by = ctx->data_end - ctx->data > FRAME ? FRAME_GROWTH : -FRAME_GROWTH;
+
+	return bpf_xdp_adjust_head(ctx, by) ? XDP_ABORTED : XDP_PASS;
 }
 
 SEC("tc")

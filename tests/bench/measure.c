@@ -57,6 +57,7 @@ struct job job_translate(const struct bench *b, enum direction direction, bool t
 		.reason = direction == FROM_INSIDE    ? REASON_in2out_translated
 			  : direction == FROM_OUTSIDE ? REASON_out2in_translated
 						      : REASON_drop_quota,
+		.six = b->row->feature == FEATURE_SIX,
 	};
 
 	make_frame(j.frame, tcp, flags);
@@ -74,6 +75,8 @@ static struct job job_beside(const struct job *j, bool floor)
 		k.target = floor ? TARGET_TC_FLOOR : TARGET_TC_EMPTY;
 	else
 		k.target = floor ? TARGET_FLOOR : TARGET_EMPTY;
+	if (floor)
+		k.six = false;
 	k.verdict = tc ? VERDICT_TC_OK : floor ? VERDICT_XDP_TX : VERDICT_XDP_PASS;
 	k.reason = NO_REASON;
 	return k;
@@ -90,18 +93,23 @@ double thread_ns(void)
 double core_run(struct core *c, const struct job *j, uint32_t count, uint32_t packets)
 {
 	bool tc = j->target >= TARGET_FIRST_TC;
-	unsigned char frame[FRAME];
-	struct xdp_md xdp = { .data_end = FRAME, .ingress_ifindex = j->ingress };
+	bool six = j->six && j->ingress == c->b->inside_ifindex;
+	uint32_t size = six ? FRAME_SIX : FRAME;
+	unsigned char frame[FRAME_SIX] = { 0 };
+	struct xdp_md xdp = { .data_end = size, .ingress_ifindex = j->ingress };
 	struct __sk_buff skb = { .ingress_ifindex = j->ingress, .ifindex = j->egress };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = FRAME, .repeat = (int)packets);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = size, .repeat = (int)packets);
 	double from;
 
 	memcpy(frame, j->frame, FRAME);
+	if (six)
+		memcpy(frame + 12, (const unsigned char[]){ 0x86, 0xdd, 0x60, 0, 0, 0 }, 6);
 	opts.ctx_in = tc ? (void *)&skb : (void *)&xdp;
 	opts.ctx_size_in = tc ? sizeof(skb) : sizeof(xdp);
-	*c->position = (struct position){ .count = count, .target = j->target };
+	*c->position = (struct position){ .count = count, .target = j->target, .six = six };
 
 	const struct bpf_program *generator = tc	  ? c->skel->progs.generate_tc
+					      : j->six	  ? c->skel->progs.generate_six
 					      : j->direct ? c->skel->progs.generate_direct
 							  : c->skel->progs.generate;
 
@@ -129,6 +137,18 @@ static uint64_t counted(const struct bench *b, enum reason reason)
 	return ((const uint64_t *)&c)[reason];
 }
 
+/* The generator alone; where the datapath changes the length of frames, with half of doing so and undoing it. */
+static double run_generator(struct core *c, const struct job *j, uint32_t count, uint32_t packets)
+{
+	struct job generator = job_beside(j, false);
+	double ns = core_run(c, &generator, count, packets);
+
+	if (!j->six)
+		return ns;
+	generator.target = TARGET_MOVED;
+	return (ns + core_run(c, &generator, count, packets)) / 2;
+}
+
 /* In pieces short enough that refusals can be held off for them; a list that is run but once is not cut. */
 static double run_held(struct core *c, const struct job *j, uint32_t count, uint32_t packets)
 {
@@ -145,12 +165,12 @@ static double run_held(struct core *c, const struct job *j, uint32_t count, uint
 
 struct sample measure(struct core *c, const struct job *j, uint32_t count, uint32_t packets)
 {
-	struct job floor = job_beside(j, true), generator = job_beside(j, false);
+	struct job floor = job_beside(j, true);
 	/* Not for the time between: the machine may have but this core. */
 	bool first = core_first(true);
 	uint32_t beside = packets > LEAST_PACKETS ? packets : LEAST_PACKETS;
 	struct sample s = {
-		.generator = core_run(c, &generator, count, beside),
+		.generator = run_generator(c, j, count, beside),
 		.floor = core_run(c, &floor, count, beside),
 	};
 	uint64_t before, gone;

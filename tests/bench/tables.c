@@ -7,6 +7,7 @@
 
 #include <bpf/bpf.h>
 #include <detnat/extents.h>
+#include <detnat/prefix6.h>
 
 #include "datapath/datapath_private.h"
 #include "sessions/sessions.h"
@@ -29,11 +30,24 @@ static void spec_prefixes(const struct row *row, uint32_t i, uint32_t hosts, str
 	while (prefix_size(plen) < hosts)
 		plen--;
 	spec->in.plen = plen;
-	spec->in.base = row->mappings == 1 ? INSIDE_BASE
-			: row->adjoining   ? INSIDE_SPREAD + i * hosts
-					   : INSIDE_SPREAD + (i << SPREAD_SHIFT);
+	spec->in.base = row->feature == FEATURE_SIX ? FLOW_SIX_BASE
+			: row->mappings == 1	    ? INSIDE_BASE
+			: row->adjoining	    ? INSIDE_SPREAD + i * hosts
+						    : INSIDE_SPREAD + (i << SPREAD_SHIFT);
 	spec->out.plen = (uint8_t)(plen + row->ratio_shift);
 	spec->out.base = OUTSIDE_BASE + i * (uint32_t)prefix_size(spec->out.plen);
+}
+
+/* The subscribers are IPv6 prefixes, which are known by the addresses of spec->in. */
+static void spec_six(struct mapping_spec *spec)
+{
+	const struct address6 prefix = { FLOW_PREFIX_HI, 0 };
+
+	spec->six = (struct record6){ .in_hi = FLOW_SIX_HI,
+				      .subscriber_plen = FLOW_SIX_PLEN,
+				      .hosts = HOSTS_DEFAULT_NAT64,
+				      .lowest_mtu = LOWEST_IPV6_MTU };
+	record6_set_prefix(&spec->six, &prefix, 96);
 }
 
 /* The ranges of the one mapping of a row with any ratio, and its geometry. */
@@ -101,6 +115,8 @@ int space_make(struct bench *b, const struct row *row, struct space *ret, struct
 			spec_prefixes(row, i, s.hosts_each, &spec);
 		for (unsigned t = 0; t < N_TIMEOUTS; t++)
 			spec.timeout_ticks[t] = ticks_of_seconds(TIMEOUT_S, b->d.hz);
+		if (row->feature == FEATURE_SIX)
+			spec_six(&spec);
 		err->text[0] = '\0';
 		r = add_mapping(b, &spec, err);
 		if (r && !err->text[0])
@@ -110,6 +126,12 @@ int space_make(struct bench *b, const struct row *row, struct space *ret, struct
 			/* Another tenant with the same inside prefix. */
 			spec.tenant = FIRST_TENANT + 1;
 			spec.out.base += (uint32_t)prefix_size(spec.out.plen);
+			r = add_mapping(b, &spec, err);
+		}
+		if (!r && row->feature == FEATURE_BESIDE_SIX) {
+			spec.in.base = FLOW_SIX_BASE;
+			spec.out.base += (uint32_t)prefix_size(spec.out.plen);
+			spec_six(&spec);
 			r = add_mapping(b, &spec, err);
 		}
 		if (!r)

@@ -6,6 +6,7 @@
 #include "bench.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <netinet/ip.h>
@@ -96,6 +97,90 @@ static void make_packet(unsigned char *f, const struct flow_tuple *t, bool tcp, 
 	put(f + checksum_at(tcp), &sum, 2);
 }
 
+/* A host of the subscriber with a virtual address. */
+static void put_host(unsigned char *at, uint32_t virt, uint16_t in_port)
+{
+	uint64_t half[2] = { htobe64(flow_host_hi(virt, flow_host(in_port))), flow_host_lo(virt, flow_host(in_port)) };
+
+	put(at, half, sizeof(half));
+}
+
+static void put_prefixed(unsigned char *at, uint32_t addr)
+{
+	uint64_t half[2] = { htobe64(FLOW_PREFIX_HI), htobe64(addr) };
+
+	put(at, half, sizeof(half));
+}
+
+static uint16_t transport_checksum_six(const unsigned char *f)
+{
+	size_t length = FRAME - TRANSPORT;
+
+	return checksum(sum_octets(sum_octets(IPPROTO_UDP + (uint32_t)length, f + IP_AT + 8, 32),
+				   f + TRANSPORT + FRAME_GROWTH, length));
+}
+
+/* The same as of IPv6, UDP. outwards: from the host. */
+static void make_packet_six(unsigned char *f, const struct flow_tuple *t, bool outwards, uint8_t hops)
+{
+	unsigned char four[FRAME];
+	uint16_t sum;
+
+	make_packet(four, t, false, hops);
+	memset(f, 0, FRAME_SIX);
+	memcpy(f, four, 12);
+	f[12] = 0x86;
+	f[13] = 0xdd;
+	f[IP_AT] = 0x60;
+	f[IP_AT + 5] = FRAME - TRANSPORT;
+	f[IP_AT + 6] = IPPROTO_UDP;
+	f[IP_AT + 7] = hops;
+	if (outwards) {
+		put_host(f + IP_AT + 8, t->src, t->sport);
+		put_prefixed(f + IP_AT + 24, t->dst);
+	} else {
+		put_prefixed(f + IP_AT + 8, t->src);
+		put_host(f + IP_AT + 24, t->dst, t->dport);
+	}
+	memcpy(f + TRANSPORT + FRAME_GROWTH, four + TRANSPORT, FRAME - TRANSPORT);
+	memset(f + checksum_at(false) + FRAME_GROWTH, 0, 2);
+	sum = htons(transport_checksum_six(f));
+	put(f + checksum_at(false) + FRAME_GROWTH, sum ? &sum : &(uint16_t){ 0xffff }, 2);
+}
+
+/* The same as comes_out(), of NAT64. outwards: the packet sent is the one of IPv6. */
+static bool comes_out_six(int program, uint32_t ingress, const struct flow_tuple *in, const struct flow_tuple *out,
+			  bool outwards, const uint8_t to[6])
+{
+	const unsigned char by[6] = { 2, 2, 2, 2, 2, 2 };
+	unsigned char sent[FRAME_SIX], got[FRAME_SIX] = { 0 }, wanted[FRAME_SIX];
+	uint32_t size = outwards ? FRAME_SIX : FRAME, size_out = outwards ? FRAME : FRAME_SIX;
+	struct xdp_md ctx = { .data_end = size, .ingress_ifindex = ingress };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = sent, .data_size_in = size, .data_out = got,
+		    .data_size_out = FRAME_SIX, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = 1);
+
+	if (outwards) {
+		make_packet_six(sent, in, true, 64);
+		make_packet(wanted, out, false, 63);
+	} else {
+		make_packet(sent, in, false, 64);
+		make_packet_six(wanted, out, false, 63);
+	}
+	memcpy(wanted, to, 6);
+	memcpy(wanted + 6, by, 6);
+	if (bpf_prog_test_run_opts(program, &opts))
+		die("BPF_PROG_TEST_RUN", errno);
+	if (opts.retval != XDP_REDIRECT || opts.data_size_out != size_out ||
+	    (outwards ? ip_checksum(got) || transport_checksum(got) : transport_checksum_six(got)))
+		return false;
+	/* What identifies it is drawn. */
+	if (outwards) {
+		memcpy(got + IP_AT + 4, wanted + IP_AT + 4, 2);
+		memcpy(got + IP_AT + 10, wanted + IP_AT + 10, 2);
+	}
+	return !memcmp(got, wanted, size_out);
+}
+
 /* Runs one packet; whether it came out, redirected, as it must. */
 static bool comes_out(int program, uint32_t ingress, const struct flow_tuple *in, const struct flow_tuple *out,
 		      bool tcp, const uint8_t to[6])
@@ -132,6 +217,12 @@ int verify_sample(struct bench *b, const struct space *s, unsigned n)
 		struct flow_tuple delivered = { in.dst, in.src, in.dport, in.sport, 0 };
 
 		world_station(b, in.dst, outside);
+		if (s->row->feature == FEATURE_SIX) {
+			if (comes_out_six(b->inside_fd, b->inside_ifindex, &in, &translated, true, outside) &&
+			    comes_out_six(b->outside_fd, b->outside_ifindex, &back, &delivered, false, inside))
+				continue;
+			return -1;
+		}
 		if (!comes_out(b->inside_fd, b->inside_ifindex, &in, &translated, s->row->tcp, outside) ||
 		    !comes_out(b->outside_fd, b->outside_ifindex, &back, &delivered, s->row->tcp, inside)) {
 			fprintf(stderr, "bench: a packet of session %lu of %s came out wrong\n", session, s->row->name);

@@ -99,6 +99,7 @@ static void make_generator(struct bench *b, struct core *c)
 		die("mmap", errno);
 	set_target(c, TARGET_FLOOR, bpf_program__fd(c->skel->progs.floor_program));
 	set_target(c, TARGET_EMPTY, bpf_program__fd(c->skel->progs.empty));
+	set_target(c, TARGET_MOVED, bpf_program__fd(c->skel->progs.moved));
 	set_target(c, TARGET_TC_FLOOR, bpf_program__fd(c->skel->progs.floor_tc));
 	set_target(c, TARGET_TC_EMPTY, bpf_program__fd(c->skel->progs.empty_tc));
 }
@@ -136,13 +137,14 @@ void world_programs(struct bench *b, enum forwarding forwarding, const struct ro
 		.tenants = feature == FEATURE_TENANTS || feature == FEATURE_VRF,
 		.growth = feature == FEATURE_GROWTH || row_is_granted(row),
 		.limits = feature == FEATURE_LIMITS,
+		.six = row_has_six(row),
 		.extent_buckets = world_extent_buckets(row),
 	};
 	const bool vouched = feature != FEATURE_NO_AGENT && feature != FEATURE_RULES && feature != FEATURE_VRF;
 	const uint32_t until = datapath_ticks(&b->d) + (vouched ? 0x40000000U : -1U);
 	struct error err;
 
-	if (datapath_load(&b->d, &settings, &err))
+	if ((row_has_six(row) && datapath_six_make(&b->d, &err)) || datapath_load(&b->d, &settings, &err))
 		die(err.text, EINVAL);
 	datapath_settle(&b->d);
 	b->row = row;

@@ -95,9 +95,9 @@ def shape(lines):
 
 
 def matches(wanted, found):
-    """Whether the lines match those wanted, in which "..." stands for any number of lines."""
-    pattern = "".join("(?:.*\n)*?" if line == "..." else re.escape(line) + "\n" for line in wanted)
-    return re.fullmatch(pattern, "".join(line + "\n" for line in found))
+    """Whether the words match those wanted, in which a line "..." stands for any number of lines. The page folds lines as a terminal does."""
+    pattern = "".join(r"(?:.*\n)*?\s*" if line == "..." else "".join(re.escape(word) + r"\s+" for word in line.split()) for line in wanted)
+    return re.fullmatch(pattern, "".join(line + "\n" for line in found).lstrip()) if any(wanted) else not any(found)
 
 
 @pytest.mark.parametrize("command, lines", list(examples()), ids=lambda v: v[:60] if isinstance(v, str) else "")

@@ -286,8 +286,9 @@ static bool read_two_lines(struct table *t, const char *at, const char *end, con
 	unsigned column = 0, named = 0;
 	size_t used = 0;
 
-	if (p >= stop || stop - p > (ptrdiff_t)JOINED_TEXT || !has_names(p, stop) || !read_header(t, at, end, ret) ||
-	    (*ret != '|' && *ret != TWO_BLANKS))
+	t->none = !read_header(t, at, end, ret);
+	if (t->none || (*ret != '|' && *ret != TWO_BLANKS) || p >= stop || stop - p > (ptrdiff_t)JOINED_TEXT ||
+	    !has_names(p, stop))
 		return false;
 	while (p < stop) {
 		const char *begin = p = scan_signs(p, stop, " \t|"), *last = p;
@@ -338,6 +339,6 @@ bool columns_read(struct table *t, unsigned way, const char *at, const char *lin
 	case 2:
 		return read_two_lines(t, at, line, end, ret);
 	default:
-		return read_header(t, at, line, ret);
+		return !t->none && read_header(t, at, line, ret);
 	}
 }

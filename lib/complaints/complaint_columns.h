@@ -34,6 +34,7 @@ struct table {
 	bool has_time;
 	bool relative; /* a column has the time since something, so that no time around is that of a row */
 	bool unclosed; /* a quote has no end */
+	bool none;     /* the line is no header by itself */
 };
 
 /* What is between blanks and quotes. */

@@ -50,14 +50,14 @@ const char *fields_of_mail(const char *at, const char *end)
 
 	if (end - p > 5 && !memcmp(p, "From ", 5))
 		p = line_next(p, end);
-	for (; p < end && line_end(p, end) > p; p = line_next(p, end)) {
+	for (const char *stop; p < end && (stop = line_end(p, end)) > p; p = stop + (stop < end)) {
 		if (fields && (*p == ' ' || *p == '\t'))
 			continue;
-		if (!is_field(p, line_end(p, end)))
+		if (!is_field(p, stop))
 			break;
 		fields++;
 		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-			known += !strncasecmp(p, marks[i], strlen(marks[i]));
+			known += *marks[i] == (*p | 32) && !strncasecmp(p, marks[i], strlen(marks[i]));
 	}
 	return known && (known > 1 || fields > 1) && (p >= end || *p == '\n') ? p : NULL;
 }

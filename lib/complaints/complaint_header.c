@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "complaints/complaint_line.h"
+#include "complaints/complaint_words.h"
 
 /* A field that is longer is cut. */
 #define FIELD_TEXT 2048U
@@ -32,14 +33,16 @@ static const char *unfold(const char *at, const char *end, char ret[static FIELD
 {
 	size_t n = 0;
 
-	for (; at < end; at++) {
-		if (*at == '\n' && (at + 1 == end || (at[1] != ' ' && at[1] != '\t'))) {
-			at++;
-			break;
-		}
-		if (*at != '\n' && n + 1 < FIELD_TEXT)
-			ret[n++] = (char)(*at ? *at : ' ');
-	}
+	do {
+		const char *stop = line_end(at, end);
+		size_t size = (size_t)(stop - at), room = FIELD_TEXT - 1 - n;
+
+		memcpy(ret + n, at, size < room ? size : room);
+		n += size < room ? size : room;
+		at = stop + (stop < end);
+	} while (at < end && octet_is_of(*at, " \t"));
+	for (char *p = ret; (p = memchr(p, '\0', (size_t)(ret + n - p)));)
+		*p = ' ';
 	ret[n] = '\0';
 	return at;
 }
@@ -119,7 +122,7 @@ static bool is_mail_field(const char *field)
 					     "DKIM-",	      "ARC-",	      "Envelope-To:" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strncasecmp(field, names[i], strlen(names[i])))
+		if ((*names[i] | 32) == (*field | 32) && !strncasecmp(field, names[i], strlen(names[i])))
 			return true;
 	return false;
 }
@@ -129,10 +132,12 @@ static void take_field(struct content *c, const char *field)
 	const char *value;
 	char word[16] = "";
 
-	c->fields += !strncasecmp(field, "Content-", 8);
+	bool content = (*field | 32) == 'c' && !strncasecmp(field, "Content-", 8);
+
+	c->fields += content;
 	c->any = c->fields > 0;
-	c->mail |= c->any || is_mail_field(field);
-	if (c->fields > MOST_FIELDS)
+	c->mail = c->mail || c->any || is_mail_field(field);
+	if (!content || c->fields > MOST_FIELDS)
 		return;
 	if ((value = value_of(field, "Content-Transfer-Encoding:"))) {
 		copy_value(value, c->encoding, sizeof(c->encoding));

@@ -145,8 +145,8 @@ struct reading {
 	bool xarf;		     /* JSON of X-ARF 4, whose "timestamp" is the incident's */
 	bool served;		     /* its scheme says that a port without a role is the service's */
 	bool paired;		     /* the format of the log above: an address, then its port */
-	bool within;		     /* there are headers of mails within */
-	bool received;		     /* "Received:" of mails within is read, as nothing else has an endpoint */
+	bool routed;		     /* the header of a mail within has "Received:" */
+	bool received;		     /* which is read, as nothing else has an endpoint */
 	const char *broken;	     /* the end of a part in which JSON or XML has no end */
 	bool seen, foreign;	     /* an address; one that is of no pool */
 	struct claim denied[DENIED]; /* zones that the text says are not those of its times */

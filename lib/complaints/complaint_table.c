@@ -260,6 +260,7 @@ const char *complaint_table(struct reading *x, uint32_t scope, const char *at, c
 	const char *line = line_end(at, end), *last, *looked = line;
 	char separator;
 
+	t.none = false;
 	for (unsigned way = 0; way < HEADER_WAYS; way++) {
 		if (!columns_read(&t, way, at, line, end, &separator))
 			continue;

@@ -52,6 +52,12 @@ static void note_sent(struct reading *x, const char *at, const char *end)
 	}
 }
 
+/* Whether the first two octets are those of a name in small letters: nearly all lines end the search there. */
+static bool begins_alike(const char *at, const char *name)
+{
+	return (at[0] | 32) == name[0] && (at[1] | 32) == name[1];
+}
+
 /* What a block says about its form: X-ARF's own schema has the port of the service. Blocks of one stretch of lines
  * share the look at it. */
 static void look_ahead(struct walk *w, const char *at)
@@ -68,10 +74,10 @@ static void look_ahead(struct walk *w, const char *at)
 		if (!octet_is_of((char)(*key | 32), "rsdpaj"))
 			continue;
 		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-			if ((*key | 32) == *marks[i] && !strncasecmp(key, marks[i], strlen(marks[i])))
+			if (begins_alike(key, marks[i]) && !strncasecmp(key, marks[i], strlen(marks[i])))
 				w->served = p;
 		for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
-			if ((*key | 32) == *protocols[i] && !strncasecmp(key, protocols[i], strlen(protocols[i])) &&
+			if (begins_alike(key, protocols[i]) && !strncasecmp(key, protocols[i], strlen(protocols[i])) &&
 			    scan_is_service(scan_signs(key + strlen(protocols[i]), w->end, " \t"), w->end))
 				w->served = p;
 	}
@@ -256,7 +262,9 @@ static bool are_joined(const char *at, const char *end, const char *all)
 	const char *below = line_next(end, all), *stop = line_end(below, all), *word = end, *behind, *value;
 	char above[WORD_TEXT], first[WORD_TEXT];
 
-	if (below >= all || line_key_end(line_inner(below, stop), stop, &value))
+	/* Without a dot in both there are no two addresses. */
+	if (below >= all || !memchr(at, '.', (size_t)(end - at)) || !memchr(below, '.', (size_t)(stop - below)) ||
+	    line_key_end(line_inner(below, stop), stop, &value))
 		return false;
 	for (; word > at && octet_is_of(word[-1], " \t,"); end = word)
 		word--;
@@ -353,6 +361,29 @@ static const char *structure(struct walk *w, const char *at)
 	return after ? after : complaint_table(w->x, w->part, at, w->end);
 }
 
+/* Whether a header of a mail has "Received:". */
+static bool has_received(const char *at, const char *end)
+{
+	for (; at < end; at = line_next(at, end)) {
+		const char *field = scan_signs(at, end, " \t>");
+
+		if (end - field > 9 && (*field | 32) == 'r' && !strncasecmp(field, "received:", 9))
+			return true;
+	}
+	return false;
+}
+
+/* Takes what the header of a mail within says of its way. */
+static void take_way(struct walk *w, const char *at, const char *end)
+{
+	struct reading *x = w->x;
+
+	if (x->received)
+		take_received(w, at, end);
+	else
+		x->routed = x->routed || has_received(at, end);
+}
+
 static void take_part(struct reading *x, const char *at, const char *end, bool header)
 {
 	struct walk w = { .x = x, .end = end, .part = scope_add(x, 0), .block = NONE, .day = NONE, .looked = at };
@@ -360,9 +391,8 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 
 	if (body && (header || at == x->text))
 		note_sent(x, at, body);
-	if (body && x->received && at > x->text)
-		take_received(&w, at, body);
-	x->within |= body && at > x->text;
+	if (body && at > x->text)
+		take_way(&w, at, body);
 	at = body ? body : at;
 	while (at < end && !x->error) {
 		const char *stop = line_end(at, end), *after;
@@ -378,9 +408,8 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 			continue;
 		}
 		after = w.block == NONE ? fields_quoted(at, end) : at;
-		x->within |= after > at;
-		if (after > at && x->received)
-			take_received(&w, at, after);
+		if (after > at)
+			take_way(&w, at, after);
 		after = after > at ? after : structure(&w, at);
 		if (after) {
 			end_block(&w, at);
@@ -459,7 +488,7 @@ void complaint_text(struct reading *x)
 	} else {
 		take_parts(x);
 	}
-	if (x->within && !any_question(x)) {
+	if (x->routed && !any_question(x)) {
 		x->received = true;
 		take_parts(x);
 	}

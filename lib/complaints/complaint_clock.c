@@ -22,11 +22,47 @@
 /* So many words around "12-hour" there is what has such a form. */
 #define FORM_WORDS 3U
 
+/* Words by which a sentence may say something of a clock, as lists. */
+#define NOTS  "no false off none nein sin sans senza ohne sem bez zonder failed lost brak без нет"
+#define UNSET "unsync* desync* desincro* ungesynchron* undisciplined несинхрон*"
+#define FREE                                                                                     \
+	"free freely frei freilaufend* librement libre libremente livre livremente liber* vrij " \
+	"swobodn* freerun* freewheel* holdover свободн*"
+#define TWELVE "12 12h 12hour twelve zwolf douze doce dodici twaalf dwunasto* zwolfstundig*"
+#define HALVES                                                                                  \
+	"am pm ampm vormittag* nachmittag* matin soir manana tarde mattina pomeriggio ochtend " \
+	"middag rano poludni* утра вечера"
+#define ARRIVAL                                                                                      \
+	"arrival receipt reception eingang* empfang* ingest* collection arrivo ricezione recepcion " \
+	"recepcao llegada ontvangst odbior* wplyw* processing получен* поступлен*"
+#define ARRIVED "received arrived indexed written empfangen recu* recib* ricevut* ontvangen"
+
+unsigned doubt_clock_words(const char *begin, const char *end)
+{
+	unsigned said = 0;
+	char folded[WORD_TEXT];
+
+	while (word_next(&begin, end, folded)) {
+		unsigned is = doubt_meaning(folded), mark = doubt_mark(folded);
+
+		said |= (is & IS_NOT ? CLOCK_UNSET : 0) | (is & IS_WRONG ? CLOCK_LATE : 0) |
+			(is & IS_LARGE ? CLOCK_SHOWN : 0) | (mark & MARK_MOVED ? CLOCK_SHOWN : 0) |
+			(mark & MARK_STEPPED ? CLOCK_STEPPED : 0);
+		if (word_in_list(NOTS " " UNSET " " FREE, folded))
+			said |= CLOCK_UNSET;
+		if (word_in_list(TWELVE " " HALVES, folded))
+			said |= CLOCK_TWELVE;
+		if (word_in_list(ARRIVAL " " ARRIVED, folded))
+			said |= CLOCK_ARRIVAL;
+		if (word_in_list(DOUBT_EARLY, folded))
+			said |= CLOCK_LATE;
+	}
+	return said;
+}
+
 static bool is_not(const char *folded)
 {
-	return doubt_meaning(folded) & IS_NOT ||
-	       word_in_list("no false off none nein sin sans senza ohne sem bez zonder failed lost brak без нет",
-			    folded);
+	return doubt_meaning(folded) & IS_NOT || word_in_list(NOTS, folded);
 }
 
 static bool is_clock(const char *folded)
@@ -47,7 +83,7 @@ static bool is_setting(const char *folded)
 
 static bool is_unset(const char *folded)
 {
-	return word_in_list("unsync* desync* desincro* ungesynchron* undisciplined несинхрон*", folded);
+	return word_in_list(UNSET, folded);
 }
 
 static bool is_use(const char *folded)
@@ -59,9 +95,7 @@ static bool is_use(const char *folded)
 
 static bool is_free(const char *folded)
 {
-	return word_in_list("free freely frei freilaufend* librement libre libremente livre livremente liber* vrij "
-			    "swobodn* freerun* freewheel* holdover свободн*",
-			    folded);
+	return word_in_list(FREE, folded);
 }
 
 /* Where the words of a sentence stand that say so, from 1; 0: none does. */
@@ -160,7 +194,7 @@ bool doubt_unset_clock(const char *begin, const char *end)
 /* "12-hour", "12 Stunden", in one word or two: whether a word is the number, or both. */
 static bool is_twelve(const char *folded)
 {
-	return word_in_list("12 12h 12hour twelve zwolf douze doce dodici twaalf dwunasto* zwolfstundig*", folded);
+	return word_in_list(TWELVE, folded);
 }
 
 static bool is_hours(const char *folded)
@@ -182,9 +216,7 @@ static bool is_shown(const char *folded)
 /* "AM" and "PM", and words for both halves of the day. */
 static bool is_half_of_day(const char *folded)
 {
-	return word_in_list("am pm ampm vormittag* nachmittag* matin soir manana tarde mattina pomeriggio ochtend "
-			    "middag rano poludni* утра вечера",
-			    folded);
+	return word_in_list(HALVES, folded);
 }
 
 bool doubt_twelve_hours(const char *begin, const char *end)
@@ -257,12 +289,7 @@ bool doubt_arrival(const char *begin, const char *end)
 			word_in_list("when which wann wenn dem quand cuando quando toen kiedy когда", folded);
 		negated = doubt_meaning(folded) & IS_NOT ? words : negated;
 		if (is && is - time <= ARRIVAL_WORDS && words - is <= ARRIVAL_WORDS && (!negated || negated < is) &&
-		    (word_in_list("arrival receipt reception eingang* empfang* ingest* collection arrivo ricezione "
-				  "recepcion "
-				  "recepcao llegada ontvangst odbior* wplyw* processing получен* поступлен*",
-				  folded) ||
-		     (when && word_in_list("received arrived indexed written empfangen recu* recib* ricevut* ontvangen",
-					   folded))))
+		    (word_in_list(ARRIVAL, folded) || (when && word_in_list(ARRIVED, folded))))
 			return true;
 		if (begin < end && octet_is_of(*begin, ":|{}\"")) {
 			time = is = negated = 0;

@@ -248,13 +248,15 @@ static bool has_names(const char *at, const char *end)
 /* A header of a line that ends with what separates columns, and goes on in the line below. */
 static bool read_wrapped(struct table *t, const char *at, const char *end, const char *all, char *ret)
 {
-	const char *last = end, *stop = end < all ? line_end(end + 1, all) : end;
-	const char *below = scan_signs(end + 1 < all ? end + 1 : all, all, " \t");
+	const char *last = end, *stop, *below;
 
 	while (last > at && octet_is_of(last[-1], " \t"))
 		last--;
-	if (last == at || !octet_is_of(last[-1], "|,;") || stop == end || below >= stop || *below == last[-1] ||
-	    !has_names(below, stop))
+	if (last == at || !octet_is_of(last[-1], "|,;"))
+		return false;
+	stop = end < all ? line_end(end + 1, all) : end;
+	below = scan_signs(end + 1 < all ? end + 1 : all, all, " \t");
+	if (stop == end || below >= stop || *below == last[-1] || !has_names(below, stop))
 		return false;
 	return read_header(t, at, stop, ret) && *ret == last[-1];
 }
@@ -282,13 +284,15 @@ static bool join_name(struct table *t, unsigned column, const char *at, const ch
  */
 static bool read_two_lines(struct table *t, const char *at, const char *end, const char *all, char *ret)
 {
-	const char *p = end < all ? end + 1 : all, *stop = line_end(p, all), *line = p;
+	const char *p = end < all ? end + 1 : all, *line = p, *stop;
 	unsigned column = 0, named = 0;
 	size_t used = 0;
 
 	t->none = !read_header(t, at, end, ret);
-	if (t->none || (*ret != '|' && *ret != TWO_BLANKS) || p >= stop || stop - p > (ptrdiff_t)JOINED_TEXT ||
-	    !has_names(p, stop))
+	if (t->none || (*ret != '|' && *ret != TWO_BLANKS))
+		return false;
+	stop = line_end(p, all);
+	if (p >= stop || stop - p > (ptrdiff_t)JOINED_TEXT || !has_names(p, stop))
 		return false;
 	while (p < stop) {
 		const char *begin = p = scan_signs(p, stop, " \t|"), *last = p;

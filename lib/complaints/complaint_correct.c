@@ -237,7 +237,7 @@ static bool names_late(const char *at, const char *end)
 			is = named ? n : 0;
 		else if (is && n - is <= 4 && is - named <= 4 && doubt_meaning(folded) & IS_WRONG)
 			return true;
-		if (is && n - is <= 5 && too && word_in_list("early fruh tot temprano presto vroeg wczesnie", folded))
+		if (is && n - is <= 5 && too && word_in_list(DOUBT_EARLY, folded))
 			return true;
 		too = word_in_list("too zu trop demasiado troppo te za muito", folded);
 	}
@@ -354,6 +354,21 @@ static bool is_of_time(const char *text, const char *word)
 	return word_in_list("time reference", folded);
 }
 
+/* What a sentence says of clocks; most have no word that any of the looks at it needs. */
+static void take_clocks(struct doubts *d, const char *begin, const char *end)
+{
+	unsigned said = doubt_clock_words(begin, end);
+
+	if ((said & CLOCK_UNSET && doubt_unset_clock(begin, end)) ||
+	    (said & CLOCK_ARRIVAL && doubt_arrival(begin, end)) ||
+	    (said & CLOCK_STEPPED && doubt_stepped(begin, end)) || (said & CLOCK_LATE && names_late(begin, end)))
+		d->clock = begin;
+	if (said & CLOCK_UNSET && doubt_no_summer(begin, end))
+		d->winter = begin;
+	if (said & CLOCK_TWELVE && doubt_twelve_hours(begin, end))
+		d->twelve = begin;
+}
+
 /* A word that says what a value is, or what an error; at: its end. Returns whether its sentence is looked at, unless it
  * was seen. */
 static bool take_word(struct doubts *d, const char *word, const char *at, const char *folded, bool seen)
@@ -372,13 +387,7 @@ static bool take_word(struct doubts *d, const char *word, const char *at, const 
 	}
 	if (word >= d->clocks && mark & MARK_CLOCK && (strcmp(folded, "source") != 0 || is_of_time(text, word))) {
 		find_sentence(d, word, d->clocks, &begin, &d->clocks);
-		if (doubt_unset_clock(begin, d->clocks) || doubt_arrival(begin, d->clocks) ||
-		    doubt_stepped(begin, d->clocks) || names_late(begin, d->clocks))
-			d->clock = begin;
-		if (doubt_no_summer(begin, d->clocks))
-			d->winter = begin;
-		if (doubt_twelve_hours(begin, d->clocks))
-			d->twelve = begin;
+		take_clocks(d, begin, d->clocks);
 	}
 	if (word >= d->means && mark & MARK_MEAN) {
 		find_sentence(d, word, d->means, &begin, &d->means);
@@ -392,7 +401,7 @@ static bool take_word(struct doubts *d, const char *word, const char *at, const 
 	}
 	if (word >= d->shown && mark & (MARK_SHOWS | MARK_TIMES | MARK_LOGS)) {
 		find_sentence(d, word, d->shown, &begin, &d->shown);
-		if (doubt_shown_times(begin, d->shown))
+		if (doubt_clock_words(begin, d->shown) & CLOCK_SHOWN && doubt_shown_times(begin, d->shown))
 			d->clock = begin;
 	}
 	if (mark & MARK_OTHER)

@@ -169,6 +169,18 @@ bool doubt_stepped(const char *begin, const char *end);
 /* Whether what is to be added are hours, to times: "add two hours to the times below". at: behind "add". */
 bool doubt_shift(const char *at, const char *end);
 
+/* Of a time that is too early. */
+#define DOUBT_EARLY "early fruh tot temprano presto vroeg wczesnie"
+
+/*
+ * What the words of a sentence may say of a clock, in one look at each: without CLOCK_UNSET none of
+ * doubt_unset_clock() and doubt_no_summer() is true, without CLOCK_ARRIVAL not doubt_arrival(), and so on; CLOCK_LATE:
+ * that a time is late or early, CLOCK_SHOWN: doubt_shown_times().
+ */
+enum { CLOCK_UNSET = 1, CLOCK_TWELVE = 2, CLOCK_ARRIVAL = 4, CLOCK_STEPPED = 8, CLOCK_LATE = 16, CLOCK_SHOWN = 32 };
+
+unsigned doubt_clock_words(const char *begin, const char *end);
+
 /* Whether a sentence says of a clock that nothing sets it, or that it shows twelve hours, and not which. */
 bool doubt_unset_clock(const char *begin, const char *end);
 bool doubt_twelve_hours(const char *begin, const char *end);

@@ -231,11 +231,15 @@ static const char *second_flow(const char *at, const char *end)
  */
 static const char *with_rest(const char *at, const char *end, const char *all)
 {
-	const char *below = line_next(end, all), *p = scan_signs(below, all, " \t");
+	const char *below, *p;
 	struct stamp t;
 	uint32_t any;
 
-	if (p == below || p >= all || !digit_octet(*at) || !digit_octet(*p) || !addr_at(p, line_end(p, all), &any))
+	if (!digit_octet(*at))
+		return end;
+	below = line_next(end, all);
+	p = scan_signs(below, all, " \t");
+	if (p == below || p >= all || !digit_octet(*p) || !addr_at(p, line_end(p, all), &any))
 		return end;
 	return stamp_read(at, end, &t) && t.clock && !has_address(at, end) ? line_end(p, all) : end;
 }
@@ -259,11 +263,15 @@ static bool are_joined(const char *at, const char *end, const char *all)
 {
 	static const char or [] = "or oder ou o of eller lub albo или bzw alternatively alternativ*",
 			     and[] = "and und et y e en och i и";
-	const char *below = line_next(end, all), *stop = line_end(below, all), *word = end, *behind, *value;
+	const char *below, *stop, *word = end, *behind, *value;
 	char above[WORD_TEXT], first[WORD_TEXT];
 
 	/* Without a dot in both there are no two addresses. */
-	if (below >= all || !memchr(at, '.', (size_t)(end - at)) || !memchr(below, '.', (size_t)(stop - below)) ||
+	if (!memchr(at, '.', (size_t)(end - at)))
+		return false;
+	below = line_next(end, all);
+	stop = line_end(below, all);
+	if (below >= all || !memchr(below, '.', (size_t)(stop - below)) ||
 	    line_key_end(line_inner(below, stop), stop, &value))
 		return false;
 	for (; word > at && octet_is_of(word[-1], " \t,"); end = word)
@@ -350,13 +358,14 @@ static const char *take_line(struct walk *w, const char *at, const char *end)
 	return after > end ? after : end;
 }
 
-static const char *structure(struct walk *w, const char *at)
+/* The end of a structure that begins in a line, which ends at a place; NULL: none does. */
+static const char *structure(struct walk *w, const char *at, const char *end)
 {
-	const char *p = at + strspn(at, " \t"), *after = NULL;
+	const char *p = scan_signs(at, end, " \t"), *after = NULL;
 
 	if (*p == '{' || *p == '[')
 		after = complaint_json(w->x, w->part, p, w->end);
-	if (!after && memchr(p, '<', (size_t)(line_end(p, w->end) - p)))
+	if (!after && memchr(p, '<', (size_t)(end - p)))
 		after = complaint_xml(w->x, w->part, p, w->end);
 	return after ? after : complaint_table(w->x, w->part, at, w->end);
 }
@@ -410,7 +419,7 @@ static void take_part(struct reading *x, const char *at, const char *end, bool h
 		after = w.block == NONE ? fields_quoted(at, end) : at;
 		if (after > at)
 			take_way(&w, at, after);
-		after = after > at ? after : structure(&w, at);
+		after = after > at ? after : structure(&w, at, stop);
 		if (after) {
 			end_block(&w, at);
 			at = line_next(after > at ? after - 1 : at, end);

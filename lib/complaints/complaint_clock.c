@@ -48,6 +48,10 @@ unsigned doubt_clock_words(const char *begin, const char *end)
 		said |= (is & IS_NOT ? CLOCK_UNSET : 0) | (is & IS_WRONG ? CLOCK_LATE : 0) |
 			(is & IS_LARGE ? CLOCK_SHOWN : 0) | (mark & MARK_MOVED ? CLOCK_SHOWN : 0) |
 			(mark & MARK_STEPPED ? CLOCK_STEPPED : 0);
+		/* Nearly all words are in none. */
+		if (!word_in_list(NOTS " " UNSET " " FREE " " TWELVE " " HALVES " " ARRIVAL " " ARRIVED " " DOUBT_EARLY,
+				  folded))
+			continue;
 		if (word_in_list(NOTS " " UNSET " " FREE, folded))
 			said |= CLOCK_UNSET;
 		if (word_in_list(TWELVE " " HALVES, folded))

@@ -118,7 +118,6 @@ static bool names_questions(struct table *t, bool words)
 	for (unsigned i = 0; i < t->n; i++) {
 		struct label l = label_read(t->names[i].begin, t->names[i].end);
 
-		t->relative |= is_relative(&t->names[i]);
 		t->role[i] = 0;
 		t->addr[i] = t->port[i] = false;
 		t->server[i] = extended && begins_with(&t->names[i], "s-");
@@ -142,8 +141,9 @@ static bool names_questions(struct table *t, bool words)
 			before = 0;
 	}
 	t->has_time = times > 0;
-	times += t->relative;
-	return addrs && (ports || times) && t->n >= 3;
+	for (unsigned i = 0; i < t->n && addrs; i++)
+		t->relative |= is_relative(&t->names[i]);
+	return addrs && (ports || times || t->relative) && t->n >= 3;
 }
 
 bool columns_named_anew(const struct table *t, bool words)

@@ -354,10 +354,21 @@ static bool is_of_time(const char *text, const char *word)
 	return word_in_list("time reference", folded);
 }
 
+/* doubt_clock_words() of a sentence, which is often asked for twice. */
+static unsigned clock_words(struct doubts *d, const char *begin, const char *end)
+{
+	if (d->said_begin != begin || d->said_end != end) {
+		d->said_begin = begin;
+		d->said_end = end;
+		d->clock_words = doubt_clock_words(begin, end);
+	}
+	return d->clock_words;
+}
+
 /* What a sentence says of clocks; most have no word that any of the looks at it needs. */
 static void take_clocks(struct doubts *d, const char *begin, const char *end)
 {
-	unsigned said = doubt_clock_words(begin, end);
+	unsigned said = clock_words(d, begin, end);
 
 	if ((said & CLOCK_UNSET && doubt_unset_clock(begin, end)) ||
 	    (said & CLOCK_ARRIVAL && doubt_arrival(begin, end)) ||
@@ -401,7 +412,7 @@ static bool take_word(struct doubts *d, const char *word, const char *at, const 
 	}
 	if (word >= d->shown && mark & (MARK_SHOWS | MARK_TIMES | MARK_LOGS)) {
 		find_sentence(d, word, d->shown, &begin, &d->shown);
-		if (doubt_clock_words(begin, d->shown) & CLOCK_SHOWN && doubt_shown_times(begin, d->shown))
+		if (clock_words(d, begin, d->shown) & CLOCK_SHOWN && doubt_shown_times(begin, d->shown))
 			d->clock = begin;
 	}
 	if (mark & MARK_OTHER)

@@ -99,13 +99,15 @@ struct taken_back {
 /* What the sentences of a text say of its questions. */
 struct doubts {
 	struct reading *x;
-	const char *clock;	    /* where a text says that a clock is wrong, or NULL */
-	const char *wrong;	    /* where it says that something is, and not what is right, or NULL */
-	const char *ports;	    /* where the sentence ends that was looked at for this */
-	const char *clocks;	    /* and that for clocks, */
-	const char *means;	    /* and for what is made of several */
-	const char *rounds;	    /* and for what is rounded, */
-	const char *shown;	    /* and for what shows the times */
+	const char *clock;		   /* where a text says that a clock is wrong, or NULL */
+	const char *wrong;		   /* where it says that something is, and not what is right, or NULL */
+	const char *ports;		   /* where the sentence ends that was looked at for this */
+	const char *clocks;		   /* and that for clocks, */
+	const char *means;		   /* and for what is made of several */
+	const char *rounds;		   /* and for what is rounded, */
+	const char *shown;		   /* and for what shows the times */
+	const char *said_begin, *said_end; /* the sentence whose words said this of clocks, as doubt_clock_words() */
+	unsigned clock_words;
 	const char *others[OTHERS]; /* where it speaks of another address or port */
 	unsigned n_others;	    /* OTHERS + 1: more */
 	const char *winter;	    /* where it says that a clock is not set to summer time, or NULL */

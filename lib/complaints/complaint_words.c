@@ -3,6 +3,7 @@
 #include "complaints/complaint_words.h"
 
 #include <ctype.h>
+#include <endian.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -98,7 +99,8 @@ struct list_index {
 	uint32_t pairs[32]; /* by the first letter, a bit for the second: five bits of each; 0 where a word has ended */
 };
 
-#define LISTS 512U
+#define LISTS  512U
+#define SHARED 16U
 
 static void index_fill(struct list_index *x, const char *list)
 {
@@ -118,8 +120,12 @@ static void index_fill(struct list_index *x, const char *list)
 static bool may_be_in_list(const char *list, const char *folded)
 {
 	static _Thread_local struct list_index known[LISTS];
-	struct list_index *x = &known[(uintptr_t)list * 0x9e3779b97f4a7c15ULL >> 55];
+	size_t slot = (uintptr_t)list * 0x9e3779b97f4a7c15ULL >> 55;
+	struct list_index *x = &known[slot];
 
+	/* Of two that would share a slot each has its own: making one costs as much as a hundred looks at it. */
+	for (unsigned i = 1; x->list != list && x->list && i < SHARED; i++)
+		x = &known[(slot + i) % LISTS];
 	if (x->list != list)
 		index_fill(x, list);
 	return x->pairs[*folded & 31] >> (folded[1] & 31) & 1;
@@ -275,7 +281,7 @@ bool word_begins(struct word_table *t, const char *at, const char *end)
 	return i < t->n && begin_of(t->words[i].text) == begin_of(two);
 }
 
-unsigned word_find(struct word_table *t, const char *folded)
+static unsigned search(struct word_table *t, const char *folded)
 {
 	unsigned is = 0, begin = begin_of(folded);
 	size_t i;
@@ -295,6 +301,42 @@ unsigned word_find(struct word_table *t, const char *folded)
 			is |= t->words[i].is;
 	}
 	return is;
+}
+
+/* A word of fewer than eight octets as a number, or 0. */
+static uint64_t number_of(const char folded[static 8])
+{
+	const uint64_t ones = 0x0101010101010101U;
+	uint64_t number, ends;
+
+	memcpy(&number, folded, sizeof(number));
+	number = le64toh(number);
+	/* The lowest bit that is set is the highest of the first octet that is a NUL. */
+	ends = (number - ones) & ~number & (ones << 7);
+	return ends ? number & (((ends & -ends) >> 7) - 1) : 0;
+}
+
+/* Words that were looked for before: most of a text are short, and the same are looked for again and again. */
+#define BEFORE 512U
+
+unsigned word_find(struct word_table *t, const char *folded)
+{
+	static _Thread_local struct {
+		const struct word_table *table;
+		uint64_t number;
+		unsigned is;
+	} before[BEFORE];
+	uint64_t number = number_of(folded), hash = (number ^ (uintptr_t)t) * 0x9e3779b97f4a7c15U;
+	size_t slot = hash >> 32 & (BEFORE - 1);
+
+	if (!number)
+		return search(t, folded);
+	if (before[slot].number != number || before[slot].table != t) {
+		before[slot].is = search(t, folded);
+		before[slot].table = t;
+		before[slot].number = number;
+	}
+	return before[slot].is;
 }
 
 unsigned word_meaning(const char *folded)

@@ -393,6 +393,20 @@ Test(complaint, hostile_mail_takes_its_length)
 		{ "", "All times are CET\n" },
 		{ "", "x\n" },
 		{ "<html>", "<q>&" },
+		{ "", "a:\n" },
+		{ "", "UTC\nGMT\nCET\nCEST\nEST\n" },
+		{ "", "All times are in UTC.\nTimes CET.\n\n" },
+		{ "", "port: 5100\n" },
+		{ "", "13:05:00\n" },
+		{ "", "Jan 31 13:05:00 fw kernel: DROP IN=eth0 SRC=1.2.3.4 DST=192.0.2.1 PROTO=TCP SPT=5100 SYN\n" },
+		{ "From: a\n\n-- forwarded --\n", "Received: from [1.2.3.4] (helo=x) by y; Sat, 31 Jan 2026 13:05\n" },
+		{ "", "Received: from x\n" },
+		{ "Content-Type: text/plain; ", "a=b; " },
+		{ "", "Content-Type: message/rfc822\n\n" },
+		{ "<html><table><tr>", "<td colspan=1000>x</td>" },
+		{ "", "{\"a\":{\"b\":[{\"c\":\"" },
+		{ "ip,port,time,", "c," },
+		{ "", "a\314\201\314\201\314\201 " },
 	};
 	size_t size = 1U << 20;
 

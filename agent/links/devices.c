@@ -296,6 +296,8 @@ int devices_new(struct event_base *base, struct datapath *d, struct guard *guard
 	if (!r)
 		r = neighbours_new(base, d, v->copy, v->netlink, &v->neighbours);
 	if (!r)
+		r = announcer_new(base, d, &v->announcer);
+	if (!r)
 		r = rules_read(v->netlink, AF_INET, &v->routing);
 	if (!r)
 		r = route_limits_read(&v->limits, v->netlink);
@@ -330,6 +332,7 @@ void devices_free(struct devices *v)
 	devices_leave(v);
 	redirects_free(v->redirects);
 	neighbours_free(v->neighbours);
+	announcer_free(v->announcer);
 	route_copy_free(v->copy);
 	monitor_free(v->monitor);
 	netlink_free(v->netlink);

@@ -355,6 +355,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	free(v->prefixes);
 	v->prefixes = prefixes;
 	v->n_prefixes = n_prefixes;
+	v->answers_arp = c->answer_arp;
 	free(v->patterns);
 	v->patterns = take_pointer(patterns);
 	v->n_patterns = n_patterns;
@@ -435,6 +436,8 @@ int devices_change_pools(struct devices *v, const struct config *c, struct error
 	free(v->prefixes);
 	v->prefixes = prefixes;
 	v->n_prefixes = n;
+	v->answers_arp = c->answer_arp;
+	devices_announce(v);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "guard/guard.h"
 #include "links/devices.h"
 #include "links/interfaces.h"
+#include "routing/announce.h"
 #include "routing/monitor.h"
 #include "routing/neighbours.h"
 #include "routing/route_limits.h"
@@ -51,6 +52,8 @@ struct devices {
 	size_t n_ports;
 	struct prefix *prefixes; /* with blackhole routes */
 	size_t n_prefixes;
+	bool answers_arp; /* for their addresses */
+	struct announcer *announcer;
 	uint32_t *vrf_tables; /* the tables that have them besides `main`, in order */
 	size_t n_vrf_tables;
 	size_t n_vrfs;				       /* with records */
@@ -86,6 +89,12 @@ struct devices {
 	bool rules6_dirty;
 	bool addresses6_dirty;
 };
+
+/* Announces pools that became on-link. */
+static inline void devices_announce(const struct devices *v)
+{
+	announcer_update(v->announcer, v->prefixes, v->answers_arp ? v->n_prefixes : 0);
+}
 
 static inline uint64_t monotonic_s(void)
 {

@@ -349,6 +349,7 @@ void devices_sync(struct devices *v)
 	devices_vouch(v);
 	devices_hold_copy(v);
 	tell_trouble(v);
+	devices_announce(v);
 	if (v->routes_dirty) {
 		const struct blackholes wanted = devices_blackholes(v, v->prefixes, v->n_prefixes);
 

@@ -3,10 +3,12 @@
 
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
+from scapy.layers.l2 import ARP, Ether
 
 import packets
 import netns
 import wire
+from agent import wait_for
 from lab import GATEWAY_IN, IN_MAC, block_of
 
 
@@ -75,6 +77,25 @@ def second_mapping(mode_lab):
     mode_lab.agent.ctl("mapping", "add", mapping["in"], mapping["out"])
     yield mapping
     mode_lab.agent.ctl("mapping", "del", mapping["in"], mapping["out"])
+
+
+def test_a_neighbour_that_is_not_known_is_asked_for(mode_lab):
+    """What XDP sends back inside is sent by nobody else: without a question the packets would be lost for ever."""
+    alice, bob = mode_lab.host(), mode_lab.host()
+    open_one_side(mode_lab, alice, 4001, bob, 4002)
+    mode_lab.gateway.ip("neigh", "del", alice.addr, "dev", "in0")
+    packet, wanted = hairpin(mode_lab, bob, 4002, alice, 4001, udp)
+    mode_lab.inside.send(packet)
+    asked = next(frame for frame in iter(lambda: mode_lab.inside.packet(kinds=(wire.ETH_ARP,)), None) if frame[ARP].pdst == alice.addr)
+    mode_lab.inside.send(Ether(src=alice.mac, dst=asked.src) / ARP(op=2, hwsrc=alice.mac, psrc=alice.addr, hwdst=asked.hwsrc, pdst=asked[ARP].psrc))
+
+    def arrives():
+        mode_lab.inside.send(packet)
+        frame = mode_lab.inside.receive(1)
+        return frame == bytes(wanted)
+
+    wait_for(arrives, what="the packet at the neighbour")
+    mode_lab.inside.clear()
 
 
 def test_between_two_mappings(mode_lab, second_mapping):

@@ -22,8 +22,9 @@ check() { # NAME COMMAND…
 package() { ls /root/detnat-[0-9]*.rpm; }
 installs() { rpm -i --nodeps --nosignature "$(package)" && rpm -q detnat && getent passwd detnat && getent group detnat-admin; }
 documents() { rpm -i --nodeps --nosignature /root/detnat-doc-*.rpm && test -s /usr/share/doc/detnat-doc/README.md && rpm -e detnat-doc; }
+# With XDP: the default leaves veth interfaces to tc, and both kinds of programs must come and go.
 configure() {
-    echo '{ "interfaces": { "inside": ["in0"], "outside": ["out0"] }, "mappings": [ { "in": "10.0.0.0/18", "out": "203.0.113.0/30" } ] }' >$CONFIG
+    echo '{ "xdp_mode": "native", "interfaces": { "inside": ["in0"], "outside": ["out0"] }, "mappings": [ { "in": "10.0.0.0/18", "out": "203.0.113.0/30" } ] }' >$CONFIG
 }
 has_xdp() { ip -d link show in0 | grep prog/xdp; }
 in_force() { [ -d $PINS ] && has_xdp; }

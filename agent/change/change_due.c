@@ -55,7 +55,7 @@ static void look_at_stages(const struct parts *parts, struct watch *w)
 
 	if (w->submitted)
 		return;
-	stages_choose_now(parts, active->config, settings, &now);
+	stages_choose_now(parts, active->config, active->tally.slots, settings, &now);
 	if (now.stages == settings->stages) {
 		w->seconds = 0;
 		stages_tell(&active->stages, &now);

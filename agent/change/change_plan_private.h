@@ -7,6 +7,7 @@
 #define DETNAT_PLAN_PRIVATE_H
 
 #include "change/change_plan.h"
+#include "config/active.h"
 #include "config/running_text.h"
 #include "recorder/history.h"
 #include "tables/mapping_changes.h"
@@ -110,6 +111,7 @@ struct change_plan {
 	uint64_t file_hash;
 	struct running_text text; /* of wanted */
 	struct settings settings;
+	struct mapping_tally tally; /* of wanted */
 	struct stages_choice stages;
 	bool load;						    /* programs with those settings */
 	enum { RECORD_NOT, RECORD_UNDER_WAY, RECORD_ENDED } record; /* in the mapping history */

@@ -5,6 +5,7 @@
 #include "base/json_scan.h"
 #include "base/log.h"
 #include "change/change_plan_private.h"
+#include "change/mapping_tally.h"
 #include "change/preflight.h"
 #include "change/stages_choice.h"
 #include "config/six.h"
@@ -72,13 +73,6 @@ static int check_frozen(const struct config *c, const struct config *running, co
 	return 0;
 }
 
-static bool is_limited(const struct config_mapping *m)
-{
-	struct limit_layout l = config_mapping_limits(m);
-
-	return limit_layout_any(&l) && m->inbound != INBOUND_OPEN && !prefix_is_none(m->out);
-}
-
 /* Whether tables in use count for limits. They go on while they drain, even if the configuration has no limits now. */
 static bool any_counts(const struct mappings *m)
 {
@@ -110,6 +104,7 @@ static struct settings settings_of(struct change_plan *p)
 	const struct config *c = p->wanted;
 	enum routing routing = devices_routing(context->devices);
 	struct rp_summary filters = devices_rp_filters(context->devices, c);
+	struct mapping_tally tally = mapping_tally_of(context->active, c, &p->part);
 
 	struct settings settings = {
 		.hz = context->datapath->hz,
@@ -120,7 +115,7 @@ static struct settings settings_of(struct change_plan *p)
 								    : POLICY_SOURCES,
 		.vrf = filters.vrf,
 		.tenants = c->n_tenants > 0,
-		.six = config_has_ipv6(c) || mappings_have_ipv6(context->mappings),
+		.six = tally.six || mappings_have_ipv6(context->mappings),
 		.trace = context->trace && trace_wanted(context->trace),
 		.source_check = (uint8_t)rp_source_check(&filters),
 		.outside_strict = rp_outside_strict(&filters),
@@ -137,16 +132,13 @@ static struct settings settings_of(struct change_plan *p)
 
 	config_settings(c, &settings);
 	bypass_ranges(c, &settings);
-	for (size_t i = 0; i < c->n_mappings; i++) {
-		struct config_independence independence = config_mapping_independence(c, &c->mappings[i]);
-
-		settings.bindings |= !!independence.mapping;
-		settings.filtering |= !!independence.filtering;
-		settings.open_mappings |= c->mappings[i].inbound == INBOUND_OPEN;
-		settings.growth |= c->mappings[i].growth.given;
-		settings.port_zero |= c->mappings[i].ports.first_port == PORTS_FROM_0;
-		settings.limits |= is_limited(&c->mappings[i]);
-	}
+	p->tally = tally;
+	settings.bindings |= tally.bindings > 0;
+	settings.filtering |= tally.filtering > 0;
+	settings.open_mappings |= tally.open > 0;
+	settings.growth |= tally.growth > 0;
+	settings.port_zero |= tally.port_zero > 0;
+	settings.limits |= tally.limits > 0;
 	/* Sessions on granted ports go on after their mapping has ceased to grow, while they drain. */
 	if (context->grants)
 		grants_count(context->grants, &granted);
@@ -155,7 +147,7 @@ static struct settings settings_of(struct change_plan *p)
 	settings.limits |= p->drains && any_counts(context->mappings);
 	/* One setting makes the fast path ask for both. */
 	settings.bindings |= p->drains;
-	stages_choose_now(context, c, &settings, &p->stages);
+	stages_choose_now(context, c, tally.slots, &settings, &p->stages);
 	settings.stages = p->stages.stages;
 	return settings;
 }

@@ -9,6 +9,7 @@
 #include "attacks/attacks.h"
 #include "base/log.h"
 #include "change/change_plan_private.h"
+#include "change/mapping_tally.h"
 #include "change/stages_choice.h"
 #include "datapath/running.h"
 #include "growth/block_growth.h"
@@ -174,6 +175,7 @@ static void settle_for_less(struct change_plan *p)
 	portmap_changes_settle(p->wanted, p->context->portmaps);
 	p->file_hash = 0;
 	config_part_free(&p->part);
+	p->tally = mapping_tally_of(p->context->active, p->wanted, &p->part);
 	/* Without memory the longer text stays saved; the next start compares it with the tables. */
 	if (!running_text_of(p->wanted, &less, &p->part, &less)) {
 		running_text_free(&p->text);
@@ -328,6 +330,7 @@ int plan_commit(struct change_plan *p, struct error *err)
 	context->active->config = take_pointer(p->wanted);
 	running_text_free(&context->active->text);
 	context->active->text = p->text;
+	context->active->tally = p->tally;
 	p->text = (struct running_text){ 0 };
 	context->active->file_hash = p->file_hash;
 	if (p->name)

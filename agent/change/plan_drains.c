@@ -331,7 +331,7 @@ static int list_draining(struct change_plan *p)
 
 	free(c->draining);
 	c->n_draining = 0;
-	c->draining = calloc(MAX_MAPPINGS + p->n_del + 1, sizeof(*c->draining));
+	c->draining = calloc(mappings_retired(m) + p->n_del + 1, sizeof(*c->draining));
 	if (!c->draining)
 		return -ENOMEM;
 	for (int k = mappings_next_retired(m, 0); k >= 0; k = mappings_next_retired(m, k + 1)) {

@@ -15,18 +15,29 @@ bool plan_looks_at(const struct change_plan *p, struct prefix in)
 	return !p->part.config || config_part_touches(&p->part, in.base, prefix_last(in));
 }
 
-/* Mappings of the tables that the plan may delete: those that drain are ended, or looked at. */
-static size_t most_deletions(const struct change_plan *p)
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Lists the mappings in use that the plan looks at, by number; the caller frees *ret. Returns how many, or -ENOMEM. */
+static ssize_t list_looked_at(const struct change_plan *p, int **ret)
 {
 	const struct mappings *m = p->context->mappings;
-	const struct mapping_drain *drain;
-	size_t n = mappings_drains(m, &drain);
+	size_t n = mappings_in_use(m), n_found = 0;
+	int *found = calloc(n + 1, sizeof(*found));
 
-	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
-		n += plan_looks_at(p, geometry_in(&mappings_get(m, number)->geo));
-	for (int number = mappings_next_retired(m, 0); number >= 0; number = mappings_next_retired(m, number + 1))
-		n++;
-	return n;
+	if (!found)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct inside_range r = mappings_range_at(m, i);
+
+		if (!p->part.config || config_part_touches(&p->part, inside_addr(r.first), inside_addr(r.last)))
+			found[n_found++] = r.number;
+	}
+	qsort(found, n_found, sizeof(*found), by_number);
+	*ret = found;
+	return (ssize_t)n_found;
 }
 
 static struct mapping_spec spec_of(const struct config *c, const struct config_mapping *m, uint32_t hz)
@@ -181,15 +192,20 @@ int plan_mappings(struct change_plan *p)
 {
 	const struct mappings *m = p->context->mappings;
 	const struct config *c = plan_part(p);
+	const struct mapping_drain *drain;
+	_cleanup_free_ int *number = NULL;
+	ssize_t n = list_looked_at(p, &number);
 
+	if (n < 0)
+		return -ENOMEM;
 	p->add = calloc(c->n_mappings + 1, sizeof(*p->add));
 	p->update = calloc(2 * c->n_mappings + 1, sizeof(*p->update));
-	p->del = calloc(2 * most_deletions(p) + 1, sizeof(*p->del));
+	/* Those that drain may be ended, beside those that are looked at. */
+	p->del = calloc(2 * (mappings_drains(m, &drain) + (size_t)n + mappings_retired(m)) + 1, sizeof(*p->del));
 	if (!p->add || !p->update || !p->del)
 		return -ENOMEM;
-	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
-		if (plan_looks_at(p, geometry_in(&mappings_get(m, number)->geo)))
-			plan_present(p, mappings_get(m, number));
+	for (ssize_t i = 0; i < n; i++)
+		plan_present(p, mappings_get(m, number[i]));
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		struct mapping_spec spec = spec_of(c, &c->mappings[i], p->context->datapath->hz);
 

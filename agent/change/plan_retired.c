@@ -26,11 +26,19 @@ static bool is_deleted(const struct change_plan *p, const struct used *u)
 	return false;
 }
 
+static struct used *room_for_used(const struct change_plan *p)
+{
+	return calloc(p->n_add ? MAX_MAPPINGS + p->n_add : 1, sizeof(struct used));
+}
+
+/* Those in use when additions begin; nobody asks where there are none. */
 static size_t list_used(const struct change_plan *p, struct used *list)
 {
 	const struct mappings *m = p->context->mappings;
 	size_t n = 0;
 
+	if (!p->n_add)
+		return 0;
 	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
 		const struct mapping *record = mappings_get(m, number);
 		const struct geometry *g = &record->geo;
@@ -73,7 +81,7 @@ static size_t use(struct used *list, size_t n, const struct plan_addition *add)
 int plan_retired(const struct change_plan *p, struct fact_list *ret_end, struct fact_list *ret_begin)
 {
 	const struct mappings *m = p->context->mappings;
-	_cleanup_free_ struct used *used = calloc(MAX_MAPPINGS + p->n_add + 1, sizeof(*used));
+	_cleanup_free_ struct used *used = room_for_used(p);
 	struct history_drain *begin = calloc(p->n_del + p->n_add + 1, sizeof(*begin)),
 			     *end = calloc(p->n_end + p->n_add + 1, sizeof(*end));
 	size_t n, n_begin = 0, n_end = 0;
@@ -108,7 +116,7 @@ int plan_retired(const struct change_plan *p, struct fact_list *ret_end, struct 
 
 int plan_forget_needless(struct change_plan *p)
 {
-	_cleanup_free_ struct used *used = calloc(MAX_MAPPINGS + p->n_add + 1, sizeof(*used));
+	_cleanup_free_ struct used *used = room_for_used(p);
 	size_t n;
 
 	if (!used)

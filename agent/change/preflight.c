@@ -246,8 +246,21 @@ uint64_t config_binding_memory(const struct config *c, const struct config_mappi
 	return mappings_binding_memory(&g, config_mapping_slots(c, m), config_mapping_independence(c, m).mapping);
 }
 
+/* The memory that is free. Asking takes the kernel a while, so nobody asks who needs none. */
+struct free_memory {
+	bool asked;
+	uint64_t octets;
+};
+
+static bool exceeds(uint64_t needed, struct free_memory *f)
+{
+	if (needed && !f->asked)
+		*f = (struct free_memory){ true, memory_available() };
+	return needed > f->octets;
+}
+
 /* Memory that tables shared by all subscribers need beyond the running configuration's: extents, leases. */
-static int check_common_memory(const struct check *k, uint64_t available, uint64_t *ret_needed)
+static int check_common_memory(const struct check *k, struct free_memory *available, uint64_t *ret_needed)
 {
 	const struct config *c = k->config;
 	uint32_t leases = config_pcp_leases(c);
@@ -256,18 +269,20 @@ static int check_common_memory(const struct check *k, uint64_t available, uint64
 
 	if (!k->running || k->running->overflow_sessions != c->overflow_sessions)
 		needed = (uint64_t)extents_room(c) * sizeof(struct bucket);
-	if (needed > available)
+	if (exceeds(needed, available))
 		return config_refuse(k->err, -ENOMEM, k->name, c->beyond_line, "overflow_sessions",
 				     "%u sessions need %s of memory, but %s are free", c->overflow_sessions,
-				     memory_format(needed, needed_text), memory_format(available, available_text));
+				     memory_format(needed, needed_text),
+				     memory_format(available->octets, available_text));
 	if (c->pcp.enabled && (!k->running || config_pcp_leases(k->running) < leases))
 		needed += lease_memory(leases);
-	if (needed > available)
+	if (exceeds(needed, available))
 		return config_refuse(k->err, -ENOMEM, k->name, config_line(c, "pcp.max_leases"), "pcp.max_leases",
 				     "%u leases need %s of memory, with what comes before it %s; %s are free; a lower "
 				     "max_leases makes their table smaller",
 				     leases, memory_format(lease_memory(leases), own_text),
-				     memory_format(needed, needed_text), memory_format(available, available_text));
+				     memory_format(needed, needed_text),
+				     memory_format(available->octets, available_text));
 	*ret_needed = needed;
 	return 0;
 }
@@ -275,9 +290,10 @@ static int check_common_memory(const struct check *k, uint64_t available, uint64
 static int check_memory(const struct check *k)
 {
 	const struct config *c = k->config;
-	uint64_t available = memory_available(), needed = 0;
+	struct free_memory available = { 0 };
+	uint64_t needed = 0;
 	char needed_text[MEMORY_TEXT], available_text[MEMORY_TEXT];
-	int r = check_common_memory(k, available, &needed);
+	int r = check_common_memory(k, &available, &needed);
 
 	if (r)
 		return r;
@@ -293,14 +309,15 @@ static int check_memory(const struct check *k)
 			      ? 0
 			      : mappings_memory(m->in, config_mapping_slots(c, m)) + config_binding_memory(c, m);
 		needed += own;
-		if (needed <= available)
+		if (!exceeds(needed, &available))
 			continue;
 		snprintf(path, sizeof(path), "mappings[%zu]", config_mapping_number(c, m));
 		return config_refuse(k->err, -ENOMEM, k->name, m->line, k->name ? path : "",
 				     "the tables of %s need %s of memory, with what comes before it %s; %s "
 				     "are free; fewer session_slots make them smaller",
 				     inside_prefix_text(m->in, text), memory_format(own, own_text),
-				     memory_format(needed, needed_text), memory_format(available, available_text));
+				     memory_format(needed, needed_text),
+				     memory_format(available.octets, available_text));
 	}
 	return 0;
 }

@@ -60,19 +60,18 @@ static const char *outside_one(const struct settings *s)
 	return NULL;
 }
 
-void stages_choose_now(const struct parts *context, const struct config *c, const struct settings *settings,
-		       struct stages_choice *ret)
+void stages_choose_now(const struct parts *context, const struct config *c, uint64_t slots,
+		       const struct settings *settings, struct stages_choice *ret)
 {
 	char obstacle[sizeof(ret->reason)] = "";
 	struct stages_facts facts = {
 		.wanted = c->stages,
+		.slots = slots,
 		.redirect = settings->redirect,
 		.obstacle = obstacle,
 		.outside_one = outside_one(settings),
 	};
 
-	for (size_t i = 0; i < c->n_mappings; i++)
-		facts.slots += mappings_slot_memory(c->mappings[i].in, config_mapping_slots(c, &c->mappings[i]));
 	if (context->active->stages_failure[0])
 		snprintf(obstacle, sizeof(obstacle), "%s", context->active->stages_failure);
 	else if (settings->six)

@@ -23,10 +23,11 @@ struct stages_facts {
 void stages_choose(const struct stages_facts *f, struct stages_choice *ret);
 
 /*
- * The choice for a configuration on the machine as it is. settings: all except `stages`, which follows from the result.
+ * The choice for a configuration on the machine as it is. slots: octets, of all its mappings. settings: all except
+ * `stages`, which follows from the result.
  */
-void stages_choose_now(const struct parts *context, const struct config *c, const struct settings *settings,
-		       struct stages_choice *ret);
+void stages_choose_now(const struct parts *context, const struct config *c, uint64_t slots,
+		       const struct settings *settings, struct stages_choice *ret);
 
 /* Logs a choice that has taken effect if it differs from the one before. */
 void stages_tell(const struct stages_choice *before, const struct stages_choice *now);

@@ -6,6 +6,7 @@
 
 #include "config/near.h"
 #include "config/port_pairs.h"
+#include "config/portmap_share.h"
 #include "proto/defaults.h"
 
 struct config *config_new(void)
@@ -61,23 +62,20 @@ struct config *config_new(void)
 		.xdp_priority = CONFIG_XDP_PRIORITY,
 		.sweep_interval = 5,
 		.near = near_index_new(),
-		.portmap_sharers = calloc(1, sizeof(uint32_t)),
+		.portmap_share = portmap_share_new(),
 		.control_socket = strdup(DEFAULT_SOCKET),
 		.pin_path = strdup(CONFIG_PIN_PATH),
 		.state_dir = strdup(DEFAULT_STATE_DIR),
 		.metrics_listen = { .addr = INADDR_LOOPBACK, .port = 9469 },
 		.metrics_per_mapping = true,
 	};
-	return c->near && c->portmap_sharers && c->control_socket && c->pin_path && c->state_dir ? take_pointer(c)
-												 : NULL;
+	return c->near && c->portmap_share && c->control_socket && c->pin_path && c->state_dir ? take_pointer(c) : NULL;
 }
 
 static void let_go_of_portmaps(struct config *c)
 {
-	if (c->portmap_sharers && (*c->portmap_sharers)--)
-		return;
-	free(c->portmap_sharers);
-	free(c->portmaps);
+	if (portmap_share_end(c->portmap_share))
+		free(c->portmaps);
 }
 
 void config_free(struct config *c)
@@ -115,12 +113,12 @@ static void *copy_array(const void *from, size_t n, size_t size)
 }
 
 /* A copy of the mappings with texts of their own, or NULL. */
-static struct config_mapping *copy_mappings(const struct config *c)
+static struct config_mapping *copy_mappings(const struct config_mapping *from, size_t n)
 {
-	struct config_mapping *to = copy_array(c->mappings, c->n_mappings, sizeof(*to));
+	struct config_mapping *to = copy_array(from, n, sizeof(*to));
 	bool short_of_memory = false;
 
-	for (size_t i = 0; to && i < c->n_mappings; i++) {
+	for (size_t i = 0; to && i < n; i++) {
 		if (!to[i].lists)
 			continue;
 		to[i].lists = strdup(to[i].lists);
@@ -128,7 +126,7 @@ static struct config_mapping *copy_mappings(const struct config *c)
 	}
 	if (!short_of_memory)
 		return to;
-	for (size_t i = 0; i < c->n_mappings; i++)
+	for (size_t i = 0; i < n; i++)
 		free(to[i].lists);
 	free(to);
 	return NULL;
@@ -137,8 +135,8 @@ static struct config_mapping *copy_mappings(const struct config *c)
 /* Most changes leave the portmaps alone, and they are many: a copy shares them. False: out of memory. */
 static bool share_portmaps(struct config *copy)
 {
-	if (copy->portmap_sharers) {
-		++*copy->portmap_sharers;
+	if (copy->portmap_share) {
+		copy->portmap_share->sharers++;
 		return true;
 	}
 	copy->portmaps = copy_array(copy->portmaps, copy->n_portmaps, sizeof(*copy->portmaps));
@@ -148,24 +146,38 @@ static bool share_portmaps(struct config *copy)
 int config_own_portmaps(struct config *c)
 {
 	struct config_portmap *own;
-	uint32_t *sharers;
+	struct portmap_share *share;
 
-	if (!c->portmap_sharers || !*c->portmap_sharers)
+	if (!c->portmap_share || !c->portmap_share->sharers) {
+		portmap_share_changes(c->portmap_share);
 		return 0;
+	}
 	own = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
-	sharers = calloc(1, sizeof(*sharers));
-	if (!own || !sharers) {
+	share = portmap_share_new();
+	if (!own || !share) {
 		free(own);
-		free(sharers);
+		free(share);
 		return -ENOMEM;
 	}
-	--*c->portmap_sharers;
-	c->portmap_sharers = sharers;
+	c->portmap_share->sharers--;
+	c->portmap_share = share;
 	c->portmaps = own;
 	return 0;
 }
 
-struct config *config_clone(const struct config *c)
+/* Of one whose lists of mappings, portmaps, drains and rests are to be empty. */
+static void empty_lists(struct config *c)
+{
+	c->mappings = NULL;
+	c->near = NULL;
+	c->portmaps = NULL;
+	c->portmap_share = NULL;
+	c->draining = NULL;
+	c->rests = NULL;
+	c->n_mappings = c->n_portmaps = c->n_draining = c->n_rests = 0;
+}
+
+static struct config *clone(const struct config *c, bool lists)
 {
 	_cleanup_config_ struct config *copy = malloc(sizeof(*copy));
 	bool has_portmaps;
@@ -173,15 +185,17 @@ struct config *config_clone(const struct config *c)
 	if (!copy)
 		return NULL;
 	*copy = *c;
+	if (!lists)
+		empty_lists(copy);
 	has_portmaps = share_portmaps(copy);
 	copy->lines = copy_array(c->lines, c->n_lines, sizeof(*c->lines));
 	copy->interfaces = copy_array(c->interfaces, c->n_interfaces, sizeof(*c->interfaces));
 	copy->tenants = copy_array(c->tenants, c->n_tenants, sizeof(*c->tenants));
-	copy->mappings = copy_mappings(c);
-	copy->near = near_index_share(c, copy->mappings);
+	copy->mappings = copy_mappings(c->mappings, copy->n_mappings);
+	copy->near = lists ? near_index_share(c, copy->mappings) : near_index_new();
 	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
-	copy->draining = copy_array(c->draining, c->n_draining, sizeof(*c->draining));
-	copy->rests = copy_array(c->rests, c->n_rests, sizeof(*c->rests));
+	copy->draining = copy_array(c->draining, copy->n_draining, sizeof(*c->draining));
+	copy->rests = copy_array(c->rests, copy->n_rests, sizeof(*c->rests));
 	copy->control_socket = strdup(c->control_socket);
 	copy->pin_path = strdup(c->pin_path);
 	copy->state_dir = strdup(c->state_dir);
@@ -190,6 +204,16 @@ struct config *config_clone(const struct config *c)
 	    !copy->state_dir)
 		return NULL;
 	return take_pointer(copy);
+}
+
+struct config *config_clone(const struct config *c)
+{
+	return clone(c, true);
+}
+
+struct config *config_clone_keys(const struct config *c)
+{
+	return clone(c, false);
 }
 
 uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m)

@@ -104,9 +104,9 @@ struct config {
 	size_t n_tenants;
 	struct config_mapping *mappings;
 	size_t n_mappings;
-	struct near_index *near;	 /* finds them, see near.h; NULL: all are looked at */
-	struct config_portmap *portmaps; /* changed by config_own_portmaps() alone */
-	uint32_t *portmap_sharers;	 /* copies that have the same list; NULL: there is none */
+	struct near_index *near;	     /* finds them, see near.h; NULL: all are looked at */
+	struct config_portmap *portmaps;     /* changed by config_own_portmaps() alone */
+	struct portmap_share *portmap_share; /* with copies that have the same list; NULL: there are none */
 	size_t n_portmaps;
 	struct prefix *bypass;
 	size_t n_bypass;
@@ -204,6 +204,9 @@ int config_refuse(struct error *err, int r, const char *name, unsigned line, con
 
 /* A copy, which shares nothing that either may change; NULL: out of memory. */
 struct config *config_clone(const struct config *c);
+
+/* The same without the lists of mappings, portmaps, drains and rests, which are empty in the copy. */
+struct config *config_clone_keys(const struct config *c);
 void config_free(struct config *c);
 
 static inline void config_free_pointer(struct config **c)

@@ -6,6 +6,9 @@
 
 #include "base/hash.h"
 
+/* An index of the names takes as long to make as this many looks at all names. */
+#define NAMES_PAY 8U
+
 /* A range of addresses; those of a list are in the order of their beginnings. */
 struct span {
 	uint32_t first, last;
@@ -24,6 +27,7 @@ struct indexes {
 	uint32_t sharers; /* lists besides the first */
 	struct spans side[NEAR_SIDES];
 	bool has_names;
+	uint32_t named; /* times that somebody has looked for a name while there was no index of them */
 	struct hash_index names;
 };
 
@@ -61,6 +65,7 @@ void near_index_forget(struct near_index *x)
 	for (unsigned s = 0; s < NEAR_SIDES; s++)
 		x->of->side[s].made = false;
 	x->of->has_names = false;
+	x->of->named = 0;
 }
 
 void near_index_free(struct near_index *x)
@@ -68,18 +73,6 @@ void near_index_free(struct near_index *x)
 	if (x)
 		let_go(x->of);
 	free(x);
-}
-
-struct near_index *near_index_share(const struct config *c, const struct config_mapping *copy)
-{
-	const struct near_index *x = c->near;
-	struct near_index *shared = near_index_new();
-
-	if (!shared || !x || !x->of || x->mappings != c->mappings || x->n_mappings != c->n_mappings)
-		return shared;
-	*shared = (struct near_index){ copy, x->n_mappings, x->of };
-	x->of->sharers++;
-	return shared;
 }
 
 /* NULL: there is none, or no memory for one. */
@@ -97,6 +90,19 @@ static struct indexes *index_of(const struct config *c)
 	if (!x->of)
 		x->of = calloc(1, sizeof(*x->of));
 	return x->of;
+}
+
+struct near_index *near_index_share(const struct config *c, const struct config_mapping *copy)
+{
+	const struct near_index *x = c->near;
+	struct near_index *shared = near_index_new();
+
+	/* What either of them finds out before a change, the other need not. */
+	if (!shared || !index_of(c))
+		return shared;
+	*shared = (struct near_index){ copy, x->n_mappings, x->of };
+	x->of->sharers++;
+	return shared;
 }
 
 static int by_first(const void *a, const void *b)
@@ -123,9 +129,25 @@ static uint32_t note_most(struct span *item, uint32_t low, uint32_t high) /* NOL
 	return item[middle].most;
 }
 
+static void add_span(struct spans *s, struct prefix p, size_t number)
+{
+	if (!prefix_is_none(p))
+		s->item[s->n++] = (struct span){ .first = p.base, .last = prefix_last(p), .number = (uint32_t)number };
+}
+
+/* A list whose mappings have several prefixes of a side has as many spans. */
+static size_t most_spans(const struct config *c, enum near_side side)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; side == NEAR_SPARE && i < c->n_mappings; i++)
+		n += c->mappings[i].n_spare;
+	return side == NEAR_SPARE ? n : c->n_mappings;
+}
+
 static bool make_spans(const struct config *c, struct spans *s, enum near_side side)
 {
-	struct span *item = reallocarray(s->item, c->n_mappings + 1, sizeof(*item));
+	struct span *item = reallocarray(s->item, most_spans(c, side) + 1, sizeof(*item));
 	bool in_order = true;
 
 	if (!item)
@@ -133,14 +155,15 @@ static bool make_spans(const struct config *c, struct spans *s, enum near_side s
 	s->item = item;
 	s->n = 0;
 	for (size_t i = 0; i < c->n_mappings; i++) {
-		struct prefix p = side == NEAR_IN ? c->mappings[i].in : c->mappings[i].out;
+		const struct config_mapping *m = &c->mappings[i];
 
-		if (prefix_is_none(p))
-			continue;
-		item[s->n] = (struct span){ .first = p.base, .last = prefix_last(p), .number = (uint32_t)i };
-		in_order &= !s->n || by_first(&item[s->n - 1], &item[s->n]) < 0;
-		s->n++;
+		if (side != NEAR_SPARE)
+			add_span(s, side == NEAR_IN ? m->in : m->out, i);
+		for (uint32_t k = 0; side == NEAR_SPARE && k < m->n_spare; k++)
+			add_span(s, m->spare[k], i);
 	}
+	for (uint32_t i = 1; i < s->n && in_order; i++)
+		in_order = by_first(&item[i - 1], &item[i]) < 0;
 	if (!in_order)
 		qsort(item, s->n, sizeof(*item), by_first);
 	note_most(item, 0, s->n);
@@ -224,10 +247,12 @@ static bool make_names(const struct config *c, struct indexes *x)
 struct near_named near_named_begin(const struct config *c, const char *name)
 {
 	struct indexes *x = index_of(c);
-	struct near_named n = { .config = c, .name = name, .hash = name_hash(name) };
+	struct near_named n = { .config = c, .name = name };
 
-	if (x && (x->has_names || make_names(c, x)))
+	if (x && (x->has_names || (x->named++ >= NAMES_PAY && make_names(c, x)))) {
 		n.index = x;
+		n.hash = name_hash(name);
+	}
 	return n;
 }
 

@@ -9,7 +9,8 @@
 
 #include "config/config.h"
 
-enum near_side { NEAR_IN, NEAR_OUT, NEAR_SIDES };
+/* NEAR_SPARE: a mapping is found once for each of its `spare` prefixes. */
+enum near_side { NEAR_IN, NEAR_OUT, NEAR_SPARE, NEAR_SIDES };
 
 struct near_index;
 struct indexes;

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "base/address_ranges.h"
+#include "base/array_grow.h"
 #include "base/search.h"
 #include "config/near.h"
 #include "config/port_pairs.h"
+#include "config/portmap_share.h"
 
 /* With more elements than this, all of them are looked at. */
 #define MOST 64U
@@ -23,34 +25,30 @@ static bool same_list(const void *a, size_t n_a, const void *b, size_t n_b, size
 	return n_a == n_b && same_octets(a, b, n_a * size);
 }
 
-/* Takes away what config_part_of() compares itself, or what says nothing of the configuration. */
-static void keep_plain(const struct config *c, struct config *ret)
-{
-	memcpy(ret, c, sizeof(*ret));
-	ret->interfaces = NULL;
-	ret->tenants = NULL;
-	ret->mappings = NULL;
-	ret->near = NULL;
-	ret->portmaps = NULL;
-	ret->portmap_sharers = NULL;
-	ret->bypass = NULL;
-	ret->draining = NULL;
-	ret->rests = NULL;
-	ret->lines = NULL;
-	ret->control_socket = ret->pin_path = ret->state_dir = NULL;
-	ret->n_mappings = ret->n_portmaps = ret->n_draining = ret->n_rests = ret->n_lines = 0;
-}
+/* Members that same_otherwise() compares by what they point to, or that say nothing of the configuration. */
+#define APART(first, last)                                                                                         \
+	{                                                                                                          \
+		offsetof(struct config, first), offsetof(struct config, last) + sizeof(((struct config *)0)->last) \
+	}
+static const struct {
+	size_t from, end;
+} apart[] = {
+	APART(interfaces, interfaces), APART(tenants, tenants),	 APART(mappings, n_portmaps),
+	APART(bypass, bypass),	       APART(draining, n_lines), APART(control_socket, state_dir),
+};
 
 /* Whether all but the mappings and portmaps is the same. */
 static bool same_otherwise(const struct config *a, const struct config *b)
 {
-	_cleanup_free_ struct config *x = malloc(sizeof(*x)), *y = malloc(sizeof(*y));
+	const char *x = (const char *)a, *y = (const char *)b;
+	size_t at = 0;
 
-	if (!x || !y)
-		return false;
-	keep_plain(a, x);
-	keep_plain(b, y);
-	return same_octets(x, y, sizeof(*x)) &&
+	for (size_t i = 0; i < ARRAY_SIZE(apart); i++) {
+		if (!same_octets(x + at, y + at, apart[i].from - at))
+			return false;
+		at = apart[i].end;
+	}
+	return same_octets(x + at, y + at, sizeof(*a) - at) &&
 	       same_list(a->interfaces, a->n_interfaces, b->interfaces, b->n_interfaces, sizeof(*a->interfaces)) &&
 	       same_list(a->tenants, a->n_tenants, b->tenants, b->n_tenants, sizeof(*a->tenants)) &&
 	       same_list(a->bypass, a->n_bypass, b->bypass, b->n_bypass, sizeof(*a->bypass)) &&
@@ -152,32 +150,47 @@ bool config_part_touches(const struct config_part *p, uint32_t first, uint32_t l
 	return i < p->n_touched && p->touched[i].first <= last;
 }
 
+/* Numbers of elements. */
+struct numbers {
+	size_t *of;
+	size_t n, room;
+};
+
 /* Elements of `before` that the part has, beside those that changed. */
 struct taken {
 	const struct config *config;
 	const struct config_part *part;
-	bool *mapping;
-	bool *portmap;
+	struct numbers mappings;
+	struct numbers portmaps;
+	bool failed; /* out of memory */
 };
 
-static void take(const struct taken *t, const struct config_mapping *m)
+static void note(struct taken *t, struct numbers *list, size_t number)
 {
-	const struct config_mapping *first = config_first_part(t->config, m);
-	size_t n = config_parts(t->config, m);
-
-	memset(&t->mapping[first - t->config->mappings], true, n);
+	if (array_grow(&list->of, list->n, &list->room, sizeof(*list->of)))
+		t->failed = true;
+	else
+		list->of[list->n++] = number;
 }
 
-static void take_near(const struct taken *t, struct prefix p)
+static void take(struct taken *t, const struct config_mapping *m)
+{
+	size_t first = (size_t)(config_first_part(t->config, m) - t->config->mappings), n = config_parts(t->config, m);
+
+	for (size_t i = 0; i < n; i++)
+		note(t, &t->mappings, first + i);
+}
+
+static void take_near(struct taken *t, struct prefix p)
 {
 	const struct config_mapping *m;
 
-	for (unsigned side = 0; side < NEAR_SIDES; side++)
+	for (enum near_side side = NEAR_IN; side <= NEAR_OUT; side++)
 		for (struct near n = near_begin(t->config, side, p); (m = near_next(&n));)
 			take(t, m);
 }
 
-static void take_named(const struct taken *t, const char *name)
+static void take_named(struct taken *t, const char *name)
 {
 	struct near_named n = near_named_begin(t->config, name);
 	const struct config_mapping *m;
@@ -187,7 +200,7 @@ static void take_named(const struct taken *t, const char *name)
 }
 
 /* What a mapping, before or after the change, can collide with. */
-static void take_around(const struct taken *t, const struct config_mapping *m)
+static void take_around(struct taken *t, const struct config_mapping *m)
 {
 	take_near(t, m->in);
 	take_near(t, m->out);
@@ -196,99 +209,120 @@ static void take_around(const struct taken *t, const struct config_mapping *m)
 		take_near(t, m->spare[i]);
 }
 
-static void take_mappings(const struct taken *t, const struct config *after)
+static void take_mappings(struct taken *t, const struct config *after)
 {
 	const struct config *c = t->config;
 	const struct config_window *w = &t->part->mappings;
+	const struct config_mapping *m;
 
 	for (size_t i = w->from; i < w->before_end; i++)
 		take_around(t, &c->mappings[i]);
 	for (size_t i = w->from; i < w->after_end; i++)
 		take_around(t, &after->mappings[i]);
-	for (size_t i = 0; i < c->n_mappings; i++)
-		if (c->mappings[i].n_spare)
-			take(t, &c->mappings[i]);
+	for (struct near n = near_begin(c, NEAR_SPARE, (struct prefix){ 0 }); (m = near_next(&n));)
+		if (m->n_spare)
+			take(t, m);
 	for (uint32_t i = 0; c->pcp.enabled && i < c->pcp.n_mappings; i++)
 		take_named(t, c->pcp.mappings[i]);
 	for (uint32_t i = 0; c->replication.enabled && i < c->replication.n_mappings; i++)
 		take_named(t, c->replication.mappings[i]);
 }
 
-static void take_portmap(const struct taken *t, size_t number)
+static void take_portmap(struct taken *t, size_t number)
 {
 	const struct config_mapping *m;
 	struct near n = near_begin_addr(t->config, NEAR_IN, t->config->portmaps[number].in.addr);
 
-	t->portmap[number] = true;
+	note(t, &t->portmaps, number);
 	while ((m = near_next(&n)))
 		take(t, m);
 }
 
 /* Takes the portmaps of subscribers who share the outside address of a portmap's. */
-static void take_rivals(const struct taken *t, const struct config_portmap *p)
+static void take_rivals(struct taken *t, const struct config_portmap *p)
 {
 	const struct config *c = t->config;
 	const struct config_mapping *m = config_mapping_of_portmap(c, p);
+	struct portmap_look look;
 	struct geometry g;
 	uint32_t out;
+	size_t i;
 
 	if (!m || prefix_is_none(m->out) || config_mapping_geometry(m, &g))
 		return;
 	out = mapping_out_addr(&g, mapping_subscriber(&g, p->in.addr));
-	for (size_t i = 0; i < c->n_portmaps; i++) {
-		uint32_t in = c->portmaps[i].in.addr;
-
-		if (prefix_holds(m->in, in) && mapping_out_addr(&g, mapping_subscriber(&g, in)) == out)
+	look = portmap_look_begin(c, m->in.base, prefix_last(m->in));
+	while (portmap_look_next(&look, &i))
+		if (mapping_out_addr(&g, mapping_subscriber(&g, c->portmaps[i].in.addr)) == out)
 			take_portmap(t, i);
-	}
 }
 
-static void take_portmaps(const struct taken *t, const struct config *after)
+static void take_portmaps(struct taken *t, const struct config *after)
 {
-	const struct config *c = t->config;
 	const struct config_window *w = &t->part->portmaps;
+	size_t number;
 
-	for (size_t i = 0; i < c->n_portmaps; i++)
-		if (config_part_touches(t->part, c->portmaps[i].in.addr, c->portmaps[i].in.addr))
-			take_portmap(t, i);
+	for (size_t i = 0; i < t->part->n_touched; i++) {
+		const struct address_range *r = &t->part->touched[i];
+		struct portmap_look look = portmap_look_begin(t->config, r->first, r->last);
+
+		while (portmap_look_next(&look, &number))
+			take_portmap(t, number);
+	}
 	for (size_t i = w->from; i < w->after_end; i++) {
 		take_near(t, (struct prefix){ after->portmaps[i].in.addr, 32, 0 });
 		take_rivals(t, &after->portmaps[i]);
 	}
 }
 
-static size_t n_taken(const bool *taken, size_t n)
+static int by_number(const void *a, const void *b)
 {
-	size_t count = 0;
+	const size_t *x = a, *y = b;
 
-	for (size_t i = 0; i < n; i++)
-		count += taken[i];
-	return count;
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Puts numbers in order, and leaves out what is there twice, or in the window. Returns how many come before it. */
+static size_t put_in_order(struct numbers *list, const struct config_window *w)
+{
+	size_t n = 0, before = 0;
+
+	if (list->n)
+		qsort(list->of, list->n, sizeof(*list->of), by_number);
+	for (size_t i = 0; i < list->n; i++) {
+		size_t number = list->of[i];
+
+		if ((number >= w->from && number < w->before_end) || (n && list->of[n - 1] == number))
+			continue;
+		list->of[n++] = number;
+		before += number < w->from;
+	}
+	list->n = n;
+	return before;
 }
 
 /* The elements that were taken, with those of the window in the place of their former ones; the texts are shared. */
-static int fill(const struct taken *t, const struct config *after, struct config *part)
+static int fill(struct taken *t, const struct config *after, struct config *part)
 {
 	const struct config *c = t->config;
 	const struct config_window *m = &t->part->mappings, *q = &t->part->portmaps;
+	size_t mappings_before = put_in_order(&t->mappings, m), portmaps_before = put_in_order(&t->portmaps, q);
 
-	part->mappings =
-		calloc(n_taken(t->mapping, c->n_mappings) + (m->after_end - m->from) + 1, sizeof(*part->mappings));
-	part->portmaps =
-		calloc(n_taken(t->portmap, c->n_portmaps) + (q->after_end - q->from) + 1, sizeof(*part->portmaps));
+	part->mappings = calloc(t->mappings.n + (m->after_end - m->from) + 1, sizeof(*part->mappings));
+	part->portmaps = calloc(t->portmaps.n + (q->after_end - q->from) + 1, sizeof(*part->portmaps));
 	if (!part->mappings || !part->portmaps)
 		return -ENOMEM;
-	for (size_t i = 0; i <= c->n_mappings; i++) {
-		for (size_t k = m->from; i == m->from && k < m->after_end; k++)
+	for (size_t i = 0; i <= t->mappings.n; i++) {
+		for (size_t k = m->from; i == mappings_before && k < m->after_end; k++)
 			part->mappings[part->n_mappings++] = after->mappings[k];
-		if (i < c->n_mappings && t->mapping[i] && (i < m->from || i >= m->before_end))
-			part->mappings[part->n_mappings++] = c->mappings[i];
+		if (i < t->mappings.n)
+			part->mappings[part->n_mappings++] = c->mappings[t->mappings.of[i]];
 	}
-	for (size_t i = 0; i <= c->n_portmaps; i++) {
-		for (size_t k = q->from; i == q->from && k < q->after_end; k++)
+	for (size_t i = 0; i <= t->portmaps.n; i++) {
+		for (size_t k = q->from; i == portmaps_before && k < q->after_end; k++)
 			part->portmaps[part->n_portmaps++] = after->portmaps[k];
-		if (i < c->n_portmaps && t->portmap[i] && (i < q->from || i >= q->before_end))
-			part->portmaps[part->n_portmaps++] = c->portmaps[i];
+		if (i < t->portmaps.n)
+			part->portmaps[part->n_portmaps++] = c->portmaps[t->portmaps.of[i]];
 	}
 	return 0;
 }
@@ -302,23 +336,10 @@ static void part_free(struct config **c)
 
 static int make_part(const struct config *before, const struct config *after, struct config_part *p)
 {
-	_cleanup_free_ bool *mapping = calloc(before->n_mappings + 1, sizeof(*mapping));
-	_cleanup_free_ bool *portmap = calloc(before->n_portmaps + 1, sizeof(*portmap));
-	const struct taken t = { before, p, mapping, portmap };
-	__attribute__((cleanup(part_free))) struct config *part = NULL;
-	struct config *frame = malloc(sizeof(*frame));
+	__attribute__((cleanup(part_free))) struct config *part = config_clone_keys(after);
+	struct taken t = { .config = before, .part = p };
+	int r;
 
-	if (!mapping || !portmap || !frame) {
-		free(frame);
-		return -ENOMEM;
-	}
-	memcpy(frame, after, sizeof(*frame));
-	frame->mappings = NULL;
-	frame->portmaps = NULL;
-	frame->portmap_sharers = NULL;
-	frame->n_mappings = frame->n_portmaps = frame->n_draining = frame->n_rests = 0;
-	part = config_clone(frame);
-	free(frame);
 	if (!part)
 		return -ENOMEM;
 	free(part->mappings);
@@ -327,10 +348,12 @@ static int make_part(const struct config *before, const struct config *after, st
 	part->portmaps = NULL;
 	take_mappings(&t, after);
 	take_portmaps(&t, after);
-	if (fill(&t, after, part))
-		return -ENOMEM;
-	p->config = take_pointer(part);
-	return 0;
+	r = t.failed ? -ENOMEM : fill(&t, after, part);
+	free(t.mappings.of);
+	free(t.portmaps.of);
+	if (!r)
+		p->config = take_pointer(part);
+	return r;
 }
 
 static bool is_much(const struct config_window *w)

@@ -57,7 +57,8 @@ struct growth {
 	bool grows;				     /* any mapping does */
 	bool settled;				     /* the configuration is known, and what rests from before */
 	bool exchanges;				     /* acts with other gateways, or may do so */
-	bool unsettled;				     /* a mapping waits for grants of its former size to end */
+	bool grew;	/* some mapping has grown, or a block was granted, in this agent's time */
+	bool unsettled; /* a mapping waits for grants of its former size to end */
 	uint8_t peers_up;
 	/* The pass. */
 	bool under_way;

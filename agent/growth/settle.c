@@ -146,8 +146,17 @@ static void leave_others(struct growth *g)
 			leave(g, i);
 }
 
+static bool has_grants(const struct growth *g)
+{
+	struct grant_figures f;
+
+	grants_count(g->grants, &f);
+	return f.grants || f.rests || f.free;
+}
+
 void growth_settle(struct growth *g, const struct config *c)
 {
+	bool first = !g->settled;
 	uint32_t at = 0;
 
 	read_figures(g, c);
@@ -156,7 +165,10 @@ void growth_settle(struct growth *g, const struct config *c)
 	grants_settle_tenants(g->grants);
 	for (struct grant *i; (i = grants_walk(g->grants, &at));)
 		settle(g, i);
-	growth_lay_out(g);
+	/* Where nothing ever grew, thousands of mappings have no layout to look at. */
+	g->grew |= g->grows || has_grants(g);
+	if (first || g->grew)
+		growth_lay_out(g);
 	growth_serve(g, growth_serves(g));
 	growth_hurry(g);
 }

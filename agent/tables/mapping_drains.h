@@ -44,6 +44,7 @@ int mappings_find_retired(const struct mappings *m, struct prefix in, struct pre
 /* Whether a mapping is retired. mappings_get() knows it, mappings_next() and mappings_find() do not. */
 bool mappings_is_retired(const struct mappings *m, int number);
 int mappings_next_retired(const struct mappings *m, int from);
+size_t mappings_retired(const struct mappings *m); /* how many there are */
 
 /*
  * Whether these addresses can drain: 0; -ENOSPC if there are too many drains, -EMLINK if the same addresses drain from

@@ -102,6 +102,11 @@ struct mappings {
 	struct mapping_job *table[MAX_MAPPINGS]; /* by number; NULL: the number is free */
 	struct inside_range order[MAX_MAPPINGS]; /* inside addresses of live mappings, sorted by address */
 	unsigned n_live;
+	unsigned n_retired;
+	unsigned n_ipv6; /* live ones of IPv6 subscribers */
+	/* The largest of those in use, mappings_choose_hints(): of IPv4 and of all; NULL: none, or not known. */
+	const struct mapping_job *largest[2];
+	bool knows_largest;
 	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)]; /* addresses of each */
 	size_t n_runs;
 	bool unsettled; /* the index is ahead of `order`, or holds addresses: gives no hints */

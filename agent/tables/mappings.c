@@ -10,9 +10,17 @@
 #include "tables/mapping_hosts.h"
 #include "tables/mapping_limits.h"
 
-static void order_changed(struct mappings *m)
+/* Whether one that has come, or gone, leaves one of the largest what it is. */
+static bool stays_largest(const struct mapping_job *largest, const struct mapping_job *t, bool came)
+{
+	return came ? largest && t->n_subscribers < largest->n_subscribers : t != largest;
+}
+
+static void order_changed(struct mappings *m, const struct mapping_job *t, bool came)
 {
 	m->n_runs = inside_runs(m->order, m->n_live, m->run);
+	for (unsigned i = 0; i < ARRAY_SIZE(m->largest); i++)
+		m->knows_largest &= stays_largest(m->largest[i], t, came);
 	mappings_choose_hints(m);
 }
 
@@ -39,8 +47,9 @@ void mappings_note_live(struct mappings *m, struct mapping_job *t)
 	for (; at && m->order[at - 1].first > range.first; at--)
 		m->order[at] = m->order[at - 1];
 	m->order[at] = range;
-	t->stage = TABLE_LIVE;
-	order_changed(m);
+	m->n_ipv6 += mapping_is_ipv6(&t->record);
+	mapping_job_set_stage(t, TABLE_LIVE);
+	order_changed(m, t, true);
 }
 
 uint32_t *mappings_sweep_due(const struct mappings *m, int number)
@@ -69,8 +78,9 @@ void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 	while (m->order[at].number != t->number)
 		at++;
 	m->n_live--;
+	m->n_ipv6 -= mapping_is_ipv6(&t->record);
 	memmove(&m->order[at], &m->order[at + 1], (m->n_live - at) * sizeof(m->order[at]));
-	order_changed(m);
+	order_changed(m, t, false);
 	/* Its replacement may have the same prefix. */
 	number = mappings_find_of(m, t->record.tenant, geometry_in(&t->record.geo), PREFIX_NONE);
 	if (number < 0 || mappings_get(m, number)->tenant != t->record.tenant)
@@ -159,26 +169,38 @@ int mappings_next(const struct mappings *m, int from)
 	return -1;
 }
 
+size_t mappings_in_use(const struct mappings *m)
+{
+	return m->n_live;
+}
+
+struct inside_range mappings_range_at(const struct mappings *m, size_t at)
+{
+	return m->order[at];
+}
+
 bool mappings_have_ipv6(const struct mappings *m)
 {
-	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
-		if (mapping_is_ipv6(mappings_get(m, number)))
-			return true;
-	return false;
+	return m->n_ipv6;
 }
 
 bool mappings_is_retired(const struct mappings *m, int number)
 {
-	return number >= 0 && (unsigned)number < MAX_MAPPINGS && m->table[number] &&
+	return m->n_retired && number >= 0 && (unsigned)number < MAX_MAPPINGS && m->table[number] &&
 	       m->table[number]->stage == TABLE_RETIRED;
 }
 
 int mappings_next_retired(const struct mappings *m, int from)
 {
-	for (int number = from; number < (int)MAX_MAPPINGS; number++)
+	for (int number = m->n_retired ? from : (int)MAX_MAPPINGS; number < (int)MAX_MAPPINGS; number++)
 		if (mappings_is_retired(m, number))
 			return number;
 	return -1;
+}
+
+size_t mappings_retired(const struct mappings *m)
+{
+	return m->n_retired;
 }
 
 int mappings_find_retired(const struct mappings *m, struct prefix in, struct prefix out)
@@ -282,7 +304,7 @@ void mappings_set_tenant(struct mappings *m, int number, uint8_t tenant)
 			if (m->order[k].number == number)
 				m->order[k] = inside_range_of(tenant, geometry_in(&record->geo), (unsigned)number);
 		prefix_index_set_tenant(&m->in, (unsigned)number, tenant);
-		order_changed(m);
+		order_changed(m, m->table[number], true);
 	}
 	if (mappings_show_untranslated(m, record))
 		log_error("an untranslated prefix is not the tenant's yet; reload the configuration");
@@ -334,6 +356,7 @@ void mappings_set_growth(struct mappings *m, int number, struct growth_layout la
 
 void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage)
 {
+	t->m->n_retired += (stage == TABLE_RETIRED) - (t->stage == TABLE_RETIRED);
 	t->stage = stage;
 	if (stage != TABLE_CLEARING || t->part_of)
 		return;
@@ -411,7 +434,7 @@ int mappings_del_of(struct mappings *m, uint8_t tenant, struct prefix in, struct
 		prefix_index_remove(&m->out, out, (unsigned)number);
 	if (!retired)
 		mappings_unset_live(m, m->table[number]);
-	m->table[number]->stage = TABLE_UNLINKED;
+	mapping_job_set_stage(m->table[number], TABLE_UNLINKED);
 	if (m->n_drains) {
 		mappings_forget_drains(m, number);
 		mappings_forget_needless_drains(m);

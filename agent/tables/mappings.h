@@ -54,6 +54,10 @@ bool mappings_full(const struct mappings *m);
 /* The next mapping number in use at or above `from`, or -1. */
 int mappings_next(const struct mappings *m, int from);
 
+/* How many are in use, and the inside addresses of each, in order of tenant and address. */
+size_t mappings_in_use(const struct mappings *m);
+struct inside_range mappings_range_at(const struct mappings *m, size_t at);
+
 /*
  * The number of the mapping with sessions that covers a place, inside_place() of base/inside_runs.h, else of the next
  * one above it, or -1: iterates in order of tenant and address. *ret_first..*ret_last are its places there, all of one

@@ -136,26 +136,37 @@ static uint16_t leaf_of(const struct mapping_job *t)
 	return (uint16_t)(INDEX_LEAF | (unsigned)t->number);
 }
 
-/* The live mapping with the most subscribers, of those with slots; among those of IPv4 only, or among all. */
-static const struct mapping_job *largest(const struct mappings *m, bool of_ipv6)
+static void note_largest(const struct mapping_job **largest, const struct mapping_job *t)
 {
-	const struct mapping_job *found = NULL;
+	if (!*largest || t->n_subscribers > (*largest)->n_subscribers)
+		*largest = t;
+}
 
+/* Finds the live mappings with the most subscribers, of those with slots; among those of IPv4 only, and among all. */
+static void find_largest(struct mappings *m)
+{
+	m->largest[0] = m->largest[1] = NULL;
 	for (unsigned k = 0; k < m->n_live; k++) {
 		const struct mapping_job *t = m->table[m->order[k].number];
 
-		if (mapping_has_slots(&t->record) && (of_ipv6 || !mapping_is_ipv6(&t->record)) &&
-		    (!found || t->n_subscribers > found->n_subscribers))
-			found = t;
+		if (!mapping_has_slots(&t->record))
+			continue;
+		note_largest(&m->largest[1], t);
+		if (!mapping_is_ipv6(&t->record))
+			note_largest(&m->largest[0], t);
 	}
-	return found;
+	m->knows_largest = true;
 }
 
 void mappings_choose_hints(struct mappings *m)
 {
-	const struct mapping_job *of_ipv4 = largest(m, false), *of_all = largest(m, true);
+	const struct mapping_job *of_ipv4, *of_all;
 	uint64_t inside = FIB_NO_HINT, outside = FIB_NO_HINT;
 
+	if (!m->knows_largest)
+		find_largest(m);
+	of_ipv4 = m->largest[0];
+	of_all = m->largest[1];
 	if (of_ipv4 && !m->unsettled)
 		inside = hint_inside(m, of_ipv4->number, leaf_of(of_ipv4));
 	if (of_all) {

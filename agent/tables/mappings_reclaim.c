@@ -41,7 +41,7 @@ static void end_grace(struct mappings *m)
 	for (struct mapping_job *t = m->leaving; t; t = t->next) {
 		if (t->stage != TABLE_IN_GRACE)
 			continue;
-		t->stage = TABLE_TELLING;
+		mapping_job_set_stage(t, TABLE_TELLING);
 		if (t->part_of)
 			continue;
 		m->table[t->number] = NULL;

@@ -169,9 +169,10 @@ static int update(struct mappings *m, const struct mapping_spec *spec)
 }
 
 /* Two are had where they are wanted, unless their programs could not be loaded. */
-static void choose_stages(const struct parts *context, const struct config *c, const struct settings *settings,
-			  struct stages_choice *ret)
+static void choose_stages(const struct parts *context, const struct config *c, uint64_t slots,
+			  const struct settings *settings, struct stages_choice *ret)
 {
+	(void)slots;
 	(void)settings;
 	*ret = (struct stages_choice){ .stages = c->stages == 2 && !context->active->stages_failure[0] ? 2 : 1 };
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "change/mapping_tally.h"
 #include "config/near.h"
 #include "config/port_pairs.h"
 #include "config/running_text.h"
@@ -24,7 +25,7 @@ static struct prefix any(uint32_t base, uint32_t addresses, uint8_t shortest)
 
 static void change_mapping(struct config *c, struct config_mapping *m)
 {
-	switch (below(6)) {
+	switch (below(9)) {
 	case 0:
 		m->sessions_per_user = below(3) ? 100 + below(900) : 1U << 31;
 		break;
@@ -40,6 +41,17 @@ static void change_mapping(struct config *c, struct config_mapping *m)
 		break;
 	case 4:
 		m->inbound = m->inbound == INBOUND_OPEN ? INBOUND_SESSIONS : INBOUND_OPEN;
+		break;
+	case 5:
+		m->growth.given = !m->growth.given;
+		break;
+	case 6:
+		m->limits.tcp = below(2);
+		m->limits.given = m->limits.tcp > 0;
+		break;
+	case 7:
+		m->independence =
+			(struct config_independence){ .given = below(2), .mapping = 1, .filtering = (uint8_t)below(2) };
 		break;
 	default:
 		m->ports.ports_per_host = below(2) ? 0 : 1U << below(12);
@@ -87,7 +99,26 @@ static void edit(struct config *c)
 	}
 }
 
-static void compare(const struct config *before, const struct config *after, unsigned *ret_refused)
+/* What is counted of the part alone is what a look at all mappings counts. */
+static void compare_tallies(struct config *before, const struct config *after, const struct config_part *part)
+{
+	const struct config_part none = { 0 };
+	struct active_config active = { .config = before };
+	struct mapping_tally whole = mapping_tally_of(&active, after, &none), own;
+
+	active.tally = mapping_tally_of(&active, before, &none);
+	own = mapping_tally_of(&active, after, part);
+	cr_assert_eq(own.slots, whole.slots);
+	cr_assert_eq(own.bindings, whole.bindings);
+	cr_assert_eq(own.filtering, whole.filtering);
+	cr_assert_eq(own.open, whole.open);
+	cr_assert_eq(own.growth, whole.growth);
+	cr_assert_eq(own.port_zero, whole.port_zero);
+	cr_assert_eq(own.limits, whole.limits);
+	cr_assert_eq(own.six, whole.six);
+}
+
+static void compare(struct config *before, const struct config *after, unsigned *ret_refused)
 {
 	struct config_part part;
 	struct error whole = { 0 }, own = { 0 };
@@ -98,6 +129,7 @@ static void compare(const struct config *before, const struct config *after, uns
 		     own.text);
 	/* Of fields with a place in a list, the place is another one. */
 	cr_assert(strchr(whole.text, '[') || !strcmp(whole.text, own.text), "%s\n%s", whole.text, own.text);
+	compare_tallies(before, after, &part);
 	for (size_t i = 0; i < part.config->n_mappings; i++)
 		cr_assert_not_null(
 			config_find_mapping(after, part.config->mappings[i].in, part.config->mappings[i].out));

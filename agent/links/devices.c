@@ -149,7 +149,10 @@ static void on_route(struct devices *v, const struct nlmsghdr *h)
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 
 	route_limits_message(&v->limits, h);
-	own_routes_message(&v->own_routes, h);
+	if (own_routes_message(&v->own_routes, h)) {
+		v->routes_dirty = true;
+		devices_schedule_sync(v, MONITOR_QUIET_MS);
+	}
 	if (v->limits.changed) {
 		devices_hold_copy(v);
 		devices_schedule_sync(v, MONITOR_QUIET_MS);
@@ -158,10 +161,6 @@ static void on_route(struct devices *v, const struct nlmsghdr *h)
 	if (rt->rtm_type == RTN_LOCAL) {
 		v->own_sources_known = false;
 		devices_schedule_sync(v, 0);
-	}
-	if (h->nlmsg_type == RTM_DELROUTE && rt->rtm_protocol == ROUTE_PROTOCOL) {
-		v->routes_dirty = true;
-		devices_schedule_sync(v, MONITOR_QUIET_MS);
 	}
 }
 

@@ -87,22 +87,28 @@ static void forget_replaced(struct own_routes *own, const struct own_route *by)
 	}
 }
 
-void own_routes_message(struct own_routes *own, const struct nlmsghdr *h)
+bool own_routes_message(struct own_routes *own, const struct nlmsghdr *h)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 	bool replaces = h->nlmsg_type == RTM_NEWROUTE && h->nlmsg_flags & NLM_F_REPLACE;
-	struct own_route route;
+	bool gone = h->nlmsg_type == RTM_DELROUTE && rt->rtm_protocol == ROUTE_PROTOCOL;
+	struct own_route route, *known;
 
-	if ((rt->rtm_protocol != ROUTE_PROTOCOL && !replaces) || !read_message(h, &route))
-		return;
+	if (rt->rtm_protocol != ROUTE_PROTOCOL && !replaces)
+		return false;
+	if (!read_message(h, &route))
+		return gone;
 	if (replaces)
 		forget_replaced(own, &route);
 	if (rt->rtm_protocol != ROUTE_PROTOCOL)
-		return;
-	if (h->nlmsg_type == RTM_NEWROUTE)
+		return false;
+	if (!gone) {
 		add_own(own, &route);
-	else
-		forget_own(own, find_own(own, &route));
+		return false;
+	}
+	known = find_own(own, &route);
+	forget_own(own, known);
+	return known || !own->known;
 }
 
 void own_routes_again(struct own_routes *own, enum route_copy_reading what, const struct nlmsghdr *h)

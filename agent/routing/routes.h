@@ -36,8 +36,11 @@ struct own_routes {
 
 void own_routes_free(struct own_routes *own);
 
-/* Processes an RTM_NEWROUTE or RTM_DELROUTE. */
-void own_routes_message(struct own_routes *own, const struct nlmsghdr *h);
+/*
+ * Processes an RTM_NEWROUTE or RTM_DELROUTE. True: an own route has gone, or may have, which the agent has not taken
+ * away itself; those that it has are forgotten before their notification comes.
+ */
+bool own_routes_message(struct own_routes *own, const struct nlmsghdr *h);
 
 /* The same as part of a reading of all routes. */
 void own_routes_again(struct own_routes *own, enum route_copy_reading what, const struct nlmsghdr *h);

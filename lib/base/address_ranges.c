@@ -12,9 +12,12 @@ static int compare(const void *a, const void *b)
 
 size_t address_ranges_merge(struct address_range *range, size_t n)
 {
-	size_t merged = 0;
+	size_t merged = 0, in_order = 1;
 
-	if (n)
+	/* Those of thousands of mappings come in order. */
+	while (in_order < n && range[in_order - 1].first <= range[in_order].first)
+		in_order++;
+	if (in_order < n)
 		qsort(range, n, sizeof(*range), compare);
 	for (size_t i = 0; i < n; i++) {
 		/* In 64 bits, as the end of the last range does not fit in 32. */

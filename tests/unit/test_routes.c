@@ -187,7 +187,7 @@ Test(routes, rules_beside_the_kernels_own_are_policy_routing)
 	}
 }
 
-static void tell(struct own_routes *own, uint16_t type, uint16_t flags, uint8_t protocol)
+static bool tell(struct own_routes *own, uint16_t type, uint16_t flags, uint8_t protocol)
 {
 	struct nlmsghdr *h = netlink_request(netlink, type, flags, sizeof(struct rtmsg));
 	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
@@ -199,7 +199,22 @@ static void tell(struct own_routes *own, uint16_t type, uint16_t flags, uint8_t 
 			      .rtm_type = RTN_BLACKHOLE };
 	mnl_attr_put_u32(h, RTA_DST, htonl(0xc0000200));
 	mnl_attr_put_u32(h, RTA_PRIORITY, ROUTE_METRIC);
-	own_routes_message(own, h);
+	return own_routes_message(own, h);
+}
+
+/* So the agent's own changes make it look at no other route. */
+Test(routes, a_deletion_is_news_where_the_agent_did_not_ask_for_it)
+{
+	struct own_routes own = { 0 };
+
+	cr_expect(tell(&own, RTM_DELROUTE, 0, ROUTE_PROTOCOL), "nothing is known: it may be");
+	own_routes_again(&own, ROUTES_BEGIN, NULL);
+	own_routes_again(&own, ROUTES_END, NULL);
+	cr_expect(!tell(&own, RTM_NEWROUTE, 0, ROUTE_PROTOCOL));
+	cr_expect(!tell(&own, RTM_DELROUTE, 0, RTPROT_STATIC));
+	cr_expect(tell(&own, RTM_DELROUTE, 0, ROUTE_PROTOCOL), "somebody else did it");
+	cr_expect(!tell(&own, RTM_DELROUTE, 0, ROUTE_PROTOCOL), "it was known to be gone");
+	own_routes_free(&own);
 }
 
 /* What is known by notifications is not read: a table of a million routes takes half a second. */

@@ -382,7 +382,7 @@ int change_adopt_file(struct change_queue *q, struct error *err)
 	r = running_reserve(q->context->datapath, strlen(running), err);
 	if (!r)
 		r = running_save_to(q->context->datapath->running_state, q->context->datapath->running_size, running,
-				    hash, err);
+				    strlen(running), hash, err);
 	if (!r)
 		active->file_hash = active->file_read = hash;
 	return r;

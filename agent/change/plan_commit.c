@@ -320,8 +320,8 @@ int plan_commit(struct change_plan *p, struct error *err)
 		datapath_settle(context->datapath);
 	datapath_raise_epoch(context->datapath);
 	/* Cannot fail: commit_undoable() has made room. */
-	running_save_to(context->datapath->running_state, context->datapath->running_size, p->text.json, p->file_hash,
-			NULL);
+	running_save_to(context->datapath->running_state, context->datapath->running_size, p->text.json, p->text.length,
+			p->file_hash, NULL);
 	/* A start has warned already. */
 	reloaded = context->active->config && p->name;
 	if (context->active->config)

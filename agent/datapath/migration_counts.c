@@ -111,5 +111,5 @@ int migration_running_copy(struct datapath *d, struct migration *m, const struct
 	munmap(memory, size);
 	if (!r)
 		r = running_reserve(d, strlen(json), &err);
-	return r ? r : running_save_to(d->running_state, d->running_size, json, hash, &err);
+	return r ? r : running_save_to(d->running_state, d->running_size, json, strlen(json), hash, &err);
 }

@@ -127,10 +127,10 @@ static int own_place(const void *map, size_t size, struct running_header *ret)
 	return latest_place(map, size, ret);
 }
 
-static int save(void *map, size_t size, uint32_t magic, const char *json, uint64_t file_hash, struct error *err)
+static int save(void *map, size_t size, uint32_t magic, const char *json, size_t length, uint64_t file_hash,
+		struct error *err)
 {
 	struct running_header header = { 0 }, sign = sign_header();
-	size_t length = strlen(json);
 
 	if (length > room_in(size))
 		return error_set(err, -EFBIG,
@@ -158,14 +158,14 @@ static int save(void *map, size_t size, uint32_t magic, const char *json, uint64
 	return 0;
 }
 
-int running_save_to(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err)
+int running_save_to(void *map, size_t size, const char *json, size_t length, uint64_t file_hash, struct error *err)
 {
-	return save(map, size, RUNNING_MAGIC, json, file_hash, err);
+	return save(map, size, RUNNING_MAGIC, json, length, file_hash, err);
 }
 
 int running_save_former(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err)
 {
-	return save(map, size, RUNNING_MAGIC_FORMER, json, file_hash, err);
+	return save(map, size, RUNNING_MAGIC_FORMER, json, strlen(json), file_hash, err);
 }
 
 int running_load_from(const void *map, size_t size, char **ret_json, uint64_t *ret_file_hash)
@@ -209,7 +209,7 @@ static int copy_state(const struct datapath *d, void *memory, size_t size, struc
 	if (r == -ENOENT)
 		return 0;
 	return r ? error_set(err, r, "the running configuration cannot be read: %s", strerror(-r))
-		 : running_save_to(memory, size, json, hash, err);
+		 : running_save_to(memory, size, json, strlen(json), hash, err);
 }
 
 /* Pins the map in place of the other, which stays until then. */

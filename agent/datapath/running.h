@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/base.h"
 
@@ -37,8 +38,11 @@ struct running_header {
 #define RUNNING_MAX_LENGTH (RUNNING_PLACE_SIZE - RUNNING_SIGN - sizeof(struct running_header))
 #define RUNNING_LONGEST	   ((32U << 20) - RUNNING_SIGN - sizeof(struct running_header))
 
-/* `map` is the whole map in memory, of size octets. -EFBIG if the JSON is too long; nothing is written then. */
-int running_save_to(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err);
+/*
+ * `map` is the whole map in memory, of size octets; the JSON has `length`. -EFBIG if that is too long; nothing is
+ * written then.
+ */
+int running_save_to(void *map, size_t size, const char *json, size_t length, uint64_t file_hash, struct error *err);
 
 /* The same for an agent of 1.0.0, which knows no other checksum. */
 int running_save_former(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err);
@@ -52,7 +56,7 @@ int running_load_from(const void *map, size_t size, char **ret_json, uint64_t *r
 /* The same for a map of the usual size. */
 static inline int running_save(void *map, const char *json, uint64_t file_hash, struct error *err)
 {
-	return running_save_to(map, RUNNING_SIZE, json, file_hash, err);
+	return running_save_to(map, RUNNING_SIZE, json, strlen(json), file_hash, err);
 }
 
 static inline int running_load(const void *map, char **ret_json, uint64_t *ret_file_hash)

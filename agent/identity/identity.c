@@ -267,7 +267,11 @@ static int check(const struct config *c, const struct config_leases *running, co
 	struct lease_means *m = NULL;
 	struct lease_place at;
 	struct error why = { 0 };
-	int r = lease_means_new(&c->leases, c->state_dir, running, false, &m, &at, &why);
+	int r;
+
+	if (!c->leases.n)
+		return 0;
+	r = lease_means_new(&c->leases, c->state_dir, running, false, &m, &at, &why);
 
 	lease_means_free(m);
 	/* The secret is the program's: the agent's user need not be able to read it. */

@@ -5,6 +5,7 @@
 #include <linux/if_link.h>
 #include <string.h>
 
+#include "base/array_grow.h"
 #include "base/log.h"
 #include "links/devices_private.h"
 #include "routing/routes.h"
@@ -14,42 +15,61 @@ static const char *roles_name(uint8_t roles)
 	return roles == DEVICE_INSIDE ? "inside" : roles == DEVICE_OUTSIDE ? "outside" : "inside and outside";
 }
 
-/* Appends the prefixes that outside addresses are cut into to n others, and returns the number then. */
-static size_t add_prefixes(struct prefix out, struct prefix *ret, size_t n)
-{
-	if (prefix_is_none(out))
-		return n;
-	for (uint64_t at = out.base; at <= prefix_last(out);) {
-		struct prefix piece = prefix_first_of((uint32_t)at, prefix_last(out));
+/* Prefixes; the caller frees them. */
+struct prefix_list {
+	struct prefix *of;
+	size_t n, room;
+};
 
-		if (ret)
-			ret[n] = piece;
-		n++;
-		at = (uint64_t)prefix_last(piece) + 1;
-	}
-	return n;
+static int add_prefix(struct prefix_list *l, struct prefix p)
+{
+	int r = array_grow(&l->of, l->n, &l->room, sizeof(*l->of));
+
+	if (!r)
+		l->of[l->n++] = p;
+	return r;
 }
 
-/* Writes the outside prefixes, including draining ones, unless ret is NULL, and returns their number. */
-static size_t pools_of(const struct config *c, struct prefix *ret)
+/* Appends the prefixes that outside addresses are cut into. */
+static int add_prefixes(struct prefix_list *l, struct prefix out)
 {
-	size_t n = 0;
+	int r = 0;
 
-	for (size_t k = 0; k < c->n_mappings; k++)
-		n = add_prefixes(c->mappings[k].out, ret, n);
-	for (size_t k = 0; k < c->n_draining; k++)
-		n = add_prefixes(c->draining[k].out, ret, n);
-	return n;
+	if (prefix_is_none(out))
+		return 0;
+	for (uint64_t at = out.base; !r && at <= prefix_last(out);) {
+		struct prefix piece = prefix_first_of((uint32_t)at, prefix_last(out));
+
+		r = add_prefix(l, piece);
+		at = (uint64_t)prefix_last(piece) + 1;
+	}
+	return r;
+}
+
+/* Lists the outside prefixes, including draining ones. 0 or -ENOMEM, with nothing in *ret. */
+static int pools_of(const struct config *c, struct prefix_list *ret)
+{
+	struct prefix_list l = { .of = calloc(GROW_FIRST, sizeof(*l.of)), .room = GROW_FIRST };
+	int r = l.of ? 0 : -ENOMEM;
+
+	for (size_t k = 0; !r && k < c->n_mappings; k++)
+		r = add_prefixes(&l, c->mappings[k].out);
+	for (size_t k = 0; !r && k < c->n_draining; k++)
+		r = add_prefixes(&l, c->draining[k].out);
+	if (r)
+		free(l.of);
+	*ret = r ? (struct prefix_list){ 0 } : l;
+	return r;
 }
 
 static int prefixes_of(const struct config *c, struct prefix **ret, size_t *ret_n, struct error *err)
 {
-	struct prefix *prefixes = calloc(pools_of(c, NULL) + 1, sizeof(*prefixes));
+	struct prefix_list l;
 
-	if (!prefixes)
+	if (pools_of(c, &l))
 		return error_set(err, -ENOMEM, "out of memory");
-	*ret_n = pools_of(c, prefixes);
-	*ret = prefixes;
+	*ret_n = l.n;
+	*ret = l.of;
 	return 0;
 }
 
@@ -291,14 +311,14 @@ static int apply(struct devices *v, struct interfaces *all, struct xdp_wish xdp,
 
 int devices_exclude(struct devices *v, const struct config *c, struct error *err)
 {
-	_cleanup_free_ struct prefix *special = calloc(pools_of(c, NULL) + c->n_bypass + 1, sizeof(*special));
-	int r = special ? 0 : -ENOMEM;
-	size_t n = r ? 0 : pools_of(c, special);
+	struct prefix_list special;
+	int r = pools_of(c, &special);
 
 	for (size_t k = 0; !r && k < c->n_bypass; k++)
-		special[n++] = c->bypass[k];
+		r = add_prefix(&special, c->bypass[k]);
 	if (!r)
-		r = route_copy_set_special(v->copy, special, n);
+		r = route_copy_set_special(v->copy, special.of, special.n);
+	free(special.of);
 	return r ? error_set(err, r, "out of memory") : devices_six_take(v, c, err);
 }
 

@@ -200,7 +200,7 @@ static void choose_stages(const struct parts *context, const struct config *c, u
 #define ipfix_mapping(x, geo, of, tenant, made, ms)	  ((void)(geo), (void)(tenant), tell_mapping(x, made, ms))
 #define metrics_configure(m, c, wait, name, err)	  call((wait) ? "metrics-waiting" : "metrics", err)
 #define guard_configure(g, now, then)			  configure_guard(now, then)
-#define running_save_to(map, size, json, hash, err)	  save_running(json, hash)
+#define running_save_to(map, size, json, n, hash, err)	  save_running(json, hash)
 #define running_reserve(d, length, err)			  0
 #define guard_hold(g, in, n)				  ((void)(in), hold(n))
 #define config_warn(now, before, name)			  call("warn", NULL)

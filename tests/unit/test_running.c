@@ -239,7 +239,8 @@ Test(running, room_is_made_for_a_longer_state_and_what_is_saved_moves_along, .fi
 	expect_pinned("{\"kept\":1}", 8 * RUNNING_SIZE);
 
 	/* It is the pinned map that is written from now on. */
-	cr_assert_eq(running_save_to(d.running_state, d.running_size, "{\"new\":1}", 7, &err), 0);
+	cr_assert_eq(running_save_to(d.running_state, d.running_size, "{\"new\":1}", strlen("{\"new\":1}"), 7, &err),
+		     0);
 	expect_pinned("{\"new\":1}", 8 * RUNNING_SIZE);
 }
 
@@ -249,7 +250,7 @@ Test(running, room_is_made_where_nothing_is_saved_yet, .fini = unpin)
 	struct error err;
 
 	cr_assert_eq(running_reserve(&d, RUNNING_MAX_LENGTH + 1, &err), 0);
-	cr_assert_eq(running_save_to(d.running_state, d.running_size, "{}", 7, &err), 0);
+	cr_assert_eq(running_save_to(d.running_state, d.running_size, "{}", strlen("{}"), 7, &err), 0);
 	expect_pinned("{}", 2 * RUNNING_SIZE);
 }
 

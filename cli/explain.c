@@ -15,6 +15,7 @@ static const struct column fields[] = {
 	{ "Portmaps", "portmaps", cell_text, false, 0 },
 	{ "First choice", "first_choice", cell_text, false, 0 },
 	{ "Sessions", "sessions", cell_text, false, 0 },
+	{ "Hosts", "hosts", cell_text, false, 0 },
 	{ "Not counted", "others", cell_text, false, 0 },
 	{ "Owner", "owner", cell_text, false, 0 },
 	{ "Ports in use", "ports_used", cell_text, false, 0 },
@@ -39,7 +40,7 @@ static void __attribute__((format(printf, 3, 4))) put(cJSON *lines, const char *
 }
 
 /* What consoles show for each type of NAT. */
-static const char *console_words(const char *type)
+static const char *console_words(const char *type, bool ipv6)
 {
 	static const struct {
 		const char *type;
@@ -52,6 +53,9 @@ static const char *console_words(const char *type)
 			    "open" },
 	};
 
+	/* Mappings of IPv6 subscribers have no other. */
+	if (ipv6)
+		return "strict; PlayStation type 3, Nintendo C or D";
 	for (size_t i = 0; i < ARRAY_SIZE(consoles); i++)
 		if (!strcmp(consoles[i].type, type))
 			return consoles[i].words;
@@ -79,6 +83,25 @@ static void put_limits(cJSON *lines, const cJSON *limits)
 		put(lines, "limits", "%s", text);
 }
 
+/* The hosts of an IPv6 subscriber. */
+static void put_hosts(cJSON *lines, const cJSON *s)
+{
+	const cJSON *hosts = json_get(s, "hosts"), *host;
+	char text[CELL_TEXT];
+	size_t n;
+
+	if (!cJSON_IsArray(hosts))
+		return;
+	n = (size_t)snprintf(text, sizeof(text), "%d of %.0f", cJSON_GetArraySize(hosts),
+			     json_number(s, "hosts_per_subscriber"));
+	cJSON_ArrayForEach (host, hosts) {
+		if (n < sizeof(text))
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s %.0f", host == hosts->child ? ":" : ",",
+					      json_text(host, "addr", "-"), json_number(host, "sessions"));
+	}
+	put(lines, "hosts", "%s", text);
+}
+
 static void put_subscriber(cJSON *lines, const cJSON *s)
 {
 	const cJSON *busiest = json_get(s, "busiest");
@@ -89,6 +112,7 @@ static void put_subscriber(cJSON *lines, const cJSON *s)
 	    json_number(s, "port_hi"));
 	put(lines, "sessions", "%.0f of %.0f: tcp %.0f, udp %.0f, icmp %.0f", json_number(s, "sessions"),
 	    json_number(s, "quota"), json_number(s, "tcp"), json_number(s, "udp"), json_number(s, "icmp"));
+	put_hosts(lines, s);
 	put_limits(lines, json_get(s, "limits"));
 	if (json_number(s, "time_wait") + json_number(s, "expired") > 0)
 		put(lines, "others", "%.0f in tcp-time-wait, %.0f expired", json_number(s, "time_wait"),
@@ -104,7 +128,7 @@ static void put_subscriber(cJSON *lines, const cJSON *s)
 	    json_number(s, "slots"), beyond);
 	put(lines, "refused", "%.0f", json_number(s, "quota_exceeded"));
 	if (json_get(s, "nat_type"))
-		put(lines, "nat", "%s", console_words(json_text(s, "nat_type", "-")));
+		put(lines, "nat", "%s", console_words(json_text(s, "nat_type", "-"), !!json_get(s, "in_prefix")));
 	if (json_get(s, "shares_address"))
 		put(lines, "protocols", "%s",
 		    cJSON_IsTrue(json_get(s, "shares_address"))
@@ -129,15 +153,18 @@ static void put_pool(cJSON *lines, const cJSON *pool)
 static void put_way(cJSON *lines, const char *key, const cJSON *way)
 {
 	const char *mac = json_text(way, "mac", NULL);
+	double mtu = json_number(way, "mtu");
+	char neighbour[64], length[32] = "";
 
 	if (mac)
-		put(lines, key, "to %s through %s, next hop %s at %s; route from the %s", json_text(way, "addr", "-"),
-		    json_text(way, "interface", "-"), json_text(way, "next_hop", "-"), mac,
-		    json_text(way, "route_from", "-"));
+		snprintf(neighbour, sizeof(neighbour), " at %s", mac);
 	else
-		put(lines, key, "to %s through %s, next hop %s (%s); route from the %s", json_text(way, "addr", "-"),
-		    json_text(way, "interface", "-"), json_text(way, "next_hop", "-"), json_text(way, "neighbour", "-"),
-		    json_text(way, "route_from", "-"));
+		snprintf(neighbour, sizeof(neighbour), " (%s)", json_text(way, "neighbour", "-"));
+	if (mtu > 0)
+		snprintf(length, sizeof(length), ", MTU %.0f", mtu);
+	put(lines, key, "to %s through %s%s, next hop %s%s; route from the %s", json_text(way, "addr", "-"),
+	    json_text(way, "interface", "-"), length, json_text(way, "next_hop", "-"), neighbour,
+	    json_text(way, "route_from", "-"));
 }
 
 /* Names and endpoints in one line. */
@@ -281,6 +308,7 @@ static void show_explanation(struct writer *w, const cJSON *result, const cJSON 
 static int status_of(const cJSON *result, struct error *err)
 {
 	const char *addr = json_text(result, "addr", "-");
+	bool ipv6 = strchr(addr, ':');
 
 	if (cJSON_IsTrue(json_get(result, "found")))
 		return EXIT_DONE;
@@ -288,7 +316,8 @@ static int status_of(const cJSON *result, struct error *err)
 		return error_set(
 			err, EXIT_REFUSED,
 			is_outside_host(result) ? "%s is a host outside, in no mapping" : "%s is in no mapping", addr);
-	return error_set(err, EXIT_REFUSED, "%s:%.0f has no subscriber", addr, json_number(result, "port"));
+	return error_set(err, EXIT_REFUSED, ipv6 ? "[%s]:%.0f has no subscriber" : "%s:%.0f has no subscriber", addr,
+			 json_number(result, "port"));
 }
 
 const struct view view_explain = { .show = show_explanation, .status = status_of };

@@ -40,6 +40,36 @@ bool json_add_inside(cJSON *object, uint32_t in_addr)
 	return cJSON_AddStringToObject(object, strchr(text, ':') ? "in_prefix" : "in_addr", text);
 }
 
+void json_add_hosts(cJSON *object, struct mappings *m, uint32_t in_addr)
+{
+	cJSON *list = cJSON_AddArrayToObject(object, "hosts");
+	struct subscriber_hosts h;
+	char text[INSIDE_TEXT];
+
+	if (!list || subscriber_hosts_read(m, in_addr, &h))
+		return;
+	for (unsigned i = 0; i < h.n; i++) {
+		cJSON *host = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(host, "addr", address6_text(&h.addr[i], text));
+		json_add_u64(host, "sessions", h.sessions[i]);
+		cJSON_AddItemToArray(list, host);
+	}
+}
+
+void json_add_ext(cJSON *object, const struct mappings *m, uint32_t in_addr, uint32_t ext_addr)
+{
+	int number = m && virtual6_is(in_addr) ? mappings_find_any(m, in_addr) : -1;
+	char text[INSIDE_TEXT];
+	struct address6 six;
+
+	json_add_addr(object, "ext_addr", ext_addr);
+	if (number < 0)
+		return;
+	six = mappings_ext6(m, mappings_get(m, number), ext_addr);
+	cJSON_AddStringToObject(object, "ext_addr6", address6_text(&six, text));
+}
+
 bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e)
 {
 	char text[ADDR_TEXT + 8], addr[ADDR_TEXT];

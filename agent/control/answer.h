@@ -24,6 +24,15 @@ int request_count(struct request *r, answer_count answer, struct error *err);
 /* Add members for which cJSON has no function; return false if out of memory. */
 bool json_add_addr(cJSON *object, const char *name, uint32_t addr);
 bool json_add_prefix(cJSON *object, const char *name, struct prefix p);
+/* "hosts": those of an IPv6 subscriber that have sessions. */
+void json_add_hosts(cJSON *object, struct mappings *m, uint32_t in_addr);
+
+/*
+ * "ext_addr" and, as the hosts of an IPv6 subscriber with that inside address know it, "ext_addr6". m: NULL where no
+ * such is meant.
+ */
+void json_add_ext(cJSON *object, const struct mappings *m, uint32_t in_addr, uint32_t ext_addr);
+
 /* "in_addr" of an IPv4 subscriber, "in_prefix" of an IPv6 one. */
 bool json_add_inside(cJSON *object, uint32_t in_addr);
 bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e);

@@ -84,6 +84,10 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 	cJSON_AddBoolToObject(object, "shares_address", e->mapping->geo.ratio > 1);
 	add_seconds(object, "last_quota_refusal", e->record.quota_refusal);
 	add_seconds(object, "last_ports_refusal", e->record.ports_refusal);
+	if (explain_is_ipv6(e)) {
+		json_add_hosts(object, e->context->mappings, e->in_addr);
+		json_add_u64(object, "hosts_per_subscriber", mappings_hosts(e->context->mappings, e->mapping));
+	}
 	json_add_limits(object, e->context->mappings, e->number, e->in_addr);
 	if (e->context->grants)
 		json_add_grants(object, e->context->grants, e->mapping, explain_place(e));
@@ -93,7 +97,7 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 	}
 	busiest = cJSON_AddObjectToObject(object, "busiest");
 	cJSON_AddStringToObject(busiest, "proto", usage_protocol_text(e->busiest.proto));
-	json_add_addr(busiest, "ext_addr", e->busiest.ext.addr);
+	json_add_ext(busiest, e->context->mappings, e->in_addr, e->busiest.ext.addr);
 	json_add_u64(busiest, "ext_port", e->busiest.ext.port);
 	json_add_u64(busiest, "sessions", e->busiest.sessions);
 }
@@ -117,6 +121,7 @@ static void add_portmaps(cJSON *json, const struct explanation *e)
 
 static void add_pool(cJSON *json, const struct explanation *e)
 {
+	char text[INSIDE_TEXT];
 	uint64_t n = 0;
 	cJSON *object;
 
@@ -127,8 +132,8 @@ static void add_pool(cJSON *json, const struct explanation *e)
 		n = ((uint64_t)e->pool_last - e->pool_first) / e->pool_stride + 1;
 	object = cJSON_AddObjectToObject(json, "pool");
 	if (n) {
-		json_add_addr(object, "in_first", e->pool_first);
-		json_add_addr(object, "in_last", e->pool_last);
+		cJSON_AddStringToObject(object, "in_first", inside_text(e->pool_first, text));
+		cJSON_AddStringToObject(object, "in_last", inside_text(e->pool_last, text));
 	} else {
 		cJSON_AddNullToObject(object, "in_first");
 		cJSON_AddNullToObject(object, "in_last");
@@ -166,15 +171,17 @@ static void add_port(cJSON *json, const struct explanation *e)
 
 static void add_way(cJSON *json, const char *name, const struct kernel_way *way, bool copied)
 {
+	char mac[18], text[INSIDE_TEXT];
 	cJSON *object;
-	char mac[18];
 
-	if (!way->addr || way->error || way->local)
+	if (!kernel_way_is_read(way) || way->error || way->local)
 		return;
 	object = cJSON_AddObjectToObject(json, name);
-	json_add_addr(object, "addr", way->addr);
+	cJSON_AddStringToObject(object, "addr", kernel_way_addr(way, text));
 	cJSON_AddStringToObject(object, "interface", way->name);
-	json_add_addr(object, "next_hop", way->next_hop);
+	cJSON_AddStringToObject(object, "next_hop", kernel_way_next_hop(way, text));
+	if (way->mtu)
+		json_add_u64(object, "mtu", way->mtu);
 	cJSON_AddStringToObject(object, "route_from", copied ? "copy" : "kernel");
 	cJSON_AddStringToObject(object, "neighbour", way_neighbour_name(way->neighbour));
 	if (way->neighbour != NEIGHBOUR_RESOLVED)
@@ -187,8 +194,9 @@ static void add_way(cJSON *json, const char *name, const struct kernel_way *way,
 static cJSON *explanation_json(const struct explanation *e)
 {
 	cJSON *json = cJSON_CreateObject(), *findings;
+	char text[INSIDE_TEXT];
 
-	json_add_addr(json, "addr", e->asked.addr);
+	cJSON_AddStringToObject(json, "addr", explain_asked_addr(e, text));
 	if (e->with_port)
 		json_add_u64(json, "port", e->asked.port);
 	cJSON_AddStringToObject(json, "side", e->side ? roles_text(e->side) : "none");
@@ -201,8 +209,7 @@ static cJSON *explanation_json(const struct explanation *e)
 	add_pool(json, e);
 	add_port(json, e);
 	if (e->subscriber) {
-		if (e->way_in.addr)
-			add_way(json, "way_in", &e->way_in, e->copied_in);
+		add_way(json, "way_in", &e->way_in, e->copied_in);
 		add_way(json, "way_out", &e->way_out, e->copied_out);
 	}
 	findings = explain_findings(e);
@@ -243,7 +250,7 @@ int verb_explain(struct request *r, cJSON **ret_result, struct error *err)
 
 	if (ret)
 		return ret;
-	ret = explain_gather_new(r->context, tenant, place->endpoint, place->with_port, &g);
+	ret = explain_gather_new(r->context, tenant, place->endpoint, arg_host(place), place->with_port, &g);
 	if (ret)
 		return error_set(err, ret, "the address cannot be examined: %s", strerror(-ret));
 	request_run(r, explain_step, g, gather_free);

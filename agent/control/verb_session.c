@@ -204,54 +204,6 @@ static bool add_ports_in_use(cJSON *json, const struct port_sessions *ports)
 	       json_add_u64(by_protocol, "icmp", port_sessions_ports(ports, IPPROTO_ICMP));
 }
 
-/* The hosts of an IPv6 subscriber that have sessions, and how many. */
-struct hosts {
-	struct address6 addr[HOSTS_MAX];
-	uint32_t sessions[HOSTS_MAX];
-	unsigned n;
-};
-
-static int count_host(const struct session *s, void *arg)
-{
-	struct hosts *h = arg;
-	unsigned i = 0;
-
-	if (!s->counts)
-		return 0;
-	while (i < h->n && !address6_equal(&h->addr[i], &s->host))
-		i++;
-	/* Hosts give way to others while they are counted. */
-	if (i == HOSTS_MAX)
-		return 0;
-	if (i == h->n)
-		h->addr[h->n++] = s->host;
-	h->sessions[i]++;
-	return 0;
-}
-
-/* A subscriber has some thousands of sessions at most, which are looked at in one go. */
-static bool add_hosts(cJSON *json, struct mappings *m, uint32_t addr)
-{
-	cJSON *list = cJSON_AddArrayToObject(json, "hosts");
-	struct hosts h = { .n = 0 };
-	struct session_walk *walk;
-	char text[INSIDE_TEXT];
-
-	if (!list || session_walk_new_subscriber(m, inside_place(0, addr), &walk))
-		return false;
-	while (session_walk_step(walk, REQUEST_COUNT_US, count_host, &h) > 0)
-		;
-	session_walk_free(walk);
-	for (unsigned i = 0; i < h.n; i++) {
-		cJSON *host = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(host, "addr", address6_text(&h.addr[i], text));
-		json_add_u64(host, "sessions", h.sessions[i]);
-		cJSON_AddItemToArray(list, host);
-	}
-	return true;
-}
-
 static cJSON *user_json(const struct request *r, const struct mapping *mapping, uint32_t addr, const struct user *u)
 {
 	struct subscriber_figures figures = { 0 };
@@ -272,7 +224,7 @@ static cJSON *user_json(const struct request *r, const struct mapping *mapping, 
 	json_add_grants(json, r->context->grants, mapping, inside_place(u->tenant, addr));
 	json_add_limits(json, r->context->mappings, mappings_find_inside(r->context->mappings, u->tenant, addr), addr);
 	if (mapping_is_ipv6(mapping))
-		add_hosts(json, r->context->mappings, addr);
+		json_add_hosts(json, r->context->mappings, addr);
 	json_add_mapping_name(json, "mapping", r->context->active->config, mapping);
 	return json;
 }

@@ -27,6 +27,7 @@ struct explain_profile {
 	uint16_t port;
 	bool match_in;	   /* as inside port */
 	bool match_out;	   /* as outside port */
+	struct address6 host; /* whose port that is, of an IPv6 subscriber; ::: any */
 	uint32_t out_addr; /* of the block; sessions that drain may have another */
 	uint32_t port_lo;
 	uint32_t ports_per_host;
@@ -42,6 +43,7 @@ struct explain_profile {
 	size_t n_destinations;
 	size_t room;
 
+	struct address6 last; /* of an IPv6 subscriber: the host of the last session that counts */
 	struct session match[PROFILE_MATCHES];
 	uint32_t n_match; /* all that match */
 };
@@ -71,6 +73,7 @@ enum explain_side { EXPLAIN_NONE, EXPLAIN_INSIDE = DEVICE_INSIDE, EXPLAIN_OUTSID
 struct explanation {
 	const struct parts *context;
 	struct endpoint asked;
+	struct address6 host; /* that was asked for, of the IPv6 subscriber `asked`; :: if the prefix was, or none */
 	bool with_port;
 	enum explain_side side;
 	uint8_t tenant;		       /* whose mapping it is, or who was asked for; 0: none */
@@ -92,6 +95,17 @@ struct explanation {
 	struct kernel_way way_out;  /* addr 0: no route to look up */
 	bool copied_in, copied_out; /* the datapath takes the next hop from its copy of the routes */
 };
+
+/* What was asked for: the address, of an IPv6 subscriber the host or the prefix; and the same with the port. */
+#define PLACE_TEXT (INSIDE_TEXT + 8)
+const char *explain_asked_addr(const struct explanation *e, char text[static INSIDE_TEXT]);
+const char *explain_asked(const struct explanation *e, char text[static PLACE_TEXT]);
+
+/* Whether it is about an IPv6 subscriber, or the mapping of such. */
+static inline bool explain_is_ipv6(const struct explanation *e)
+{
+	return e->mapping && mapping_is_ipv6(e->mapping);
+}
 
 /* The place of its subscriber. */
 static inline uint64_t explain_place(const struct explanation *e)
@@ -125,11 +139,11 @@ cJSON *explain_findings(const struct explanation *e);
 struct explain_gather;
 
 /*
- * tenant: among whose inside addresses it is searched for; 0: there are no tenants. port: the endpoint's, if with_port.
- * 0 or -errno.
+ * tenant: among whose inside addresses it is searched for; 0: there are no tenants. host: of an IPv6 subscriber; NULL:
+ * none. port: the endpoint's, if with_port. 0 or -errno.
  */
-int explain_gather_new(const struct parts *a, uint8_t tenant, struct endpoint asked, bool with_port,
-		       struct explain_gather **ret);
+int explain_gather_new(const struct parts *a, uint8_t tenant, struct endpoint asked, const struct address6 *host,
+		       bool with_port, struct explain_gather **ret);
 
 /*
  * Continues for about budget_us microseconds: 1 more to do, 0 done, -ENOENT if the mapping has gone meanwhile, -errno.

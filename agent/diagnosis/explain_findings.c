@@ -187,19 +187,42 @@ static void add_extents(const struct explanation *e, cJSON *list)
 /* reached: the port needs no session. */
 static void add_port(const struct explanation *e, cJSON *list, bool reached)
 {
-	char addr[INSIDE_TEXT];
+	char place[PLACE_TEXT];
 
 	if (reached || !e->with_port || e->profile.n_match)
 		return;
-	addr_format(e->asked.addr, addr);
+	explain_asked(e, place);
 	if (e->side == EXPLAIN_OUTSIDE)
 		explain_add(list, true, "drop_no_session",
-			    "the subscriber opens a session, or leases the port through PCP; portmap add opens a port "
-			    "for good, and in a mapping with inbound open all are",
-			    "no session uses %s:%u: packets to it from outside are dropped", addr, e->asked.port);
+			    explain_is_ipv6(e) ? "a host of the subscriber opens a session, and only from where that "
+						 "goes are packets let in: IPv6 subscribers have no portmaps"
+					       : "the subscriber opens a session, or leases the port through PCP; "
+						 "portmap add opens a port for good, and in a mapping with inbound "
+						 "open all are",
+			    "no session uses %s: packets to it from outside are dropped", place);
 	else
-		explain_add(list, false, "session", "it is opened by the first packet from there to outside",
-			    "there is no session of %s:%u", addr, e->asked.port);
+		explain_add(list, false, "session",
+			    explain_is_ipv6(e) ? "it is opened by the first packet from there to an IPv4 address in the "
+						 "NAT64 prefix of its mapping"
+					       : "it is opened by the first packet from there to outside",
+			    "there is no session of %s", place);
+}
+
+/* Hosts of an IPv6 subscriber, which may be as many as its mapping says. */
+static void add_hosts(const struct explanation *e, cJSON *list)
+{
+	char addr[INSIDE_TEXT];
+	struct subscriber_hosts h;
+
+	if (!explain_is_ipv6(e) || subscriber_hosts_read(e->context->mappings, e->in_addr, &h))
+		return;
+	if (h.n >= h.most)
+		explain_add(list, false, "drop_hosts",
+			    "hosts_per_subscriber of the mapping is their number, up to 64; detnatctl session flush "
+			    "HOST ends the sessions of one",
+			    "%u hosts of %s have sessions, as many as may: a further one is refused unless one of them "
+			    "has been silent for a minute",
+			    h.n, inside_text(e->in_addr, addr));
 }
 
 static void add_no_subscriber(const struct explanation *e, cJSON *list)
@@ -270,6 +293,7 @@ static void add_unanswered(const struct explanation *e, cJSON *list)
 static void add_sessions(const struct explanation *e, cJSON *list)
 {
 	add_quota(e, list);
+	add_hosts(e, list);
 	add_limits(e, list);
 	add_ports(e, list);
 	explain_add_growth(e, list);

@@ -102,13 +102,14 @@ static int find(struct explain_gather *g)
 	e->profile.port_lo = e->block.port_lo;
 	e->profile.ports_per_host = g->mapping.geo.ports_per_host;
 	e->profile.port = e->asked.port;
+	e->profile.host = e->host;
 	e->profile.match_in = e->with_port && e->side == EXPLAIN_INSIDE;
 	e->profile.match_out = e->with_port && e->side == EXPLAIN_OUTSIDE;
 	return g->mapping.geo.flags & MAPPING_OPEN ? 0 : session_walk_new_subscriber(g->m, explain_place(e), &g->walk);
 }
 
-int explain_gather_new(const struct parts *a, uint8_t tenant, struct endpoint asked, bool with_port,
-		       struct explain_gather **ret)
+int explain_gather_new(const struct parts *a, uint8_t tenant, struct endpoint asked, const struct address6 *host,
+		       bool with_port, struct explain_gather **ret)
 {
 	struct explain_gather *g = calloc(1, sizeof(*g));
 	int r;
@@ -119,6 +120,8 @@ int explain_gather_new(const struct parts *a, uint8_t tenant, struct endpoint as
 	g->e.context = a;
 	g->e.tenant = tenant;
 	g->e.asked = asked;
+	if (host)
+		g->e.host = *host;
 	g->e.with_port = with_port;
 	g->e.record.quota_refusal = g->e.record.ports_refusal = -1;
 	r = find(g);
@@ -179,6 +182,22 @@ static bool is_copied(const struct explanation *e, uint32_t addr)
 }
 
 /*
+ * Reads the way to a host of an IPv6 subscriber: the one that was asked for, else one that has a session, else, as if
+ * it were one, the first that the prefix has.
+ */
+static int read_way_in6(struct explanation *e)
+{
+	struct address6 host = e->host;
+	struct prefixes6 p;
+
+	if (!host.lo)
+		host = e->profile.n_match ? e->profile.match[0].host : e->profile.last;
+	if (!host.lo && virtual6_prefixes((struct prefix){ e->in_addr, 32, 0 }, &p))
+		host = (struct address6){ .hi = p.hi, .lo = 1 };
+	return host.lo ? kernel_way_read6(&host, &e->way_in) : 0;
+}
+
+/*
  * Reads the way of packets from outside to the subscriber: by the VRF of its tenant; else the first that a route leads
  * to from where an outside interface is, a VRF or none.
  */
@@ -188,9 +207,8 @@ static int read_way_in(struct explanation *e)
 	uint32_t way = e->tenant ? e->context->datapath->way[e->tenant] : WAY_MAIN, asked = MAX_IFINDEX;
 	int r = 0;
 
-	/* A virtual address has no route of IPv4. */
 	if (virtual6_is(e->in_addr))
-		return 0;
+		return read_way_in6(e);
 	if (way == WAY_NONE)
 		e->way_in = (struct kernel_way){ .addr = e->in_addr, .error = -ENODEV };
 	if (way != WAY_MAIN)
@@ -251,6 +269,19 @@ int explain_gather_step(struct explain_gather *g, unsigned budget_us)
 		    ? subscriber_record_read(g->m, e->number, e->in_addr, &e->record)
 		    : 0;
 	return r ? r : read_ways(e);
+}
+
+const char *explain_asked_addr(const struct explanation *e, char text[static INSIDE_TEXT])
+{
+	return e->host.lo ? address6_text(&e->host, text) : inside_text(e->asked.addr, text);
+}
+
+const char *explain_asked(const struct explanation *e, char text[static PLACE_TEXT])
+{
+	char addr[INSIDE_TEXT];
+
+	snprintf(text, PLACE_TEXT, e->host.lo ? "[%s]:%u" : "%s:%u", explain_asked_addr(e, addr), e->asked.port);
+	return text;
 }
 
 const struct explanation *explain_gather_result(const struct explain_gather *g)

@@ -38,7 +38,7 @@ int explain_profile_add(struct explain_profile *p, const struct session *s)
 {
 	enum usage_protocol proto = protocol_of(s->proto);
 
-	if ((p->match_in && s->in_port == p->port) ||
+	if ((p->match_in && s->in_port == p->port && (!p->host.lo || address6_equal(&p->host, &s->host))) ||
 	    (p->match_out && s->out_port == p->port && s->out_addr == p->out_addr)) {
 		if (p->n_match < PROFILE_MATCHES)
 			p->match[p->n_match] = *s;
@@ -52,6 +52,7 @@ int explain_profile_add(struct explain_profile *p, const struct session *s)
 		return 0;
 	}
 	p->sessions[proto]++;
+	p->last = s->host;
 	p->unanswered += s->state == SESSION_SYN_SENT;
 	if (s->out_addr == p->out_addr)
 		add_port(p, s->out_port - p->port_lo, proto);

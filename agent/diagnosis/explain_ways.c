@@ -13,6 +13,10 @@
 /* Older drops by the guard are not reported. */
 #define GUARD_LATELY_S 60
 
+/* The least MTU of IPv6, and octets by which packets grow on their way inwards. */
+#define IPV6_MIN_MTU 1280U
+#define IPV6_GROWTH  20U
+
 static void add_role(const struct parts *a, cJSON *list, uint8_t role, const char *name)
 {
 	unsigned there = 0, absent = 0, down = 0;
@@ -82,7 +86,7 @@ static void add_wrong_role(const struct explanation *e, cJSON *list, const struc
 	bool guarded = !roles && guard_stands(e) && (in || !is_bypassed(e->context->active->config, way->addr));
 	char addr[INSIDE_TEXT];
 
-	addr_format(way->addr, addr);
+	kernel_way_addr(way, addr);
 	if (in && guarded)
 		explain_add(list, true, "drop_guard_out", advice,
 			    "packets to %s leave through %s, which is not an inside interface: packets from there "
@@ -134,14 +138,36 @@ static bool is_from_anywhere(const struct datapath *d, uint32_t ifindex)
 	       (d->settings.inside_from == INSIDE_BEYOND && ifindex >= MAX_IFINDEX);
 }
 
+/* What only the way to a host of an IPv6 subscriber can lack. */
+static void add_way6(const struct explanation *e, cJSON *list, const struct kernel_way *way)
+{
+	char addr[INSIDE_TEXT];
+
+	kernel_way_addr(way, addr);
+	if (forwarding6_is_off())
+		explain_add(list, !e->copied_in, "forwarding",
+			    "sysctl net.ipv6.conf.all.forwarding=1, and keep it in /etc/sysctl.d",
+			    "the kernel does not forward IPv6: nothing reaches %s where it is asked for the way", addr);
+	if (way->mtu && way->mtu < IPV6_MIN_MTU)
+		explain_add(list, true, "mtu", "give the interface, or the route, an MTU of 1280 or more",
+			    "the MTU of the way to %s through %s is %u, and IPv6 has none below %u (RFC 8200 section "
+			    "5)",
+			    addr, way->name, way->mtu, IPV6_MIN_MTU);
+	else if (way->mtu && way->mtu < 1500 + IPV6_GROWTH && !e->context->active->config->tcp_mss_clamp)
+		explain_add(list, false, "mtu", "set tcp_mss_clamp to \"mtu\", or the MTU to 1520",
+			    "packets of more than %u octets from outside are too long for %s, whose way has an MTU of "
+			    "%u, as IPv6 has longer headers: their senders are told, where they listen",
+			    way->mtu - IPV6_GROWTH, addr, way->mtu);
+}
+
 static void add_way(const struct explanation *e, cJSON *list, const struct kernel_way *way, bool in)
 {
 	const struct datapath *d = e->context->datapath;
 	uint8_t roles = way->ifindex && way->ifindex < MAX_IFINDEX ? d->device[way->ifindex].roles : 0;
 	char addr[INSIDE_TEXT], next_hop[INSIDE_TEXT];
 
-	addr_format(way->addr, addr);
-	addr_format(way->next_hop, next_hop);
+	kernel_way_addr(way, addr);
+	kernel_way_next_hop(way, next_hop);
 	if (way->error == -ENODEV) {
 		explain_add(
 			list, true, "route", "make the VRF, and put the inside interfaces into it",
@@ -167,9 +193,14 @@ static void add_way(const struct explanation *e, cJSON *list, const struct kerne
 		explain_add(list, true, "interface", "check the cable and the switch",
 			    "%s, through which %s is reached, is down", way->name, addr);
 	if (way->neighbour == NEIGHBOUR_FAILED || way->neighbour == NEIGHBOUR_INCOMPLETE)
-		explain_add(list, true, "neighbour", "is it on, at that address, and behind that interface? try arping",
-			    "%s on %s does not answer to ARP: packets to %s wait for it and are dropped", next_hop,
-			    way->name, addr);
+		explain_add(list, true, "neighbour",
+			    kernel_way_is_ipv6(way)
+				    ? "is it on, at that address, and behind that interface? try ping -6 or ndisc6"
+				    : "is it on, at that address, and behind that interface? try arping",
+			    "%s on %s does not answer to %s: packets to %s wait for it and are dropped", next_hop,
+			    way->name, kernel_way_is_ipv6(way) ? "neighbour discovery" : "ARP", addr);
+	if (kernel_way_is_ipv6(way))
+		add_way6(e, list, way);
 }
 
 /* An interface with one of the roles, other than that of the route, whose reverse-path filter is strict; or NULL. */
@@ -195,7 +226,7 @@ static void add_reverse_paths(const struct explanation *e, cJSON *list)
 	const char *advice =
 		"the filter must be 2 (loose) where packets come and go through several interfaces: sysctl "
 		"net.ipv4.conf.NAME.rp_filter, and that of all, of which the greater counts";
-	const char *inside = e->way_in.addr ? strict_beside(e, &e->way_in, DEVICE_INSIDE) : NULL;
+	const char *inside = kernel_way_is_read(&e->way_in) ? strict_beside(e, &e->way_in, DEVICE_INSIDE) : NULL;
 	const char *outside = e->way_out.addr ? strict_beside(e, &e->way_out, DEVICE_OUTSIDE) : NULL;
 	char addr[INSIDE_TEXT];
 
@@ -215,7 +246,7 @@ static void add_reverse_paths(const struct explanation *e, cJSON *list)
 
 void explain_add_ways(const struct explanation *e, cJSON *list)
 {
-	if (e->way_in.addr)
+	if (kernel_way_is_read(&e->way_in))
 		add_way(e, list, &e->way_in, true);
 	if (e->way_out.addr)
 		add_way(e, list, &e->way_out, false);

@@ -9,15 +9,26 @@
 #include "base/base.h"
 #include "base/log.h"
 
-bool forwarding_is_off(const char *name)
+static bool is_zero(const char *path)
 {
-	char path[64 + IFNAMSIZ], value = '1';
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", name);
+	char value = '1';
 
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	return fd >= 0 && read(fd, &value, 1) == 1 && value == '0';
+}
+
+bool forwarding_is_off(const char *name)
+{
+	char path[64 + IFNAMSIZ];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", name);
+	return is_zero(path);
+}
+
+bool forwarding6_is_off(void)
+{
+	return is_zero("/proc/sys/net/ipv6/conf/all/forwarding");
 }
 
 void forwarding_warn(const char *name)

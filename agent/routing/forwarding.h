@@ -10,6 +10,9 @@
 /* Whether forwarding is off for the interface of that name; false if there is none. */
 bool forwarding_is_off(const char *name);
 
+/* The same of IPv6, for which one setting of all interfaces counts; false where there is no IPv6. */
+bool forwarding6_is_off(void);
+
 /* Logs that forwarding is off for an interface, and how to switch it on. */
 void forwarding_warn(const char *name);
 

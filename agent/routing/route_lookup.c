@@ -21,6 +21,33 @@ const char *way_neighbour_name(enum way_neighbour n)
 	return names[n];
 }
 
+static struct address6 address6_of(const struct nlattr *attr)
+{
+	uint64_t half[2] = { 0 };
+
+	if (mnl_attr_get_payload_len(attr) == sizeof(half))
+		memcpy(half, mnl_attr_get_payload(attr), sizeof(half));
+	return (struct address6){ .hi = be64_number(half[0]), .lo = be64_number(half[1]) };
+}
+
+static void put_addr(struct nlmsghdr *h, uint16_t type, const struct address6 *addr)
+{
+	const uint64_t half[2] = { be64_number(addr->hi), be64_number(addr->lo) };
+
+	mnl_attr_put(h, type, sizeof(half), half);
+}
+
+static void visit_metric(const struct nlattr *metrics, struct kernel_way *way)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, metrics)
+	{
+		if (mnl_attr_get_type(attr) == RTAX_MTU)
+			way->mtu = netlink_u32(attr);
+	}
+}
+
 static void visit_route(const struct nlmsghdr *h, void *arg)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
@@ -32,21 +59,29 @@ static void visit_route(const struct nlmsghdr *h, void *arg)
 	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
 	way->local = rt->rtm_type == RTN_LOCAL || rt->rtm_type == RTN_BROADCAST;
 	way->ifindex = netlink_u32(attr[RTA_OIF]);
-	way->next_hop = attr[RTA_GATEWAY] ? ntohl(netlink_u32(attr[RTA_GATEWAY])) : way->addr;
+	if (attr[RTA_METRICS])
+		visit_metric(attr[RTA_METRICS], way);
+	if (kernel_way_is_ipv6(way))
+		way->next_hop6 = attr[RTA_GATEWAY] ? address6_of(attr[RTA_GATEWAY]) : way->addr6;
+	else
+		way->next_hop = attr[RTA_GATEWAY] ? ntohl(netlink_u32(attr[RTA_GATEWAY])) : way->addr;
 	if (attr[RTA_VIA])
 		way->neighbour = NEIGHBOUR_UNKNOWN;
 }
 
 /* vrf: index of the VRF that is asked; 0: none. */
-static struct nlmsghdr *request_route(struct netlink *n, uint32_t addr, unsigned flags, uint32_t vrf)
+static struct nlmsghdr *request_route(struct netlink *n, const struct kernel_way *to, unsigned flags, uint32_t vrf)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, 0, sizeof(struct rtmsg));
 	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 
-	rt->rtm_family = AF_INET;
-	rt->rtm_dst_len = 32;
+	rt->rtm_family = kernel_way_is_ipv6(to) ? AF_INET6 : AF_INET;
+	rt->rtm_dst_len = kernel_way_is_ipv6(to) ? 128 : 32;
 	rt->rtm_flags = flags;
-	mnl_attr_put_u32(h, RTA_DST, htonl(addr));
+	if (kernel_way_is_ipv6(to))
+		put_addr(h, RTA_DST, &to->addr6);
+	else
+		mnl_attr_put_u32(h, RTA_DST, htonl(to->addr));
 	if (vrf)
 		mnl_attr_put_u32(h, RTA_OIF, vrf);
 	return h;
@@ -75,7 +110,7 @@ static int read_route(struct netlink *n, uint32_t source, uint32_t ifindex, uint
 	int r = -EXDEV;
 
 	if (ifindex) {
-		struct nlmsghdr *h = request_route(n, way->addr, 0, 0);
+		struct nlmsghdr *h = request_route(n, way, 0, 0);
 
 		((struct rtmsg *)mnl_nlmsg_get_payload(h))->rtm_src_len = 32;
 		mnl_attr_put_u32(h, RTA_SRC, htonl(source));
@@ -84,7 +119,7 @@ static int read_route(struct netlink *n, uint32_t source, uint32_t ifindex, uint
 	}
 	if (!is_refused_at_entry(r, ifindex))
 		return r;
-	request_route(n, way->addr, 0, vrf);
+	request_route(n, way, 0, vrf);
 	return netlink_call(n, visit_route, way);
 }
 
@@ -111,9 +146,12 @@ static void read_neighbour(struct netlink *n, struct kernel_way *way)
 	struct ndmsg *nd = mnl_nlmsg_get_payload(h);
 	int r;
 
-	nd->ndm_family = AF_INET;
+	nd->ndm_family = kernel_way_is_ipv6(way) ? AF_INET6 : AF_INET;
 	nd->ndm_ifindex = (int)way->ifindex;
-	mnl_attr_put_u32(h, NDA_DST, htonl(way->next_hop));
+	if (kernel_way_is_ipv6(way))
+		put_addr(h, NDA_DST, &way->next_hop6);
+	else
+		mnl_attr_put_u32(h, NDA_DST, htonl(way->next_hop));
 	way->neighbour = NEIGHBOUR_NONE;
 	r = netlink_call(n, visit_neighbour, way);
 	if (r && r != -ENOENT)
@@ -141,9 +179,10 @@ uint32_t address_beyond(void)
 	if (netlink_new(&n))
 		return test_networks[0];
 	for (size_t i = 0; i < ARRAY_SIZE(test_networks); i++) {
+		const struct kernel_way to = { .addr = test_networks[i] };
 		uint8_t length = 32;
 
-		request_route(n, test_networks[i], RTM_F_FIB_MATCH, 0);
+		request_route(n, &to, RTM_F_FIB_MATCH, 0);
 		if (netlink_call(n, visit_length, &length)) {
 			if (!unrouted)
 				unrouted = test_networks[i];
@@ -163,6 +202,8 @@ static void read_way(struct netlink *n, uint32_t source, uint32_t ifindex, uint3
 		return;
 	snprintf(way->name, sizeof(way->name), "%s", link.name);
 	way->up = link.flags & IFF_RUNNING;
+	if (!way->mtu || way->mtu > link.mtu)
+		way->mtu = link.mtu;
 	if (link.flags & (IFF_NOARP | IFF_LOOPBACK))
 		way->neighbour = NEIGHBOUR_NEEDLESS;
 	else if (way->neighbour != NEIGHBOUR_UNKNOWN)
@@ -180,6 +221,29 @@ int kernel_way_read(uint32_t addr, uint32_t vrf, struct kernel_way *ret)
 	read_way(n, 0, 0, vrf, &way);
 	*ret = way;
 	return 0;
+}
+
+int kernel_way_read6(const struct address6 *addr, struct kernel_way *ret)
+{
+	_cleanup_netlink_ struct netlink *n = NULL;
+	struct kernel_way way = { .addr6 = *addr };
+	int r = netlink_new(&n);
+
+	if (r)
+		return r;
+	read_way(n, 0, 0, 0, &way);
+	*ret = way;
+	return 0;
+}
+
+const char *kernel_way_addr(const struct kernel_way *way, char text[static INSIDE_TEXT])
+{
+	return kernel_way_is_ipv6(way) ? address6_text(&way->addr6, text) : addr_format(way->addr, text);
+}
+
+const char *kernel_way_next_hop(const struct kernel_way *way, char text[static INSIDE_TEXT])
+{
+	return kernel_way_is_ipv6(way) ? address6_text(&way->next_hop6, text) : addr_format(way->next_hop, text);
 }
 
 int kernel_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct kernel_way *ret)

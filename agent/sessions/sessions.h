@@ -184,6 +184,17 @@ struct subscriber_record {
 /* 0, or -ENOENT if the address is in no mapping. */
 int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, struct subscriber_record *ret);
 
+/* The hosts of an IPv6 subscriber that have sessions, and how many. */
+struct subscriber_hosts {
+	struct address6 addr[HOSTS_MAX];
+	uint32_t sessions[HOSTS_MAX];
+	unsigned n;
+	unsigned most; /* that it may have at once */
+};
+
+/* 0, -ENOENT if the address is in no mapping, or -ENOMEM. */
+int subscriber_hosts_read(struct mappings *m, uint32_t in_addr, struct subscriber_hosts *ret);
+
 /* How near a subscriber is to the limits of its mapping, <detnat/limits.h>. */
 struct subscriber_limits {
 	struct limit_layout limit;

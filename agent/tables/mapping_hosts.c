@@ -57,6 +57,11 @@ struct address6 mappings_ext6(const struct mappings *m, const struct mapping *re
 	return nat64_embed(&prefix, six->nat64_plen, addr);
 }
 
+unsigned mappings_hosts(const struct mappings *m, const struct mapping *record)
+{
+	return m->d->record6[record->record6 & (MAX_RECORDS6 - 1)].hosts;
+}
+
 static uint64_t lines_of(const struct mapping_job *t)
 {
 	return t->n_subscribers << t->record.host_shift;

@@ -123,6 +123,9 @@ struct address6 mappings_host(const struct mappings *m, const struct mapping *re
 /* An IPv4 address as the hosts of such a mapping know it. */
 struct address6 mappings_ext6(const struct mappings *m, const struct mapping *record, uint32_t addr);
 
+/* Hosts that each of its subscribers may have at once. */
+unsigned mappings_hosts(const struct mappings *m, const struct mapping *record);
+
 /* The datapath of the tables. */
 struct datapath *mappings_datapath(const struct mappings *m);
 

@@ -96,8 +96,9 @@ static void put_hosts(cJSON *lines, const cJSON *s)
 			     json_number(s, "hosts_per_subscriber"));
 	cJSON_ArrayForEach (host, hosts) {
 		if (n < sizeof(text))
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s %.0f", host == hosts->child ? ":" : ",",
-					      json_text(host, "addr", "-"), json_number(host, "sessions"));
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s %.0f",
+					      host == hosts->child ? ":" : ",", json_text(host, "addr", "-"),
+					      json_number(host, "sessions"));
 	}
 	put(lines, "hosts", "%s", text);
 }

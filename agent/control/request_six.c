@@ -36,6 +36,22 @@ static int find_subscriber(const struct mappings *m, const struct address6 *addr
 	return any ? 0 : -ENOENT;
 }
 
+/* No mapping has an address inside: says what else it may be. -ENOENT with err. */
+static int refuse_unknown(const struct mappings *m, const struct arg_value *v, struct error *err)
+{
+	char text[INSIDE_TEXT], outside[ADDR_TEXT];
+	uint32_t addr;
+
+	if (v->six_plen == 128 && mappings_ext6_is(m, &v->six, &addr))
+		return error_set(err, -ENOENT,
+				 "%s is in the NAT64 prefix, where it stands for the outside host %s: name that, or an "
+				 "inside address; `detnatctl mapping list` shows them",
+				 text_of(v, text), addr_format(addr, outside));
+	return error_set(err, -ENOENT,
+			 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
+			 text_of(v, text));
+}
+
 static int place_arg(const struct mappings *m, const struct arg_spec *spec, struct arg_value *v, struct error *err)
 {
 	const struct address6 first = { v->six.hi & mask64(v->six_plen < 64 ? v->six_plen : 64), v->six.lo };
@@ -45,9 +61,7 @@ static int place_arg(const struct mappings *m, const struct arg_spec *spec, stru
 	uint32_t virt;
 
 	if (find_subscriber(m, &first, &virt))
-		return error_set(err, -ENOENT,
-				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
-				 text_of(v, text));
+		return refuse_unknown(m, v, err);
 	if (!virtual6_prefixes((struct prefix){ virt, 32, 0 }, &of) || (v->six_plen > of.plen && v->six_plen != 128))
 		return error_set(err, -EINVAL, "%s is a part of the prefix of a subscriber, %s: name that, or a host",
 				 text_of(v, text), inside_text(virt, mine));

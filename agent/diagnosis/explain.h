@@ -25,10 +25,10 @@
 struct explain_profile {
 	/* Set before the first session: the port to match. */
 	uint16_t port;
-	bool match_in;	   /* as inside port */
-	bool match_out;	   /* as outside port */
+	bool match_in;	      /* as inside port */
+	bool match_out;	      /* as outside port */
 	struct address6 host; /* whose port that is, of an IPv6 subscriber; ::: any */
-	uint32_t out_addr; /* of the block; sessions that drain may have another */
+	uint32_t out_addr;    /* of the block; sessions that drain may have another */
 	uint32_t port_lo;
 	uint32_t ports_per_host;
 

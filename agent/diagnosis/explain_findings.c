@@ -202,9 +202,10 @@ static void add_port(const struct explanation *e, cJSON *list, bool reached)
 			    "no session uses %s: packets to it from outside are dropped", place);
 	else
 		explain_add(list, false, "session",
-			    explain_is_ipv6(e) ? "it is opened by the first packet from there to an IPv4 address in the "
-						 "NAT64 prefix of its mapping"
-					       : "it is opened by the first packet from there to outside",
+			    explain_is_ipv6(e)
+				    ? "it is opened by the first packet from there to an IPv4 address in the "
+				      "NAT64 prefix of its mapping"
+				    : "it is opened by the first packet from there to outside",
 			    "there is no session of %s", place);
 }
 
@@ -335,5 +336,6 @@ cJSON *explain_findings(const struct explanation *e)
 		add_no_subscriber(e, list);
 	}
 	add_machine(e, list);
+	explain_add_lengths(e, list);
 	return list;
 }

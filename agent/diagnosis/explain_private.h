@@ -21,6 +21,9 @@ void explain_add_guard(const struct explanation *e, cJSON *list);
 /* The kernel's ways to the subscriber and to the external address, where packets on them would be dropped or missed. */
 void explain_add_ways(const struct explanation *e, cJSON *list);
 
+/* Packets of a usual length are too long for the way to an IPv6 subscriber. */
+void explain_add_lengths(const struct explanation *e, cJSON *list);
+
 /* The requested port is in the block of a subscriber that has another mapping. */
 void explain_add_kept(const struct explanation *e, cJSON *list);
 

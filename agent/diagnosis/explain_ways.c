@@ -153,11 +153,19 @@ static void add_way6(const struct explanation *e, cJSON *list, const struct kern
 			    "the MTU of the way to %s through %s is %u, and IPv6 has none below %u (RFC 8200 section "
 			    "5)",
 			    addr, way->name, way->mtu, IPV6_MIN_MTU);
-	else if (way->mtu && way->mtu < 1500 + IPV6_GROWTH && !e->context->active->config->tcp_mss_clamp)
+}
+
+void explain_add_lengths(const struct explanation *e, cJSON *list)
+{
+	const struct kernel_way *way = &e->way_in;
+	char addr[INSIDE_TEXT];
+
+	if (kernel_way_is_ipv6(way) && way->mtu >= IPV6_MIN_MTU && way->mtu < 1500 + IPV6_GROWTH &&
+	    !e->context->active->config->tcp_mss_clamp)
 		explain_add(list, false, "mtu", "set tcp_mss_clamp to \"mtu\", or the MTU to 1520",
 			    "packets of more than %u octets from outside are too long for %s, whose way has an MTU of "
 			    "%u, as IPv6 has longer headers: their senders are told, where they listen",
-			    way->mtu - IPV6_GROWTH, addr, way->mtu);
+			    way->mtu - IPV6_GROWTH, kernel_way_addr(way, addr), way->mtu);
 }
 
 static void add_way(const struct explanation *e, cJSON *list, const struct kernel_way *way, bool in)

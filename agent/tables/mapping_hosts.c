@@ -57,6 +57,22 @@ struct address6 mappings_ext6(const struct mappings *m, const struct mapping *re
 	return nat64_embed(&prefix, six->nat64_plen, addr);
 }
 
+bool mappings_ext6_is(const struct mappings *m, const struct address6 *addr, uint32_t *ret)
+{
+	for (int i = mappings_next(m, 0); i >= 0; i = mappings_next(m, i + 1)) {
+		const struct mapping *record = mappings_get(m, i);
+		struct address6 same;
+
+		if (!mapping_is_ipv6(record))
+			continue;
+		*ret = nat64_extract(m->d->record6[record->record6 & (MAX_RECORDS6 - 1)].nat64_plen, addr);
+		same = mappings_ext6(m, record, *ret);
+		if (address6_equal(&same, addr))
+			return true;
+	}
+	return false;
+}
+
 unsigned mappings_hosts(const struct mappings *m, const struct mapping *record)
 {
 	return m->d->record6[record->record6 & (MAX_RECORDS6 - 1)].hosts;

@@ -123,6 +123,9 @@ struct address6 mappings_host(const struct mappings *m, const struct mapping *re
 /* An IPv4 address as the hosts of such a mapping know it. */
 struct address6 mappings_ext6(const struct mappings *m, const struct mapping *record, uint32_t addr);
 
+/* Whether an address is in the NAT64 prefix of a mapping, and for which of IPv4 it stands. */
+bool mappings_ext6_is(const struct mappings *m, const struct address6 *addr, uint32_t *ret);
+
 /* Hosts that each of its subscribers may have at once. */
 unsigned mappings_hosts(const struct mappings *m, const struct mapping *record);
 

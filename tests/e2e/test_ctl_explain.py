@@ -63,7 +63,7 @@ def test_explain_finds_nothing_wrong_with_a_working_subscriber(running_lab):
     assert subscriber["busiest"] == {"proto": "udp", "ext_addr": SERVER, "ext_port": 53, "sessions": 2}
     assert subscriber["last_quota_refusal"] is None and subscriber["last_ports_refusal"] is None
     assert answer["way_in"] == {"addr": host.addr, "interface": "in0", "next_hop": host.addr, "neighbour": "resolved", "mac": host.mac,
-                                "route_from": source}
+                                "mtu": 1500, "route_from": source}
     assert answer["way_out"]["interface"] == "out0" and answer["way_out"]["next_hop"] == SERVER
     assert running_lab.agent.text("explain", host.addr).count(f"; route from the {source}\n") == 2
 

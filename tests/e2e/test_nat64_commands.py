@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Commands about IPv6-only subscribers: mappings of the command line, hosts of a subscriber, refusals, the history."""
 
+import json
 import shutil
 
 import pytest
 from scapy.layers.inet import UDP
 
-from lab64 import MAPPING64, PREFIX, Lab64, block, host, subscriber_prefix
+from lab import SERVER
+from lab64 import CPE, CPE_MAC, MAPPING64, PREFIX, Lab64, block, embedded, host, subscriber_prefix
 
 PORT = 5000
 ADD = ("--subscriber-plen", "56", "--nat64-prefix", PREFIX + "/96")
@@ -95,6 +97,99 @@ def test_top_explain_and_the_history_name_prefixes(lab):
     listed = lab.agent.command("history", "list").out
     assert MAPPING64["in"] in listed, listed
     assert lab.agent.command("check").status == 0
+
+
+def explain(lab, place, status=0):
+    """The explanation of a place; the first line of its text."""
+    text = lab.agent.command("explain", place)
+    assert text.status == status and "224." not in text.out + text.err, text
+    return json.loads(lab.agent.command("-j", "explain", place).out), text.out.splitlines()[0]
+
+
+def test_explain_of_a_host_walks_in_and_out(lab):
+    lab.start(tcp_mss_clamp="mtu")
+    two_hosts(lab)
+    explained, first = explain(lab, f"[{host(3, 2)}]:{PORT}")
+    assert first == f"[{host(3, 2)}]:{PORT} is inside."
+    assert (explained["addr"], explained["port"], explained["side"], explained["found"]) == (host(3, 2), PORT, "inside", True)
+    session, = explained["sessions"]
+    assert (session["in_addr"], session["in_prefix"], session["ext_addr6"]) == (host(3, 2), subscriber_prefix(3), embedded(SERVER))
+    subscriber = explained["subscriber"]
+    assert subscriber["in_prefix"] == subscriber_prefix(3) and subscriber["port_lo"] == block(3).lo, subscriber
+    assert subscriber["busiest"] == {"proto": "udp", "ext_addr": SERVER, "ext_addr6": embedded(SERVER), "ext_port": 53, "sessions": 2}
+    assert {h["addr"] for h in subscriber["hosts"]} == {host(3, 1), host(3, 2)} and subscriber["hosts_per_subscriber"] == 16
+    assert explained["way_in"] == {"addr": host(3, 2), "interface": "in0", "next_hop": CPE, "mtu": 1500, "neighbour": "resolved",
+                                   "mac": CPE_MAC, "route_from": explained["way_in"]["route_from"]}
+    assert (explained["way_out"]["addr"], explained["way_out"]["interface"]) == (SERVER, "out0")
+    assert explained["findings"] == []
+
+
+def test_explain_of_an_outside_endpoint_walks_in(lab):
+    lab.start(tcp_mss_clamp="mtu")
+    src = lab.open6(host(3), subscriber=3)
+    explained, first = explain(lab, f"{src[0]}:{src[1]}")
+    assert first == f"{src[0]}:{src[1]} is outside, in the pool." and explained["findings"] == []
+    assert explained["sessions"][0]["in_addr"] == host(3) and explained["subscriber"]["in_prefix"] == subscriber_prefix(3)
+    assert (explained["way_in"]["addr"], explained["way_in"]["next_hop"]) == (host(3), CPE)
+    pool, _ = explain(lab, src[0])
+    assert pool["pool"]["in_first"].endswith("/56") and pool["pool"]["in_last"].endswith("/56") and pool["pool"]["sessions"] == 1, pool
+
+
+def test_explain_of_what_has_no_session(lab):
+    lab.start()
+    lab.open6(host(3), subscriber=3)
+    explained, first = explain(lab, f"[{host(3, 9)}]:{PORT}")
+    assert "Note (session): there is no session of" in first and "NAT64 prefix" in first, first
+    assert (explained["matching"], explained["way_in"]["addr"]) == (0, host(3, 9))
+    _, first = explain(lab, f"{block(3).addr}:{block(3).hi}")
+    assert "DROPPED (drop_no_session)" in first and "IPv6 subscribers have no portmaps" in first and "PCP" not in first, first
+    unused, _ = explain(lab, f"{block(3).addr}:{block(3).hi}")
+    assert unused["way_in"]["addr"] == host(3), "the host that has a session stands for the others"
+    assert "--eim" not in lab.agent.command("explain", host(3)).out
+    said = lab.agent.command("explain", embedded(SERVER))
+    assert said.status == 1 and "is in the NAT64 prefix" in said.err and f"the outside host {SERVER}: name that" in said.err, said
+
+
+def no_route(lab):
+    lab.gateway.batch(f"route del {MAPPING64['in']}", f"route add unreachable {MAPPING64['in']}")
+
+
+def silent_neighbour(lab):
+    lab.gateway.batch(f"neigh replace {CPE} lladdr {CPE_MAC} dev in0 nud failed")
+
+
+def other_interface(lab):
+    lab.gateway.batch("addr add 2001:db8:fe::1/64 dev out0 nodad", f"route replace {MAPPING64['in']} via fe80::d dev out0")
+
+
+def unanswered_length(_lab):
+    """The MTU of the lab's interfaces is 1500, and no MSS is clamped."""
+
+
+def without_forwarding(lab):
+    lab.gateway.sysctl("net.ipv6.conf.all.forwarding", 0)
+
+
+@pytest.mark.parametrize("spoil, reason, cause, cure", [
+    (no_route, "DROPPED (route)", "no route to", "add a route"),
+    (silent_neighbour, "DROPPED (neighbour)", "does not answer to neighbour discovery", "ndisc6"),
+    (other_interface, "DROPPED (route)", "which is not an inside interface", "check the routes"),
+    (unanswered_length, "Note (mtu)", "more than 1480 octets", "tcp_mss_clamp"),
+    (without_forwarding, "(forwarding)", "does not forward IPv6", "net.ipv6.conf.all.forwarding=1"),
+])
+def test_explain_names_cause_and_cure_of_the_way_inwards(lab, spoil, reason, cause, cure):
+    lab.start()
+    spoil(lab)
+    _, first = explain(lab, host(3))
+    assert reason in first and cause in first and cure in first and host(3) in first, first
+
+
+def test_explain_counts_hosts(lab):
+    lab.start(mappings=[{**MAPPING64, "hosts_per_subscriber": 2}])
+    two_hosts(lab)
+    _, first = explain(lab, subscriber_prefix(3))
+    assert "Note (drop_hosts): 2 hosts of" in first and "hosts_per_subscriber" in first, first
+    assert "drop_hosts" not in lab.agent.command("explain", host(4)).out
 
 
 def test_who_answers_from_a_copy_of_the_history(lab, tmp_path):

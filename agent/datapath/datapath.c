@@ -74,6 +74,7 @@ void datapath_init(struct datapath *d)
 		.clock = -1,
 		.trace_filter = -1,
 		.trace_ring = -1,
+		.trace_records = -1,
 		.strangers = -1,
 		.stranger_pools = -1,
 		.stranger_hosts = -1,

@@ -174,6 +174,7 @@ struct datapath {
 	int clock;		  /* program that returns the tick, see datapath_ticks() */
 	int trace_filter;	  /* maps of the tracing build, owned by punt/tracing.c; -1 if there is none */
 	int trace_ring;
+	int trace_records;
 	struct settings settings; /* of the loaded programs */
 
 	int grace; /* private ARRAY_OF_MAPS, see datapath_grace_period() */

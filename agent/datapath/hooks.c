@@ -10,6 +10,7 @@
 #include "detnat_redirect.skel.h"
 #include "detnat_redirect_trace.skel.h"
 #include "detnat_six.skel.h"
+#include "detnat_six_trace.skel.h"
 #include "detnat_stage2.skel.h"
 #include "detnat_tc.skel.h"
 #include "detnat_tc_trace.skel.h"
@@ -68,6 +69,7 @@ OPENER(detnat_xdp_trace)
 OPENER(detnat_tc_trace)
 OPENER(detnat_ingress_trace)
 OPENER(detnat_redirect_trace)
+OPENER(detnat_six_trace)
 
 void hook_object_close(struct hook_object *o)
 {
@@ -84,6 +86,7 @@ static int set_trace_maps(const struct datapath *d, const struct settings *setti
 	if (!settings->trace)
 		return 0;
 	r = bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_filter"), d->trace_filter);
+	r = r ? r : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_records"), d->trace_records);
 	return r ? r : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_ring"), d->trace_ring);
 }
 
@@ -119,7 +122,9 @@ int hook_object_open_stage2(const struct datapath *d, const struct settings *set
 
 int hook_object_open_six(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
-	return open_detnat_six(d, settings, ret);
+	int r = settings->trace ? open_detnat_six_trace(d, settings, ret) : open_detnat_six(d, settings, ret);
+
+	return r ? r : set_trace_maps(d, settings, ret);
 }
 
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)

@@ -9,6 +9,32 @@
 #include "base/virtual6.h"
 #include "proto/words.h"
 
+static void put_ext6(const struct nat_event *e, const struct mappings *m, char text[static INSIDE_TEXT])
+{
+	int number = mappings_find_any(m, e->in_addr);
+	struct address6 ext;
+
+	*text = '\0';
+	if (number < 0 || !mapping_is_ipv6(mappings_get(m, number)))
+		return;
+	ext = mappings_ext6(m, mappings_get(m, number), e->ext_addr);
+	address6_text(&ext, text);
+}
+
+/* The host of a session, whose number the event has; of an IPv4 subscriber, or where that is not known, "". */
+static void put_host(const struct nat_event *e, const struct mappings *m, char text[static INSIDE_TEXT])
+{
+	int number = m && virtual6_is(e->in_addr) ? mappings_find_any(m, e->in_addr) : -1;
+	struct address6 host;
+
+	*text = '\0';
+	if (number < 0 || !mapping_is_ipv6(mappings_get(m, number)))
+		return;
+	host = mappings_host(m, mappings_get(m, number), e->in_addr, e->limit);
+	if (host.lo)
+		address6_text(&host, text);
+}
+
 struct event_text event_text_of(const struct nat_event *e, const struct mappings *m)
 {
 	const char *proto = word_text(proto_words, e->proto);
@@ -18,6 +44,8 @@ struct event_text event_text_of(const struct nat_event *e, const struct mappings
 	snprintf(t.who, sizeof(t.who), "%s%s%s", t.in, *t.tenant ? " of " : "", t.tenant);
 	addr_format(e->out_addr, t.out);
 	addr_format(e->ext_addr, t.ext);
+	if (m && virtual6_is(e->in_addr) && e->ext_addr)
+		put_ext6(e, m, t.ext6);
 	if (proto)
 		snprintf(t.proto, sizeof(t.proto), "%s", proto);
 	else
@@ -43,22 +71,34 @@ static void add_subscriber(struct notice *n, const struct event_text *t)
 		notice_add_text(n, "tenant", t->tenant);
 }
 
+static void add_ext(struct notice *n, const struct nat_event *e, const struct event_text *t)
+{
+	notice_add_text(n, "ext_addr", t->ext);
+	if (*t->ext6)
+		notice_add_text(n, "ext_addr6", t->ext6);
+	notice_add_number(n, "ext_port", e->ext_port);
+}
+
 static void tell_session(const struct nat_event *e, uint64_t wall_ns, const struct mappings *m)
 {
 	bool opened = e->type == EVENT_SESSION_OPENED;
 	struct event_text t = event_text_of(e, m);
 	struct notice n =
 		begin(e, wall_ns, NOTICE_SESSIONS, LOG_LEVEL_INFO, opened ? "session-opened" : "session-closed", &t);
+	char host[INSIDE_TEXT];
 
-	snprintf(t.text, sizeof(t.text), "%s %s:%u as %s:%u to %s:%u %s", t.proto, t.in, e->in_port, t.out, e->out_port,
-		 t.ext, e->ext_port, opened ? "opened" : "closed");
+	put_host(e, m, host);
+	snprintf(t.text, sizeof(t.text),
+		 virtual6_is(e->in_addr) ? "%s [%s]:%u as %s:%u to %s:%u %s" : "%s %s:%u as %s:%u to %s:%u %s", t.proto,
+		 *host ? host : t.in, e->in_port, t.out, e->out_port, t.ext, e->ext_port, opened ? "opened" : "closed");
 	notice_add_text(&n, "proto", t.proto);
+	if (*host)
+		notice_add_text(&n, "in_addr", host);
 	add_subscriber(&n, &t);
 	notice_add_number(&n, "in_port", e->in_port);
 	notice_add_text(&n, "out_addr", t.out);
 	notice_add_number(&n, "out_port", e->out_port);
-	notice_add_text(&n, "ext_addr", t.ext);
-	notice_add_number(&n, "ext_port", e->ext_port);
+	add_ext(&n, e, &t);
 	notice_tell(&n);
 }
 
@@ -118,8 +158,7 @@ static void tell_refusal(const struct nat_event *e, uint64_t wall_ns, const stru
 		notice_add_text(&n, "proto", t.proto);
 	if (e->type == EVENT_PORTS_EXHAUSTED) {
 		notice_add_text(&n, "proto", t.proto);
-		notice_add_text(&n, "ext_addr", t.ext);
-		notice_add_number(&n, "ext_port", e->ext_port);
+		add_ext(&n, e, &t);
 	}
 	notice_tell(&n);
 }

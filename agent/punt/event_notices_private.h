@@ -13,7 +13,8 @@
 /* The addresses of an event as text, to which a notice refers. */
 struct event_text {
 	char in[INSIDE_TEXT], out[ADDR_TEXT], ext[ADDR_TEXT];
-	const char *tenant;			/* of the subscriber; "": none */
+	char ext6[INSIDE_TEXT]; /* the latter as IPv6 subscribers know it; "": it is none's, or m is NULL */
+	const char *tenant;	/* of the subscriber; "": none */
 	char who[INSIDE_TEXT + LABEL_TEXT + 4]; /* "10.0.0.2", or "10.0.0.2 of ispA" */
 	char proto[8];
 	char text[NOTICE_TEXT];

@@ -211,7 +211,8 @@ static void close_maps(struct trace *t)
 	ring_reader_free(take_pointer(t->ring));
 	close_fd(&d->trace_filter);
 	close_fd(&d->trace_ring);
-	d->trace_filter = d->trace_ring = -1;
+	close_fd(&d->trace_records);
+	d->trace_filter = d->trace_ring = d->trace_records = -1;
 }
 
 static int open_maps(struct trace *t)
@@ -223,7 +224,9 @@ static int open_maps(struct trace *t)
 	d->trace_filter = bpf_map_create(BPF_MAP_TYPE_ARRAY, "trace_filter", sizeof(uint32_t),
 					 sizeof(struct trace_filter), 1, NULL);
 	d->trace_ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "trace_ring", 0, 0, RING_SIZE, NULL);
-	if (d->trace_filter < 0 || d->trace_ring < 0)
+	d->trace_records = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "trace_records", sizeof(uint32_t),
+					  sizeof(struct trace_record), 1, NULL);
+	if (d->trace_filter < 0 || d->trace_ring < 0 || d->trace_records < 0)
 		return -errno;
 	return ring_reader_new(t->base, d->trace_ring, &records_ring, t, &t->ring);
 }

@@ -216,6 +216,9 @@ static __always_inline int fast_six_out(ctx_t *ctx)
 
 	if (unlikely(!word))
 		return TO_SLOW_PATH;
+	TRACE_SUBSCRIBER(m, subscriber);
+	TRACE_STEADY(word);
+	TRACE_STEP(next_hop, (__u64)hop->ifindex << 32 | HOP_OUT, hop->mtu);
 	fib_used(hop, now);
 	count_translated(REASON_in2out_translated, q.length + sizeof(struct iphdr));
 
@@ -228,6 +231,8 @@ static __always_inline int fast_six_out(ctx_t *ctx)
 	fast_six_to4(&q, out, dst, hop);
 	if (bpf_xdp_adjust_head(ctx, sizeof(struct ipv6hdr) - sizeof(struct iphdr)))
 		return XDP_ABORTED;
+	TRACE_LOOK(ctx, rewritten, 0, 0);
+	TRACE_STEP(redirect, hop->ifindex, 0);
 	return redirect_to(ctx, hop->ifindex);
 }
 
@@ -305,6 +310,9 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 	if (unlikely(LOAD(again->truth) != word || word_expired(word, now, m->timeout_ticks) ||
 		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && word_seen(word) != (now & WORD_SEEN))))
 		return TO_SLOW_PATH;
+	TRACE_SUBSCRIBER(m, subscriber);
+	TRACE_STEP(egress, (__u64)hop->ifindex << 32, hop->mtu + LEAVE_GROWTH);
+	TRACE_STEADY(word);
 	fib_used(hop, now);
 	count_translated(REASON_out2in_translated, length);
 	if (likely(r->nat64_plen == 96)) {
@@ -335,6 +343,8 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 	((__u64 *)&ip->saddr)[1] = from[1];
 	((__u64 *)&ip->daddr)[0] = to[0];
 	((__u64 *)&ip->daddr)[1] = to[1];
+	TRACE_LOOK(ctx, rewritten, 0, 0);
+	TRACE_STEP(redirect, hop->ifindex, 0);
 	return redirect_to(ctx, hop->ifindex);
 }
 

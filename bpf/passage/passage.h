@@ -63,6 +63,7 @@ static __always_inline int six_leave(ctx_t *ctx)
 	refused = leave_packet(ctx, r, &to);
 	if (refused == LEAVE_IN_FRAGMENTS)
 		return six_leave_in_fragments(ctx, e, LOAD(r->lowest_mtu));
+	TRACE_LOOK(ctx, rewritten, 0, 0);
 	return refused ? drop((enum reason)refused) : deliver_by(ctx, e, (enum sender)LOAD(x->sender));
 }
 

@@ -113,7 +113,7 @@ static __always_inline void quota_leave(const struct mapping *m, struct subscrib
 static __always_inline void opening_tell(const struct opening *o, const struct mapping *m, __u32 subscriber,
 					 __u32 first)
 {
-	if (!SESSION_EVENTS || !LOAD(o->gone))
+	if (!settings.session_events || !LOAD(o->gone))
 		return;
 #pragma clang loop unroll(disable)
 	for (__u32 i = first; i < first + 2 * BUCKET_SLOTS; i++) {
@@ -293,7 +293,11 @@ SUBPROGRAM int slot_gives_way(const struct mapping *m, struct subscriber *s, str
 		limit_ended(m, subscriber, word_proto(word), 1);
 		__sync_fetch_and_add(&s->sessions, -1U);
 	}
-	slot_closed(m, subscriber, key, word);
+	/* The deepest chains of the programs for IPv6 subscribers end here: they have no room for another frame. */
+	if (!FAMILY6)
+		slot_closed(m, subscriber, key, word);
+	else if (settings.session_events)
+		session_closed_here(m->geo.in_base + subscriber, mapping_out_addr(&m->geo, subscriber), key, word);
 	return 1;
 }
 

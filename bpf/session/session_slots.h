@@ -9,13 +9,22 @@
 #include "session/limit_lines.h"
 #include "session/slot_lookup.h"
 
-/* Whether sessions opened and closed are reported: those of IPv6 subscribers are not, nobody may ask for it. */
-#define SESSION_EVENTS (!FAMILY6 && settings.session_events)
+/* Number of the host that opens a session; of an IPv4 subscriber 0. */
+static __always_inline __u32 session_opener(void)
+{
+#if FAMILY6
+	const struct six *x = six_get();
+
+	return x ? LOAD(x->host) & (HOSTS_MAX - 1) : 0;
+#else
+	return 0;
+#endif
+}
 
 static __always_inline void session_notify(const struct flow *f, __u16 out_port)
 {
 	TRACE_STEP(opened, out_port, 0);
-	if (!SESSION_EVENTS)
+	if (!settings.session_events)
 		return;
 
 	struct nat_event e = {
@@ -27,6 +36,7 @@ static __always_inline void session_notify(const struct flow *f, __u16 out_port)
 		.in_port = key_in_port(f->key),
 		.out_port = out_port,
 		.ext_port = key_ext_port(f->key),
+		.limit = session_opener(),
 	};
 
 	notify(&e);
@@ -82,7 +92,7 @@ SUBPROGRAM __u64 session_after(__u64 word, __u32 flags, __u32 from_inside, __u32
  * Reports a session that the datapath itself removed; called by the winner of the compare-and-swap. key, word: the
  * contents of the slot, with the key read before the swap.
  */
-SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
+static __always_inline int session_closed_here(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
 {
 	struct nat_event e = {
 		.type = EVENT_SESSION_CLOSED,
@@ -93,16 +103,22 @@ SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 wo
 		.in_port = key_in_port(key),
 		.out_port = word_out_port(word),
 		.ext_port = key_ext_port(key),
+		.limit = FAMILY6 ? word_host(word) : 0,
 	};
 
 	notify(&e);
 	return 0;
 }
 
+SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
+{
+	return session_closed_here(in_addr, out_addr, key, word);
+}
+
 /* Reports a session removed from a slot of a subscriber, if session events are on. */
 static __always_inline void slot_closed(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
 {
-	if (SESSION_EVENTS)
+	if (settings.session_events)
 		session_closed(m->geo.in_base + subscriber, mapping_out_addr(&m->geo, subscriber), key, word);
 }
 

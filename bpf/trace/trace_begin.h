@@ -129,7 +129,8 @@ static __always_inline int trace_matches_out(__u32 tenant, __u32 out_addr, const
 static __always_inline int trace_matches(const struct trace_tenants *t, const struct trace_filter *f,
 					 const struct trace_headers *h)
 {
-	if (f->proto && (h->ether_type != ETH_P_IP || h->proto != f->proto))
+	if (f->proto &&
+	    ((h->ether_type != ETH_P_IP && (!FAMILY6 || h->ether_type != ETH_P_IPV6)) || h->proto != f->proto))
 		return 0;
 	if (f->in.addr ? !trace_matches_in(t, f->in.addr, h)
 		       : !trace_is_wanted(t, t->from) && !trace_is_wanted(t, t->to) && !trace_is_wanted(t, t->pool))

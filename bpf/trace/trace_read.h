@@ -55,6 +55,12 @@ struct trace_headers {
 	struct iphdr ip;
 	union trace_ports l4;
 	struct trace_arp arp;
+#if FAMILY6
+	struct ipv6hdr ip6;
+	__u64 addr[4]; /* source and destination of that */
+	__u8 option[8];
+	struct trace_six six;
+#endif
 };
 
 /* Headers of the current packet. In a map, because the programs leave too little stack. */
@@ -131,6 +137,113 @@ static __always_inline void trace_read_ip(ctx_t *ctx, __u32 l3, struct trace_hea
 	}
 }
 
+#if FAMILY6
+
+#define TRACE_EXTENSIONS 4 /* headers between those of IPv6 and of the transport that are read */
+
+/* Of an address pair, source first: what IPv4 has for it. six: where to note it; may be NULL. */
+static __always_inline void trace_read_pair(const __u64 addr[4], __u32 *src, __u32 *dst, struct trace_six *six)
+{
+	__u64 from = six_index(be64_number(addr[0])), to = from ? 0 : six_index(be64_number(addr[2]));
+	const struct record6 *r = from | to ? record6_of((__u32)(from | to)) : 0;
+	const __u64 *host = from ? addr : addr + 2, *ext = from ? addr + 2 : addr;
+	__u32 virt = (__u32)((from | to) >> 32), remote;
+
+	if (!r)
+		return;
+	remote = nat64_has(r, ext) ? nat64_address4(r, ext) : 0;
+	*src = from ? virt : remote;
+	*dst = from ? remote : virt;
+	if (!six)
+		return;
+	six->host[0] = host[0];
+	six->host[1] = host[1];
+	six->ext[0] = ext[0];
+	six->ext[1] = ext[1];
+	six->virt = virt;
+	six->addr = remote;
+}
+
+/* Reads ports behind the headers of IPv6. ICMPv6 is ICMP in all that IPv4 has. */
+static __always_inline void trace_read_ports6(ctx_t *ctx, __u32 offset, __u8 proto, struct trace_headers *h,
+					      __u16 *sport, __u16 *dport)
+{
+	if (proto != IPPROTO_ICMPV6) {
+		trace_read_ports(ctx, offset, proto, h, sport, dport);
+		return;
+	}
+	__builtin_memset(&h->l4, 0, sizeof(h->l4));
+	if (trace_load(ctx, offset, &h->l4))
+		return;
+	if (h->l4.icmp.type == ICMP6_ECHO)
+		*sport = bpf_ntohs(h->l4.icmp.id);
+	else if (h->l4.icmp.type == ICMP6_ECHOREPLY)
+		*dport = bpf_ntohs(h->l4.icmp.id);
+}
+
+/* Skips extension headers. *next: the header that is first; then the one that is none. Returns its offset. */
+static __always_inline __u32 trace_skip(ctx_t *ctx, __u32 offset, __u8 *next, struct trace_headers *h)
+{
+	__u32 field;
+
+#pragma unroll
+	for (int i = 0; i < TRACE_EXTENSIONS; i++) {
+		if (*next != IPPROTO_HOPOPTS && *next != IPPROTO_ROUTING && *next != IPPROTO_DSTOPTS &&
+		    *next != IPPROTO_FRAGMENT)
+			break;
+		if (trace_load(ctx, offset, &h->option))
+			break;
+		if (*next == IPPROTO_FRAGMENT) {
+			field = (__u32)h->option[2] << 8 | h->option[3];
+			h->fragment = (__u16)(field >> 3 | (field & 1 ? 0x2000 : 0));
+			offset += 8;
+		} else {
+			offset += (h->option[1] + 1U) * 8;
+		}
+		*next = h->option[0];
+	}
+	return offset;
+}
+
+static __always_inline void trace_read_quote6(ctx_t *ctx, __u32 offset, struct trace_headers *h)
+{
+	__u8 next;
+
+	if (trace_load(ctx, offset, &h->ip6) || trace_load(ctx, offset + 8, &h->addr))
+		return;
+	trace_read_pair(h->addr, &h->quoted_src, &h->quoted_dst, 0);
+	next = h->ip6.nexthdr;
+	h->quoted_proto = next == IPPROTO_ICMPV6 ? IPPROTO_ICMP : next;
+	trace_read_ports6(ctx, offset + sizeof(h->ip6), next, h, &h->quoted_sport, &h->quoted_dport);
+}
+
+static __always_inline void trace_read_ip6(ctx_t *ctx, __u32 l3, struct trace_headers *h)
+{
+	__u8 next;
+
+	if (trace_load(ctx, l3, &h->ip6) || trace_load(ctx, l3 + 8, &h->addr))
+		return;
+	trace_read_pair(h->addr, &h->src, &h->dst, &h->six);
+	h->length = bpf_ntohs(h->ip6.payload_len) + sizeof(h->ip6);
+	h->ttl = h->ip6.hop_limit;
+	next = h->ip6.nexthdr;
+	l3 = trace_skip(ctx, l3 + sizeof(h->ip6), &next, h);
+	h->proto = next == IPPROTO_ICMPV6 ? IPPROTO_ICMP : next;
+	if (h->fragment & IP_OFFSET_MASK)
+		return;
+	trace_read_ports6(ctx, l3, next, h, &h->sport, &h->dport);
+	if (next == IPPROTO_TCP)
+		trace_load(ctx, l3 + 13, &h->tcp_flags);
+	if (next != IPPROTO_ICMPV6)
+		return;
+	h->icmp_type = h->l4.icmp.type;
+	h->icmp_code = h->l4.icmp.code;
+	if (h->icmp_type < ICMP6_ECHO)
+		trace_read_quote6(ctx, l3 + sizeof(struct icmphdr), h);
+}
+
+#endif
+
 static __always_inline __u32 trace_address(const __u8 octet[4])
 {
 	return (__u32)octet[0] << 24 | octet[1] << 16 | octet[2] << 8 | octet[3];
@@ -178,6 +291,10 @@ static __always_inline struct trace_headers *trace_read(ctx_t *ctx)
 		trace_read_ip(ctx, offset + 2, h);
 	else if (h->ether_type == ETH_P_ARP)
 		trace_read_arp(ctx, offset + 2, h);
+#if FAMILY6
+	else if (h->ether_type == ETH_P_IPV6)
+		trace_read_ip6(ctx, offset + 2, h);
+#endif
 	return h;
 }
 

@@ -10,7 +10,10 @@
 #include "subscriber/lookup.h"
 #include "trace/trace_read.h"
 
-/* Created by the agent for both hooks; gone with the tracing build. */
+/*
+ * Created by the agent for all objects; gone with the tracing build. The records are shared as well: programs of one
+ * family go on with what those of the other have begun.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -102,6 +105,13 @@ static __always_inline void trace_add_packet(struct trace_record *r, const struc
 	r->dst = h->dst;
 	r->sport = h->sport;
 	r->dport = h->dport;
+#if FAMILY6
+	if (h->six.virt) {
+		if (kind == TRACE_received)
+			r->six[0] = h->six;
+		r->six[1] = h->six;
+	}
+#endif
 	if (h->quoted_src && kind != TRACE_end) {
 		a = (__u64)h->quoted_src << 32 | h->quoted_dst;
 		b = (__u64)h->quoted_sport << 16 | h->quoted_dport;
@@ -151,11 +161,26 @@ __noinline int trace_count(__u32 reason)
 	return 0;
 }
 
+/* Returns 1 if a record may be of the host that is asked for: one that no host is known of may. */
+static __always_inline int trace_is_of_host(const struct trace_record *r, const struct trace_filter *f)
+{
+	int known = 0;
+
+	if (!f->host[1])
+		return 1;
+	for (int i = 0; i < 2; i++) {
+		if (r->six[i].host[0] == f->host[0] && r->six[i].host[1] == f->host[1])
+			return 1;
+		known |= r->six[i].virt == f->in.addr;
+	}
+	return !known;
+}
+
 /* Hands a record to the agent if it passes the filter. */
 static __always_inline void trace_hand_over(struct trace_record *r, struct trace_filter *f)
 {
 	r->active = 0;
-	if ((r->seen & f->seen) != f->seen || r->generation != f->generation)
+	if ((r->seen & f->seen) != f->seen || r->generation != f->generation || !trace_is_of_host(r, f))
 		return;
 	if (__sync_fetch_and_add(&f->left, -1) <= 0)
 		return;

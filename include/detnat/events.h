@@ -46,7 +46,7 @@ struct nat_event {
 	__u8 proto;
 	/*
 	 * EVENT_QUOTA…: sessions; EVENT_RATE: sessions per second; EVENT_FRAGMENTS: fragments; EVENT_RESOLVE…: 1 if the
-	 * next hop is a router, not the destination itself
+	 * next hop is a router, not the destination itself; EVENT_SESSION_…: of an IPv6 subscriber, the host's number
 	 */
 	__u32 limit;
 	__u32 ifindex; /* EVENT_RESOLVE, EVENT_RESOLVE_IPV6 */

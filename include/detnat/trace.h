@@ -102,13 +102,21 @@ static inline void trace_step_set_tenant(struct trace_step *s, __u8 tenant)
 #define TRACE_HOOK_XDP	   1
 #define TRACE_HOOK_INGRESS 2 /* tc at the ingress */
 
+/* A subscriber's packet of IPv6, octets of addresses as in the packet; virt 0: there was none. */
+struct trace_six {
+	__u64 host[2]; /* the subscriber's end */
+	__u64 ext[2];  /* the other one */
+	__u32 virt;    /* the subscriber's virtual address, as in steps */
+	__u32 addr;    /* the other end's in the NAT64 prefix, as in steps; 0: it is in no such */
+};
+
 struct trace_record {
 	__u64 time_ns;	  /* CLOCK_MONOTONIC */
 	__u32 generation; /* of the filter that matched */
 	__u32 ifindex;	  /* index of the interface of the hook */
 	__u32 length;	  /* of the frame, octets */
 	__u16 ether_type;
-	__u16 ip_length; /* of the IP packet, octets; 0: not IPv4 */
+	__u16 ip_length; /* of the IP packet, octets; 0: not IP, or IPv6 of nobody */
 	__u16 fragment;	 /* flags and offset, as in the header */
 	__u16 reason;	 /* enum reason, or TRACE_NO_REASON */
 	__u16 cpu;
@@ -133,9 +141,10 @@ struct trace_record {
 	__u32 src;
 	__u32 dst;
 	__u32 pad3;
+	struct trace_six six[2]; /* the packet as it came, and as it was last */
 	struct trace_step step[TRACE_MAX_STEPS];
 };
-_Static_assert(sizeof(struct trace_record) == 64 + 40 * TRACE_MAX_STEPS, "no hidden padding");
+_Static_assert(sizeof(struct trace_record) == 64 + 2 * 40 + 40 * TRACE_MAX_STEPS, "no hidden padding");
 
 /* Address 0: any. Port 0: any. */
 struct trace_endpoint {
@@ -164,7 +173,8 @@ struct trace_filter {
 	__u8 seen;   /* TRACE_SEEN_* bits required of a record */
 	__u8 tenant; /* whose packets, and of several with the address `in` which one; 0: any */
 	__u8 pad;
+	__u64 host[2]; /* of the IPv6 subscriber `in`: the host, octets as in a packet; 0: any */
 };
-_Static_assert(sizeof(struct trace_filter) == 48, "no hidden padding");
+_Static_assert(sizeof(struct trace_filter) == 64, "no hidden padding");
 
 #endif

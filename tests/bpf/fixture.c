@@ -57,7 +57,10 @@ static void open_trace(void)
 	datapath.trace_filter =
 		bpf_map_create(BPF_MAP_TYPE_ARRAY, "trace_filter", sizeof(zero), sizeof(everything), 1, NULL);
 	datapath.trace_ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "trace_ring", 0, 0, 1 << 20, NULL);
-	cr_assert(datapath.trace_filter >= 0 && datapath.trace_ring >= 0, "%s", strerror(errno));
+	datapath.trace_records = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "trace_records", sizeof(zero),
+						sizeof(struct trace_record), 1, NULL);
+	cr_assert(datapath.trace_filter >= 0 && datapath.trace_ring >= 0 && datapath.trace_records >= 0, "%s",
+		  strerror(errno));
 	cr_assert_eq(bpf_map_update_elem(datapath.trace_filter, &zero, &everything, BPF_ANY), 0);
 }
 

@@ -48,8 +48,13 @@ static void start_ended(struct request *r, int result_r)
 		.ext = endpoint_of(r, "ext"),
 		.proto = (uint8_t)request_arg(r, "proto")->number,
 	};
+	const struct address6 *host = arg_host(request_arg(r, "in"));
 	uint32_t count = request_arg(r, "count")->given ? request_arg(r, "count")->number : DEFAULT_COUNT;
 
+	if (host) {
+		filter.host[0] = be64_number(host->hi);
+		filter.host[1] = be64_number(host->lo);
+	}
 	/* As in prepare_start(): no other change has come between. */
 	if (result_r || tenant_wanted(r, &filter.tenant, NULL))
 		trace_settle(r->context->trace);

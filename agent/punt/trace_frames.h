@@ -16,8 +16,14 @@ enum trace_fate { TRACE_DROPPED, TRACE_TO_KERNEL, TRACE_SENT };
 /* The fate of a packet, from the return value of the program (the value of its last step). */
 enum trace_fate trace_fate(const struct trace_record *r, uint64_t verdict);
 
-/* Ethernet, two tags, IPv4 and TCP without options. */
-#define TRACE_FRAME_MAX (14 + 2 * 4 + 20 + 20)
+/* Ethernet, two tags, IPv6 and TCP without options. */
+#define TRACE_FRAME_MAX (14 + 2 * 4 + 40 + 20)
+
+/*
+ * What a packet was at a step as one of IPv6; NULL: it was one of IPv4, or of nobody that is known. At some steps
+ * within it is both: translated, and addressed to or by a subscriber's virtual address.
+ */
+const struct trace_six *trace_step_six(const struct trace_record *r, const struct trace_step *s);
 
 struct trace_frame {
 	uint64_t time_ns;

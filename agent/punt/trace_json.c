@@ -75,20 +75,30 @@ static void append_addresses(char *text, const char *before, uint64_t both)
 	append(text, "%s%s > %s", before, addr_format((uint32_t)(both >> 32), src), addr_format((uint32_t)both, dst));
 }
 
+static const char *endpoint_text(uint32_t addr, unsigned port, char text[static INSIDE_TEXT + 10])
+{
+	char inside[INSIDE_TEXT];
+
+	snprintf(text, INSIDE_TEXT + 10, virtual6_is(addr) ? "[%s]:%u" : "%s:%u", inside_text(addr, inside), port);
+	return text;
+}
+
 /* The packet that an ICMP error quotes. */
 static void append_quote(char *text, const struct trace_step *s)
 {
-	char src[INSIDE_TEXT], dst[INSIDE_TEXT];
+	char src[INSIDE_TEXT + 10], dst[INSIDE_TEXT + 10];
 
 	if (s->a)
-		append(text, "%squotes %s:%u > %s:%u", *text ? ", " : "", inside_text((uint32_t)(s->a >> 32), src),
-		       (unsigned)(s->b >> 16 & 0xffff), addr_format((uint32_t)s->a, dst), (unsigned)(s->b & 0xffff));
+		append(text, "%squotes %s > %s", *text ? ", " : "",
+		       endpoint_text((uint32_t)(s->a >> 32), (unsigned)(s->b >> 16 & 0xffff), src),
+		       endpoint_text((uint32_t)s->a, (unsigned)(s->b & 0xffff), dst));
 }
 
 static void detail_packet(const struct trace_record *r, char *text)
 {
 	const char *proto = word_text(proto_words, r->proto);
 	unsigned offset = (r->fragment & 0x1fffU) * 8;
+	bool ipv6 = r->ether_type == ETH_P_IPV6;
 
 	for (unsigned i = 0; i < r->n_tags && i < ARRAY_SIZE(r->vlan); i++)
 		append(text, "VLAN %u, ", r->vlan[i]);
@@ -96,11 +106,13 @@ static void detail_packet(const struct trace_record *r, char *text)
 		append(text, "ARP");
 		return;
 	}
-	if (r->ether_type != ETH_P_IP) {
+	if (r->ether_type != ETH_P_IP && !r->six[0].virt) {
 		append(text, "Ethernet type 0x%04x, %u octets", r->ether_type, r->length);
 		return;
 	}
-	if (proto)
+	if (ipv6 && r->proto == IPPROTO_ICMP)
+		append(text, "icmpv6");
+	else if (proto)
 		append(text, "%s", proto);
 	else
 		append(text, "protocol %u", r->proto);
@@ -108,7 +120,7 @@ static void detail_packet(const struct trace_record *r, char *text)
 		tcp_flags(r->tcp_flags, text);
 	if (!offset && r->proto == IPPROTO_ICMP)
 		append(text, " type %u code %u", r->icmp_type, r->icmp_code);
-	append(text, ", %u octets, TTL %u", r->ip_length, r->ttl);
+	append(text, ", %u octets, %s %u", r->ip_length, ipv6 ? "hop limit" : "TTL", r->ttl);
 	if (offset || r->fragment & 0x2000)
 		append(text, ", fragment at %u%s", offset, r->fragment & 0x2000 ? ", more follow" : "");
 }
@@ -224,13 +236,52 @@ static void detail_of(const struct trace *t, const struct trace_record *r, const
 	}
 }
 
-static bool add_endpoint(cJSON *object, const char *name, uint32_t addr, uint16_t port)
+static const char *octets_text(const __u64 octets[2], char text[static INSIDE_TEXT])
 {
-	char text[INSIDE_TEXT + 10], inside[INSIDE_TEXT];
+	const struct address6 a = { be64_number(octets[0]), be64_number(octets[1]) };
 
-	/* Of an IPv6 packet the programs see the subscriber's virtual address. */
-	snprintf(text, sizeof(text), virtual6_is(addr) ? "[%s]:%u" : "%s:%u", inside_text(addr, inside), port);
+	return address6_text(&a, text);
+}
+
+/*
+ * An address at a step: of an IPv6 subscriber the programs see the virtual address. Of a packet that came from inside
+ * and goes there, the sender is the host of the first packet, the receiver that of the last.
+ */
+static const char *address_at(const struct trace_record *r, const struct trace_step *s, bool source,
+			      char text[static INSIDE_TEXT])
+{
+	uint32_t addr = source ? s->src : s->dst;
+	const struct trace_six *six = trace_step_six(r, s);
+
+	if (six)
+		return octets_text(addr == six->virt ? six->host : six->ext, text);
+	for (unsigned i = 0; virtual6_is(addr) && i < ARRAY_SIZE(r->six); i++)
+		if (r->six[i ^ !source].virt == addr)
+			return octets_text(r->six[i ^ !source].host, text);
+	return inside_text(addr, text);
+}
+
+static bool add_endpoint(cJSON *object, const char *name, const struct trace_record *r, const struct trace_step *s,
+			 bool source)
+{
+	char text[INSIDE_TEXT + 10], addr[INSIDE_TEXT];
+
+	address_at(r, s, source, addr);
+	snprintf(text, sizeof(text), strchr(addr, ':') ? "[%s]:%u" : "%s:%u", addr, source ? s->sport : s->dport);
 	return cJSON_AddStringToObject(object, name, text);
+}
+
+/* Of an IPv6 subscriber's packet, whose it is and to or from where: as sessions have it. */
+static bool add_six(cJSON *json, const struct trace_record *r)
+{
+	const struct trace_six *six = r->six[0].virt ? &r->six[0] : &r->six[1];
+	char text[INSIDE_TEXT];
+
+	return !six->virt ||
+	       (cJSON_AddStringToObject(json, "in_addr", octets_text(six->host, text)) &&
+		cJSON_AddStringToObject(json, "in_prefix", inside_text(six->virt, text)) &&
+		(!six->addr || (cJSON_AddStringToObject(json, "ext_addr", addr_format(six->addr, text)) &&
+				cJSON_AddStringToObject(json, "ext_addr6", octets_text(six->ext, text)))));
 }
 
 /* A tail call is named for its program, with - for _. */
@@ -270,17 +321,16 @@ static bool add_step(cJSON *steps, const struct trace *t, const struct trace_rec
 		return false;
 	}
 	detail_of(t, r, s, detail);
-	return cJSON_AddStringToObject(json, "step", step_name(r, s, name)) &&
-	       add_endpoint(json, "src", s->src, s->sport) && add_endpoint(json, "dst", s->dst, s->dport) &&
-	       cJSON_AddNumberToObject(json, "ns", s->elapsed_ns) &&
+	return cJSON_AddStringToObject(json, "step", step_name(r, s, name)) && add_endpoint(json, "src", r, s, true) &&
+	       add_endpoint(json, "dst", r, s, false) && cJSON_AddNumberToObject(json, "ns", s->elapsed_ns) &&
 	       (!*detail || cJSON_AddStringToObject(json, "detail", detail));
 }
 
-/* The fast path makes no tail call. */
+/* The fast path makes no tail call, but the one to that of IPv6 subscribers. */
 static bool took_slow_path(const struct trace_record *r)
 {
 	for (unsigned i = 0; i < r->n_steps; i++)
-		if (r->step[i].kind == TRACE_tail_call)
+		if (r->step[i].kind == TRACE_tail_call && r->step[i].a != PROG_six_in && r->step[i].a != PROG_six_out)
 			return true;
 	return r->hook != TRACE_HOOK_XDP;
 }
@@ -309,7 +359,7 @@ static bool fill(cJSON *json, const struct trace *t, const struct trace_record *
 		  cJSON_AddStringToObject(json, "hook", hook_name(r->hook)) &&
 		  (!*tenant || cJSON_AddStringToObject(json, "tenant", tenant)) &&
 		  cJSON_AddStringToObject(json, "path", took_slow_path(r) ? "slow" : "quick") &&
-		  cJSON_AddNumberToObject(json, "cpu", r->cpu);
+		  cJSON_AddNumberToObject(json, "cpu", r->cpu) && add_six(json, r);
 
 	steps = ok ? cJSON_AddArrayToObject(json, "steps") : NULL;
 	for (unsigned i = 0; steps && i < r->n_steps; i++)

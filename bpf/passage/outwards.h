@@ -165,6 +165,18 @@ static __always_inline int six_admit_error(ctx_t *ctx, struct six *x)
 	return found && (__u32)(found >> 32) != x->virt ? drop(REASON_drop_no_session) : CONTINUE;
 }
 
+/*
+ * Returns 1 if the packet that packet6_read() has read has ports, or an identifier. Others have no sessions, and so
+ * there is nothing to say which host of the subscriber an answer is for, even where it has an outside address to
+ * itself.
+ */
+static __always_inline int six_has_ports(const struct packet6 *s)
+{
+	__u8 proto = LOAD(s->whole.proto);
+
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMPV6;
+}
+
 /* PROG_six_out_slow. */
 static __always_inline int six_out_slow(ctx_t *ctx)
 {
@@ -183,7 +195,7 @@ static __always_inline int six_out_slow(ctx_t *ctx)
 		return verdict_resume(ctx, six_refuse(ctx, m, x, (__u32)refused, LOAD(s->whole.pointer)));
 	if (LOAD(s->is_error))
 		return tail_call(ctx, PROG_six_stray);
-	verdict = six_go_in(ctx, x, m, 0, 0);
+	verdict = six_has_ports(s) ? six_go_in(ctx, x, m, 0, 0) : six_refuse(ctx, m, x, REASON_drop_protocol, 0);
 	return verdict == CONTINUE ? tail_call(ctx, PROG_in2out) : verdict_resume(ctx, verdict);
 }
 

@@ -88,7 +88,8 @@ static __always_inline int out2in_other_kind(ctx_t *ctx, const struct out2in *oi
 		return pass_untranslated();
 	if (refused)
 		return drop_stranger(oi->p.dst, refused);
-	if (kind == PACKET_PROTOCOL && mapping_is_one_to_one(oi->m))
+	/* Which host of an IPv6 subscriber is meant, nothing says: see six_has_ports(). */
+	if (!FAMILY6 && kind == PACKET_PROTOCOL && mapping_is_one_to_one(oi->m))
 		return tail_call(ctx, PROG_protocol_in);
 	return kind != PACKET_SESSION ? drop_stranger(oi->p.dst, parse_drop_reason(kind))
 				      : out2in_unsolicited(ctx, &oi->p);

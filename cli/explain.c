@@ -132,7 +132,9 @@ static void put_subscriber(cJSON *lines, const cJSON *s)
 		put(lines, "nat", "%s", console_words(json_text(s, "nat_type", "-"), !!json_get(s, "in_prefix")));
 	if (json_get(s, "shares_address"))
 		put(lines, "protocols", "%s",
-		    cJSON_IsTrue(json_get(s, "shares_address"))
+		    json_get(s, "in_prefix")
+			    ? "GRE (PPTP), ESP and the like are dropped, as nothing says which host an answer is for"
+		    : cJSON_IsTrue(json_get(s, "shares_address"))
 			    ? "GRE (PPTP), ESP and the like are dropped, as others share the outside address"
 			    : "GRE (PPTP), ESP and the like are translated, as the outside address is its own");
 }

@@ -322,6 +322,7 @@ int events_session_closed(const struct session *s, void *arg)
 		.in_port = s->in_port,
 		.out_port = s->out_port,
 		.ext_port = s->ext_port,
+		.limit = s->host_number,
 		.tenant = s->tenant,
 	};
 

@@ -27,6 +27,7 @@ struct session {
 	uint32_t expires;     /* whole seconds left; 0 for an expired one */
 	bool counts;	      /* neither expired nor in time-wait */
 	uint8_t tenant;	      /* number of the tenant whose subscriber has it; 0: none */
+	uint8_t host_number;  /* of an IPv6 subscriber: of the line that has its host; else 0 */
 	struct address6 host; /* of an IPv6 subscriber: its address inside; else all 0 */
 	struct address6 ext6; /* likewise: the external address as the host knows it */
 	uint64_t ended_ns;    /* CLOCK_REALTIME at which its mapping ended; 0: it did not */

@@ -95,6 +95,7 @@ struct session session_of(const struct mappings *m, const struct mapping *map, u
 		.tenant = map->tenant,
 		.expires = left > 0 ? seconds_of_ticks((uint32_t)left, mappings_datapath(m)->hz) : 0,
 		.counts = word_is_live(word) && word_state(word) != SESSION_TIME_WAIT && left >= 0,
+		.host_number = mapping_is_ipv6(map) ? (uint8_t)word_host(word) : 0,
 		.host = mapping_is_ipv6(map) ? mappings_host(m, map, in_addr, word_host(word)) : (struct address6){ 0 },
 		.ext6 = mapping_is_ipv6(map) ? mappings_ext6(m, map, key_ext_addr(key)) : (struct address6){ 0 },
 	};

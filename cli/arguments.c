@@ -94,7 +94,8 @@ static const char *nearest_spec(const struct arguments *a, enum arg_style style,
 
 	snprintf(typed, sizeof(typed), "%.*s", size < sizeof(typed) ? (int)size : 0, word);
 	for (char *c = typed; style == ARG_OPTION && *c; c++)
-		*c = *c == '-' ? '_' : *c;
+		if (*c == '-')
+			*c = '_';
 	for (const struct arg_spec *spec = a->specs; spec->kind; spec++)
 		if (spec->style == style && !spec->refused)
 			spelling_offer(&s, typed, spec->name);
@@ -102,7 +103,8 @@ static const char *nearest_spec(const struct arguments *a, enum arg_style style,
 		return NULL;
 	snprintf(ret, SPELLING_MOST + 1, "%s", s.meant);
 	for (char *c = ret; style == ARG_OPTION && *c; c++)
-		*c = *c == '_' ? '-' : *c;
+		if (*c == '_')
+			*c = '-';
 	return ret;
 }
 

@@ -46,6 +46,34 @@ Test(cli_writer, a_table_is_as_wide_as_its_cells)
 				    "-               -  -\n");
 }
 
+/* On a terminal of 24 columns; the header breaks where the rows do. */
+Test(cli_writer, what_does_not_fit_into_a_terminal_goes_on_below)
+{
+	static const struct column wide[] = { { "NAME", "name", cell_text, false, 0 },
+					      { "NUMBER", "n", cell_number, true, 0 },
+					      { "WORDS", "words", cell_quoted, false, 0 },
+					      {} };
+	cJSON *rows = cJSON_Parse("[{\"name\":\"twelve-signs\",\"n\":1,\"words\":\"seven words that are more than a "
+				  "line\"},{\"name\":\"b\",\"n\":22}]");
+
+	w.columns = 24;
+	writer_table(&w, wide, "none", rows);
+	cr_assert_str_eq(written(), "NAME          NUMBER\n    WORDS\ntwelve-signs       1\n    \"seven words that\n"
+				    "    are more than a\n    line\"\nb                 22\n    -\n");
+}
+
+Test(cli_writer, long_lines_and_words_are_broken_and_nothing_is_lost)
+{
+	static const struct column fields[] = { { "Text", "a", cell_text, false, 0 }, {} };
+
+	w.columns = 24;
+	writer_line(&w, "%s", "a text of thirty columns, or a few more");
+	writer_fields(&w, fields, cJSON_Parse("{\"a\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}"));
+	cr_assert_str_eq(written(),
+			 "a text of thirty\n    columns, or a few\n    more\nText:\n      aaaaaaaaaaaaaaaaaa\n"
+			 "      aaaaaaaaaaaa\n");
+}
+
 Test(cli_writer, an_empty_table_says_so)
 {
 	writer_table(&w, columns, "no mappings", cJSON_Parse("[]"));

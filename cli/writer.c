@@ -231,8 +231,9 @@ void writer_table(struct writer *w, const struct column *all, const char *empty,
 		}
 	}
 	print_row(w, columns, widths, NULL);
-	cJSON_ArrayForEach (row, array)
+	cJSON_ArrayForEach (row, array) {
 		print_row(w, columns, widths, row);
+	}
 }
 
 void writer_fields(struct writer *w, const struct column *fields, const cJSON *object)

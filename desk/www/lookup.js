@@ -226,7 +226,7 @@ function decode(octets) {
 
 function form(find) {
 	const text = h("textarea", { id: "complaint", rows: 6, required: true, spellcheck: "false",
-		placeholder: "2026-01-31T14:05:00+01:00 1.1.1.1:1276" });
+		placeholder: "2026-01-31T14:05:00+01:00 203.0.113.1:1276" });
 	const file = h("input", { type: "file", id: "file", onchange: async () => {
 		if (file.files[0])
 			text.value = decode(new Uint8Array(await file.files[0].arrayBuffer()));

@@ -112,7 +112,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 	a->n_rounds = kept;
 	if (kept)
-		event_add(a->tick, &(struct timeval){ .tv_usec = TICK_MS * 1000 });
+		event_add(a->tick, &(struct timeval){ .tv_usec = TICK_MS * 1000L });
 }
 
 int announcer_new(struct event_base *base, const struct datapath *d, struct announcer **ret)

@@ -441,7 +441,7 @@ void mappings_read_drains(struct mappings *m)
 
 void mappings_set_retired(struct mappings *m, struct mapping_job *t)
 {
-	mapping_job_set_stage(t, TABLE_RETIRED);
+	mapping_job_note_stage(t, TABLE_RETIRED);
 	set_flag(m, t->number, MAPPING_RETIRED, true);
 	set_flag(m, t->number, MAPPING_SUCCEEDS, false);
 }

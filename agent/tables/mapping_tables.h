@@ -131,6 +131,13 @@ struct mappings {
 	void *on_leave_arg;
 };
 
+/* The stage itself, with the count of those that are retired; see mapping_job_set_stage(). */
+static inline void mapping_job_note_stage(struct mapping_job *t, enum table_stage stage)
+{
+	t->m->n_retired += (stage == TABLE_RETIRED) - (t->stage == TABLE_RETIRED);
+	t->stage = stage;
+}
+
 /* Reserves a number and makes the tables live. */
 void mappings_set_live(struct mappings *m, struct mapping_job *t, int number);
 

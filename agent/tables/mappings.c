@@ -356,8 +356,7 @@ void mappings_set_growth(struct mappings *m, int number, struct growth_layout la
 
 void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage)
 {
-	t->m->n_retired += (stage == TABLE_RETIRED) - (t->stage == TABLE_RETIRED);
-	t->stage = stage;
+	mapping_job_note_stage(t, stage);
 	if (stage != TABLE_CLEARING || t->part_of)
 		return;
 	if (t->n_subscribers)

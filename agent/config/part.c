@@ -25,16 +25,22 @@ static bool same_list(const void *a, size_t n_a, const void *b, size_t n_b, size
 	return n_a == n_b && same_octets(a, b, n_a * size);
 }
 
-/* Members that same_otherwise() compares by what they point to, or that say nothing of the configuration. */
-#define APART(first, last)                                                                                         \
-	{                                                                                                          \
-		offsetof(struct config, first), offsetof(struct config, last) + sizeof(((struct config *)0)->last) \
+/*
+ * Members from one up to another, which same_otherwise() compares by what they point to, or which say nothing of the
+ * configuration; in their order.
+ */
+#define APART(first, behind)                                                    \
+	{                                                                       \
+		offsetof(struct config, first), offsetof(struct config, behind) \
 	}
 static const struct {
 	size_t from, end;
 } apart[] = {
-	APART(interfaces, interfaces), APART(tenants, tenants),	 APART(mappings, n_portmaps),
-	APART(bypass, bypass),	       APART(draining, n_lines), APART(control_socket, state_dir),
+	APART(interfaces, n_interfaces),
+	APART(tenants, n_tenants),
+	APART(mappings, n_bypass),
+	APART(draining, sessions_per_user),
+	APART(control_socket, control_socket_line),
 };
 
 /* Whether all but the mappings and portmaps is the same. */

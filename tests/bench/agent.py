@@ -369,11 +369,11 @@ def large_changes(gateway, report):
          lambda: gateway.batch("mapping set", [{"in": m["in"], "sessions_per_user": 501} for m in many[:1000]]))
     rows({"udp": 200})
     cost("reload", lambda: gateway.request("reload"))
-    cost("mapping del, 10 one by one", lambda: [gateway.request("mapping del", **{"in": m["in"]}) for m in many[3500:3510]], None)
+    cost("mapping del, 400 one by one", lambda: [gateway.request("mapping del", **{"in": m["in"]}) for m in many[3100:3500]])
     cost("mapping add, 10 one by one",
          lambda: [gateway.request("mapping add", **{"in": f"100.80.{i}.0/26", "out": f"198.19.{i}.0/30"}) for i in range(10)], None)
-    cost("mapping set, 10 one by one",
-         lambda: [gateway.request("mapping set", **{"in": m["in"]}, sessions_per_user=502) for m in many[3000:3010]], None)
+    cost("mapping set, 1000 one by one",
+         lambda: [gateway.request("mapping set", **{"in": m["in"]}, sessions_per_user=502) for m in many[1000:2000]])
     cost("portmap add, 10 one by one",
          lambda: [gateway.request("portmap add", proto="tcp", **{"in": f"100.64.1.{i + 100}:9000"}) for i in range(10)], None)
     cost("portmap del, 10 one by one", lambda: [gateway.request("portmap del", proto=f"p{i}") for i in range(10)], None)

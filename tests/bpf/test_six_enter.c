@@ -78,6 +78,7 @@ Test(six_enter, addresses_that_are_nobodys_are_martian)
 		{ "64:ff9b::0.1.2.3", REASON_drop_martian },
 		{ "64:ff9b::127.0.0.1", REASON_drop_martian },
 		{ "64:ff9b::224.0.0.5", REASON_drop_martian },
+		{ "64:ff9b::224.0.1.7", REASON_drop_martian }, /* the sender's virtual address */
 		{ "64:ff9b::240.0.0.1", REASON_drop_martian },
 		{ "64:ff9b::255.255.255.255", REASON_drop_martian },
 		{ "64:ff9b::169.254.1.1", REASON_drop_martian },
@@ -166,12 +167,44 @@ Test(six_enter, eight_headers_and_256_octets_are_the_most)
 Test(six_enter, a_jumbogram_is_malformed)
 {
 	static const uint8_t jumbo[] = { 17, 0, 0xc2, 4, 0, 1, 0, 0 };
+	static const uint8_t padded[] = { 17, 1, 0, 0xc2, 4, 0, 1, 0, 0, 1, 5, 0, 0, 0, 0, 0 };
 	struct six_scene scene = six_scene_make();
 	struct packet in = udp6(HOST6, REMOTE, (struct chain){ jumbo, sizeof(jumbo), 0 }, 20), out;
 
 	cr_expect_eq(enter(&scene, &in, &out).result, REASON_drop_malformed);
 	memset(in.octets + 4, 0, 2); /* payload length 0 */
 	cr_expect_eq(enter(&scene, &in, &out).result, REASON_drop_malformed);
+	in = udp6(HOST6, REMOTE, (struct chain){ padded, sizeof(padded), 0 }, 20);
+	cr_expect_eq(enter(&scene, &in, &out).result, REASON_drop_malformed, "behind padding of one octet");
+}
+
+Test(six_enter, a_packet_longer_than_its_frame_is_malformed)
+{
+	struct six_scene scene = six_scene_make();
+	struct packet in = udp6(HOST6, REMOTE, none, 20), out;
+
+	in.octets[5]++;
+	cr_expect_eq(enter(&scene, &in, &out).result, REASON_drop_malformed);
+}
+
+/* The sum is made up for by the data: it would come out as 0, which says that there is none. */
+Test(six_enter, a_udp_checksum_of_0_is_sent_as_ffff)
+{
+	struct six_scene scene = six_scene_make();
+	struct packet in = udp6(HOST6, REMOTE, none, 20), out;
+	uint32_t sum;
+
+	cr_assert_eq(enter(&scene, &in, &out).result, 0);
+	sum = word_at(&in, 48) + (uint32_t)word_at(&out, 26);
+	sum = (sum & 0xffff) + (sum >> 16);
+	in.octets[48] = (uint8_t)(sum >> 8);
+	in.octets[49] = (uint8_t)sum;
+	sum = word_at(&in, 46) + (uint32_t)(uint16_t)~word_at(&out, 26);
+	sum = (sum & 0xffff) + (sum >> 16);
+	in.octets[46] = (uint8_t)(sum >> 8);
+	in.octets[47] = (uint8_t)sum;
+	cr_assert_eq(enter(&scene, &in, &out).result, 0);
+	cr_expect_eq(word_at(&out, 26), 0xffff);
 }
 
 Test(six_enter, anything_but_tcp_udp_and_icmpv6_behind_a_fragment_header_is_dropped)

@@ -143,3 +143,128 @@ Test(six_fast, wrong_sums_stay_wrong)
 	f.answer.options = f.in.options = WRONG_CHECKSUM;
 	expect_6("in", &f.answer, &f.in);
 }
+
+/* Closing segments change the session's state. */
+Test(six_fast, segments_that_open_close_or_reset_are_left)
+{
+	static const uint8_t flags[] = { 0x02, 0x11, 0x14, 0x18 | 0x01 };
+	struct flow6 f = flow_of(HOST_OF(0x12, 0, 0x11), TCP, 5000, 443, 0x12);
+
+	establish(&f);
+	fast_path_alone();
+	for (size_t i = 0; i < sizeof(flags); i++) {
+		struct frame6 out = f.out;
+		struct frame answer = f.answer;
+
+		out.flags = answer.flags = flags[i];
+		expect_left_6("out", &out);
+		expect_left_4("in", &answer);
+	}
+}
+
+Test(six_fast, a_refresh_needs_a_source_that_the_agent_vouches_for)
+{
+	struct flow6 f = flow_of(HOST_OF(0x12, 0, 0x11), UDP, 5000, 53, 0x12);
+
+	establish(&f);
+	fast_path_alone();
+	datapath.global->sources_until = datapath_ticks(&datapath) - 1;
+	age_6(0x12, 100);
+	expect_left_6("not vouched for", &f.out);
+	cr_expect_geq(age_of_6(0x12, OUT_PORT6(5000, 0x12)), (int)ticks_of_seconds(100, datapath.hz));
+}
+
+Test(six_fast, an_expired_session_is_left)
+{
+	struct flow6 f = flow_of(HOST_OF(0x12, 0, 0x11), UDP, 5000, 53, 0x12);
+
+	establish(&f);
+	fast_path_alone();
+	age_6(0x12, 4000);
+	expect_left_6("out", &f.out);
+	expect_left_4("in", &f.answer);
+}
+
+Test(six_fast, answers_that_refresh_are_left_where_they_may)
+{
+	struct flow6 f = flow_of(HOST_OF(0x12, 0, 0x11), UDP, 5000, 53, 0x12);
+
+	settings.udp_inbound_refresh = 1;
+	reload_settings();
+	establish(&f);
+	fast_path_alone();
+	age_6(0x12, 100);
+	expect_left_4("in", &f.answer);
+}
+
+/* What a router could not have cut has DF, and no identification. */
+Test(six_fast, df_is_set_above_1260_octets)
+{
+	struct flow6 f = flow_of(HOST_OF(0x12, 0, 0x11), UDP, 5000, 53, 0x12);
+
+	establish(&f);
+	fast_path_alone();
+	for (uint16_t payload = 1260 - 28 - 2; payload < 1260 - 28 + 3; payload++) {
+		f.out.payload = f.translated.payload = payload;
+		expect_4("out", &f.out, &f.translated);
+	}
+}
+
+/* Of all ports of servers, one makes the checksum come out as 0. */
+Test(six_fast, a_checksum_of_0_is_sent_as_ffff)
+{
+	uint8_t frame[FRAME_MAX] = { 0 };
+	uint16_t dport = 0;
+	struct flow6 f;
+
+	do {
+		f = flow_of(HOST_OF(0x12, 0, 0x11), UDP, 5000, ++dport, 0x12);
+		frame_build(&f.translated, frame);
+	} while (dport < 0xffff && (frame[40] != 0xff || frame[41] != 0xff));
+	cr_assert_eq(frame[40] << 8 | frame[41], 0xffff);
+	establish(&f);
+	fast_path_alone();
+	expect_4("out", &f.out, &f.translated);
+}
+
+/* The flow of a host by a prefix of another length, which the record has from now on. */
+static struct flow6 flow_by(unsigned plen)
+{
+	const struct mapping *m = mappings_get(mappings, mappings_find_any(mappings, VIRTUAL));
+	const struct address6 prefix = { 0x20010db800000000ULL, 0 };
+	struct flow6 f = flow_of(HOST_OF(0x12, 0, 0x11), UDP, (uint16_t)(5000 + plen), 53, 0x12);
+
+	record6_set_prefix(&datapath.record6[m->record6], &prefix, plen);
+	f.out.dst = f.in.src = nat64_embed(&prefix, plen, EXTERNAL);
+	f.translated.dst = f.answer.src = EXTERNAL;
+	return f;
+}
+
+/* IPv4 addresses are around octet u. */
+Test(six_fast, prefixes_are_of_any_length)
+{
+	struct flow6 f;
+
+	for (unsigned plen = 32; plen <= 64; plen += 8) {
+		f = flow_by(plen);
+		expect_4("opens", &f.out, &f.translated);
+	}
+	fast_path_alone();
+	for (unsigned plen = 32; plen <= 64; plen += 8) {
+		f = flow_by(plen);
+		expect_4("out", &f.out, &f.translated);
+		expect_6("in", &f.answer, &f.in);
+		f.out.dst.lo |= NAT64_U_OCTET;
+		expect_left_6("octet u", &f.out);
+	}
+}
+
+Test(six_fast, each_source_is_checked_where_it_must_be)
+{
+	struct flow6 f = flow_of(HOST_OF(0x12, 0, 0x11), UDP, 5000, 53, 0x12);
+
+	settings.source_check = SOURCES_STRICT_EACH;
+	reload_settings();
+	fast_path_alone();
+	expect_left_6("out", &f.out);
+}

@@ -263,6 +263,7 @@ Test(six_fast, each_source_is_checked_where_it_must_be)
 {
 	struct flow6 f = flow_of(HOST_OF(0x12, 0, 0x11), UDP, 5000, 53, 0x12);
 
+	establish(&f);
 	settings.source_check = SOURCES_STRICT_EACH;
 	reload_settings();
 	fast_path_alone();

@@ -3,7 +3,6 @@
 
 import hashlib
 import os
-import pathlib
 import random
 import socket
 import subprocess

@@ -35,7 +35,7 @@ enum notice_kind {
 
 /* Enough for any text of a notice. */
 #define NOTICE_TEXT   640
-#define NOTICE_PARAMS 8U
+#define NOTICE_PARAMS 12U
 
 struct notice_param {
 	const char *name; /* as in JSON and RFC 5424: letters, digits and _ */

@@ -22,7 +22,7 @@ static void put_settings(const char *forwarding, const char *accept_ra)
 {
 	doctor_put("/proc/sys/net/ipv6/conf/all/forwarding", forwarding);
 	for (size_t i = 0; i < ARRAY_SIZE(interfaces); i++) {
-		char path[128];
+		char path[256];
 
 		snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_ra", interfaces[i].name);
 		doctor_put(path, accept_ra);

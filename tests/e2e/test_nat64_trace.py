@@ -154,7 +154,7 @@ def test_monitors_are_told_of_sessions(lab):
             lab.open6(host(3), subscriber=3, dport=next(ports))
             return it.line(0.2)
 
-        opened = json.loads(wait_for(told, what="the first session"))
+        opened = json.loads(wait_for(told, 120, "the first session"))
         assert {key: opened[key] for key in ("event", "in_addr", "in_prefix", "in_port", "ext_addr", "ext_addr6", "ext_port")} == {
             "event": "session-opened", "in_addr": host(3), "in_prefix": subscriber_prefix(3), "in_port": PORT, "ext_addr": SERVER,
             "ext_addr6": embedded(SERVER), "ext_port": opened["ext_port"]}, opened

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Outside addresses, and subscribers that get others. */
+#include <string.h>
+
 #include "command.h"
 #include "json_get.h"
 
@@ -66,7 +68,8 @@ static void show_moved(struct writer *w, const cJSON *result, const cJSON *args)
 
 	/* A mapping without a name is identified by its inside prefix, which contains only the subscriber. */
 	writer_line(w, "moved %s to %s by mapping %s%s%s%s", in, json_text(result, "out_addr", "-"),
-		    *mapping ? mapping : in, *mapping ? "" : "/32", until ? ", until " : "", until ? until : "");
+		    *mapping ? mapping : in, *mapping || strchr(in, ':') ? "" : "/32", until ? ", until " : "",
+		    until ? until : "");
 }
 
 const struct view view_pool_list = { .columns = pool_columns, .empty = "no pools" };

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/virtual6.h"
 #include "change/change_plan_private.h"
+#include "config/six.h"
+#include "datapath/datapath.h"
 #include "recorder/queue.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
@@ -41,12 +43,35 @@ static bool is_gone(const struct change_plan *p, uint8_t tenant)
 	return tenant && p->wanted->n_tenants && (!*name || (*was && strcmp(was, name) != 0));
 }
 
+/* What a mapping of the tables has of IPv6; all 0: nothing. */
+static struct config_six six_of(const struct mappings *m, int number)
+{
+	const struct mapping *record = mappings_get(m, number);
+	const struct datapath *d = mappings_datapath(m);
+
+	return record && mapping_is_ipv6(record) && d->record6
+		       ? config_six_of(&d->record6[record->record6 & (MAX_RECORDS6 - 1)])
+		       : (struct config_six){ 0 };
+}
+
+/*
+ * Whether hosts of a mapping reach its sessions while they drain: packets of IPv6 subscribers are known by the length
+ * of their prefixes and by the NAT64 prefix of what has them then.
+ */
+static bool can_go_on(const struct change_plan *p, uint8_t tenant, struct prefix in, struct prefix out)
+{
+	const struct mappings *m = p->context->mappings;
+	const struct config_six six = six_of(m, mappings_find_of(m, tenant, in, out));
+
+	return !six.subscriber_plen || config_six_goes_on(p->wanted, in, &six);
+}
+
 static uint32_t deletion_seconds(const struct change_plan *p, const struct plan_deletion *d)
 {
 	const struct config *active = p->context->active->config, *before = active ? active : p->options.before;
 	const struct config_mapping *m = inside_of(p->wanted, d->tenant, d->in);
 
-	if (is_gone(p, d->tenant))
+	if (is_gone(p, d->tenant) || !can_go_on(p, d->tenant, d->in, d->out))
 		return 0;
 	if (!m && before)
 		m = inside_of(before, d->tenant, d->in);
@@ -134,6 +159,17 @@ static bool stays_retired(const struct change_plan *p, const struct geometry *g)
 	return true;
 }
 
+/* As can_go_on(), of the sessions that an exception takes from the mapping around it. */
+static bool exception_can_go_on(const struct change_plan *p, const struct mapping_spec *spec)
+{
+	const struct mappings *m = p->context->mappings;
+	struct config_six six = { 0 };
+
+	if (mapping_spec_is_ipv6(spec))
+		six = six_of(m, mappings_around(m, spec->tenant, spec->in));
+	return !six.subscriber_plen || config_six_goes_on(p->wanted, spec->in, &six);
+}
+
 /* Marks deletions to drain; those that an addition replaces drain through its commit. */
 static void find_retired(struct change_plan *p)
 {
@@ -148,7 +184,9 @@ static void find_retired(struct change_plan *p)
 	for (size_t i = 0; i < p->n_add; i++) {
 		struct plan_addition *add = &p->add[i];
 
-		add->how.drain_s = seconds_for(p, inside_of(p->wanted, add->spec.tenant, add->spec.in));
+		add->how.drain_s = exception_can_go_on(p, &add->spec)
+					   ? seconds_for(p, inside_of(p->wanted, add->spec.tenant, add->spec.in))
+					   : 0;
 		for (size_t k = 0; k < p->n_del; k++) {
 			struct plan_deletion *d = &p->del[k];
 
@@ -315,12 +353,12 @@ static void give_way(struct change_plan *p)
 	}
 }
 
-static void add_draining(struct config *c, struct prefix in, struct prefix out, uint8_t tenant)
+static void add_draining(struct config *c, const struct plan_deletion *of, struct config_six six)
 {
 	struct config_drain *d = &c->draining[c->n_draining++];
 
-	*d = (struct config_drain){ .in = in, .out = out };
-	snprintf(d->tenant, sizeof(d->tenant), "%s", tenant_name(c, tenant));
+	*d = (struct config_drain){ .in = of->in, .out = of->out, .six = six };
+	snprintf(d->tenant, sizeof(d->tenant), "%s", tenant_name(c, of->tenant));
 }
 
 /* Lists the mappings that drain once the plan is carried out. */
@@ -338,11 +376,16 @@ static int list_draining(struct change_plan *p)
 		const struct geometry *g = &mappings_get(m, k)->geo;
 
 		if (stays_retired(p, g))
-			add_draining(c, geometry_in(g), geometry_out(g), mappings_get(m, k)->tenant);
+			add_draining(c,
+				     &(struct plan_deletion){ .in = geometry_in(g),
+							      .out = geometry_out(g),
+							      .tenant = mappings_get(m, k)->tenant },
+				     six_of(m, k));
 	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].drain_s)
-			add_draining(c, p->del[i].in, p->del[i].out, p->del[i].tenant);
+			add_draining(c, &p->del[i],
+				     six_of(m, mappings_find_of(m, p->del[i].tenant, p->del[i].in, p->del[i].out)));
 	return 0;
 }
 

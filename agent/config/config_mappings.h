@@ -123,6 +123,7 @@ static inline bool config_is_ipv6(const struct config_mapping *m)
 struct config_drain {
 	struct prefix in;
 	struct prefix out;
+	struct config_six six;	 /* of IPv6 subscribers: the NAT64 prefix and the length of theirs; else all 0 */
 	char tenant[LABEL_TEXT]; /* of the mapping; "": none */
 };
 

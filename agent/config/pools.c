@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/virtual6.h"
 #include "config/free_addresses.h"
 #include "config/port_pairs.h"
 
@@ -225,7 +226,8 @@ static int drain_part(struct draining *d, struct prefix out, struct error *err)
 	if (is_excepted(d->config, &d->of, in))
 		return 0;
 	/* A mapping within another has fewer addresses than the other. */
-	if (!prefix_equal(out, d->of.out) && find_free_prefix(d->config, &d->source, in, out.plen, &to)) {
+	if (!prefix_equal(out, d->of.out) && !(config_is_ipv6(&d->of) && prefix_is_range(in)) &&
+	    find_free_prefix(d->config, &d->source, in, out.plen, &to)) {
 		m = add_like(d->config, &d->of, in, to, d->drain);
 		if (!m)
 			return error_set(err, -ENOMEM, "out of memory");
@@ -258,8 +260,12 @@ static int find_pool(const struct config *c, struct prefix out, struct config_ma
 	}
 	if (number < 0)
 		return error_set(err, -ENOENT, "%s is in no mapping's pool; `detnatctl pool list` shows them", text);
-	if (config_is_ipv6(&c->mappings[number]))
-		return error_set(err, -EINVAL, "%s is of IPv6 subscribers, whose sessions cannot drain", text);
+	if (config_is_ipv6(&c->mappings[number]) &&
+	    ratio_of(&c->mappings[number]) & (ratio_of(&c->mappings[number]) - 1))
+		return error_set(err, -EINVAL,
+				 "%s is of %u IPv6 subscribers an address, which are no prefix together: move them one "
+				 "by one with `detnatctl user move`",
+				 text, ratio_of(&c->mappings[number]));
 	*ret = c->mappings[number];
 	return 0;
 }
@@ -400,11 +406,9 @@ static int find_home(struct config *c, const char *tenant, uint32_t addr, struct
 {
 	const struct config_mapping *m = config_mapping_of_tenant(c, tenant, addr);
 	bool moved = m && pool_is_move(c, m);
-	char text[INSIDE_TEXT], title[MAPPING_TITLE];
+	char text[INSIDE_TEXT], in[INSIDE_TEXT], title[MAPPING_TITLE];
 
 	inside_text(addr, text);
-	if (m && config_is_ipv6(m))
-		return error_set(err, -EINVAL, "%s is an IPv6 subscriber, who cannot be moved", text);
 	if (moved) {
 		*ret_moved = *m;
 		m = config_find_around(c, m->tenant, m->in);
@@ -417,11 +421,10 @@ static int find_home(struct config *c, const char *tenant, uint32_t addr, struct
 	if (prefix_is_none(m->out))
 		return error_set(err, -EINVAL, "%s is not translated, as mapping %s says", text, title);
 	if (m->in.plen == 32)
-		return error_set(
-			err, -EINVAL,
-			"%s has a mapping of its own, %s; `detnatctl mapping add %s/32 OUT --replace` gives it "
-			"another address",
-			text, title, text);
+		return error_set(err, -EINVAL,
+				 "%s has a mapping of its own, %s; `detnatctl mapping add %s OUT --replace` gives it "
+				 "another address",
+				 text, title, inside_prefix_text(m->in, in));
 	*ret_home = *m;
 	return moved;
 }
@@ -434,12 +437,24 @@ static uint32_t first_port_of(const struct config_mapping *m)
 	return port == MAPPING_FIRST_PORT && m->figures.subscribers_per_address ? 0 : port;
 }
 
+/* "10.0.0.1", or "2001-db8-4000-300" of 2001:db8:4000:300::/56, as a label has no colons. */
+static void move_name(uint32_t addr, char ret[static INSIDE_TEXT])
+{
+	struct prefixes6 p;
+
+	if (virtual6_prefixes((struct prefix){ addr, 32, 0 }, &p))
+		snprintf(ret, INSIDE_TEXT, "%x-%x-%x-%x", (unsigned)(p.hi >> 48), (unsigned)(p.hi >> 32 & 0xffff),
+			 (unsigned)(p.hi >> 16 & 0xffff), (unsigned)(p.hi & 0xffff));
+	else
+		addr_format(addr, ret);
+}
+
 int user_move(struct config *c, const struct user_move *move, const struct pool_users *users, uint32_t *ret_out,
 	      struct error *err)
 {
 	const struct address_source source = { &move->out, 1, PREFIX_NONE, move->tenant, users };
 	const struct prefix in = { move->addr, 32 };
-	char text[ADDR_TEXT], label[LABEL_TEXT];
+	char text[INSIDE_TEXT], label[LABEL_TEXT];
 	struct config_mapping home, moved, *m;
 	struct prefix to;
 	int r = find_home(c, move->tenant, move->addr, &home, &moved, err);
@@ -462,10 +477,11 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 	/* Alone on an address, a subscriber has all its ports from the first one on. */
 	m->ports = (struct config_ports){ .first_port = first_port_of(&home) };
 	m->growth = (struct config_growth){ 0 };
-	snprintf(label, sizeof(label), USER_MOVE_NAME "%s", addr_format(move->addr, text));
+	move_name(move->addr, text);
+	snprintf(label, sizeof(label), USER_MOVE_NAME "%.40s", text);
 	/* Another tenant may have the address, too. */
 	if (config_find_named(c, label))
-		snprintf(label, sizeof(label), USER_MOVE_NAME "%.15s-%.42s", text, move->tenant);
+		snprintf(label, sizeof(label), USER_MOVE_NAME "%.19s-%.38s", text, move->tenant);
 	snprintf(m->name, sizeof(m->name), "%s", move->name && *move->name ? move->name : r > 0 ? moved.name : label);
 	config_mappings_changed(c);
 	/* Not beyond the end of the mapping from which the subscriber comes. */

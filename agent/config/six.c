@@ -69,8 +69,8 @@ static int read_prefix(const char *text, unsigned subscriber_plen, struct prefix
 
 	if (prefix6_parse(text, &addr, &plen))
 		return error_set(err, -EINVAL, "%.60s is no IPv6 prefix such as 2001:db8:4000::/36", text);
-	if (plen >= subscriber_plen)
-		return error_set(err, -EINVAL, "%s is not shorter than the /%u of a subscriber", text, subscriber_plen);
+	if (plen > subscriber_plen)
+		return error_set(err, -EINVAL, "%s is longer than the /%u of a subscriber", text, subscriber_plen);
 	if (subscriber_plen - plen > SUBSCRIBER_BITS_MAX)
 		return error_set(err, -EINVAL,
 				 "%s has 2^%u subscribers of /%u: at most 2^%u, so a prefix of %u bits or more", text,
@@ -245,4 +245,11 @@ void config_record6(const struct config_mapping *m, struct record6 *ret)
 	ret->hosts = (uint8_t)(m->six.hosts ? m->six.hosts : HOSTS_DEFAULT_NAT64);
 	ret->lowest_mtu = (uint16_t)(m->six.lowest_mtu ? m->six.lowest_mtu : LOWEST_IPV6_MTU);
 	record6_set_prefix(ret, &m->six.nat64, m->six.nat64_plen);
+}
+
+struct config_six config_six_of(const struct record6 *r)
+{
+	return (struct config_six){ .subscriber_plen = r->subscriber_plen,
+				    .nat64_plen = r->nat64_plen,
+				    .nat64 = { be64_number(r->nat64[0]), be64_number(r->nat64[1]) } };
 }

@@ -24,6 +24,13 @@ void config_record6(const struct config_mapping *m, struct record6 *ret);
  */
 int config_virtual(const char *text, unsigned subscriber_plen, struct prefix *ret, struct error *err);
 
+/* What a mapping has of IPv6, by its second record: the length of subscribers' prefixes, and the NAT64 prefix. */
+struct config_six config_six_of(const struct record6 *r);
+
+/* Whether subscribers with these virtual addresses have the same prefixes and NAT64 prefix in c, as far as it has them.
+ */
+bool config_six_goes_on(const struct config *c, struct prefix in, const struct config_six *six);
+
 /*
  * After a mapping was added: those within it take virtual addresses within its own. 0, or -errno with some as they
  * were.

@@ -54,8 +54,6 @@ static int check_keys(const struct six_check *v, const struct config_mapping *m)
 		return refuse(v, m, m->growth_line, "growth", NOT_SIX);
 	if (m->limits.given)
 		return refuse(v, m, m->limits_line, "limits", NOT_SIX);
-	if (m->drain)
-		return refuse(v, m, 0, "drain", NOT_SIX ": their sessions end with the mapping");
 	if (m->n_spare)
 		return refuse(v, m, m->spare_line, "spare", NOT_SIX);
 	if (config_pcp_serves(v->config, m))
@@ -238,6 +236,25 @@ int validate_six(const struct config *c, const char *name, struct error *err)
 	}
 	r = check_beside(&v);
 	return r || !n ? r : check_prefixes(&v, side, n);
+}
+
+bool config_six_goes_on(const struct config *c, struct prefix in, const struct config_six *six)
+{
+	struct prefixes6 was, is;
+
+	if (!virtual6_prefixes(in, &was))
+		return false;
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+
+		if (!config_is_ipv6(m) || !virtual6_prefixes(m->in, &is) || is.hi > last_of(&was) ||
+		    was.hi > last_of(&is))
+			continue;
+		if (is.plen != was.plen || m->six.nat64_plen != six->nat64_plen ||
+		    !address6_equal(&m->six.nat64, &six->nat64))
+			return false;
+	}
+	return true;
 }
 
 /* A mapping whose subscribers among those of `in` have other virtual addresses than there. NULL: there is none. */

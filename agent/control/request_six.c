@@ -5,6 +5,7 @@
 
 #include "config/six.h"
 #include "control/request.h"
+#include "tables/mapping_drains.h"
 
 static const char *text_of(const struct arg_value *v, char text[static INSIDE_TEXT])
 {
@@ -16,21 +17,35 @@ static const char *text_of(const struct arg_value *v, char text[static INSIDE_TE
 	return text;
 }
 
+static bool drains(const struct mappings *m, uint32_t virt)
+{
+	const struct mapping_drain *d;
+	size_t n = mappings_drains(m, &d);
+
+	for (size_t i = 0; i < n; i++)
+		if (prefix_holds(d[i].in, virt))
+			return true;
+	return false;
+}
+
 /*
- * The virtual address of the subscriber of an address: of those that it has had, the one that a mapping has; else, as
- * answers about it say more than a refusal, any. 0 or -ENOENT.
+ * The virtual address of the subscriber of an address: of those that it has had, the one that a mapping has, or has
+ * had while it drains; else, as answers about it say more than a refusal, any. 0 or -ENOENT.
  */
 static int find_subscriber(const struct mappings *m, const struct address6 *addr, uint32_t *ret)
 {
-	bool any = false;
+	bool any = false, drained = false;
 	size_t at = 0;
 	uint32_t virt;
 
 	while (virtual6_next(addr, &at, &virt)) {
-		if (!any || mappings_find_any(m, virt) >= 0)
+		if (mappings_find_any(m, virt) >= 0) {
 			*ret = virt;
-		if (mappings_find_any(m, virt) >= 0)
 			return 0;
+		}
+		if (!any || (!drained && drains(m, virt)))
+			*ret = virt;
+		drained |= drains(m, virt);
 		any = true;
 	}
 	return any ? 0 : -ENOENT;
@@ -103,6 +118,18 @@ int request_place_args(struct request *r, struct error *err)
 	return 0;
 }
 
+/* Whether an argument names an inside prefix whose subscribers' are that long; 0: of IPv4. */
+static bool names(const struct arg_value *v, struct prefix in, uint32_t subscriber_plen)
+{
+	struct prefixes6 of, named;
+
+	if (v->six_plen > subscriber_plen || subscriber_plen - v->six_plen > SUBSCRIBER_BITS_MAX ||
+	    !virtual6_prefixes(in, &of))
+		return false;
+	named = prefixes6_of(v->six.hi, v->six_plen, subscriber_plen);
+	return named.hi == of.hi && named.last == of.last;
+}
+
 int request_in(const struct request *r, const struct config *c, struct prefix *ret, struct error *err)
 {
 	const struct arg_value *v = request_arg(r, "in");
@@ -111,17 +138,14 @@ int request_in(const struct request *r, const struct config *c, struct prefix *r
 	*ret = v->prefix;
 	if (!v->six_plen)
 		return 0;
-	for (size_t i = 0; i < c->n_mappings; i++) {
-		const struct config_mapping *m = &c->mappings[i];
-		struct prefixes6 of, named;
+	for (size_t i = 0; i < c->n_mappings + c->n_draining; i++) {
+		const bool used = i < c->n_mappings;
+		const struct config_drain *d = used ? NULL : &c->draining[i - c->n_mappings];
+		const struct prefix in = used ? c->mappings[i].in : d->in;
 
-		if (!config_is_ipv6(m) || v->six_plen > m->six.subscriber_plen ||
-		    m->six.subscriber_plen - v->six_plen > SUBSCRIBER_BITS_MAX || !virtual6_prefixes(m->in, &of))
+		if (!names(v, in, used ? c->mappings[i].six.subscriber_plen : d->six.subscriber_plen))
 			continue;
-		named = prefixes6_of(v->six.hi, v->six_plen, m->six.subscriber_plen);
-		if (named.hi != of.hi || named.last != of.last)
-			continue;
-		*ret = m->in;
+		*ret = in;
 		return 0;
 	}
 	return error_set(err, -ENOENT, "there is no mapping of %s; `detnatctl mapping list` shows them",

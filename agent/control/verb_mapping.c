@@ -148,8 +148,6 @@ static int place_six(const struct request *r, struct config_six *six, struct pre
 		return error_set(err, -EINVAL, "an inside prefix of IPv6 needs %s",
 				 six->subscriber_plen ? "--nat64-prefix PREFIX, such as 64:ff9b::/96"
 						      : "--subscriber-plen N, the length of a subscriber's prefix");
-	if (request_arg(r, "drain")->number)
-		return error_set(err, -EINVAL, "sessions of IPv6 subscribers cannot drain: leave --drain out");
 	snprintf(text, sizeof(text), "%.45s/%u", address6_text(&in->six, addr), in->six_plen);
 	return config_virtual(text, six->subscriber_plen, ret, err);
 }
@@ -343,8 +341,6 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 		return error_set(err, -ENOENT, "there is no such mapping: %s is translated to %s, not to %s",
 				 inside_prefix_text(m->in, in_text), prefix_text(m->out, out_text),
 				 prefix_text(out->prefix, given));
-	if (config_is_ipv6(m) && r->options.drain)
-		return error_set(err, -EINVAL, "sessions of IPv6 subscribers cannot drain: leave --drain out");
 	/* A refusal names the tenant whose mapping goes, and not one that has the address as well. */
 	config_name_portmap_tenants(c, m->in);
 	return config_del_mapping_of(c, m->tenant, m->in, m->out);
@@ -355,8 +351,9 @@ int verb_mapping_del(struct request *r, cJSON **ret_result, struct error *err)
 	const struct arg_value *in = request_arg(r, "in"), *out = request_arg(r, "out");
 
 	take_drain(r);
-	r->options.timed = !in->text && !in->six_plen && out->given;
-	r->options.timed_in = in->prefix;
+	/* What no mapping has, and does not drain, the edit refuses. */
+	r->options.timed = !in->text && out->given &&
+			   !request_in(r, r->context->active->config, &r->options.timed_in, &(struct error){ 0 });
 	r->options.timed_out = out->prefix;
 	return request_change(r, edit_del, answer_empty, err);
 }

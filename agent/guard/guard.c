@@ -256,7 +256,8 @@ static ssize_t append_inside(const struct config *c, struct address_range *in, s
 
 		const char *tenant = c->draining[k].tenant;
 
-		if (!config_find_inside_of(c, tenant, drained) && !config_find_around(c, tenant, drained))
+		if (!c->draining[k].six.subscriber_plen && !config_find_inside_of(c, tenant, drained) &&
+		    !config_find_around(c, tenant, drained))
 			in[n++] = address_range_of(drained);
 	}
 	return (ssize_t)n;
@@ -268,30 +269,37 @@ static bool covers(const struct guard_six *a, const struct guard_six *b)
 	       a->nat64_plen == b->nat64_plen && address6_equal(&a->nat64, &b->nat64);
 }
 
-/* Appends the inside prefixes of IPv6 subscribers, and returns how many there are then. */
+/* Appends an inside prefix, unless it is of IPv4 or among the others already; returns how many there are then. */
+static size_t append_one_six(struct prefix in, const struct config_six *of, struct guard_six *six, size_t n)
+{
+	struct prefixes6 p;
+
+	if (!of->subscriber_plen || !virtual6_prefixes(in, &p))
+		return n;
+	six[n] = (struct guard_six){ .in.hi = p.hi,
+				     .in_plen = (uint8_t)(p.plen - (32 - in.plen)),
+				     .nat64 = of->nat64,
+				     .nat64_plen = (uint8_t)of->nat64_plen };
+	for (size_t i = 0; i < n; i++)
+		if (covers(&six[i], &six[n]))
+			return n;
+	return n + 1;
+}
+
+/* Appends the inside prefixes of IPv6 subscribers, also those that drain; returns how many there are then. */
 static size_t append_six(const struct config *c, struct guard_six *six, size_t n)
 {
-	for (size_t k = 0; c && k < c->n_mappings; k++) {
-		const struct config_mapping *m = &c->mappings[k];
-		struct prefixes6 p;
-		bool covered = !config_is_ipv6(m) || !virtual6_prefixes(m->in, &p);
-
-		if (covered)
-			continue;
-		six[n] = (struct guard_six){ .in.hi = p.hi,
-					     .in_plen = (uint8_t)(p.plen - (32 - m->in.plen)),
-					     .nat64 = m->six.nat64,
-					     .nat64_plen = (uint8_t)m->six.nat64_plen };
-		for (size_t i = 0; !covered && i < n; i++)
-			covered = covers(&six[i], &six[n]);
-		n += !covered;
-	}
+	for (size_t k = 0; c && k < c->n_mappings; k++)
+		n = append_one_six(c->mappings[k].in, &c->mappings[k].six, six, n);
+	for (size_t k = 0; c && k < c->n_draining; k++)
+		n = append_one_six(c->draining[k].in, &c->draining[k].six, six, n);
 	return n;
 }
 
 static int set_six(struct guard *g, const struct config *running, const struct config *wanted)
 {
-	size_t room = (running ? running->n_mappings : 0) + (wanted ? wanted->n_mappings : 0);
+	size_t room = (running ? running->n_mappings + running->n_draining : 0) +
+		      (wanted ? wanted->n_mappings + wanted->n_draining : 0);
 	struct guard_six *six = calloc(room + 1, sizeof(*six));
 
 	if (!six)

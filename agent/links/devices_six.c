@@ -14,18 +14,29 @@
 #include "links/devices_private.h"
 #include "routing/routes6.h"
 
+/* The inside prefix of a mapping or, behind these, of one that drains. */
+static struct prefix inside_at(const struct config *c, size_t at)
+{
+	return at < c->n_mappings ? c->mappings[at].in : c->draining[at - c->n_mappings].in;
+}
+
+static const struct config_six *six_at(const struct config *c, size_t at)
+{
+	return at < c->n_mappings ? &c->mappings[at].six : &c->draining[at - c->n_mappings].six;
+}
+
 /* The range of an inside prefix, if it lies within no other. */
 static bool outermost(const struct config *c, size_t at, struct virtual_range *ret)
 {
-	const struct prefix in = c->mappings[at].in;
+	const struct prefix in = inside_at(c, at);
 	struct prefixes6 p;
 
-	if (!config_is_ipv6(&c->mappings[at]) || !virtual6_prefixes(in, &p))
+	if (!six_at(c, at)->subscriber_plen || !virtual6_prefixes(in, &p))
 		return false;
-	for (size_t i = 0; i < c->n_mappings; i++) {
-		const struct prefix other = c->mappings[i].in;
+	for (size_t i = 0; i < c->n_mappings + c->n_draining; i++) {
+		const struct prefix other = inside_at(c, i);
 
-		if (i != at && config_is_ipv6(&c->mappings[i]) && prefix_within(in, other) &&
+		if (i != at && six_at(c, i)->subscriber_plen && prefix_within(in, other) &&
 		    (!prefix_equal(in, other) || i < at))
 			return false;
 	}
@@ -39,7 +50,7 @@ static size_t ranges_of(const struct config *c, struct virtual_range *ret)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->n_mappings; i++)
+	for (size_t i = 0; i < c->n_mappings + c->n_draining; i++)
 		n += outermost(c, i, &ret[n]);
 	return n;
 }
@@ -48,9 +59,9 @@ static size_t prefixes6_listed(const struct config *c, struct prefix6 *ret)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->n_mappings; i++) {
-		const struct config_six *six = &c->mappings[i].six;
-		bool known = !config_is_ipv6(&c->mappings[i]) || !six->nat64_plen;
+	for (size_t i = 0; i < c->n_mappings + c->n_draining; i++) {
+		const struct config_six *six = six_at(c, i);
+		bool known = !six->nat64_plen;
 
 		for (size_t k = 0; !known && k < n; k++)
 			known = ret[k].plen == six->nat64_plen && address6_equal(&ret[k].addr, &six->nat64);
@@ -70,13 +81,15 @@ static int set_ranges(struct devices *v)
 
 int devices_six_take(struct devices *v, const struct config *c, struct error *err)
 {
-	_cleanup_free_ struct virtual_range *ranges = calloc(c->n_mappings + 1, sizeof(*ranges));
-	_cleanup_free_ struct prefix6 *nat64 = calloc(c->n_mappings + 1, sizeof(*nat64));
+	_cleanup_free_ struct virtual_range *ranges = calloc(c->n_mappings + c->n_draining + 1, sizeof(*ranges));
+	_cleanup_free_ struct prefix6 *nat64 = calloc(c->n_mappings + c->n_draining + 1, sizeof(*nat64));
+	size_t n_ranges;
 	int r = 0;
 
 	if (!ranges || !nat64)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (config_has_ipv6(c) && !v->hears_ipv6) {
+	n_ranges = ranges_of(c, ranges);
+	if (n_ranges && !v->hears_ipv6) {
 		r = monitor_hear_ipv6(v->monitor);
 		if (!r)
 			r = rules_read(v->netlink, AF_INET6, &v->routing6);
@@ -84,7 +97,7 @@ int devices_six_take(struct devices *v, const struct config *c, struct error *er
 			return error_set(err, r, "the kernel's routing of IPv6 cannot be followed: %s", strerror(-r));
 		v->hears_ipv6 = true;
 	}
-	v->n_ranges = ranges_of(c, ranges);
+	v->n_ranges = n_ranges;
 	v->n_nat64 = prefixes6_listed(c, nat64);
 	free(v->ranges);
 	free(v->nat64);

@@ -107,17 +107,24 @@ static int close_of(struct mappings *m, int number, uint32_t in_addr, struct clo
 	return c->closed;
 }
 
-int sessions_close_in(struct mappings *m, uint8_t tenant, struct endpoint in, struct endpoint ext, uint8_t proto)
+/* Of an inside address's mapping, and of those that it drains from. */
+static int close_inside(struct mappings *m, uint8_t tenant, uint32_t in_addr, struct closing *c)
 {
-	struct closing c = { .endpoint = in, .ext = ext, .proto = proto };
-	int r = close_of(m, mappings_find_inside(m, tenant, in.addr), in.addr, &c);
+	int r = close_of(m, mappings_find_inside(m, tenant, in_addr), in_addr, c);
 	const struct mapping_drain *d;
 	size_t n = mappings_drains(m, &d);
 
 	for (size_t i = 0; i < n; i++)
-		if (drain_holds(m, &d[i], inside_place(tenant, in.addr)))
-			r = close_of(m, d[i].number, in.addr, &c);
+		if (drain_holds(m, &d[i], inside_place(tenant, in_addr)))
+			r = close_of(m, d[i].number, in_addr, c);
 	return r;
+}
+
+int sessions_close_in(struct mappings *m, uint8_t tenant, struct endpoint in, struct endpoint ext, uint8_t proto)
+{
+	struct closing c = { .endpoint = in, .ext = ext, .proto = proto };
+
+	return close_inside(m, tenant, in.addr, &c);
 }
 
 int sessions_close_host(struct mappings *m, const struct address6 *host, struct endpoint in, struct endpoint ext,
@@ -125,7 +132,7 @@ int sessions_close_host(struct mappings *m, const struct address6 *host, struct 
 {
 	struct closing c = { .endpoint = in, .ext = ext, .host = host, .proto = proto };
 
-	return close_of(m, mappings_find_any(m, in.addr), in.addr, &c);
+	return close_inside(m, 0, in.addr, &c);
 }
 
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto)

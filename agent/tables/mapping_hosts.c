@@ -210,11 +210,17 @@ static struct prefix6_key key_of(const struct record6 *r)
 	return key;
 }
 
+/* Whether tables are of IPv6 subscribers who have sessions there: those of mappings that drain, too. */
+static bool serves_six(const struct mapping_job *t)
+{
+	return t && (t->stage == TABLE_LIVE || t->stage == TABLE_RETIRED) && mapping_is_ipv6(&t->record);
+}
+
 static bool has_key(const struct mapping_job *t, const struct prefix6_key *key)
 {
 	struct prefix6_key own;
 
-	if (!t || !mapping_is_ipv6(&t->record))
+	if (!serves_six(t))
 		return false;
 	own = key_of(&t->six);
 	return !memcmp(&own, key, sizeof(own));
@@ -244,8 +250,8 @@ void mapping_hosts_left(struct mappings *m, const struct mapping_job *t)
 	if (!mapping_is_ipv6(&t->record))
 		return;
 	key = key_of(&t->six);
-	for (unsigned k = 0; k < m->n_live; k++)
-		if (has_key(m->table[m->order[k].number], &key))
+	for (unsigned number = 0; number < MAX_MAPPINGS; number++)
+		if (has_key(m->table[number], &key))
 			return;
 	bpf_map_delete_elem(m->d->prefixes6, &key);
 }
@@ -299,8 +305,8 @@ static int remove_strays(const struct mappings *m)
 	for (; n < MAX_RECORDS6 && !bpf_map_get_next_key(m->d->prefixes6, at, &key); at = &key) {
 		bool any = false;
 
-		for (unsigned k = 0; !any && k < m->n_live; k++)
-			any = has_key(m->table[m->order[k].number], &key);
+		for (unsigned number = 0; !any && number < MAX_MAPPINGS; number++)
+			any = has_key(m->table[number], &key);
 		if (!any)
 			stray[n++] = key;
 	}
@@ -317,10 +323,10 @@ int mapping_hosts_settle(struct mappings *m)
 	if (!datapath_six_has(m->d))
 		return 0;
 	r = remove_strays(m);
-	for (unsigned k = 0; !r && k < m->n_live; k++) {
-		const struct mapping_job *t = m->table[m->order[k].number];
+	for (unsigned number = 0; !r && number < MAX_MAPPINGS; number++) {
+		const struct mapping_job *t = m->table[number];
 
-		if (!mapping_is_ipv6(&t->record))
+		if (!serves_six(t))
 			continue;
 		any = true;
 		r = enter_prefix(m, &t->six);

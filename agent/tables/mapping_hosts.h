@@ -63,7 +63,8 @@ bool mappings_index6_right(const struct mappings *m);
 void mappings_index6_publish(struct mappings *m);
 
 /*
- * The ranges of an index made of inside prefixes that nest: those of live mappings of IPv6. Returns their number, which
+ * The ranges of an index made of inside prefixes that nest: those of live mappings of IPv6, and of mappings that drain
+ * those of subscribers whom no live one has. Returns their number, which
  * may be beyond MAX_RANGES6, of which ret has as many as fit.
  */
 size_t mappings_index6_ranges(const struct mappings *m, struct range6 ret[static MAX_RANGES6]);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/virtual6.h"
+#include "tables/mapping_drains.h"
 #include "tables/mapping_hosts.h"
 
 /* Mappings and holds, whose ranges may be equal: then the hold decides. */
@@ -45,12 +47,36 @@ static void list_ranges(const struct prefix_index *x, struct ranges6 *ret)
 	}
 }
 
+/*
+ * Lists what drains of retired mappings: the subscribers whom no other mapping has. A smaller prefix is looked up
+ * before one around it, and the latest of equal ones, as in drains.c.
+ */
+static void list_drains(const struct mappings *m, struct ranges6 *ret)
+{
+	const size_t n_live = ret->n;
+
+	for (unsigned i = m->n_drains; i-- > 0;) {
+		const struct mapping_drain *d = &m->drain[i];
+		const uint64_t first = inside_place(0, d->in.base), last = inside_place(0, prefix_last(d->in));
+		bool known = !d->whole || !prefix_is_virtual(d->in);
+
+		for (size_t k = 0; k < ret->n && !known; k++) {
+			const struct inside_range *r = &ret->range[k];
+
+			known = r->first <= first && r->last >= last &&
+				(k < n_live || (r->first == first && r->last == last));
+		}
+		if (!known)
+			list_range(ret, d->in.base, prefix_last(d->in), (unsigned)d->number);
+	}
+}
+
 /* The mapping with that number, if the datapath is to find subscribers of it. */
-static const struct mapping_job *found_in(const struct mappings *m, unsigned number)
+static const struct mapping_job *found_in(const struct mappings *m, unsigned number, enum table_stage stage)
 {
 	const struct mapping_job *t = number < MAX_MAPPINGS ? m->table[number] : NULL;
 
-	return t && t->stage == TABLE_LIVE && mapping_is_ipv6(&t->record) && t->n_subscribers ? t : NULL;
+	return t && t->stage == stage && mapping_is_ipv6(&t->record) && t->n_subscribers ? t : NULL;
 }
 
 static struct range6 range_of(const struct mapping_job *t, uint32_t first, uint32_t last)
@@ -73,22 +99,33 @@ static int by_first(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-size_t mappings_index6_ranges(const struct mappings *m, struct range6 ret[static MAX_RANGES6])
+/* Appends the ranges of mappings of that stage; ret has n so far. Returns their number. */
+static size_t append_ranges(const struct mappings *m, const struct ranges6 *all, size_t n_runs, enum table_stage stage,
+			    struct range6 ret[static MAX_RANGES6], size_t n)
 {
-	_cleanup_free_ struct ranges6 *all = calloc(1, sizeof(*all));
-	size_t n_runs, n = 0;
-
-	if (!all)
-		return SIZE_MAX;
-	list_ranges(&m->in, all);
-	n_runs = inside_runs(all->range, all->n, all->run);
 	for (size_t i = 0; i < n_runs; i++) {
-		const struct mapping_job *t = found_in(m, all->run[i].number);
+		const struct mapping_job *t = found_in(m, all->run[i].number, stage);
 
 		if (t && n < MAX_RANGES6)
 			ret[n] = range_of(t, inside_addr(all->run[i].first), inside_addr(all->run[i].last));
 		n += t != NULL;
 	}
+	return n;
+}
+
+size_t mappings_index6_ranges(const struct mappings *m, struct range6 ret[static MAX_RANGES6])
+{
+	_cleanup_free_ struct ranges6 *all = calloc(1, sizeof(*all));
+	size_t n_runs, n;
+
+	if (!all)
+		return SIZE_MAX;
+	list_ranges(&m->in, all);
+	list_drains(m, all);
+	n_runs = inside_runs(all->range, all->n, all->run);
+	/* What drains gives way. */
+	n = append_ranges(m, all, n_runs, TABLE_LIVE, ret, 0);
+	n = append_ranges(m, all, n_runs, TABLE_RETIRED, ret, n);
 	qsort(ret, n < MAX_RANGES6 ? n : MAX_RANGES6, sizeof(*ret), by_first);
 	return n;
 }
@@ -113,7 +150,7 @@ bool mappings_index6_has_room(const struct mappings *m, struct prefix in)
 		list_range(all, in.base, prefix_last(in), new_one);
 	n_runs = inside_runs(all->range, all->n, all->run);
 	for (size_t i = 0; i < n_runs; i++)
-		n += all->run[i].number == new_one || found_in(m, all->run[i].number);
+		n += all->run[i].number == new_one || found_in(m, all->run[i].number, TABLE_LIVE) != NULL;
 	return n <= MAX_RANGES6;
 }
 

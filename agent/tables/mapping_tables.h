@@ -103,7 +103,7 @@ struct mappings {
 	struct inside_range order[MAX_MAPPINGS]; /* inside addresses of live mappings, sorted by address */
 	unsigned n_live;
 	unsigned n_retired;
-	unsigned n_ipv6; /* live ones of IPv6 subscribers */
+	unsigned n_ipv6; /* of IPv6 subscribers, live or retired */
 	/* The largest of those in use, mappings_choose_hints(): of IPv4 and of all; NULL: none, or not known. */
 	const struct mapping_job *largest[2];
 	bool knows_largest;
@@ -131,10 +131,18 @@ struct mappings {
 	void *on_leave_arg;
 };
 
-/* The stage itself, with the count of those that are retired; see mapping_job_set_stage(). */
+static inline bool table_stage_in_use(enum table_stage stage)
+{
+	return stage == TABLE_LIVE || stage == TABLE_RETIRED;
+}
+
+/* The stage itself, with the counts that depend on it; see mapping_job_set_stage(). */
 static inline void mapping_job_note_stage(struct mapping_job *t, enum table_stage stage)
 {
+	int more = table_stage_in_use(stage) - table_stage_in_use(t->stage);
+
 	t->m->n_retired += (stage == TABLE_RETIRED) - (t->stage == TABLE_RETIRED);
+	t->m->n_ipv6 += (unsigned)(mapping_is_ipv6(&t->record) ? more : 0);
 	t->stage = stage;
 }
 

@@ -47,7 +47,6 @@ void mappings_note_live(struct mappings *m, struct mapping_job *t)
 	for (; at && m->order[at - 1].first > range.first; at--)
 		m->order[at] = m->order[at - 1];
 	m->order[at] = range;
-	m->n_ipv6 += mapping_is_ipv6(&t->record);
 	mapping_job_set_stage(t, TABLE_LIVE);
 	order_changed(m, t, true);
 }
@@ -78,7 +77,6 @@ void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 	while (m->order[at].number != t->number)
 		at++;
 	m->n_live--;
-	m->n_ipv6 -= mapping_is_ipv6(&t->record);
 	memmove(&m->order[at], &m->order[at + 1], (m->n_live - at) * sizeof(m->order[at]));
 	order_changed(m, t, false);
 	/* Its replacement may have the same prefix. */

@@ -401,6 +401,8 @@ int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uin
 	/* Drains of addresses of exceptions from it stay with it; theirs may drain from others. */
 	mappings_forget_needless_drains(m);
 	mappings_publish_drains(m);
+	if (mapping_is_hidden(&t->record))
+		mappings_index6_changed(m);
 	datapath_raise_epoch(m->d);
 	return 0;
 }

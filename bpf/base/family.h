@@ -22,7 +22,19 @@ static __always_inline __u32 six_leaf_of(__u32 addr)
 	return 0;
 }
 
+/* Whether an address is the virtual one of the packet's subscriber. */
+static __always_inline int six_has(__u32 addr)
+{
+	return 0;
+}
+
 struct mapping;
+
+/* The packet's host is looked for in a subscriber's sessions of m from now on. Returns 0, or -1. */
+static __always_inline int six_turn_to(const struct mapping *m, __u32 subscriber)
+{
+	return 0;
+}
 
 /* Begins with a packet from outside to a subscriber. Returns 0, or -1. */
 static __always_inline int six_begin_inwards(const struct mapping *m, __u32 subscriber)

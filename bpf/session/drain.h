@@ -8,6 +8,9 @@
 
 #include "subscriber/drain_lookup.h"
 #include "session/session_lookup.h"
+#if FAMILY6
+#include "session/host6.h"
+#endif
 
 /*
  * Outside port, and mapping, of a session in a draining mapping, of a tenant's packet; 0: none. As
@@ -28,7 +31,7 @@ static __always_inline int drain_find_in2out(__u32 tenant, const struct packet *
 		if (i >= e->n)
 			return 0;
 		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
-		if (!drain_is_of(m, tenant))
+		if (!drain_is_of(m, tenant) || six_turn_to(m, mapping_subscriber(&m->geo, p->src)))
 			continue;
 		port = use == SESSION_PACKET ? session_packet_in2out(m, p) : session_quote_in2out(m, p);
 		if (port) {
@@ -45,8 +48,11 @@ static __always_inline int drain_take(__u32 tenant, struct flow *f, enum session
 	const struct mapping *m = 0;
 	int port = settings.drains ? drain_find_in2out(tenant, &f->p, use, &m) : 0;
 
-	if (!port || !m)
+	if (!port || !m) {
+		if (FAMILY6 && settings.drains && f->m)
+			six_turn_to(f->m, mapping_subscriber(&f->m->geo, f->p.src));
 		return 0;
+	}
 	f->m = m;
 	flow_complete(f);
 	TRACE_SUBSCRIBER(f->m, f->subscriber);

@@ -71,6 +71,23 @@ SUBPROGRAM int host6_find(void)
 	return LOAD(l->found);
 }
 
+/* See bpf/base/family.h: of one subscriber in another mapping, as while it drains, hosts have other numbers. */
+SUBPROGRAM int six_turn_to(const struct mapping *m, __u32 subscriber)
+{
+	struct six *x = six_get();
+	const struct record6 *r;
+
+	if (!m || !x)
+		return -1;
+	r = record6_of(LOAD(m->record6));
+	if (!r)
+		return -1;
+	STORE(x->line, host6_number(r, m->host_shift, subscriber, 0));
+	STORE(x->hosts, r->hosts);
+	host6_find();
+	return 0;
+}
+
 struct host6_walk {
 	const struct mapping *m;
 	struct subscriber *s;

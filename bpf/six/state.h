@@ -91,7 +91,7 @@ struct six {
 	__u32 entered; /* 1: the packet came as one of IPv6, and is one of IPv4 now; packet6.h has what it was */
 	__u32 sender;  /* enum sender of a packet inwards */
 	__u32 is_six;  /* 1: the packet is one of IPv6, as it came */
-	__u32 pad;
+	__u32 retired; /* 1: the mapping only drains, and no other has the subscriber, as far as the index says */
 };
 
 struct {
@@ -119,6 +119,7 @@ static __always_inline int six_subscriber(struct six *x, const struct mapping *m
 		return -1;
 	x->virt = m->geo.in_base + subscriber;
 	x->leaf = INDEX_LEAF | number;
+	x->retired = !!(LOAD(m->geo.flags) & MAPPING_RETIRED);
 	x->prefix = subscriber6_hi(r, subscriber);
 	x->line = host6_number(r, m->host_shift, subscriber, 0);
 	x->hosts = r->hosts;
@@ -167,11 +168,18 @@ static __always_inline int addr_is_virtual(__u32 addr)
 	return addr >> (32 - VIRTUAL_PLEN) == VIRTUAL_BASE >> (32 - VIRTUAL_PLEN);
 }
 
+static __always_inline int six_has(__u32 addr)
+{
+	const struct six *x = six_get();
+
+	return x && LOAD(x->virt) == addr;
+}
+
 static __always_inline __u32 six_leaf_of(__u32 addr)
 {
 	const struct six *x = six_get();
 
-	return x && LOAD(x->virt) == addr ? LOAD(x->leaf) : 0;
+	return x && LOAD(x->virt) == addr && !LOAD(x->retired) ? LOAD(x->leaf) : 0;
 }
 
 static __always_inline int six_begin_inwards(const struct mapping *m, __u32 subscriber)
@@ -218,6 +226,7 @@ static __always_inline int six_goes_inwards(struct xdp_md *ctx, __u32 sender)
 }
 
 int six_undo(struct xdp_md *ctx);
+int six_turn_to(const struct mapping *m, __u32 subscriber);
 
 static __always_inline int six_restore(struct xdp_md *ctx)
 {

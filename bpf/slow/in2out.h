@@ -68,6 +68,10 @@ static __always_inline int in2out_unmatched(ctx_t *ctx, const struct in2out *io)
 {
 	const struct packet *p = &io->f.p;
 
+	/* Of an IPv6 subscriber whose mapping has drained, to a NAT64 prefix: the kernel has nothing to do with that.
+	 */
+	if (FAMILY6)
+		return drop(REASON_drop_no_mapping);
 	if (source_is_martian(p->src))
 		return drop(REASON_drop_martian);
 	if (!STAGE2 && tenant_is_alien(ctx, p->src))
@@ -86,9 +90,12 @@ static __always_inline int in2out_unmatched(ctx_t *ctx, const struct in2out *io)
  */
 static __always_inline struct mapping *in2out_left_over(ctx_t *ctx, const struct packet *p, enum packet_kind kind)
 {
+	struct mapping *m;
+
 	if (!settings.drains || !(kind == PACKET_FRAGMENT || (kind == PACKET_SESSION && packet_may_open(p))))
 		return 0;
-	return drain_first(packet_tenant(ctx), p->src);
+	m = drain_first(packet_tenant(ctx), p->src);
+	return m && !six_turn_to(m, mapping_subscriber(&m->geo, p->src)) ? m : 0;
 }
 
 /* Returns 1 if the source of a packet is in no mapping, and it belongs to no session either. */

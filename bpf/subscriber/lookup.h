@@ -135,7 +135,7 @@ static __always_inline int mapping_is_one_to_one(const struct mapping *m)
 static __always_inline int address_is_martian(__u32 addr)
 {
 	if (addr_is_virtual(addr))
-		return !six_leaf_of(addr);
+		return !six_has(addr);
 	return addr >> 24 == 0 || addr >> 24 == 127 || addr >> 29 == 7;
 }
 

@@ -27,10 +27,10 @@ static void configure_six(void)
 	cr_assert(f && fputs("1", f) >= 0 && !fclose(f), "forwarding: %s", strerror(errno));
 }
 
-static void add_mapping_six(void)
+struct mapping_spec six_spec(struct prefix out)
 {
 	struct mapping_spec spec = { .in = { VIRTUAL, 24 },
-				     .out = { POOL6, 30 },
+				     .out = out,
 				     .sessions_per_user = 1000,
 				     .session_slots = 1024,
 				     .six = { .in_hi = 0x20010db840000000ULL,
@@ -47,14 +47,17 @@ static void add_mapping_six(void)
 	record6_set_prefix(&spec.six, &prefix, 96);
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = ticks_of_seconds(seconds[i], datapath.hz);
-	make_mapping(&spec, NULL);
+	return spec;
 }
 
 void set_up_six(void)
 {
+	struct mapping_spec spec;
+
 	set_up();
 	configure_six();
-	add_mapping_six();
+	spec = six_spec((struct prefix){ POOL6, 30 });
+	make_mapping(&spec, NULL);
 	settings.six = 1;
 	reload_settings();
 	datapath.index6->inside = inside_ifindex;

@@ -44,6 +44,9 @@ struct frame6 {
 
 void set_up_six(void);
 
+/* The mapping of the fixture, with other outside addresses. */
+struct mapping_spec six_spec(struct prefix out);
+
 /* Length of the frame written to buffer, of FRAME_MAX octets. */
 size_t frame6_build(const struct frame6 *f, uint8_t *buffer);
 

@@ -80,6 +80,20 @@ Test(config_six, a_nested_prefix_has_virtual_addresses_of_the_one_around_it_what
 	cr_expect_eq(config_find_around(c, "", c->mappings[0].in), &c->mappings[1]);
 }
 
+Test(config_six, a_subscriber_may_have_a_mapping_of_his_own_and_sessions_may_drain)
+{
+	_cleanup_config_ struct config *c = config_of(MAPPINGS(
+		ONE ",\n" SMALL("\"2001:db8:4000:300::/56\"", "198.51.100.7/32", "56", NAT64 ",\"drain\":60")));
+	struct config_six six = c->mappings[0].six;
+
+	cr_expect(c->mappings[1].in.plen == 32 && prefix_inside(c->mappings[1].in, c->mappings[0].in));
+	cr_expect_eq(c->mappings[1].drain, 60);
+	/* Sessions of a mapping that goes are reached by the same prefixes alone. */
+	cr_expect(config_six_goes_on(c, c->mappings[0].in, &six));
+	six.nat64.hi++;
+	cr_expect_not(config_six_goes_on(c, c->mappings[1].in, &six));
+}
+
 /* What runs keeps its virtual addresses, or the change is refused. */
 Test(config_six, a_prefix_around_what_runs_is_refused_where_that_would_move_it)
 {
@@ -112,8 +126,8 @@ Test(config_six, lengths_and_numbers_out_of_range_are_refused)
 		  ":4: mappings[0].subscriber_plen: must be a whole number from 48 to 64, not 47" },
 		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "65", NAT64)),
 		  ":4: mappings[0].subscriber_plen: must be a whole number from 48 to 64, not 65" },
-		{ MAPPINGS(SMALL("\"2001:db8:4000::/56\"", "203.0.113.0/28", "56", NAT64)),
-		  ":3: mappings[0].in: 2001:db8:4000::/56 is not shorter than the /56 of a subscriber" },
+		{ MAPPINGS(SMALL("\"2001:db8:4000::/57\"", "203.0.113.0/28", "56", NAT64)),
+		  ":3: mappings[0].in: 2001:db8:4000::/57 is longer than the /56 of a subscriber" },
 		{ MAPPINGS(SMALL("\"2001:db8::/31\"", "203.0.113.0/28", "56", NAT64)),
 		  ":3: mappings[0].in: 2001:db8::/31 has 2^25 subscribers of /56: at most 2^24, so a prefix of 32 bits "
 		  "or more" },
@@ -123,8 +137,8 @@ Test(config_six, lengths_and_numbers_out_of_range_are_refused)
 		  ":3: mappings[0].in: must be an IPv6 prefix such as \"2001:db8:4000::/36\"" },
 		{ MAPPINGS(SMALL("[\"2001:db8::/48\",\"10.0.0.0/24\"]", "203.0.113.0/28", "56", NAT64)),
 		  ":3: mappings[0].in[1]: must be an IPv6 prefix, as the first of the list is" },
-		{ MAPPINGS(SMALL("[\"2001:db8:4000::/48\",\"2001:db8:4001::/56\"]", "203.0.113.0/28", "56", NAT64)),
-		  ":3: mappings[0].in[1]: 2001:db8:4001::/56 is not shorter than the /56 of a subscriber" },
+		{ MAPPINGS(SMALL("[\"2001:db8:4000::/48\",\"2001:db8:4001::/57\"]", "203.0.113.0/28", "56", NAT64)),
+		  ":3: mappings[0].in[1]: 2001:db8:4001::/57 is longer than the /56 of a subscriber" },
 		{ MAPPINGS("{\"in\":\"2001:db8:4000::/48\",\"out\":\"203.0.113.0/28\"," NAT64 "}"),
 		  ":3: mappings[0].subscriber_plen: is missing: the length of a subscriber's prefix, 48 to 64, as 56" },
 		{ MAPPINGS("{\"in\":\"2001:db8:4000::/48\",\"out\":\"203.0.113.0/28\",\"subscriber_plen\":56}"),
@@ -229,8 +243,6 @@ Test(config_six, what_ipv6_subscribers_cannot_have_is_refused_by_name)
 		  ":6: mappings[0].growth: " NOT },
 		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56", NAT64 ",\n\"limits\":{\"tcp\":9}")),
 		  ":6: mappings[0].limits: " NOT },
-		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56", NAT64 ",\n\"drain\":60")),
-		  ":3: mappings[0].drain: " NOT ": their sessions end with the mapping" },
 		{ MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56",
 				 NAT64 ",\n\"spare\":[\"192.0.2.0/28\"]")),
 		  ":6: mappings[0].spare: " NOT },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the gateway itself says to IPv6 subscribers: ICMPv6 errors that quote the packet as its sender sent it. */
+#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
@@ -111,6 +112,15 @@ Test(six_refusals, no_route)
 	next_tick();
 	next_tick();
 	expect_error("the gateway's own address", &f, 1, 1, 0, REASON_drop_martian);
+}
+
+Test(six_refusals, an_unreachable_route_is_told_as_no_route)
+{
+	struct frame6 f = six_out(HOST_OF(3, 0, 1), UDP, 4000, 53, 0);
+
+	cr_assert_eq(system("ip route add unreachable 198.18.9.0/24"), 0);
+	f.dst = NAT64(ADDR(198, 18, 9, 9));
+	expect_error("an unreachable route", &f, 1, 0, 0, REASON_drop_unreachable);
 }
 
 /* Limited, as those to IPv4 subscribers are. */

@@ -79,7 +79,7 @@ struct xdp_wish {
 	enum xdp_mode mode;
 	enum xdp_dispatcher dispatcher;
 	uint8_t priority; /* with DISPATCHER_LIBXDP: among the programs of the dispatcher, the lowest runs first */
-	bool must;	  /* tc does not do: there are IPv6 subscribers */
+	bool must;	  /* the kernel must not forward: there are IPv6 subscribers */
 	bool sends; /* with XDP_MODE_AUTO: tc sends where XDP would have the kernel cut frames of several segments */
 };
 

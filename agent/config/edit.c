@@ -238,13 +238,11 @@ void config_spread(struct config *c, const struct config_mapping *m)
 
 struct xdp_wish config_xdp(const struct config *c)
 {
-	const bool six = config_has_ipv6(c);
-
 	return (struct xdp_wish){ .mode = c->xdp_mode,
 				  .dispatcher = c->xdp_dispatcher,
 				  .priority = c->xdp_priority,
-				  .must = six,
-				  .sends = c->forwarding == FORWARDING_REDIRECT && !six };
+				  .must = config_has_ipv6(c),
+				  .sends = c->forwarding == FORWARDING_REDIRECT };
 }
 
 struct xdp_wish config_interface_xdp(const struct config_interface *i, struct xdp_wish otherwise)

@@ -84,14 +84,14 @@ static int check_beside(const struct six_check *v)
 		return refuse_all(v, "stages", "2 " NOT_SIX ": set it to 1, or leave it out");
 	if (c->forwarding == FORWARDING_KERNEL)
 		return refuse_all(v, "forwarding", "\"kernel\" " NOT_SIX);
-	if (xdp_mode_is_without(c->xdp_mode))
-		return refuse_all(v, "xdp_mode", "\"none\" and \"tc\" are not possible with IPv6 subscribers");
+	if (c->xdp_mode == XDP_MODE_NONE)
+		return refuse_all(v, "xdp_mode", "\"none\" " NOT_SIX ": set it to \"tc\", or leave it out");
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		const struct config_interface *x = &c->interfaces[i];
 
-		if (interface_is_any(x->name) || xdp_mode_is_without(config_interface_mode(c, x)))
+		if (interface_is_any(x->name) || config_interface_mode(c, x) == XDP_MODE_NONE)
 			return config_refuse(v->err, -EINVAL, v->name, x->line, "interfaces",
-					     "%s: an interface without XDP " NOT_SIX, x->name);
+					     "%s: an interface whose packets the kernel forwards " NOT_SIX, x->name);
 	}
 	return 0;
 }

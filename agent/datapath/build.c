@@ -47,9 +47,9 @@ const char *const build_redirect_programs[N_ENTRIES] = {
 #define OUT2IN_SIX     "out2in_six_xdp"
 
 /* The pins of each set of programs, called NAME_<generation>. */
-static const char *const generation_pins[] = { PIN_XDP_PROGS,	  PIN_TC_PROGS,	      PIN_BARE_PROGS,
-					       PIN_INGRESS_PROGS, PIN_REDIRECT_PROGS, PIN_STAGE2_PROGS,
-					       PIN_SIX_PROGS,	  PIN_TC_PROGRAM,     PIN_BARE_PROGRAM,
+static const char *const generation_pins[] = { PIN_XDP_PROGS,	   PIN_TC_PROGS,     PIN_BARE_PROGS, PIN_INGRESS_PROGS,
+					       PIN_REDIRECT_PROGS, PIN_STAGE2_PROGS, PIN_SIX_PROGS,  PIN_SIX_TC_PROGS,
+					       PIN_TC_PROGRAM,	   PIN_BARE_PROGRAM,
 #define X(name, entry, program) program,
 					       ENTRY_PROGRAMS(X)
 #undef X
@@ -220,46 +220,6 @@ static int load_stage2(const struct datapath *d, struct datapath_build *b, struc
 	return r;
 }
 
-/* Enters a program of those for IPv6 subscribers among those that the main programs call. 0 or -errno. */
-static int lend_six(const struct datapath_build *b, uint32_t number)
-{
-	return bpf_map_update_elem(b->arrays[XDP_PROGS], &number, &b->progs[SIX_PROGS].fd[number], BPF_ANY);
-}
-
-/* And the other way round: the half of a hairpin that is an IPv4 subscriber's. 0 or -errno. */
-static int borrow_turned(const struct datapath_build *b)
-{
-	uint32_t number = PROG_turned;
-
-	return bpf_map_update_elem(b->arrays[SIX_PROGS], &number, &b->progs[XDP_PROGS].fd[number], BPF_ANY);
-}
-
-static int load_six(const struct datapath *d, struct datapath_build *b, struct error *err)
-{
-	__attribute__((cleanup(hook_object_close))) struct hook_object o = { 0 };
-	int r;
-
-	if (!b->settings.six)
-		return 0;
-	r = hook_object_open_six(d, &b->settings, &o);
-	if (r)
-		return error_set(err, r, "the programs for IPv6 subscribers cannot be opened: %s", strerror(-r));
-	build_leave_out_unused(o.object, &b->settings, SIX_PROGS);
-	r = object_load(o.object, err);
-	if (r)
-		return r;
-	r = build_add_tail_calls(d, b, o.object, SIX_PROGS);
-	if (!r)
-		r = lend_six(b, PROG_six_out);
-	if (!r)
-		r = lend_six(b, PROG_six_in);
-	if (!r)
-		r = lend_six(b, PROG_six_turned);
-	if (!r)
-		r = borrow_turned(b);
-	return r ? error_set(err, r, "the tail-call programs for IPv6 subscribers: %s", strerror(-r)) : 0;
-}
-
 /* The generation in the name of a pin of a set of programs, or 0. */
 static unsigned pin_generation(const char *name)
 {
@@ -296,7 +256,7 @@ int build_new(const struct datapath *d, const struct settings *settings, struct 
 	if (!r)
 		r = load_stage2(d, b, err);
 	if (!r)
-		r = load_six(d, b, err);
+		r = build_load_six(d, b, XDP_PROGS, err);
 	if (!r)
 		r = build_load_tc(d, b, err);
 	if (r) {

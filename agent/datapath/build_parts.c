@@ -13,11 +13,11 @@ static const char *const array_pins[N_PROG_ARRAYS] = {
 	[XDP_PROGS] = PIN_XDP_PROGS,	       [TC_PROGS] = PIN_TC_PROGS,
 	[BARE_PROGS] = PIN_BARE_PROGS,	       [INGRESS_PROGS] = PIN_INGRESS_PROGS,
 	[REDIRECT_PROGS] = PIN_REDIRECT_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS,
-	[SIX_PROGS] = PIN_SIX_PROGS,
+	[SIX_PROGS] = PIN_SIX_PROGS,	       [SIX_TC_PROGS] = PIN_SIX_TC_PROGS,
 };
 static const char *const prog_suffixes[N_PROG_ARRAYS] = {
 	[XDP_PROGS] = "xdp",	       [TC_PROGS] = "tc",	  [BARE_PROGS] = "tc", [INGRESS_PROGS] = "ingress",
-	[REDIRECT_PROGS] = "redirect", [STAGE2_PROGS] = "stage2", [SIX_PROGS] = "six"
+	[REDIRECT_PROGS] = "redirect", [STAGE2_PROGS] = "stage2", [SIX_PROGS] = "six", [SIX_TC_PROGS] = "six_tc",
 };
 
 /* Their maps: the two sets for the egress are of one object. */
@@ -25,7 +25,7 @@ static const char *const array_maps[N_PROG_ARRAYS] = {
 	[XDP_PROGS] = PIN_XDP_PROGS,	       [TC_PROGS] = PIN_TC_PROGS,
 	[BARE_PROGS] = PIN_TC_PROGS,	       [INGRESS_PROGS] = PIN_INGRESS_PROGS,
 	[REDIRECT_PROGS] = PIN_REDIRECT_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS,
-	[SIX_PROGS] = PIN_SIX_PROGS,
+	[SIX_PROGS] = PIN_SIX_PROGS,	       [SIX_TC_PROGS] = PIN_SIX_TC_PROGS,
 };
 
 /* Room for the name of a tail-call program. */
@@ -82,6 +82,7 @@ void build_leave_out_unused(struct bpf_object *o, const struct settings *s, enum
 		{ PROG_guard, s->guard },
 		{ PROG_extent, s->extent_buckets },
 		{ PROG_turned, s->six },
+		{ PROG_turned_error, s->six },
 		{ PROG_icmp_turned, s->six },
 		{ PROG_fragment_turned, s->six },
 		{ PROG_tcp_reset, s->unsolicited_tcp == UNSOLICITED_ANSWER },
@@ -151,10 +152,74 @@ int build_take(const struct bpf_object *o, const char *name, int *ret_fd, struct
 	return 0;
 }
 
+/*
+ * Enters programs of one array in another that calls them. Both families' programs have the same numbers, but for those
+ * that lead from one to the other. 0 or -errno.
+ */
+static int lend(const struct datapath_build *b, enum prog_array from, enum prog_array to, const enum prog *list,
+		size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++) {
+		uint32_t number = list[i];
+
+		if (b->progs[from].fd[number] >= 0)
+			r = bpf_map_update_elem(b->arrays[to], &number, &b->progs[from].fd[number], BPF_ANY);
+	}
+	return r;
+}
+
+int build_load_six(const struct datapath *d, struct datapath_build *b, enum prog_array main, struct error *err)
+{
+	static const enum prog lent[] = { PROG_six_out, PROG_six_in, PROG_six_turned, PROG_six_turned_error };
+	/* The halves of a hairpin that are an IPv4 subscriber's. */
+	static const enum prog borrowed[] = { PROG_turned, PROG_turned_error };
+	__attribute__((cleanup(hook_object_close))) struct hook_object o = { 0 };
+	enum prog_array six = main == XDP_PROGS ? SIX_PROGS : SIX_TC_PROGS;
+	int r;
+
+	if (!b->settings.six)
+		return 0;
+	r = main == XDP_PROGS ? hook_object_open_six(d, &b->settings, &o)
+			      : hook_object_open_six_tc(d, &b->settings, &o);
+	if (r)
+		return error_set(err, r, "the programs for IPv6 subscribers cannot be opened: %s", strerror(-r));
+	build_leave_out_unused(o.object, &b->settings, six);
+	r = object_load(o.object, err);
+	if (r)
+		return r;
+	r = build_add_tail_calls(d, b, o.object, six);
+	if (!r)
+		r = lend(b, six, main, lent, ARRAY_SIZE(lent));
+	if (!r)
+		r = lend(b, main, six, borrowed, ARRAY_SIZE(borrowed));
+	return r ? error_set(err, r, "the tail-call programs for IPv6 subscribers: %s", strerror(-r)) : 0;
+}
+
 /* The tc programs of a set: at the egress, at the egress of interfaces without an Ethernet header, and at the ingress.
  */
 
 typedef int (*opener)(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+
+/* The main programs of tc that sends by itself where there are IPv6 subscribers; the third is the same. */
+static const char *const redirect_six_programs[] = { "in2out_six_redirect", "out2in_six_redirect" };
+
+/* Main program of an object for an entry, of which one is loaded. name: of its pin. */
+static const char *ingress_program(const struct datapath_build *b, enum prog_array array, unsigned entry,
+				   const char *name)
+{
+	return array == REDIRECT_PROGS && b->settings.six && entry < ARRAY_SIZE(redirect_six_programs)
+		       ? redirect_six_programs[entry]
+		       : name;
+}
+
+/* Of both sets of those, one is loaded. */
+static void leave_out_mains(const struct datapath_build *b, struct bpf_object *o)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(redirect_six_programs); i++)
+		build_leave_out(o, b->settings.six ? build_redirect_programs[i] : redirect_six_programs[i]);
+}
 
 /* Opens an object around the maps of the set, and loads it. 0 or -errno. */
 static int load(const struct datapath *d, const struct datapath_build *b, opener open, enum prog_array array,
@@ -162,6 +227,8 @@ static int load(const struct datapath *d, const struct datapath_build *b, opener
 {
 	int r = open(d, &b->settings, o);
 
+	if (!r && array == REDIRECT_PROGS)
+		leave_out_mains(b, o->object);
 	if (r)
 		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
 	build_leave_out_unused(o->object, &b->settings, array);
@@ -197,7 +264,7 @@ static int load_ingress(const struct datapath *d, struct datapath_build *b, open
 	int r = load(d, b, open, array, &o, err);
 
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++) {
-		r = build_take(o.object, programs[i], &main[i], err);
+		r = build_take(o.object, ingress_program(b, array, i, programs[i]), &main[i], err);
 		if (!r)
 			r = build_pin(d, programs[i], b->generation, main[i], err);
 	}
@@ -216,6 +283,8 @@ int build_load_tc(const struct datapath *d, struct datapath_build *b, struct err
 	if (!r && b->settings.tc & TC_REDIRECTS)
 		r = load_ingress(d, b, hook_object_open_redirect, REDIRECT_PROGS, build_redirect_programs, b->redirect,
 				 err);
+	if (!r && b->settings.tc & TC_REDIRECTS)
+		r = build_load_six(d, b, REDIRECT_PROGS, err);
 	return r;
 }
 

@@ -24,6 +24,7 @@
 #define PIN_REDIRECT_PROGS "redirect_leaves"
 #define PIN_STAGE2_PROGS   "stage2_leaves"
 #define PIN_SIX_PROGS	   "six_leaves"
+#define PIN_SIX_TC_PROGS   "six_tc_leaves"
 
 /* Members of struct datapath that are pinned: X(member, name of the pin). */
 #define PINS(X)                            \
@@ -93,6 +94,7 @@ enum prog_array {
 	REDIRECT_PROGS,
 	STAGE2_PROGS,
 	SIX_PROGS,
+	SIX_TC_PROGS,
 	N_PROG_ARRAYS
 };
 
@@ -159,6 +161,7 @@ struct hook_object {
 int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, unsigned generation,
 			 struct hook_object *ret);
 int hook_object_open_six(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+int hook_object_open_six_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_stage2(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_bare(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
@@ -229,6 +232,12 @@ void build_leave_out_unused(struct bpf_object *o, const struct settings *s, enum
  */
 int build_take(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err);
 int build_pin(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err);
+
+/*
+ * Loads the programs for IPv6 subscribers, if there are such, of a hook that routes and sends packets itself, and has
+ * them and the main programs' call each other.
+ */
+int build_load_six(const struct datapath *d, struct datapath_build *b, enum prog_array main, struct error *err);
 
 /* Adds all tail-call programs of an object, prog_NAME_SUFFIX, to their array, which is pinned as ARRAY_GENERATION. */
 int build_add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,

@@ -10,6 +10,7 @@
 #include "detnat_redirect.skel.h"
 #include "detnat_redirect_trace.skel.h"
 #include "detnat_six.skel.h"
+#include "detnat_six_tc.skel.h"
 #include "detnat_six_trace.skel.h"
 #include "detnat_stage2.skel.h"
 #include "detnat_tc.skel.h"
@@ -62,6 +63,7 @@ OPENER(detnat_xdp)
 OPENER(detnat_xdp_staged)
 OPENER(detnat_stage2)
 OPENER(detnat_six)
+OPENER(detnat_six_tc)
 OPENER(detnat_tc)
 OPENER(detnat_ingress)
 OPENER(detnat_redirect)
@@ -125,6 +127,11 @@ int hook_object_open_six(const struct datapath *d, const struct settings *settin
 	int r = settings->trace ? open_detnat_six_trace(d, settings, ret) : open_detnat_six(d, settings, ret);
 
 	return r ? r : set_trace_maps(d, settings, ret);
+}
+
+int hook_object_open_six_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
+{
+	return open_detnat_six_tc(d, settings, ret);
 }
 
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)

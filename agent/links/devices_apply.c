@@ -110,6 +110,7 @@ int devices_check(const struct config *c, struct error *err)
 	__attribute__((cleanup(own_programs_free))) struct own_programs own = { 0 };
 	struct interfaces all = { 0 }, known = { 0 };
 	char pin_dir[PATH_MAX];
+	struct xdp_wish xdp;
 	int r = netlink_new(&n);
 
 	snprintf(pin_dir, sizeof(pin_dir), "%s/v%u", c->pin_path, LAYOUT_VERSION);
@@ -119,7 +120,8 @@ int devices_check(const struct config *c, struct error *err)
 		r = interfaces_remembered(n, pin_dir, &own, &known);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &known, &own, config_xdp(c), &all, err);
+	xdp = interfaces_wish(n, c->interfaces, c->n_interfaces, &known, config_xdp(c));
+	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &known, &own, xdp, &all, err);
 	if (!r)
 		r = check_all(n, &all, &own, err);
 	if (!r)
@@ -323,7 +325,7 @@ int devices_exclude(struct devices *v, const struct config *c, struct error *err
 }
 
 /* apply() with the tenants of a configuration, which stay the former ones if it fails. */
-static int apply_with_tenants(struct devices *v, const struct config *c, struct interfaces *all,
+static int apply_with_tenants(struct devices *v, const struct config *c, struct interfaces *all, struct xdp_wish xdp,
 			      struct prefix *prefixes, size_t n_prefixes, struct error *err)
 {
 	_cleanup_free_ struct tenant_vrf *before = malloc(sizeof(v->tenants));
@@ -333,7 +335,7 @@ static int apply_with_tenants(struct devices *v, const struct config *c, struct 
 		return error_set(err, -ENOMEM, "out of memory");
 	memcpy(before, v->tenants, sizeof(v->tenants));
 	devices_take_tenants(v, c);
-	r = apply(v, all, config_xdp(c), prefixes, n_prefixes, err);
+	r = apply(v, all, xdp, prefixes, n_prefixes, err);
 	if (!r)
 		return 0;
 	memcpy(v->tenants, before, sizeof(v->tenants));
@@ -350,6 +352,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	int r = own_programs_read(v->pin_path, v->datapath, &own);
 	size_t n_prefixes = 0, n_patterns = 0;
 	_cleanup_free_ struct config_interface *patterns = devices_patterns_of(c, &n_patterns);
+	struct xdp_wish xdp;
 
 	if (r)
 		return error_set(err, r, "the pinned programs cannot be read: %s", strerror(-r));
@@ -362,11 +365,12 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	}
 	if (!patterns)
 		return error_set(err, -ENOMEM, "out of memory");
-	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, &own, config_xdp(c), &all, err);
+	xdp = interfaces_wish(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, config_xdp(c));
+	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, &own, xdp, &all, err);
 	if (!r)
 		r = prefixes_of(c, &prefixes, &n_prefixes, err);
 	if (!r)
-		r = apply_with_tenants(v, c, &all, prefixes, n_prefixes, err);
+		r = apply_with_tenants(v, c, &all, xdp, prefixes, n_prefixes, err);
 	if (r) {
 		free(all.list);
 		free(prefixes);

@@ -91,8 +91,8 @@ const char *devices_problem_of(const struct devices *v, const struct interface *
 	/* The text begins with the name of its interface. */
 	if (!strncmp(v->plan_problem, name, length) && v->plan_problem[length] == ':')
 		return v->plan_problem;
-	if (i->xdp.must && i->roles && i->attachment == DEVICE_TC)
-		return "IPv6 subscribers need XDP here: tc translates none of their packets";
+	if (i->xdp.must && i->roles && i->attachment == DEVICE_TC && !interface_wants_tc(i))
+		return "IPv6 subscribers need XDP here, or the xdp_mode \"tc\": none of their packets is translated";
 	*ret_grave = false;
 	if (devices_share_of(v, i) && devices_share_of(v, i)->unpinned)
 		return "libxdp's pins of its dispatcher are gone: detnat's program stays, but libxdp changes nothing "

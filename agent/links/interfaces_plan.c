@@ -341,17 +341,77 @@ bool interface_of_pattern(const struct config_interface *pattern, const struct l
 	return true;
 }
 
-/* Refuses an interface that would do without XDP where that must not be. */
+/* Whether tc sends at an interface of the list by what is wished; links that come later may be any. */
+static bool any_sends(const struct config_interface *wanted, size_t n_wanted, const struct link_list *links,
+		      const struct link *const *found, struct xdp_wish xdp)
+{
+	for (size_t k = 0; k < n_wanted; k++) {
+		struct xdp_wish wish = config_interface_xdp(&wanted[k], xdp);
+		const struct link *carrier = found[k] && link_is_vlan(found[k]) ? vlan_carrier(links, found[k]) : NULL;
+
+		if (wish.mode == XDP_MODE_TC || (!found[k] && xdp_may_give_way(&wish)) ||
+		    (found[k] && xdp_gives_way(links, carrier ?: found[k], &wish)))
+			return true;
+	}
+	return false;
+}
+
+struct xdp_wish interfaces_wish(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
+				const struct interfaces *known, struct xdp_wish xdp)
+{
+	_cleanup_free_ const struct link **found = calloc(n_wanted + 1, sizeof(const struct link *));
+	_cleanup_free_ struct link *links = NULL;
+	struct link_list all = { 0 };
+
+	if (!xdp.must || xdp.mode != XDP_MODE_AUTO || !found || links_read(n, &links, &all.count))
+		return xdp;
+	all.link = links;
+	interfaces_choose(wanted, n_wanted, known, &all, found);
+	if (any_sends(wanted, n_wanted, &all, found, xdp))
+		xdp.mode = XDP_MODE_TC;
+	return xdp;
+}
+
+/*
+ * Refuses a way out that packets of IPv6 subscribers do not have: the kernel, to which XDP leaves what it cannot send,
+ * has no use for one that has become one of IPv4.
+ */
+static int check_way_out(const struct interfaces *all, struct error *err)
+{
+	const struct interface *inside = NULL, *outside = NULL;
+
+	for (size_t k = 0; k < all->count; k++) {
+		const struct interface *i = &all->list[k];
+
+		if (!i->xdp.must || !i->link.ifindex)
+			continue;
+		if (i->roles & DEVICE_INSIDE && !interface_wants_tc(i))
+			inside = i;
+		if (i->roles & DEVICE_OUTSIDE && interface_wants_tc(i))
+			outside = i;
+	}
+	if (!inside || !outside)
+		return 0;
+	return error_set(err, -EOPNOTSUPP,
+			 "%s: packets of IPv6 subscribers that XDP translates cannot leave by %s, where tc sends: set "
+			 "'xdp_mode' of both to 'tc'",
+			 inside->name, outside->name);
+}
+
+/* Refuses an interface where the kernel would forward and that must not be. */
 static int check_without(const struct interfaces *all, struct error *err)
 {
 	for (size_t k = 0; k < all->count; k++) {
 		const struct interface *i = &all->list[k];
 
-		if (i->xdp.must && i->roles && i->link.ifindex && i->without_xdp[0] && !i->xdp_failed)
-			return error_set(err, -EOPNOTSUPP, "%s: IPv6 subscribers need XDP on it, which cannot be: %s",
+		if (i->xdp.must && i->roles && i->link.ifindex && i->without_xdp[0] && !i->xdp_failed &&
+		    !interface_wants_tc(i))
+			return error_set(err, -EOPNOTSUPP,
+					 "%s: IPv6 subscribers need XDP on it, which cannot be: %s; set its "
+					 "'xdp_mode' to 'tc'",
 					 i->name, i->without_xdp);
 	}
-	return 0;
+	return check_way_out(all, err);
 }
 
 int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,

@@ -25,8 +25,8 @@
 
 struct transmit {
 	const struct datapath *d;
-	int socket;	/* for frames */
-	int raw_socket; /* for packets; -1 before the first */
+	int socket;		/* for frames */
+	struct raw_sockets raw; /* for packets */
 	struct ring_reader *ring;
 	unsigned lost; /* in this turn: could not be sent */
 };
@@ -48,9 +48,9 @@ static bool is_bare(const struct transmit *t, uint32_t ifindex)
 static int send_one(struct transmit *t, const struct transmission *f, const uint8_t *frame, size_t length)
 {
 	if (f->kind == TRANSMISSION_PACKET)
-		return raw_send(&t->raw_socket, f->ifindex, frame, length);
+		return raw_send(&t->raw, f->ifindex, frame, length);
 	if (is_bare(t, f->ifindex) && length > ETH_HLEN)
-		return raw_send(&t->raw_socket, f->ifindex, frame + ETH_HLEN, length - ETH_HLEN);
+		return raw_send(&t->raw, f->ifindex, frame + ETH_HLEN, length - ETH_HLEN);
 	return send_frame(t, f->ifindex, frame, length);
 }
 
@@ -125,7 +125,7 @@ int transmit_new(struct event_base *base, const struct datapath *d, struct trans
 	if (!t)
 		return error_set(err, -ENOMEM, "out of memory");
 	t->d = d;
-	t->raw_socket = -1;
+	t->raw = raw_sockets_none();
 	r = transmit_open(t, base);
 	if (r) {
 		transmit_free(t);
@@ -142,7 +142,7 @@ void transmit_free(struct transmit *t)
 		return;
 	ring_reader_free(t->ring);
 	close_fd(&t->socket);
-	close_fd(&t->raw_socket);
+	raw_sockets_close(&t->raw);
 	free(t);
 }
 

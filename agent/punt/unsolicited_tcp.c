@@ -33,7 +33,7 @@ STAILQ_HEAD(waiting_queue, waiting);
 
 struct unsolicited {
 	const struct datapath *d;
-	int socket; /* -1 until the first answer */
+	struct raw_sockets sockets;
 	bool warned;
 	struct ring_reader *ring;
 	struct waiting_queue queue; /* oldest first */
@@ -98,7 +98,7 @@ static int answer_send(struct unsolicited *u, const struct unsolicited_syn *s, c
 	size_t length = unsolicited_answer(s, in->addr, packet);
 
 	/* Routed by the VRF that the SYN came in through. */
-	return raw_send(&u->socket, in->vrf, packet, length);
+	return raw_send(&u->sockets, in->vrf, packet, length);
 }
 
 static void end_wait(struct unsolicited *u, const struct unsolicited_syn *s)
@@ -183,7 +183,7 @@ int unsolicited_new(struct event_base *base, const struct datapath *d, struct un
 	if (!u)
 		return error_set(err, -ENOMEM, "out of memory");
 	u->d = d;
-	u->socket = -1;
+	u->sockets = raw_sockets_none();
 	STAILQ_INIT(&u->queue);
 	r = ring_reader_new(base, d->unsolicited_syns, &syns_ring, u, &u->ring);
 	if (r) {
@@ -201,7 +201,7 @@ void unsolicited_free(struct unsolicited *u)
 		return;
 	hash_free(&u->by_endpoints);
 	ring_reader_free(u->ring);
-	close_fd(&u->socket);
+	raw_sockets_close(&u->sockets);
 	free(u);
 }
 

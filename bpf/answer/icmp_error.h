@@ -114,20 +114,26 @@ static __always_inline void quote_as_sent(ctx_t *ctx, struct iphdr *ip, const st
 struct quote_words {
 	const struct transmission *t;
 	__u64 sum;
+	__u32 at; /* of the first word, in words */
+	__u32 pad;
 };
+
+/* Words of a transmission in which a quote may be. */
+#define QUOTE_WORDS 512U
 
 static long quote_sum_step(__u32 i, struct quote_words *q)
 {
-	if (i >= ICMP_ERROR_QUOTE / sizeof(__u32))
-		return LOOP_END;
-	q->sum += ((const __u32 *)(q->t->frame + ICMP_ERROR_HEADERS))[i];
+	q->sum += ((const __u32 *)q->t->frame)[(q->at + i) & (QUOTE_WORDS - 1)];
 	return LOOP_ON;
 }
 
-/* Sum of the first octets of the quote in a transmission, zeros behind them, as 32-bit words; below 2^32. */
-SUBPROGRAM __u32 quote_sum(const struct transmission *t, __u32 quote)
+/*
+ * Sum of the quote in a transmission, which begins at a multiple of four octets and is so many long, with zeros behind,
+ * as 32-bit words; below 2^32.
+ */
+SUBPROGRAM __u32 quote_sum(const struct transmission *t, __u32 at, __u32 quote)
 {
-	struct quote_words q = { .t = t };
+	struct quote_words q = { .t = t, .at = at / sizeof(__u32) };
 
 	if (!t)
 		return 0;
@@ -135,6 +141,21 @@ SUBPROGRAM __u32 quote_sum(const struct transmission *t, __u32 quote)
 	q.sum = (q.sum & 0xffffffff) + (q.sum >> 32);
 	return (__u32)((q.sum & 0xffff) + (q.sum >> 16));
 }
+
+#if FORWARDS
+
+/*
+ * The sender of a hairpin between families gets an error by its own programs, which make of the packet what it has
+ * sent: one whose checksum is left to the card cannot become the error on its way back.
+ */
+static __always_inline int error_crosses(ctx_t *ctx, const struct arguments *n)
+{
+	arguments_crossed(0);
+	arguments_carry(ctx, n);
+	return tail_call(ctx, FAMILY6 ? PROG_turned_error : PROG_six_turned_error);
+}
+
+#endif
 
 /* Hands the ICMP error to the agent and drops the packet. quote: octets to be quoted, at most ICMP_ERROR_QUOTE. */
 static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n, const struct device *in,
@@ -156,7 +177,7 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 	/* Zero the word in which the quote may end. */
 	__builtin_memset(t->frame + ICMP_ERROR_HEADERS + quote, 0, sizeof(__u32));
 	quote_as_sent(ctx, (void *)t->frame + ICMP_ERROR_HEADERS, p, length);
-	icmp_error_headers((void *)t->frame, n, in, p, (__u32)quote, quote_sum(t, (__u32)quote));
+	icmp_error_headers((void *)t->frame, n, in, p, (__u32)quote, quote_sum(t, ICMP_ERROR_HEADERS, (__u32)quote));
 	t->ifindex = in_ifindex;
 	t->length = (__u16)(ICMP_ERROR_HEADERS + quote);
 	t->kind = TRANSMISSION_PACKET;
@@ -184,11 +205,39 @@ static __always_inline int icmp_error_about(ctx_t *ctx, const struct arguments *
 	return icmp_error_send(ctx, n, in, in_ifindex, &p, quote);
 }
 
+/* PROG_icmp_error. */
 static __always_inline int icmp_error(ctx_t *ctx)
 {
 	struct arguments *n = arguments_get();
 
-	return n ? icmp_error_about(ctx, n) : drop(REASON_drop_error);
+	if (!n)
+		return drop(REASON_drop_error);
+#if FORWARDS && !HOOK_XDP
+	if (n->crossed)
+		return error_crosses(ctx, n);
+#endif
+	return icmp_error_about(ctx, n);
 }
+
+#if FORWARDS && !HOOK_XDP
+
+/* PROG_turned_error: the error about a hairpin to the other family that an IPv4 subscriber has sent. */
+static __always_inline int turned_error(ctx_t *ctx)
+{
+	struct arguments *n = arguments_get();
+	struct rewrite to;
+	struct packet p;
+	enum packet_kind kind = parse(ctx, &p);
+
+	if (!n)
+		return drop(REASON_drop_error);
+	arguments_carried(ctx, n);
+	to = rewrite_of(&p);
+	to.src = n->sender;
+	to.sport = n->sender_port;
+	return rewrite(ctx, &p, kind, &to, 0) ? drop(n->reason) : icmp_error_about(ctx, n);
+}
+
+#endif
 
 #endif

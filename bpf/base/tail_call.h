@@ -23,6 +23,9 @@ struct {
 #if STAGE2
 } stage2_leaves SEC(".maps");
 #define programs stage2_leaves
+#elif FAMILY6 && !HOOK_XDP
+} six_tc_leaves SEC(".maps");
+#define programs six_tc_leaves
 #elif FAMILY6
 } six_leaves SEC(".maps");
 #define programs six_leaves
@@ -60,6 +63,10 @@ struct arguments {
 	/* VLAN interface that the frame came in through, while its tags are removed; in stage 2 any interface; else 0
 	 */
 	__u32 ingress;
+	/* At tc, of a hairpin to the other family: its source as its sender sent it, see slow/turned.h */
+	__u32 sender;
+	__u16 sender_port;
+	__u16 pad2;
 };
 
 struct {
@@ -84,6 +91,31 @@ static __always_inline void arguments_crossed(__u8 crossed)
 	if (n)
 		*(volatile __u8 *)&n->crossed = crossed;
 }
+
+#if !HOOK_XDP && AT_INGRESS
+
+/*
+ * Carries the arguments of PROG_icmp_error to the programs of the other family, which have arguments of their own, in
+ * the part of the packet's control block that belongs to tc.
+ */
+static __always_inline void arguments_carry(ctx_t *ctx, const struct arguments *n)
+{
+	ctx->cb[0] = n->reason;
+	ctx->cb[1] = n->sent;
+	ctx->cb[2] = n->mtu;
+	ctx->cb[3] = (__u32)n->type << 8 | n->code;
+}
+
+static __always_inline void arguments_carried(const ctx_t *ctx, volatile struct arguments *n)
+{
+	n->reason = ctx->cb[0];
+	n->sent = ctx->cb[1];
+	n->mtu = ctx->cb[2];
+	n->type = (__u8)(ctx->cb[3] >> 8);
+	n->code = (__u8)ctx->cb[3];
+}
+
+#endif
 
 /* Index of the ingress interface. For the slow path; the fast path sees no tagged frames. */
 static __always_inline __u32 packet_ingress(const ctx_t *ctx)
@@ -135,9 +167,14 @@ static __always_inline int verdict_resume(ctx_t *ctx, int verdict)
 /* Returns 1 for a packet of IPv6, if programs for such are loaded: PROG_six_out has all of them. */
 static __always_inline int is_for_six(ctx_t *ctx)
 {
-#if HOOK_XDP && !STAGED && !STAGE2 && !FAMILY6
+#if FORWARDS && !STAGED && !STAGE2 && !FAMILY6
 	const struct ethhdr *eth = ctx_data(ctx);
 
+#if !HOOK_XDP
+	/* A tag aside is of another interface. */
+	if (settings.six && ctx->vlan_present)
+		return 0;
+#endif
 	return settings.six && (void *)(eth + 1) <= ctx_data_end(ctx) && eth->h_proto == bpf_htons(ETH_P_IPV6);
 #else
 	return 0;

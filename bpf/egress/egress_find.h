@@ -127,12 +127,12 @@ static __always_inline void egress_of_neighbour(ctx_t *ctx, __u32 src, __u32 dst
 						struct bpf_fib_lookup *fib, struct egress *ret)
 {
 	const struct device *out = device_get(ret->ifindex);
-	__u32 mtu = out ? out->mtu : 0, longest = mtu;
+	__u32 mtu = out ? out->mtu - egress_growth(dst) : 0, longest = mtu;
 
 	ret->neighbour.nh_family = ret->family;
 	__builtin_memcpy(ret->neighbour.ipv6_nh, ret->gateway, sizeof(ret->gateway));
 	if (route_of_length(ctx, src, dst, in_ifindex, 0xffff, fib) == BPF_FIB_LKUP_RET_FRAG_NEEDED)
-		longest = route_longest(fib, dst);
+		longest = route_longest(fib, dst) - egress_growth(dst);
 	__builtin_memset(&ret->mac, 0, sizeof(ret->mac));
 	ret->mtu = mtu;
 	ret->longest = longest < mtu ? longest : mtu;

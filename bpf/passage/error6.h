@@ -70,13 +70,30 @@ static __always_inline void error6_header(struct ipv6hdr *ip, const struct addre
 	__builtin_memcpy(&ip->daddr, s->whole.src, sizeof(s->whole.src));
 }
 
-/* Sends the error back. e: its first octets. Returns the verdict. */
+/* Writes both headers of an error. sum: folded, of its quote, which has `quote` octets. */
+static __always_inline void error6_put(struct ipv6hdr *ip, struct error6 *at, const struct arguments *n,
+				       const struct packet6 *s, const struct address6_octets *src, __u32 quote,
+				       __u64 sum)
+{
+	struct error6 e = {};
+
+	error6_header(ip, src, s, quote);
+	error6_of(n, &e);
+	sum += addresses6_sum((void *)&ip->saddr, (void *)&ip->daddr) + pseudo6_icmp(sizeof(e) + quote) + *(__u16 *)&e +
+	       (e.field & 0xffff) + (e.field >> 16);
+	e.check = ~csum_fold(sum);
+	*at = e;
+}
+
+#if HOOK_XDP
+
+/* Sends the error back. Returns the verdict. */
 static __always_inline int error6_send(ctx_t *ctx, const struct arguments *n, const struct packet6 *s,
 				       const struct address6_octets *src, const struct device *in, __u32 in_ifindex)
 {
 	__u32 quote = s->whole.end - L3_OFFSET, linear = (__u32)(ctx->data_end - ctx->data) - L3_OFFSET;
 	struct ethhdr *eth = ctx_data(ctx);
-	struct error6 e = {}, *at;
+	struct error6 *at;
 	struct ipv6hdr *ip;
 	__u8 sender[6];
 	__u64 sum;
@@ -99,16 +116,63 @@ static __always_inline int error6_send(ctx_t *ctx, const struct arguments *n, co
 	__builtin_memcpy(eth->h_dest, sender, 6);
 	__builtin_memcpy(eth->h_source, in->mac, 6);
 	eth->h_proto = bpf_htons(ETH_P_IPV6);
-	error6_header(ip, src, s, quote);
-	error6_of(n, &e);
-	sum = csum_fold(sum) + addresses6_sum((void *)&ip->saddr, (void *)&ip->daddr) +
-	      pseudo6_icmp(sizeof(e) + quote) + *(__u16 *)&e + (e.field & 0xffff) + (e.field >> 16);
-	e.check = ~csum_fold(sum);
-	*at = e;
+	error6_put(ip, at, n, s, src, quote, csum_fold(sum));
 	count_add(n->sent, 1);
 	count_add(n->reason, 1);
 	return send_by(ctx, in_ifindex);
 }
+
+#else
+
+#define ERROR6_QUOTE_MASK 2047U
+
+/* Makes of the copied quote the packet as the sender's card would have sent it, of so many octets. */
+static __always_inline void quote6_as_sent(ctx_t *ctx, struct transmission *t, const struct upper *u, __u32 length)
+{
+	struct ipv6hdr *ip = (void *)t->frame + ERROR6_HEADERS;
+	__u32 headers = u->at - L3_OFFSET;
+
+	ip->payload_len = bpf_htons((__u16)(length - sizeof(*ip)));
+	upper_checksum_finish(ctx, (void *)ip + (headers & 511), u, length - headers);
+}
+
+/* Has the agent send the error, as in icmp_error_send(). Returns the verdict. */
+static __always_inline int error6_send(ctx_t *ctx, const struct arguments *n, const struct packet6 *s,
+				       const struct address6_octets *src, const struct device *in, __u32 in_ifindex)
+{
+	struct transmission *t = transmission_get();
+	const struct upper u = { .addresses = addresses6_sum(s->whole.src, s->whole.dst),
+				 .at = s->whole.l4,
+				 .length = s->whole.end - s->whole.l4,
+				 .proto = s->whole.proto };
+	__u32 length = u.at - L3_OFFSET + upper_sent(ctx, u.proto, u.at, u.length);
+	__u64 quote = length < ERROR6_QUOTE ? length : ERROR6_QUOTE;
+
+	if (!t)
+		return drop(n->reason);
+	barrier_var(quote);
+	if (OUTSIDE(quote, sizeof(struct ipv6hdr), ERROR6_QUOTE))
+		return drop(n->reason);
+	quote = KNOWN_LENGTH(quote, ERROR6_QUOTE_MASK);
+	if (ctx_load(ctx, L3_OFFSET, t->frame + ERROR6_HEADERS, (__u32)quote))
+		return drop(n->reason);
+	/* Zero the word in which the quote may end. */
+	__builtin_memset(t->frame + ERROR6_HEADERS + quote, 0, sizeof(__u32));
+	if ((u.proto == IPPROTO_TCP || u.proto == IPPROTO_UDP) && !s->whole.field && length >= u.at - L3_OFFSET + 8)
+		quote6_as_sent(ctx, t, &u, length);
+	error6_put((void *)t->frame, (void *)t->frame + sizeof(struct ipv6hdr), n, s, src, (__u32)quote,
+		   quote_sum(t, ERROR6_HEADERS, (__u32)quote));
+	t->ifindex = in_ifindex;
+	t->length = (__u16)(ERROR6_HEADERS + quote);
+	t->kind = TRANSMISSION_PACKET;
+	t->mtu = 0;
+	TRACE_STEP(redirect, in_ifindex, 0);
+	if (!transmission_send(t, ERROR6_HEADERS + quote))
+		count_add(n->sent, 1);
+	return drop(n->reason);
+}
+
+#endif
 
 static __always_inline int error6_about(ctx_t *ctx, const struct arguments *n)
 {
@@ -133,9 +197,33 @@ static __always_inline int six_icmp_error(ctx_t *ctx)
 
 	if (!n || !x)
 		return drop(REASON_drop_error);
+#if !HOOK_XDP
+	if (n->crossed)
+		return error_crosses(ctx, n);
+#endif
 	if (LOAD(x->entered) && six_undo(ctx))
 		return drop(n->reason);
 	return LOAD(x->is_six) ? error6_about(ctx, n) : icmp_error_about(ctx, n);
 }
+
+#if !HOOK_XDP
+
+/* PROG_six_turned_error: the error about a hairpin to an IPv4 subscriber, whose packet has entered. */
+static __always_inline int six_turned_error(ctx_t *ctx)
+{
+	struct arguments *n = arguments_get();
+	const struct device *in;
+
+	if (!n)
+		return drop(REASON_drop_error);
+	arguments_carried(ctx, n);
+	/* Nothing longer comes to the sender than what its own link takes. */
+	in = device_get(packet_ingress(ctx));
+	if (in && n->mtu + LEAVE_GROWTH > in->mtu)
+		n->mtu = in->mtu - LEAVE_GROWTH;
+	return six_icmp_error(ctx);
+}
+
+#endif
 
 #endif

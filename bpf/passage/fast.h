@@ -11,18 +11,8 @@
 #define DETNAT_PASSAGE_FAST_H
 
 #include "fast/fast_out2in.h"
+#include "passage/fast_send6.h"
 #include "passage/outwards.h"
-
-/* A frame of IPv6 and the values read from it. */
-struct fast_six {
-	struct ethhdr *eth;
-	struct ipv6hdr *ip;
-	union fast_transport *l4;
-	__u32 steady; /* as in struct fast_packet */
-	__u32 length; /* octets behind the header */
-	__u8 proto;
-	__u8 hop_limit;
-};
 
 static __always_inline int fast_six_transport(struct fast_six *q)
 {
@@ -63,26 +53,9 @@ static __always_inline int fast_six_parse(ctx_t *ctx, struct fast_six *q)
 	q->length = length;
 	q->proto = (__u8)(word >> 8);
 	q->hop_limit = (__u8)word;
-	if (unlikely(q->hop_limit <= 1 || data + L3_OFFSET + sizeof(struct ipv6hdr) + length > data_end))
+	if (unlikely(q->hop_limit <= 1 || !fast_frame_holds(ctx, data, data_end, sizeof(struct ipv6hdr) + length)))
 		return 0;
 	return fast_six_transport(q);
-}
-
-/* 2^48 - 1, a multiple of 2^16 - 1: as good as 0 in a sum, and more than those of a few words. */
-#define SUM_ZERO 0xffffffffffffULL
-
-/* Changes the checksum of a transport header by sums of what it no longer covers and what it covers now. */
-static __always_inline void fast_six_sum(union fast_transport *l4, __u8 proto, __u64 minus, __u64 plus)
-{
-	__u32 change = csum_fold_once(plus + SUM_ZERO - minus);
-
-	if (proto == IPPROTO_TCP) {
-		l4->tcp.check = csum_update_short(l4->tcp.check, change);
-	} else {
-		__sum16 check = csum_update_short(l4->udp.check, change);
-
-		l4->udp.check = check ? check : 0xffff;
-	}
 }
 
 /* The lines of a subscriber's hosts are in one chunk, aligned. first: number of the first one, here and below. */
@@ -137,26 +110,6 @@ static __always_inline __u64 fast_six_word(const struct globals *g, const struct
 	return word;
 }
 
-/* Writes the headers of IPv4 where they end as those of IPv6 did. Its sum is that of numbers in host byte order. */
-static __always_inline void fast_six_to4(const struct fast_six *q, __u32 src, __u32 dst, const struct fib_hop *hop)
-{
-	void *at = (void *)q->ip + sizeof(struct ipv6hdr) - sizeof(struct iphdr);
-	__u32 tos = bpf_ntohl(*(__be32 *)q->ip) >> 20 & 0xff, total = q->length + sizeof(struct iphdr);
-	__u32 first = 0x45000000 | tos << 16 | total;
-	__u32 field = total > ENTER_DF_ABOVE ? IP_FLAG_DF : bpf_get_prandom_u32() << 16;
-	__u32 last = (__u32)(q->hop_limit - 1) << 24 | (__u32)q->proto << 16;
-	__be32 *word = at;
-
-	last |= csum_update_short(0xffff, csum_fold_once((__u64)first + field + last + src + dst));
-	word[0] = bpf_htonl(first);
-	word[1] = bpf_htonl(field);
-	word[2] = bpf_htonl(last);
-	word[3] = bpf_htonl(src);
-	word[4] = bpf_htonl(dst);
-	ether_addresses_set(at - sizeof(struct ethhdr), (const struct ether_addresses *)hop->dmac);
-	*(__be16 *)(at - sizeof(__be16)) = bpf_htons(ETH_P_IP);
-}
-
 /* Returns a verdict, or TO_SLOW_PATH with nothing changed but a session's last seen. */
 static __always_inline int fast_six_out(ctx_t *ctx)
 {
@@ -196,7 +149,7 @@ static __always_inline int fast_six_out(ctx_t *ctx)
 	m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
 	dst = likely(r->nat64_plen == 96) ? bpf_ntohl(((__be32 *)to)[3]) : nat64_address4(r, to);
 	hop = fib_find(dst);
-	if (unlikely(!fib_takes(hop, FIB_SENDS_OUT, q.length + sizeof(struct iphdr))))
+	if (unlikely(!fib_takes(hop, FIB_SENDS_OUT, fast_six_sent(ctx, &q) + sizeof(struct iphdr))))
 		return TO_SLOW_PATH;
 
 	__u32 subscriber = mapping_subscriber(&m->geo, virt), first = host6_number(r, m->host_shift, subscriber, 0);
@@ -225,15 +178,7 @@ static __always_inline int fast_six_out(ctx_t *ctx)
 	__u32 out = mapping_out_addr(&m->geo, subscriber);
 	__be16 port = bpf_htons(word_out_port(word));
 
-	fast_six_sum(q.l4, q.proto, addresses6_sum(src, to) + q.l4->sport,
-		     (__u64)bpf_htonl(out) + bpf_htonl(dst) + port);
-	q.l4->sport = port;
-	fast_six_to4(&q, out, dst, hop);
-	if (bpf_xdp_adjust_head(ctx, sizeof(struct ipv6hdr) - sizeof(struct iphdr)))
-		return XDP_ABORTED;
-	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, hop->ifindex, 0);
-	return redirect_to(ctx, hop->ifindex);
+	return fast_six_send4(ctx, &q, out, dst, port, hop);
 }
 
 /* Returns 1 if the checksum of a header without options is right: nothing behind us would find it wrong. */
@@ -277,7 +222,8 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 	if (unlikely(reverse < 0 || !r))
 		return TO_SLOW_PATH;
 	/* What has no DF may have to be cut. */
-	if (unlikely(!(q.ip->frag_off & bpf_htons(IP_FLAG_DF)) && length + LEAVE_GROWTH > r->lowest_mtu))
+	if (unlikely(!(q.ip->frag_off & bpf_htons(IP_FLAG_DF)) && !frame_is_segmented(ctx) &&
+		     length + LEAVE_GROWTH > r->lowest_mtu))
 		return TO_SLOW_PATH;
 
 	__u32 first = host6_number(r, m->host_shift, subscriber, 0);
@@ -285,7 +231,8 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 	barrier_var(first);
 	hop = fib_find(m->geo.in_base + subscriber);
 	s = fast_slot(m, subscriber, src, sport, q.proto, port_offset);
-	if (unlikely(!s || !fib_takes(hop, FIB_SENDS_IN, length) || source_is_in_pool(&t->globals, src)))
+	if (unlikely(!s || !fib_takes(hop, FIB_SENDS_IN, fast_sent_length(ctx, &q)) ||
+		     source_is_in_pool(&t->globals, src)))
 		return TO_SLOW_PATH;
 	lines = fast_six_lines(first);
 	if (unlikely(!lines))
@@ -322,30 +269,7 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 		nat64_address(r, src, from);
 	}
 
-	__u32 tos = q.ip->tos, ttl = q.ip->ttl - 1U, proto = q.proto;
-	__be16 port = bpf_htons(key_in_port(key));
-	__u32 payload = length - sizeof(struct iphdr);
-
-	fast_six_sum(q.l4, q.proto, (__u64)q.ip->saddr + q.ip->daddr + q.l4->dport, addresses6_sum(from, to) + port);
-	q.l4->dport = port;
-	if (bpf_xdp_adjust_head(ctx, -(int)LEAVE_GROWTH))
-		return XDP_ABORTED;
-
-	void *data = ctx_data(ctx);
-	struct ipv6hdr *ip = data + L3_OFFSET;
-
-	if ((void *)(ip + 1) > ctx_data_end(ctx))
-		return XDP_ABORTED;
-	ether_addresses_set(data, (const struct ether_addresses *)hop->dmac);
-	((__be16 *)data)[6] = bpf_htons(ETH_P_IPV6);
-	ipv6_header_put(ip, tos, payload, (__u8)proto, (__u8)ttl);
-	((__u64 *)&ip->saddr)[0] = from[0];
-	((__u64 *)&ip->saddr)[1] = from[1];
-	((__u64 *)&ip->daddr)[0] = to[0];
-	((__u64 *)&ip->daddr)[1] = to[1];
-	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, hop->ifindex, 0);
-	return redirect_to(ctx, hop->ifindex);
+	return fast_six_send6(ctx, &q, from, to, bpf_htons(key_in_port(key)), hop);
 }
 
 /* PROG_six_out and PROG_six_in. */

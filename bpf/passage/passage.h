@@ -24,20 +24,84 @@ SUBPROGRAM int six_undo(ctx_t *ctx)
 	return 0;
 }
 
+#if HOOK_XDP
+
+/* Hands the frame to the agent, which sends it in fragments of at most `mtu` octets. Returns the verdict. */
+static __always_inline int six_transmit(ctx_t *ctx, const struct egress *e, __u32 mtu)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+
+	if ((void *)(eth + 1) > ctx_data_end(ctx))
+		return drop(REASON_drop_error);
+	ether_addresses_set(eth, &e->mac);
+	return transmit(ctx, e->ifindex, mtu);
+}
+
+/* What the agent need not cut is sent as it is. */
+static __always_inline int six_deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	return deliver_by(ctx, e, sender);
+}
+
+#else
+
+/* The same of the packet alone, with its checksum finished: the kernel finds the neighbour. */
+SUBPROGRAM int six_transmit_packet(ctx_t *ctx, __u32 ifindex, __u32 mtu)
+{
+	const __u32 headers = sizeof(struct ipv6hdr) + sizeof(struct fragment6);
+	struct transmission *t = transmission_get();
+	const struct packet6 *s = packet6_get();
+	__u64 length = ctx_length(ctx) - L3_OFFSET;
+	const struct ipv6hdr *ip;
+	struct upper u = {};
+
+	if (!t || !s)
+		return drop(REASON_drop_error);
+	/* Without what is behind the packet. */
+	if (length > headers + (__u64)s->in4.length)
+		length = headers + (__u64)s->in4.length;
+	barrier_var(length);
+	if (OUTSIDE(length, headers, TRANSMIT_PACKET_MAX) || ctx_load(ctx, L3_OFFSET, t->frame, (__u32)length)) {
+		count_add(REASON_redirect_errors, 1);
+		return CTX_DROP;
+	}
+	ip = (void *)t->frame;
+	u.addresses = addresses6_sum((void *)&ip->saddr, (void *)&ip->daddr);
+	u.at = L3_OFFSET + headers;
+	u.length = s->in4.length;
+	u.proto = s->in4.proto;
+	if ((u.proto == IPPROTO_TCP || u.proto == IPPROTO_UDP) && !s->in4.field)
+		upper_checksum_finish(ctx, t->frame + headers, &u, u.length);
+	t->ifindex = ifindex;
+	t->length = (__u16)length;
+	t->kind = TRANSMISSION_PACKET;
+	t->mtu = mtu;
+	if (!transmission_send(t, length))
+		TRACE_STEP(agent, ifindex, 0);
+	return CTX_DROP;
+}
+
+static __always_inline int six_transmit(ctx_t *ctx, const struct egress *e, __u32 mtu)
+{
+	return six_transmit_packet(ctx, e->ifindex, mtu);
+}
+
+static __always_inline int six_deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	return deliver_by(ctx, e, sender == SENDER_AGENT ? SENDER_PROGRAM : sender);
+}
+
+#endif
+
 /*
  * The agent sends a packet in fragments. mtu: the least that a way of IPv6 has. A next hop that is not resolved has
  * been asked for. Returns a verdict.
  */
 static __always_inline int six_leave_in_fragments(ctx_t *ctx, const struct egress *e, __u32 mtu)
 {
-	struct ethhdr *eth = ctx_data(ctx);
-
 	if (e->state != EGRESS_READY)
 		return drop(e->state == EGRESS_UNRESOLVED ? REASON_drop_unresolved : REASON_drop_unreachable);
-	if ((void *)(eth + 1) > ctx_data_end(ctx))
-		return drop(REASON_drop_error);
-	ether_addresses_set(eth, &e->mac);
-	return transmit(ctx, e->ifindex, mtu < e->longest + LEAVE_GROWTH ? mtu : e->longest + LEAVE_GROWTH);
+	return six_transmit(ctx, e, mtu < e->longest + LEAVE_GROWTH ? mtu : e->longest + LEAVE_GROWTH);
 }
 
 /*
@@ -64,7 +128,7 @@ static __always_inline int six_leave(ctx_t *ctx)
 	if (refused == LEAVE_IN_FRAGMENTS)
 		return six_leave_in_fragments(ctx, e, LOAD(r->lowest_mtu));
 	TRACE_LOOK(ctx, rewritten, 0, 0);
-	return refused ? drop((enum reason)refused) : deliver_by(ctx, e, (enum sender)LOAD(x->sender));
+	return refused ? drop((enum reason)refused) : six_deliver(ctx, e, (enum sender)LOAD(x->sender));
 }
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "programs/ingress_programs.h"
 #include "programs/ready.h"
+#include "icmp/icmp_turned.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -32,6 +33,19 @@ static __always_inline int out2in_fast(ctx_t *ctx)
 	return or_slow(ctx, fast_out2in(ctx, 1, settings.open_mappings, 1, 0), PROG_out2in);
 }
 
+/* The main programs that are loaded instead of those if there are IPv6 subscribers. */
+static __always_inline int in2out_six_fast(ctx_t *ctx)
+{
+	return is_for_six(ctx) ? tail_call(ctx, PROG_six_out) : in2out_fast(ctx);
+}
+
+static __always_inline int out2in_six_fast(ctx_t *ctx)
+{
+	if (settings.policy_routing)
+		return tail_call(ctx, PROG_out2in_cached);
+	return or_slow(ctx, fast_out2in(ctx, 1, settings.open_mappings, 1, 1), PROG_out2in);
+}
+
 /* Defines a main program, which the entry programs call. */
 #define MAIN(name, function)                                                           \
 	SEC("tc")                                                                      \
@@ -46,6 +60,8 @@ static __always_inline int out2in_fast(ctx_t *ctx)
 MAIN(in2out, in2out_fast)
 MAIN(out2in, out2in_fast)
 MAIN(both, both)
+MAIN(in2out_six, in2out_six_fast)
+MAIN(out2in_six, out2in_six_fast)
 
 /* Defines a tail-called program, implemented by `function`. */
 #define PROGRAM(name, function)                    \
@@ -57,3 +73,7 @@ MAIN(both, both)
 
 INGRESS_PROGRAMS
 FORWARDING_PROGRAMS
+PROGRAM(turned, hairpin_turned)
+PROGRAM(turned_error, turned_error)
+PROGRAM(icmp_turned, icmp_turned)
+PROGRAM(fragment_turned, fragment_turned)

@@ -12,7 +12,6 @@
 #ifndef DETNAT_ENTER_H
 #define DETNAT_ENTER_H
 
-#include "base/ctx_xdp.h"
 #include "six/enter_error.h"
 #include "six/identification.h"
 #include "six/protocols6.h"
@@ -77,7 +76,7 @@ static __always_inline int enter_upper(ctx_t *ctx, struct packet6 *s, __u32 dst)
 	const struct headers6 *h = &s->whole;
 	__u8 *l4 = head6(s, h->l4);
 	__u32 at = upper_check_offset(h->proto), length = h->end - h->l4;
-	__u64 old = addresses6_sum(h->src, h->dst), now = (__u64)bpf_htonl(s->virt) + bpf_htonl(dst);
+	__u64 old = addresses6_sum(h->src, h->dst), now = (__u64)bpf_htonl(s->virt) + bpf_htonl(dst), content = 0;
 	__sum16 check;
 
 	/* What is too short is the next parser's to refuse. */
@@ -90,17 +89,19 @@ static __always_inline int enter_upper(ctx_t *ctx, struct packet6 *s, __u32 dst)
 
 		if (l4[0] != ICMP6_ECHO && l4[0] != ICMP6_ECHOREPLY)
 			return REASON_drop_no_session;
-		old += pseudo6_icmp(length) + word;
-		check = check_changed(check, sum_change(old, bpf_htons((__u16)(type << 8 | l4[1]))), 0);
+		old += pseudo6_icmp(length);
+		now = 0;
+		content = sum_change(word, bpf_htons((__u16)(type << 8 | l4[1])));
 		if (ctx_store(ctx, h->l4, &type, sizeof(type)))
 			return REASON_drop_error;
-	} else {
+	} else if (h->proto == IPPROTO_UDP && !check) {
 		/* IPv6 has no UDP without a checksum (RFC 8200 section 8.1). */
-		if (h->proto == IPPROTO_UDP && !check)
-			return REASON_drop_malformed;
-		check = check_changed(check, sum_change(old, now), protocol_check_is_optional(h->proto));
+		return REASON_drop_malformed;
 	}
-	return ctx_store(ctx, h->l4 + at, &check, sizeof(check)) ? REASON_drop_error : 0;
+	return frame_check_change(ctx, h->l4 + at, check, sum_change(old, now), content,
+				  protocol_check_is_optional(h->proto))
+		       ? REASON_drop_error
+		       : 0;
 }
 
 /* Translates what is no error. */
@@ -123,7 +124,8 @@ static __always_inline int enter_plain(ctx_t *ctx, struct packet6 *s, const stru
 	to.ip.protocol = h->proto == IPPROTO_ICMPV6 ? IPPROTO_ICMP : h->proto;
 	to.ip.saddr = bpf_htonl(s->virt);
 	to.ip.daddr = bpf_htonl(dst);
-	refused = enter_identify(s, &to.ip, dst, total);
+	refused = enter_identify(s, &to.ip, dst,
+				 sizeof(struct iphdr) + frame_upper_sent(ctx, h->proto, h->l4, h->end - h->l4));
 	if (!refused)
 		refused = enter_upper(ctx, s, dst);
 	if (refused)
@@ -132,7 +134,7 @@ static __always_inline int enter_plain(ctx_t *ctx, struct packet6 *s, const stru
 	__builtin_memcpy(&to.eth, s->head, 2 * ETH_ALEN);
 	to.eth.h_proto = bpf_htons(ETH_P_IP);
 	s->shift = h->l4 - ENTERED_HEADERS;
-	if (bpf_xdp_adjust_head(ctx, (int)s->shift) || ctx_store(ctx, 0, &to.eth, ENTERED_HEADERS))
+	if (frame_shift(ctx, (int)s->shift, bpf_htons(ETH_P_IP)) || frame_put(ctx, &to.eth, ENTERED_HEADERS, 63))
 		return REASON_drop_error;
 	s->entered = 1;
 	return 0;
@@ -166,11 +168,11 @@ SUBPROGRAM int enter_undo(ctx_t *ctx)
 	if (length > s->kept)
 		length = s->kept;
 	barrier_var(length);
-	if (OUTSIDE(length, 1, PACKET6_HEAD / 2) || bpf_xdp_adjust_head(ctx, -(int)s->shift))
+	if (OUTSIDE(length, ENTERED_HEADERS, PACKET6_HEAD / 2) ||
+	    frame_shift(ctx, -(int)s->shift, bpf_htons(ETH_P_IPV6)))
 		return -1;
-	length = KNOWN_LENGTH(length, PACKET6_HEAD / 2 - 1);
 	s->entered = 0;
-	return ctx_store(ctx, 0, s->head, (__u32)length) ? -1 : 0;
+	return frame_put(ctx, s->head, length, PACKET6_HEAD / 2 - 1);
 }
 
 #endif

@@ -7,7 +7,6 @@
 #ifndef DETNAT_LEAVE_H
 #define DETNAT_LEAVE_H
 
-#include "base/ctx_xdp.h"
 #include "packet/frame_sum.h"
 #include "six/leave_error.h"
 #include "six/protocols6.h"
@@ -56,8 +55,8 @@ static __always_inline int leave_udp_sum(ctx_t *ctx, __u32 at, __u64 addresses, 
 	return 0;
 }
 
-/* Translates the type of an echo. Returns 0, or the reason to drop the packet. */
-static __always_inline int leave_echo(ctx_t *ctx, __u32 at, __u32 length, __u64 *old, __u64 *now)
+/* Translates the type of an echo, in *ret the change. Returns 0, or the reason to drop the packet. */
+static __always_inline int leave_echo(ctx_t *ctx, __u32 at, __u64 *ret)
 {
 	__u8 icmp[2], type;
 
@@ -66,8 +65,7 @@ static __always_inline int leave_echo(ctx_t *ctx, __u32 at, __u32 length, __u64 
 	if (icmp[0] != ICMP_ECHO && icmp[0] != ICMP_ECHOREPLY)
 		return REASON_drop_no_session;
 	type = icmp[0] == ICMP_ECHO ? ICMP6_ECHO : ICMP6_ECHOREPLY;
-	*old = *(__u16 *)icmp;
-	*now += pseudo6_icmp(length) + bpf_htons((__u16)(type << 8 | icmp[1]));
+	*ret = sum_change(*(__u16 *)icmp, bpf_htons((__u16)(type << 8 | icmp[1])));
 	return ctx_store(ctx, at, &type, sizeof(type)) ? REASON_drop_error : 0;
 }
 
@@ -75,7 +73,7 @@ static __always_inline int leave_echo(ctx_t *ctx, __u32 at, __u32 length, __u64 
 static __always_inline int leave_upper(ctx_t *ctx, const struct leaving *l, const struct ipv6hdr *ip)
 {
 	__u32 at = upper_check_offset(l->proto);
-	__u64 old = l->addresses, now = addresses6_sum((void *)&ip->saddr, (void *)&ip->daddr);
+	__u64 old = l->addresses, now = addresses6_sum((void *)&ip->saddr, (void *)&ip->daddr), content = 0;
 	__sum16 check;
 	int refused = 0;
 
@@ -83,17 +81,23 @@ static __always_inline int leave_upper(ctx_t *ctx, const struct leaving *l, cons
 		return 0;
 	if (ctx_load(ctx, l->l4 + at, &check, sizeof(check)))
 		return REASON_drop_malformed;
-	if (l->proto == IPPROTO_ICMP)
-		refused = leave_echo(ctx, l->l4, l->length, &old, &now);
+	if (l->proto == IPPROTO_ICMP) {
+		old = 0;
+		now += pseudo6_icmp(l->length);
+		refused = leave_echo(ctx, l->l4, &content);
+	}
 	if (refused)
 		return refused;
-	if (l->proto == IPPROTO_UDP && !check)
+	if (l->proto == IPPROTO_UDP && !check) {
 		refused = l->field ? REASON_drop_fragment_sum : leave_udp_sum(ctx, l->l4, now, &check);
-	else
-		check = check_changed(check, sum_change(old, now), protocol_check_is_optional(l->proto));
-	if (refused)
-		return refused;
-	return ctx_store(ctx, l->l4 + at, &check, sizeof(check)) ? REASON_drop_error : 0;
+		if (refused)
+			return refused;
+		return frame_check_put(ctx, l->l4 + at, check) ? REASON_drop_error : 0;
+	}
+	return frame_check_change(ctx, l->l4 + at, check, sum_change(old, now), content,
+				  protocol_check_is_optional(l->proto))
+		       ? REASON_drop_error
+		       : 0;
 }
 
 /* Translates what is no error. */
@@ -102,10 +106,12 @@ static __always_inline int leave_plain(ctx_t *ctx, struct packet6 *s, const stru
 {
 	struct ipv6hdr *ip = (void *)s->made + ETH_HLEN;
 	__u32 headers = sizeof(struct ipv6hdr) + (l->field ? sizeof(struct fragment6) : 0), most = r->lowest_mtu;
-	__u32 total = headers + l->length;
-	int refused, cut = !l->df && total > (to->mtu6 && to->mtu6 < most ? to->mtu6 : most);
+	__u32 total = headers + l->sent, before = l->l4 - L3_OFFSET + l->sent + LEAVE_GROWTH;
+	int refused, segmented = frame_is_segmented(ctx);
+	int cut = !l->df && !segmented && total > (to->mtu6 && to->mtu6 < most ? to->mtu6 : most);
 
-	if (l->df && to->mtu6 && (total > to->mtu6 || l->total + LEAVE_GROWTH > to->mtu6))
+	/* The agent, which makes the fragments, takes no frames of several segments: these have to fit as they are. */
+	if ((l->df || segmented) && to->mtu6 && (total > to->mtu6 || before > to->mtu6))
 		return REASON_drop_too_big;
 	if (cut)
 		headers = sizeof(struct ipv6hdr) + sizeof(struct fragment6);

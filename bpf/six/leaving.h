@@ -6,9 +6,6 @@
 #include "packet/frame_sum.h"
 #include "six/packet6.h"
 
-/* Octets by which a packet without options grows, but for a fragment header. */
-#define LEAVE_GROWTH (sizeof(struct ipv6hdr) - sizeof(struct iphdr))
-
 struct fragment6 {
 	__u8 next;
 	__u8 reserved;
@@ -50,6 +47,7 @@ static __always_inline int leaving_read(ctx_t *ctx, struct leaving *l)
 	l->tos = ip.tos;
 	l->ttl = ip.ttl;
 	l->is_error = 0;
+	l->sent = frame_upper_sent(ctx, l->proto, l->l4, l->length);
 	if (ip.protocol != IPPROTO_ICMP || l->field)
 		return 0;
 	if (l->length < sizeof(struct icmphdr) || ctx_load(ctx, l->l4, &type, sizeof(type)))
@@ -105,13 +103,9 @@ static __always_inline int made_ether(ctx_t *ctx, struct packet6 *s, __be16 prot
 /* Replaces `old` octets of headers by the first `now` of made[], behind the Ethernet header. Returns 0, or -1. */
 static __always_inline int leave_resize(ctx_t *ctx, struct packet6 *s, __u32 old, __u32 now)
 {
-	__u64 length = L3_OFFSET + now;
-
-	if (made_ether(ctx, s, bpf_htons(ETH_P_IPV6)) || bpf_xdp_adjust_head(ctx, (int)old - (int)now))
+	if (made_ether(ctx, s, bpf_htons(ETH_P_IPV6)) || frame_shift(ctx, (int)old - (int)now, bpf_htons(ETH_P_IPV6)))
 		return -1;
-	barrier_var(length);
-	length = KNOWN_LENGTH(length, 127);
-	return ctx_store(ctx, 0, s->made, (__u32)length) ? -1 : 0;
+	return frame_put(ctx, s->made, L3_OFFSET + now, 127);
 }
 
 #endif

@@ -11,6 +11,9 @@
 /* The shortest quote that an extension may follow (RFC 4884 section 4). */
 #define EXTENDED_QUOTE 128U
 
+/* The shortest frame that is made. */
+#define MADE_LEAST (ETH_HLEN + sizeof(struct iphdr))
+
 /*
  * Copies quoted upper layer and extension, as packet6.parts says; packet6.pieces has what has been made. A quote is cut
  * to what there is room for; an extension is kept whole or left out, and a quote in front of it filled up with zeros.
@@ -81,23 +84,20 @@ SUBPROGRAM int error_copy(ctx_t *ctx)
 SUBPROGRAM int error_put(ctx_t *ctx, __u32 length, __u32 icmp, __u64 pseudo)
 {
 	struct packet6 *s = packet6_get();
-	__s64 shift = (__s64)ctx_length(ctx) - length;
 	__u64 octets = length, sum;
 	__sum16 check;
 
-	if (!s || bpf_xdp_adjust_head(ctx, (int)shift))
+	if (!s)
 		return -1;
 	barrier_var(octets);
-	if (OUTSIDE(octets, ETH_HLEN, 2048))
-		return -1;
-	octets = KNOWN_LENGTH(octets, 2047);
-	if (ctx_store(ctx, 0, s->made, (__u32)octets))
+	if (OUTSIDE(octets, MADE_LEAST, 2048) || frame_renew(ctx, length, *(__be16 *)(s->made + 2 * ETH_ALEN)) ||
+	    frame_put(ctx, s->made, octets, 2047))
 		return -1;
 	sum = frame_sum(ctx, icmp, length);
 	if (sum == FRAME_SUM_FAILED)
 		return -1;
 	check = ~csum_fold(csum_fold(sum) + pseudo);
-	return ctx_store(ctx, icmp + offsetof(struct icmphdr, checksum), &check, sizeof(check)) ? -1 : 0;
+	return frame_check_put(ctx, icmp + offsetof(struct icmphdr, checksum), check);
 }
 
 #endif

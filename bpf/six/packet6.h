@@ -13,6 +13,7 @@
 
 #include "packet/checksum.h"
 #include "packet/parse.h"
+#include "six/frame6.h"
 
 #define ICMP6_DEST_UNREACH   1
 #define ICMP6_PACKET_TOO_BIG 2
@@ -64,6 +65,7 @@ struct leaving {
 	__u32 src;	 /* host byte order */
 	__u32 l4;
 	__u32 length; /* octets of the upper layer */
+	__u32 sent;   /* the same in the longest packet that leaves: a frame may be of several */
 	__u32 total;
 	__u16 ident;
 	__u16 field; /* fragment offset and IP_FLAG_MF */
@@ -72,7 +74,7 @@ struct leaving {
 	__u8 tos;
 	__u8 ttl;
 	__u8 is_error;
-	__u8 pad[7];
+	__u8 pad[3];
 };
 
 /* The packet that an error quotes, as it is in packet6.head. */
@@ -354,21 +356,6 @@ static __always_inline __u64 addresses6_sum(const __u64 src[2], const __u64 dst[
 static __always_inline __u64 pseudo6_icmp(__u32 length)
 {
 	return (__u64)bpf_htonl(length) + bpf_htonl(IPPROTO_ICMPV6);
-}
-
-/* The change that takes words of one sum away and adds those of another. */
-static __always_inline __u64 sum_change(__u64 from, __u64 to)
-{
-	return (__u16)~csum_fold(from) + (__u64)csum_fold(to);
-}
-
-/* The same in a checksum that may be absent, or not; a computed 0 is sent as ffff where 0 means none. */
-static __always_inline __sum16 check_changed(__sum16 check, __u64 change, int optional)
-{
-	if (optional && !check)
-		return 0;
-	check = csum_update(check, change);
-	return optional && !check ? 0xffff : check;
 }
 
 /* An address in a NAT64 prefix. addr: host byte order. */

@@ -214,21 +214,21 @@ static __always_inline int six_begin_receiver(const struct mapping *m, __u32 sub
 	return x ? six_subscriber(x, m, subscriber) : -1;
 }
 
-static __always_inline int six_goes_inwards(struct xdp_md *ctx, __u32 sender)
+static __always_inline int six_goes_inwards(ctx_t *ctx, __u32 sender)
 {
-	const struct iphdr *ip = (void *)(long)ctx->data + ETH_HLEN;
+	const struct iphdr *ip = ctx_data(ctx) + ETH_HLEN;
 	struct six *x = six_get();
 
-	if (!x || (void *)(ip + 1) > (void *)(long)ctx->data_end || !addr_is_virtual(bpf_ntohl(ip->daddr)))
+	if (!x || (void *)(ip + 1) > ctx_data_end(ctx) || !addr_is_virtual(bpf_ntohl(ip->daddr)))
 		return 0;
 	x->sender = sender;
 	return 1;
 }
 
-int six_undo(struct xdp_md *ctx);
+int six_undo(ctx_t *ctx);
 int six_turn_to(const struct mapping *m, __u32 subscriber);
 
-static __always_inline int six_restore(struct xdp_md *ctx)
+static __always_inline int six_restore(ctx_t *ctx)
 {
 	const struct six *x = six_get();
 

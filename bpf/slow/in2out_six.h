@@ -88,7 +88,7 @@ static __always_inline int six_check_out(ctx_t *ctx, const struct in2out *io)
 		return six_answer(p, REASON_drop_ttl, REASON_sent_icmp_ttl, ICMP_TIME_EXCEEDED, 0, 0);
 	if (e->state != EGRESS_READY || !takes_frame(ctx, e->ifindex))
 		return drop(REASON_drop_unreachable);
-	if (p->length > e->longest)
+	if (packet_sent_length(ctx, p) > e->longest)
 		return six_answer(p, REASON_drop_too_big, REASON_sent_icmp_too_big, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
 				  e->longest);
 	return CONTINUE;

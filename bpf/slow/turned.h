@@ -21,6 +21,17 @@ static __always_inline int hairpin_to_receiver(ctx_t *ctx, const struct packet *
 	return tail_call(ctx, LOAD(m->geo.flags) & MAPPING_IPV6 ? PROG_six_turned : PROG_turned);
 }
 
+/* At tc the sender of a hairpin gets an error about what it has sent: see error_returned(). */
+static __always_inline void hairpin_note_sender(const struct packet *p)
+{
+	volatile struct arguments *n = HOOK_XDP ? 0 : arguments_get();
+
+	if (!n)
+		return;
+	n->sender = p->src;
+	n->sender_port = p->sport;
+}
+
 /*
  * The sender's half, given its outside endpoint: its receiver is of another family, or both are IPv6 subscribers.
  * Returns a verdict.
@@ -31,6 +42,7 @@ static __always_inline int hairpin_turn(ctx_t *ctx, const struct packet *p, cons
 
 	if (refused)
 		return drop(refused);
+	hairpin_note_sender(p);
 	if (rewrite(ctx, p, PACKET_SESSION, to, 0))
 		return drop(REASON_drop_error);
 	return hairpin_to_receiver(ctx, p);

@@ -109,7 +109,7 @@ static __always_inline struct mapping *mapping_by_inside(__u32 tenant, __u32 add
 /* Returns 1 if packets to a mapping's outside addresses are for PROG_six_in, and not for the calling program. */
 static __always_inline int mapping_is_six(const struct mapping *m)
 {
-	return HOOK_XDP && !STAGED && !STAGE2 && !FAMILY6 && settings.six && LOAD(m->geo.flags) & MAPPING_IPV6;
+	return FORWARDS && !STAGED && !STAGE2 && !FAMILY6 && settings.six && LOAD(m->geo.flags) & MAPPING_IPV6;
 }
 
 /* Mapping whose outside prefix contains an address (host byte order); NULL: none. */

@@ -173,11 +173,13 @@ static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress
 SUBPROGRAM int redirect_egress(ctx_t *ctx, const struct egress *e)
 {
 	struct device *out = e ? device_get(e->ifindex) : 0;
-	__u8 tos;
+	__u8 first[2]; /* version and length of the header, type of service */
 
-	if (!e || !out || ctx_load(ctx, L3_OFFSET + offsetof(struct iphdr, tos), &tos, sizeof(tos)))
+	if (!e || !out || ctx_load(ctx, L3_OFFSET, first, sizeof(first)))
 		return drop(REASON_drop_error);
-	sent_priority_set(ctx, tos);
+	/* Of IPv6 the kernel's forwarding gives none. */
+	if (!FAMILY6 || first[0] >> 4 == 4)
+		sent_priority_set(ctx, first[1]);
 	TRACE_STEP(redirect, e->ifindex, 0);
 	if (e->neighbour.nh_family && !(out->flags & DEVICE_BARE)) {
 		sent_mark_set(ctx, e->ifindex);
@@ -226,13 +228,21 @@ static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, 
 
 #endif
 
-static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+/* Has a packet sent by its sender. */
+static __always_inline int deliver_by(ctx_t *ctx, const struct egress *e, enum sender sender)
 {
 	if (sender == SENDER_KERNEL)
 		return CTX_PASS;
 	if (sender == SENDER_VRF)
 		return pass_into_vrf(ctx);
 	return sender == SENDER_PROGRAM ? redirect_egress(ctx, e) : transmit_packet(ctx, e->ifindex, e->mtu);
+}
+
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	if (six_goes_inwards(ctx, sender))
+		return tail_call(ctx, PROG_six_leave);
+	return deliver_by(ctx, e, sender);
 }
 
 #else

@@ -55,7 +55,9 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(six_in)           \
 	X(six_in_slow)      \
 	X(icmp_turned)      \
-	X(fragment_turned)
+	X(fragment_turned)  \
+	X(turned_error)     \
+	X(six_turned_error)
 
 enum prog {
 #define X(name) PROG_##name,

@@ -299,6 +299,7 @@ void fast_path_alone(void)
 {
 	static const uint32_t slow[] = { PROG_six_out_slow, PROG_six_in_slow };
 	const uint32_t number = FIB_HOPS - 1;
+	const enum prog_array array = redirect_tc_wanted() ? SIX_TC_PROGS : SIX_PROGS;
 	struct fib_hop *hop = &datapath.fib->hop[number];
 
 	tell_routes();
@@ -306,12 +307,12 @@ void fast_path_alone(void)
 				 .smac = { 2, 0, 0, 0, 0, GATEWAY_IN },
 				 .ifindex = inside_ifindex,
 				 .mtu = 1480,
-				 .flags = FIB_ROUTED | FIB_RESOLVED | FIB_FAST_IN };
+				 .flags = FIB_ROUTED | FIB_RESOLVED | FIB_FAST_IN | FIB_TC_IN };
 	datapath.fib->first.entry[VIRTUAL >> 24] = number;
 	/* The agent vouches for sources. */
 	datapath.global->sources_until = datapath_ticks(&datapath) + 0x10000000;
 	for (size_t i = 0; i < sizeof(slow) / sizeof(*slow); i++)
-		cr_assert_eq(bpf_map_delete_elem(datapath.build->arrays[SIX_PROGS], &slow[i]), 0);
+		cr_assert_eq(bpf_map_delete_elem(datapath.build->arrays[array], &slow[i]), 0);
 }
 
 static void expect_left(const char *name, enum hook hook, const uint8_t *frame, size_t size)

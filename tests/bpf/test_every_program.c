@@ -193,9 +193,9 @@ Test(every_program, for_ipv6_subscribers_is_loaded)
 	begin();
 	verified_reset();
 	settings.six = 1;
-	settings.tc = 0;
+	settings.tc = TC_REDIRECTS;
 	load_all();
-	end(3);
+	end(5);
 }
 
 /* With what is another in some programs of the same objects, too. */

@@ -16,22 +16,23 @@ static void set_up_hairpins(void)
 
 TestSuite(six_hairpins, .init = set_up_hairpins, .fini = tear_down);
 
-#define IP	14
-#define N_A	0x12
-#define N_B	0x23
-#define HOST_A	HOST_OF(N_A, 3, 0x1234)
-#define HOST_B	HOST_OF(N_B, 1, 0x77)
-#define OUT_A	(POOL6 + N_A / 64)
-#define OUT_B	(POOL6 + N_B / 64)
-#define PORT_A	5000
-#define PORT_B	6000
-#define PORT_4	7000 /* of SUBSCRIBER, an IPv4 one */
-#define OUT_4	POOL
-#define AT_A	OUT_PORT6(PORT_A, N_A)
-#define AT_B	OUT_PORT6(PORT_B, N_B)
-#define AT_4	OUT_PORT(PORT_4, 2)
-#define PAYLOAD 30
-#define FROM_4	.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER
+#define IP	 14
+#define N_A	 0x12
+#define N_B	 0x23
+#define HOST_A	 HOST_OF(N_A, 3, 0x1234)
+#define HOST_B	 HOST_OF(N_B, 1, 0x77)
+#define OUT_A	 (POOL6 + N_A / 64)
+#define OUT_B	 (POOL6 + N_B / 64)
+#define PORT_A	 5000
+#define PORT_B	 6000
+#define PORT_4	 7000 /* of SUBSCRIBER, an IPv4 one */
+#define OUT_4	 POOL
+#define AT_A	 OUT_PORT6(PORT_A, N_A)
+#define AT_B	 OUT_PORT6(PORT_B, N_B)
+#define AT_4	 OUT_PORT(PORT_4, 2)
+#define GATEWAY6 ((struct address6){ 0x20010db800000000ULL, 1 })
+#define PAYLOAD	 30
+#define FROM_4	 .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER
 
 /* A datagram of a host to an outside endpoint, and what arrives of one at a host. */
 static struct frame6 sent_6(struct address6 host, uint16_t port, uint32_t to, uint16_t at)
@@ -347,6 +348,8 @@ Test(six_hairpins, packet_too_big_reaches_the_sender_of_either_family)
 	size_t size, got_size;
 
 	open_all();
+	/* tc tells the sender from the gateway's own address, XDP from that of IPv4. */
+	put_address(datapath.address6[inside_ifindex].octet, GATEWAY6);
 	datapath.device[inside_ifindex].mtu = 1400;
 	to_4.payload = 1430;
 	size = frame6_build(&to_4, in);

@@ -10,14 +10,15 @@ from scapy.layers.inet6 import ICMPv6EchoRequest
 
 from agent import wait_for
 from lab import SERVER
+from xdp_mode import MODE, WITHOUT
 from lab64 import CPE, MAPPING64, PREFIX, Lab64, block, host, subscriber_prefix
 
 PORT = 5000
 
 
-@pytest.fixture(name="lab")
-def _lab(run_directory):
-    it = Lab64(run_directory)
+@pytest.fixture(name="lab", params=(MODE,) if WITHOUT else ("native", "tc"))
+def _lab(run_directory, request):
+    it = Lab64(run_directory, xdp_mode=request.param)
     try:
         yield it
     finally:
@@ -304,18 +305,35 @@ def test_guard_has_rules_of_the_prefix(lab):
     assert f"ip6 saddr {inside} ip6 daddr {prefix}" in table, table
 
 
-@pytest.mark.parametrize("key, value", (("xdp_mode", "tc"), ("xdp_mode", "none"), ("forwarding", "kernel")))
-def test_ways_without_xdp_are_refused(lab, key, value):
-    it = lab.prepare(**{key: value})
+@pytest.mark.parametrize("key, value", (("xdp_mode", "none"), ("forwarding", "kernel")))
+def test_ways_by_the_kernel_are_refused(lab, key, value):
+    it = lab.prepare(**{"xdp_mode": "native", key: value})
     result = it.once("-t")
     assert result.status == 2 and key in result.err and "IPv6 subscribers" in result.err, result
 
 
-def test_auto_means_xdp(lab):
+def test_auto_has_tc_send_where_xdp_would_cut_frames(lab):
     lab.start(xdp_mode="auto")
     shown = {i["name"]: i for i in lab.agent.ctl("interface", "list")}
-    assert {shown[n]["xdp"] for n in ("in0", "out0")} <= {"native", "generic"}, json.dumps(shown)
+    assert [shown[n]["xdp"] for n in ("in0", "out0")] == ["tc", "tc"], json.dumps(shown)
     lab.answer6(lab.open6(host(3), subscriber=3), host(3))
+
+
+def interfaces(inside, outside):
+    return {"inside": [{"name": "in0", "xdp_mode": inside}], "outside": [{"name": "out0", "xdp_mode": outside}]}
+
+
+def test_xdp_inside_beside_tc_outside_is_refused(lab):
+    result = lab.prepare(interfaces=interfaces("native", "tc")).once("-t")
+    assert result.status == 2 and "in0: packets of IPv6 subscribers that XDP translates cannot leave by out0" in result.err, result
+
+
+def test_tc_inside_and_xdp_outside(lab):
+    lab.start(interfaces=interfaces("tc", "native"))
+    src = lab.open6(host(3), subscriber=3)
+    for _ in range(3):
+        lab.answer6(src, host(3))
+        lab.open6(host(3), subscriber=3)
 
 
 def test_warnings_of_the_machine(lab):

@@ -260,13 +260,11 @@ Test(config_six, what_cannot_be_beside_ipv6_subscribers_is_refused_by_name)
 		{ WITH_SIX("\"syslog\":{\"to\":\"/dev/log\"}"), ": syslog: " NOT },
 		{ WITH_SIX("\"stages\":2"), ": stages: 2 " NOT ": set it to 1, or leave it out" },
 		{ WITH_SIX("\"forwarding\":\"kernel\""), ": forwarding: \"kernel\" " NOT },
-		{ WITH_SIX("\"xdp_mode\":\"tc\""),
-		  ": xdp_mode: \"none\" and \"tc\" are not possible with IPv6 subscribers" },
 		{ WITH_SIX("\"xdp_mode\":\"none\""),
-		  ": xdp_mode: \"none\" and \"tc\" are not possible with IPv6 subscribers" },
+		  ": xdp_mode: \"none\" " NOT ": set it to \"tc\", or leave it out" },
 		{ "{\"interfaces\":{\"inside\":[{\"name\":\"eth1\",\"xdp_mode\":\"none\"}],\"outside\":[\"eth0\"]},"
 		  "\n\"mappings\":[" ONE "]}",
-		  ":1: interfaces: eth1: an interface without XDP " NOT },
+		  ":1: interfaces: eth1: an interface whose packets the kernel forwards " NOT },
 		{ WITH_SIX("\"pcp\":{\"listen\":[\"10.0.0.1\"]}"),
 		  ":3: mappings[0].in: IPv6 subscribers have no PCP: name the mappings that it serves in "
 		  "`pcp.mappings`" },

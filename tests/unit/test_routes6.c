@@ -62,13 +62,13 @@ static void apply(const struct prefix6 *prefixes, size_t count)
 
 Test(routes6, the_set_becomes_what_is_asked_for)
 {
-	const struct prefix6 first[] = { prefix("64:ff9b::/96"), prefix("2001:db8:64::/40") };
+	const struct prefix6 first[] = { prefix("64:ff9b::/96"), prefix("2001:db8:6400::/40") };
 	const struct prefix6 second[] = { prefix("64:ff9b::/96"), prefix("2001:db8:65::/64") };
 
 	apply(first, 2);
-	cr_expect_str_eq(listed(), "64:ff9b::/96 2001:db8:64::/40 ");
+	cr_expect_str_eq(listed(), "64:ff9b::/96 2001:db8:6400::/40 ");
 	apply(first, 2);
-	cr_expect_str_eq(listed(), "64:ff9b::/96 2001:db8:64::/40 ");
+	cr_expect_str_eq(listed(), "64:ff9b::/96 2001:db8:6400::/40 ");
 	apply(second, 2);
 	cr_expect_str_eq(listed(), "64:ff9b::/96 2001:db8:65::/64 ");
 	apply(NULL, 0);

@@ -123,6 +123,14 @@ Test(six_refusals, an_unreachable_route_is_told_as_no_route)
 	expect_error("an unreachable route", &f, 1, 0, 0, REASON_drop_unreachable);
 }
 
+/* The subnet-router anycast address sends nothing (RFC 4291 section 2.6.1). */
+Test(six_refusals, the_anycast_address_is_nobodys)
+{
+	struct frame6 f = six_out(HOST_OF(3, 0, 0), UDP, 4000, 53, 0);
+
+	expect_dropped_6("anycast", XDP_INSIDE, &f, REASON_drop_martian);
+}
+
 /* Limited, as those to IPv4 subscribers are. */
 Test(six_refusals, errors_are_limited)
 {

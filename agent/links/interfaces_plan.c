@@ -404,6 +404,10 @@ static int check_without(const struct interfaces *all, struct error *err)
 	for (size_t k = 0; k < all->count; k++) {
 		const struct interface *i = &all->list[k];
 
+		if (i->xdp.must && i->roles & DEVICE_INSIDE && i->link.ifindex && link_is_bare(&i->link))
+			return error_set(err, -EOPNOTSUPP,
+					 "%s: has no Ethernet header, and packets of IPv6 subscribers need one inside",
+					 i->name);
 		if (i->xdp.must && i->roles && i->link.ifindex && i->without_xdp[0] && !i->xdp_failed &&
 		    !interface_wants_tc(i))
 			return error_set(err, -EOPNOTSUPP,

@@ -141,6 +141,15 @@ static __always_inline void egress_of_neighbour(ctx_t *ctx, __u32 src, __u32 dst
 
 #endif
 
+/*
+ * The source that the kernel is asked for. An answer that is cached for all sources is asked for without one: by which
+ * of a multipath route's next hops packets to an address leave must not depend on whose packet asks next.
+ */
+static __always_inline __u32 egress_source(__u32 src)
+{
+	return EGRESS_CACHED && settings.policy_routing != POLICY_SOURCES ? 0 : src;
+}
+
 /* By the kernel's answer, which is cached if XDP can send to it; another one may be so no more in a moment. */
 static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u32 src, __u32 dst, __u32 in_ifindex,
 				       __u32 now, struct fib_hop *hop, struct egress *ret)
@@ -152,6 +161,7 @@ static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u3
 
 	if (!room)
 		return;
+	src = egress_source(src);
 	fib = &room->fib;
 	verdict = route(ctx, src, dst, received_by(device_get(in_ifindex), in_ifindex), fib);
 	if (verdict != BPF_FIB_LKUP_RET_SUCCESS) {

@@ -102,4 +102,16 @@ static __always_inline enum options_verdict options_find(ctx_t *ctx, __u32 offse
 	return o->verdict;
 }
 
+/* Goes on behind the option that was found, to the next one of the given kinds. As options_find(). */
+static __always_inline enum options_verdict options_find_next(struct options *found, const struct option_kinds *sought)
+{
+	struct options_walk w = { .o = found, .sought = sought };
+	volatile struct options *o = found;
+
+	o->at += o->octet[(o->at + 1) & 63];
+	o->verdict = OPTIONS_WITHOUT;
+	bpf_loop(MAX_OPTIONS, options_step, &w, 0);
+	return o->verdict;
+}
+
 #endif

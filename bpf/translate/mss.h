@@ -13,6 +13,8 @@
 
 #define TCP_OPTION_MSS	    2
 #define TCP_OPTION_MSS_SIZE 4
+/* There is no room for more; one of another length is passed over, and may take the place of one. */
+#define MSS_OPTIONS (MAX_OPTIONS / TCP_OPTION_MSS_SIZE)
 /* IPv4 and TCP headers without options (RFC 6691). */
 #define MSS_HEADERS 40U
 
@@ -60,31 +62,18 @@ static __always_inline void mss_store(ctx_t *ctx, __u32 offset, __be16 mss, __u3
 #endif
 }
 
-/* Lowers the MSS of a SYN; `tcp` is the offset of its TCP header, mtu as in mss_limit(). Returns 0. */
-SUBPROGRAM int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
+/* Lowers one MSS option, which begins at o->at of the options at an offset. */
+static __always_inline void mss_lower(ctx_t *ctx, const struct options *o, __u32 options_offset, __u32 check_offset,
+				      __u32 limit)
 {
-	__u32 options_offset, limit;
-	struct options *o;
-	__be16 mss, from, to;
-	__u8 words;
-
-	tcp &= 127;
-	options_offset = tcp + sizeof(struct tcphdr);
-	if (ctx_load(ctx, tcp + 12, &words, sizeof(words)))
-		return 0;
-	words >>= 4;
-	if (words <= sizeof(struct tcphdr) / 4 || options_find(ctx, options_offset, words * 4U - sizeof(struct tcphdr),
-							       (const void *)&mss_option, &o) != OPTIONS_FOUND)
-		return 0;
-
 	__u32 at = LOAD(o->at) & 63;
+	__be16 mss, from, to;
 
 	if (o->octet[(at + 1) & 63] != TCP_OPTION_MSS_SIZE)
-		return 0;
-	limit = mss_limit(ctx, mtu);
+		return;
 	mss = bpf_htons((__u16)(o->octet[(at + 2) & 63] << 8 | o->octet[(at + 3) & 63]));
 	if (bpf_ntohs(mss) <= limit)
-		return 0;
+		return;
 	TRACE_STEP(mss_clamped, bpf_ntohs(mss), limit);
 	from = mss;
 	mss = to = bpf_htons((__u16)limit);
@@ -93,7 +82,35 @@ SUBPROGRAM int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
 		from = __builtin_bswap16(from);
 		to = __builtin_bswap16(to);
 	}
-	mss_store(ctx, options_offset + at + 2, mss, tcp + offsetof(struct tcphdr, check), from, to);
+	mss_store(ctx, options_offset + at + 2, mss, check_offset, from, to);
+}
+
+/*
+ * Lowers the MSS of a SYN; `tcp` is the offset of its TCP header, mtu as in mss_limit(). Of several such options hosts
+ * take the first or, as Linux, the last: all are lowered. Returns 0.
+ */
+SUBPROGRAM int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
+{
+	__u32 options_offset, limit;
+	enum options_verdict verdict;
+	struct options *o;
+	__u8 words;
+
+	tcp &= 127;
+	options_offset = tcp + sizeof(struct tcphdr);
+	if (ctx_load(ctx, tcp + 12, &words, sizeof(words)))
+		return 0;
+	words >>= 4;
+	if (words <= sizeof(struct tcphdr) / 4)
+		return 0;
+	verdict = options_find(ctx, options_offset, words * 4U - sizeof(struct tcphdr), (const void *)&mss_option, &o);
+	if (verdict != OPTIONS_FOUND)
+		return 0;
+	limit = mss_limit(ctx, mtu);
+	for (__u32 i = 0; i < MSS_OPTIONS && verdict == OPTIONS_FOUND; i++) {
+		mss_lower(ctx, o, options_offset, tcp + offsetof(struct tcphdr, check), limit);
+		verdict = options_find_next(o, (const void *)&mss_option);
+	}
 	return 0;
 }
 

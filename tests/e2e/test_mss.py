@@ -17,7 +17,7 @@ def syn(lab, host, port, options, flags="S"):
 
 def with_mss(packet, mss):
     packet = packet.copy()
-    packet[TCP].options = [(n, mss if n == "MSS" else v) for n, v in packet[TCP].options]
+    packet[TCP].options = [(n, min(v, mss) if n == "MSS" else v) for n, v in packet[TCP].options]
     return packets.rebuilt(packet)
 
 
@@ -73,6 +73,24 @@ def test_clamped_anywhere_among_the_options(clamping_lab, sent, seen):
     for port, options in enumerate(shapes, 1):
         assert_out(lab, host, port, options, seen)
         assert_in(lab, host, port, options, seen)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [("MSS", 1400), ("MSS", 1460)],
+        [("MSS", 536), ("NOP", None), ("MSS", 1460), ("WScale", 7), ("MSS", 1301)],
+        [("MSS", 1460)] * 10,
+        [("Timestamp", (1, 2)), ("MSS", 1460), ("EOL", None)],
+    ],
+    ids=str,
+)
+def test_each_of_several_is_clamped(clamping_lab, options):
+    """Of several a host may take the first one, or, as Linux does, the last."""
+    lab = clamping_lab
+    host = lab.host()
+    assert_out(lab, host, 1, options, 1300)
+    assert_in(lab, host, 1, options, 1300)
 
 
 def test_only_in_syns_that_have_one(clamping_lab):

@@ -2,14 +2,16 @@
 """Next hops that die or silently change their MAC address."""
 
 import contextlib
+import random
 import threading
+import time
 
 import pytest
-from scapy.layers.inet import UDP
+from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 from agent import wait_for
-from lab import ROUTER, Host, block_of
+from lab import ROUTER, ROUTER_MAC, Host, block_of
 from xdp_mode import xdp_only
 
 OLD, NEW, OTHER = "02:00:00:00:0a:01", "02:00:00:00:0a:02", "02:00:00:00:0a:03"
@@ -124,6 +126,33 @@ def test_a_router_that_silently_changes_its_mac_address_is_noticed(lab, way):
         router.ip("link", "set", "eth0", "address", NEW)
         wait_for(lambda: sent_to(receiver, NEW), PATIENCE, "frames to its new address")
     receiver.drain()
+
+
+def taken_by(lab, frames):
+    """By inside endpoint and destination, the MAC addresses that rounds of frames are sent to; who sends first changes."""
+    taken = {}
+    for seed in range(10):
+        lab.outside.drain()
+        lab.inside.send(*random.Random(seed).sample(frames, len(frames)))
+        for _ in frames:
+            packet = Ether(lab.outside.receive(2))
+            taken.setdefault((packet[IP].src, packet[UDP].sport, packet[IP].dst), set()).add(packet.dst)
+        time.sleep(0.4)
+    return taken
+
+
+@xdp_only
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_flow_keeps_its_path_of_several(lab, stages):
+    """Which next hop of a multipath route the packets of a flow take does not depend on who else sends to the same address."""
+    lab.start(stages=stages)
+    lab.gateway.batch(f"neigh add 198.51.100.253 lladdr {OTHER} dev out0 nud permanent",
+                      f"route replace default nexthop via {ROUTER} nexthop via 198.51.100.253")
+    hosts = [lab.host() for _ in range(12)]
+    taken = taken_by(lab, [lab.from_inside(host, UDP(sport=5000, dport=53), f"203.0.113.{n}") for host in hosts for n in range(1, 9)])
+    assert len(taken) == len(hosts) * 8
+    assert [flow for flow, macs in taken.items() if len(macs) > 1] == []
+    assert set.union(*taken.values()) == {ROUTER_MAC, OTHER}
 
 
 @xdp_only

@@ -35,7 +35,7 @@ guard      guard
 attacks    attacks
 attach     attach own_programs redirects share tcx
 fib        gateways route_copy
-routing    forwarding monitor neighbours route_limits route_lookup routes routes6 sources
+routing    announce forwarding monitor neighbours route_limits route_lookup routes routes6 sources
 links      detach devices interfaces_patterns
 ipfix      ipfix
 syslog     syslog

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "datapath/map_keys.h"
 #include "tables/mapping_drains.h"
 #include "tables/mapping_tables.h"
 
@@ -306,8 +307,10 @@ static bool next_piece(const struct mapping_drain *d, uint64_t *at, struct prefi
 	return true;
 }
 
-static bool is_drained(const struct mappings *m, const struct drain_key *key)
+static bool is_drained(const void *entry, const void *arg)
 {
+	const struct drain_key *key = entry;
+	const struct mappings *m = arg;
 	const uint32_t addr = ntohl(key->addr);
 
 	for (unsigned i = 0; i < m->n_drains; i++) {
@@ -320,30 +323,6 @@ static bool is_drained(const struct mappings *m, const struct drain_key *key)
 				return true;
 	}
 	return false;
-}
-
-/* Removes entries of finished drains. */
-static void remove_others(const struct mappings *m)
-{
-	struct drain_key keys[64], before, *at;
-	size_t n;
-
-	do {
-		n = 0;
-		at = NULL;
-		for (unsigned i = 0; i < MAX_DRAINS && n < ARRAY_SIZE(keys); i++) {
-			struct drain_key key;
-
-			if (bpf_map_get_next_key(m->d->drains, at, &key))
-				break;
-			if (!is_drained(m, &key))
-				keys[n++] = key;
-			before = key;
-			at = &before;
-		}
-		for (size_t i = 0; i < n; i++)
-			bpf_map_delete_elem(m->d->drains, &keys[i]);
-	} while (n == ARRAY_SIZE(keys));
 }
 
 /* Whether addresses of a mapping in use may have sessions in a draining one. */
@@ -392,7 +371,7 @@ void mappings_publish_drains(struct mappings *m)
 		}
 	}
 	if (m->d->drains >= 0)
-		remove_others(m);
+		map_keep(m->d->drains, sizeof(struct drain_key), is_drained, m);
 	set_succeeding(m, false);
 }
 
@@ -428,15 +407,13 @@ static void read_entry(struct mappings *m, const struct drain_key *key, const st
 
 void mappings_read_drains(struct mappings *m)
 {
-	struct drain_key key, before, *at = NULL;
+	size_t n;
+	_cleanup_free_ struct drain_key *keys = map_keys(m->d->drains, sizeof(*keys), &n);
 	struct drain_entry e;
 
-	for (unsigned i = 0; i < MAX_DRAINS && !bpf_map_get_next_key(m->d->drains, at, &key); i++) {
-		if (!bpf_map_lookup_elem(m->d->drains, &key, &e))
-			read_entry(m, &key, &e);
-		before = key;
-		at = &before;
-	}
+	for (size_t i = 0; keys && i < n; i++)
+		if (!bpf_map_lookup_elem(m->d->drains, &keys[i], &e))
+			read_entry(m, &keys[i], &e);
 }
 
 void mappings_set_retired(struct mappings *m, struct mapping_job *t)

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/virtual6.h"
+#include "datapath/map_keys.h"
 
 int mappings_open_hosts(struct mappings *m, struct error *err)
 {
@@ -59,8 +60,8 @@ struct address6 mappings_ext6(const struct mappings *m, const struct mapping *re
 
 bool mappings_ext6_is(const struct mappings *m, const struct address6 *addr, uint32_t *ret)
 {
-	for (int i = mappings_next(m, 0); i >= 0; i = mappings_next(m, i + 1)) {
-		const struct mapping *record = mappings_get(m, i);
+	for (unsigned k = 0; k < m->n_live; k++) {
+		const struct mapping *record = &m->d->mapping[m->order[k].number];
 		struct address6 same;
 
 		if (!mapping_is_ipv6(record))
@@ -293,26 +294,15 @@ int mapping_hosts_find(struct mappings *m, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-/* Removes prefixes that no mapping has from the set of them. */
-static int remove_strays(const struct mappings *m)
+/* Whether a prefix of the set of them is one of a mapping. */
+static bool is_of_any(const void *key, const void *arg)
 {
-	_cleanup_free_ struct prefix6_key *stray = calloc(MAX_RECORDS6, sizeof(*stray));
-	struct prefix6_key key, *at = NULL;
-	unsigned n = 0;
+	const struct mappings *m = arg;
 
-	if (!stray)
-		return -ENOMEM;
-	for (; n < MAX_RECORDS6 && !bpf_map_get_next_key(m->d->prefixes6, at, &key); at = &key) {
-		bool any = false;
-
-		for (unsigned number = 0; !any && number < MAX_MAPPINGS; number++)
-			any = has_key(m->table[number], &key);
-		if (!any)
-			stray[n++] = key;
-	}
-	while (n--)
-		bpf_map_delete_elem(m->d->prefixes6, &stray[n]);
-	return 0;
+	for (unsigned number = 0; number < MAX_MAPPINGS; number++)
+		if (has_key(m->table[number], key))
+			return true;
+	return false;
 }
 
 int mapping_hosts_settle(struct mappings *m)
@@ -322,7 +312,7 @@ int mapping_hosts_settle(struct mappings *m)
 
 	if (!datapath_six_has(m->d))
 		return 0;
-	r = remove_strays(m);
+	r = map_keep(m->d->prefixes6, sizeof(struct prefix6_key), is_of_any, m);
 	for (unsigned number = 0; !r && number < MAX_MAPPINGS; number++) {
 		const struct mapping_job *t = m->table[number];
 

@@ -39,26 +39,49 @@ uint32_t item_add(struct reading *x, enum item_kind kind, uint32_t scope, const 
 	return (uint32_t)x->n_items++;
 }
 
-uint32_t item_time(struct reading *x, uint32_t scope, const char *at, const char *end, const struct stamp *s)
+static uint32_t stamp_add(struct reading *x, const struct stamp *s)
 {
-	uint32_t i = item_add(x, ITEM_TIME, scope, at, end);
-
-	if (i == NONE || array_grow(&x->stamps, x->n_stamps, &x->room_stamps, sizeof(*x->stamps))) {
+	if (x->error || array_grow(&x->stamps, x->n_stamps, &x->room_stamps, sizeof(*x->stamps))) {
 		x->error = -ENOMEM;
 		return NONE;
 	}
 	x->stamps[x->n_stamps] = *s;
-	x->items[i].stamp = (uint32_t)x->n_stamps++;
+	return (uint32_t)x->n_stamps++;
+}
+
+uint32_t item_time(struct reading *x, uint32_t scope, const char *at, const char *end, const struct stamp *s)
+{
+	uint32_t i = item_add(x, ITEM_TIME, scope, at, end), stamp = i == NONE ? NONE : stamp_add(x, s);
+
+	if (stamp == NONE)
+		return NONE;
+	x->items[i].stamp = stamp;
 	return i;
+}
+
+/* The stamp of a zone, which nobody changes: one that says the same will do. */
+static uint32_t zone_stamp(struct reading *x, const struct claim *c)
+{
+	uint32_t *kept = &x->zone_stamps[x->n_zone_stamps % ZONES_KEPT];
+
+	for (unsigned k = 0; k < ZONES_KEPT && k < x->n_zone_stamps; k++) {
+		const struct claim *known = &x->stamps[x->zone_stamps[k]].zone;
+
+		if (known->seasons == c->seasons && claim_equal(known, c))
+			return x->zone_stamps[k];
+	}
+	*kept = stamp_add(x, &(struct stamp){ .zone = *c });
+	x->n_zone_stamps += *kept != NONE;
+	return *kept;
 }
 
 uint32_t item_zone(struct reading *x, uint32_t scope, const char *at, const char *end, const struct claim *c)
 {
-	struct stamp s = { .zone = *c };
-	uint32_t i = item_time(x, scope, at, end, &s);
+	uint32_t i = item_add(x, ITEM_ZONE, scope, at, end), stamp = i == NONE ? NONE : zone_stamp(x, c);
 
-	if (i != NONE)
-		x->items[i].kind = ITEM_ZONE;
+	if (stamp == NONE)
+		return NONE;
+	x->items[i].stamp = stamp;
 	return i;
 }
 

@@ -109,6 +109,9 @@ struct landmark {
 /* More alternatives of a mail are not compared. */
 #define RIVALS 4U
 
+/* Of the last different zones, the stamps are used again. */
+#define ZONES_KEPT 8U
+
 /* A clause of a text in which zones stand, and the last of its words that ask for something. */
 struct clause {
 	const char *zone;	  /* the last that was asked about */
@@ -133,6 +136,8 @@ struct reading {
 	size_t n_items, room_items;
 	struct stamp *stamps;
 	size_t n_stamps, room_stamps;
+	uint32_t zone_stamps[ZONES_KEPT]; /* stamps of zones, in a circle */
+	size_t n_zone_stamps;
 	struct scope *scopes;
 	size_t n_scopes, room_scopes;
 	struct scope_zones *zones;

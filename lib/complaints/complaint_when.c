@@ -224,6 +224,7 @@ static void contradict(struct scan *c, const char *at, const char *end)
 
 void scan_take_zone(struct scan *c, const char *at, const char *end, const struct claim *zone)
 {
+	struct claim said = *zone;
 	const char *before = at;
 	struct label l;
 	uint32_t i;
@@ -249,9 +250,8 @@ void scan_take_zone(struct scan *c, const char *at, const char *end, const struc
 	}
 	if (!c->s->cells && !c->s->keyed && complaint_asked_zone(c->x, at, end))
 		return;
-	i = item_zone(c->x, c->s->scope, at, end, zone);
-	if (i != NONE && complaint_unsure_zone(c->x, at, end))
-		c->x->stamps[c->x->items[i].stamp].zone.clash = true;
+	said.clash |= complaint_unsure_zone(c->x, at, end);
+	i = item_zone(c->x, c->s->scope, at, end, &said);
 	if (i != NONE)
 		c->x->items[i].keyed = c->s->cells || c->s->keyed;
 	if (i != NONE && c->x->items[i].keyed)

@@ -66,7 +66,7 @@ static __always_inline int packet_refreshes(__u8 proto, int from_inside)
 }
 
 /* tcp_state_after() as a subprogram: the verifier would follow all that comes after it for each state. */
-SUBPROGRAM int session_tcp_state(__u32 state, __u32 flags, __u32 from_inside)
+SUBPROGRAM_UNTRACED int session_tcp_state(__u32 state, __u32 flags, __u32 from_inside)
 {
 	return tcp_state_after((__u8)state, (__u8)flags, (int)from_inside);
 }

@@ -261,7 +261,7 @@ static const char *place_text(uint64_t place, char text[static PLACE_TEXT])
 
 static void list_record(struct writer *w, const struct widths *width, const struct history_record *r)
 {
-	char time[TIME_TEXT], in[INSIDE_TEXT], out[SPAN_TEXT], text[320], by[BY_TEXT], place[PLACE_TEXT], all[512];
+	char time[TIME_TEXT], in[INSIDE_TEXT], out[SPAN_TEXT], text[320], by[BY_TEXT], place[PLACE_TEXT], all[640];
 
 	ranges_text(r, in, out);
 	describe(r, text, sizeof(text));

@@ -56,9 +56,11 @@ static int pools_of(const struct config *c, struct prefix_list *ret)
 		r = add_prefixes(&l, c->mappings[k].out);
 	for (size_t k = 0; !r && k < c->n_draining; k++)
 		r = add_prefixes(&l, c->draining[k].out);
-	if (r)
+	if (r) {
 		free(l.of);
-	*ret = r ? (struct prefix_list){ 0 } : l;
+		l = (struct prefix_list){ 0 };
+	}
+	*ret = l;
 	return r;
 }
 

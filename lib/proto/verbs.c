@@ -464,7 +464,9 @@ static const char *hint_of_words(const struct word *words, const char *text, cha
 	} while (*text++ && !word_number(words, one, &number));
 	for (; words->text; words++)
 		spelling_offer(&s, one, words->text);
-	snprintf(ret, HINT_TEXT, s.meant ? "; did you mean %s?" : "", s.meant);
+	*ret = '\0';
+	if (s.meant)
+		snprintf(ret, HINT_TEXT, "; did you mean %s?", s.meant);
 	return ret;
 }
 

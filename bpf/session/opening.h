@@ -220,7 +220,7 @@ SUBPROGRAM int open_scan_extent(const struct mapping *m, struct subscriber *s, _
 	STORE(o->freed, 0);
 	for (__u32 at = OPENING_EXTENT; at < OPENING_EXTENT + BUCKET_SLOTS; at++)
 		open_scan_slot(m, first, at, now);
-	for (__u32 at = OPENING_EXTENT + BUCKET_SLOTS; at < OPENING_SLOTS && pair.second != pair.first; at++)
+	for (__u32 at = OPENING_EXTENT + BUCKET_SLOTS; at < OPENING_SLOTS && second != first; at++)
 		open_scan_slot(m, second, at, now);
 	opening_account(o, m, s, subscriber, OPENING_EXTENT);
 	return 0;
@@ -282,9 +282,10 @@ SUBPROGRAM int slot_gives_way(const struct mapping *m, struct subscriber *s, str
 	word = LOAD(slot->truth);
 	if (!word_is_live(word))
 		return 1;
-	if (!word_expired(word, now_ticks(), m->timeout_ticks) &&
-	    (of != PORT_OF_TIME_WAIT || word_state(word) != SESSION_TIME_WAIT) &&
-	    (of != PORT_OF_RESET || !(word_state(word) & SESSION_RESET)))
+	/* The clock is asked last, as `of` need not be kept for it. */
+	if ((of != PORT_OF_TIME_WAIT || word_state(word) != SESSION_TIME_WAIT) &&
+	    (of != PORT_OF_RESET || !(word_state(word) & SESSION_RESET)) &&
+	    !word_expired(word, now_ticks(), m->timeout_ticks))
 		return 0;
 	key = LOAD(slot->key);
 	if (!slot_change(slot, word, 0))
@@ -296,8 +297,8 @@ SUBPROGRAM int slot_gives_way(const struct mapping *m, struct subscriber *s, str
 	/* The deepest chains of the programs for IPv6 subscribers end here: they have no room for another frame. */
 	if (!FAMILY6)
 		slot_closed(m, subscriber, key, word);
-	else if (settings.session_events)
-		session_closed_here(m->geo.in_base + subscriber, mapping_out_addr(&m->geo, subscriber), key, word);
+	else
+		slot_closed_here(m, subscriber, key, word);
 	return 1;
 }
 

@@ -88,13 +88,12 @@ SUBPROGRAM __u64 session_after(__u64 word, __u32 flags, __u32 from_inside, __u32
 	return session_step(word, proto, 0, packet_refreshes(proto, (int)from_inside), now, m->timeout_ticks);
 }
 
-/*
- * Reports a session that the datapath itself removed; called by the winner of the compare-and-swap. key, word: the
- * contents of the slot, with the key read before the swap.
+/* The event of a session that the datapath itself removed. key, word: of its slot, the key read before it was removed.
  */
-static __always_inline int session_closed_here(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
+static __always_inline void session_closed_put(struct nat_event *e, __u32 in_addr, __u32 out_addr, __u64 key,
+					       __u64 word)
 {
-	struct nat_event e = {
+	*e = (struct nat_event){
 		.type = EVENT_SESSION_CLOSED,
 		.proto = word_proto(word),
 		.in_addr = in_addr,
@@ -105,14 +104,18 @@ static __always_inline int session_closed_here(__u32 in_addr, __u32 out_addr, __
 		.ext_port = key_ext_port(key),
 		.limit = FAMILY6 ? word_host(word) : 0,
 	};
-
-	notify(&e);
-	return 0;
 }
 
+/* Reports it; called by the winner of the compare-and-swap. Returns 0. */
 SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
 {
-	return session_closed_here(in_addr, out_addr, key, word);
+	struct nat_event *e = notify_begin();
+
+	if (!e)
+		return 0;
+	session_closed_put(e, in_addr, out_addr, key, word);
+	notify_end(e);
+	return 0;
 }
 
 /* Reports a session removed from a slot of a subscriber, if session events are on. */
@@ -120,6 +123,17 @@ static __always_inline void slot_closed(const struct mapping *m, __u32 subscribe
 {
 	if (settings.session_events)
 		session_closed(m->geo.in_base + subscriber, mapping_out_addr(&m->geo, subscriber), key, word);
+}
+
+/* The same without a call, and with as little stack. */
+static __always_inline void slot_closed_here(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
+{
+	struct nat_event *e = settings.session_events ? notify_begin() : 0;
+
+	if (!e)
+		return;
+	session_closed_put(e, m->geo.in_base + subscriber, mapping_out_addr(&m->geo, subscriber), key, word);
+	notify_end(e);
 }
 
 /*

@@ -142,11 +142,18 @@ def add_dull(lab, *options):
     lab.gateway.batch("link set dull0 up", "link set dull1 up")
 
 
+def with_dull(lab):
+    """The file of an agent that has it inside, too, in the only mode of XDP that it has."""
+    inside = ["in0", {"name": "dull0", "xdp_mode": "skb"}]
+    lab.agent.write(interfaces={"inside": inside, "outside": ["out0"]})
+    lab.agent.ctl("reload")
+
+
 def test_an_interface_without_native_xdp(lab):
     in_two(lab)
     add_dull(lab)
     with Stream(lab):
-        lab.agent.ctl("interface", "add", "dull0", "inside")
+        with_dull(lab)
         becomes(lab, 1, "dull0 runs XDP in generic mode")
         # A start knows it from the beginning.
         lab.agent.restart()
@@ -205,13 +212,14 @@ def test_ports_follow_the_interfaces(lab):
     add_dull(lab)
     both = {index(lab, "in0"), index(lab, "out0")}
     assert ports(lab) == both
-    lab.agent.ctl("interface", "add", "dull0", "inside")
+    with_dull(lab)
     assert ports(lab) == both | {index(lab, "dull0")}
     lab.agent.ctl("interface", "del", "dull0", "inside")
     assert ports(lab) == both
-    lab.agent.ctl("interface", "add", "dull0", "inside")
+    lab.agent.ctl("reload")
+    assert ports(lab) == both | {index(lab, "dull0")}
     lab.agent.kill()
-    lab.agent.write(timeouts={"udp": 99})
+    lab.agent.write(timeouts={"udp": 99}, interfaces={"inside": ["in0"], "outside": ["out0"]})
     lab.agent.start()
     assert ports(lab) == both, "the new file does not name it"
 
@@ -242,7 +250,7 @@ def test_check_puts_back_what_two_stages_need(lab):
 
 def test_an_agent_that_starts_beside_another_program_has_one_stage_from_the_beginning(lab):
     attach_foreign_program(lab, "out0")
-    agent = lab.start(xdp_mode="auto", stages=2)
+    agent = lab.start(interfaces={"inside": ["in0"], "outside": [{"name": "out0", "xdp_mode": "auto"}]}, stages=2)
     assert stages(lab) == (1, "out0 runs no XDP")
     host = lab.host()
     src = lab.open_udp(host)

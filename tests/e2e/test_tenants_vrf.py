@@ -68,7 +68,7 @@ def test_a_program_for_vrfs_is_at_the_outside_while_a_tenant_has_one(lab):
     agent.write(xdp_mode="none")
     agent.ctl("reload")
     assert programs() == ["tc_from_outside"]
-    agent.write(xdp_mode="auto")
+    agent.write(xdp_mode="native")
     agent.ctl("reload")
     assert programs() == ["tc_into_vrf"]
     without_vrfs = [{key: value for key, value in t.items() if key != "vrf"} for t in TENANTS]

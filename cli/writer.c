@@ -188,6 +188,17 @@ static void print_row(struct writer *w, const struct column *columns, const int 
 	row_print(w->out, w->columns, cells, n);
 }
 
+/* What a format makes of its arguments, which the caller frees; NULL: out of memory, which the writer notes. */
+static char *format_text(struct writer *w, const char *format, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, format, ap) >= 0)
+		return text;
+	w->failed = ENOMEM;
+	return NULL;
+}
+
 void writer_row(struct writer *w, const struct cell *cells, unsigned n, const char *format, ...)
 {
 	_cleanup_free_ char *text = NULL;
@@ -195,11 +206,8 @@ void writer_row(struct writer *w, const struct cell *cells, unsigned n, const ch
 	va_list ap;
 
 	va_start(ap, format);
-	if (vasprintf(&text, format, ap) < 0)
-		text = NULL;
+	text = format_text(w, format, ap);
 	va_end(ap);
-	if (!text)
-		w->failed = ENOMEM;
 	n = n < ARRAY_SIZE(all) ? n : ARRAY_SIZE(all) - 1;
 	memcpy(all, cells, n * sizeof(*cells));
 	all[n++] = (struct cell){ text ? text : "", 0, false };
@@ -259,11 +267,8 @@ void writer_line(struct writer *w, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	if (vasprintf(&text, format, ap) < 0)
-		text = NULL;
+	text = format_text(w, format, ap);
 	va_end(ap);
-	if (!text)
-		w->failed = ENOMEM;
 	row_print_line(w->out, w->columns, text ? text : "", 4 + (text ? (int)strspn(text, " ") : 0));
 }
 

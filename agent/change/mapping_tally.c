@@ -26,35 +26,21 @@ static struct mapping_tally tally_of(const struct config *c, const struct config
 	};
 }
 
-void mapping_tally_add(struct mapping_tally *t, const struct config *c, size_t from, size_t end)
+/* Counts the mappings from..end-1 of a list in; by -1, out of a tally that has them. */
+static void count(struct mapping_tally *t, const struct config *c, size_t from, size_t end, int by)
 {
 	for (size_t i = from; i < end; i++) {
-		struct mapping_tally own = tally_of(c, &c->mappings[i]);
+		const struct mapping_tally own = tally_of(c, &c->mappings[i]);
 
-		t->slots += own.slots;
-		t->bindings += own.bindings;
-		t->filtering += own.filtering;
-		t->open += own.open;
-		t->growth += own.growth;
-		t->port_zero += own.port_zero;
-		t->limits += own.limits;
-		t->six += own.six;
+		t->slots += (uint64_t)by * own.slots;
+		t->bindings += (uint32_t)by * own.bindings;
+		t->filtering += (uint32_t)by * own.filtering;
+		t->open += (uint32_t)by * own.open;
+		t->growth += (uint32_t)by * own.growth;
+		t->port_zero += (uint32_t)by * own.port_zero;
+		t->limits += (uint32_t)by * own.limits;
+		t->six += (uint32_t)by * own.six;
 	}
-}
-
-void mapping_tally_take(struct mapping_tally *t, const struct config *c, size_t from, size_t end)
-{
-	struct mapping_tally less = { 0 };
-
-	mapping_tally_add(&less, c, from, end);
-	t->slots -= less.slots;
-	t->bindings -= less.bindings;
-	t->filtering -= less.filtering;
-	t->open -= less.open;
-	t->growth -= less.growth;
-	t->port_zero -= less.port_zero;
-	t->limits -= less.limits;
-	t->six -= less.six;
 }
 
 struct mapping_tally mapping_tally_of(const struct active_config *active, const struct config *after,
@@ -64,11 +50,11 @@ struct mapping_tally mapping_tally_of(const struct active_config *active, const 
 	struct mapping_tally t = { 0 };
 
 	if (!part->config) {
-		mapping_tally_add(&t, after, 0, after->n_mappings);
+		count(&t, after, 0, after->n_mappings, 1);
 		return t;
 	}
 	t = active->tally;
-	mapping_tally_take(&t, active->config, w->from, w->before_end);
-	mapping_tally_add(&t, after, w->from, w->after_end);
+	count(&t, active->config, w->from, w->before_end, -1);
+	count(&t, after, w->from, w->after_end, 1);
 	return t;
 }

@@ -8,10 +8,6 @@
 
 #include "config/active.h"
 
-/* Counts the mappings from..end-1 of a list in, or out of a tally that has them. */
-void mapping_tally_add(struct mapping_tally *t, const struct config *c, size_t from, size_t end);
-void mapping_tally_take(struct mapping_tally *t, const struct config *c, size_t from, size_t end);
-
 /*
  * The tally of `after`. part: of its difference from the active configuration, or one without a configuration: then all
  * of its mappings are counted.

@@ -93,7 +93,6 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 		    const struct interfaces *known, const struct own_programs *own, struct xdp_wish xdp,
 		    struct interfaces *ret, struct error *err);
 
-/* The same with links that have been read: all of the namespace. */
 /*
  * What is wished of interfaces that do not say it themselves. Where there are IPv6 subscribers and XDP gives way to tc
  * at one of them, it does at all: packets that XDP translates cannot leave by an interface where tc sends.
@@ -101,6 +100,7 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 struct xdp_wish interfaces_wish(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
 				const struct interfaces *known, struct xdp_wish xdp);
 
+/* The same with links that have been read: all of the namespace. */
 int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,
 		       const struct interfaces *known, const struct own_programs *own, struct xdp_wish xdp,
 		       struct interfaces *ret, struct error *err);

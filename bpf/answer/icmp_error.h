@@ -178,12 +178,8 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 	__builtin_memset(t->frame + ICMP_ERROR_HEADERS + quote, 0, sizeof(__u32));
 	quote_as_sent(ctx, (void *)t->frame + ICMP_ERROR_HEADERS, p, length);
 	icmp_error_headers((void *)t->frame, n, in, p, (__u32)quote, quote_sum(t, ICMP_ERROR_HEADERS, (__u32)quote));
-	t->ifindex = in_ifindex;
-	t->length = (__u16)(ICMP_ERROR_HEADERS + quote);
-	t->kind = TRANSMISSION_PACKET;
-	t->mtu = 0;
 	TRACE_STEP(redirect, in_ifindex, 0);
-	if (!transmission_send(t, ICMP_ERROR_HEADERS + quote))
+	if (!transmission_send(t, TRANSMISSION_PACKET, ICMP_ERROR_HEADERS + quote, in_ifindex, 0))
 		count_add(n->sent, 1);
 	return drop(n->reason);
 }

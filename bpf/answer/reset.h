@@ -136,11 +136,8 @@ static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
 	if (!t || reset_cause_get(ctx, p, &cause) || !reset_budget_allows())
 		return drop(REASON_drop_no_session);
 	reset_write(t->frame, p, &cause);
-	t->ifindex = packet_ingress(ctx);
-	t->length = sizeof(struct iphdr) + sizeof(struct tcphdr);
-	t->kind = TRANSMISSION_PACKET;
-	t->mtu = 0;
-	if (!transmission_send(t, sizeof(struct iphdr) + sizeof(struct tcphdr)))
+	if (!transmission_send(t, TRANSMISSION_PACKET, sizeof(struct iphdr) + sizeof(struct tcphdr),
+			       packet_ingress(ctx), 0))
 		TRACE_STEP(agent, packet_ingress(ctx), 0);
 	return CTX_DROP;
 }

@@ -162,12 +162,8 @@ static __always_inline int error6_send(ctx_t *ctx, const struct arguments *n, co
 		quote6_as_sent(ctx, t, &u, length);
 	error6_put((void *)t->frame, (void *)t->frame + sizeof(struct ipv6hdr), n, s, src, (__u32)quote,
 		   quote_sum(t, ERROR6_HEADERS, (__u32)quote));
-	t->ifindex = in_ifindex;
-	t->length = (__u16)(ERROR6_HEADERS + quote);
-	t->kind = TRANSMISSION_PACKET;
-	t->mtu = 0;
 	TRACE_STEP(redirect, in_ifindex, 0);
-	if (!transmission_send(t, ERROR6_HEADERS + quote))
+	if (!transmission_send(t, TRANSMISSION_PACKET, ERROR6_HEADERS + quote, in_ifindex, 0))
 		count_add(n->sent, 1);
 	return drop(n->reason);
 }

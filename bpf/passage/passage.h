@@ -72,11 +72,7 @@ SUBPROGRAM int six_transmit_packet(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 	u.proto = s->in4.proto;
 	if ((u.proto == IPPROTO_TCP || u.proto == IPPROTO_UDP) && !s->in4.field)
 		upper_checksum_finish(ctx, t->frame + headers, &u, u.length);
-	t->ifindex = ifindex;
-	t->length = (__u16)length;
-	t->kind = TRANSMISSION_PACKET;
-	t->mtu = mtu;
-	if (!transmission_send(t, length))
+	if (!transmission_send(t, TRANSMISSION_PACKET, length, ifindex, mtu))
 		TRACE_STEP(agent, ifindex, 0);
 	return CTX_DROP;
 }

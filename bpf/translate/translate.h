@@ -132,11 +132,7 @@ SUBPROGRAM int transmit_packet(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 	}
 	if ((p.proto == IPPROTO_TCP || p.proto == IPPROTO_UDP) && !p.fragment)
 		checksum_finish(ctx, (void *)t->frame + ((p.l4_offset - L3_OFFSET) & 127), &p, (__u32)length);
-	t->ifindex = ifindex;
-	t->length = (__u16)length;
-	t->kind = TRANSMISSION_PACKET;
-	t->mtu = mtu;
-	if (!transmission_send(t, length))
+	if (!transmission_send(t, TRANSMISSION_PACKET, length, ifindex, mtu))
 		TRACE_STEP(agent, ifindex, 0);
 	return CTX_DROP;
 }

@@ -28,11 +28,15 @@ static __always_inline struct transmission *transmission_get(void)
 }
 
 /*
- * Hands over t with `length` octets in frame[], at most TRANSMIT_FRAME_MAX. Returns 0, or -1, counted, if the ring
- * buffer is full.
+ * Hands over t with `length` octets in frame[], at most TRANSMIT_FRAME_MAX; the others as in struct transmission.
+ * Returns 0, or -1, counted, if the ring buffer is full.
  */
-static __always_inline int transmission_send(struct transmission *t, __u64 length)
+static __always_inline int transmission_send(struct transmission *t, __u8 kind, __u64 length, __u32 ifindex, __u32 mtu)
 {
+	t->ifindex = ifindex;
+	t->length = (__u16)length;
+	t->kind = kind;
+	t->mtu = mtu;
 	if (!bpf_ringbuf_output(&transmissions, t, offsetof(struct transmission, frame) + length, 0))
 		return 0;
 	count_add(REASON_redirect_errors, 1);
@@ -56,11 +60,7 @@ SUBPROGRAM int transmit(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 		count_add(REASON_redirect_errors, 1);
 		return XDP_DROP;
 	}
-	t->ifindex = ifindex;
-	t->length = (__u16)length;
-	t->kind = TRANSMISSION_FRAME;
-	t->mtu = mtu;
-	if (!transmission_send(t, length))
+	if (!transmission_send(t, TRANSMISSION_FRAME, length, ifindex, mtu))
 		TRACE_STEP(agent, ifindex, 0);
 	return XDP_DROP;
 }

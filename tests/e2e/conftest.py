@@ -162,13 +162,14 @@ def lab(run_directory, request):
     """
     A lab of the test's own, without an agent yet. Its packets take one stage, which halves a start, unless the
     environment or the test's module (`STAGES = "auto"`) says otherwise; in labs that tests share the agent chooses. XDP is
-    native, unless the environment or the module (`XDP_MODE = "auto"`) says otherwise.
+    native, unless the environment or the module (`XDP_MODE = "auto"`) says otherwise. The module may have another kind of
+    lab (`LAB = Lab64`).
     """
     stages = getattr(request.module, "STAGES", 1)
     config = {} if stages == "auto" or "STAGES" in os.environ else {"stages": stages}
     if "XDP_MODE" not in os.environ and hasattr(request.module, "XDP_MODE"):
         config["xdp_mode"] = request.module.XDP_MODE
-    it = lab_module.Lab(run_directory, **config)
+    it = getattr(request.module, "LAB", lab_module.Lab)(run_directory, **config)
     try:
         yield it
     finally:

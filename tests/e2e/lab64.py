@@ -12,6 +12,8 @@ from lab import IN_MAC, OUT_MAC, SERVER, SERVER_MAC, Lab, block_of
 
 PREFIX = "64:ff9b::"
 MAPPING64 = {"in": "2001:db8:4000::/48", "subscriber_plen": 56, "out": "1.1.1.0/30", "nat64_prefix": PREFIX + "/96"}
+# The options of a command that adds such a mapping.
+ADD = ("--subscriber-plen", "56", "--nat64-prefix", MAPPING64["nat64_prefix"])
 CPE = "fe80::c"
 CPE_MAC = "02:00:00:00:01:0c"
 GATEWAY6 = "2001:db8:ff::1"
@@ -41,6 +43,16 @@ def is_own(frame):
 def embedded(addr):
     """An IPv4 address in the NAT64 prefix."""
     return str(ipaddress.ip_address(int(ipaddress.ip_address(PREFIX)) | int(ipaddress.ip_address(addr))))
+
+
+def stop_and_start(lab):
+    lab.agent.stop()
+    lab.agent.start()
+
+
+def kill_and_start(lab):
+    lab.agent.kill()
+    lab.agent.start()
 
 
 class Lab64(Lab):

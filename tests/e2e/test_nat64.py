@@ -11,7 +11,7 @@ from scapy.layers.inet6 import ICMPv6EchoRequest
 from agent import wait_for
 from lab import SERVER
 from xdp_mode import MODE, WITHOUT
-from lab64 import CPE, MAPPING64, PREFIX, Lab64, block, host, subscriber_prefix
+from lab64 import CPE, MAPPING64, PREFIX, Lab64, block, host, kill_and_start, stop_and_start, subscriber_prefix
 
 PORT = 5000
 
@@ -113,16 +113,6 @@ def test_a_closed_session_is_gone_and_the_other_hosts_stays(lab):
     with lab.counting(drop_no_session=1):
         lab.outside.send(lab.from_outside(first[0], UDP(sport=53, dport=first[1]) / b"late"))
     lab.answer6((first[0], second), host(3, 2))
-
-
-def stop_and_start(lab):
-    lab.agent.stop()
-    lab.agent.start()
-
-
-def kill_and_start(lab):
-    lab.agent.kill()
-    lab.agent.start()
 
 
 def reload(lab):

@@ -8,19 +8,10 @@ import pytest
 from scapy.layers.inet import UDP
 
 from lab import SERVER
-from lab64 import CPE, CPE_MAC, MAPPING64, PREFIX, Lab64, block, embedded, host, subscriber_prefix
+from lab64 import ADD, CPE, CPE_MAC, MAPPING64, PREFIX, Lab64, block, embedded, host, subscriber_prefix
 
+LAB = Lab64
 PORT = 5000
-ADD = ("--subscriber-plen", "56", "--nat64-prefix", PREFIX + "/96")
-
-
-@pytest.fixture(name="lab")
-def _lab(run_directory):
-    it = Lab64(run_directory)
-    try:
-        yield it
-    finally:
-        it.close()
 
 
 def two_hosts(lab):

@@ -8,20 +8,11 @@ from scapy.layers.inet import TCP, UDP
 
 from agent import CTL, execute, wait_for
 from lab import SERVER
-from lab64 import MAPPING64, Lab64, block, host, subscriber_prefix
+from lab64 import ADD, MAPPING64, Lab64, block, host, kill_and_start, stop_and_start, subscriber_prefix
 
+LAB = Lab64
 PORT = 5000
-ADD = ("--subscriber-plen", "56", "--nat64-prefix", MAPPING64["nat64_prefix"])
 NEW = {**MAPPING64, "out": "1.1.2.0/30"}
-
-
-@pytest.fixture(name="lab")
-def _lab(run_directory):
-    it = Lab64(run_directory)
-    try:
-        yield it
-    finally:
-        it.close()
 
 
 def goes_on(lab, addr, src, port=PORT):
@@ -57,16 +48,6 @@ def replace(lab):
 def replace_by_file(lab):
     lab.agent.write(mappings=[{**NEW, "drain": 600}])
     lab.agent.ctl("reload")
-
-
-def stop_and_start(lab):
-    lab.agent.stop()
-    lab.agent.start()
-
-
-def kill_and_start(lab):
-    lab.agent.kill()
-    lab.agent.start()
 
 
 def reload(lab):

@@ -13,17 +13,9 @@ from agent import wait_for
 from lab import OUT_MAC, SERVER, SERVER_MAC
 from lab64 import CPE, ETH_IPV6, GATEWAY6, MAPPING64, Lab64, block, host, is_own
 
+LAB = Lab64
 PORT = 5000
 GRE = 47
-
-
-@pytest.fixture(name="lab")
-def _lab(run_directory):
-    it = Lab64(run_directory)
-    try:
-        yield it
-    finally:
-        it.close()
 
 
 def mss_of(packet):

@@ -53,7 +53,7 @@ def test_when_a_link_comes_up_and_at_a_takeover(lab):
     lab.start(mappings=[MAPPING, ON_LINK])
     announced(lab, 6)
     lab.gateway.ip("link", "set", "out0", "down")
-    time.sleep(1)
+    wait_for(lambda: "out0: down" in lab.agent.log_text(), what="the agent to see the link go down")
     lab.gateway.ip("link", "set", "out0", "up")
     assert_thrice(announced(lab, 6), ALL)
     lab.gateway.ip("addr", "add", "198.51.100.3/24", "dev", "out0")

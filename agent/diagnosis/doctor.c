@@ -160,7 +160,7 @@ static void note_line(void *arg, const char *check, enum doctor_level level, con
 	FILE *out = p->out[doctor_rank(check, level)];
 
 	p->count[level]++;
-	fprintf(out, "%-8s %-14s ", doctor_level_word(level), check);
+	fprintf(out, "%-7s  %-14s  ", doctor_level_word(level), check);
 	text_line(out, "", text);
 }
 

@@ -456,6 +456,7 @@ def test_start_and_stop_lose_no_packet(lab):
     agent = lab.start()
     with Stream(lab):
         agent.ctl("trace", "start", "--count", "10000")
+        wait_for(lambda: agent.ctl("trace", "show"), what="a packet of the stream")
         agent.ctl("trace", "stop")
     assert agent.ctl("trace", "show")
 

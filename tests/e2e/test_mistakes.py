@@ -30,39 +30,39 @@ REFUSED = {
 # What runs all the same: how it comes about, the configuration, the doctor's first line, that of explain, and the warning of status.
 FOUND = {
     "inside and outside swapped": (
-        [], SWAPPED, "WARNING  inside routes  the inside addresses 10.0.0.0/18 are routed through in0, which is outside: are inside and outside swapped",
+        [], SWAPPED, "WARNING  inside routes   the inside addresses 10.0.0.0/18 are routed through in0, which is outside: are inside and outside swapped",
         "DROPPED (route): packets to 10.0.0.10 leave through in0, which is not an inside interface", "are inside and outside swapped"),
     "no default route": (
-        ["ip route del default"], {}, "WARNING  route out      there is no default route",
+        ["ip route del default"], {}, "WARNING  route out       there is no default route",
         "DROPPED (drop_unreachable): the kernel has no route to 192.0.2.1: Network is unreachable; add a route", "there is no default route"),
     "a lower MTU outside without a clamp": (
-        ["ip link set out0 mtu 1400"], {}, "WARNING  mtu            the MTU of out0 is 1400, that of in0 1500, and tcp_mss_clamp is 0",
+        ["ip link set out0 mtu 1400"], {}, "WARNING  mtu             the MTU of out0 is 1400, that of in0 1500, and tcp_mss_clamp is 0",
         "Note (mtu): the MTU of out0 is 1400", 'set tcp_mss_clamp to "mtu"'),
     "a strict filter on a second inside interface": (
-        SECOND_INSIDE, TWO_INSIDE, "WARNING  inside filters in1: rp_filter is 1 (strict), and no route leads through it to inside addresses",
+        SECOND_INSIDE, TWO_INSIDE, "WARNING  inside filters  in1: rp_filter is 1 (strict), and no route leads through it to inside addresses",
         "Note (drop_martian): packets from 10.0.0.10 through in1 are dropped, as rp_filter is 1 (strict) there", "sysctl -w net.ipv4.conf.in1.rp_filter=2"),
     "a forward chain that drops, the kernel forwards": (
-        POLICY_DROP, {"forwarding": "kernel"}, "FAILURE  dropping       nftables table fw, chain f (forward): drops all packets",
+        POLICY_DROP, {"forwarding": "kernel"}, "FAILURE  dropping        nftables table fw, chain f (forward): drops all packets",
         "DROPPED (dropping): nftables table fw, chain f (forward): drops all packets", "accept packets between inside and outside interfaces"),
     "a forward chain that drops, XDP redirects": (
-        POLICY_DROP, {"forwarding": "redirect"}, "WARNING  dropping       nftables table fw, chain f (forward): drops packets that none of its rules accepts, "
+        POLICY_DROP, {"forwarding": "redirect"}, "WARNING  dropping        nftables table fw, chain f (forward): drops packets that none of its rules accepts, "
         "among them those that XDP leaves to the kernel", "Note (dropping): nftables table fw, chain f (forward): drops packets",
         "accept packets between inside and outside interfaces"),
     "a pool address on an interface": (
-        ["ip addr add 1.1.1.1/32 dev out0"], {}, "WARNING  pools          the pool 1.1.1.0/30 holds 1.1.1.1, the gateway's own address on out0",
+        ["ip addr add 1.1.1.1/32 dev out0"], {}, "WARNING  pools           the pool 1.1.1.0/30 holds 1.1.1.1, the gateway's own address on out0",
         "Note (pools): the pool 1.1.1.0/30 holds 1.1.1.1", "take the address out of the pool"),
     "forwarding off": (
         ["sysctl -qw net.ipv4.ip_forward=0"], {},
-        "FAILURE  forwarding     in0: the kernel does not forward packets that arrive there: sysctl -w net.ipv4.ip_forward=1",
+        "FAILURE  forwarding      in0: the kernel does not forward packets that arrive there: sysctl -w net.ipv4.ip_forward=1",
         "DROPPED (forwarding): the kernel does not forward packets that arrive through in0; sysctl net.ipv4.ip_forward=1", "sysctl -w net.ipv4.ip_forward=1"),
     "no route to the inside": (
-        ["ip route add blackhole 100.64.0.0/10"], ELSEWHERE, "WARNING  inside routes  there is no route to the inside addresses 100.64.0.0/18",
+        ["ip route add blackhole 100.64.0.0/10"], ELSEWHERE, "WARNING  inside routes   there is no route to the inside addresses 100.64.0.0/18",
         "DROPPED (route): the kernel has no route to 100.64.0.10: Invalid argument; add a route", "route them to the interface of these subscribers"),
     "an old masquerade, the kernel forwards": (
-        MASQUERADE, {"forwarding": "kernel"}, "WARNING  masquerade     nftables table nat, chain post: rules of NAT, of an earlier gateway?",
+        MASQUERADE, {"forwarding": "kernel"}, "WARNING  masquerade      nftables table nat, chain post: rules of NAT, of an earlier gateway?",
         "Note (masquerade): nftables table nat, chain post: rules of NAT", "remove them, or let them pass inside addresses over"),
     "an old masquerade, XDP redirects": (
-        MASQUERADE, {"forwarding": "redirect"}, "WARNING  masquerade     nftables table nat, chain post: rules of NAT, of an earlier gateway?",
+        MASQUERADE, {"forwarding": "redirect"}, "WARNING  masquerade      nftables table nat, chain post: rules of NAT, of an earlier gateway?",
         "Note (masquerade): nftables table nat, chain post: rules of NAT", "remove them, or let them pass inside addresses over"),
 }
 

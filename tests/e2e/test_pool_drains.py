@@ -61,7 +61,7 @@ def test_what_drains_of_a_mapping_that_stays_is_ended_by_the_prefixes_that_mappi
     assert 90 < seconds <= 100
     agent.ctl("mapping", "del", DRAINED["in"], "1.1.1.2/32")
     wait_for(lambda: left() == [], what="the end of the drain")
-    assert states(agent)[("1.1.1.2", "1.1.1.2")] == "out of use"
+    wait_for(lambda: states(agent)[("1.1.1.2", "1.1.1.2")] == "out of use", what="the end of the address's use")
     wait_for(lambda: [s["in_port"] for s in lab.sessions(host.addr)] == [5001], what="its session to end")
     with lab.counting(drop_no_session=1):
         lab.outside.send(lab.from_outside(old[0], UDP(sport=53, dport=old[1]) / b"late"))

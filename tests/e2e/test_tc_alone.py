@@ -63,7 +63,8 @@ def test_a_reload_changes_the_mode_and_keeps_sessions(lab, first, then):
 def test_another_program_stays_and_gives_way_later(lab):
     attach_foreign_program(lab, "out0")
     before = lab.gateway.ip("-d", "link", "show", "out0")
-    agent = lab.prepare(xdp_mode="auto")
+    # Where XDP redirects, tc that redirects would be chosen for veth, with or without the program.
+    agent = lab.prepare(xdp_mode="auto", forwarding="kernel")
     assert agent.once("-t").status == 0
     agent.start()
     assert modes(lab)["out0"] == ("none", "carries another XDP program")

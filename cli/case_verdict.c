@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "case_verdict.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array_grow.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/virtual6.h"
 
 void verdict_free(struct verdict *v)
@@ -97,4 +99,24 @@ char *verdict_text(const struct verdict *v)
 		return text;
 	free(text);
 	return NULL;
+}
+
+int verdict_show(const struct verdict *v, bool asked, const char *rows, size_t size, struct writer *w)
+{
+	_cleanup_free_ char *text = v->n ? verdict_text(v) : NULL;
+
+	if (v->failed || (v->n && !text))
+		return -ENOMEM;
+	if (!w->json && text && (asked || v->n > 1))
+		writer_line(w, "%s", text);
+	if (w->json && asked) {
+		fputs("{\"verdict\":", w->out);
+		text_json_string(w->out, text ? text : "there is no answer");
+		fputs(",\"answers\":", w->out);
+		size -= size && rows[size - 1] == '\n';
+	}
+	fwrite(rows, 1, size, w->out);
+	if (w->json && asked)
+		fputs("}\n", w->out);
+	return 0;
 }

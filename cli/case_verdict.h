@@ -26,6 +26,12 @@ void verdict_take(struct verdict *v, uint64_t line, int64_t t, const struct who_
  * memory. */
 char *verdict_text(const struct verdict *v);
 
+/*
+ * Prints the rows of the answers behind it: as text where there are several, or it is asked for, and as an object of
+ * JSON with "verdict" and "answers" only if it is asked for. 0 or -ENOMEM.
+ */
+int verdict_show(const struct verdict *v, bool asked, const char *rows, size_t size, struct writer *w);
+
 void verdict_free(struct verdict *v);
 
 #endif

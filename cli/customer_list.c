@@ -40,6 +40,8 @@ struct listing {
 	struct hash_index had_by; /* address and tenant */
 	const struct history_index *history;
 	const struct had *at;
+	uint32_t *inside; /* what mappings call it: an IPv6 prefix may have been in ranges of several */
+	size_t n_inside, inside_room;
 	const char *by;
 	int64_t *cut; /* seconds in which the mapping of an address may change */
 	size_t n_cuts, cut_room;
@@ -90,23 +92,37 @@ static int find_addresses(struct listing *x, const char *dir, struct error *err)
 
 /* ---- Rows */
 
-static bool has_address(const struct listing *x, const struct history_interval *v, uint32_t in_addr)
+/* Of the names of the address, the one that is in a prefix. */
+static const uint32_t *inside_of(const struct listing *x, struct prefix in)
 {
-	return !v->undone && prefix_within((struct prefix){ .base = in_addr, .plen = 32 }, v->mapping.in) &&
+	for (size_t i = 0; i < x->n_inside; i++)
+		if (prefix_within((struct prefix){ .base = x->inside[i], .plen = 32 }, in))
+			return &x->inside[i];
+	return NULL;
+}
+
+static bool is_inside(const struct listing *x, uint32_t in_addr)
+{
+	return inside_of(x, (struct prefix){ .base = in_addr, .plen = 32 });
+}
+
+static bool has_address(const struct listing *x, const struct history_interval *v)
+{
+	return !v->undone && inside_of(x, v->mapping.in) &&
 	       (!*x->at->tenant || !*v->mapping.tenant || !strcmp(x->at->tenant, v->mapping.tenant));
 }
 
-/* The mapping of an address between two times without a change; a smaller prefix decides. NULL: there is none. */
-static const struct history_interval *mapping_of(const struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
+/* The mapping of the address between two times without a change; a smaller prefix decides. NULL: there is none. */
+static const struct history_interval *mapping_of(const struct listing *x, int64_t from, int64_t to)
 {
 	const struct history_interval *found = NULL;
 
 	for (size_t i = 0; i < x->history->mappings.n; i++) {
 		const struct history_interval *v = &x->history->mappings.interval[i];
 
-		if (!has_address(x, v, in_addr) || v->mapping.from > from || (v->to != TIME_OPEN && v->to < to))
+		if (!has_address(x, v) || v->mapping.from > from || (v->to != TIME_OPEN && v->to < to))
 			continue;
-		if (!found || prefix_within(v->mapping.in, found->mapping.in))
+		if (!found || prefix_count(v->mapping.in) <= prefix_count(found->mapping.in))
 			found = v;
 	}
 	return found;
@@ -120,15 +136,16 @@ struct ports_had {
 	const struct portmap_interval *portmap; /* that led to it; NULL: none did */
 };
 
-static struct ports_had block_of(const struct history_interval *v, uint32_t in_addr)
+static struct ports_had block_of(const struct listing *x, const struct history_interval *v)
 {
 	struct ports_had had = { .any = v != NULL, .block.port_hi = UINT16_MAX };
+	const uint32_t *in_addr = v ? inside_of(x, v->mapping.in) : NULL;
 	struct geometry g;
 
 	if (v && v->mapping.open)
-		had.block.out_addr = v->mapping.out.base + (in_addr - v->mapping.in.base);
+		had.block.out_addr = v->mapping.out.base + (*in_addr - v->mapping.in.base);
 	else if (v && !plan_blocks_geometry(v->mapping.in, v->mapping.out, &v->mapping.blocks, &g))
-		had.block = mapping_forward(&g, in_addr);
+		had.block = mapping_forward(&g, *in_addr);
 	else
 		had.any = false;
 	return had;
@@ -182,7 +199,8 @@ static int print_row(struct listing *x, const struct ports_had *had, int64_t fro
 		fprintf(out, "\"%s\"", x->history->gateway);
 	else
 		fputs("null", out);
-	fprintf(out, ",\"in_addr\":\"%s\"", lease_addr_format(&x->at->addr, addr));
+	fprintf(out, ",\"%s\":\"%s\"", x->at->addr.plen < 128 ? "in_prefix" : "in_addr",
+		lease_addr_format(&x->at->addr, addr));
 	if (*x->at->tenant)
 		fprintf(out, ",\"tenant\":\"%s\"", x->at->tenant);
 	print_ports(out, had);
@@ -214,14 +232,14 @@ static int by_number(const void *pa, const void *pb)
 	return (*a > *b) - (*a < *b);
 }
 
-static int find_cuts(struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
+static int find_cuts(struct listing *x, int64_t from, int64_t to)
 {
 	int r = add_cut(x, from);
 
 	for (size_t i = 0; i < x->history->mappings.n && !r; i++) {
 		const struct history_interval *v = &x->history->mappings.interval[i];
 
-		if (!has_address(x, v, in_addr))
+		if (!has_address(x, v))
 			continue;
 		if (v->mapping.from > from && v->mapping.from < to)
 			r = add_cut(x, v->mapping.from);
@@ -244,19 +262,19 @@ static int print_part(struct listing *x, const struct ports_had *had, int64_t be
 }
 
 /* Whether a mapping that the address had has an outside address. */
-static bool has_outside(const struct listing *x, uint32_t in_addr, uint32_t out_addr)
+static bool has_outside(const struct listing *x, uint32_t out_addr)
 {
 	const struct prefix out = { .base = out_addr, .plen = 32 };
 
 	for (size_t i = 0; i < x->history->mappings.n; i++)
-		if (has_address(x, &x->history->mappings.interval[i], in_addr) &&
+		if (has_address(x, &x->history->mappings.interval[i]) &&
 		    prefix_within(out, x->history->mappings.interval[i].mapping.out))
 			return true;
 	return false;
 }
 
 /* A row for each block that was granted to the address meanwhile. */
-static int print_grants(struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
+static int print_grants(struct listing *x, int64_t from, int64_t to)
 {
 	int r = 0;
 
@@ -269,14 +287,14 @@ static int print_grants(struct listing *x, uint32_t in_addr, int64_t from, int64
 			.granted = true,
 		};
 
-		if (!v->undone && !history_grant_unknown(g) && g->in == in_addr && has_outside(x, in_addr, g->out))
+		if (!v->undone && !history_grant_unknown(g) && is_inside(x, g->in) && has_outside(x, g->out))
 			r = print_part(x, &had, g->from, v->to, from, to);
 	}
 	return r;
 }
 
 /* A row for each portmap that led to the address meanwhile. */
-static int print_portmaps(struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
+static int print_portmaps(struct listing *x, int64_t from, int64_t to)
 {
 	int r = 0;
 
@@ -287,7 +305,7 @@ static int print_portmaps(struct listing *x, uint32_t in_addr, int64_t from, int
 					       .block = { p->out.addr, p->out.first, p->out.last },
 					       .portmap = v };
 
-		if (!v->undone && p->in.addr == in_addr &&
+		if (!v->undone && is_inside(x, p->in.addr) &&
 		    (!*x->at->tenant || !*p->tenant || !strcmp(x->at->tenant, p->tenant)))
 			r = print_part(x, &had, p->from, v->to, from, to);
 	}
@@ -295,23 +313,23 @@ static int print_portmaps(struct listing *x, uint32_t in_addr, int64_t from, int
 }
 
 /* A row for each mapping that the address had meanwhile, and for the ports that it had besides. */
-static int print_rows(struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
+static int print_rows(struct listing *x, int64_t from, int64_t to)
 {
 	int r;
 
 	x->n_cuts = 0;
-	r = find_cuts(x, in_addr, from, to);
+	r = find_cuts(x, from, to);
 	for (size_t i = 0, end; i + 1 < x->n_cuts && !r; i = end) {
-		const struct history_interval *v = mapping_of(x, in_addr, x->cut[i], x->cut[i + 1]);
+		const struct history_interval *v = mapping_of(x, x->cut[i], x->cut[i + 1]);
 
-		for (end = i + 1; end + 1 < x->n_cuts && mapping_of(x, in_addr, x->cut[end], x->cut[end + 1]) == v;)
+		for (end = i + 1; end + 1 < x->n_cuts && mapping_of(x, x->cut[end], x->cut[end + 1]) == v;)
 			end++;
-		const struct ports_had had = block_of(v, in_addr);
+		const struct ports_had had = block_of(x, v);
 
 		r = x->cut[i] < x->cut[end] || x->n_cuts == 2 ? print_row(x, &had, x->cut[i], x->cut[end]) : 0;
 	}
-	r = r ? r : print_grants(x, in_addr, from, to);
-	return r ? r : print_portmaps(x, in_addr, from, to);
+	r = r ? r : print_grants(x, from, to);
+	return r ? r : print_portmaps(x, from, to);
 }
 
 static int take_holder(void *arg, const struct lease_holder *h)
@@ -319,7 +337,6 @@ static int take_holder(void *arg, const struct lease_holder *h)
 	struct listing *x = arg;
 	int64_t from = h->from > x->from ? h->from : x->from, to = h->to < x->to ? h->to : x->to;
 	struct lease_line l;
-	uint32_t in_addr;
 
 	lease_line_init(&l, 0, LEASE_START);
 	snprintf(l.id, sizeof(l.id), "%s", h->id);
@@ -328,9 +345,20 @@ static int take_holder(void *arg, const struct lease_holder *h)
 	x->by = lease_named_by(&l, x->customer, x->mac);
 	if (!x->by || from > to || strcmp(h->tenant, x->at->tenant) != 0)
 		return 0;
-	if (!lease_addr_is_ipv4(&x->at->addr, &in_addr))
-		return print_row(x, &(struct ports_had){ 0 }, from, to);
-	return print_rows(x, in_addr, from, to);
+	return print_rows(x, from, to);
+}
+
+static int find_inside(struct listing *x)
+{
+	uint32_t addr;
+
+	x->n_inside = 0;
+	for (size_t at = 0; lease_addr_inside(&x->at->addr, &at, &addr);) {
+		if (array_grow(&x->inside, x->n_inside, &x->inside_room, sizeof(*x->inside)))
+			return -ENOMEM;
+		x->inside[x->n_inside++] = addr;
+	}
+	return 0;
 }
 
 static int list_addresses(struct listing *x, const char *dir, struct error *err)
@@ -344,9 +372,11 @@ static int list_addresses(struct listing *x, const char *dir, struct error *err)
 		struct statements *s = NULL;
 
 		x->at = &x->had[i];
-		r = lease_days_about(d, &x->at->addr, *x->at->tenant ? x->at->tenant : NULL,
-				     x->from == TIME_NONE ? 0 : x->from, x->to == TIME_OPEN ? TIME_MAX : x->to, &s,
-				     err);
+		r = find_inside(x);
+		r = r ? r
+		      : lease_days_about(d, &x->at->addr, *x->at->tenant ? x->at->tenant : NULL,
+					 x->from == TIME_NONE ? 0 : x->from, x->to == TIME_OPEN ? TIME_MAX : x->to, &s,
+					 err);
 		r = r ? r : statements_each(s, take_holder, x);
 		statements_free(s);
 	}
@@ -401,6 +431,7 @@ int customer_list(const char *socket, const cJSON *args, struct writer *w, struc
 	status = status ? status : list(&x, json_text(args, "leases", lease_directory(own, at)), err);
 	history_files_free(&f);
 	free(x.had);
+	free(x.inside);
 	hash_index_free(&x.had_by);
 	free(x.cut);
 	return status;

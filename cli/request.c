@@ -147,27 +147,6 @@ static int answer_rows(struct request *r, char *text, size_t size, const struct 
 	return 0;
 }
 
-/* Begins with the verdict over several answers; in JSON only if it is asked for, as an object with them. */
-static int show_verdict(struct writer *w, const struct request *r, bool asked, const char *rows, size_t size)
-{
-	_cleanup_free_ char *text = r->verdict.n ? verdict_text(&r->verdict) : NULL;
-
-	if (r->verdict.failed || (r->verdict.n && !text))
-		return -ENOMEM;
-	if (!w->json && text && (asked || r->verdict.n > 1))
-		writer_line(w, "%s", text);
-	if (w->json && asked) {
-		fputs("{\"verdict\":", w->out);
-		text_json_string(w->out, text ? text : "there is no answer");
-		fputs(",\"answers\":", w->out);
-		size -= size && rows[size - 1] == '\n';
-	}
-	fwrite(rows, 1, size, w->out);
-	if (w->json && asked)
-		fputs("}\n", w->out);
-	return 0;
-}
-
 static int answer_all(struct who_source *source, const struct outside_ranges *ours, char *text, size_t size,
 		      const struct zone *zone, struct writer *w, bool verdict, struct error *err)
 {
@@ -187,7 +166,7 @@ static int answer_all(struct who_source *source, const struct outside_ranges *ou
 		verdict_free(&r.verdict);
 		return EXIT_REFUSED;
 	}
-	failed = failed ? failed : show_verdict(w, &r, verdict, rows, room);
+	failed = failed ? failed : verdict_show(&r.verdict, verdict, rows, room, w);
 	verdict_free(&r.verdict);
 	if (r.memory)
 		fclose(r.memory);

@@ -67,6 +67,7 @@ static int ask_one(struct who_source *source, const char *endpoint_text, int64_t
 /* Questions on standard input. */
 struct many {
 	struct who_source *source;
+	struct verdict *verdict; /* NULL: none is asked for */
 	uint64_t line, malformed, unanswered;
 	struct error *err;
 };
@@ -78,7 +79,7 @@ static void answer_line(struct many *m, char *text, size_t size, struct writer *
 	m->line++;
 	if (text[strspn(text, " \t\r\n")] == '\0' && strlen(text) == size)
 		return;
-	status = who_row_of_line(m->source, text, size, m->line, w);
+	status = who_row_of_line(m->source, text, size, m->line, w, m->verdict);
 	m->malformed += status == EXIT_USAGE;
 	m->unanswered += status == EXIT_REFUSED;
 }
@@ -170,18 +171,46 @@ static int ask_all(struct many *m, struct lines *in, struct writer *w)
 	return r ? error_set(m->err, EXIT_REFUSED, "standard input cannot be read: %s", strerror(-r)) : status;
 }
 
-static int ask_many(struct who_source *source, struct writer *w, struct error *err)
+static int ask_rows(struct many *m, struct writer *w)
 {
-	struct many m = { .source = source, .err = err };
 	struct lines in = { 0 };
 	int status;
 
 	who_rows_begin(w);
-	status = ask_all(&m, &in, w);
+	status = ask_all(m, &in, w);
 	free(in.text);
+	if (!status)
+		who_rows_end(w);
+	return status;
+}
+
+/* The rows come behind what they say together. */
+static int ask_verdict(struct many *m, struct writer *w)
+{
+	_cleanup_free_ char *rows = NULL;
+	struct verdict v = { 0 };
+	struct writer later = *w;
+	size_t size;
+	int status;
+
+	later.out = open_memstream(&rows, &size);
+	if (!later.out)
+		return error_set(m->err, EXIT_REFUSED, "out of memory");
+	m->verdict = &v;
+	status = ask_rows(m, &later);
+	if ((fclose(later.out) || (!status && verdict_show(&v, true, rows, size, w))) && !status)
+		status = error_set(m->err, EXIT_REFUSED, "out of memory");
+	verdict_free(&v);
+	return status;
+}
+
+static int ask_many(struct who_source *source, bool verdict, struct writer *w, struct error *err)
+{
+	struct many m = { .source = source, .err = err };
+	int status = verdict ? ask_verdict(&m, w) : ask_rows(&m, w);
+
 	if (status)
 		return status;
-	who_rows_end(w);
 	if (m.malformed)
 		return error_set(err, EXIT_USAGE, "malformed lines: %" PRIu64 "; each must be TIME ADDR:PORT",
 				 m.malformed);
@@ -213,7 +242,7 @@ int who_answer(const struct history_files *f, const char *dir, const char *shown
 	source.looks = looks;
 	source.dir = shown;
 	if (!status)
-		status = endpoint ? ask_typed(&source, endpoint, t, args, w, err) : ask_many(&source, w, err);
+		status = endpoint ? ask_typed(&source, endpoint, t, args, w, err) : ask_many(&source, cJSON_HasObjectItem(args, "verdict"), w, err);
 	who_source_close(&source);
 	return status;
 }
@@ -234,6 +263,8 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 		return error_set(err, EXIT_USAGE, "who -: each line has a time of its own, so --at is not taken");
 	if (!addresses && (cJSON_HasObjectItem(args, "limit") || cJSON_HasObjectItem(args, "offset")))
 		return error_set(err, EXIT_USAGE, "who: --limit and --offset belong to an address without a port");
+	if (!many && cJSON_HasObjectItem(args, "verdict"))
+		return error_set(err, EXIT_USAGE, "who: --verdict belongs to -, the lines of several questions");
 	if (at)
 		time_parse(at, &t);
 	status = history_read_named(socket, args, true, &f, &dir, err);

@@ -184,13 +184,14 @@ void who_row_malformed(struct writer *w, const struct who_question *q, const cha
 		writer_stream_row(w, NULL, json, NULL);
 }
 
-int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w)
+int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w,
+		    struct verdict *v)
 {
 	struct who_question q = { .line = line };
 	bool portless;
 
 	if (read_question(text, size, &q, &portless))
-		return who_row(source, &q, w, NULL);
+		return who_row(source, &q, w, v);
 	if (portless)
 		who_row_malformed(w, &q, "no-port", "has no port: who ADDR --at TIME lists who may have had it");
 	else

@@ -30,7 +30,8 @@ void who_row_question(const struct who_question *q, struct writer *w);
 void who_row_malformed(struct writer *w, const struct who_question *q, const char *code, const char *text);
 
 /* Answers one line of input, TIME ADDR:PORT. Returns an exit status: EXIT_USAGE if it is malformed. */
-int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w);
+int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w,
+		    struct verdict *v);
 
 /*
  * Answers a question, or with endpoint NULL those on standard input, from a history of a directory and the leases that

@@ -15,6 +15,7 @@ struct call {
 	const char *whom;  /* who asks, for the lines about it */
 	bool named;	   /* that is a user or a token which is known */
 	const char *zone;  /* of the query; NULL: none */
+	bool verdict;	   /* the query asks for one over all answers */
 	const char *after; /* of the query: the last record of the history that the client has; NULL: none */
 	const char *known; /* the mark of the answer that the client has, of If-None-Match; NULL: none */
 	struct user_rights rights;

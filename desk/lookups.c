@@ -50,6 +50,8 @@ unsigned lookup_who(const struct lookup *l, struct call *call)
 	struct ask ask = { .words = { "who", l->list ? "-" : l->value[PARAM_ENDPOINT] }, .n = 2 };
 
 	ask.input = l->list ? &call->body : NULL;
+	if (l->verdict)
+		ask_add(&ask, "--verdict");
 	add(&ask, "--at", l, PARAM_AT);
 	add(&ask, "--margin", l, PARAM_MARGIN);
 	add(&ask, "--limit", l, PARAM_LIMIT);

@@ -10,7 +10,8 @@
 /* A question. Its values were checked; those that are NULL were not given. */
 struct lookup {
 	const char *value[N_PARAMS];
-	bool list; /* the body of the call is the question, or has a line for each */
+	bool list;    /* the body of the call is the question, or has a line for each */
+	bool verdict; /* what the answers to such lines say together is told, too */
 };
 
 /*

@@ -5,6 +5,7 @@
 
 #include "base/address.h"
 #include "base/log.h"
+#include "base/virtual6.h"
 #include "forms.h"
 #include "history_mark.h"
 #include "lookups.h"
@@ -65,7 +66,7 @@ static unsigned answer_who(struct call *call)
 		return malformed(call, "a body of 1 to 100000 lines is needed, each TIME ADDR:PORT with a time zone");
 	log_audit("%s asks who it was: %zu questions%s%.*s", call->whom, n, n > QUESTIONS_NOTED ? "" : ": ",
 		  n > QUESTIONS_NOTED ? 0 : (int)call->body.size, call->body.data);
-	return lookup_who(&(struct lookup){ .list = true }, call);
+	return lookup_who(&(struct lookup){ .list = true, .verdict = call->verdict }, call);
 }
 
 static unsigned answer_customer(struct call *call)
@@ -152,9 +153,9 @@ static const struct route routes[] = {
 	{ "/api/explain/", REST_SUBSCRIBER, RIGHT_PERSONS, .words = { "explain" } },
 };
 
-/* A subscriber in a path. */
+/* A subscriber in a path: an IPv4 address, or an IPv6 one in his prefix. */
 struct subscriber {
-	char addr[ADDR_TEXT];
+	char addr[INSIDE_TEXT];
 	const char *tenant; /* NULL: none is named */
 };
 
@@ -162,6 +163,7 @@ static bool subscriber_read(const char *rest, struct subscriber *ret)
 {
 	const char *slash = strchr(rest, '/');
 	size_t size = slash ? (size_t)(slash - rest) : strlen(rest);
+	struct address6 six;
 	uint32_t addr;
 
 	if (size >= sizeof(ret->addr))
@@ -169,7 +171,7 @@ static bool subscriber_read(const char *rest, struct subscriber *ret)
 	memcpy(ret->addr, rest, size);
 	ret->addr[size] = '\0';
 	ret->tenant = slash ? slash + 1 : NULL;
-	return !addr_parse(ret->addr, &addr) && (!slash || label_valid(slash + 1));
+	return (!addr_parse(ret->addr, &addr) || !address6_parse(ret->addr, &six)) && (!slash || label_valid(slash + 1));
 }
 
 static bool rest_valid(enum route_rest kind, const char *rest)

@@ -241,6 +241,7 @@ static enum MHD_Result begin(struct MHD_Connection *c, const char *path, const c
 	q->call.answer = ASK_NO_ANSWER;
 	q->call.user = q->user;
 	q->call.zone = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "zone");
+	q->call.verdict = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "verdict") != NULL;
 	q->call.after = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "after");
 	q->call.known = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_IF_NONE_MATCH);
 	q->call.client = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;

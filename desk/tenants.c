@@ -68,7 +68,7 @@ static bool read_string(struct scan *s)
 		s->key_size = size;
 		return true;
 	}
-	if (o && o->object && key_is(s, "in_addr"))
+	if (o && o->object && (key_is(s, "in_addr") || key_is(s, "in_prefix")))
 		o->person = true;
 	if (o && o->object && key_is(s, "tenant")) {
 		o->named = true;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A customer: the addresses and ports that the records say he had.
-import { api, busy, count, h, moveTo, quoted, say, section, table, when } from "./dom.js";
+import { api, busy, count, h, insideOf, moveTo, nameOf, pathOf, quoted, say, section, table, when } from "./dom.js";
 
 const SHOWN = 1000;
 const BY = { id: "name", circuit: "circuit", mac: "MAC address" };
 
 const ports = (row) => (row.out_addr ? `${row.out_addr} ports ${row.port_lo} to ${row.port_hi}` : "no mapping");
 
+// An address of IPv6 without a mapping may be of no subscriber.
 function inside(row, me) {
-	const name = row.tenant ? `${row.in_addr} of ${row.tenant}` : row.in_addr;
-	return me.subscribers && /^[0-9.]+$/.test(row.in_addr) ? h("a", { href: `/subscriber/${row.in_addr}${row.tenant ? `/${row.tenant}` : ""}` }, name) : name;
+	return me.subscribers && (row.in_addr || row.out_addr) ? h("a", { href: pathOf(insideOf(row), row.tenant) }, nameOf(row)) : nameOf(row);
 }
 
 function showRows(place, rows, name, me) {

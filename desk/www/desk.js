@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Begins the page: asks for the rights, picks the view of the path, and keeps it up to date.
-import { api, plain, shown } from "./dom.js";
+import { api, pathOf, plain, shown } from "./dom.js";
 
 // The path, its module, and the title of its page.
 const VIEWS = [
@@ -8,7 +8,7 @@ const VIEWS = [
 	[/^\/state$/, "state", () => "State"],
 	[/^\/customer$/, "customer", () => "Customer"],
 	[/^\/history$/, "history", () => "History"],
-	[/^\/subscriber\/([0-9.]+)(?:\/([\w.-]+))?$/, "subscriber", ([, addr, tenant]) => `Subscriber ${addr}${tenant ? ` of ${tenant}` : ""}`],
+	[/^\/subscriber\/([0-9.]+|[0-9A-Fa-f:]+)(?:\/([\w.-]+))?$/, "subscriber", ([, addr, tenant]) => `Subscriber ${addr}${tenant ? ` of ${tenant}` : ""}`],
 ];
 
 function tell(error) {
@@ -26,9 +26,9 @@ function greet(me) {
 			link.setAttribute("aria-current", "page");
 	document.getElementById("jump").addEventListener("submit", (event) => {
 		event.preventDefault();
-		// "100.64.0.2", or "100.64.0.2 of ispA".
+		// "100.64.0.2", "100.64.0.2 of ispA", or "2001:db8:4000:1200::/56".
 		const [addr, tenant] = event.target.address.value.trim().split(/\s+(?:of\s+)?/);
-		location.assign(`/subscriber/${encodeURIComponent(addr)}${tenant ? `/${encodeURIComponent(tenant)}` : ""}`);
+		location.assign(pathOf(addr, tenant));
 	});
 }
 

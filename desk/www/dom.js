@@ -177,3 +177,12 @@ export function duration(seconds) {
 }
 
 export const when = (text) => (text ? text.replace("T", " ") : "still");
+
+// Whom a row is about: an inside address, or the prefix of an IPv6 subscriber; null: nobody.
+export const insideOf = (row) => row.in_addr ?? row.in_prefix ?? null;
+
+export const nameOf = (row) => (row.tenant ? `${insideOf(row)} of ${row.tenant}` : insideOf(row));
+
+// The subscriber's page: of a prefix, it is named by its first address.
+export const pathOf = (addr, tenant) => `/subscriber/${encodeURIComponent(addr.replace(/(:.*)\/\d+$/, "$1")).replaceAll("%3A", ":")}${tenant
+	? `/${encodeURIComponent(tenant)}` : ""}`;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Look up: a complaint is pasted, its questions are shown, and asked once they are confirmed.
-import { api, busy, count, fetchFile, h, moveTo, quoted, save, say, section, table, when } from "./dom.js";
+import { api, busy, count, fetchFile, h, insideOf, moveTo, nameOf, pathOf, quoted, save, say, section, table, when } from "./dom.js";
 import { markedText, noticeText } from "./places.js";
 
 const SHOWN = 500, AT_ONCE = 100000;
@@ -27,10 +27,9 @@ const DOUBTS = {
 };
 
 function inside(row, me) {
-	if (!row.in_addr)
+	if (!insideOf(row))
 		return h("span", { class: "warn" }, REASONS[row.reason] ?? row.reason ?? "no answer");
-	const tenant = row.tenant ? `/${row.tenant}` : "", name = row.tenant ? `${row.in_addr} of ${row.tenant}` : row.in_addr;
-	return me.subscribers ? h("a", { href: `/subscriber/${row.in_addr}${tenant}` }, name) : h("b", {}, name);
+	return me.subscribers ? h("a", { href: pathOf(insideOf(row), row.tenant) }, nameOf(row)) : h("b", {}, nameOf(row));
 }
 
 function person(customer) {
@@ -41,7 +40,7 @@ function person(customer) {
 }
 
 function perhaps(customer) {
-	const why = `perhaps, at ${customer.in_addr}: ${DOUBTS[customer.doubt] ?? customer.doubt}`;
+	const why = `perhaps, at ${insideOf(customer)}: ${DOUBTS[customer.doubt] ?? customer.doubt}`;
 	return h("div", {}, h("small", { class: "quiet" }, why), person(customer));
 }
 
@@ -57,7 +56,7 @@ function whyNone(row) {
 export function customer(row) {
 	if (row.customer)
 		return person(row.customer);
-	if (!row.in_addr || !("customer" in row))
+	if (!insideOf(row) || !("customer" in row))
 		return null;
 	return h("div", {}, h("span", { class: "warn" }, whyNone(row)), possible(row).map(perhaps),
 		row.others ? h("small", { class: "quiet" }, "somebody else may have had it, of whom no record is there") : null);
@@ -68,14 +67,13 @@ function margin(row) {
 }
 
 function also(row) {
-	const others = (row.holders ?? []).map((holder) => (holder.tenant ? `${holder.in_addr} of ${holder.tenant}` : holder.in_addr))
-		.filter((name) => name !== (row.tenant ? `${row.in_addr} of ${row.tenant}` : row.in_addr));
+	const others = (row.holders ?? []).map(nameOf).filter((name) => name !== nameOf(row));
 	return others.length ? `but also ${[...new Set(others)].join(", ")}` : "";
 }
 
 // Later than the history was read: who it will have been is not known.
 function late(row) {
-	return row.in_addr && Date.parse(row.time) > Date.parse(row.read_until) + 120000 ? `known only until ${when(row.read_until)}` : "";
+	return insideOf(row) && Date.parse(row.time) > Date.parse(row.read_until) + 120000 ? `known only until ${when(row.read_until)}` : "";
 }
 
 function notes(row) {
@@ -86,9 +84,12 @@ function notes(row) {
 
 const mapping = (row) => (row.mapping ? `${row.mapping.in} to ${row.mapping.out}` : null);
 
+// The first cell of several rows, which what they say together names by their numbers.
+const numbered = (rows, cell) => (rows.length > 1 ? [cell] : []);
+
 function answerRows(rows, context) {
 	return rows.slice(0, SHOWN).map((row, i) => [
-		h("span", { class: "time" }, when(row.time)), `${row.out_addr}:${row.out_port}`, customer(row),
+		...numbered(rows, count(row.line)), h("span", { class: "time" }, when(row.time)), `${row.out_addr}:${row.out_port}`, customer(row),
 		h("div", {}, inside(row, context.me), row.mapping ? h("small", { class: "quiet" }, mapping(row)) : null), held(row), notes(row), evidenceButton(row, rows.length > 1 ? `-${i + 1}` : "", context),
 	]);
 }
@@ -125,7 +126,7 @@ function cell(value) {
 }
 
 function csv(rows) {
-	const lines = rows.map((row) => [row.time, row.out_addr, row.out_port, row.in_addr, row.from, row.to, mapping(row), notes(row),
+	const lines = rows.map((row) => [row.time, row.out_addr, row.out_port, insideOf(row), row.from, row.to, mapping(row), notes(row),
 		row.read_until, row.customer?.id, row.customer?.tenant, row.customer?.mac, row.customer?.circuit, row.customer?.session,
 		row.customer_reason, row.margin?.same]);
 	const head = ["time", "out_addr", "out_port", "in_addr", "from", "to", "mapping", "notes", "history_read_until", "customer", "tenant", "mac",
@@ -139,17 +140,24 @@ function download(name, type, text) {
 
 const more = (n, words) => (n > SHOWN ? h("p", { class: "quiet" }, `${count(n - SHOWN)} more ${words}`) : null);
 
+// With what several answers say together, such as "they differ: lines 2, 3", which are rows here.
+function together(rows, text) {
+	return rows.length > 1 ? `${verdict(rows)} ${text[0].toUpperCase()}${text.slice(1).replaceAll("lines", "rows")}.` : verdict(rows);
+}
+
 function verdict(rows) {
-	const found = rows.filter((row) => row.in_addr).length, named = rows.filter((row) => row.customer).length;
+	const found = rows.filter(insideOf).length, named = rows.filter((row) => row.customer).length;
 	const text = `${count(found)} of ${count(rows.length)} found`;
 	return rows.some((row) => "customer" in row) ? `${text}, with ${named === 1 ? "a customer" : `${count(named)} customers`}.`
 		: `${text}. Customers are not named, as the desk has no records of who had which address; your operators can add them.`;
 }
 
-function showAnswers(place, rows, context) {
+// Asks lines of questions, and shows the answers.
+async function askAll(place, lines, context) {
+	const { verdict: text, answers: rows } = await api("who?verdict=1", lines);
 	place.replaceChildren(section("Answers",
-		h("p", {}, verdict(rows)), caseField(),
-		table("Answers", ["Time (UTC)", "Outside", "Customer", "Inside", "Since", "Notes", "Evidence"], answerRows(rows, context)),
+		h("p", {}, together(rows, text)), caseField(),
+		table("Answers", [...numbered(rows, "Row"), "Time (UTC)", "Outside", "Customer", "Inside", "Since", "Notes", "Evidence"], answerRows(rows, context)),
 		more(rows.length, "are in the downloads."),
 		h("p", { class: "buttons" },
 			h("button", { type: "button", onclick: () => download("answers.csv", "text/csv", csv(rows)) }, "Download as CSV"),
@@ -158,7 +166,7 @@ function showAnswers(place, rows, context) {
 			h("button", { type: "button", onclick: () => print() }, "Print"))));
 	place.scrollIntoView({ block: "nearest" });
 	moveTo(place.querySelector("h2"));
-	say(verdict(rows));
+	say(together(rows, text));
 }
 
 function questionsOf(rows) {
@@ -176,7 +184,7 @@ function choice(row, answers, context) {
 	const asked = (row.candidates ?? []).filter((candidate) => candidate.time);
 	return asked.length ? h("span", { class: "buttons" }, asked.map((candidate) => {
 		const button = h("button", { type: "button", class: "choice", onclick: () => busy(button, async () =>
-			showAnswers(answers, await api("who", `${candidate.time} ${candidate.out_addr}:${candidate.out_port}`), context), context.tell) },
+			askAll(answers, `${candidate.time} ${candidate.out_addr}:${candidate.out_port}`, context), context.tell) },
 		`Ask ${candidate.out_addr}:${candidate.out_port} at ${when(candidate.time)}`);
 		return button;
 	})) : null;
@@ -186,7 +194,7 @@ function showQuestions(place, text, rows, answers, context) {
 	const { questions, left, problems, notices } = questionsOf(rows), n = questions.length;
 	const lines = questions.map((q) => `${q.time} ${q.out_addr}:${q.out_port}`).join("\n");
 	const ask = h("button", { type: "button", class: "main", id: "ask", onclick: () => busy(ask, async () =>
-		showAnswers(answers, await api("who", lines), context), context.tell) },
+		askAll(answers, lines, context), context.tell) },
 	n === 1 ? "Ask this question" : `Ask these ${count(n)} questions`);
 	answers.replaceChildren();
 	place.replaceChildren(section("Questions",

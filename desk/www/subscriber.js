@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A subscriber: the diagnosis of detnatctl explain, and a plot of the sessions while the page is open.
-import { api, busy, count, duration, facts, h, moveTo, plain, say, section } from "./dom.js";
+import { api, busy, count, duration, facts, h, moveTo, pathOf, plain, say, section } from "./dom.js";
 import { customer } from "./lookup.js";
 import { plot } from "./plot.js";
 
@@ -28,7 +28,8 @@ const ago = (seconds) => (seconds === null ? null : `${duration(seconds)} ago`);
 function subscriber(answer) {
 	const s = answer.subscriber, m = answer.mapping;
 	return [facts([
-		["Inside address", s.in_addr],
+		s.in_prefix ? ["Inside prefix", s.in_prefix] : ["Inside address", s.in_addr],
+		["Hosts with sessions", s.hosts && `${count(s.hosts.length)} of ${count(s.hosts_per_subscriber)}`],
 		["Tenant", m && m.tenant],
 		["Outside address", s.out_addr],
 		["Outside ports", `${s.port_lo} to ${s.port_hi}`],
@@ -49,7 +50,7 @@ function subscriber(answer) {
 function choice(addr, message) {
 	const names = [...message.matchAll(/\bof ([\w.-]+)/g)].map((found) => found[1]);
 	return h("p", { role: "status" }, `${addr} is an address of several tenants: `,
-		names.map((name) => h("a", { href: `/subscriber/${addr}/${name}` }, `${name} `)));
+		names.map((name) => h("a", { href: pathOf(addr, name) }, `${name} `)));
 }
 
 // Who has the address now. It is asked on a click, as each question leaves a line.

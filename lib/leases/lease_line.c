@@ -80,6 +80,23 @@ bool lease_addr_is_ipv4(const struct lease_addr *a, uint32_t *ret)
 	return true;
 }
 
+bool lease_addr_inside(const struct lease_addr *a, size_t *at, uint32_t *ret)
+{
+	struct address6 first = { 0 };
+	struct lease_addr own;
+
+	if (lease_addr_is_ipv4(a, ret))
+		return !(*at)++;
+	memcpy(&first.hi, a->octet, sizeof(first.hi));
+	first.hi = be64_number(first.hi);
+	while (virtual6_next(&first, at, ret)) {
+		own = lease_addr_of(*ret);
+		if (!memcmp(&own, a, sizeof(own)))
+			return true;
+	}
+	return false;
+}
+
 /* Reads "56" after the slash of a prefix; 0: it is no length. */
 static unsigned parse_length(const char *text)
 {

@@ -82,6 +82,12 @@ struct lease_addr lease_addr_of(uint32_t addr);
 /* Whether it is an IPv4 address; *ret is in host byte order. */
 bool lease_addr_is_ipv4(const struct lease_addr *a, uint32_t *ret);
 
+/*
+ * Iterates over the inside addresses whose lease it is: that of IPv4, or the virtual ones of the IPv6 subscriber with
+ * just this prefix. *at is 0 at first. false: there are no more.
+ */
+bool lease_addr_inside(const struct lease_addr *a, size_t *at, uint32_t *ret);
+
 /* Reads an address or an IPv6 prefix, and writes it. 0 or -EINVAL. */
 int lease_addr_parse(const char *text, struct lease_addr *ret);
 const char *lease_addr_format(const struct lease_addr *a, char text[static LEASE_ADDR_TEXT]);

@@ -333,7 +333,10 @@ def test_the_keys_that_privacy_names_for_the_laws_are_taken(running_lab, tmp_pat
         path.write_text(json.dumps({**running_lab.agent.config, **json.loads("{" + key + "}")}))
         told = execute(AGENT, "-t", "-c", path, namespace=running_lab.agent.namespace)
         assert told.status == 0, (key, told)
-    assert "LimitCORE=0" in text and "secret_file" in text and "access_log" in text
+    assert "LimitCORE=0" in text and "secret_file" in text and "access_log" in text and "proxy_max_temp_file_size" in text and "/var/tmp" in text
+    # What an old history has of grants stays; a new directory is begun.
+    grants = text.split("## How long to keep grants", 1)[1].split("\n## ", 1)[0]
+    assert re.search(r"begin a \[new\s+directory\]", grants) and "nothing is taken out of that file" in grants
 
 
 def test_what_the_desk_refuses_leaves_one_line_a_user_page_and_hour(copy, running_lab, tmp_path):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The daily questions of a desk, sentence by sentence as docs/evidence/COMPLAINTS.md lists them, where no other test has them."""
+"""The daily questions of a desk, sentence by sentence as docs/evidence/LEASES.md lists them, where no other test has them."""
 
 import datetime
 import hashlib
@@ -9,10 +9,12 @@ import shutil
 
 import pytest
 
+import isolation
 from agent import CTL, execute
 from lab import block_of
 import test_growth
 from test_audit_queries import AT, ask
+from test_ctl_who import next_second
 from test_leases import IN, OUT, lease_file, session_of
 
 ADDRESS = OUT.split(":")[0]
@@ -63,6 +65,14 @@ def test_a_verdict_stands_first_and_json_stays_an_array_without_it(place, tmp_pa
     mail.write_text(f"{now} {OUT}\n{now} {ADDRESS}:{block_of('10.0.0.2').lo}\n2001-01-01T00:00:00Z {OUT}\n")
     first = execute(CTL, "request", mail, *place).out.splitlines()[0]
     assert re.match(r"(they differ: lines 2; )?not definite: lines (2, )?3$", first), first
+    # The same of lines, where it is asked for.
+    lines = mail.read_text()
+    for text in (lines, lines.splitlines()[0]):
+        answer = isolation.run(CTL, "-j", "who", "-", "--verdict", *place, input=text, check=False)
+        told = json.loads(answer.stdout)
+        assert told["verdict"] == (first if text == lines else "all 1 name the same customer") and len(told["answers"]) == len(text.splitlines()), told
+    assert isolation.run(CTL, "who", "-", "--verdict", *place, input=lines, check=False).stdout.splitlines()[0] == first
+    assert execute(CTL, "who", OUT, "--verdict", *place).status == 2
     # A time that the history was not read to.
     mail.write_text(f"{now} {OUT}\n{AT[1]} {OUT}\n")
     assert execute(CTL, "request", mail, *place).out.startswith("not definite: lines 2\n")
@@ -81,6 +91,7 @@ def test_an_erased_line_keeps_its_hash_and_the_line_about_it_names_nobody(runnin
     about, = (json.loads(line) for line in b"\n".join(p.read_bytes() for p in state.glob("leases-*.jsonl")).splitlines() if b'"day"' in line)
     assert about["event"] == "erased" and about["day"] == path.name[7:17] and about["lines"] == 1 and about["case"] == "7"
     assert not {"id", "in_addr", "mac", "circuit", "session"} & set(about)
+    assert "line 1 was erased" in execute(CTL, "history", "verify", "--state-dir", state).out
     verified = execute(CTL, "-j", "history", "verify", "--state-dir", state)
     leases = json.loads(verified.out)["leases"]
     assert verified.status == 0 and leases["damage"] == [] and [e["line"] for e in leases["erased"]] == [1]
@@ -108,6 +119,24 @@ def test_a_customer_had_granted_blocks_and_ports_of_portmaps_too(lab, tmp_path):
     begun = rows[1]["from"]
     before = json.loads(execute(CTL, "-j", "customer", "alice", *where, "--to", begun).out)
     assert not [r for r in before if r.get("granted") or r.get("portmap")], before
+
+
+def test_a_customers_rows_are_cut_at_changes_of_the_mapping(lab, tmp_path):
+    """A smaller prefix takes the address away for a while; --from and --to cut the same list."""
+    agent, host, smaller = lab.start(), "10.0.0.3", {"in": "10.0.0.0/24", "out": "1.1.2.0/30"}
+    lease_file(tmp_path, *session_of("alice", in_addr=host))
+    where = ("--state-dir", agent.state, "--leases", tmp_path)
+    for change in ("add", "del"):
+        next_second()
+        agent.ctl("mapping", change, smaller["in"], smaller["out"])
+    next_second()
+    rows = json.loads(execute(CTL, "-j", "customer", "alice", *where).out)
+    blocks = [block_of(host), block_of(host, smaller), block_of(host)]
+    assert [(r["out_addr"], r["port_lo"], r["port_hi"]) for r in rows] == [(None, None, None), *((b.addr, b.lo, b.hi) for b in blocks)], rows
+    assert all(set(r) == {"customer", "by", "gateway", "in_addr", "out_addr", "port_lo", "port_hi", "from", "to"} and r["customer"] == "alice" for r in rows)
+    assert [r["to"] for r in rows] == [*(r["from"] for r in rows[1:]), None]
+    cut = json.loads(execute(CTL, "-j", "customer", "alice", *where, "--from", rows[1]["from"], "--to", rows[2]["to"]).out)
+    assert [(r["from"], r["to"], r["out_addr"]) for r in cut] == [(r["from"], r["to"], r["out_addr"]) for r in rows[1:3]]
 
 
 def test_two_gateways_of_one_host_and_second_are_told_apart(lab):

@@ -236,6 +236,13 @@ def test_questions_are_answered_in_their_order(desk):
             in desk.log.read_text())
 
 
+def test_a_verdict_comes_with_the_answers_where_it_is_asked_for(desk):
+    lines = "2999-01-31T13:05:00Z 1.1.1.1:1276\n2001-01-01T00:00:00Z 1.1.1.1:1276\n"
+    told = desk.post("/api/who?verdict=1", lines, user="lea").json()
+    assert set(told) == {"verdict", "answers"} and told["verdict"] == "not definite: lines 1, 2" and told["answers"] == desk.post(
+        "/api/who", lines, user="lea").json(), told
+
+
 def test_a_look_that_is_refused_leaves_a_line(leasing):
     """One a user, page and hour, of one form; of more, the number."""
     desk, _, queries = leasing

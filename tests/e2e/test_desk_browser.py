@@ -262,7 +262,7 @@ Content-Type: multipart/mixed; boundary=x
 Content-Type: text/plain; charset=utf-8
 
 Your customer 1.1.1.1:1276 attacked our server.
-The firewall says 2999-01-31T13:05:00Z and the sensor says 2999-01-31T14:05:00Z.
+The firewall says {} and the sensor says {}.
 --x
 Content-Type: application/zip; name=log.zip
 
@@ -271,20 +271,44 @@ UEsDBA
 """
 
 
-def test_a_person_chooses_what_the_text_does_not_say(browser):
-    """The pasted text is shown with its places marked, and what was not read is named."""
+def test_a_person_chooses_what_the_text_does_not_say(browser, tmp_path):
+    """The pasted text is shown with its places marked, what was not read is named, and what is chosen leads to its evidence."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    firewall, sensor = (f"{now - datetime.timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (1, 0))
     browser.open("/lookup")
-    browser.driver.execute_script("arguments[0].value = arguments[1]", browser.one("#complaint"), AMBIGUOUS)
+    browser.driver.execute_script("arguments[0].value = arguments[1]", browser.one("#complaint"), AMBIGUOUS.format(firewall, sensor))
     browser.one("#find").click()
     browser.says("the text does not say which")
     browser.says("log.zip: application/zip was not read: it is no text")
-    assert [e.text for e in browser.all("pre mark")] == ["1.1.1.1", "1276", "2999-01-31T13:05:00Z", "2999-01-31T14:05:00Z"]
+    assert [e.text for e in browser.all("pre mark")] == ["1.1.1.1", "1276", firewall, sensor]
     choices = browser.all("button.choice")
-    assert [e.text for e in choices] == [f"Ask 1.1.1.1:1276 at 2999-01-31 {hour}:05:00Z" for hour in (13, 14)]
+    assert [e.text for e in choices] == [f"Ask 1.1.1.1:1276 at {time.replace('T', ' ')}" for time in (firewall, sensor)]
     assert browser.driver.switch_to.active_element == choices[0]
     choices[1].click()
     browser.says("10.0.16.16")
-    browser.says("2999-01-31 14:05:00Z")
+    browser.says(SHOWN)
+    browser.one("#case").clear()
+    browser.one("#case").send_keys("chosen")
+    browser.one("button.evidence").click()
+    archive = browser.directory / "downloads" / "chosen.tar"
+    browser.wait(archive.exists, "the archive")
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path)
+    question = json.loads((tmp_path / "chosen" / "question.json").read_text())
+    assert (question["endpoint"], question["at"]) == ("1.1.1.1:1276", sensor), question
+    told = execute(CTL, "verify", tmp_path / "chosen")
+    assert told.status == 0 and "10.0.16.16" in told.out, told
+
+
+def test_several_answers_begin_with_what_they_say_together(browser):
+    now = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    other = block_of(SILENT)
+    browser.open("/")
+    browser.one("#complaint").send_keys(f"{now} 1.1.1.1:1276\n{now} {other.addr}:{other.lo}\n")
+    browser.one("#find").click()
+    browser.one("#ask").click()
+    browser.says("2 of 2 found, with a customer. Not definite: rows 2.")
+    assert [e.text for e in browser.all("td[data-head=Row]")] == ["1", "2"]
 
 
 def test_the_keyboard_suffices(browser):
@@ -309,6 +333,25 @@ def test_the_state_moves_without_reloading(browser, running_lab):
     browser.wait(lambda: "1 sessions" in browser.one("#pools .cells").get_attribute("innerHTML"), "a cell with a session")
     assert browser.all("#pools .step1")
     assert browser.driver.execute_script("return performance.timeOrigin") == before
+
+
+def test_single_addresses_are_one_group(browser):
+    """238 pools of one address, and one of four."""
+    rows = [{"out": f"198.51.100.{i}/32" if i % 2 else f"198.51.100.{i}"} for i in range(238)] + [{"out": "1.1.1.0/30"}] * 4
+    rows = [{"addr": row["out"].split("/")[0], "addresses": 1, "sessions": 1, "subscribers": 1, "state": "active", **row}
+            for row in rows]
+    browser.open("/state")
+    browser.says("in0")
+    browser.driver.execute_async_script("""const [rows, done] = arguments;
+        import('/static/cells.js').then(({ cells }) => cells(rows)).then((parts) => {
+            const place = Object.assign(document.createElement('div'), { id: 'tried' });
+            place.append(...parts);
+            document.getElementById('main').replaceChildren(place);
+            done();
+        })""", rows)
+    assert [len(group.find_elements(By.CSS_SELECTOR, ".cells .cell")) for group in browser.all("#tried .pool")] == [238, 4]
+    assert [e.text for e in browser.all("#tried h3")] == ["Single addresses 238 sessions", "1.1.1.0/30 4 sessions"]
+    assert browser.one("#tried").size["height"] < 1000, browser.one("#tried").size
 
 
 def test_a_subscriber_is_explained(browser):

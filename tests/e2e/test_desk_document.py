@@ -109,15 +109,20 @@ def commands(document, heading):
 
 
 def test_a_ticket_systems_way_is_as_it_is_written(running_lab, place, tmp_path):  # noqa: F811
-    """The commands of EVIDENCE, but for names of this machine: the desk, the file of tokens, and what is asked about."""
+    """
+    The commands of EVIDENCE, but for names of this machine: the desk, the file of tokens, and what is asked about. That is
+    what a person has chosen of two times.
+    """
+    earlier, at = stamp(-3600), stamp()
     (tmp_path / "queries").mkdir()
     script = commands("guide/EVIDENCE.md", "Ask from a ticket system") + commands("reference/API.md", "Tokens").replace("tickets", "others")
     for old, new in (("https://desk.example.net", "http://127.0.0.1:8080"), ("detnat-desk token", f"{DESK} token"), ("203.0.113.36:5100", OUT),
-                     ("2026-01-31T14:05:00+01:00", stamp().replace("Z", "+00:00"))):
+                     ("2026-01-31T14:05:00+01:00", at.replace("Z", "+00:00"))):
         assert old in script, old
         script = script.replace(old, new)
     script = re.sub(r"(token (add|list|revoke))", rf"\1 --tokens {tmp_path}/tokens", script)
-    (tmp_path / "complaint.eml").write_text(f"Subject: abuse\n\nAt 2026-01-31 14:05:00 your customer {OUT} scanned us.\n")
+    (tmp_path / "complaint.eml").write_text("Subject: abuse\n\nAt 2026-01-31 14:05:00 your customer 1.1.1.0:1030 scanned us.\n\n"
+                                            f"Your customer {OUT} attacked us. The firewall says {earlier} and the sensor says {at}.\n")
     desk = Desk(tmp_path / "desk", "--control", running_lab.agent.socket, "--leases", place / "leases", "--queries", tmp_path / "queries",  # noqa: F811
                 "--tokens", tmp_path / "tokens", listen="127.0.0.1:8080", namespace=running_lab.gateway)
     try:
@@ -126,11 +131,13 @@ def test_a_ticket_systems_way_is_as_it_is_written(running_lab, place, tmp_path):
         log = desk.log.read_text()
     finally:
         desk.end()
-    question, = json.loads((tmp_path / "questions.json").read_text())
-    assert (question["time"], question["out_addr"], question["out_port"]) == ("2026-01-31T13:05:00Z", "1.1.1.1", 1276)
+    question, ambiguous = json.loads((tmp_path / "questions.json").read_text())
+    assert (question["time"], question["out_addr"], question["out_port"]) == ("2026-01-31T13:05:00Z", "1.1.1.0", 1030)
+    assert ambiguous["error"] and [(f"{c['out_addr']}:{c['out_port']}", c["time"]) for c in ambiguous["candidates"]] == [(OUT, earlier), (OUT, at)]
     assert json.loads((tmp_path / "answer.json").read_text())["customer"]["id"] == "alice"
     with tarfile.open(tmp_path / "2026-17.tar") as archive:
         assert json.load(archive.extractfile("2026-17/answer.json"))["customer"]["id"] == "alice"
-    for asked in ("questions 2 lines", f"who {OUT}", f"evidence {OUT}"):
+        assert json.load(archive.extractfile("2026-17/question.json"))["at"] == at
+    for asked in ("questions 3 lines", f"who {OUT}", f"evidence {OUT}"):
         assert re.search(rf"tickets asks {asked}.*, case 2026-17, reason abuse: 200", log), log
     assert re.search(r"others +revoked +who,questions,evidence +ispA +100/h", execute(DESK, "token", "list", "--tokens", tmp_path / "tokens").out)

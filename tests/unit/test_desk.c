@@ -117,7 +117,9 @@ Test(desk, paths_take_addresses_alone)
 					    "/api/explain/10.0.0.2",
 					    "/api/pools/1.1.1.0/30",
 					    "/subscriber/10.0.0.2/ispA",
-					    "/api/explain/10.0.0.2/ispA" };
+					    "/api/explain/10.0.0.2/ispA",
+					    "/subscriber/2001:db8:4000:1200::",
+					    "/api/subscriber/2001:db8::1/ispA" };
 	static const char *const bad[] = { "",
 					   "/State",
 					   "/state/",
@@ -130,6 +132,11 @@ Test(desk, paths_take_addresses_alone)
 					   "/api/explain/10.0.0.2/a/b",
 					   "/api/explain/10.0.0.2/a b",
 					   "/api/explain/10.0.0.2.10.0.0.2.10.0.0.2/a",
+					   "/subscriber/::g",
+					   "/subscriber/2001:db8::/",
+					   "/subscriber/2001:db8::/56/a",
+					   "/subscriber/:: -h",
+					   "/subscriber/::%eth0",
 					   "/api/pools/all",
 					   "/api/reload" };
 	const char *rest;

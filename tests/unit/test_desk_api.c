@@ -125,6 +125,8 @@ Test(desk_api, an_answer_about_another_tenant_is_seen_wherever_it_names_one)
 		{ "{\"tenant\": \"b\" , \"in_addr\" : \"10.0.0.1\"}", true },
 		{ "{\"in_addr\":\"10.0.0.1\",\"tenant\":\"c\"}", false },
 		{ "{\"in_addr\":\"10.0.0.1\"}", false },
+		{ "{\"in_prefix\":\"2001:db8::/56\"}", false },
+		{ "{\"in_prefix\":\"2001:db8::/56\",\"tenant\":\"a\"}", true },
 		{ "{\"in_addr\":null}", true },
 		{ "{\"in_addr\":null,\"tenant\":\"c\"}", false },
 		{ "[]", true },

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/virtual6.h"
 #include "leases/lease_line.h"
 
 #define T0 1769860800LL /* 2026-01-31T12:00:00Z */
@@ -90,4 +91,38 @@ Test(lease_line, addresses_and_delegated_prefixes_are_read)
 	cr_expect_neq(lease_addr_parse("2001:db8::/129", &a), 0);
 	cr_expect_neq(lease_addr_parse("2001:db8::/", &a), 0);
 	cr_expect_neq(lease_addr_parse("100.64.0.1/32", &a), 0);
+}
+
+/* Inside addresses whose lease a text is, in hexadecimal. */
+static const char *inside_of(const char *text)
+{
+	static char found[64];
+	struct lease_addr a;
+	size_t at = 0, n = 0;
+	uint32_t addr;
+
+	cr_assert_eq(lease_addr_parse(text, &a), 0);
+	found[0] = '\0';
+	while (lease_addr_inside(&a, &at, &addr) && n < sizeof(found) - 10)
+		n += (size_t)snprintf(found + n, sizeof(found) - n, "%08x ", addr);
+	return found;
+}
+
+Test(lease_line, an_inside_address_is_of_just_that_prefix)
+{
+	struct prefixes6 p;
+
+	virtual6_forget();
+	cr_assert_eq(prefixes6_parse("2001:db8:4000::/48", 56, &p), 0);
+	cr_assert_eq(virtual6_claim(&p, VIRTUAL_BASE + 0x100), 0);
+	/* The same prefixes within wider ones, later. */
+	cr_assert_eq(prefixes6_parse("2001:db8:4000::/47", 56, &p), 0);
+	cr_assert_eq(virtual6_claim(&p, VIRTUAL_BASE + 0x1000), 0);
+	cr_expect_str_eq(inside_of("100.64.0.1"), "64400001 ");
+	cr_expect_str_eq(inside_of("2001:db8:4000:1200::/56"), "e0000112 e0001012 ");
+	cr_expect_str_eq(inside_of("2001:db8:4000:1200::/57"), "");
+	cr_expect_str_eq(inside_of("2001:db8:4000:1200::/55"), "");
+	cr_expect_str_eq(inside_of("2001:db8:4000:1200::1/128"), "");
+	cr_expect_str_eq(inside_of("2001:db8:5000::/56"), "");
+	virtual6_forget();
 }

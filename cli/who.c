@@ -242,7 +242,8 @@ int who_answer(const struct history_files *f, const char *dir, const char *shown
 	source.looks = looks;
 	source.dir = shown;
 	if (!status)
-		status = endpoint ? ask_typed(&source, endpoint, t, args, w, err) : ask_many(&source, cJSON_HasObjectItem(args, "verdict"), w, err);
+		status = endpoint ? ask_typed(&source, endpoint, t, args, w, err)
+				  : ask_many(&source, cJSON_HasObjectItem(args, "verdict"), w, err);
 	who_source_close(&source);
 	return status;
 }

@@ -171,7 +171,8 @@ static bool subscriber_read(const char *rest, struct subscriber *ret)
 	memcpy(ret->addr, rest, size);
 	ret->addr[size] = '\0';
 	ret->tenant = slash ? slash + 1 : NULL;
-	return (!addr_parse(ret->addr, &addr) || !address6_parse(ret->addr, &six)) && (!slash || label_valid(slash + 1));
+	return (!addr_parse(ret->addr, &addr) || !address6_parse(ret->addr, &six)) &&
+	       (!slash || label_valid(slash + 1));
 }
 
 static bool rest_valid(enum route_rest kind, const char *rest)

@@ -6,6 +6,7 @@
 #include "complaints/complaint_doubt.h"
 #include "complaints/complaint_line.h"
 #include "complaints/complaint_scan.h"
+#include "complaints/complaint_sentence.h"
 
 /* So many words may be between a key and its time: a day of the week, "on". */
 #define MOST_BETWEEN 2U
@@ -135,6 +136,53 @@ bool scan_of_other(struct scan *c, const char *at, const char *end)
 	return stop && value <= at && label_read(value, at).words < MOST_BETWEEN && names_other(line, stop);
 }
 
+static bool same_sentence(const struct scan *c, const char *from, const char *to)
+{
+	for (; from < to; from++)
+		if (sentence_ends(c->x->text, from, c->s->end))
+			return false;
+	return true;
+}
+
+/* Whether the sentence in which a time of prose stands says that an event was, rather than one before it. */
+static bool sentence_says_event(const struct scan *c, const char *at)
+{
+	const char *begin = scan_label_begin(c, at), *p = begin;
+
+	for (; p < at; p++)
+		if (sentence_ends(c->x->text, p, c->s->end))
+			begin = p + 1;
+	return label_read(begin, at).any & WORD_EVENT;
+}
+
+/*
+ * Whether a time of which nothing is said goes on with the one before, which is of the event: "at 10:00 and at 11:00",
+ * "the firewall says 10:00 and the sensor 11:00". Neither is meant more than the other.
+ */
+static bool goes_on(const struct scan *c, const char *at)
+{
+	const struct reading *x = c->x;
+	size_t i = x->n_items;
+
+	/* It may be an item already. */
+	while (i > x->first_item && (x->items[i - 1].kind == ITEM_ZONE || x->text + x->items[i - 1].at == at))
+		i--;
+	if (i == x->first_item || x->items[i - 1].kind != ITEM_TIME || x->items[i - 1].rank != RANK_EVENT)
+		return false;
+	if (!x->stamps[x->items[i - 1].stamp].clock && !x->stamps[x->items[i - 1].stamp].exact)
+		return false;
+	return same_sentence(c, x->text + x->items[i - 1].at + x->items[i - 1].size, at);
+}
+
+/* What the words before a time of prose mean that are about an event, or about nothing. */
+static uint8_t rank_of_prose(const struct scan *c, const struct label *l, const char *at)
+{
+	if (l->any & WORD_EVENT)
+		return sentence_says_event(c, at) ? RANK_EVENT : RANK_NEUTRAL;
+	/* "Attacked at 10:00, blocked at 10:05" */
+	return !(l->any & WORD_MEASURE) && goes_on(c, at) ? RANK_EVENT : RANK_NEUTRAL;
+}
+
 uint8_t scan_rank(struct scan *c, const char *at)
 {
 	struct label l = scan_label(c, at);
@@ -171,9 +219,10 @@ uint8_t scan_rank(struct scan *c, const char *at)
 	/* "Blocked at: …", "Unblocked: …" */
 	if ((c->s->key || c->s->keyed) && l.any & WORD_MEASURE && !(l.any & WORD_EVENT))
 		return RANK_OTHER;
-	return l.any & WORD_OTHER   ? RANK_OTHER
-	       : l.any & WORD_END   ? RANK_END
-	       : l.any & WORD_LATE  ? RANK_LATE
-	       : l.any & WORD_EVENT ? RANK_EVENT
-				    : RANK_NEUTRAL;
+	return l.any & WORD_OTHER	    ? RANK_OTHER
+	       : l.any & WORD_END	    ? RANK_END
+	       : l.any & WORD_LATE	    ? RANK_LATE
+	       : !c->s->key && !c->s->keyed ? rank_of_prose(c, &l, at)
+	       : l.any & WORD_EVENT	    ? RANK_EVENT
+					    : RANK_NEUTRAL;
 }

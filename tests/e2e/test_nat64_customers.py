@@ -70,6 +70,7 @@ def test_the_page_knows_subscribers_by_their_prefixes(lab, place, tmp_path):
         window = Browser(tmp_path, lab.gateway)
         try:
             with window as browser:
+                browser.open("about:blank", whole=True)
                 browser.requests(), browser.complaints()
                 from_the_complaint_to_the_subscriber_and_back(browser)
                 browser.assert_clean()

@@ -4,6 +4,7 @@
 
 #define KEYS	"Source: 203.0.113.5\nSource port: 5100\n"
 #define KEYS_UP "Source: 203.0.113.5\nSource port: 5100+\n"
+#define LATER	"2026-02-04 11:00:01 UTC"
 #define MAIL	"From: a@example.net\nSubject: x\nDate: Wed, 04 Feb 2026 12:00:00 +0000\n\n"
 #define JSON	"{\"ip\":\"203.0.113.5\",\"src_port\":5100,"
 
@@ -117,6 +118,15 @@ static const struct complaint_row rows[] = {
 	  "Received: from [203.0.113.5] (port=5100) by mx; Wed, 04 Feb 2026 10:00:01 "
 	  "+0000\nFrom: a@example.net\nTo: b@example.net\nSubject: x\n\nHello.\n",
 	  "" },
+	{ "two clocks in the sentence behind that of the event",
+	  WHAT " attacked us. The firewall says " AT " and the sensor says " LATER ".\n", "several-times;" },
+	{ "two clocks in two sentences", WHAT " attacked us. The firewall says " AT ". The sensor says " LATER ".\n",
+	  "several-times;" },
+	{ "two times that go on", WHAT " attacked us at " AT " and at " LATER ".\n", "several-times;" },
+	{ "two times of one event", "The attack of " WHAT " was seen at " AT " (firewall) and " LATER " (sensor).\n",
+	  "several-times;" },
+	{ "a time that goes on with a deed of its own", WHAT " attacked us at " AT ", blocked at " LATER ".\n", ONE },
+	{ "a time of another sentence", WHAT " attacked us at " AT ". This was written at " LATER ".\n", ONE },
 	{ "a clock of twelve hours", "Times are of a 12-hour clock.\n\n" AT " 203.0.113.5:5100\n", "unsure;" },
 	{ "a clock of twelve hours, in German",
 	  "Die Anzeige hat ein 12-Stunden-Format, ohne Vormittag oder Nachmittag.\n\n" AT " 203.0.113.5:5100\n",

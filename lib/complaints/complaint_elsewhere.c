@@ -20,6 +20,9 @@
 #include "base/search.h"
 #include "complaints/complaint_year.h"
 
+/* Of more zones that one time is said to be of, nearly all contradict each other. */
+#define MOST_COMPARED 64U
+
 /* A time as a clock shows it, and the zone it is said to be of. */
 struct wall_zone {
 	int64_t wall;
@@ -108,6 +111,30 @@ static bool is_sorted(const struct elsewhere *e)
 	return true;
 }
 
+static bool is_known(const struct elsewhere *e, size_t from, size_t to, const struct wall_zone *z)
+{
+	const struct stamp *stamps = e->x->stamps;
+
+	for (size_t i = from; i < to; i++)
+		if (claim_equal(&stamps[e->zones[i].stamp].zone, &stamps[z->stamp].zone))
+			return true;
+	return false;
+}
+
+/* Leaves of each time its different zones: all of them are looked at for each time that has none. */
+static void leave_different(struct elsewhere *e)
+{
+	size_t n = 0, first = 0;
+
+	for (size_t i = 0; i < e->n_zones; i++) {
+		if (n && e->zones[n - 1].wall != e->zones[i].wall)
+			first = n;
+		if (n - first > MOST_COMPARED || !is_known(e, first, n, &e->zones[i]))
+			e->zones[n++] = e->zones[i];
+	}
+	e->n_zones = n;
+}
+
 int elsewhere_survey(struct elsewhere *e, const struct reading *x)
 {
 	unsigned shown = ORDER_UNKNOWN;
@@ -130,6 +157,7 @@ int elsewhere_survey(struct elsewhere *e, const struct reading *x)
 	e->order = shown;
 	if (!is_sorted(e))
 		qsort(e->zones, e->n_zones, sizeof(*e->zones), by_wall);
+	leave_different(e);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 /* Abbreviations with one meaning. CST, IST and BST have several. */
@@ -141,24 +142,14 @@ bool wall_valid(const struct wall *w)
 	       w->second <= 60;
 }
 
-static struct tm tm_of(const struct wall *w, int dst)
+static struct tm tm_of(const struct wall *w)
 {
 	return (struct tm){ .tm_year = w->year - 1900,
 			    .tm_mon = w->month - 1,
 			    .tm_mday = w->day,
 			    .tm_hour = w->hour,
 			    .tm_min = w->minute,
-			    .tm_sec = w->second < 60 ? w->second : 59,
-			    .tm_isdst = dst };
-}
-
-/* Seconds since 1970 if the clock showed that with or without daylight saving; -1: it did not. */
-static int64_t with_dst(const struct wall *w, int dst)
-{
-	struct tm tm = tm_of(w, dst), asked = tm;
-	time_t t = mktime(&tm);
-
-	return tm.tm_isdst == dst && tm.tm_hour == asked.tm_hour && tm.tm_min == asked.tm_min ? (int64_t)t : -1;
+			    .tm_sec = w->second < 60 ? w->second : 59 };
 }
 
 /* The zone stays the process's, in which nothing else depends on it: to read its file takes as long as 20 times. */
@@ -172,25 +163,41 @@ static void enter(const struct zone *zone)
 	tzset();
 }
 
+/*
+ * Seconds since 1970 at which the clock showed what one of UTC shows at `utc`, if it was as far from UTC as around a
+ * time; -1: it was not. mktime() would look through years for daylight saving in a zone that has none.
+ */
+static int64_t as_around(int64_t utc, int64_t around)
+{
+	time_t near = (time_t)around, t;
+	struct tm then, tm;
+
+	if (!localtime_r(&near, &then))
+		return -1;
+	t = (time_t)(utc - then.tm_gmtoff);
+	return localtime_r(&t, &tm) && tm.tm_gmtoff == then.tm_gmtoff ? (int64_t)t : -1;
+}
+
 static int in_named(const struct wall *w, const struct zone *zone, int64_t *ret, struct error *err)
 {
-	int64_t winter, summer;
+	struct tm tm = tm_of(w);
+	int64_t utc = timegm(&tm), before, after;
 
 	enter(zone);
-	winter = with_dst(w, 0);
-	summer = with_dst(w, 1);
-	if (winter >= 0 && summer >= 0 && winter != summer)
+	before = as_around(utc, utc - DAY_S);
+	after = as_around(utc, utc + DAY_S);
+	if (before >= 0 && after >= 0 && before != after)
 		return error_set(err, -EINVAL, "%02d:%02d came twice that day in %s; name the offset", w->hour,
 				 w->minute, zone->name);
-	if (winter < 0 && summer < 0)
+	if (before < 0 && after < 0)
 		return error_set(err, -EINVAL, "there was no %02d:%02d that day in %s", w->hour, w->minute, zone->name);
-	*ret = winter >= 0 ? winter : summer;
+	*ret = before >= 0 ? before : after;
 	return 0;
 }
 
 int wall_to_time(const struct wall *w, const struct zone *zone, int64_t *ret, struct error *err)
 {
-	struct tm tm = tm_of(w, 0);
+	struct tm tm = tm_of(w);
 
 	if (!zone->given)
 		return error_set(err, -ENODATA, "the time has no zone; --zone names it");

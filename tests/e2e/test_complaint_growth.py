@@ -84,6 +84,8 @@ MAILS = {
     "months": ("", "January 3 "),
     "seconds": ("", "time 1700000000 "),
     "times without a year": ("", lambda i: f"Jan {i % 28 + 1:2d} {i // 28 % 24:02d}:{i // 700 % 60:02d}:00 {addr(i)}:{i % 60000 + 1}\n"),
+    "a time with its zone and without": ("", lambda i: f"2026-01-31 13:05:00 {addr(i)}:{i % 60000 + 1}\n2026-01-31 13:05:00 UTC\n"),
+    "times of a zone without summer": ("", lambda i: f"{time(i)} Asia/Kolkata {addr(i)}:{i % 60000 + 1}\n"),
     "days or months": ("", lambda i: f"0{i % 9 + 1}/0{i // 9 % 9 + 1}/2026 10:00 UTC {addr(i)}:{i % 60000 + 1}\n"),
     "zones": ("", "UTC CET +0100 "),
     "sentences about zones": ("", "All times are UTC\n"),

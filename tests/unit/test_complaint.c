@@ -398,6 +398,7 @@ Test(complaint, hostile_mail_takes_its_length)
 		{ "", "All times are in UTC.\nTimes CET.\n\n" },
 		{ "", "port: 5100\n" },
 		{ "", "13:05:00\n" },
+		{ "", "2026-01-31 13:05:00 UTC\n2026-01-31 13:05:00 1.2.3.4:5\n2026-01-31 13:05:00 CET\n" },
 		{ "", "Jan 31 13:05:00 fw kernel: DROP IN=eth0 SRC=1.2.3.4 DST=192.0.2.1 PROTO=TCP SPT=5100 SYN\n" },
 		{ "From: a\n\n-- forwarded --\n", "Received: from [1.2.3.4] (helo=x) by y; Sat, 31 Jan 2026 13:05\n" },
 		{ "", "Received: from x\n" },

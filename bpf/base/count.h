@@ -45,17 +45,20 @@ static __always_inline void count_add(__u32 reason, __u64 n)
 	count_aside(reason, n);
 }
 
-/* Counts a translated packet and its octets with a single map lookup. reason: one of REASON_*_translated. */
-static __always_inline void count_translated(enum reason reason, __u32 octets)
+/*
+ * Counts a translated packet and its octets with a single map lookup. reason: one of REASON_*_translated. Returns how
+ * many this core has counted so far, or 0.
+ */
+static __always_inline __u64 count_translated(enum reason reason, __u32 octets)
 {
 	__u32 zero = 0;
 	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
 
 	TRACE_COUNT(reason);
 	if (!c)
-		return;
-	((__u64 *)c)[reason]++;
+		return 0;
 	((__u64 *)c)[REASON_in2out_octets + (reason - REASON_in2out_translated)] += octets;
+	return ++((__u64 *)c)[reason];
 }
 
 static __always_inline int finish(int verdict, enum reason reason)

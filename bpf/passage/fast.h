@@ -173,12 +173,12 @@ static __always_inline int fast_six_out(ctx_t *ctx)
 	TRACE_STEADY(word);
 	TRACE_STEP(next_hop, (__u64)hop->ifindex << 32 | HOP_OUT, hop->mtu);
 	fib_used(hop, now);
-	count_translated(REASON_in2out_translated, q.length + sizeof(struct iphdr));
 
+	__u64 count = count_translated(REASON_in2out_translated, q.length + sizeof(struct iphdr));
 	__u32 out = mapping_out_addr(&m->geo, subscriber);
 	__be16 port = bpf_htons(word_out_port(word));
 
-	return fast_six_send4(ctx, &q, out, dst, port, hop);
+	return fast_six_send4(ctx, &q, out, dst, port, identification_of_whole(word, count), hop);
 }
 
 /* Returns 1 if the checksum of a header without options is right: nothing behind us would find it wrong. */

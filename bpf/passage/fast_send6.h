@@ -25,11 +25,11 @@ static __always_inline void fast_six_ether(struct ethhdr *eth, const struct fib_
 }
 
 /* Writes a header of IPv4, the addresses of which are numbers in host byte order. longest: octets of the longest packet
- * that leaves, which decides on DF. */
-static __always_inline void fast_six_to4(void *ip, __u32 tos, __u32 total, __u32 longest, __u8 ttl, __u8 proto,
-					 __u32 src, __u32 dst)
+ * that leaves, which decides on DF; ident is for those without. */
+static __always_inline void fast_six_to4(void *ip, __u32 tos, __u32 total, __u32 longest, __u16 ident, __u8 ttl,
+					 __u8 proto, __u32 src, __u32 dst)
 {
-	__u32 field = longest > ENTER_DF_ABOVE ? IP_FLAG_DF : bpf_get_prandom_u32() << 16;
+	__u32 field = longest > ENTER_DF_ABOVE ? IP_FLAG_DF : (__u32)ident << 16;
 	__u32 first = 0x45000000 | tos << 16 | total, last = (__u32)ttl << 24 | (__u32)proto << 16;
 	__be32 *word = ip;
 
@@ -79,9 +79,9 @@ static __always_inline __u32 fast_six_sent(ctx_t *ctx, const struct fast_six *q)
 	return q->length;
 }
 
-/* Sends a packet, which is counted, as one of IPv4 from another port, to a next hop. Returns the verdict. */
+/* Sends a packet, which is counted, as one of IPv4 from another endpoint, to a next hop. Returns the verdict. */
 static __always_inline int fast_six_send4(ctx_t *ctx, const struct fast_six *q, __u32 src, __u32 dst, __be16 port,
-					  const struct fib_hop *hop)
+					  __u16 ident, const struct fib_hop *hop)
 {
 	__u32 tos = bpf_ntohl(*(__be32 *)q->ip) >> 20 & 0xff, total = q->length + sizeof(struct iphdr);
 	__u64 *from = (__u64 *)&q->ip->saddr, *to = (__u64 *)&q->ip->daddr;
@@ -90,7 +90,7 @@ static __always_inline int fast_six_send4(ctx_t *ctx, const struct fast_six *q, 
 		     (__u64)bpf_htonl(src) + bpf_htonl(dst) + port);
 	q->l4->sport = port;
 	/* They end where those of IPv6 did. */
-	fast_six_to4((void *)q->ip + LEAVE_GROWTH, tos, total, total, q->hop_limit - 1, q->proto, src, dst);
+	fast_six_to4((void *)q->ip + LEAVE_GROWTH, tos, total, total, ident, q->hop_limit - 1, q->proto, src, dst);
 	fast_six_ether((void *)q->eth + LEAVE_GROWTH, hop, ETH_P_IP);
 	if (bpf_xdp_adjust_head(ctx, LEAVE_GROWTH))
 		return XDP_ABORTED;
@@ -159,7 +159,7 @@ static __always_inline int fast_six_put(ctx_t *ctx, void *ip, __u32 size, __u16 
 }
 
 static __always_inline int fast_six_send4(ctx_t *ctx, const struct fast_six *q, __u32 src, __u32 dst, __be16 port,
-					  const struct fib_hop *hop)
+					  __u16 ident, const struct fib_hop *hop)
 {
 	__u32 tos = bpf_ntohl(*(__be32 *)q->ip) >> 20 & 0xff, total = q->length + sizeof(struct iphdr);
 	__u64 *from = (__u64 *)&q->ip->saddr, *to = (__u64 *)&q->ip->daddr;
@@ -167,8 +167,8 @@ static __always_inline int fast_six_send4(ctx_t *ctx, const struct fast_six *q, 
 	__u64 content = sum_change(q->l4->sport, port);
 	__u32 ip[sizeof(struct iphdr) / 4];
 
-	fast_six_to4(ip, tos, total, fast_six_sent(ctx, q) + sizeof(struct iphdr), q->hop_limit - 1, q->proto, src,
-		     dst);
+	fast_six_to4(ip, tos, total, fast_six_sent(ctx, q) + sizeof(struct iphdr), ident, q->hop_limit - 1, q->proto,
+		     src, dst);
 	q->l4->sport = port;
 	ether_addresses_set(q->eth, (const struct ether_addresses *)hop->dmac);
 	sent_priority_set(ctx, (__u8)tos);

@@ -85,4 +85,29 @@ static __always_inline int identification_get(const struct packet6 *s, __u32 dst
 	return found;
 }
 
+/*
+ * A secret of all cores, drawn anew each so many packets of one of them, so that nobody outside learns it from the
+ * identifications that it makes. 0: not drawn yet.
+ */
+#define IDENTIFICATION_SECRET_LASTS 1024U
+static __u64 identification_secret SEC(".data.identification");
+
+/*
+ * The identification of a packet that is whole and may be cut behind us, as it has no DF: one that nobody can foresee
+ * (RFC 6274 section 3.5.2). word: state of its session; count: packets of this core. The kernel's random numbers take
+ * ten times as long.
+ */
+static __always_inline __u16 identification_of_whole(__u64 word, __u64 count)
+{
+	__u64 secret = LOAD(identification_secret), hash;
+
+	if (unlikely(!secret || !(count & (IDENTIFICATION_SECRET_LASTS - 1)))) {
+		secret = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;
+		*(volatile __u64 *)&identification_secret = secret;
+	}
+	hash = (word + count) * secret;
+	hash = (hash ^ hash >> 32) * secret;
+	return (__u16)(hash >> 48);
+}
+
 #endif

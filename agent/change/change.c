@@ -201,8 +201,9 @@ static int count_losses(struct change_queue *q, struct error *err)
 
 static int begin_edit(struct change_queue *q, struct error *err)
 {
-	const struct active_config *active = q->context->active;
-	_cleanup_config_ struct config *wanted = config_clone(active->config);
+	struct active_config *active = q->context->active;
+	_cleanup_config_ struct config *wanted =
+		active->copy ? take_pointer(active->copy) : config_clone(active->config);
 	int r;
 
 	if (!wanted)

@@ -203,7 +203,8 @@ static int plan_tables(struct change_plan *p, const struct parts *context, bool 
 
 	if (!r && context->active->config)
 		r = check_frozen(wanted, context->active->config, name, err);
-	if (!r && context->active->config)
+	/* A part has no mappings of IPv6 that come or go. */
+	if (!r && context->active->config && !p->part.config)
 		r = config_check_virtual(wanted, context->active->config, name, err);
 	if (!r && !checked)
 		r = check_machine(wanted->pcp.enabled ? wanted : plan_part(p), context->active->config, CHECK_CHANGE,

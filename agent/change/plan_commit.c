@@ -81,6 +81,12 @@ static bool keeps_pools(const struct change_plan *p)
 	return p->part.config && !plan_begins_or_ends(p) && !p->drained.n && !p->drains && !p->has_timed;
 }
 
+/* Whether nothing grows or has grants before and after, and no mapping comes or goes. */
+static bool keeps_grants(const struct change_plan *p)
+{
+	return p->part.config && !plan_begins_or_ends(p) && !p->settings.growth && !p->context->active->tally.growth;
+}
+
 /* All steps that can fail. Mappings that replace none are added before interfaces, so that no packet misses them. */
 static int commit_undoable(struct change_plan *p, bool *ret_loaded, bool *ret_mapped, struct error *err)
 {
@@ -284,6 +290,19 @@ static void tell_exporter(const struct change_plan *p)
 	}
 }
 
+/* The former configuration becomes a copy of the new one where few mappings differ: the next edit needs one. */
+static void take_its_place(struct active_config *a, struct config *now, const struct config_part *part)
+{
+	struct config *former = a->config;
+
+	config_free(take_pointer(a->copy));
+	a->config = now;
+	if (former && part->config && config_part_follow(former, now, part))
+		a->copy = former;
+	else
+		config_free(former);
+}
+
 int plan_commit(struct change_plan *p, struct error *err)
 {
 	const struct parts *context = p->context;
@@ -304,13 +323,15 @@ int plan_commit(struct change_plan *p, struct error *err)
 	r = commit_mappings(p, err);
 	p->committed = true;
 	/* Before the history compares: grants have ended with their mapping. */
-	if (context->growth)
+	if (context->growth && !keeps_grants(p))
 		growth_settle(context->growth, p->wanted);
 	tell_history(p, r);
 	history_queue_grants(context->history, p->wanted->grant_retention);
 	history_queue_audit(context->history, p->wanted->audit_queries);
-	if (!p->part.config || p->n_held || plan_begins_or_ends(p))
+	if (!p->part.config || p->n_held || p->n_add)
 		guard_configure(context->guard, NULL, p->wanted);
+	else if (plan_begins_or_ends(p))
+		guard_narrow_soon(context->guard, &context->active->config);
 	tell_exporter(p);
 	/* Uses the new settings: a mapping that comes with `syslog` is reported there. */
 	if (context->syslog)
@@ -326,8 +347,7 @@ int plan_commit(struct change_plan *p, struct error *err)
 	reloaded = context->active->config && p->name;
 	if (context->active->config)
 		config_warn(plan_part(p), context->active->config, p->name);
-	config_free(context->active->config);
-	context->active->config = take_pointer(p->wanted);
+	take_its_place(context->active, take_pointer(p->wanted), &p->part);
 	running_text_free(&context->active->text);
 	context->active->text = p->text;
 	context->active->tally = p->tally;

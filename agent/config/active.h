@@ -31,6 +31,7 @@ struct mapping_tally {
 
 struct active_config {
 	struct config *config;	    /* NULL until the first one is applied; saved in the pinned map `running` */
+	struct config *copy;	    /* of it, which the next edit takes; NULL: there is none */
 	struct running_text text;   /* of it, as it is saved */
 	struct mapping_tally tally; /* of its mappings */
 	const char *path;	    /* of the file */

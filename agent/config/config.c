@@ -132,6 +132,18 @@ static struct config_mapping *copy_mappings(const struct config_mapping *from, s
 	return NULL;
 }
 
+bool config_share_portmaps(struct config *c, const struct config *with)
+{
+	if (!with->portmap_share)
+		return false;
+	with->portmap_share->sharers++;
+	let_go_of_portmaps(c);
+	c->portmaps = with->portmaps;
+	c->n_portmaps = with->n_portmaps;
+	c->portmap_share = with->portmap_share;
+	return true;
+}
+
 /* Most changes leave the portmaps alone, and they are many: a copy shares them. False: out of memory. */
 static bool share_portmaps(struct config *copy)
 {

@@ -205,6 +205,9 @@ int config_refuse(struct error *err, int r, const char *name, unsigned line, con
 /* A copy, which shares nothing that either may change; NULL: out of memory. */
 struct config *config_clone(const struct config *c);
 
+/* Gives a configuration the portmaps of another one; both share them. False, with nothing changed: it shares none. */
+bool config_share_portmaps(struct config *c, const struct config *with);
+
 /* The same without the lists of mappings, portmaps, drains and rests, which are empty in the copy. */
 struct config *config_clone_keys(const struct config *c);
 void config_free(struct config *c);

@@ -416,3 +416,41 @@ void config_part_free(struct config_part *p)
 	free(p->touched);
 	*p = (struct config_part){ 0 };
 }
+
+static bool has_texts(const struct config *c, size_t from, size_t end)
+{
+	while (from < end && !c->mappings[from].lists)
+		from++;
+	return from < end;
+}
+
+bool config_part_follow(struct config *before, const struct config *after, const struct config_part *p)
+{
+	const struct config_window *w = &p->mappings;
+	size_t behind = before->n_mappings - w->before_end, room = w->after_end + behind;
+	struct config_mapping *list;
+	struct near_index *near;
+
+	if (before->n_draining || before->n_rests || after->n_draining || after->n_rests ||
+	    has_texts(before, w->from, w->before_end) || has_texts(after, w->from, w->after_end))
+		return false;
+	if (room < before->n_mappings)
+		room = before->n_mappings;
+	list = reallocarray(before->mappings, room + 1, sizeof(*list));
+	if (!list)
+		return false;
+	before->mappings = list;
+	near = near_index_share(after, list);
+	if (!near || !config_share_portmaps(before, after)) {
+		near_index_free(near);
+		near_index_forget(before->near);
+		return false;
+	}
+	near_index_free(before->near);
+	before->near = near;
+	memmove(list + w->after_end, list + w->before_end, behind * sizeof(*list));
+	if (w->after_end > w->from)
+		memcpy(list + w->from, after->mappings + w->from, (w->after_end - w->from) * sizeof(*list));
+	before->n_mappings = after->n_mappings;
+	return true;
+}

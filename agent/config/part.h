@@ -35,6 +35,12 @@ struct config_part {
 int config_part_of(const struct config *before, const struct config *after, struct config_part *ret);
 void config_part_free(struct config_part *p);
 
+/*
+ * Makes `before` a copy of `after`, as config_clone() would, by a copy of what the part says is different. False, with
+ * nothing changed, if that is not all that is, or memory is short.
+ */
+bool config_part_follow(struct config *before, const struct config *after, const struct config_part *p);
+
 /* Whether any of these inside addresses is touched. */
 bool config_part_touches(const struct config_part *p, uint32_t first, uint32_t last);
 

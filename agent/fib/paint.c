@@ -96,21 +96,58 @@ static void paint_default(struct route_copy *c)
 		paint_meet_all(c, 0, 0);
 }
 
-/* An address of the gateway's own, or a broadcast address. */
-static void paint_own(struct route_copy *c, uint32_t addr)
+/* Takes from an address the entry of a rank beyond those of routes. */
+static void uncover(struct route_copy *c, uint32_t addr, unsigned of_rank)
 {
 	unsigned rank = special_rank(c, addr);
 	uint32_t hop = FIB_HOP_KERNEL;
 
-	if (fib_store_best(&c->store, addr, 32, FIB_ROUTE_LOCAL, &hop)) {
-		fib_trie_set(&c->trie, addr, 32, FIB_RANK_LOCAL, hop);
-		return;
-	}
 	if (!rank) {
 		find_route(c, addr, &rank, &hop);
 		paint_meet(c, addr);
 	}
-	fib_trie_clear(&c->trie, addr, 32, FIB_RANK_LOCAL, rank, hop);
+	fib_trie_clear(&c->trie, addr, 32, of_rank, rank, hop);
+}
+
+/* An address of the gateway's own, or a broadcast address. */
+static void paint_own(struct route_copy *c, uint32_t addr)
+{
+	uint32_t hop;
+
+	if (fib_store_best(&c->store, addr, 32, FIB_ROUTE_LOCAL, &hop))
+		fib_trie_set(&c->trie, addr, 32, FIB_RANK_LOCAL, hop);
+	else
+		uncover(c, addr, FIB_RANK_LOCAL);
+}
+
+/* Addresses of shorter prefixes are not looked at one by one. */
+#define UNCOVERED_PLEN 24U
+
+bool paint_change_special(struct route_copy *c, const struct prefix_stretch *came, const struct prefix_stretch *went)
+{
+	if (went->n > FIB_UNCOVERED - c->n_uncovered)
+		return false;
+	for (size_t i = 0; i < went->n; i++)
+		if (went->prefix[i].plen < UNCOVERED_PLEN)
+			return false;
+	for (size_t i = 0; i < came->n; i++)
+		set_special(c, came->prefix[i].base, came->prefix[i].plen);
+	for (size_t i = 0; i < went->n; i++)
+		c->uncovered[c->n_uncovered++] = went->prefix[i];
+	route_copy_work(c);
+	return true;
+}
+
+bool paint_uncovered(struct route_copy *c)
+{
+	struct prefix p;
+
+	if (!c->n_uncovered)
+		return false;
+	p = c->uncovered[--c->n_uncovered];
+	for (uint64_t addr = p.base; addr <= prefix_last(p); addr++)
+		uncover(c, (uint32_t)addr, FIB_RANK_SPECIAL);
+	return true;
 }
 
 void paint_prefix(struct route_copy *c, uint32_t dst, unsigned plen, uint8_t flags)

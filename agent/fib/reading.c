@@ -256,6 +256,7 @@ static void stop_painting(struct route_copy *c)
 {
 	c->painted = false;
 	c->n_met = c->met_done = 0;
+	c->n_uncovered = 0;
 	fib_neighbours_each(&c->neighbours, leave_queue, NULL);
 }
 
@@ -463,7 +464,7 @@ static bool work_once(struct route_copy *c)
 		reading_repaint(c);
 		return false;
 	}
-	if (paint_met(c, MET_AT_ONCE))
+	if (paint_uncovered(c) || paint_met(c, MET_AT_ONCE))
 		return true;
 	if (c->purging) {
 		changes_purge(c, c->purged++);

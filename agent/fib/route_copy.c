@@ -197,15 +197,6 @@ void route_copy_hold(struct route_copy *c, enum route_copy_hold why, bool held)
 	lease_hold(c, why, held);
 }
 
-static bool same_prefixes(const struct prefix *a, size_t n_a, const struct prefix *b, size_t n_b)
-{
-	size_t same = 0;
-
-	while (same < n_a && n_a == n_b && a[same].base == b[same].base && a[same].plen == b[same].plen)
-		same++;
-	return n_a == n_b && same == n_a;
-}
-
 /* A copy of a list. NULL: out of memory; the lease has ended. */
 static void *copy_list(struct route_copy *c, const void *list, size_t count, size_t size)
 {
@@ -220,17 +211,22 @@ static void *copy_list(struct route_copy *c, const void *list, size_t count, siz
 
 int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, size_t count)
 {
+	struct prefix_stretch came = { prefix, count }, went = { c->special, c->n_special };
 	struct prefix *copy;
+	bool few;
 
-	if (same_prefixes(prefix, count, c->special, c->n_special))
+	prefix_stretches_leave_differences(&came, &went);
+	if (!came.n && !went.n)
 		return 0;
 	copy = copy_list(c, prefix, count, sizeof(*copy));
 	if (!copy)
 		return -ENOMEM;
+	few = c->painted && !c->repaint && paint_change_special(c, &came, &went);
 	free(c->special);
 	c->special = copy;
 	c->n_special = count;
-	reading_repaint(c);
+	if (!few)
+		reading_repaint(c);
 	return 0;
 }
 

@@ -60,8 +60,10 @@ void route_copy_on_return(struct route_copy *c, void (*catch_up)(void *arg), voi
 void route_copy_hold(struct route_copy *c, enum route_copy_hold why, bool held);
 
 /*
- * Destinations to which XDP must not forward, besides martians and link-local ones. If they change, the lease ends at
- * once, and begins again when everything has been painted anew. 0 or -ENOMEM, with the lease ended.
+ * Destinations to which XDP must not forward, besides martians and link-local ones. Those that come are the kernel's on
+ * return. Those that go become their routes' when the caller has returned to the event loop. If more than a few go, or
+ * large ones, the lease ends at once, and begins again when everything has been painted anew. 0 or -ENOMEM, with the
+ * lease ended.
  */
 int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, size_t count);
 

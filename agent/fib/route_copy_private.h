@@ -4,6 +4,7 @@
 #define DETNAT_ROUTE_COPY_PRIVATE_H
 
 #include "base/background.h"
+#include "base/prefix_stretch.h"
 #include "fib/addresses.h"
 #include "fib/dump.h"
 #include "fib/gateways.h"
@@ -16,6 +17,9 @@
 
 /* Number of remembered preferred sources of routes; beyond it, any address counts as one. */
 #define FIB_SOURCES 64U
+
+/* With more prefixes that are special no more, everything is painted anew. */
+#define FIB_UNCOVERED 64U
 
 /* Steps of a reading, in this order. */
 enum fib_step {
@@ -60,6 +64,9 @@ struct route_copy {
 	bool repaint;		       /* the special ranges have changed */
 	bool purging;		       /* routes with retired next hops are being removed */
 	uint32_t purged, swept, drawn; /* segments of the store processed so far */
+	/* Prefixes that are special no more, and are still painted as such. */
+	struct prefix uncovered[FIB_UNCOVERED];
+	size_t n_uncovered;
 
 	uint32_t *met; /* IPv4 addresses of neighbours to look at again */
 	size_t n_met, met_room, met_done;
@@ -155,6 +162,15 @@ void paint_prefix(struct route_copy *c, uint32_t dst, unsigned plen, uint8_t fla
 
 /* Paints entries that no route determines: special ranges, and ranges of the gateway's own addresses. */
 void paint_special(struct route_copy *c);
+
+/*
+ * Paints special prefixes that come, and notes those that go for paint_uncovered(). False, with nothing painted or
+ * noted, if it costs less to paint everything.
+ */
+bool paint_change_special(struct route_copy *c, const struct prefix_stretch *came, const struct prefix_stretch *went);
+
+/* Gives the addresses of one noted prefix to their routes. Returns whether there was one. */
+bool paint_uncovered(struct route_copy *c);
 
 /*
  * Whether a prefix of addresses is painted as a special range, so that its change requires painting everything again.

@@ -15,6 +15,8 @@
 #define RETRY_S 5
 /* Changes by other programs are undone at once, but not more often than this. */
 #define RESTORE_MS 200U
+/* Deletions narrow the table so long after the first of them, as many may follow. */
+#define NARROW_MS 100U
 /* A change by another program stays reported until the table has been left alone for this long. */
 #define QUIET_S 10
 
@@ -25,7 +27,9 @@ struct guard {
 	struct guard_nft *nft;
 	struct guard_watch *watch;
 	struct event *retry;
-	struct event *quiet; /* pending: another program has changed the table recently */
+	struct event *quiet;  /* pending: another program has changed the table recently */
+	struct event *narrow; /* pending: the table covers more than what runs, guard_narrow_soon() */
+	struct config *const *running;
 	bool enabled;
 	uint64_t restored_us;
 	uint64_t dropped_us; /* when new drops were last seen in the table; 0: never */
@@ -35,6 +39,7 @@ struct guard {
 static void on_changed(void *arg, bool maybe);
 static void on_retry(evutil_socket_t fd, short what, void *arg);
 static void on_quiet(evutil_socket_t fd, short what, void *arg);
+static void on_narrow(evutil_socket_t fd, short what, void *arg);
 
 int guard_new(struct event_base *base, const char *pin_path, struct guard **ret)
 {
@@ -45,7 +50,8 @@ int guard_new(struct event_base *base, const char *pin_path, struct guard **ret)
 	g->base = base;
 	g->retry = base ? evtimer_new(base, on_retry, g) : NULL;
 	g->quiet = base ? evtimer_new(base, on_quiet, g) : NULL;
-	if (base && (!g->retry || !g->quiet)) {
+	g->narrow = base ? evtimer_new(base, on_narrow, g) : NULL;
+	if (base && (!g->retry || !g->quiet || !g->narrow)) {
 		guard_free(g);
 		return -ENOMEM;
 	}
@@ -59,12 +65,16 @@ void guard_free(struct guard *g)
 {
 	if (!g)
 		return;
+	if (g->narrow && evtimer_pending(g->narrow, NULL))
+		on_narrow(-1, 0, g);
 	guard_watch_free(g->watch);
 	guard_nft_free(g->nft);
 	if (g->retry)
 		event_free(g->retry);
 	if (g->quiet)
 		event_free(g->quiet);
+	if (g->narrow)
+		event_free(g->narrow);
 	free(g->rules.inside);
 	free(g->rules.six);
 	free(g->rules.bypass);
@@ -352,8 +362,26 @@ int guard_configure(struct guard *g, const struct config *running, const struct 
 		tell(g, r);
 		return r;
 	}
+	if (g->narrow && !running)
+		evtimer_del(g->narrow);
 	g->enabled = (running && running->guard) || (wanted && wanted->guard);
 	return refresh(g);
+}
+
+static void on_narrow(evutil_socket_t fd, short what, void *arg)
+{
+	struct guard *g = arg;
+
+	guard_configure(g, NULL, *g->running);
+}
+
+void guard_narrow_soon(struct guard *g, struct config *const *running)
+{
+	const struct timeval delay = { .tv_usec = NARROW_MS * 1000L };
+
+	g->running = running;
+	if (!evtimer_pending(g->narrow, NULL))
+		evtimer_add(g->narrow, &delay);
 }
 
 void guard_hold(struct guard *g, const struct prefix *in, size_t n)

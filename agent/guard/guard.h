@@ -30,6 +30,12 @@ void guard_free(struct guard *g); /* keeps the table */
 int guard_configure(struct guard *g, const struct config *running, const struct config *wanted);
 
 /*
+ * guard_configure() of what runs by then, which is *running, in a tenth of a second, or when the guard is freed: after
+ * deletions the table may cover more for a while, and many of them cost one transaction.
+ */
+void guard_narrow_soon(struct guard *g, struct config *const *running);
+
+/*
  * Drops all packets of these inside prefixes, at any interface, until the next guard_configure() or guard_hold(): while
  * a mapping is replaced by another with the same addresses, no program translates them. n 0: none.
  */

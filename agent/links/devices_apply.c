@@ -7,6 +7,7 @@
 
 #include "base/array_grow.h"
 #include "base/log.h"
+#include "base/prefix_stretch.h"
 #include "links/devices_private.h"
 #include "routing/routes.h"
 
@@ -393,27 +394,6 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	return 0;
 }
 
-/* A stretch of a list of prefixes. */
-struct stretch {
-	const struct prefix *prefix;
-	size_t n;
-};
-
-/* Takes away what two lists have in common at their beginnings and ends. */
-static void leave_differences(struct stretch *a, struct stretch *b)
-{
-	while (a->n && b->n && prefix_equal(a->prefix[0], b->prefix[0])) {
-		a->prefix++;
-		b->prefix++;
-		a->n--;
-		b->n--;
-	}
-	while (a->n && b->n && prefix_equal(a->prefix[a->n - 1], b->prefix[b->n - 1])) {
-		a->n--;
-		b->n--;
-	}
-}
-
 static bool has_prefix(const struct prefix *list, size_t n, struct prefix p)
 {
 	for (size_t i = 0; i < n; i++)
@@ -428,12 +408,12 @@ static bool has_prefix(const struct prefix *list, size_t n, struct prefix p)
 /* Gives the pools the routes that differ from those of v's own pools. */
 static int change_routes(struct devices *v, const struct prefix *prefixes, size_t n, struct error *err)
 {
-	struct stretch came = { prefixes, n }, went = { v->prefixes, v->n_prefixes };
+	struct prefix_stretch came = { prefixes, n }, went = { v->prefixes, v->n_prefixes };
 	struct prefix gone[FEW_PREFIXES];
 	struct blackholes to_add, to_delete;
 	size_t n_gone = 0;
 
-	leave_differences(&came, &went);
+	prefix_stretches_leave_differences(&came, &went);
 	if (!v->own_routes.known || came.n > FEW_PREFIXES || went.n > FEW_PREFIXES)
 		return apply_routes(v, prefixes, n, err);
 	/* Draining mappings may have the same addresses elsewhere in the list. */

@@ -81,6 +81,9 @@ static int set_ranges(struct devices *v)
 
 int devices_six_take(struct devices *v, const struct config *c, struct error *err)
 {
+	if (!v->n_ranges && !v->n_nat64 && !c->n_draining && !config_has_ipv6(c))
+		return 0;
+
 	_cleanup_free_ struct virtual_range *ranges = calloc(c->n_mappings + c->n_draining + 1, sizeof(*ranges));
 	_cleanup_free_ struct prefix6 *nat64 = calloc(c->n_mappings + c->n_draining + 1, sizeof(*nat64));
 	size_t n_ranges;

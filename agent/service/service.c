@@ -442,6 +442,7 @@ enum exit_status service_run(const char *config_path, bool replace, struct error
 	if (s.parts.base)
 		event_base_free(s.parts.base);
 	config_free(s.active.config);
+	config_free(s.active.copy);
 	running_text_free(&s.active.text);
 	return r ? EXIT_FAILED : EXIT_DONE;
 }

@@ -441,6 +441,7 @@ def test_a_table_of_thousands_of_elements_is_nobody_elses_change(lab):
         {"in": f"10.{n >> 8}.{n & 255}.0/31", "out": f"203.0.{n >> 8}.{n & 255}/32", "session_slots": 8} for n in range(4096)])
     for n in range(2):
         lab.agent.ctl("mapping", "del", f"10.0.{n}.0/31")
+        wait_for(lambda n=n: f" 10.0.{n}.0/31," not in table(lab), what="the table to be narrower")
         assert troubles(lab) == []
     assert "another program" not in lab.agent.log_text()
     delete(lab)

@@ -202,6 +202,7 @@ static void choose_stages(const struct parts *context, const struct config *c, u
 #define guard_configure(g, now, then)			  configure_guard(now, then)
 #define running_save_to(map, size, json, n, hash, err)	  save_running(json, hash)
 #define running_reserve(d, length, err)			  0
+#define guard_narrow_soon(g, running)			  ((void)(running), configure_guard(NULL, *(running)))
 #define guard_hold(g, in, n)				  ((void)(in), hold(n))
 #define config_warn(now, before, name)			  call("warn", NULL)
 #define fragments_configure(f, limits)			  call("fragments", NULL)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fib/route_copy_private.h"
 #include "fib_lab.h"
 
 #define ROUNDS 60
@@ -138,4 +139,60 @@ Test(fib_copy, reads_what_was_there_before)
 	cr_expect_not(lab_vouched());
 	change_at_random(200, NOTHING_MISSING);
 	lab_wait_until_right("lost notifications", NOTHING_MISSING);
+}
+
+/* What the trie says of the addresses around those of lab_random_address(). */
+#define AREAS	  4U
+#define ADDRESSES 1024U
+
+static void note_entries(uint32_t ret[AREAS][ADDRESSES])
+{
+	static const uint32_t bases[AREAS] = { 0x0a000000, 0x0a010000, 0x0a008000, 0x0a018000 };
+
+	for (uint32_t i = 0; i < AREAS; i++)
+		for (uint32_t k = 0; k < ADDRESSES; k++)
+			ret[i][k] = fib_trie_entry(&lab_copy->trie, bases[i] + k);
+}
+
+static bool has_uncovered(void)
+{
+	return !lab_copy->n_uncovered && lab_copy->n_met == 0;
+}
+
+/* Few and small prefixes: all is in force while they come and go. */
+static void set_random_special(struct prefix *list, size_t most)
+{
+	size_t n = lab_random((uint32_t)most + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t plen = (uint8_t)(24 + lab_random(9));
+
+		list[i] = (struct prefix){ (0x0a000000 | (lab_random_address() & 0xffffff)) & fib_mask(plen), plen };
+	}
+	cr_assert_eq(route_copy_set_special(lab_copy, list, n), 0);
+	cr_expect(lab_in_force());
+	for (size_t i = 0; i < n; i++)
+		cr_expect_not(lab_look_up(list[i].base)->flags & FIB_ROUTED);
+	lab_wait_for(has_uncovered, "what is special no more");
+}
+
+Test(fib_copy, special_prefixes_that_come_and_go_leave_what_painting_anew_does)
+{
+	static uint32_t one_by_one[AREAS][ADDRESSES], anew[AREAS][ADDRESSES];
+	struct prefix special[8];
+
+	lab_wait_until_in_force();
+	for (int i = 0; i < ROUNDS; i++) {
+		change_at_random(20, NOTHING_MISSING);
+		lab_pass();
+		lab_wait_until_in_force();
+		set_random_special(special, ARRAY_SIZE(special));
+		set_random_special(special, ARRAY_SIZE(special));
+		note_entries(one_by_one);
+		reading_repaint(lab_copy);
+		lab_wait_until_in_force();
+		lab_wait_for(has_uncovered, "the neighbours");
+		note_entries(anew);
+		cr_assert_arr_eq(one_by_one, anew, sizeof(anew), "round %d", i);
+	}
 }

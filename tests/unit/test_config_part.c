@@ -153,6 +153,19 @@ static void exchange_text(const struct config *before, const struct config *afte
 	*text = now;
 }
 
+/* What ran before becomes what runs then. */
+static void follow(struct config *before, const struct config *after)
+{
+	_cleanup_free_ char *json = config_to_json(after), *followed = NULL;
+	struct config_part part;
+
+	cr_assert_eq(config_part_of(before, after, &part), 0);
+	cr_assert(config_part_follow(before, after, &part));
+	followed = config_to_json(before);
+	cr_assert_str_eq(followed, json);
+	config_part_free(&part);
+}
+
 Test(config_part, is_refused_when_the_whole_is)
 {
 	_cleanup_config_ struct config *c = config_new();
@@ -171,6 +184,7 @@ Test(config_part, is_refused_when_the_whole_is)
 		if (config_validate(after, NULL, &err))
 			continue;
 		exchange_text(c, after, &text);
+		follow(c, after);
 		config_free(c);
 		c = take_pointer(after);
 	}

@@ -21,14 +21,23 @@
 #include "kept_objects.h"
 #include "kept_reset.h"
 
-/* Where objects are: PLACE/pins is a file system of pins, PLACE/locks has a file for each object. */
+/*
+ * Where objects are: PLACE/pins is a file system of pins, PLACE/locks has a file for each object, PLACE/slots one for
+ * each test that runs at a time.
+ */
 #define PLACE_VARIABLE "DETNAT_KEPT_OBJECTS"
 
-/* Objects alike that tests use at a time: one that a test loads twice counts twice. */
+/*
+ * Tests that run at a time. Each has copies of its own: an object that shares maps with another fits only the copy
+ * of that one, so that tests that took any copy would hardly find two that belong together.
+ */
+#define SLOTS 64
+
+/* Objects alike that a test uses at a time. */
 #define COPIES 16
 
-/* About 10 MB each. */
-#define MAX_KEPT 64
+/* About 10 MB each; maps that stand alone have a place each, too. */
+#define MAX_KEPT 160
 
 /* Programs of a few objects of a start and its reloads. */
 #define MAX_GIVEN 8192
@@ -37,7 +46,11 @@
  * Maps of programs that the agent creates by itself, without an object. Others that it creates are no map of a program,
  * or belong to one test.
  */
-static const char *const alone[] = { "fib", "fib_nodes" };
+static const char *const alone[] = {
+	"fib",	      "fib_nodes",	"grants",	  "grant_bindings", "portmaps", "portmap_filters",
+	"strangers",  "stranger_pools", "stranger_hosts", "ports",	    "records6", "indices6",
+	"addresses6", "prefixes6",	"hosts6"
+};
 
 /* The tests are linked with --wrap of these. */
 int __real_bpf_object__load(struct bpf_object *o);
@@ -126,6 +139,9 @@ void kept_begin(char **argv)
 	snprintf(path, sizeof(path), "%s/locks", place);
 	if (mkdir(path, 0700))
 		return;
+	snprintf(path, sizeof(path), "%s/slots", place);
+	if (mkdir(path, 0700))
+		return;
 	setenv(PLACE_VARIABLE, place, 1);
 	execv(runner, argv);
 }
@@ -160,7 +176,8 @@ static const void *initial_of(struct bpf_map *m, size_t *ret_size)
 static uint64_t add_map(uint64_t hash, struct bpf_map *m)
 {
 	const uint32_t is[] = { shared_map(m),		(uint32_t)bpf_map__type(m), bpf_map__key_size(m),
-				bpf_map__value_size(m), bpf_map__max_entries(m),    bpf_map__map_flags(m) };
+				bpf_map__value_size(m), bpf_map__max_entries(m),    bpf_map__map_flags(m),
+				bpf_map__autocreate(m) };
 	size_t size = 0;
 	/* Of others each test gets the octets of its own object. */
 	const void *constants = bpf_map__map_flags(m) & BPF_F_RDONLY_PROG ? initial_of(m, &size) : NULL;
@@ -205,7 +222,7 @@ struct kept_file {
 
 struct place {
 	const char *base;
-	char name[48]; /* KEY-COPY */
+	char name[48]; /* KEY-SLOT-COPY */
 	int lock;      /* held until the process ends */
 	bool filled;
 };
@@ -238,14 +255,14 @@ static void drop(const char *base, const char *name)
 	rmdir(path);
 }
 
-/* A locked file of the place, or -1 if a test has it, or it was removed meanwhile. */
-static int lock_file(const char *base, const char *name, int flags)
+/* A locked file of the place, or -1 if a test has it, or it was removed meanwhile. kind: locks or slots. */
+static int lock_file(const char *base, const char *kind, const char *name, int flags)
 {
 	char path[PATH_MAX];
 	struct stat open_one, found;
 	_cleanup_close_ int fd = -1;
 
-	snprintf(path, sizeof(path), "%s/locks/%s", base, name);
+	snprintf(path, sizeof(path), "%s/%s/%s", base, kind, name);
 	fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &open_one) || stat(path, &found) ||
 	    open_one.st_ino != found.st_ino)
@@ -280,7 +297,7 @@ static void drop_oldest(const char *base)
 	}
 	qsort(file, n, sizeof(*file), by_age);
 	for (unsigned i = 0; i + MAX_KEPT < n; i++) {
-		_cleanup_close_ int lock = lock_file(base, file[i].name, 0);
+		_cleanup_close_ int lock = lock_file(base, "locks", file[i].name, 0);
 
 		if (lock < 0)
 			continue;
@@ -291,15 +308,31 @@ static void drop_oldest(const char *base)
 		closedir(d);
 }
 
-/* A place for an object that no test has: filled, or empty. False: all have tests, or none are kept. */
+/* The number of this test among those that run, held until the process ends; -1: there are too many. */
+static int slot_of_test(const char *base)
+{
+	static int slot = -1;
+	char name[16];
+
+	for (int i = 0; slot < 0 && i < SLOTS; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		if (lock_file(base, "slots", name, O_CREAT) >= 0)
+			slot = i;
+	}
+	return slot;
+}
+
+/* A place for an object that this test does not use yet: filled, or empty. False: it uses all, or none are kept. */
 static bool find_place(uint64_t key, struct place *ret)
 {
 	struct stat st;
+	int slot;
 
 	ret->base = getenv(PLACE_VARIABLE);
-	for (unsigned copy = 0; ret->base && copy < COPIES; copy++) {
-		snprintf(ret->name, sizeof(ret->name), "%016llx-%x", (unsigned long long)key, copy);
-		ret->lock = lock_file(ret->base, ret->name, O_CREAT);
+	slot = ret->base ? slot_of_test(ret->base) : -1;
+	for (unsigned copy = 0; slot >= 0 && copy < COPIES; copy++) {
+		snprintf(ret->name, sizeof(ret->name), "%016llx-%x-%x", (unsigned long long)key, (unsigned)slot, copy);
+		ret->lock = lock_file(ret->base, "locks", ret->name, O_CREAT);
 		if (ret->lock < 0)
 			continue;
 		ret->filled = !fstat(ret->lock, &st) && st.st_size > 0;
@@ -329,6 +362,7 @@ static bool note_filled(const struct place *at)
 	return write(at->lock, "1", 1) == 1;
 }
 
+/* What cannot be pinned fails the test: otherwise every test would load its own, and nobody see that. */
 static bool keep(const struct place *at, const struct bpf_object *o, const bool *own)
 {
 	struct bpf_program *p;
@@ -340,15 +374,17 @@ static bool keep(const struct place *at, const struct bpf_object *o, const bool 
 		return false;
 	bpf_object__for_each_map(m, o)
 	{
+		if (!own[i++])
+			continue;
 		pin_of(at, "map", bpf_map__name(m), path);
-		if (own[i++] && bpf_obj_pin(bpf_map__fd(m), path))
-			return false;
+		cr_assert_eq(bpf_obj_pin(bpf_map__fd(m), path), 0, "%s: %s", path, strerror(errno));
 	}
 	bpf_object__for_each_program(p, o)
 	{
+		if (!bpf_program__autoload(p))
+			continue;
 		pin_of(at, "prog", bpf_program__name(p), path);
-		if (bpf_program__autoload(p) && bpf_obj_pin(bpf_program__fd(p), path))
-			return false;
+		cr_assert_eq(bpf_obj_pin(bpf_program__fd(p), path), 0, "%s: %s", path, strerror(errno));
 	}
 	return note_filled(at);
 }
@@ -430,7 +466,7 @@ int kept_load(struct bpf_object *o)
 	bpf_object__for_each_map(m, o)
 	{
 		cr_assert_lt(n, sizeof(own));
-		own[n++] = !shared_map(m);
+		own[n++] = bpf_map__autocreate(m) && !shared_map(m);
 	}
 	if (!find_place(key, &at))
 		return __real_bpf_object__load(o);

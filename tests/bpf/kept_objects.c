@@ -36,8 +36,9 @@
 /* Objects alike that a test uses at a time. */
 #define COPIES 16
 
-/* About 10 MB each; maps that stand alone have a place each, too. */
-#define MAX_KEPT 160
+/* About 10 MB each, of which all may have a fifth of the memory. Maps that stand alone have a place each, too. */
+#define MAX_KEPT	160
+#define MEMORY_FOR_KEPT (48U << 20)
 
 /* Programs of a few objects of a start and its reloads. */
 #define MAX_GIVEN 8192
@@ -277,13 +278,21 @@ static int by_age(const void *a, const void *b)
 	return (x->used > y->used) - (x->used < y->used);
 }
 
+static unsigned max_kept(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+	uint64_t fit = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / MEMORY_FOR_KEPT : 0;
+
+	return fit < MAX_KEPT ? (unsigned)fit : MAX_KEPT;
+}
+
 /* Kept objects take memory of the kernel: those that were not used for longest go. */
 static void drop_oldest(const char *base)
 {
 	struct kept_file file[MAX_KEPT * 2];
 	char path[PATH_MAX];
 	struct dirent *entry;
-	unsigned n = 0;
+	unsigned n = 0, max = max_kept();
 	struct stat st;
 	DIR *d;
 
@@ -296,7 +305,7 @@ static void drop_oldest(const char *base)
 		file[n++].used = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
 	}
 	qsort(file, n, sizeof(*file), by_age);
-	for (unsigned i = 0; i + MAX_KEPT < n; i++) {
+	for (unsigned i = 0; i + max < n; i++) {
 		_cleanup_close_ int lock = lock_file(base, "locks", file[i].name, 0);
 
 		if (lock < 0)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-Checks the documents of which each row names the tests that show it: CONFORMANCE.md, where a row has a known status, too, OWNERSHIP.md, and the doors
+Checks the documents of which each row names the tests that show it: CONFORMANCE.md, where a row has a known status, too, and where each test of NAT64 has a row, OWNERSHIP.md, and the doors
 of SECURITY.md. Of FEATURES.md, HISTORY.md, LEASES.md, RELIABILITY.md and the limits in TESTING.md it checks that the tests exist that they name
 anywhere. Prints what is wrong and exits with 1.
 """
@@ -32,6 +32,9 @@ PAGES = (
     Page("internals/OWNERSHIP.md", "case", 3, suites=False),
     Page("../SECURITY.md", "door", 3, section="## Doors"),
 )
+
+# Suites of which CONFORMANCE.md has a row for each test: NAT64's packets, configuration and history.
+WHOLE = re.compile(r"(?:six_(?:drain|enter|errors|fast|fragments|hairpins?|leave|model|paths|refusals|states|tables)|(?:config|doctor|history|history_cache)_six)/")
 
 # Files of tests against somebody who means harm: SECURITY.md names each.
 HOSTILE = re.compile(r"test_\w*(?:hostile|abuse|forged|privileges|tokens|desk_tenants|proxies|sources|evidence_changed|libxdp)\w*\.py")
@@ -102,10 +105,18 @@ def of_section(text, heading):
     return "\n".join(lines)
 
 
+def unnamed(text, tests):
+    """Yields the tests of whole suites that no row names."""
+    named = set(re.findall(r"`([^`]+)`", text))
+    yield from (f"no row names {test}" for test in sorted(tests - named) if WHOLE.match(test))
+
+
 def main():
     tests = tests_of_the_tree(ROOT)
+    conformance = PAGES[0].name
     wrong = [f"{page.name}: {line}" for page in PAGES for line in check(page, (ROOT / "docs" / page.name).read_text(), tests)]
     wrong += [f"{name}: {line}" for name in MENTIONING for line in missing((ROOT / "docs" / name).read_text(), tests)]
+    wrong += [f"{conformance}: {line}" for line in unnamed((ROOT / "docs" / conformance).read_text(), tests)]
     limits = of_section((ROOT / "docs" / LIMITS[0]).read_text(), LIMITS[1])
     wrong += [f"{LIMITS[0]}: {line}" for line in missing(limits, tests)]
     wrong += [] if limits.strip() else [f"{LIMITS[0]}: {LIMITS[1]} is missing"]

@@ -64,6 +64,16 @@ void set_up_six(void)
 	stay_on_one_core();
 }
 
+void enter_prefix6(struct address6 prefix, uint32_t plen)
+{
+	struct prefix6_key key = { .plen = plen };
+	const uint64_t half[2] = { be64_number(prefix.hi), be64_number(prefix.lo) };
+	const uint32_t one = 1;
+
+	memcpy(key.addr, half, sizeof(key.addr));
+	cr_assert_eq(bpf_map_update_elem(datapath.prefixes6, &key, &one, BPF_ANY), 0, "%s", strerror(errno));
+}
+
 static void put16(uint8_t *at, uint32_t value)
 {
 	at[0] = (uint8_t)(value >> 8);
@@ -275,7 +285,7 @@ int open_6(struct address6 host, uint8_t proto, uint16_t sport, uint16_t dport, 
 	return proto == ICMP6 ? got[38] << 8 | got[39] : got[34] << 8 | got[35];
 }
 
-void age_6(uint32_t n, uint32_t seconds)
+void age_port_6(uint32_t n, int out_port, uint32_t seconds)
 {
 	int number = mappings_find_any(mappings, VIRTUAL + n);
 	const struct mapping *m = mappings_get(mappings, number);
@@ -285,9 +295,14 @@ void age_6(uint32_t n, uint32_t seconds)
 	for (uint32_t i = 0; i < slots; i++) {
 		uint32_t seen = (uint32_t)slot[i].truth - ticks;
 
-		if (word_is_live(slot[i].truth))
+		if (word_is_live(slot[i].truth) && (out_port < 0 || word_out_port(slot[i].truth) == out_port))
 			slot[i].truth = (slot[i].truth & ~0x3ffffffULL) | (seen & 0x3ffffff);
 	}
+}
+
+void age_6(uint32_t n, uint32_t seconds)
+{
+	age_port_6(n, -1, seconds);
 }
 
 uint32_t sessions_6(uint32_t n)

@@ -76,6 +76,12 @@ int open_6(struct address6 host, uint8_t proto, uint16_t sport, uint16_t dport, 
 /* Puts the sessions of subscriber n so many seconds further into the past. */
 void age_6(uint32_t n, uint32_t seconds);
 
+/* The same of the sessions on an outside port; -1: of all. */
+void age_port_6(uint32_t n, int out_port, uint32_t seconds);
+
+/* Enters a NAT64 prefix that no mapping of the fixture has. */
+void enter_prefix6(struct address6 prefix, uint32_t plen);
+
 /* Sessions that subscriber n's record counts. */
 uint32_t sessions_6(uint32_t n);
 

@@ -35,7 +35,7 @@ void six_set_up(void)
 		bpf_map__set_pin_path(map, NULL);
 		bpf_map__set_autocreate(map, is_used(bpf_map__name(map)));
 	}
-	((struct settings *)(void *)&six->rodata->settings)->hz = 250;
+	((struct settings *)(void *)&six->rodata->settings)->hz = SIX_HZ;
 	cr_assert_eq(six__load(six), 0, "%s", strerror(errno));
 }
 
@@ -64,6 +64,29 @@ struct six_scene six_scene_make(void)
 	cr_assert_eq(inet_pton(AF_INET6, "2001:db8:4000:1200::1", scene.host), 1);
 	six_scene_prefix(&scene, "64:ff9b::", 96);
 	return scene;
+}
+
+void six_age_identifications(uint32_t ticks)
+{
+	const int fd = bpf_map__fd(six->maps.identifications);
+	struct identification_key {
+		uint32_t out_addr, dst;
+		uint16_t ident;
+		uint8_t proto, pad;
+	} keys[64];
+	struct identification {
+		uint64_t src[2];
+		uint32_t ident, since;
+	} value;
+	size_t n = 0;
+
+	while (n < sizeof(keys) / sizeof(*keys) && !bpf_map_get_next_key(fd, n ? &keys[n - 1] : NULL, &keys[n]))
+		n++;
+	for (size_t i = 0; i < n; i++) {
+		cr_assert_eq(bpf_map_lookup_elem(fd, &keys[i], &value), 0);
+		value.since -= ticks;
+		cr_assert_eq(bpf_map_update_elem(fd, &keys[i], &value, BPF_EXIST), 0);
+	}
 }
 
 /* Octets of an IP packet by its header, at most those that there are. */

@@ -18,6 +18,12 @@ enum six_program { SIX_ENTER, SIX_UNDO, SIX_LEAVE };
 void six_set_up(void);
 void six_tear_down(void);
 
+/* The ticks of a second, in the programs. */
+#define SIX_HZ 250U
+
+/* Has the last fragments of datagrams, of which there are few, come so many ticks earlier. */
+void six_age_identifications(uint32_t ticks);
+
 /* 64:ff9b::/96, host 2001:db8:4000:1200::1, virtual address 224.0.1.7, MTUs not known. */
 struct six_scene six_scene_make(void);
 

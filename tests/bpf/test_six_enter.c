@@ -10,6 +10,9 @@
 #include <netinet/udp.h>
 #include <string.h>
 
+#include <detnat/fragments.h>
+#include <detnat/tables.h>
+
 #include "frame.h"
 #include "six_fixture.h"
 
@@ -271,6 +274,20 @@ Test(six_enter, two_datagrams_at_once_do_not_share_an_identification)
 	/* From another outside address they are not mixed up. */
 	elsewhere.out_addr++;
 	cr_expect_eq(identification_of(&elsewhere, HOST6, 2, true), 0x1234);
+}
+
+/* A number is another's again once its datagram cannot be put together any more. */
+Test(six_enter, a_number_is_free_again_when_its_datagram_is_too_old)
+{
+	const uint32_t lifetime = FRAGMENT_LIFETIME * SIX_HZ >> TICK_SHIFT;
+	struct six_scene scene = six_scene_make();
+
+	cr_expect_eq(identification_of(&scene, HOST6, 1, true), 0x1234);
+	six_age_identifications(lifetime / 2);
+	cr_expect_neq(identification_of(&scene, HOST6, 2, true), 0x1234);
+	six_age_identifications(lifetime - lifetime / 2 + 2);
+	cr_expect_eq(identification_of(&scene, HOST6, 3, true), 0x1234);
+	cr_expect_neq(identification_of(&scene, HOST6, 1, false), 0x1234, "it is another's by now");
 }
 
 Test(six_enter, many_datagrams_with_the_same_half_get_a_number_each)

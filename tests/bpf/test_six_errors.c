@@ -209,3 +209,35 @@ Test(six_errors, sessions_go_on)
 	run_error("refused", XDP_OUTSIDE, frame, size, out, &got, REASON_icmp_error_translated);
 	expect_6("and answered", &answer, &in);
 }
+
+/* No more than the way that the error came by takes. */
+Test(six_errors, fragmentation_needed_tells_no_more_than_the_link_outside_takes)
+{
+	struct frame6 sent = six_out(HOST_ONE, UDP, PORT, 53, 0);
+	int out_port = open_6(HOST_ONE, UDP, PORT, 53, 0);
+	struct frame quote = six_out_translated(&sent, (uint16_t)out_port);
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t got, size = error_4(&(struct message){ ROUTER_IN, ROUTER_OUT, 3, 4, 1450 }, &quote, in);
+
+	cr_assert_geq(out_port, 0);
+	datapath.device[outside_ifindex].mtu = 1400;
+	run_error("too big", XDP_OUTSIDE, in, size, out, &got, REASON_icmp_error_translated);
+	cr_expect_eq(get32(out + IP + 44), 1420, "%u", get32(out + IP + 44));
+}
+
+/* A router inside that speaks to another prefix speaks to nobody, whatever it quotes. */
+Test(six_errors, to_another_prefix_are_dropped)
+{
+	const struct message e = { .from = ROUTER_IN, .type = 1, .code = 4 };
+	const struct address6 other = { 0x20010db800640000ULL, 0 };
+	struct frame6 quote = came_in(HOST_ONE, PORT);
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = error_6(&e, &quote, in), got;
+
+	cr_assert_geq(open_6(HOST_ONE, UDP, PORT, 53, 0), 0);
+	enter_prefix6(other, 96);
+	put_address(in + IP + 24, (struct address6){ other.hi, EXTERNAL });
+	put16(in + IP + 42, 0);
+	put16(in + IP + 42, sum_6(in + IP, size - IP - 40));
+	run_error("to another prefix", XDP_INSIDE, in, size, out, &got, REASON_drop_no_session);
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Fragments of IPv6 subscribers' datagrams, piece by piece: outwards, inwards to the right host, and early ones. */
+#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/libbpf.h>
@@ -218,4 +219,44 @@ Test(six_fragments, a_datagram_counts_until_it_is_complete)
 	cr_expect_eq(s->datagrams, 1);
 	piece_out("last", 0x12345678, 408, 1208, false, REASON_in2out_translated);
 	cr_expect_eq(s->datagrams, 0);
+}
+
+/* Runs an answer of so many octets without DF to the host; what it is counted as. */
+static void long_answer(uint16_t payload, int verdict, enum reason reason)
+{
+	struct frame6 sent = datagram(HOST_ONE, payload);
+	struct frame out = six_out_translated(&sent, OUT_PORT6(PORT, N)), back = six_answer(&out);
+	uint8_t in[FRAME_MAX], got[FRAME_MAX];
+	size_t size = frame_build(&back, in), got_size;
+	uint64_t before = counted(reason);
+
+	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, got, &got_size), verdict);
+	cr_expect_eq(counted(reason), before + 1);
+}
+
+/* Fragments are as long as the mapping says, but fit the link. */
+Test(six_fragments, that_the_agent_makes_fit_the_link)
+{
+	const struct mapping *m = mappings_get(mappings, mappings_find_any(mappings, VIRTUAL + N));
+	struct transmission t;
+
+	cr_assert_geq(open_6(HOST_ONE, UDP, PORT, 53, 0), 0);
+	datapath.record6[m->record6].lowest_mtu = 1450;
+	long_answer(1440, DROP_XDP, REASON_out2in_translated);
+	cr_assert_eq(transmitted(&t), 1);
+	cr_expect_eq(t.mtu, 1450);
+	datapath.device[inside_ifindex].mtu = 1400;
+	long_answer(1440, DROP_XDP, REASON_out2in_translated);
+	cr_assert_eq(transmitted(&t), 1);
+	cr_expect_eq(t.mtu, 1400);
+}
+
+Test(six_fragments, for_a_neighbour_that_is_not_known_are_lost)
+{
+	struct transmission t;
+
+	cr_assert_geq(open_6(HOST_ONE, UDP, PORT, 53, 0), 0);
+	cr_assert_eq(system("ip neigh del fe80::3 lladdr 02:00:00:00:00:03 dev tin"), 0);
+	long_answer(1400, DROP_XDP, REASON_drop_unresolved);
+	cr_expect_eq(transmitted(&t), 0);
 }

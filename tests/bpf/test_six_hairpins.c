@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "six_error_frame.h"
+#include "tables/portmap_table.h"
 
 static void set_up_hairpins(void)
 {
@@ -366,4 +367,58 @@ Test(six_hairpins, packet_too_big_reaches_the_sender_of_either_family)
 	cr_expect_leq(got_size, IP + 576);
 	if (counted(REASON_drop_too_big) != 2)
 		show_counters();
+}
+
+/* What claims outside to come from the other one's endpoint is forged: the fast path leaves it, and it is dropped. */
+Test(six_hairpins, are_not_entered_from_outside)
+{
+	struct frame forged = { .from = ROUTER,
+				.to = GATEWAY_OUT,
+				.src = OUT_B,
+				.dst = OUT_A,
+				.proto = UDP,
+				.sport = AT_B,
+				.dport = AT_A,
+				.payload = PAYLOAD };
+	uint8_t frame[FRAME_MAX], got[FRAME_MAX];
+	size_t size = frame_build(&forged, frame), got_size;
+
+	open_all();
+	cr_expect_eq(run_frame(XDP_OUTSIDE, frame, size, got, &got_size), DROP_XDP);
+	cr_expect_eq(counted(REASON_drop_spoofed), 1);
+	if (counted(REASON_drop_spoofed) != 1)
+		show_counters();
+	fast_path_alone();
+	expect_left_4("forged", &forged);
+}
+
+/* A portmap of IPv4 says who gets in, also of IPv6 subscribers, by their outside endpoint. */
+Test(six_hairpins, to_a_portmap_pass_its_filters)
+{
+	struct portmap m = { .in = { SUBSCRIBER, 8080 }, .out = { POOL, 443 }, .proto = UDP };
+	struct frame at_4 = { .from = GATEWAY_IN,
+			      .to = HOST,
+			      .src = OUT_A,
+			      .dst = SUBSCRIBER,
+			      .proto = UDP,
+			      .sport = AT_A,
+			      .dport = 8080,
+			      .ttl = 63,
+			      .payload = PAYLOAD };
+	struct portmaps *portmaps;
+	uint8_t frame[FRAME_MAX], got[FRAME_MAX];
+	struct frame6 sent = sent_6(HOST_A, PORT_A, POOL, 443);
+	size_t size = frame6_build(&sent, frame), got_size;
+	struct error err;
+
+	settings.portmaps = 1;
+	reload_settings();
+	cr_assert_eq(portmaps_open(mappings, &portmaps, &err), 0, "%s", err.text);
+	cr_assert(portmap_filters_add(&m.filters, OUT_A, 32, AT_A + 1));
+	cr_assert_eq(portmaps_put(portmaps, &m), 0);
+	run_hairpin("another port", frame, size, got, &got_size, REASON_drop_portmap_filter);
+	cr_assert(portmap_filters_add(&m.filters, OUT_A, 32, AT_A));
+	cr_assert_eq(portmaps_put(portmaps, &m), 0);
+	from_6("its own", sent, NULL, &at_4);
+	portmaps_close(portmaps);
 }

@@ -101,6 +101,30 @@ Test(six_paths, a_full_table_refuses_then_gives_way)
 	cr_expect_eq(sessions_6(9), HOSTS6);
 }
 
+/* A host with a session that goes on is not silent, in whichever order its sessions are looked at. */
+Test(six_paths, a_host_is_as_silent_as_its_youngest_session)
+{
+	const struct address6 host = HOST_OF(9, 0, 0x10), late = HOST_OF(9, 0, 0x99);
+	struct frame6 f = six_out(late, UDP, 4000, 53, 0);
+	int other;
+
+	open_all_hosts(9, 0x10);
+	other = open_6(host, UDP, 4100, 53, 0);
+	cr_assert_geq(other, 0);
+	age_port_6(9, OUT_PORT6(4000, 9), 61);
+	next_tick();
+	expect_dropped_6("one of its sessions is young", XDP_INSIDE, &f, REASON_drop_hosts);
+	cr_assert_eq(open_6(host, UDP, 4000, 53, 0), OUT_PORT6(4000, 9));
+	age_port_6(9, other, 61);
+	next_tick();
+	expect_dropped_6("the other one is", XDP_INSIDE, &f, REASON_drop_hosts);
+	age_port_6(9, OUT_PORT6(4000, 9), 61);
+	next_tick();
+	cr_assert_geq(open_6(late, UDP, 4000, 53, 0), 0);
+	cr_expect_eq(be64_number(host_line(9, 0).lo), 0x99);
+	cr_expect_eq(sessions_6(9), HOSTS6, "both of its sessions have ended");
+}
+
 /* Hosts whose sessions have expired leave their lines to others, the lowest first. */
 Test(six_paths, expired_hosts_make_room)
 {
@@ -201,4 +225,40 @@ Test(six_paths, native_packets_pass)
 	cr_expect_eq(run_6(XDP_INSIDE, &f, got, &size), PASS_XDP);
 	cr_expect(frame_equal("native", got, size, want, want_size));
 	cr_expect_eq(counted(REASON_passed_untranslated), 1);
+}
+
+static void expect_native(const char *name, const struct frame6 *f)
+{
+	uint8_t got[FRAME_MAX], want[FRAME_MAX];
+	size_t size, want_size = frame6_build(f, want);
+	uint64_t before = counted(REASON_passed_untranslated);
+
+	cr_expect_eq(run_6(XDP_INSIDE, f, got, &size), PASS_XDP, "%s", name);
+	cr_expect(frame_equal(name, got, size, want, want_size));
+	cr_expect_eq(counted(REASON_passed_untranslated), before + 1, "%s", name);
+}
+
+/* Of a subscriber, whose prefix is another one; not of others, who have no address outside. */
+Test(six_paths, a_subscriber_to_anothers_prefix_is_native)
+{
+	const struct address6 other = { 0x20010db800640000ULL, 0 };
+	struct frame6 f = six_out(HOST_OF(5, 0, 1), UDP, 4000, 53, 0);
+
+	f.dst = (struct address6){ other.hi, EXTERNAL };
+	expect_native("before there is such a prefix", &f);
+	enter_prefix6(other, 96);
+	expect_native("a subscriber", &f);
+	f.src = (struct address6){ 0x20010db8ffff0000ULL, 1 };
+	expect_dropped_6("a stranger", XDP_INSIDE, &f, REASON_drop_no_mapping);
+	cr_expect_eq(counted(REASON_sessions_opened), 0);
+}
+
+/* Frames for another station, which a card hears that is promiscuous, are not the gateway's to translate. */
+Test(six_paths, frames_for_other_stations_are_not_translated)
+{
+	struct frame6 f = six_out(HOST_OF(5, 0, 1), UDP, 4000, 53, 0);
+
+	f.to = NOBODY;
+	expect_native("another station's", &f);
+	cr_expect_eq(counted(REASON_sessions_opened), 0);
 }

@@ -258,6 +258,17 @@ Test(config_six, what_cannot_be_beside_ipv6_subscribers_is_refused_by_name)
 	EXPECT_REFUSED({
 		{ WITH_SIX("\"ipfix\":{" COLLECTOR "}"), ": ipfix: " NOT },
 		{ WITH_SIX("\"syslog\":{\"to\":\"/dev/log\"}"), ": syslog: " NOT },
+		{ WITH_SIX("\"replication\":{\"listen\":\"192.0.2.1:9470\",\"peers\":[\"192.0.2.2:9470\"],"
+			   "\"key_file\":\"/etc/detnat/replication.key\"}"),
+		  ": replication: " NOT },
+		{ "{\"tenants\":[{\"name\":\"a\",\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}}],\n"
+		  "\"mappings\":[" SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56", NAT64 ",\n\"tenant\":\"a\"") "]}",
+		  ":2: mappings[0].tenant: " NOT },
+		{ "{\"tenants\":[{\"name\":\"a\",\"interfaces\":{\"inside\":[\"eth2\"],\"outside\":[\"eth0\"]}}],\n"
+		  "\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth3\"]},\"mappings\":[" ONE "]}",
+		  ": tenants: " NOT },
+		{ "{\"interfaces\":{\"inside\":[\"*\"],\"outside\":[\"eth0\"]},\n\"mappings\":[" ONE "]}",
+		  ":1: interfaces: *: an interface whose packets the kernel forwards " NOT },
 		{ WITH_SIX("\"stages\":2"), ": stages: 2 " NOT ": set it to 1, or leave it out" },
 		{ WITH_SIX("\"forwarding\":\"kernel\""), ": forwarding: \"kernel\" " NOT },
 		{ WITH_SIX("\"xdp_mode\":\"none\""),
@@ -269,6 +280,64 @@ Test(config_six, what_cannot_be_beside_ipv6_subscribers_is_refused_by_name)
 		  ":3: mappings[0].in: IPv6 subscribers have no PCP: name the mappings that it serves in "
 		  "`pcp.mappings`" },
 	});
+}
+
+/* The largest prefix has 2^24 subscribers. */
+Test(config_six, the_longest_number_of_a_subscriber_has_24_bits)
+{
+	_cleanup_config_ struct config *c = config_of(MAPPINGS(
+		"{\"in\":\"2001:db8::/32\",\"out\":\"203.0.112.0/14\",\"ports_per_host\":64,\"subscriber_plen\":56," NAT64 "}"));
+	struct record6 six;
+
+	cr_expect_eq(prefix_count(c->mappings[0].in), 1U << 24);
+	config_record6(&c->mappings[0], &six);
+	cr_expect_eq(six.in_hi, 0x20010db800000000);
+}
+
+/* A mapping that goes on has the same prefixes; whatever lies elsewhere is no matter. */
+Test(config_six, sessions_go_on_where_the_same_prefixes_reach_them)
+{
+	_cleanup_config_ struct config *c = config_of(
+		MAPPINGS(ONE ",\n" SMALL("\"2001:db8:9000::/48\"", "198.51.100.0/28", "60", "\"nat64_prefix\":\"2001:db8:64::/48\"")));
+	struct config_six six = c->mappings[0].six;
+
+	cr_expect(config_six_goes_on(c, c->mappings[0].in, &six), "the other mapping lies behind it");
+	cr_expect_not(config_six_goes_on(c, c->mappings[1].in, &six), "another prefix");
+	six.nat64_plen = 64;
+	cr_expect_not(config_six_goes_on(c, c->mappings[0].in, &six), "a longer one");
+	cr_expect_not(config_six_goes_on(c, (struct prefix){ 0x0a000000, 24, 0 }, &six), "of IPv4");
+}
+
+/* A record says what a mapping that drains is reached by. */
+Test(config_six, a_record_is_read_as_the_keys_that_made_it)
+{
+	_cleanup_config_ struct config *c = config_of(MAPPINGS(
+		SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "60", "\"nat64_prefix\":\"2001:db8:64::/56\"")));
+	struct config_six six;
+	struct record6 r;
+
+	config_record6(&c->mappings[0], &r);
+	six = config_six_of(&r);
+	cr_expect(six.subscriber_plen == 60 && six.nat64_plen == 56);
+	cr_expect(address6_equal(&six.nat64, &c->mappings[0].six.nat64));
+}
+
+/* Where another history has the virtual addresses, the mapping gets others before anything is in force. */
+Test(config_six, is_placed_again_where_its_virtual_addresses_are_others)
+{
+	_cleanup_config_ struct config *c = config_of(MAPPINGS(ONE));
+	const struct prefixes6 own = prefixes6_of(0x20010db840000000, 48, 56);
+	struct prefixes6 p;
+
+	virtual6_forget();
+	cr_assert_eq(virtual6_claim(&own, VIRTUAL_BASE + 0x500), 0);
+	/* What it has means nothing any more: it stays, as nobody can say whose it was. */
+	cr_assert_eq(config_place_again(c), 0);
+	cr_expect_neq(c->mappings[0].in.base, VIRTUAL_BASE + 0x500);
+	virtual6_forget();
+	cr_assert_eq(virtual6_claim(&own, c->mappings[0].in.base), 0);
+	cr_assert_eq(config_place_again(c), 0);
+	cr_expect(virtual6_prefixes(c->mappings[0].in, &p) && p.hi == own.hi);
 }
 
 Test(config_six, more_pieces_than_the_index_has_are_refused)

@@ -241,6 +241,25 @@ Test(guard_rules, compare_few_interfaces_and_the_sets_are_what_is_configured)
 	}
 }
 
+/*
+ * Of IPv6 subscribers, and the NAT64 prefix of their mapping: what comes from it, but for the gateway, is forged, and
+ * what leaves to it has not been translated. Others may have a translator of the same prefix.
+ */
+Test(guard_rules, of_ipv6_subscribers_and_the_prefix_of_their_mapping)
+{
+	struct guard_six six[] = {
+		{ .in = { 0x20010db840000000, 0 }, .in_plen = 36, .nat64 = { 0x0064ff9b00000000, 0 }, .nat64_plen = 96 },
+		{ .in = { 0x20010db850000000, 0 }, .in_plen = 48, .nat64 = { 0x20010db800640000, 0 }, .nat64_plen = 48 },
+	};
+	struct guard_rules rules = rules_of(&rows[0]);
+	_cleanup_free_ char *text = NULL;
+
+	rules.six = six;
+	rules.n_six = ARRAY_SIZE(six);
+	text = text_of(&rules);
+	cr_expect_str_eq(text, "");
+}
+
 /* MANY mappings with a gap behind each, so that none can be merged. */
 static struct guard_rules many(struct address_range range[static MANY], uint32_t index[static MANY])
 {

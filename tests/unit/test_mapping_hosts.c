@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include <detnat/drains.h>
+
+#include "tables/mapping_drains.h"
 #include "tables/mapping_hosts.h"
 
 #include "mappings_fixture.h"
@@ -365,7 +368,7 @@ Test(mapping_hosts, more_pieces_than_the_index_has_are_refused)
 
 Test(mapping_hosts, specifications_out_of_range_are_refused)
 {
-	for (unsigned i = 0; i < 8; i++) {
+	for (unsigned i = 0; i < 11; i++) {
 		struct mapping_spec spec = spec_at(0, 24, "1.1.0.0/28", 16);
 		struct mapping_job *job;
 		struct error err = { 0 };
@@ -395,6 +398,16 @@ Test(mapping_hosts, specifications_out_of_range_are_refused)
 		case 7:
 			spec.six.in_hi |= 1 << 8;
 			break;
+		case 8:
+			spec.six.lowest_mtu = LOWEST_IPV6_MTU_MAX + 1;
+			break;
+		case 9:
+			spec.six.subscriber_plen = 65;
+			break;
+		case 10:
+			spec.in.plen = 7;
+			spec.out = (struct prefix){ tables_addr("16.0.0.0"), 12 };
+			break;
 		}
 		cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), -EINVAL, "case %u", i);
 		cr_assert(!datapath_six_has(&d));
@@ -412,4 +425,82 @@ Test(mapping_hosts, hosts_and_the_lowest_mtu_change_in_place)
 	cr_assert_eq(d.record6[number].lowest_mtu, 1400);
 	open_again();
 	cr_assert_eq(mappings_find_any(m, VIRTUAL_BASE), number);
+}
+
+/* A host's line says its address; a number that the mapping has no line for is nobody's. */
+Test(mapping_hosts, the_address_of_a_host_is_in_its_line)
+{
+	int number = add6(0, 24, "1.1.0.0/28");
+	const struct mapping *map = mappings_get(m, number);
+	struct address6 a;
+
+	*line(number, 7, 3) = (struct host6){ .lo = be64_number(0x1234), .hi = 0x12 };
+	*line(number, 8, 0) = (struct host6){ .lo = be64_number(0x99), .hi = 0x34 };
+	a = mappings_host(m, map, VIRTUAL_BASE + 7, 3);
+	cr_assert(a.hi == (INSIDE | 0x712) && a.lo == 0x1234);
+	/* Behind its own lines those of the next subscriber begin. */
+	a = mappings_host(m, map, VIRTUAL_BASE + 7, 16);
+	cr_assert(a.hi == (INSIDE | 0x700) && !a.lo);
+	cr_assert_eq(mappings_hosts(m, map), 16);
+}
+
+/* An address outside is known by the prefix of any mapping, and by no other. */
+Test(mapping_hosts, addresses_in_a_nat64_prefix_are_known)
+{
+	const struct address6 in = { .hi = WELL_KNOWN, .lo = 0xc6336407 }, other = { .hi = WELL_KNOWN + 1, .lo = 0xc6336407 };
+	int number = add6(0, 24, "1.1.0.0/28");
+	struct address6 ext;
+	uint32_t addr = 0;
+
+	cr_assert(mappings_ext6_is(m, &in, &addr));
+	cr_assert_eq(addr, 0xc6336407);
+	cr_assert_not(mappings_ext6_is(m, &other, &addr));
+	ext = mappings_ext6(m, mappings_get(m, number), 0xc6336407);
+	cr_assert(address6_equal(&ext, &in));
+}
+
+/* A mapping that drains still has sessions, whose packets come by its prefix, also after a restart. */
+Test(mapping_hosts, a_mapping_that_drains_keeps_its_prefix_and_its_subscribers)
+{
+	int number;
+
+	d.drains = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "drains", sizeof(struct drain_key), sizeof(struct drain_entry),
+				  64, &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
+								     .map_flags = BPF_F_NO_PREALLOC });
+	cr_assert_geq(d.drains, 0);
+	number = add6(0, 24, "1.1.0.0/28");
+	cr_assert_eq(mappings_retire(m, (struct prefix){ VIRTUAL_BASE, 24 },
+				     (struct prefix){ tables_addr("1.1.0.0"), 28 }, 600),
+		     0);
+	cr_assert_eq(found(3), number);
+	cr_assert(has_prefix(96, WELL_KNOWN));
+	/* Another with the same prefix goes: it stays for the one that drains. */
+	add6(256, 24, "1.1.1.0/28");
+	del6(256, 24, "1.1.1.0/28");
+	cr_assert(has_prefix(96, WELL_KNOWN));
+}
+
+/* Programs see a change of the index by the epoch, and nothing else of the agent's changes it. */
+Test(mapping_hosts, the_index_is_right_as_long_as_nobody_changes_it)
+{
+	add6(0, 24, "1.1.0.0/28");
+	cr_assert(mappings_index6_right(m));
+	d.index6->index[d.index6->current].range[0].virt++;
+	cr_assert_not(mappings_index6_right(m));
+	mappings_index6_changed(m);
+	cr_assert(mappings_index6_right(m));
+	cr_assert_eq(found(0), 0);
+}
+
+/* The prefix of most subscribers is looked at first. */
+Test(mapping_hosts, the_hint_is_the_largest_range)
+{
+	int large;
+
+	add6(0, 24, "1.1.0.0/28");
+	large = add6(4096, 20, "1.1.1.0/24");
+	add6(16384, 24, "1.1.2.0/28");
+	cr_assert_eq(index_now()->hint.leaf, INDEX_LEAF | large);
+	cr_assert_eq(index_now()->range[3].first, ~0ULL, "unused ones are never found");
+	cr_assert_eq(index_now()->range[MAX_RANGES6 - 1].first, ~0ULL);
 }

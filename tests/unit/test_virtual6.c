@@ -231,6 +231,80 @@ Test(virtual6, prefixes_are_read_strictly)
 	cr_expect(!p.last);
 }
 
+Test(virtual6, lengths_of_prefixes_are_read_to_128)
+{
+	struct address6 addr;
+	unsigned plen;
+
+	cr_assert_eq(prefix6_parse("2001:db8::1/128", &addr, &plen), 0);
+	cr_expect(plen == 128 && addr.lo == 1);
+	cr_assert_eq(prefix6_parse("::/0", &addr, &plen), 0);
+	cr_expect_eq(plen, 0);
+	cr_expect_eq(prefix6_parse("2001:db8::/129", &addr, &plen), -EINVAL);
+	cr_expect_eq(prefix6_parse("2001:db8::/00", &addr, &plen), -EINVAL);
+	cr_expect_eq(prefix6_parse("2001:db8::/1000", &addr, &plen), -EINVAL);
+	cr_expect_eq(prefix6_parse("2001:db8::", &addr, &plen), -EINVAL);
+}
+
+/* 2^28 virtual addresses are all that there are. */
+Test(virtual6, ranges_of_more_than_all_virtual_addresses_are_none)
+{
+	const struct prefixes6 all = { 0x2001000000000000, (1U << 28) - 1, 56 }, more = { 0x2001000000000000, 1U << 28, 56 };
+	struct prefixes6 p;
+
+	cr_expect_eq(prefixes6_parse("2001:db8::/56-2001:dc7:ffff:ff00::/56", 56, &p), 0);
+	cr_expect_eq(p.last, (1U << 28) - 1);
+	cr_expect_eq(prefixes6_parse("2001:db8::/56-2001:dc8::/56", 56, &p), -EINVAL);
+	cr_expect_eq(prefixes6_parse("::/0", 56, &p), -EINVAL);
+	cr_expect_eq(virtual6_claim(&more, VIRTUAL_BASE), -EINVAL);
+	cr_expect_eq(virtual6_claim(&(struct prefixes6){ 0x2001000000000000, 0, 47 }, VIRTUAL_BASE), -EINVAL);
+	cr_expect_eq(virtual6_claim(&(struct prefixes6){ 0x2001000000000000, 0, 65 }, VIRTUAL_BASE), -EINVAL);
+	cr_expect_eq(virtual6_claim(&all, VIRTUAL_BASE + 1), -EEXIST, "its end would be none");
+	cr_expect_eq(virtual6_claim(&all, VIRTUAL_BASE), 0);
+}
+
+/* Neighbours share no address, and a range that is said again stays as it is. */
+Test(virtual6, ranges_that_adjoin_stay_apart)
+{
+	cr_assert_eq(claimed("2001:db8:4000::/48", 56, VIRTUAL_BASE + 256), 0);
+	cr_expect_eq(claimed("2001:db8:9000::/48", 56, VIRTUAL_BASE + 512), 0, "behind it");
+	cr_expect_eq(claimed("2001:db8:8000::/48", 56, VIRTUAL_BASE), 0, "before it");
+	cr_expect_eq(claimed("2001:db8:7000::/47", 56, VIRTUAL_BASE), -EEXIST, "its last addresses are another's");
+	cr_expect_eq(claimed("2001:db8:7000::/56", 56, VIRTUAL_BASE + 511), -EEXIST, "so is the only one");
+	expect_text(VIRTUAL_BASE + 255, "2001:db8:8000:ff00::/56");
+	expect_text(VIRTUAL_BASE + 256, "2001:db8:4000::/56");
+	expect_text(VIRTUAL_BASE + 511, "2001:db8:4000:ff00::/56");
+	expect_text(VIRTUAL_BASE + 512, "2001:db8:9000::/56");
+	expect_prefix((struct prefix){ VIRTUAL_BASE + 256, 23, 0 }, "224.0.1.0/23");
+}
+
+/* The last subscriber of a range is found, and keeps it. */
+Test(virtual6, the_last_of_a_range_is_one_of_it)
+{
+	struct address6 addr;
+	uint32_t base = placed("2001:db8:4000::/48", 56), virt;
+	size_t at = 0;
+	char text[64];
+
+	cr_assert_eq(address6_parse("2001:db8:4000:ffff::1", &addr), 0);
+	cr_assert(virtual6_next(&addr, &at, &virt));
+	cr_expect_eq(virt, base + 255);
+	cr_assert_eq(address6_parse("2001:db8:4001::1", &addr), 0);
+	at = 0;
+	cr_expect_not(virtual6_next(&addr, &at, &virt));
+	virtual6_keep(base + 255);
+	for (unsigned i = 0; i < 16; i++) {
+		struct prefixes6 p;
+		struct prefix in;
+
+		snprintf(text, sizeof(text), "2001:%x::/32", 0x100 + i);
+		p = of(text, 56);
+		if (!virtual6_place(&p, &in))
+			virtual6_keep(in.base);
+	}
+	expect_text(base + 255, "2001:db8:4000:ff00::/56");
+}
+
 Test(virtual6, endpoints_are_read_with_brackets)
 {
 	struct address6 addr;
@@ -241,6 +315,8 @@ Test(virtual6, endpoints_are_read_with_brackets)
 	cr_expect_eq(endpoint6_parse("[2001:db8::1]", &addr, &port), -EINVAL);
 	cr_expect_eq(endpoint6_parse("[2001:db8::1]:65536", &addr, &port), -EINVAL);
 	cr_expect_eq(endpoint6_parse("[2001:db8::1]:1x", &addr, &port), -EINVAL);
+	cr_expect_eq(endpoint6_parse("[2001:db8::1]:000000000000000000000000000000000000000000000000080", &addr, &port),
+		     -EINVAL);
 	cr_expect_eq(endpoint6_parse("2001:db8::1:80", &addr, &port), -EINVAL);
 	cr_expect_eq(endpoint6_parse("[10.0.0.1]:80", &addr, &port), -EINVAL);
 	cr_expect_eq(endpoint6_parse("[]:80", &addr, &port), -EINVAL);

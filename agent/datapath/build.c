@@ -70,6 +70,7 @@ void build_free(struct datapath_build *b)
 	close_fd(&b->grant_binding_change);
 	close_fd(&b->agent_count);
 	close_fd(&b->session_held);
+	close_fd(&b->session_held_six);
 	close_fd(&b->stage2);
 	close_fd(&b->stage_lists);
 	for (unsigned i = 0; i < N_PROG_ARRAYS; i++) {
@@ -100,7 +101,7 @@ static struct datapath_build *build_alloc(void)
 	}
 	b->tc_outside = b->tc_bare = b->grant_binding_change = b->agent_count = b->session_held = b->extent_release =
 		-1;
-	b->stage2 = b->stage_lists = -1;
+	b->stage2 = b->stage_lists = b->session_held_six = -1;
 	return b;
 }
 

@@ -189,6 +189,10 @@ int build_load_six(const struct datapath *d, struct datapath_build *b, enum prog
 	r = object_load(o.object, err);
 	if (r)
 		return r;
+	if (main == XDP_PROGS)
+		r = build_take(o.object, "session_held_six", &b->session_held_six, err);
+	if (r)
+		return r;
 	r = build_add_tail_calls(d, b, o.object, six);
 	if (!r)
 		r = lend(b, six, main, lent, ARRAY_SIZE(lent));

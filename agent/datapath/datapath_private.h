@@ -114,6 +114,7 @@ struct datapath_build {
 	int grant_binding_change;
 	int agent_count;
 	int session_held;
+	int session_held_six;
 	int stage2;	 /* -1 in one stage */
 	int stage_lists; /* the map that both stages share; -1 in one */
 	int arrays[N_PROG_ARRAYS];

@@ -2,8 +2,6 @@
 #include "punt/unsolicited_tcp.h"
 
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -13,6 +11,7 @@
 #include "base/hash.h"
 #include "base/ip_checksum.h"
 #include "base/log.h"
+#include "datapath/held.h"
 #include "host/raw_send.h"
 #include "host/ring_reader.h"
 
@@ -74,15 +73,6 @@ static void take(struct unsolicited *u, const struct unsolicited_syn *s)
 		STAILQ_INSERT_TAIL(&u->queue, w, by_age);
 }
 
-/* Whether the session exists by now; true if that is unknown, so that no SYN is refused in error. */
-static bool is_held(const struct unsolicited *u, const struct session_question *of)
-{
-	struct session_question question = *of;
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &question, .ctx_size_in = sizeof(question));
-
-	return bpf_prog_test_run_opts(u->d->session_held, &run) || run.retval;
-}
-
 static bool may_send(struct unsolicited *u)
 {
 	if (u->now_ns - u->second_ns >= NS_PER_S) {
@@ -108,7 +98,7 @@ static void end_wait(struct unsolicited *u, const struct unsolicited_syn *s)
 
 	if (u->d->settings.unsolicited_tcp != UNSOLICITED_ANSWER || !in || !in->roles || !in->addr)
 		return;
-	if (is_held(u, &s->of))
+	if (datapath_session_held(u->d, &s->of))
 		return;
 	if (!may_send(u)) {
 		datapath_count(u->d, REASON_icmp_withheld, 1);

@@ -232,6 +232,9 @@ static void long_answer(uint16_t payload, int verdict, enum reason reason)
 
 	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, got, &got_size), verdict);
 	cr_expect_eq(counted(reason), before + 1);
+	for (int i = 0; counted(reason) != before + 1 && i < N_REASONS; i++)
+		if (counted(i))
+			cr_log_warn("reason %d: %lu", i, counted(i));
 }
 
 /* Fragments are as long as the mapping says, but fit the link. */
@@ -255,8 +258,8 @@ Test(six_fragments, for_a_neighbour_that_is_not_known_are_lost)
 {
 	struct transmission t;
 
+	cr_assert_eq(system("ip route replace 2001:db8:4000::/48 via fe80::99 dev tin"), 0);
 	cr_assert_geq(open_6(HOST_ONE, UDP, PORT, 53, 0), 0);
-	cr_assert_eq(system("ip neigh del fe80::3 lladdr 02:00:00:00:00:03 dev tin"), 0);
 	long_answer(1400, DROP_XDP, REASON_drop_unresolved);
 	cr_expect_eq(transmitted(&t), 0);
 }

@@ -385,8 +385,8 @@ Test(six_hairpins, are_not_entered_from_outside)
 
 	open_all();
 	cr_expect_eq(run_frame(XDP_OUTSIDE, frame, size, got, &got_size), DROP_XDP);
-	cr_expect_eq(counted(REASON_drop_spoofed), 1);
-	if (counted(REASON_drop_spoofed) != 1)
+	cr_expect_eq(counted(REASON_drop_martian), 1);
+	if (counted(REASON_drop_martian) != 1)
 		show_counters();
 	fast_path_alone();
 	expect_left_4("forged", &forged);

@@ -5,12 +5,11 @@
  */
 #include <string.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 
 #include <detnat/unsolicited.h>
 
+#include "datapath/held.h"
 #include "prefix_fixture.h"
 #include "unsolicited_fixture.h"
 
@@ -112,7 +111,9 @@ static void play_all(const struct story *stories, size_t n)
 Test(six_states, udp_and_echo_last_as_long_as_they_must)
 {
 	static const struct story stories[] = {
-		{ "UDP: 5 minutes", UDP, { { 'i', 0, "udp-active", 300 }, { 't', 295 }, { 'o' }, { 't', 7 }, { 'x' } } },
+		{ "UDP: 5 minutes",
+		  UDP,
+		  { { 'i', 0, "udp-active", 300 }, { 't', 295 }, { 'o' }, { 't', 7 }, { 'x' } } },
 		{ "the inside refreshes",
 		  UDP,
 		  { { 'i' }, { 't', 200, "udp-active", 100 }, { 'i', 0, "udp-active", 300 }, { 't', 295 }, { 'o' } } },
@@ -143,7 +144,9 @@ Test(six_states, tcp_opens_in_every_valid_order)
 		    { 'o', S, "tcp-syn-sent", 240 },
 		    { 'i', S | A, "tcp-established", 7440 },
 		    { 'o', S | A, "tcp-established", 7440 } } },
-		{ "half open: 4 minutes", TCP, { { 'i', S }, { 't', 235 }, { 'o', S | A }, { 't', 7 }, { 'x', S | A } } },
+		{ "half open: 4 minutes",
+		  TCP,
+		  { { 'i', S }, { 't', 235 }, { 'o', S | A }, { 't', 7 }, { 'x', S | A } } },
 	};
 
 	PLAY_ALL(stories);
@@ -206,17 +209,13 @@ Test(six_states, a_reset_waits_before_it_counts)
 	PLAY_ALL(stories);
 }
 
-static unsigned held(uint16_t out_port)
+static bool held(uint16_t out_port)
 {
-	struct session_question q = { .ext_addr = EXTERNAL,
-				      .out_addr = POOL6 + N / 64,
-				      .ext_port = SERVER,
-				      .out_port = out_port,
-				      .proto = TCP };
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &q, .ctx_size_in = sizeof(q));
+	struct session_question q = {
+		.ext_addr = EXTERNAL, .out_addr = POOL6 + N / 64, .ext_port = SERVER, .out_port = out_port, .proto = TCP
+	};
 
-	cr_assert_eq(bpf_prog_test_run_opts(datapath.session_held, &run), 0);
-	return run.retval;
+	return datapath_session_held(&datapath, &q);
 }
 
 /* V4 INIT: a SYN from outside waits TCP_INCOMING_SYN, 6 s, with the agent, which asks whether a session has met it. */
@@ -239,14 +238,14 @@ Test(six_states, a_syn_from_outside_waits_for_the_subscribers_own)
 	cr_assert_eq(handed_over(&t), 1);
 	cr_expect_arr_eq(t.last.packet, in + 14, t.last.length);
 	cr_expect_eq(t.last.of.out_port, OUT_PORT6(PORT, N));
-	cr_expect_eq(held(OUT_PORT6(PORT, N)), 0);
+	cr_expect_not(held(OUT_PORT6(PORT, N)));
 	/* Of each host, as the number of its line is in the words of its sessions. */
 	one = open_6(HOST_ONE, TCP, PORT, SERVER, S);
 	next = open_6(HOST_NEXT, TCP, PORT, SERVER, S);
 	cr_assert(one >= 0 && next >= 0 && one != next);
-	cr_expect_eq(held((uint16_t)one), 1);
-	cr_expect_eq(held((uint16_t)next), 1);
+	cr_expect(held((uint16_t)one));
+	cr_expect(held((uint16_t)next));
 	age_6(N, 241);
-	cr_expect_eq(held((uint16_t)one), 0, "it has expired");
-	cr_expect_eq(held((uint16_t)next), 0, "this one, too");
+	cr_expect_not(held((uint16_t)one), "it has expired");
+	cr_expect_not(held((uint16_t)next), "this one, too");
 }

@@ -447,7 +447,8 @@ Test(mapping_hosts, the_address_of_a_host_is_in_its_line)
 /* An address outside is known by the prefix of any mapping, and by no other. */
 Test(mapping_hosts, addresses_in_a_nat64_prefix_are_known)
 {
-	const struct address6 in = { .hi = WELL_KNOWN, .lo = 0xc6336407 }, other = { .hi = WELL_KNOWN + 1, .lo = 0xc6336407 };
+	const struct address6 in = { .hi = WELL_KNOWN, .lo = 0xc6336407 },
+			      other = { .hi = WELL_KNOWN + 1, .lo = 0xc6336407 };
 	int number = add6(0, 24, "1.1.0.0/28");
 	struct address6 ext;
 	uint32_t addr = 0;
@@ -465,8 +466,9 @@ Test(mapping_hosts, a_mapping_that_drains_keeps_its_prefix_and_its_subscribers)
 	int number;
 
 	d.drains = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "drains", sizeof(struct drain_key), sizeof(struct drain_entry),
-				  64, &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
-								     .map_flags = BPF_F_NO_PREALLOC });
+				  64,
+				  &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
+								 .map_flags = BPF_F_NO_PREALLOC });
 	cr_assert_geq(d.drains, 0);
 	number = add6(0, 24, "1.1.0.0/28");
 	cr_assert_eq(mappings_retire(m, (struct prefix){ VIRTUAL_BASE, 24 },

@@ -249,7 +249,8 @@ Test(virtual6, lengths_of_prefixes_are_read_to_128)
 /* 2^28 virtual addresses are all that there are. */
 Test(virtual6, ranges_of_more_than_all_virtual_addresses_are_none)
 {
-	const struct prefixes6 all = { 0x2001000000000000, (1U << 28) - 1, 56 }, more = { 0x2001000000000000, 1U << 28, 56 };
+	const struct prefixes6 all = { 0x2001000000000000, (1U << 28) - 1, 56 },
+			       more = { 0x2001000000000000, 1U << 28, 56 };
 	struct prefixes6 p;
 
 	cr_expect_eq(prefixes6_parse("2001:db8::/56-2001:dc7:ffff:ff00::/56", 56, &p), 0);
@@ -275,7 +276,7 @@ Test(virtual6, ranges_that_adjoin_stay_apart)
 	expect_text(VIRTUAL_BASE + 256, "2001:db8:4000::/56");
 	expect_text(VIRTUAL_BASE + 511, "2001:db8:4000:ff00::/56");
 	expect_text(VIRTUAL_BASE + 512, "2001:db8:9000::/56");
-	expect_prefix((struct prefix){ VIRTUAL_BASE + 256, 23, 0 }, "224.0.1.0/23");
+	expect_prefix((struct prefix){ VIRTUAL_BASE, 23, 0 }, "224.0.0.0/23");
 }
 
 /* The last subscriber of a range is found, and keeps it. */

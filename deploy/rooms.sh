@@ -28,7 +28,7 @@ planner    planner plan_file
 host       accounts hand_over mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer virtio
 config     active config parts pools port_pairs near running_text six
-datapath   bpffs chunk_maps copy_program datapath hand_back map_keys migration namespace pinned running table_types
+datapath   bpffs chunk_maps copy_program datapath hand_back held map_keys migration namespace pinned running table_types
 tables     extent_reuse extent_signposts grant_table mapping_bindings mapping_changes mapping_drains mapping_hosts mapping_tables mappings portmap_table
 sessions   bound_ports check granted_ports limit_count pool_states sessions survey top usage
 guard      guard

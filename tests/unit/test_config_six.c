@@ -187,6 +187,8 @@ Test(config_six, nat64_prefixes_are_those_of_rfc_6052)
 	config_free(config_of(
 		MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4001::/48\"", "198.51.100.0/28", "56", NAT64) ",\n" SMALL(
 			"\"2001:db8:4002::/48\"", "198.51.100.16/28", "56", "\"nat64_prefix\":\"2001:db8:64::/48\""))));
+	config_free(config_of(MAPPINGS(
+		SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "56", "\"nat64_prefix\":\"2001:db9:64::/96\""))));
 }
 
 Test(config_six, nesting_of_different_lengths_and_the_same_prefix_twice_are_refused)
@@ -199,6 +201,14 @@ Test(config_six, nesting_of_different_lengths_and_the_same_prefix_twice_are_refu
 		  ":7: mappings[1].subscriber_plen: 2001:db8:4000::/48 with subscribers of /60 lies in "
 		  "2001:db8:4000::/48 "
 		  "with those of /56: they must be alike" },
+		{ MAPPINGS(ONE ",\n" SMALL("\"2001:db8:5000::/48\"", "198.51.100.0/28", "56", NAT64) ",\n" SMALL(
+			  "\"2001:db8:5000:1000::/52\"", "198.51.100.16/28", "60", NAT64)),
+		  ":10: mappings[2].subscriber_plen: 2001:db8:5000:1000::/52 with subscribers of /60 lies in "
+		  "2001:db8:5000::/48 with those of /56: they must be alike" },
+		{ MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4000::/52\"", "198.51.100.0/28", "56", NAT64) ",\n" SMALL(
+			  "\"2001:db8:4000:8000::/52\"", "198.51.100.16/28", "60", NAT64)),
+		  ":10: mappings[2].subscriber_plen: 2001:db8:4000:8000::/52 with subscribers of /60 lies in "
+		  "2001:db8:4000::/48 with those of /56: they must be alike" },
 		{ MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4000::/48\"", "198.51.100.0/28", "56", NAT64)),
 		  ":6: mappings[1].in: 2001:db8:4000::/48 is mappings[0].in already" },
 		{ MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4001::/48\"", "203.0.113.0/28", "56", NAT64)),
@@ -298,6 +308,7 @@ Test(config_six, sessions_go_on_where_the_same_prefixes_reach_them)
 {
 	_cleanup_config_ struct config *c = config_of(MAPPINGS(ONE ",\n" SMALL(
 		"\"2001:db8:9000::/48\"", "198.51.100.0/28", "60", "\"nat64_prefix\":\"2001:db8:64::/48\"")));
+	_cleanup_config_ struct config *wanted = NULL;
 	struct config_six six = c->mappings[0].six;
 
 	cr_expect(config_six_goes_on(c, c->mappings[0].in, &six), "the other mapping lies behind it");
@@ -305,6 +316,9 @@ Test(config_six, sessions_go_on_where_the_same_prefixes_reach_them)
 	six.nat64_plen = 64;
 	cr_expect_not(config_six_goes_on(c, c->mappings[0].in, &six), "a longer one");
 	cr_expect_not(config_six_goes_on(c, (struct prefix){ 0x0a000000, 24, 0 }, &six), "of IPv4");
+	wanted = config_of(MAPPINGS(SMALL("\"2001:db8:4000::/48\"", "203.0.113.0/28", "60", NAT64)));
+	six = c->mappings[0].six;
+	cr_expect_not(config_six_goes_on(wanted, c->mappings[0].in, &six), "subscribers of another length");
 }
 
 /* A record says what a mapping that drains is reached by. */
@@ -321,39 +335,47 @@ Test(config_six, a_record_is_read_as_the_keys_that_made_it)
 	cr_expect(address6_equal(&six.nat64, &c->mappings[0].six.nat64));
 }
 
-/* Where another history has the virtual addresses, the mapping gets others before anything is in force. */
+/* Where a history has the prefix around it elsewhere, the mapping gets the virtual addresses that it has there. */
 Test(config_six, is_placed_again_where_its_virtual_addresses_are_others)
 {
 	_cleanup_config_ struct config *c = config_of(MAPPINGS(ONE));
-	const struct prefixes6 own = prefixes6_of(0x20010db840000000, 48, 56);
-	struct prefixes6 p;
+	const struct prefixes6 around = prefixes6_of(0x20010db840000000, 40, 56);
+	const uint32_t elsewhere = VIRTUAL_BASE + 0xf000000;
 
-	virtual6_forget();
-	cr_assert_eq(virtual6_claim(&own, VIRTUAL_BASE + 0x500), 0);
-	/* What it has means nothing any more: it stays, as nobody can say whose it was. */
+	cr_assert_neq(c->mappings[0].in.base, elsewhere);
+	cr_assert_eq(virtual6_claim(&around, elsewhere), 0);
 	cr_assert_eq(config_place_again(c), 0);
-	cr_expect_neq(c->mappings[0].in.base, VIRTUAL_BASE + 0x500);
-	virtual6_forget();
-	cr_assert_eq(virtual6_claim(&own, c->mappings[0].in.base), 0);
-	cr_assert_eq(config_place_again(c), 0);
-	cr_expect(virtual6_prefixes(c->mappings[0].in, &p) && p.hi == own.hi);
+	cr_expect_eq(c->mappings[0].in.base, elsewhere);
+	cr_expect_eq(prefix_count(c->mappings[0].in), 256);
 }
 
-Test(config_six, more_pieces_than_the_index_has_are_refused)
+/* A configuration of so many prefixes that lie apart. */
+static char *pieces(unsigned n, size_t *ret_size)
 {
-	_cleanup_free_ char *text = NULL;
-	struct config *c = NULL;
-	struct error err;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	char *text = NULL;
+	FILE *out = open_memstream(&text, ret_size);
 
 	fputs("{" INTERFACES ",\"mappings\":[", out);
-	for (unsigned i = 0; i < 257; i++)
+	for (unsigned i = 0; i < n; i++)
 		fprintf(out,
 			"%s{\"in\":\"2001:db8:%x::/52\",\"out\":\"203.%u.%u.0/32\",\"subscriber_plen\":56," NAT64 "}",
 			i ? "," : "", i, i / 256, i % 256);
 	fputs("]}", out);
 	fclose(out);
+	return text;
+}
+
+Test(config_six, more_pieces_than_the_index_has_are_refused)
+{
+	_cleanup_free_ char *text = NULL, *fits = NULL;
+	struct config *c = NULL;
+	struct error err;
+	size_t size;
+
+	fits = pieces(256, &size);
+	cr_assert_eq(config_parse(fits, size, "FILE", &c, &err), 0, "%s", err.text);
+	config_free(c);
+	text = pieces(257, &size);
 	cr_assert_eq(config_parse(text, size, "FILE", &c, &err), -EINVAL);
 	cr_expect_str_eq(
 		err.text,

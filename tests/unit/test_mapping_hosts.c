@@ -9,6 +9,7 @@
 
 #include <detnat/drains.h>
 
+#include "base/virtual6.h"
 #include "tables/mapping_drains.h"
 #include "tables/mapping_hosts.h"
 
@@ -326,6 +327,11 @@ Test(mapping_hosts, what_a_change_holds_is_left_out)
 
 	mappings_hold(m, 0, (struct prefix){ VIRTUAL_BASE + 256, 24 });
 	mappings_hold(m, 0, (struct prefix){ VIRTUAL_BASE + 512, 24 });
+	/* A part of a mapping, from its first subscriber on. */
+	cr_assert_gt(add6(1024, 24, "1.1.2.0/28"), inner);
+	mappings_hold(m, 0, (struct prefix){ VIRTUAL_BASE + 1024, 25 });
+	cr_assert_eq(found(1024), -1);
+	cr_assert_eq(found(1024 + 128), inner + 1);
 	cr_assert_eq(found(255), outer);
 	cr_assert_eq(found(256), -1);
 	cr_assert_eq(found(512), -1);
@@ -478,6 +484,7 @@ Test(mapping_hosts, a_mapping_that_drains_keeps_its_prefix_and_its_subscribers)
 	cr_assert(has_prefix(96, WELL_KNOWN));
 	/* Another with the same prefix goes: it stays for the one that drains. */
 	add6(256, 24, "1.1.1.0/28");
+	cr_assert_eq(found(3), number, "the ranges are in their order");
 	del6(256, 24, "1.1.1.0/28");
 	cr_assert(has_prefix(96, WELL_KNOWN));
 }
@@ -505,4 +512,17 @@ Test(mapping_hosts, the_hint_is_the_largest_range)
 	cr_assert_eq(index_now()->hint.leaf, INDEX_LEAF | large);
 	cr_assert_eq(index_now()->range[3].first, ~0ULL, "unused ones are never found");
 	cr_assert_eq(index_now()->range[MAX_RANGES6 - 1].first, ~0ULL);
+}
+
+/* Where the process has begun with another history, what the tables say of the virtual addresses cannot be. */
+Test(mapping_hosts, a_mapping_whose_virtual_addresses_mean_others_ends_at_a_restart)
+{
+	const struct prefixes6 other = prefixes6_of(0x20010db990000000ULL, 48, 56);
+
+	add6(0, 24, "1.1.0.0/28");
+	virtual6_forget();
+	cr_assert_eq(virtual6_claim(&other, VIRTUAL_BASE), 0);
+	open_again();
+	cr_assert_eq(mappings_find_any(m, VIRTUAL_BASE), -ENOENT);
+	cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.0.1")), -ENOENT);
 }

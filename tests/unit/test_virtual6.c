@@ -144,6 +144,8 @@ Test(virtual6, texts_of_subscribers_and_prefixes)
 	expect_prefix((struct prefix){ base, 12, 0 }, "2001:db8:4000::/36");
 	expect_prefix((struct prefix){ base + 0x10000, 16, 0 }, "2001:db8:4100::/40");
 	expect_prefix(prefix_of(base + 1, base + 3), "2001:db8:4000:100::/56-2001:db8:4000:300::/56");
+	/* Two, but of no prefix. */
+	expect_prefix(prefix_of(base + 1, base + 2), "2001:db8:4000:100::/56-2001:db8:4000:200::/56");
 	expect_prefix((struct prefix){ 0x0a000000, 18, 0 }, "10.0.0.0/18");
 	expect_prefix(PREFIX_NONE, "none");
 }
@@ -244,6 +246,52 @@ Test(virtual6, lengths_of_prefixes_are_read_to_128)
 	cr_expect_eq(prefix6_parse("2001:db8::/00", &addr, &plen), -EINVAL);
 	cr_expect_eq(prefix6_parse("2001:db8::/1000", &addr, &plen), -EINVAL);
 	cr_expect_eq(prefix6_parse("2001:db8::", &addr, &plen), -EINVAL);
+	cr_expect_eq(address6_parse("64:ff9b::10.0.0.1", &addr), -EINVAL, "hexadecimal digits alone");
+}
+
+/* Prefixes of 2^24 subscribers until there is no room: whether the first one's place is among those that stay. */
+static bool stays(uint32_t first)
+{
+	char text[64];
+
+	for (unsigned i = 0; i < 16; i++) {
+		struct prefixes6 p;
+		struct prefix in;
+
+		snprintf(text, sizeof(text), "2001:%x::/32", 0x300 + i);
+		p = of(text, 56);
+		if (virtual6_place(&p, &in))
+			return true;
+		if (in.base <= first && first <= prefix_last(in))
+			return false;
+		virtual6_keep(in.base);
+	}
+	return true;
+}
+
+/* What was placed by a configuration is kept once a history or the tables have it. */
+Test(virtual6, a_range_that_is_claimed_is_kept)
+{
+	uint32_t base = placed("2001:db8:4000::/40", 56);
+
+	cr_assert_eq(claimed("2001:db8:4000::/40", 56, base), 0);
+	cr_expect(stays(base));
+}
+
+Test(virtual6, a_range_around_one_that_is_kept_is_kept)
+{
+	uint32_t base = placed("2001:db8:4000::/40", 56);
+
+	virtual6_keep(base);
+	cr_assert_eq(placed("2001:db8:4000::/36", 56), base);
+	cr_expect(stays(base));
+}
+
+/* A range that lies where no prefix around it could begin is left alone. */
+Test(virtual6, a_range_around_others_begins_at_a_multiple_of_its_size)
+{
+	cr_assert_eq(claimed("2001:db8:4010::/44", 56, VIRTUAL_BASE + 0x8000), 0);
+	cr_expect_eq(placed("2001:db8:4000::/40", 56) & 0xffff, 0);
 }
 
 /* 2^28 virtual addresses are all that there are. */

@@ -194,30 +194,30 @@ Test(six_refusals, no_mtu_below_1280_is_told)
 	expect_error("longer than the way out", &f, 2, 0, 1280, REASON_drop_too_big);
 }
 
-/* RFC 4443 section 2.4 (e): nothing about an error, a frame of a group, or a later fragment. */
+/* RFC 4443 section 2.4 (e): nothing about an error, a frame of a group, or a later fragment. Each is another's, as the
+ * number of answers to one subscriber is limited, too. */
 Test(six_refusals, what_nobody_is_told_about)
 {
 	const struct message e = { .from = HOST_OF(3, 0, 1), .type = 1, .code = 4 };
-	struct frame6 f = six_out(HOST_OF(3, 0, 1), UDP, 4000, 53, 0), quote = f;
+	struct frame6 f = six_out(HOST_OF(4, 0, 1), UDP, 4000, 53, 0), quote = f;
 	const uint8_t later[8] = { 0, 0, 0x01, 0x00, 0, 0, 0, 7 }, first[8] = { 0, 0, 0, 1, 0, 0, 0, 7 };
 	uint8_t frame[FRAME_MAX];
 	size_t size;
 
 	/* An error to a private address, about a packet from there. */
 	quote.src = NAT64(ADDR(10, 0, 0, 9));
-	quote.dst = f.src;
+	quote.dst = e.from;
 	size = error_6(&e, &quote, frame);
 	expect_silence("an error", frame, size, REASON_drop_martian);
 	f.dst = NAT64(ADDR(10, 0, 0, 9));
 	size = put_header(frame, frame6_build(&f, frame), 44, later);
 	expect_silence("a later fragment", frame, size, REASON_drop_martian);
+	f.src = HOST_OF(5, 0, 1);
 	size = frame6_build(&f, frame);
 	frame[6] |= 1;
 	expect_silence("a frame from a group", frame, size, REASON_drop_martian);
-	frame[6] &= (uint8_t)~1;
-	next_tick();
-	next_tick();
-	size = put_header(frame, size, 44, first);
+	f.src = HOST_OF(6, 0, 1);
+	size = put_header(frame, frame6_build(&f, frame), 44, first);
 	expect_error_about("a first fragment", frame, size, 1, 1, 0, REASON_drop_martian);
 }
 

@@ -126,6 +126,12 @@ Test(doctor_six, routes_to_the_prefixes)
 	cr_assert_eq(system("ip route add 2001:db8:4000::/48 via fe80::d dev out0"), 0);
 	cr_expect_eq(examine(), DOCTOR_WARNING);
 	cr_expect(strstr(doctor_said, "routed through out0, which is not an inside interface"), "%s", doctor_said);
+	/* A route that leads nowhere, and an address of the gateway's own. */
+	cr_assert_eq(system("ip link set lo up && ip -6 route replace 2001:db8:4000::/48 dev lo"), 0);
+	cr_expect_eq(examine(), DOCTOR_WARNING);
+	cr_expect(strstr(doctor_said, "no route to the inside prefix 2001:db8:4000::/48"), "%s", doctor_said);
+	cr_assert_eq(system("ip addr add 2001:db8:4000::1/128 dev lo nodad"), 0);
+	cr_expect_eq(examine(), DOCTOR_OK, "%s", doctor_said);
 }
 
 /* The first few are named, the others counted. */

@@ -124,6 +124,10 @@ Test(fib_virtual, the_longest_prefix_that_covers_the_range_decides)
 	route("add 2001:db8:4000::/40 via fe80::3 dev in0 metric 4096");
 	cr_expect(leads_to(hop_of(&ranges[0], 7), inside, 3));
 	cr_expect(leads_to(hop_of(&ranges[1], 7), inside, 2), "not the other range");
+	/* Be it the highest that there is. */
+	route("add 2001:db8:4000::/44 via fe80::4 dev in0 metric 4294967295");
+	cr_expect(leads_to(hop_of(&ranges[0], 7), inside, 4));
+	route("del 2001:db8:4000::/44 via fe80::4 dev in0");
 	route("add 2001:db8:4000::/52 via fe80::4 dev in0");
 	cr_expect(leads_to(hop_of(&ranges[0], 7), inside, 4));
 	route("del 2001:db8:4000::/52 via fe80::4 dev in0");

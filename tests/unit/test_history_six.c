@@ -120,6 +120,25 @@ Test(history_six, an_answer_names_the_prefix_on_any_machine)
 	}
 }
 
+/* Where these are free in the process that reads it, as the tables have them, too. */
+Test(history_six, a_line_is_read_at_its_own_virtual_addresses)
+{
+	const struct prefixes6 own = prefixes6_of(0x20010db840000000, 48, 56);
+	const uint32_t base = VIRTUAL_BASE + 0x700;
+	struct history_index x;
+
+	told_put_start(100, TIME_NONE);
+	cr_assert_eq(virtual6_claim(&own, base), 0);
+	put(100, EVENT_ADD, six("2001:db8:4000::/48", "1.1.1.0/28", 100));
+	told_put_confirm(100);
+	virtual6_forget();
+	x = told_read_back();
+	told_no_damage(&x);
+	cr_assert_eq(x.mappings.n, 1);
+	cr_expect_eq(x.mappings.interval[0].mapping.in.base, base);
+	history_index_free(&x);
+}
+
 Test(history_six, a_malformed_line_is_damage)
 {
 	static const char *const wrong[][2] = {

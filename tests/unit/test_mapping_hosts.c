@@ -526,3 +526,17 @@ Test(mapping_hosts, a_mapping_whose_virtual_addresses_mean_others_ends_at_a_rest
 	cr_assert_eq(mappings_find_any(m, VIRTUAL_BASE), -ENOENT);
 	cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.0.1")), -ENOENT);
 }
+
+/* Pieces of a mapping around another are in the index all, or it was half added. */
+Test(mapping_hosts, without_its_last_piece_in_the_index_a_mapping_was_half_added)
+{
+	int outer = add6(0, 20, "1.1.0.0/24"), inner = add6(100, 32, "1.1.1.0/32");
+
+	cr_assert_eq(index_now()->n, 3);
+	cr_assert_eq(found(101), outer);
+	d.index6->index[d.index6->current].range[2].leaf = 0;
+	open_again();
+	cr_assert_eq(found(99), -1);
+	cr_assert_eq(found(100), inner);
+	cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.0.1")), -ENOENT);
+}

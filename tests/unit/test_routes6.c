@@ -75,6 +75,26 @@ Test(routes6, the_set_becomes_what_is_asked_for)
 	cr_expect_str_eq(listed(), "");
 }
 
+/* A prefix of another length is another one. */
+Test(routes6, a_prefix_gives_way_to_a_longer_one)
+{
+	const struct prefix6 first = prefix("2001:db8:64::/48"), second = prefix("2001:db8:64::/64");
+
+	apply(&first, 1);
+	apply(&second, 1);
+	cr_expect_str_eq(listed(), "2001:db8:64::/64 ");
+}
+
+/* What leads elsewhere, though it bears detnat's protocol, is no blackhole. */
+Test(routes6, a_route_of_another_type_is_not_taken_for_one)
+{
+	const struct prefix6 wanted = prefix("64:ff9b::/96");
+
+	cr_assert_eq(system("ip -6 route add 64:ff9b::/96 dev in0 proto 215"), 0);
+	apply(&wanted, 1);
+	cr_expect_str_eq(listed(), "64:ff9b::/96 ");
+}
+
 /* Routes of the administrator's stay, and those of other types that bear detnat's protocol. */
 Test(routes6, others_are_left_alone)
 {

@@ -438,9 +438,12 @@ test-bpf-redirect:
 # With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
 E2E_TESTS   ?= most
 E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(filter long,$(E2E_TESTS)),long,not long))
+# pytest compiles the tests in five seconds of a processor: once for all workers and runs.
+COMPILED := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath $(BUILD))/pycache
 test-e2e: as-root deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; E2E_TESTS=quick, most, long); needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
-	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),$(if $(SHARE),--share $(SHARE)) -m "$(E2E_SELECTED)")
+	@[ -d $(BUILD)/pycache ] || { cd tests/e2e && $(COMPILED) BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q --collect-only >/dev/null || :; }
+	cd tests/e2e && $(COMPILED) BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),$(if $(SHARE),--share $(SHARE)) -m "$(E2E_SELECTED)")
 test-upgrades: deps-test ## upgrades from real builds of 1.0.0, made from the history, under traffic, and back; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n 2 -m upgrades $(ARGS)

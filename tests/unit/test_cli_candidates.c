@@ -98,6 +98,7 @@ Test(cli_candidates, each_row_has_the_ports_of_a_block_and_each_portmap_a_row_of
 	told_put_change(100, EVENT_ADD, A, 100);
 	told_put_confirm(100);
 	put_portmap(110, EVENT_PORTMAP, IPPROTO_UDP, 53, 3);
+	put_portmap(110, EVENT_PORTMAP, IPPROTO_UDP, 54, 3);
 	put_portmap(110, EVENT_PORTMAP, IPPROTO_TCP, 1025, 0);
 	told_put_confirm(110);
 	x = told_read_back();
@@ -105,16 +106,16 @@ Test(cli_candidates, each_row_has_the_ports_of_a_block_and_each_portmap_a_row_of
 	json = candidates(&x, ADDR, 200, "{\"limit\":100000}", EXIT_DONE);
 	cr_assert_str_eq(json_text(json, "out_addr", ""), "1.1.1.0");
 	cr_expect_str_eq(json_text(json, "time", ""), "1970-01-01T00:03:20Z");
-	cr_expect_eq(json_number(json, "total"), 258);
+	cr_expect_eq(json_number(json, "total"), 259);
 	cr_expect_eq(json_number(json, "subscribers"), 256);
 	cr_expect(cJSON_IsNull(json_get(json, "next")) && cJSON_IsTrue(json_get(json, "complete")));
 	same_as_each_port(&x, json_get(json, "candidates"), 200);
-	row = cJSON_GetArrayItem(json_get(json, "candidates"), 1);
+	row = cJSON_GetArrayItem(json_get(json, "candidates"), 2);
 	cr_expect_str_eq(json_text(row, "in_addr", ""), "10.0.0.0");
 	cr_expect_eq(json_number(row, "port_lo"), 1024);
 	cr_expect_eq(json_number(row, "port_hi"), 1275);
 	cr_expect(cJSON_IsNull(json_get(row, "gateway")) && cJSON_IsNull(json_get(row, "customer")));
-	row = json_get(cJSON_GetArrayItem(json_get(json, "candidates"), 2), "portmap");
+	row = json_get(cJSON_GetArrayItem(json_get(json, "candidates"), 3), "portmap");
 	snprintf(found, sizeof(found), "%s %s", json_text(row, "proto", ""), json_text(row, "in", ""));
 	cr_expect_str_eq(found, "tcp 10.0.0.0:1025");
 	cJSON_Delete(json);

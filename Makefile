@@ -434,7 +434,7 @@ test-bpf-stages:
 test-bpf-traced:
 	TRACED=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
 test-bpf-redirect:
-	REDIRECT_TC=1 PADDED=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|exceptions|fib|fragments|grants|hairpin|icmp_in|icmp_out|in2out|inbound|lengths|mss|options|out2in|beyond_owner|portmap|property|protocols|routed|six_errors|six_fast|six_fragments|six_hairpins|six_paths|six_refusals|sources|unsolicited)/*'
+	REDIRECT_TC=1 PADDED=1 $(CRITERION) $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|exceptions|fib|fragments|grants|hairpin|icmp_in|icmp_out|in2out|inbound|lengths|mss|options|out2in|beyond_owner|portmap|property|protocols|routed|six_errors|six_extents|six_fast|six_fragments|six_hairpins|six_paths|six_refusals|sources|unsolicited)/*'
 # With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
 E2E_TESTS   ?= most
 E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(filter long,$(E2E_TESTS)),long,not long))

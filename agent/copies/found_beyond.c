@@ -45,7 +45,7 @@ static bool find_strayed(struct copying *c, uint32_t extent, const struct sessio
 	int port;
 
 	slots.slot = datapath_extent(mappings_datapath(c->m), extent, &slots.n);
-	port = slots.slot ? signpost_port(&slots, id->key, id->proto) : -1;
+	port = slots.slot ? signpost_port(&slots, id->key, state_word(0, id->proto, 0, 0)) : -1;
 	return port >= 0 && find_in(c, extent, id,
 				    growth_far_offset(&slots.map->geo, slots.map->growth.block,
 						      mapping_port_lo(&slots.map->geo, id->subscriber), (uint32_t)port),

@@ -42,12 +42,6 @@ struct place {
 	uint64_t word;
 };
 
-/* Hosts of an IPv6 subscriber may have flows of the same ports. */
-static bool same_host(const struct mapping *map, uint64_t a, uint64_t b)
-{
-	return !mapping_is_ipv6(map) || word_host(a) == word_host(b);
-}
-
 /*
  * Whether another session in the two buckets has the same outside endpoint towards the same peer, or is of the same
  * flow.
@@ -67,7 +61,7 @@ static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 			key = __atomic_load_n(&p->slots[at].key, __ATOMIC_ACQUIRE);
 			if ((key ^ p->key) >> 16 || !is_worse(p->map, p->word, word, p->at > p->base + at))
 				continue;
-			same_flow = key == p->key && same_host(p->map, word, p->word);
+			same_flow = key == p->key && mapping_same_host(p->map, word, p->word);
 			if (word_out_port(word) == word_out_port(p->word) || same_flow) {
 				*ret_kind = same_flow ? FINDING_FLOW : FINDING_PORT;
 				return true;
@@ -98,7 +92,7 @@ static bool has_strayed(const struct subscriber_iterator *it, uint64_t key, uint
 {
 	const struct extent_slots slots = extent_slots_of(it);
 
-	return signpost_port(&slots, key, word_proto(word)) == word_out_port(word);
+	return signpost_port(&slots, key, word) == word_out_port(word);
 }
 
 /* Examines one session, given its number among all slots; *ret_needed are the `displaced` bits that it requires. */

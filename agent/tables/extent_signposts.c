@@ -18,13 +18,19 @@ static const struct bucket *bucket_of(const struct extent_slots *e, uint64_t key
 	return (const struct bucket *)&e->slot[(size_t)(i ? pair.second : pair.first) * BUCKET_SLOTS];
 }
 
-int signpost_port(const struct extent_slots *e, uint64_t key, uint8_t proto)
+int signpost_port(const struct extent_slots *e, uint64_t key, uint64_t word)
 {
-	int port = -1;
+	const uint8_t proto = word_proto(word);
 
-	for (unsigned i = 0; e->n && port < 0 && i < 2; i++)
-		port = bucket_find_signpost(bucket_of(e, key, proto, signpost_offset(key), i), key, proto);
-	return port;
+	for (unsigned i = 0; e->n && i < 2 * BUCKET_SLOTS; i++) {
+		const struct bucket *b = bucket_of(e, key, proto, signpost_offset(key), i / BUCKET_SLOTS);
+		const struct slot *s = &b->slot[i % BUCKET_SLOTS];
+		uint64_t post = LOAD(s->truth);
+
+		if (LOAD(s->key) == key && word_is_signpost_of(post, proto) && mapping_same_host(e->map, post, word))
+			return word_out_port(post);
+	}
+	return -1;
 }
 
 /* Whether the session to which a signpost leads is there, expired or not. */
@@ -37,9 +43,9 @@ static bool leads(const struct extent_slots *e, uint64_t key, uint64_t word)
 
 	for (unsigned i = 0; i < 2; i++) {
 		const struct bucket *b = bucket_of(e, key, proto, offset, i);
-		int at = bucket_find_in(b, key, proto);
+		int at = bucket_find_out(b, key, word_out_port(word), proto);
 
-		if (at >= 0 && word_out_port(LOAD(b->slot[at].truth)) == word_out_port(word))
+		if (at >= 0 && LOAD(b->slot[at].key) == key && mapping_same_host(e->map, LOAD(b->slot[at].truth), word))
 			return true;
 	}
 	return false;

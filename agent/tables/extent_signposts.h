@@ -16,8 +16,11 @@ struct extent_slots {
 	uint32_t n; /* slots; 0: it has no extent */
 };
 
-/* The outside port to which a signpost of a session leads, host byte order; -1: there is none. key: slot_key(). */
-int signpost_port(const struct extent_slots *e, uint64_t key, uint8_t proto);
+/*
+ * The outside port to which a signpost of a session leads, host byte order; -1: there is none. key: slot_key(); word:
+ * the session's state word, or one with its protocol and, of an IPv6 subscriber, its host.
+ */
+int signpost_port(const struct extent_slots *e, uint64_t key, uint64_t word);
 
 /*
  * Takes down those that lead to no session, once they have stood for SIGNPOST_TICKS at tick `now`. Returns whether no

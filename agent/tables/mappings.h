@@ -114,6 +114,12 @@ static inline uint32_t mapping_host_bits(const struct mapping *record)
 	return mapping_is_ipv6(record) ? HOST_BITS : 0;
 }
 
+/* Whether two of its sessions are of one host: those of an IPv6 subscriber may have flows of the same ports. */
+static inline bool mapping_same_host(const struct mapping *record, uint64_t word, uint64_t other)
+{
+	return !mapping_is_ipv6(record) || word_host(word) == word_host(other);
+}
+
 /*
  * The address of a host of a subscriber of a mapping of IPv6, by its number, word_host(). It may be another's by now,
  * unless a session that names it is still there: rule 3 of <detnat/session.h>.

@@ -6,13 +6,13 @@
 #include "session/opening.h"
 
 /*
- * Place in a bucket of an extent for the signpost of a session, its former one if it has one; -1: none. Not the slot
- * numbered `taken`, where the session is to stand.
+ * Place in a bucket of an extent for the signpost of a session of the packet's host, its former one if it has one; -1:
+ * none. Not the slot numbered `taken`, where the session is to stand.
  */
 SUBPROGRAM int signpost_room_in(__u32 bucket, __u64 key, __u32 proto, __s64 taken)
 {
 	struct bucket *b = extent_bucket(bucket);
-	__u32 room = 0, former = 0, kind = (__u32)(signpost_word(0, (__u8)proto, 0) >> 32);
+	__u32 room = 0, former = 0, kind = (__u32)(signpost_word(0, (__u8)proto, 0) >> 32), host = host6_stamp(0);
 
 	if (!b)
 		return -1;
@@ -21,6 +21,7 @@ SUBPROGRAM int signpost_room_in(__u32 bucket, __u64 key, __u32 proto, __s64 take
 		__u64 word = LOAD(b->slot[i].truth), other = LOAD(b->slot[i].key) ^ key;
 
 		other |= ((__u32)(word >> 32) ^ kind) & (WORD_PROTO << 8 | 0xff);
+		other |= ((__u32)word ^ host) & ~WORD_SEEN;
 		room |= word_free_bit(word) << i;
 		former |= (__u32)(((other | -other) >> 63) ^ 1) << i;
 	}
@@ -81,6 +82,20 @@ static __always_inline void signpost_take(__s64 at)
 #define STRAY_BUCKETS 6U
 
 /*
+ * Under the lock: whether a signpost leads to a session, expired or not. Looked for by the port, as of an IPv6
+ * subscriber the signpost may be another host's than the packet's.
+ */
+static __always_inline int signpost_leads(const struct mapping *m, __u32 subscriber, __u32 extent, __u64 key,
+					  __u64 word)
+{
+	__u32 port = word_out_port(word), proto = signpost_proto(word);
+	struct slot *s =
+		extent_slot(extent_search_out(m, extent, key, far_offset_of(m, subscriber, port), port << 8 | proto));
+
+	return s && LOAD(s->key) == key && !((__u32)(LOAD(s->truth) ^ word) & ~WORD_SEEN);
+}
+
+/*
  * Under the lock: takes down the signposts that lead nowhere in one of the STRAY_BUCKETS of a session on a port. The
  * agent does so in all extents, now and then; where no room is left it cannot be waited for. which: number of the
  * bucket 8 | out_port 16 | proto 8.
@@ -105,10 +120,7 @@ SUBPROGRAM int signposts_clear(const struct mapping *m, struct subscriber *s, __
 		struct slot *slot = extent_slot(extent_slot_number(bucket, i));
 		__u64 word = slot ? LOAD(slot->truth) : 0;
 
-		if (!slot || !word_is_signpost(word) || !host6_is_own(word))
-			continue;
-		offset = far_offset_of(m, subscriber, word_out_port(word));
-		if (extent_search_in(m, extent, LOAD(slot->key), offset << 8 | signpost_proto(word)) < 0)
+		if (slot && word_is_signpost(word) && !signpost_leads(m, subscriber, extent, LOAD(slot->key), word))
 			slot_change(slot, word, 0);
 	}
 	return 0;

@@ -38,9 +38,9 @@
  * port, as any other. So does a session on a granted port of that group that finds little room at the place of its port
  * in the block, which all blocks of a subscriber share, <detnat/growth.h>. Those from inside find a signpost: a slot
  * with the session's key, in one of two buckets of the extent that the hash of the whole key gives, whose word has the
- * session's outside port. It is put up under the lock before the session is there, and is no session: it is not free
- * and not live, so whoever counts, lists or ends sessions passes it over. A signpost whose session has gone leads
- * nowhere; the sweep takes it down.
+ * session's outside port, and of an IPv6 subscriber its host. It is put up under the lock before the session is there,
+ * and is no session: it is not free and not live, so whoever counts, lists or ends sessions passes it over. A signpost
+ * whose session has gone leads nowhere; the sweep takes it down.
  */
 #ifndef DETNAT_EXTENTS_H
 #define DETNAT_EXTENTS_H

@@ -52,11 +52,17 @@ struct mapping_spec six_spec(struct prefix out)
 
 void set_up_six(void)
 {
+	set_up_six_slots(1024);
+}
+
+void set_up_six_slots(uint32_t slots)
+{
 	struct mapping_spec spec;
 
 	set_up();
 	configure_six();
 	spec = six_spec((struct prefix){ POOL6, 30 });
+	spec.session_slots = slots;
 	make_mapping(&spec, NULL);
 	settings.six = 1;
 	reload_settings();
@@ -285,19 +291,26 @@ int open_6(struct address6 host, uint8_t proto, uint16_t sport, uint16_t dport, 
 	return proto == ICMP6 ? got[38] << 8 | got[39] : got[34] << 8 | got[35];
 }
 
-void age_port_6(uint32_t n, int out_port, uint32_t seconds)
+/* The i-th slot of subscriber n, of his own and then of his extent; NULL: there are fewer. */
+static struct slot *slot_6(uint32_t n, uint32_t i)
 {
 	int number = mappings_find_any(mappings, VIRTUAL + n);
-	const struct mapping *m = mappings_get(mappings, number);
-	uint32_t slots = BUCKET_SLOTS << m->bucket_shift, ticks = ticks_of_seconds(seconds, datapath.hz);
-	struct slot *slot = mappings_buckets(mappings, number, n)->slot;
+	uint32_t own = BUCKET_SLOTS << mappings_get(mappings, number)->bucket_shift, slots;
+	struct slot *beyond = slots_beyond(number, VIRTUAL + n, &slots);
 
-	for (uint32_t i = 0; i < slots; i++) {
-		uint32_t seen = (uint32_t)slot[i].truth - ticks;
+	if (i < own)
+		return &mappings_buckets(mappings, number, n)->slot[i];
+	return beyond && i - own < slots ? &beyond[i - own] : NULL;
+}
 
-		if (word_is_live(slot[i].truth) && (out_port < 0 || word_out_port(slot[i].truth) == out_port))
-			slot[i].truth = (slot[i].truth & ~0x3ffffffULL) | (seen & 0x3ffffff);
-	}
+void age_port_6(uint32_t n, int out_port, uint32_t seconds)
+{
+	uint32_t ticks = ticks_of_seconds(seconds, datapath.hz);
+	struct slot *slot;
+
+	for (uint32_t i = 0; (slot = slot_6(n, i)); i++)
+		if (word_is_live(slot->truth) && (out_port < 0 || word_out_port(slot->truth) == out_port))
+			slot->truth = word_refreshed_of(slot->truth, (uint32_t)slot->truth - ticks, HOST_BITS);
 }
 
 void age_6(uint32_t n, uint32_t seconds)
@@ -360,13 +373,11 @@ void expect_left_4(const char *name, const struct frame *in)
 
 int age_of_6(uint32_t n, uint16_t out_port)
 {
-	int number = mappings_find_any(mappings, VIRTUAL + n);
-	const struct mapping *m = mappings_get(mappings, number);
-	const struct slot *slot = mappings_buckets(mappings, number, n)->slot;
+	const struct slot *slot;
 
-	for (uint32_t i = 0; i < BUCKET_SLOTS << m->bucket_shift; i++)
-		if (word_is_live(slot[i].truth) && word_out_port(slot[i].truth) == out_port)
-			return word_host_age(slot[i].truth, datapath_ticks(&datapath));
+	for (uint32_t i = 0; (slot = slot_6(n, i)); i++)
+		if (word_is_live(slot->truth) && word_out_port(slot->truth) == out_port)
+			return word_host_age(slot->truth, datapath_ticks(&datapath));
 	cr_assert_fail("no session on port %u", out_port);
 	return -1;
 }

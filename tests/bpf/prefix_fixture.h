@@ -44,6 +44,9 @@ struct frame6 {
 
 void set_up_six(void);
 
+/* The same with so many slots of a subscriber, in place of 1024. */
+void set_up_six_slots(uint32_t slots);
+
 /* The mapping of the fixture, with other outside addresses. */
 struct mapping_spec six_spec(struct prefix out);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The fast path of IPv6 subscribers, as fast_path.h is that of IPv4 ones: whole TCP and UDP packets without extension
- * headers, of sessions in their preferred slots that the packet does not change but for last seen, and next hops that
- * the copy of the routes has. All others are the slow path's, unchanged.
+ * headers that do not open or close their session, and next hops that the copy of the routes has. The first program has
+ * packets of sessions in their preferred slots, which they do not change but for last seen. The next one, that of the
+ * slow path, begins with the same for sessions in other slots (fast_find6.h). All others are the slow path's,
+ * unchanged.
  *
  * The first lines of a subscriber's hosts are asked for before the slot is read, so that both misses of the cache are
  * one wait.
@@ -11,8 +13,10 @@
 #define DETNAT_PASSAGE_FAST_H
 
 #include "fast/fast_out2in.h"
+#include "passage/fast_find6.h"
 #include "passage/fast_send6.h"
 #include "passage/outwards.h"
+#include "slow/out2in.h"
 
 static __always_inline int fast_six_transport(struct fast_six *q)
 {
@@ -56,6 +60,12 @@ static __always_inline int fast_six_parse(ctx_t *ctx, struct fast_six *q)
 	if (unlikely(q->hop_limit <= 1 || !fast_frame_holds(ctx, data, data_end, sizeof(struct ipv6hdr) + length)))
 		return 0;
 	return fast_six_transport(q);
+}
+
+/* As fast_flags(). */
+static __always_inline __u8 fast_six_flags(const struct fast_six *q)
+{
+	return q->proto == IPPROTO_TCP ? ((const __u8 *)&q->l4->tcp)[13] : 0;
 }
 
 /* The lines of a subscriber's hosts are in one chunk, aligned. first: number of the first one, here and below. */
@@ -110,8 +120,11 @@ static __always_inline __u64 fast_six_word(const struct globals *g, const struct
 	return word;
 }
 
-/* Returns a verdict, or TO_SLOW_PATH with nothing changed but a session's last seen. */
-static __always_inline int fast_six_out(ctx_t *ctx)
+/*
+ * Returns a verdict, or another value with nothing changed but a session's last seen. elsewhere: 0: looks for the
+ * session in its preferred slot, 1: in all others. Two programs, so that the first one has all registers to itself.
+ */
+static __always_inline int fast_six_out(ctx_t *ctx, int elsewhere)
 {
 	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff);
 	const struct mapping_table *t = mapping_table_get();
@@ -159,18 +172,25 @@ static __always_inline int fast_six_out(ctx_t *ctx)
 	s = fast_slot(m, subscriber, dst, dport, q.proto, mapping_first_choice(&m->geo, sport));
 	if (unlikely(!s))
 		return TO_SLOW_PATH;
-	lines = fast_six_lines(first);
-	if (unlikely(!lines))
-		return TO_SLOW_PATH;
-	fast_six_touch(lines, first);
 
-	__u64 word =
-		fast_six_word(&t->globals, m, s, &q, slot_key(dst, dport, sport), lines, first, lo, bits, virt, now);
+	__u64 key = slot_key(dst, dport, sport), word;
 
-	if (unlikely(!word))
-		return TO_SLOW_PATH;
-	TRACE_SUBSCRIBER(m, subscriber);
-	TRACE_STEADY(word);
+	if (elsewhere) {
+		word = fast_six_find_out(m, key, (__u64)subscriber << 32 | (__u32)fast_six_flags(&q) << 8 | q.proto, hi,
+					 lo);
+		if (!word)
+			return TO_SLOW_PATH;
+	} else {
+		lines = fast_six_lines(first);
+		if (unlikely(!lines))
+			return TO_SLOW_PATH;
+		fast_six_touch(lines, first);
+		word = fast_six_word(&t->globals, m, s, &q, key, lines, first, lo, bits, virt, now);
+		if (unlikely(!word))
+			return TO_SLOW_PATH;
+		TRACE_SUBSCRIBER(m, subscriber);
+		TRACE_STEADY(word);
+	}
 	TRACE_STEP(next_hop, (__u64)hop->ifindex << 32 | HOP_OUT, hop->mtu);
 	fib_used(hop, now);
 
@@ -189,15 +209,59 @@ static __always_inline int fast_six_header_holds(const struct iphdr *ip)
 	return !csum_update_short(0xffff, csum_fold_once((__u64)word[0] + word[1] + word[2] + word[3] + word[4]));
 }
 
-/* Returns a verdict, or TO_SLOW_PATH with nothing changed. */
-static __always_inline int fast_six_in(ctx_t *ctx)
+/*
+ * The receiver of a packet from outside whose session is in a slot, read by rule 3, if the packet changes nothing of
+ * it. Returns 1 and sets its address, octets as in a packet, and the slot's key. ext: slot_key() with any inside port.
+ */
+static __always_inline int fast_six_receiver(const struct mapping *m, const struct record6 *r, const struct slot *s,
+					     const struct fast_packet *q, __u64 ext, __u16 dport, __u32 subscriber,
+					     void *lines, __u32 first, __u32 now, __u64 to[2], __u64 *ret_key)
+{
+	const struct slot *again = s;
+	__u64 word = LOAD(s->truth), key = slot_key_after(&again, word);
+	const struct host6 *h;
+
+	if (unlikely((word & WORD_OF_PORT) != ((__u64)dport << 48 | (__u64)q->steady << 32) || (key ^ ext) >> 16))
+		return 0;
+	h = fast_six_host(lines, first, word_host(word));
+	if (unlikely(!h))
+		return 0;
+	to[0] = be64_number(subscriber6_hi(r, subscriber) | LOAD(h->hi));
+	to[1] = LOAD(h->lo);
+	order_reads();
+	if (unlikely(LOAD(again->truth) != word || word_expired(word, now, m->timeout_ticks) ||
+		     (settings.udp_inbound_refresh && q->proto == IPPROTO_UDP && word_seen(word) != (now & WORD_SEEN))))
+		return 0;
+	TRACE_SUBSCRIBER(m, subscriber);
+	TRACE_STEADY(word);
+	*ret_key = key;
+	return 1;
+}
+
+/* The same of one whose session is in another slot, or may change. */
+static __always_inline int fast_six_receiver_elsewhere(const struct mapping *m, const struct fast_packet *q, __u64 ext,
+						       __u16 dport, __u32 subscriber, __u64 to[2], __u64 *ret_key)
+{
+	int port =
+		fast_six_find_in(m, subscriber, ext >> 16, (__u32)dport << 16 | (__u32)fast_flags(q) << 8 | q->proto);
+	const struct six *x = six_get();
+
+	if (port < 0 || !x)
+		return 0;
+	to[0] = be64_number(LOAD(x->hi));
+	to[1] = LOAD(x->lo);
+	*ret_key = (__u64)port;
+	return 1;
+}
+
+/* As fast_six_out(). */
+static __always_inline int fast_six_in(ctx_t *ctx, int elsewhere)
 {
 	const __u32 mask =
 		EACH_PACKET(redirect, 0xff) | EACH_PACKET(outside_strict, 0xff) | EACH_PACKET(policy_routing, 0xff);
 	const struct mapping_table *t = mapping_table_get();
-	const struct slot *s, *again;
 	const struct record6 *r;
-	const struct host6 *h;
+	const struct slot *s;
 	struct fast_packet q;
 	struct fib_hop *hop;
 	void *lines;
@@ -234,32 +298,21 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 	if (unlikely(!s || !fib_takes(hop, FIB_SENDS_IN, fast_sent_length(ctx, &q)) ||
 		     source_is_in_pool(&t->globals, src)))
 		return TO_SLOW_PATH;
-	lines = fast_six_lines(first);
-	if (unlikely(!lines))
-		return TO_SLOW_PATH;
-	fast_six_touch(lines, first);
-	again = s;
 
-	__u64 word = LOAD(s->truth), key = slot_key_after(&again, word);
+	__u64 ext = slot_key(src, sport, 0), key, to[2], from[2];
 
-	if (unlikely((word & WORD_OF_PORT) != ((__u64)dport << 48 | (__u64)q.steady << 32) ||
-		     (key ^ slot_key(src, sport, 0)) >> 16))
-		return TO_SLOW_PATH;
-	h = fast_six_host(lines, first, word_host(word));
-	if (unlikely(!h))
-		return TO_SLOW_PATH;
-
-	__u64 to[2], from[2];
-
-	to[0] = be64_number(subscriber6_hi(r, subscriber) | LOAD(h->hi));
-	to[1] = LOAD(h->lo);
-	order_reads();
-	if (unlikely(LOAD(again->truth) != word || word_expired(word, now, m->timeout_ticks) ||
-		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && word_seen(word) != (now & WORD_SEEN))))
-		return TO_SLOW_PATH;
-	TRACE_SUBSCRIBER(m, subscriber);
+	if (elsewhere) {
+		if (!fast_six_receiver_elsewhere(m, &q, ext, dport, subscriber, to, &key))
+			return TO_SLOW_PATH;
+	} else {
+		lines = fast_six_lines(first);
+		if (unlikely(!lines))
+			return TO_SLOW_PATH;
+		fast_six_touch(lines, first);
+		if (unlikely(!fast_six_receiver(m, r, s, &q, ext, dport, subscriber, lines, first, now, to, &key)))
+			return TO_SLOW_PATH;
+	}
 	TRACE_STEP(egress, (__u64)hop->ifindex << 32, hop->mtu + LEAVE_GROWTH);
-	TRACE_STEADY(word);
 	fib_used(hop, now);
 	count_translated(REASON_out2in_translated, length);
 	if (likely(r->nat64_plen == 96)) {
@@ -276,16 +329,32 @@ static __always_inline int fast_six_in(ctx_t *ctx)
 
 static __always_inline int six_out(ctx_t *ctx)
 {
-	int verdict = fast_six_out(ctx);
+	int verdict = fast_six_out(ctx, 0);
 
 	return FINAL(verdict) ? verdict : tail_call(ctx, PROG_six_out_slow);
 }
 
 static __always_inline int six_in(ctx_t *ctx)
 {
-	int verdict = fast_six_in(ctx);
+	int verdict = fast_six_in(ctx, 0);
 
 	return FINAL(verdict) ? verdict : tail_call(ctx, PROG_six_in_slow);
+}
+
+/* PROG_six_out_slow and PROG_six_in_slow. */
+
+static __always_inline int six_out_later(ctx_t *ctx)
+{
+	int verdict = fast_six_out(ctx, 1);
+
+	return FINAL(verdict) ? verdict : six_out_slow(ctx);
+}
+
+static __always_inline int six_in_later(ctx_t *ctx)
+{
+	int verdict = fast_six_in(ctx, 1);
+
+	return FINAL(verdict) ? verdict : out2in(ctx);
 }
 
 #endif

@@ -24,9 +24,9 @@
 #include "slow/out2in.h"
 
 #define SIX_PROGRAMS                                \
-	PROGRAM(six_out_slow, six_out_slow)         \
+	PROGRAM(six_out_slow, six_out_later)        \
 	PROGRAM(six_in, six_in)                     \
-	PROGRAM(six_in_slow, out2in)                \
+	PROGRAM(six_in_slow, six_in_later)          \
 	PROGRAM(in2out, in2out)                     \
 	PROGRAM(out2in_slow, out2in_slow)           \
 	PROGRAM(open, open_session)                 \

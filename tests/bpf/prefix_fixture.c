@@ -323,9 +323,10 @@ uint32_t sessions_6(uint32_t n)
 	return mappings_subscriber(mappings, mappings_find_any(mappings, VIRTUAL + n), n)->sessions;
 }
 
-void fast_path_alone(void)
+/* The copy of the routes holds, without two programs. */
+static void hold_routes_without(uint32_t one, uint32_t other)
 {
-	static const uint32_t slow[] = { PROG_six_out_slow, PROG_six_in_slow };
+	const uint32_t without[] = { one, other };
 	const uint32_t number = FIB_HOPS - 1;
 	const enum prog_array array = redirect_tc_wanted() ? SIX_TC_PROGS : SIX_PROGS;
 	struct fib_hop *hop = &datapath.fib->hop[number];
@@ -339,8 +340,18 @@ void fast_path_alone(void)
 	datapath.fib->first.entry[VIRTUAL >> 24] = number;
 	/* The agent vouches for sources. */
 	datapath.global->sources_until = datapath_ticks(&datapath) + 0x10000000;
-	for (size_t i = 0; i < sizeof(slow) / sizeof(*slow); i++)
-		cr_assert_eq(bpf_map_delete_elem(datapath.build->arrays[array], &slow[i]), 0);
+	for (size_t i = 0; i < sizeof(without) / sizeof(*without); i++)
+		cr_assert_eq(bpf_map_delete_elem(datapath.build->arrays[array], &without[i]), 0);
+}
+
+void fast_path_alone(void)
+{
+	hold_routes_without(PROG_six_out_slow, PROG_six_in_slow);
+}
+
+void fast_path_and_beyond(void)
+{
+	hold_routes_without(PROG_in2out, PROG_six_leave);
 }
 
 static void expect_left(const char *name, enum hook hook, const uint8_t *frame, size_t size)

@@ -94,6 +94,12 @@ uint32_t sessions_6(uint32_t n);
  */
 void fast_path_alone(void);
 
+/*
+ * The same, but with the programs that look for sessions in other slots than they prefer; what the slow path has behind
+ * these is gone.
+ */
+void fast_path_and_beyond(void);
+
 /* After fast_path_alone(): the packet is left to the slow path, as it came. */
 void expect_left_6(const char *name, const struct frame6 *in);
 void expect_left_4(const char *name, const struct frame *in);

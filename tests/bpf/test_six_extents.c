@@ -417,3 +417,53 @@ Test(six_extents, an_empty_stock_refuses)
 	cr_expect_eq(f.proto, n % 3 ? UDP : TCP);
 	extents_tables_right();
 }
+
+/* A packet out has no session, as far as the fast path knows. */
+static void expect_not_found(const char *name, const struct frame6 *out)
+{
+	uint64_t missing = counted(REASON_no_program), translated = counted(REASON_in2out_translated);
+	uint8_t got[FRAME_MAX];
+	size_t size;
+
+	run_6(XDP_INSIDE, out, got, &size);
+	cr_expect_eq(counted(REASON_no_program), missing + 1, "%s", name);
+	cr_expect_eq(counted(REASON_in2out_translated), translated, "%s", name);
+}
+
+/* What the slow path has behind the look-up is not asked for them; another host's packets are not theirs. */
+Test(six_extents, the_fast_path_finds_them)
+{
+	struct flow6 flow[FLOWS], strayed[STRAYS], other;
+
+	open_many(flow);
+	open_strays(strayed);
+	fast_path_and_beyond();
+	for (unsigned i = 0; i < 2; i++) {
+		expect_many("beyond", flow);
+		expect_strays("strayed", strayed);
+		age_6(N, 100);
+	}
+	other = flow[FLOWS - 1];
+	other.out.src.lo = 0x99;
+	expect_not_found("no host", &other.out);
+	other.out.src = host((FLOWS - 2) % HOSTS6);
+	expect_not_found("another host", &other.out);
+	cr_expect_eq(sessions_6(N), FLOWS + PORT_GROUP + STRAYS);
+}
+
+/* What it refreshes it must know the source of; what has expired is none. */
+Test(six_extents, the_fast_path_leaves_what_the_agent_does_not_vouch_for)
+{
+	struct flow6 flow[FLOWS];
+
+	open_many(flow);
+	fast_path_and_beyond();
+	datapath.global->sources_until = datapath_ticks(&datapath) - 1;
+	age_6(N, 100);
+	expect_not_found("not vouched for", &flow[FLOWS - 1].out);
+	cr_expect_geq(age_of(&flow[FLOWS - 1]), (int)ticks_of_seconds(100, datapath.hz));
+	datapath.global->sources_until = datapath_ticks(&datapath) + 0x10000000;
+	expect_both_ways("vouched for", &flow[FLOWS - 1]);
+	age_6(N, 8000);
+	expect_not_found("expired", &flow[FLOWS - 1].out);
+}

@@ -215,7 +215,8 @@ static __always_inline int fast_six_header_holds(const struct iphdr *ip)
  */
 static __always_inline int fast_six_receiver(const struct mapping *m, const struct record6 *r, const struct slot *s,
 					     const struct fast_packet *q, __u64 ext, __u16 dport, __u32 subscriber,
-					     void *lines, __u32 first, __u32 now, __u64 to[2], __u64 *ret_key)
+					     void *lines, __u32 first, __u32 now, const struct fib_hop *hop,
+					     __u64 to[2], __u64 *ret_key)
 {
 	const struct slot *again = s;
 	__u64 word = LOAD(s->truth), key = slot_key_after(&again, word);
@@ -233,6 +234,7 @@ static __always_inline int fast_six_receiver(const struct mapping *m, const stru
 		     (settings.udp_inbound_refresh && q->proto == IPPROTO_UDP && word_seen(word) != (now & WORD_SEEN))))
 		return 0;
 	TRACE_SUBSCRIBER(m, subscriber);
+	TRACE_STEP(egress, (__u64)hop->ifindex << 32, hop->mtu + LEAVE_GROWTH);
 	TRACE_STEADY(word);
 	*ret_key = key;
 	return 1;
@@ -304,15 +306,15 @@ static __always_inline int fast_six_in(ctx_t *ctx, int elsewhere)
 	if (elsewhere) {
 		if (!fast_six_receiver_elsewhere(m, &q, ext, dport, subscriber, to, &key))
 			return TO_SLOW_PATH;
+		TRACE_STEP(egress, (__u64)hop->ifindex << 32, hop->mtu + LEAVE_GROWTH);
 	} else {
 		lines = fast_six_lines(first);
 		if (unlikely(!lines))
 			return TO_SLOW_PATH;
 		fast_six_touch(lines, first);
-		if (unlikely(!fast_six_receiver(m, r, s, &q, ext, dport, subscriber, lines, first, now, to, &key)))
+		if (unlikely(!fast_six_receiver(m, r, s, &q, ext, dport, subscriber, lines, first, now, hop, to, &key)))
 			return TO_SLOW_PATH;
 	}
-	TRACE_STEP(egress, (__u64)hop->ifindex << 32, hop->mtu + LEAVE_GROWTH);
 	fib_used(hop, now);
 	count_translated(REASON_out2in_translated, length);
 	if (likely(r->nat64_plen == 96)) {

@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 faces='
 base       act_stamp address address_ranges array_grow array_large background base btf_layout chain cleanup clock clock_state
            duration error expiry_day findings fnv hash heap hll inside_runs interface_pattern ip_checksum json_scan json_text ledger
-           ledger_files ledger_lines ledger_verify limiter log notice option printed query_ledger rights search socket_place spelling text
+           ledger_files ledger_lines ledger_verify limiter log notice option prefix_stretch printed query_ledger rights search socket_place spelling text
            timestamp trouble user_groups virtual6 whole_file withheld
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan

@@ -48,7 +48,7 @@ Test(verified, so_does_one_with_ipv6_subscribers)
 
 	with.six = 1;
 	with.tcp_mss_clamp = MSS_CLAMP_MTU;
-	expect_start("a start with IPv6 subscribers", &with, 700000);
+	expect_start("a start with IPv6 subscribers", &with, 750000);
 }
 
 Test(verified, one_with_everything_asks_for_three_times_as_much)

@@ -274,13 +274,13 @@ demo: as-root deps-demo ## subscribers reach an internet through detnat, in name
 
 # What a newcomer runs, on an ordinary build and this kernel. A step: name|seconds on two cores|target|what it is.
 define TEST_STEPS
-'build|60|tests-run -j$(shell nproc)|the programs and their tests are built' \
-'+lint-quick|50|lint-quick|formatting, names, layers and documents' \
-'+unit|140|test-unit ROUNDS=8|modules of the agent and the command line' \
+'build|80|tests-run -j$(shell nproc)|the programs and their tests are built' \
+'+lint-quick|60|lint-quick|formatting, names, layers and documents' \
+'+unit|180|test-unit ROUNDS=8|modules of the agent and the command line' \
 '+complaints|2|test-complaints|681 complaints, and the questions in them' \
-'bpf|145|test-bpf ROUNDS=30|the datapath, packet by packet' \
-'+world|125|test-world|five worlds of fixed seeds' \
-'e2e|135|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
+'bpf|200|test-bpf ROUNDS=30|the datapath, packet by packet' \
+'+world|100|test-world|five worlds of fixed seeds' \
+'e2e|200|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
 endef
 # SHARE=2/6: of the long steps of test-rest a sixth, so that CI ends in time on a slow machine; without it, everything.
 SHARE ?=

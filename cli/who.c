@@ -188,7 +188,6 @@ static int ask_rows(struct many *m, struct writer *w)
 static int ask_verdict(struct many *m, struct writer *w)
 {
 	_cleanup_free_ char *rows = NULL;
-	struct verdict v = { 0 };
 	struct writer later = *w;
 	size_t size;
 	int status;
@@ -196,19 +195,19 @@ static int ask_verdict(struct many *m, struct writer *w)
 	later.out = open_memstream(&rows, &size);
 	if (!later.out)
 		return error_set(m->err, EXIT_REFUSED, "out of memory");
-	m->verdict = &v;
 	status = ask_rows(m, &later);
-	if ((fclose(later.out) || (!status && verdict_show(&v, true, rows, size, w))) && !status)
+	if ((fclose(later.out) || (!status && verdict_show(m->verdict, true, rows, size, w))) && !status)
 		status = error_set(m->err, EXIT_REFUSED, "out of memory");
-	verdict_free(&v);
 	return status;
 }
 
 static int ask_many(struct who_source *source, bool verdict, struct writer *w, struct error *err)
 {
-	struct many m = { .source = source, .err = err };
+	struct verdict v = { 0 };
+	struct many m = { .source = source, .verdict = verdict ? &v : NULL, .err = err };
 	int status = verdict ? ask_verdict(&m, w) : ask_rows(&m, w);
 
+	verdict_free(&v);
 	if (status)
 		return status;
 	if (m.malformed)

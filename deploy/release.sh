@@ -10,7 +10,8 @@
 #   SHA256SUMS                             of all of them
 #
 # Two runs of one commit give the same octets. It refuses a tree with changes, a version that CHANGELOG.md gives no date, a tag
-# of the version at another commit, and a release without a maintainer: DEBFULLNAME and DEBEMAIL (deploy/identity.sh).
+# of the version at another commit, and a release without a maintainer: DEBFULLNAME and DEBEMAIL (deploy/identity.sh). A version
+# with a ~ is one of development: its files are made without a date and samples, and are not for a tag.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 umask 022
@@ -28,8 +29,14 @@ out=$BUILD/release/$name
 
 changed=$(git status --porcelain)
 [ -z "$changed" ] || die "the tree has changes; commit or remove them:"$'\n'"$changed"
-grep -qx "## $version, [0-9]\{4\}-[0-9][0-9]-[0-9][0-9]" CHANGELOG.md || die "CHANGELOG.md has no line \"## $version, DATE\""
-[ -d "tests/samples/${version%.*}" ] || die "tests/samples has nothing of ${version%.*}: docs/reference/STABILITY.md says how to record it"
+if [[ $version = *~* ]]; then
+    heading="## $version"
+    grep -qx "$heading" CHANGELOG.md || die "CHANGELOG.md has no line \"$heading\""
+else
+    heading="## $version, [0-9]\{4\}-[0-9][0-9]-[0-9][0-9]"
+    grep -qx "$heading" CHANGELOG.md || die "CHANGELOG.md has no line \"## $version, DATE\""
+    [ -d "tests/samples/${version%.*}" ] || die "tests/samples has nothing of ${version%.*}: docs/reference/STABILITY.md says how to record it"
+fi
 tagged=$(git rev-parse -q --verify "v$version^{commit}" || true)
 [ -z "$tagged" ] || [ "$tagged" = "$(git rev-parse HEAD)" ] || die "tag v$version is at another commit: raise the version"
 if [ -z "${DEBFULLNAME:-}" ] || [ -z "${DEBEMAIL:-}" ]; then die "set DEBFULLNAME and DEBEMAIL: the packages name their maintainer"; fi
@@ -66,7 +73,7 @@ if [ "${RELEASE_DEB:-yes}" != no ]; then
     buildinfo=("$BUILD"/deb/*.buildinfo)
 fi
 
-sed -n "/^## $version,/,/^## /{/^## /!p}" CHANGELOG.md | sed '/./,$!d' >"$work/out/NOTES.md"
+sed -n "/^$heading\$/,/^## /{/^## /!p}" CHANGELOG.md | sed '/./,$!d' >"$work/out/NOTES.md"
 [ -s "$work/out/NOTES.md" ] || die "CHANGELOG.md says nothing about $version"
 /usr/bin/python3 deploy/sbom.py "$work/out/$name.tar.gz" "$version" "$SOURCE_DATE_EPOCH" "${buildinfo[@]}" >"$work/out/$name.spdx.json"
 (cd "$work/out" && sha256sum -- * >SHA256SUMS)
@@ -75,4 +82,4 @@ rm -rf --one-file-system "$out"
 mv "$work/out" "$out"
 echo "release: $out"
 cat "$out/SHA256SUMS"
-[ -n "$tagged" ] || echo "release: to tag it: git tag -s v$version -F $out/NOTES.md"
+[ -n "$tagged" ] || [[ $version = *~* ]] || echo "release: to tag it: git tag -s v$version -F $out/NOTES.md"

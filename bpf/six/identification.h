@@ -86,8 +86,8 @@ static __always_inline int identification_get(const struct packet6 *s, __u32 dst
 }
 
 /*
- * A secret of all cores, drawn anew each so many packets of one of them, so that nobody outside learns it from the
- * identifications that it makes. 0: not drawn yet.
+ * A secret that all cores share. It is replaced whenever one of them has sent so many packets, before anyone outside
+ * could work it out from the identifications made with it. 0: not drawn yet.
  */
 #define IDENTIFICATION_SECRET_LASTS 1024U
 static __u64 identification_secret SEC(".data.identification");

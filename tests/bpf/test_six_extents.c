@@ -96,11 +96,12 @@ static void open_many(struct flow6 flow[static FLOWS])
 	}
 }
 
-static void expect_many(const char *name, const struct flow6 flow[static FLOWS])
+/* Each of n flows passes both ways by the session that it has. */
+static void expect_all(const char *name, const struct flow6 *flow, unsigned n)
 {
 	uint64_t opened = counted(REASON_sessions_opened);
 
-	for (unsigned i = 0; i < FLOWS; i++)
+	for (unsigned i = 0; i < n; i++)
 		expect_both_ways(name, &flow[i]);
 	cr_expect_eq(counted(REASON_sessions_opened), opened, "%s: others were opened", name);
 }
@@ -114,7 +115,7 @@ Test(six_extents, sessions_beyond_the_slots_are_opened_and_found_both_ways)
 	cr_expect_geq(beyond(), FLOWS - BUCKET_SLOTS);
 	cr_expect_gt(datapath.pool->grown, 1);
 	cr_expect_eq(counted(REASON_sessions_overflowed), beyond());
-	expect_many("beyond", flow);
+	expect_all("beyond", flow, FLOWS);
 	extents_tables_right();
 }
 
@@ -161,22 +162,13 @@ static unsigned signposts(void)
 	return n;
 }
 
-static void expect_strays(const char *name, const struct flow6 flow[static STRAYS])
-{
-	uint64_t opened = counted(REASON_sessions_opened);
-
-	for (unsigned i = 0; i < STRAYS; i++)
-		expect_both_ways(name, &flow[i]);
-	cr_expect_eq(counted(REASON_sessions_opened), opened, "%s: others were opened", name);
-}
-
 Test(six_extents, each_host_has_its_signpost)
 {
 	struct flow6 flow[STRAYS];
 
 	open_strays(flow);
 	cr_expect_eq(signposts(), STRAYS);
-	expect_strays("strayed", flow);
+	expect_all("strayed", flow, STRAYS);
 	extents_tables_right();
 }
 
@@ -222,7 +214,7 @@ Test(six_extents, the_sweep_leaves_signposts_that_lead_to_their_hosts_sessions)
 	age_extent(SIGNPOST_TICKS);
 	sweep();
 	cr_expect_eq(signposts(), STRAYS);
-	expect_strays("after a sweep", flow);
+	expect_all("after a sweep", flow, STRAYS);
 	extents_tables_right();
 }
 
@@ -241,7 +233,7 @@ Test(six_extents, the_sweep_takes_down_the_signpost_of_a_host_whose_session_has_
 	cr_expect_eq(signposts(), STRAYS - 1);
 	cr_expect_eq(sessions_6(N), PORT_GROUP + STRAYS - 1);
 	flow[1] = flow[0];
-	expect_strays("the others", flow);
+	expect_all("the others", flow, STRAYS);
 	extents_tables_right();
 }
 
@@ -285,7 +277,7 @@ Test(six_extents, a_refresh_keeps_the_host)
 	cr_expect_lt(age_of(&flow[FLOWS - 1]), 3);
 	for (unsigned i = FLOWS - 20; i < FLOWS - 1; i++)
 		cr_expect_geq(age_of(&flow[i]), (int)ticks_of_seconds(100, datapath.hz), "flow %u", i);
-	expect_many("all", flow);
+	expect_all("all", flow, FLOWS);
 }
 
 /* A host with sessions in the extent alone has its line. */
@@ -352,8 +344,8 @@ Test(six_extents, they_drain)
 		for (unsigned k = 0; k < 2 * BUCKET_SLOTS; k++)
 			cr_assert_geq(open_one(i, UDP, (uint16_t)(30000 + k), 80).port, 0);
 	cr_expect_eq(host_line(N, 0).hi, HOSTS6 - 1, "the last one came first");
-	expect_many("as it drains", flow);
-	expect_strays("as it drains", strayed);
+	expect_all("as it drains", flow, FLOWS);
+	expect_all("as it drains", strayed, STRAYS);
 	extents_tables_right();
 }
 
@@ -367,7 +359,7 @@ Test(six_extents, they_survive_the_agent)
 	mappings_close(mappings);
 	datapath.reused = true;
 	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
-	expect_many("after it", flow);
+	expect_all("after it", flow, FLOWS);
 	cr_expect_eq(sessions_6(N), FLOWS);
 	extents_tables_right();
 }
@@ -439,8 +431,8 @@ Test(six_extents, the_fast_path_finds_them)
 	open_strays(strayed);
 	fast_path_and_beyond();
 	for (unsigned i = 0; i < 2; i++) {
-		expect_many("beyond", flow);
-		expect_strays("strayed", strayed);
+		expect_all("beyond", flow, FLOWS);
+		expect_all("strayed", strayed, STRAYS);
 		age_6(N, 100);
 	}
 	other = flow[FLOWS - 1];

@@ -14,7 +14,8 @@ import isolation
 import lab as lab_module
 import stability
 from gateways import Gateways
-from xdp_mode import WITHOUT, XDP
+from lab64 import Lab64
+from xdp_mode import MODE, WITHOUT, XDP
 
 # valgrind does not know that bpf(2) fills memory, so undefined values are not checked.
 VALGRIND = ("valgrind -q --undef-value-errors=no --error-exitcode=99 --leak-check=full --show-leak-kinds=definite "
@@ -170,6 +171,16 @@ def lab(run_directory, request):
     if "XDP_MODE" not in os.environ and hasattr(request.module, "XDP_MODE"):
         config["xdp_mode"] = request.module.XDP_MODE
     it = getattr(request.module, "LAB", lab_module.Lab)(run_directory, **config)
+    try:
+        yield it
+    finally:
+        it.close()
+
+
+@pytest.fixture(params=(MODE,) if WITHOUT else ("native", "tc"))
+def lab64_by_mode(run_directory, request):
+    """A lab of the test's own with IPv6 subscribers, by XDP and by tc that sends, without an agent yet."""
+    it = Lab64(run_directory, xdp_mode=request.param)
     try:
         yield it
     finally:

@@ -189,6 +189,18 @@ Please look into it.
 """
 
 
+def evidence(browser, case, directory):
+    """Downloads the evidence of the answer on the page under the name of a case; the directory in the archive, unpacked."""
+    browser.one("#case").clear()
+    browser.one("#case").send_keys(case)
+    browser.one("button.evidence").click()
+    archive = browser.directory / "downloads" / f"{case}.tar"
+    browser.wait(archive.exists, "the archive")
+    with tarfile.open(archive) as tar:
+        tar.extractall(directory)
+    return directory / case
+
+
 def test_who_has_never_seen_a_shell_gets_from_the_mail_to_the_evidence(browser, desk, tmp_path):
     """The mail names no zone, so the page asks for it; what is downloaded proves itself."""
     berlin = datetime.datetime.now(zoneinfo.ZoneInfo("Europe/Berlin"))
@@ -205,14 +217,7 @@ def test_who_has_never_seen_a_shell_gets_from_the_mail_to_the_evidence(browser, 
     browser.says(SHOWN)
     browser.says('circuit "ge-0/0/1.100", session "nas/1"')
     assert [e.text for e in browser.all("bdi")] == [SHOWN[1:-1], "ge-0/0/1.100", "nas/1"]
-    browser.one("#case").clear()
-    browser.one("#case").send_keys("2026-17")
-    browser.one("button.evidence").click()
-    archive = browser.directory / "downloads" / "2026-17.tar"
-    browser.wait(archive.exists, "the archive")
-    with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path)
-    case = tmp_path / "2026-17"
+    case = evidence(browser, "2026-17", tmp_path)
     assert isolation.run("sh", "-c", f"cd {case} && sha256sum -c --quiet SHA256SUMS", check=False).returncode == 0
     assert json.loads((case / "answer.json").read_text())["customer"]["id"] == CUSTOMER
     query, = (json.loads(line) for line in next(desk.queries.glob("queries-*.jsonl")).read_text().splitlines())
@@ -287,16 +292,10 @@ def test_a_person_chooses_what_the_text_does_not_say(browser, tmp_path):
     choices[1].click()
     browser.says("10.0.16.16")
     browser.says(SHOWN)
-    browser.one("#case").clear()
-    browser.one("#case").send_keys("chosen")
-    browser.one("button.evidence").click()
-    archive = browser.directory / "downloads" / "chosen.tar"
-    browser.wait(archive.exists, "the archive")
-    with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path)
-    question = json.loads((tmp_path / "chosen" / "question.json").read_text())
+    case = evidence(browser, "chosen", tmp_path)
+    question = json.loads((case / "question.json").read_text())
     assert (question["endpoint"], question["at"]) == ("1.1.1.1:1276", sensor), question
-    told = execute(CTL, "verify", tmp_path / "chosen")
+    told = execute(CTL, "verify", case)
     assert told.status == 0 and "10.0.16.16" in told.out, told
 
 

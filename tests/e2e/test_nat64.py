@@ -10,19 +10,14 @@ from scapy.layers.inet6 import ICMPv6EchoRequest
 
 from agent import wait_for
 from lab import SERVER
-from xdp_mode import MODE, WITHOUT
-from lab64 import CPE, MAPPING64, PREFIX, Lab64, block, host, kill_and_start, stop_and_start, subscriber_prefix
+from lab64 import CPE, MAPPING64, PREFIX, block, host, kill_and_start, stop_and_start, subscriber_prefix
 
 PORT = 5000
 
 
-@pytest.fixture(name="lab", params=(MODE,) if WITHOUT else ("native", "tc"))
-def _lab(run_directory, request):
-    it = Lab64(run_directory, xdp_mode=request.param)
-    try:
-        yield it
-    finally:
-        it.close()
+@pytest.fixture(name="lab")
+def _lab(lab64_by_mode):
+    return lab64_by_mode
 
 
 def test_udp_both_ways(lab):

@@ -6,8 +6,7 @@ from scapy.layers.inet import UDP
 
 from agent import wait_for
 from lab import SERVER
-from lab64 import MAPPING64, Lab64, block, host, kill_and_start, stop_and_start, subscriber_prefix
-from xdp_mode import MODE, WITHOUT
+from lab64 import MAPPING64, block, host, kill_and_start, stop_and_start, subscriber_prefix
 
 SLOTS = 8
 PORT = 5000
@@ -15,13 +14,9 @@ HOSTS = 4
 MAPPING = {**MAPPING64, "session_slots": SLOTS, "hosts_per_subscriber": HOSTS}
 
 
-@pytest.fixture(name="lab", params=(MODE,) if WITHOUT else ("native", "tc"))
-def _lab(run_directory, request):
-    it = Lab64(run_directory, xdp_mode=request.param)
-    try:
-        yield it
-    finally:
-        it.close()
+@pytest.fixture(name="lab")
+def _lab(lab64_by_mode):
+    return lab64_by_mode
 
 
 def opened(lab, addr, port, dport):

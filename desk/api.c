@@ -16,7 +16,8 @@
 
 const struct api_route api_routes[] = {
 	{ API_PREFIX "/who", TOKEN_WHO, EACH | P(ENDPOINT) | P(AT) | P(MARGIN) | P(LIMIT) | P(OFFSET),
-	  P(REASON) | P(ENDPOINT), .get = true, .post = true, .ask = lookup_who },
+	  P(REASON) | P(ENDPOINT), .lists = EACH | P(MARGIN) | P(VERDICT), .get = true, .post = true,
+	  .ask = lookup_who },
 	{ API_PREFIX "/questions", TOKEN_QUESTIONS, EACH | P(ZONE), P(REASON), .post = true, .text = true,
 	  .ask = lookup_questions },
 	{ API_PREFIX "/evidence", TOKEN_EVIDENCE, EACH | P(ENDPOINT) | P(AT) | P(MARGIN),
@@ -27,9 +28,6 @@ const struct api_route api_routes[] = {
 };
 
 const unsigned n_api_routes = sizeof(api_routes) / sizeof(*api_routes);
-
-/* What a list of questions takes besides them. */
-#define LIST_TAKES (EACH | P(MARGIN))
 
 bool api_owns(const char *path)
 {
@@ -79,7 +77,8 @@ unsigned api_identify(struct api_request *q, const char *authorization, const ch
 
 void api_param(struct api_request *q, const char *key, const char *value, size_t size)
 {
-	params_add(&q->params, q->route->takes, key, value, size, *q->malformed.text ? NULL : &q->malformed);
+	params_add(&q->params, q->route->takes | q->route->lists, key, value, size,
+		   *q->malformed.text ? NULL : &q->malformed);
 }
 
 /* ---- Answers */
@@ -87,13 +86,16 @@ void api_param(struct api_request *q, const char *key, const char *value, size_t
 /* How many questions it has: 1, or the lines of a list. 0 with err: it is malformed. */
 static unsigned count_questions(struct api_request *q, const struct call *call, struct error *err)
 {
-	unsigned takes = q->list && q->route->kind == TOKEN_WHO ? LIST_TAKES : q->route->takes;
+	bool list = q->list && q->route->lists;
+	unsigned takes = list ? q->route->lists : q->route->takes;
 	unsigned needs = q->list ? q->route->needs & ~P(ENDPOINT) : q->route->needs;
 	size_t n = q->list ? form_lines(call->body.data, call->body.size) : 1;
 
 	for (unsigned i = 0; i < N_PARAMS; i++)
 		if (q->params.given & ~takes & 1U << i)
-			error_set(&q->malformed, 0, "%s is for one question, not for a list",
+			error_set(&q->malformed, 0,
+				  list ? "%s is for one question, not for a list"
+				       : "%s is for a list, not for one question",
 				  param_name((enum param)i));
 	if (*q->malformed.text) {
 		*err = q->malformed;
@@ -101,7 +103,7 @@ static unsigned count_questions(struct api_request *q, const struct call *call, 
 	}
 	if (params_complete(&q->params, needs, err))
 		return 0;
-	if (q->list && q->route->kind != TOKEN_WHO && q->route->kind != TOKEN_QUESTIONS) {
+	if (q->list && !q->route->lists && q->route->kind != TOKEN_QUESTIONS) {
 		error_set(err, 0, "a body here is a form, application/x-www-form-urlencoded");
 		return 0;
 	}
@@ -121,6 +123,7 @@ static unsigned ask(const struct api_request *q, struct call *call)
 
 	for (unsigned i = 0; i < N_PARAMS; i++)
 		l.value[i] = param(&q->params, (enum param)i);
+	l.verdict = l.value[PARAM_VERDICT] && !strcmp(l.value[PARAM_VERDICT], "true");
 	return q->route->ask(&l, call);
 }
 

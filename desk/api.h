@@ -18,6 +18,7 @@ struct api_route {
 	const char *path;
 	enum token_kind kind;
 	unsigned takes, needs; /* parameters, see P() */
+	unsigned lists;	       /* those that go with a list of questions; 0: there are no lists */
 	bool get, post;	       /* the methods */
 	bool text;	       /* a body is the question, never a form */
 	unsigned (*ask)(const struct lookup *l, struct call *call);

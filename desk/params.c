@@ -60,6 +60,11 @@ static bool is_reason(const char *text)
 	return is_text(text, REASON_MAX);
 }
 
+static bool is_truth(const char *text)
+{
+	return !strcmp(text, "true") || !strcmp(text, "false");
+}
+
 static const struct {
 	const char *name;
 	bool (*fits)(const char *text);
@@ -77,6 +82,7 @@ static const struct {
 	[PARAM_CASE] = { "case", form_case_valid,
 			 "up to 64 letters, digits, dots, underscores and hyphens, a letter or digit first" },
 	[PARAM_REASON] = { "reason", is_reason, "why this is asked, in up to 512 octets of UTF-8 without controls" },
+	[PARAM_VERDICT] = { "verdict", is_truth, "true or false" },
 };
 
 const char *param_name(enum param which)

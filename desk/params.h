@@ -22,6 +22,7 @@ enum param {
 	PARAM_TO,
 	PARAM_CASE,
 	PARAM_REASON,
+	PARAM_VERDICT,
 	N_PARAMS
 };
 

@@ -114,6 +114,16 @@ def test_parameters_are_given_once_and_have_no_null(program):  # noqa: F811
         assert_problem(program.desk.ask(f"/api/v1/who?{query}", user=None, headers=[("Authorization", f"Bearer {program.secret}")]), 400, why)
 
 
+def test_a_list_begins_with_what_its_answers_say_together(program):  # noqa: F811
+    lines = f"2999-01-31T13:05:00Z {OUT}\n2001-01-01T00:00:00Z {OUT}\n"
+    rows = program.ask("who", lines, TEXT, reason="x").json()
+    assert len(rows) == 2 and program.ask("who", lines, TEXT, reason="x", verdict="false").json() == rows
+    assert program.ask("who", lines, TEXT, reason="x", verdict="true").json() == {"verdict": "not definite: lines 1, 2", "answers": rows}
+    assert_problem(program.ask("who", endpoint=OUT, reason="x", verdict="true"), 400, "verdict is for a list, not for one question")
+    assert_problem(program.ask("who", lines, TEXT, reason="x", verdict="1"), 400, "verdict: expected true or false")
+    assert_problem(program.ask("customer", customer="a", reason="x", verdict="true"), 400, '"verdict" is no parameter here')
+
+
 def test_bodies_are_what_the_path_takes(program):  # noqa: F811
     assert_problem(program.ask("who", "x\n", TEXT, endpoint=OUT, reason="x"), 400, "endpoint is for one question")
     assert_problem(program.ask("evidence", "x", TEXT, case="a", endpoint=OUT, at=stamp(), reason="x"), 400, "a body here is a form")

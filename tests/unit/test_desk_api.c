@@ -50,7 +50,7 @@ static void expect_operation(const struct api_route *r, const char *method, cons
 	}
 	cJSON_ArrayForEach (p, form)
 		of_form |= named(p->string);
-	cr_expect_eq(takes, r->takes, "%s %s", method, r->path);
+	cr_expect_eq(takes, r->takes | (strcmp(method, "post") ? 0 : r->lists), "%s %s", method, r->path);
 	cr_expect_eq(needs, r->post && api_takes_form(r) && !strcmp(method, "post") ? 0 : r->needs, "%s %s", method,
 		     r->path);
 	cr_expect_eq(of_form, !strcmp(method, "post") && api_takes_form(r) ? r->takes : 0, "%s %s", method, r->path);

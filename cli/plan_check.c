@@ -71,7 +71,8 @@ static void check_part(struct checking *c, const struct file_part *p)
 	uint64_t edges = edge_addresses(p);
 	const struct planner_row row = { .ports = p->ports, .slots = p->slots };
 	const struct planner_settings settings = { .bindings = p->bindings };
-	uint64_t memory = planner_memory(&settings, &row, subscribers);
+	uint64_t memory = planner_memory(&settings, &row, subscribers) +
+			  subscribers * sizeof(struct host6) * (p->hosts ? 1U << mapping_log2(p->hosts) : 0);
 	uint32_t last = MAPPING_FIRST_PORT > p->port_lo ? p->port_lo : MAPPING_FIRST_PORT;
 	uint32_t left = 65536 - last - p->ratio * p->ports;
 	uint64_t room = addresses * p->ratio - subscribers;
@@ -86,6 +87,8 @@ static void check_part(struct checking *c, const struct file_part *p)
 	cJSON_AddNumberToObject(json, "sharing_ratio", p->ratio);
 	cJSON_AddNumberToObject(json, "ports_per_host", p->ports);
 	cJSON_AddNumberToObject(json, "ports_left", left);
+	if (p->hosts)
+		cJSON_AddNumberToObject(json, "hosts_per_subscriber", p->hosts);
 	cJSON_AddNumberToObject(json, "blocks_free", (double)room);
 	cJSON_AddNumberToObject(json, "memory_bytes", (double)memory);
 	if (p->growth.block)
@@ -150,6 +153,7 @@ static void show_check(struct writer *w, const struct checking *c)
 		{ "PORTS", "ports_per_host", cell_number, true, 0 },
 		{ "LEFT", "ports_left", cell_number, true, 0 },
 		{ "FREE BLOCKS", "blocks_free", cell_number, true, 0 },
+		{ "HOSTS", "hosts_per_subscriber", cell_number, true, WIDTH_IF_ANY },
 		{ "MEMORY", "memory_bytes", cell_bytes, true, 0 },
 		{},
 	};

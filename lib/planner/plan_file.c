@@ -85,6 +85,29 @@ static uint8_t protocols_of(const cJSON *object, uint8_t otherwise)
 	return protocols;
 }
 
+/* The virtual addresses of the subscribers of an IPv6 prefix. */
+static int add_prefix6(const cJSON *json, const char *text, struct plan_addresses *ret, struct error *err)
+{
+	struct prefixes6 p;
+	struct prefix in;
+	int r;
+
+	if (prefixes6_parse(text, number_of(json, "subscriber_plen", 0), &p))
+		return error_set(err, -EINVAL, "%s is no IPv6 prefix of subscribers of \"subscriber_plen\"",
+				 QUOTED(text));
+	r = virtual6_place(&p, &in);
+	if (r == -ENOSPC)
+		return error_set(err, -EINVAL, "%s does not fit: the prefixes have more than 2^28 subscribers",
+				 QUOTED(text));
+	return r ? error_set(err, r, "out of memory")
+		 : plan_addresses_add(ret, (struct plan_range){ in.base, prefix_last(in), true });
+}
+
+static int add_text(const cJSON *json, const char *text, struct plan_addresses *ret, struct error *err)
+{
+	return strchr(text, ':') ? add_prefix6(json, text, ret, err) : plan_addresses_read(text, ret, err);
+}
+
 /* A text, or an array of texts. */
 static int addresses_of(const cJSON *json, const char *key, struct plan_addresses *ret, struct error *err)
 {
@@ -92,14 +115,14 @@ static int addresses_of(const cJSON *json, const char *key, struct plan_addresse
 	int r = 0;
 
 	if (cJSON_IsString(value))
-		return plan_addresses_read(value->valuestring, ret, err);
+		return add_text(json, value->valuestring, ret, err);
 	if (!cJSON_IsArray(value))
 		return error_set(err, -EINVAL, "%s must be a prefix, a range, or a list of them", QUOTED(key));
 	cJSON_ArrayForEach (text, value) {
 		if (!r && !cJSON_IsString(text))
 			r = error_set(err, -EINVAL, "%s must be a prefix, a range, or a list of them", QUOTED(key));
 		else if (!r)
-			r = plan_addresses_read(text->valuestring, ret, err);
+			r = add_text(json, text->valuestring, ret, err);
 	}
 	return r;
 }
@@ -147,7 +170,10 @@ static struct file_part part_of(const cJSON *json, const struct defaults *d, con
 		.tenant = part->tenant, .in_first = g->in_base, .in_last = g->in_base + g->last_subscriber, .geo = *g
 	};
 
-	plan_range_format(p.in_first, p.in_last, p.in);
+	if (virtual6_is(p.in_first))
+		inside_prefix_text(geometry_in(g), p.in);
+	else
+		plan_range_format(p.in_first, p.in_last, p.in);
 	p.none = !g->ports_per_host;
 	if (p.none) {
 		snprintf(p.out, sizeof(p.out), "none");
@@ -165,6 +191,7 @@ static struct file_part part_of(const cJSON *json, const struct defaults *d, con
 	p.quota = number_of(json, "sessions_per_user", d->quota);
 	p.bindings = protocols_of(json, d->bindings);
 	p.growth = growth_of(json);
+	p.hosts = virtual6_is(p.in_first) ? number_of(json, "hosts_per_subscriber", HOSTS_DEFAULT_NAT64) : 0;
 	return p;
 }
 

@@ -11,6 +11,7 @@
 #include <detnat/mapping.h>
 
 #include "base/error.h"
+#include "base/virtual6.h"
 #include "plan/plan.h"
 #include "proto/label.h"
 
@@ -26,9 +27,10 @@ struct file_part {
 	uint32_t port_hi; /* the last block's last one */
 	uint32_t slots;	  /* of a subscriber */
 	uint32_t quota;
-	uint8_t bindings;				/* BINDING_… with endpoint-independent mapping */
-	struct growth_layout growth;			/* block 0: blocks do not grow */
-	char in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT]; /* as shown */
+	uint8_t bindings;			    /* BINDING_… with endpoint-independent mapping */
+	struct growth_layout growth;		    /* block 0: blocks do not grow */
+	char in[INSIDE_TEXT], out[PLAN_RANGE_TEXT]; /* as shown */
+	uint32_t hosts; /* of an IPv6 subscriber, whose inside addresses are virtual; 0: IPv4 */
 	struct geometry geo;
 };
 

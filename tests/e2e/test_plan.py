@@ -168,6 +168,33 @@ def test_who_moves_between_two_configurations(tmp_path):
     assert check.status == 0 and ".0 or .255" in check.out
 
 
+SIX = {"in": "2001:db8:1200::/48", "subscriber_plen": 56, "nat64_prefix": "64:ff9b::/96", "out": "203.0.113.8/29"}
+
+
+def plan_of(path, *mappings):
+    path.write_text(json.dumps({"mappings": [dict(SIX, **one) for one in mappings]}))
+    return str(path)
+
+
+def test_subscribers_of_ipv6_are_checked_and_compared(tmp_path):
+    old, six = plan_of(tmp_path / "old.json", {"hosts_per_subscriber": 5}), "2001:db8:1200::/48"
+    check = json.loads(execute(CTL, "-j", "plan", "check", old).out)
+    row, = check["mappings"]
+    assert (row["in"], row["subscribers"], row["ports_per_host"], row["hosts_per_subscriber"]) == (six, 256, 2016, 5), row
+    # 8 lines of hosts each, of 16 octets.
+    none = json.loads(execute(CTL, "-j", "plan", "check", plan_of(tmp_path / "one.json", {"hosts_per_subscriber": 1})).out)
+    assert check["memory_bytes"] - none["memory_bytes"] == 256 * (8 - 1) * 16
+    text = execute(CTL, "plan", "check", plan_of(tmp_path / "default.json", {})).out
+    assert "HOSTS" in text.splitlines()[0] and text.splitlines()[1].split()[0] == six and " 16 " in text.splitlines()[1], text
+    # A larger prefix around: those who were there keep what they have, wherever it comes in the list.
+    wider = plan_of(tmp_path / "wider.json", {"in": "2001:db8:1000::/38", "out": "198.51.100.0/22"}, {"hosts_per_subscriber": 5})
+    assert execute(CTL, "plan", "diff", old, wider).out.startswith(
+        "262144 subscribers: 256 keep address and ports, 0 get another address, 0 other ports; 261888 are new, 0 are gone")
+    moved = execute(CTL, "plan", "diff", old, plan_of(tmp_path / "moved.json", {"in": [six, "2001:db8:1300::/48"], "out": "203.0.113.16/28"}), "-v")
+    assert moved.status == 1 and "2001:db8:1200:100::/56: 203.0.113.8:3040-5055 -> 203.0.113.16:" in moved.out, moved
+    assert "2001:db8:1300::/56: none -> 203.0.113.24:1024-3039" in moved.out, moved
+
+
 @pytest.mark.parametrize("text, why", [
     ('{"mappings":[{"in":"100.64.0.0/24","out":"203.0.113.0/28"}],\n"colour":"red"}', ":2: colour:"),
     ('{"mappings":[{"in":"100.64.0.0/24","out":"203.0.113.0/28",\n"inbuond":"open"}]}', ":2: mappings[0].inbuond:"),

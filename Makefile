@@ -329,7 +329,8 @@ define DOCUMENTED_STEPS
 'debian13|600|test-debian13 "STEPS=$(word $(shell echo $$(($(HASH) % 8 + 1))),demo unit bpf world e2e clang-18 gcc-13 gcc-14)"|Debian 13 in a chroot' \
 'vm-systemd|300|test-vm-systemd|the units under systemd' \
 'release|60|release RELEASE_DEB=no DEBFULLNAME=Nobody DEBEMAIL=nobody@detnat.example|the files of a release' \
-'pictures|120|pictures PICTURES=$(BUILD)/pictures|the pictures of the documents'
+'pictures|120|pictures PICTURES=$(BUILD)/pictures|the pictures of the documents' \
+'flowtable|60|bench-flowtable|instructions beside nftables with its flowtable'
 endef
 test: as-root deps-test ## shows that everything works, on an ordinary build: unit, datapath, end to end; needs root
 	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(TEST_STEPS)
@@ -544,6 +545,10 @@ bench-e2e: as-root deps-bench ## detnat against nft SNAT and kernel forwarding, 
 	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/e2e
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/e2e $(if $(FULL),--full) -o $(BUILD)/bench/results-e2e.json
+.PHONY: bench-flowtable
+bench-flowtable: as-root deps-test ## instructions of a packet beside nftables with its flowtable, on a kernel that has one (6.1, in a virtual machine); needs root
+	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/e2e
+	BUILD=$(abspath $(BUILD)) VM_PARTS=flowtable SERIES=6.1 tests/vm/run.sh
 .PHONY: bench-nic
 bench-nic: as-root deps-bench ## two real cards of this machine, IN=eth1 OUT=eth0, with another machine that sends; needs root
 	@$(if $(and $(IN),$(OUT)),,echo "usage: make bench-nic IN=CARD OUT=CARD, two cards of this machine" >&2; exit 2)

@@ -6,6 +6,7 @@
  *
  *	e2e [--full] [-o FILE]
  *	e2e --large HOSTS		the rows of 262144 or 1048576 hosts alone
+ *	e2e --flowtable			nft with its flowtable, where the kernel has one, nft without, and detnat
  *	e2e --profile GATEWAY [HOSTS]	one gateway alone, by its name in the table, for `perf record -a -e cpu-clock`
  *
  * STAGES=1 or STAGES=2 in the environment sets the stages of detnat, which are chosen by it otherwise.
@@ -269,7 +270,7 @@ int main(int argc, char *argv[])
 	size_t plans = ARRAY_SIZE(quick);
 	const char *out = NULL, *only = NULL;
 	uint32_t hosts = 1024, only_large = 0;
-	bool only_bulk = false;
+	bool only_bulk = false, only_flowtable = false;
 	uint64_t start = monotonic_us();
 	uint64_t samples = 0, bad = 0, sent = 0, arrived = 0;
 
@@ -282,6 +283,9 @@ int main(int argc, char *argv[])
 		} else if (!strcmp(argv[i], "--bulk")) {
 			only_bulk = true;
 			plans = 0;
+		} else if (!strcmp(argv[i], "--flowtable")) {
+			only_flowtable = true;
+			plans = 0;
 		} else if (!strcmp(argv[i], "--large") && i + 1 < argc) {
 			only_large = (uint32_t)atoi(argv[++i]);
 			plans = 0;
@@ -291,7 +295,8 @@ int main(int argc, char *argv[])
 				hosts = (uint32_t)atoi(argv[++i]);
 		} else {
 			fprintf(stderr,
-				"usage: %s [--full | --bulk | --large HOSTS] [-o FILE] | --profile GATEWAY [HOSTS]\n",
+				"usage: %s [--full | --bulk | --flowtable | --large HOSTS] [-o FILE] | --profile "
+				"GATEWAY [HOSTS]\n",
 				argv[0]);
 			return 2;
 		}
@@ -315,7 +320,9 @@ int main(int argc, char *argv[])
 	for (size_t i = 0; i < ARRAY_SIZE(large); i++)
 		if (plan == full || only_large == large[i].hosts)
 			large_measure(&b, large[i].hosts, large[i].rounds, large[i].goal);
-	if (!only_large) {
+	if (only_flowtable)
+		flowtable_measure(&b, 1024);
+	else if (!only_large) {
 		if (!only_bulk)
 			real_measure(&b, plan == full ? 9 : 3, (struct redirect_goal){ 1.75, 120 });
 		bulk_measure(&b, plan == full ? 5 : 2);

@@ -79,6 +79,17 @@ void conntrack_set_up(int netns, uint32_t hosts)
 	}
 }
 
+void conntrack_add_flowtable(int netns)
+{
+	netns_command(netns,
+		      "nft -f - <<'END'\n"
+		      "table ip fast {\n"
+		      "	flowtable f { hook ingress priority filter; devices = { in0, out0 }; }\n"
+		      "	chain forward { type filter hook forward priority filter; meta l4proto { tcp, udp } flow add "
+		      "@f; }\n"
+		      "}\nEND");
+}
+
 void conntrack_verify_checksums(int netns, bool verify)
 {
 	int r = netns_sysctl_write(netns, "net/netfilter/nf_conntrack_checksum", verify);

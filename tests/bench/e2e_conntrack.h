@@ -16,6 +16,9 @@ uint32_t conntrack_lanes(uint64_t entries);
 /* Has a namespace translate the hosts: each 1024 to an outside address of their own. */
 void conntrack_set_up(int netns, uint32_t hosts);
 
+/* Has packets of what it has translated pass nftables by, both ways. The kernel must have CONFIG_NF_FLOW_TABLE. */
+void conntrack_add_flowtable(int netns);
+
 /* Whether each packet's checksum is verified, as is the default. */
 void conntrack_verify_checksums(int netns, bool verify);
 

@@ -18,11 +18,12 @@
 #include "e2e_conntrack.h"
 #include "e2e_netns.h"
 
-static const char *const names[N_GATEWAYS] = {
-	[GATEWAY_FORWARD] = "kernel, no NAT",	 [GATEWAY_NFT] = "nft SNAT",
-	[GATEWAY_NFT_TUNED] = "nft SNAT tuned",	 [GATEWAY_REDIRECT] = "XDP, no NAT",
-	[GATEWAY_DETNAT] = "detnat redirect",	 [GATEWAY_DETNAT_KERNEL] = "detnat kernel",
-	[GATEWAY_DETNAT_TC] = "detnat tc alone", [GATEWAY_DETNAT_SENDS] = "detnat tc sends",
+static const char *const names[N_GATEWAYS + 1] = {
+	[GATEWAY_FORWARD] = "kernel, no NAT",		[GATEWAY_NFT] = "nft SNAT",
+	[GATEWAY_NFT_TUNED] = "nft SNAT tuned",		[GATEWAY_REDIRECT] = "XDP, no NAT",
+	[GATEWAY_DETNAT] = "detnat redirect",		[GATEWAY_DETNAT_KERNEL] = "detnat kernel",
+	[GATEWAY_DETNAT_TC] = "detnat tc alone",	[GATEWAY_DETNAT_SENDS] = "detnat tc sends",
+	[GATEWAY_NFT_FLOWTABLE] = "nft SNAT flowtable",
 };
 
 /* Stations: what the generator and the neighbours have, see e2e_traffic.c. */
@@ -41,7 +42,7 @@ bool gateway_translates(enum gateway_kind kind)
 
 bool gateway_is_nft(enum gateway_kind kind)
 {
-	return kind == GATEWAY_NFT || kind == GATEWAY_NFT_TUNED;
+	return kind == GATEWAY_NFT || kind == GATEWAY_NFT_TUNED || kind == GATEWAY_NFT_FLOWTABLE;
 }
 
 static void attach(int netns, const char *interface, const struct bpf_program *program)
@@ -152,8 +153,11 @@ void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, 
 		const struct lane *l = &ret->lane[i];
 
 		switch (kind) {
+		case GATEWAY_NFT_FLOWTABLE:
 		case GATEWAY_NFT:
 			conntrack_set_up(l->netns, hosts);
+			if (kind == GATEWAY_NFT_FLOWTABLE)
+				conntrack_add_flowtable(l->netns);
 			/* fallthrough */
 		case GATEWAY_FORWARD:
 			set_gro(l, "on");

@@ -37,7 +37,8 @@ enum gateway_kind {
 	GATEWAY_DETNAT_KERNEL, /* forwarding: kernel */
 	GATEWAY_DETNAT_TC,     /* xdp_mode: none */
 	GATEWAY_DETNAT_SENDS,  /* xdp_mode: tc */
-	N_GATEWAYS
+	N_GATEWAYS,
+	GATEWAY_NFT_FLOWTABLE = N_GATEWAYS /* nft with a flowtable, which few kernels have: e2e_flowtable.c alone */
 };
 
 struct e2e;

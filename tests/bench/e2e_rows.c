@@ -14,8 +14,8 @@
 #define ZIPF	     1
 
 static const char *const size_names[N_FRAME_SIZES] = { "64b", "imix" };
-static const char *const csit_names[N_GATEWAYS] = { "ip4base",	"nat44nft", "nat44nft", "ip4xdp",
-						    "nat44det", "nat44det", "nat44det", "nat44det" };
+static const char *const csit_names[N_GATEWAYS + 1] = { "ip4base",  "nat44nft", "nat44nft", "ip4xdp",  "nat44det",
+							"nat44det", "nat44det", "nat44det", "nat44nft" };
 
 double seconds_since(uint64_t start_us)
 {

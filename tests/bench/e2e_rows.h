@@ -67,6 +67,9 @@ void real_measure(struct bench *b, unsigned rounds, struct redirect_goal goal);
 /* Tables that no cache holds (e2e_large.c). goal: as above. */
 void large_measure(struct bench *b, uint32_t hosts, unsigned rounds, struct redirect_goal goal);
 
+/* nft with its flowtable beside nft, and detnat (e2e_flowtable.c). */
+void flowtable_measure(struct bench *b, uint32_t hosts);
+
 /* Bulk TCP (e2e_bulk.c). */
 void bulk_measure(struct bench *b, unsigned rounds);
 

@@ -16,7 +16,7 @@ flavour=cloud-$arch others='-rt-'
 [ "${4:-}" != cards ] || flavour=$arch others='-(rt|cloud)-'
 declare -A suites=([6.1]="bookworm" [6.12]="bookworm-backports trixie")
 # What the guest needs beyond what is built in; a module's dependencies come with it.
-modules=(veth sch_ingress cls_bpf act_mirred 8021q bonding vrf bridge nf_tables nft_fib_inet nft_objref)
+modules=(veth sch_ingress cls_bpf act_mirred 8021q bonding vrf bridge nf_tables nft_fib_inet nft_objref nft_chain_nat nft_nat nft_flow_offload nf_flow_table_inet nf_conntrack_netlink)
 [ "${4:-}" != cards ] || modules+=(virtio_pci virtio_console virtio_net vmxnet3 e1000e pktgen ppp_async pppoe)
 
 say() { echo "kernels: $*" >&2; }

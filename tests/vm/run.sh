@@ -19,7 +19,8 @@ VM_TIMEOUT=${VM_TIMEOUT:-900} # seconds without a word from a guest, after which
 SERIES=${SERIES:-6.1 6.12}
 # VM_PARTS=upgrades has agents of 1.0.0 upgraded, and rolled back to, under libxdp's dispatcher.
 # Which of the checks of guest.sh, with routing and ppp in guests of their own; the units under systemd; the cards of wires.sh;
-# `make bench-nic` between two guests. datapath is none of those that run by themselves.
+# `make bench-nic` between two guests; instructions beside nftables' flowtable. datapath and flowtable are none of those that run by
+# themselves.
 VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf tenants libxdp routing ppp systemd cards benchnic}
 VM_CARDS=${VM_CARDS:-virtio staged vlans jumbo unmerged silent vmxnet3 e1000e removal} # of the part cards: functions of cards.sh
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
@@ -176,9 +177,25 @@ make_root() { # [PARTS]
     install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,upgrades,cards,routing,ppp,datapath,agent,common}.sh
     if has_part libxdp || has_part upgrades; then install_libxdp; fi
     ! has_part upgrades || install_former
-    echo "${1:-$(sed -E 's/\b(cards|benchnic|routing|ppp|datapath)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
+    echo "${1:-$(sed -E 's/\b(cards|benchnic|flowtable|routing|ppp|datapath)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
     echo "$VM_CARDS" >"$root/etc/cards"
+}
+
+# The end-to-end benchmark, and what it calls.
+make_flowtable_root() {
+    local tree
+    root=$out/root-flowtable tree=../src/detnat/build
+    make_busybox
+    for tool in ip tc ethtool nft chrt; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
+    install_program "$(realpath /bin/sh)" sh # the benchmark sets up namespaces by system(3); busybox's shell prefers its own ip
+    ln -sf ../usr/bin/sh "$root/bin/sh"
+    install_program "$BUILD/detnat-agent" $tree/detnat-agent
+    install_program "$BUILD/detnatctl" $tree/detnatctl
+    install_program "$BUILD/tests/bench/e2e" $tree/tests/bench/e2e
+    install -m 755 $here/init "$root/init"
+    install -D -m 644 -t "$root/lib/checks" $here/{flowtable,common}.sh
+    echo flowtable >"$root/etc/parts"
 }
 
 # The machine's own Python with its library, and `make bench-nic` as it is in the source.
@@ -336,20 +353,25 @@ end_if_silent() {
 
 # start_guest KERNEL NAME: in the background; $! is its process.
 start_guest() {
-    local kernel=$1 name=$2 command=(qemu-system-x86_64) limit=$VM_TIMEOUT
+    local kernel=$1 name=$2 command=(qemu-system-x86_64) limit=$VM_TIMEOUT accel=$ACCEL processors=(-cpu "$CPU" -smp 2) more=
     : >"$out/results-$name.log"
     case $name in
     *-cards) command=("$here/wires.sh" qemu-system-x86_64) ;;
     # The benchmark prints its rows when it ends.
     *-benchnic) command=("$here/pair.sh" qemu-system-x86_64) limit=$((3 * VM_TIMEOUT)) ;;
+    # A nanosecond of the guest's is an instruction of its one processor; a repeated one, as for clearing memory, is many.
+    *-flowtable)
+        accel=tcg,thread=single processors=(-cpu "max,-erms,-fsrm" -smp 1 -icount "shift=0,sleep=off") limit=$((3 * VM_TIMEOUT))
+        more="init_on_alloc=0"
+        ;;
     esac
     (
         guest=$BASHPID # not in the line below, which is a process of its own
         end_if_silent "$guest" "$name" "$limit" >/dev/null 2>&1 &
         # no_timer_check: on a busy machine an emulated timer may be late for that check, after which the kernel panics.
-        exec "${command[@]}" -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
+        exec "${command[@]}" -accel "$accel" "${processors[@]}" -machine q35 -m "$MEMORY" \
             -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
-            -append "console=ttyS0 ${VM_LOUD:-quiet} panic=-1 mitigations=off no_timer_check" \
+            -append "console=ttyS0 ${VM_LOUD:-quiet} panic=-1 mitigations=off no_timer_check $more" \
             -serial "file:$out/console-$name.log" -serial "file:$out/results-$name.log" </dev/null
     ) &
 }
@@ -442,6 +464,10 @@ for series in $SERIES; do
             ! has_part cards || { make_root cards && boot "$series" "$VM_CACHE/kernel-cards-$series" -cards; }
             ! has_part benchnic || { make_benchnic_root && boot "$series" "$VM_CACHE/kernel-cards-$series" -benchnic; }
         fi
+    fi
+    if has_part flowtable && [ "$series" = 6.1 ]; then
+        make_flowtable_root
+        MEMORY=2048 boot "$series" "$VM_CACHE/kernel-$series" -flowtable
     fi
     if has_part systemd && [ "$series" = "$SYSTEMD_SERIES" ]; then
         if [ ! -x /lib/systemd/systemd ] || [ ! -x /bin/systemctl ]; then

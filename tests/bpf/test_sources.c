@@ -80,6 +80,8 @@ static void filter(uint8_t rp_filter, uint8_t source_check)
 	settings.source_check = source_check;
 	reload_settings();
 	datapath_raise_epoch(&datapath);
+	/* Sources of sessions are checked once a tick. */
+	next_tick();
 }
 
 Test(sources, own_addresses_open_no_session)

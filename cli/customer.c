@@ -381,7 +381,7 @@ static const char *doubt_text(enum lease_doubt doubt)
 		[DOUBT_CLOCK] = "the clock was set around that time",
 		[DOUBT_DAMAGED] = "lines around that time were changed or taken out",
 		[DOUBT_ERASED] = "no record: erased on",
-		[DOUBT_ANOTHER] = "another customer is said to have had the address meanwhile",
+		[DOUBT_ANOTHER] = "somebody else is said to have had the address meanwhile",
 		[DOUBT_UNHEARD] = "nothing was heard of the session after that time",
 		[DOUBT_TERM] = "the lease's term was over, and no end is recorded",
 		[DOUBT_BEGIN] = "when the session got the address is not recorded",

@@ -18,7 +18,7 @@ const DOUBTS = {
 	"gap": "records are missing around that time",
 	"clock": "the clock was set around that time",
 	"damaged": "lines around that time were changed or taken out",
-	"another": "another customer is said to have had it meanwhile",
+	"another": "somebody else is said to have had it meanwhile",
 	"unheard": "nothing was heard of the session after that time",
 	"term": "the promised term was over, and no end is recorded",
 	"begin": "when the session got the address is not recorded",

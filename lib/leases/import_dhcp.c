@@ -43,6 +43,17 @@ static int kea_gone(struct lease_import *x, struct lease_line *l, int64_t state,
 	return import_give(x, l);
 }
 
+/* An address that is in use by a stranger: nobody's, from some moment between two on. */
+static int give_stranger(struct lease_import *x, struct lease_line *l, int64_t early, int64_t late)
+{
+	l->event = LEASE_STOP;
+	l->time = l->to = late;
+	l->early = early < late ? early : TIME_NONE;
+	l->from = TIME_NONE;
+	l->id[0] = l->mac[0] = l->circuit[0] = '\0';
+	return import_give(x, l);
+}
+
 /* Kea appends a row at each change; its times are those of the client's last message. */
 static int kea_row(struct lease_import *x, const struct import_columns *c)
 {
@@ -62,8 +73,11 @@ static int kea_row(struct lease_import *x, const struct import_columns *c)
 	if (lease_addr_parse(address, &l.addr))
 		return import_skip(x, "%s is no address", QUOTED(address));
 	kea_customer(c, &l);
+	/* Its term is how long the address is given to nobody: once that is over, the row goes. */
 	if (state == KEA_DECLINED)
-		return 0;
+		return lifetime ? give_stranger(x, &l, l.time, l.time) : 0;
+	if (!*l.id)
+		return import_skip(x, "names neither a client nor an Ethernet address");
 	if (state != KEA_ASSIGNED || !lifetime)
 		return kea_gone(x, &l, state, expire);
 	return import_give(x, &l);
@@ -114,7 +128,7 @@ struct isc {
 	struct lease_line l;
 	int64_t starts, ends;
 	char uid[LEASE_ID];
-	bool active;
+	bool active, abandoned;
 };
 
 /* "4 2026/11/26 10:00:00;" or "epoch 1795600000; # ..."; UTC. "never" is TIME_OPEN, what is no time TIME_NONE. */
@@ -164,7 +178,7 @@ static void isc_statement(struct isc *b, char *line)
 	else if ((rest = after(line, "ends ")))
 		b->ends = isc_time(rest);
 	else if ((rest = after(line, "binding state ")))
-		b->active = !strcmp(rest, "active;");
+		b->active = !strcmp(rest, "active;"), b->abandoned = !strcmp(rest, "abandoned;");
 	else if ((rest = after(line, "uid ")))
 		isc_value(b->uid, rest);
 	else if ((rest = after(line, "option agent.circuit-id ")))
@@ -181,11 +195,14 @@ static int isc_end(struct lease_import *x, struct isc *b)
 
 	if (b->starts == TIME_NONE || b->starts == TIME_OPEN || !l->addr.plen)
 		return import_skip(x, "the lease before this line has no address, or no `starts`");
+	l->from = b->starts;
+	l->to = b->ends == TIME_NONE ? TIME_OPEN : b->ends;
+	/* `ends` is when that was, or when the address is given again. */
+	if (b->abandoned)
+		return give_stranger(x, l, b->starts, most(b->starts, least(l->to, x->at)));
 	import_text(l->id, sizeof(l->id), *b->uid ? b->uid : l->mac);
 	if (!*l->id)
 		return 0;
-	l->from = b->starts;
-	l->to = b->ends == TIME_NONE ? TIME_OPEN : b->ends;
 	l->event = b->active ? LEASE_START : LEASE_STOP;
 	if (!b->active && l->to == TIME_OPEN)
 		return import_skip(x, "the lease before this line is over, and has no `ends`");

@@ -50,6 +50,11 @@ bool lease_ends_session(const struct lease_line *l)
 	return l->event == LEASE_STOP && !l->addr.plen && slash && slash[1];
 }
 
+bool lease_of_stranger(const struct lease_line *l)
+{
+	return l->event == LEASE_STOP && l->addr.plen && !*l->session && !*l->id && !*l->mac;
+}
+
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 struct lease_addr lease_addr_of(uint32_t addr)

@@ -123,6 +123,12 @@ int64_t lease_line_late(const struct lease_line *l);
 /* Whether a line ends a session at all addresses that it had, and names none. */
 bool lease_ends_session(const struct lease_line *l);
 
+/*
+ * Whether a line is about an address that is in use by somebody without a lease, by which DHCP gives it to nobody: its
+ * client has declined it (RFC 2131 section 3.1), or it answered before it was given. It is a `stop` of no customer.
+ */
+bool lease_of_stranger(const struct lease_line *l);
+
 /* Of two times. */
 static inline int64_t least(int64_t a, int64_t b)
 {

@@ -124,6 +124,7 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 		.event = event_of(l),
 		.here = l->event != LEASE_OFF && !memcmp(&l->addr, &x->addr, sizeof(l->addr)),
 		.ends = lease_ends_session(l),
+		.stranger = lease_of_stranger(l),
 		.broken = l->broken,
 		.stay = NO_STAY,
 	};

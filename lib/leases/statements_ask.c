@@ -118,6 +118,8 @@ static enum lease_doubt doubt_of(const struct statements *x, const struct stay *
 
 	if (!h->before)
 		return DOUBT_BEGIN;
+	if (y->declined && h->before == stay_last(x, y))
+		return DOUBT_ANOTHER;
 	if (h->after && is_at_edge(x, y, h->after, t))
 		return h->after->event == LEASE_START ? DOUBT_BEGIN : DOUBT_UNHEARD;
 	/* What is said after an end contradicts it. */
@@ -212,20 +214,29 @@ static void order_holders(struct lease_answer *a)
  */
 static bool ends_last(const struct stay *y, int64_t heard, int64_t t)
 {
-	return y->over < t && y->over >= heard && y->end >= y->over;
+	return y->over < t && y->over >= heard && y->end >= y->over && !y->declined;
+}
+
+/* The last statement about the address before t, or NULL. */
+static const struct statement *heard_before(const struct statements *x, const char *tenant, int64_t t)
+{
+	for (size_t i = count_while(k, x->n, x->list[k].late < t); i-- > 0;) {
+		const struct statement *s = &x->list[i];
+
+		if (s->here && (s->stay != NO_STAY || s->stranger) && counts(x, s->tenant, tenant))
+			return s;
+	}
+	return NULL;
 }
 
 /*
- * The last second before t that a recorded end is of, where nothing was said of the address since; TIME_NONE: none.
- * *ret_heard: the last statement before t, or t.
+ * The last second before t that a recorded end is of, where nothing was said of the address since the statement that
+ * was heard last (NULL: none); TIME_NONE: none.
  */
-static int64_t ended_before(const struct statements *x, const char *tenant, int64_t t, int64_t *ret_heard)
+static int64_t ended_before(const struct statements *x, const char *tenant, int64_t t, const struct statement *last)
 {
-	int64_t ended = TIME_NONE, heard = TIME_NONE;
+	int64_t ended = TIME_NONE, heard = last ? last->late : TIME_NONE;
 
-	for (size_t i = count_while(k, x->n, x->list[k].late < t); i-- > 0 && heard == TIME_NONE;)
-		if (x->list[i].here && x->list[i].stay != NO_STAY && counts(x, x->list[i].tenant, tenant))
-			heard = x->list[i].late;
 	for (size_t i = 0; i < x->n_stays; i++) {
 		const struct stays_bounds *b = &x->bounds[i / STAYS_TOGETHER];
 		const struct stay *y = &x->stay[i];
@@ -235,17 +246,17 @@ static int64_t ended_before(const struct statements *x, const char *tenant, int6
 		else if (counts(x, y->tenant, tenant) && ends_last(y, heard, t) && y->over > ended)
 			ended = y->over;
 	}
-	*ret_heard = heard == TIME_NONE ? t : heard;
 	return ended;
 }
 
 /* Nobody is named: whether that is known, or why it is not. */
 static enum lease_doubt doubt_of_absence(const struct statements *x, const char *tenant, int64_t t, int64_t *ret_erased)
 {
-	int64_t heard, ended = ended_before(x, tenant, t, &heard);
+	const struct statement *last = heard_before(x, tenant, t);
+	int64_t ended = ended_before(x, tenant, t, last);
 	const struct lease_span *span =
 		lease_spans_between(&x->spans, SPANS_HIDE, ended == TIME_NONE ? t : ended, t + 1);
-	const struct lease_span *erased = lease_spans_between(&x->spans, SPANS_ERASED, heard, t + 1);
+	const struct lease_span *erased = lease_spans_between(&x->spans, SPANS_ERASED, last ? last->late : t, t + 1);
 
 	if (erased)
 		*ret_erased = erased->erased;
@@ -255,6 +266,8 @@ static enum lease_doubt doubt_of_absence(const struct statements *x, const char 
 		return DOUBT_ERASED;
 	if (span)
 		return span->doubt;
+	if (last && last->stranger)
+		return DOUBT_ANOTHER;
 	return ended == TIME_NONE ? DOUBT_EARLY : DOUBT_NONE;
 }
 
@@ -340,6 +353,18 @@ static void collect(const struct statements *x, const char *tenant, int64_t t, s
 	}
 }
 
+/* Whether the last statement by a second, or the next one, is that a stranger has the address. */
+static bool has_stranger(const struct statements *x, int64_t t)
+{
+	size_t next = count_while(i, x->n, x->list[i].late <= t), last = next;
+
+	while (last && !x->list[last - 1].here)
+		last--;
+	while (next < x->n && !x->list[next].here)
+		next++;
+	return (last && x->list[last - 1].stranger) || (next < x->n && x->list[next].stranger);
+}
+
 /* Whether records are missing between the statements around a second. */
 static bool hides_others(const struct statements *x, int64_t t)
 {
@@ -372,7 +397,7 @@ void statements_ask(const struct statements *x, const char *tenant, int64_t t, s
 	else
 		ret->doubt = ret->n > 1 ? DOUBT_SEVERAL : ret->holder[0].doubt;
 	ret->certain = !ret->doubt;
-	ret->others = !ret->certain && hides_others(x, t);
+	ret->others = !ret->certain && (hides_others(x, t) || has_stranger(x, t));
 }
 
 static bool same_answer(const struct lease_answer *a, const struct lease_answer *b)

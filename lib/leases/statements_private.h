@@ -23,6 +23,7 @@ struct statement {
 	bool ends;		/* the session, at whatever address */
 	bool broken;		/* records may be missing after it */
 	bool settled;		/* it was made at event_at */
+	bool stranger;		/* somebody without a lease has the address, as whoever got it has declined it */
 	uint32_t stay;		/* NO_STAY: it says nothing about the address */
 	uint32_t former, next;	/* of the same key; NO_STATEMENT: there is none */
 };
@@ -42,6 +43,7 @@ struct stay {
 	bool started;	  /* its first statement is its beginning */
 	bool moved;	  /* it ended as its session had another address */
 	bool off;	  /* it ended as its server was restarted */
+	bool declined;	  /* it ended as a stranger has the address */
 	bool last;	  /* nothing is said of its session after it, but perhaps a beginning */
 	bool listed;	  /* among those of its number that may not be over, while stays are found */
 	bool at_server;	  /* among those of its server */

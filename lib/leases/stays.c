@@ -80,6 +80,8 @@ int64_t stay_began_after(const struct statements *x, const struct statement *s)
 
 /* In place of a MAC: the sessions of a number, or of a server, that may not be over. */
 #define OF_OPEN (UINT32_MAX - 1)
+/* The same: those of a tenant's that have no number, as leases by DHCP. */
+#define OF_LEASES (UINT32_MAX - 2)
 
 /* Seconds of one list; those within SAME_BEGIN_S are in two. */
 #define SINCE_STEP_S (2 * SAME_BEGIN_S + 1)
@@ -120,6 +122,11 @@ static int list_names(struct statements *x, const struct stay *y)
 	int r = list_in_each(x, y, named(y->key, y->id, y->mac));
 
 	return r ? r : list_since(x, y);
+}
+
+static int list_lease(struct statements *x, const struct stay *y)
+{
+	return y->session ? 0 : stay_list_add(&x->lists, named(y->tenant, ANY_NAME, OF_LEASES), number_of(x, y));
 }
 
 /* Among those that end as their number is used again, or their server is restarted. */
@@ -197,6 +204,7 @@ static int begin_stay(struct statements *x, uint32_t number)
 	};
 	y->begin = y->started ? s->early : most(stay_began_after(x, s), y->moved_in);
 	r = list_names(x, y);
+	r = r ? r : list_lease(x, y);
 	r = r ? r : list_open(x, y);
 	return r ? r : add_to(x, y, number);
 }
@@ -334,6 +342,27 @@ static int go_on(struct statements *x, struct stay *y, uint32_t number)
 	return r || y->over != TIME_OPEN ? r : list_open(x, y);
 }
 
+/*
+ * Whoever has the address by DHCP has it no more, and may never have had it: a stranger has. Who was heard of since has
+ * it by another lease.
+ */
+static void take_stranger(struct statements *x, const struct statement *s)
+{
+	const uint32_t *first = stay_list(&x->lists, named(s->tenant, ANY_NAME, OF_LEASES));
+	uint32_t at = first ? *first : LIST_END;
+	struct stay *y;
+
+	while (at != LIST_END && stay_last(x, &x->stay[x->lists.link[at].number])->early > s->early)
+		at = x->lists.link[at].next;
+	if (at == LIST_END)
+		return;
+	y = &x->stay[x->lists.link[at].number];
+	if (y->over != TIME_OPEN || (stay_last(x, y)->until != TIME_NONE && stay_last(x, y)->until < s->early))
+		return;
+	end_stay(y, s->late, true);
+	y->declined = true;
+}
+
 static int take_here(struct statements *x, uint32_t number)
 {
 	struct statement *s = &x->list[number];
@@ -405,6 +434,8 @@ int stays_find(struct statements *x)
 
 		if (s->event == LEASE_OFF)
 			take_off(x, s);
+		else if (s->stranger && s->here)
+			take_stranger(x, s);
 		else if (s->here)
 			r = take_here(x, i);
 		else

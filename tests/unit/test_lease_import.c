@@ -99,6 +99,11 @@ static const struct {
 	{ "a lease that Kea was seen to delete", FORMAT_KEA,
 	  KEA_HEADER "100.64.16.16,,01:02,0,1795680000,1,0,0,h,0,,0\n", NULL, true, 0,
 	  STOP("11:00:00") ",\"id\":\"01:02\",\"from\":null" TO("11:00:00") },
+	{ "an address that a client of Kea's declined, and the end of that", FORMAT_KEA,
+	  KEA_HEADER "100.64.16.16,,,86400,1795777200,1,0,0,,1,,0\n100.64.16.16,,,0,1795777200,1,0,0,,1,,0\n", NULL,
+	  false, 0, STOP("11:00:00") ",\"from\":null" TO("11:00:00") },
+	{ "a lease of Kea's of nobody", FORMAT_KEA, KEA_HEADER "100.64.16.16,,,3600,1795690800,1,0,0,,2,,0\n", NULL,
+	  false, 1, "" },
 	{ "dnsmasq", FORMAT_DNSMASQ, "1795694400 02:00:00:00:00:04 100.64.16.16 host 01:02\nduid 00:01\nnonsense\n",
 	  NULL, false, 1, HEARD ",\"id\":\"01:02\",\"mac\":\"02:00:00:00:00:04\",\"from\":null" TO("12:00:00") },
 	{ "ISC dhcpd", FORMAT_ISC_DHCPD,
@@ -112,6 +117,12 @@ static const struct {
 	  FROM("10:00:00") TO("11:00:00")
 		  STOP("11:00:00") ",\"id\":\"02:00:00:00:00:05\",\"mac\":\"02:00:00:00:00:05\"" //
 	  FROM("10:00:00") TO("11:00:00") },
+	{ "an address that ISC dhcpd abandoned: by its end, or by the time of the file", FORMAT_ISC_DHCPD,
+	  "lease 100.64.16.16 {\n  starts epoch 1795687200;\n  ends epoch 1795689000;\n  binding state abandoned;\n}\n"
+	  "lease 100.64.16.16 {\n  starts epoch 1795687200;\n  ends epoch 1795773600;\n  binding state abandoned;\n}\n",
+	  NULL, false, 0,
+	  STOP("10:30:00") ",\"from\":null" EARLY("10:30:00", "10:00:00") //
+	  STOP("11:00:00") ",\"from\":null" EARLY("11:00:00", "10:00:00") },
 	{ "RouterOS' PPP sessions", FORMAT_MIKROTIK,
 	  "Flags: R - radius\n 0 R name=\"carol\" service=pppoe caller-id=\"02:00:00:00:00:06\"\n     "
 	  "address=100.64.16.16 "

@@ -134,7 +134,9 @@ static void make_sessions(uint32_t addr)
 		for (int64_t at = t + 9000; !silent && at < end; at += 9000)
 			tell(LEASE_INTERIM, at, below(30) ? addr : 1 + below(ADDRS), id, session,
 			     below(3) ? t : TIME_NONE);
-		if (below(3))
+		if (dhcp && !below(4))
+			tell(LEASE_STOP, end, addr, "", "", TIME_NONE);
+		else if (below(3))
 			tell(LEASE_STOP, end, addr, id, session, t);
 		t = end + below(below(2) ? 9000 : 300);
 	}

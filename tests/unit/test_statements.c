@@ -240,6 +240,37 @@ Test(statements, a_term_is_a_promise)
 	EXPECT("without an end", "100 start alice\n900 mark", { 500, "alice?unheard" });
 }
 
+Test(statements, an_address_that_is_declined_is_a_strangers)
+{
+	EXPECT("declined", "100 start alice to=1000\n300 start alice to=1300\n400 stop\n900 mark",
+	       { 99, "?before-record" }, { 200, "alice" }, { 300, "alice?another" }, { 350, "alice?another" },
+	       { 400, "alice?another" }, { 401, "?another" }, { 900, "?another" });
+	EXPECT("at some moment since it was given", "100 start alice to=1000\n400 stop early=100\n900 mark",
+	       { 100, "alice?another" }, { 300, "alice?another" }, { 401, "?another" });
+	EXPECT("and given to another later, before that is known",
+	       "100 start alice to=1000\n300 start bob to=800\n400 stop early=100\n500 start bob to=1000\n900 mark",
+	       { 150, "alice?another" }, { 350, "bob" }, { 450, "bob" }, { 900, "bob" });
+	EXPECT("after an end",
+	       "100 start alice to=1000\n200 stop alice to=200\n400 stop\n500 start bob to=900\n900 mark",
+	       { 150, "alice" }, { 300, "-" }, { 401, "?another" }, { 499, "?another" }, { 600, "bob" });
+	EXPECT("which says nothing of sessions", "100 start alice nas/1\n400 stop\n600 stop alice nas/1\n900 mark",
+	       { 300, "alice" }, { 500, "alice" }, { 700, "-" });
+	EXPECT("nor of another tenant's leases", "100 start alice to=1000 tenant=a\n400 stop tenant=b\n900 mark",
+	       { 300, "alice" }, { 500, "alice" });
+}
+
+Test(statements, a_stranger_is_somebody_of_whom_no_record_is_there)
+{
+	struct lease_answer a;
+
+	tell("100 start alice to=1000\n400 stop\n900 mark");
+	for (int64_t t = 150; t < 900; t += 500) {
+		statements_ask(book, NULL, t, &a);
+		cr_expect(a.others, "at %d", (int)t);
+	}
+	statements_free(book);
+}
+
 Test(statements, a_length_that_contradicts_leaves_the_time_between_in_doubt)
 {
 	EXPECT("a start that is misdated late",

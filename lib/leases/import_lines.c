@@ -67,12 +67,29 @@ int import_give(void *import, const struct lease_line *l)
 	return x->take(x->arg, l);
 }
 
-int import_accounting(struct lease_import *x, struct accounting *a, int64_t received)
+int import_time_read(const struct lease_import *x, const char *text, struct import_time *ret, struct error *err)
+{
+	struct zone zone = x->zone;
+	struct import_time found;
+	int r;
+
+	zone.twice = TWICE_FIRST;
+	r = zone_time_read(text, &zone, &found.early, err);
+	zone.twice = TWICE_SECOND;
+	r = r ? r : zone_time_read(text, &zone, &found.late, err);
+	if (!r)
+		*ret = found;
+	return r;
+}
+
+int import_accounting(struct lease_import *x, struct accounting *a, struct import_time received)
 {
 	unsigned n;
 	int r;
 
-	accounting_date(&x->servers, a, received);
+	accounting_date(&x->servers, a, received.late);
+	if (received.early < received.late)
+		a->early = (a->early == TIME_NONE ? a->time : a->early) - (received.late - received.early);
 	r = accounting_lines(a, import_give, x, &n);
 	if (r || n)
 		return r;

@@ -21,8 +21,16 @@ int import_skip(struct lease_import *x, const char *format, ...) __attribute__((
 /* Gives a line of leases. 0, or what take returned. Can be a lease_take; import: a struct lease_import. */
 int import_give(void *import, const struct lease_line *l);
 
+/* When something was: between two seconds. `late` TIME_NONE: it is not said. */
+struct import_time {
+	int64_t early, late;
+};
+
+/* Reads a time in the zone of the import. One that came twice is either of the two. As zone_time_read(). */
+int import_time_read(const struct lease_import *x, const char *text, struct import_time *ret, struct error *err);
+
 /* Dates an accounting record, and gives its lines. As import_give(). */
-int import_accounting(struct lease_import *x, struct accounting *a, int64_t received);
+int import_accounting(struct lease_import *x, struct accounting *a, struct import_time received);
 
 /* Copies a text that ends with a NUL; see text_keep(). */
 void import_text(char *ret, size_t room, const char *text);

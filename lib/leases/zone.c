@@ -186,6 +186,10 @@ static int in_named(const struct wall *w, const struct zone *zone, int64_t *ret,
 	enter(zone);
 	before = as_around(utc, utc - DAY_S);
 	after = as_around(utc, utc + DAY_S);
+	if (before >= 0 && after >= 0 && before != after && zone->twice) {
+		*ret = (zone->twice == TWICE_FIRST) == (before < after) ? before : after;
+		return 0;
+	}
 	if (before >= 0 && after >= 0 && before != after)
 		return error_set(err, -EINVAL, "%02d:%02d came twice that day in %s; name the offset", w->hour,
 				 w->minute, zone->name);

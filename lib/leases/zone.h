@@ -14,12 +14,16 @@
 
 #define ZONE_TEXT 64
 
+/* What becomes of a time that came twice, as clocks were set back: it is refused, or one of the two. */
+enum zone_twice { TWICE_REFUSED, TWICE_FIRST, TWICE_SECOND };
+
 /* Zero-initialised: none. */
 struct zone {
 	bool given;
 	bool named;	/* `name` is of the time zone database; otherwise `offset` counts */
 	int32_t offset; /* seconds east of UTC */
 	char name[ZONE_TEXT];
+	enum zone_twice twice;
 };
 
 /*

@@ -37,6 +37,7 @@ static char *imported(enum lease_format format, const char *text, const char *zo
 
 #define START(t)	"\"time\":\"2026-11-26T" t "Z\",\"event\":\"start\",\"in_addr\":\"100.64.16.16\""
 #define STOP(t)		"\"time\":\"2026-11-26T" t "Z\",\"event\":\"stop\",\"in_addr\":\"100.64.16.16\""
+#define INTERIM(t)	"\"time\":\"2026-11-26T" t "Z\",\"event\":\"interim\",\"in_addr\":\"100.64.16.16\""
 #define HEARD		"\"time\":\"2026-11-26T11:00:00Z\",\"event\":\"interim\",\"in_addr\":\"100.64.16.16\""
 #define FROM(t)		",\"from\":\"2026-11-26T" t "Z\""
 #define TO(t)		",\"to\":\"2026-11-26T" t "Z\"\n"
@@ -87,6 +88,33 @@ static const struct {
 	  NULL, false, 1,
 	  START("10:00:00") ",\"id\":\"b,\\\"c\",\"session\":\"192.0.2.9/1\"" FROM("10:00:00") OPEN //
 		  STOP("11:00:00") ",\"id\":\"b,\\\"c\",\"session\":\"192.0.2.9/1\",\"from\":null" TO("11:00:00") },
+	{ "radacct: a restart of the access server ended a session whose Stop was lost, and a Stop", FORMAT_RADACCT_CSV,
+	  "acctsessionid,nasipaddress,acctstarttime,acctupdatetime,acctstoptime,framedipaddress,acctterminatecause\n"
+	  "1,192.0.2.9,1795687200,1795688100,1795690800,100.64.16.16,NAS-Reboot\n"
+	  "2,192.0.2.9,1795687200,,1795690800,100.64.16.16,tidied\n"
+	  "3,192.0.2.9,1795687200,1795688100,1795690800,100.64.16.16,User-Request\n",
+	  NULL, false, 0,
+	  START("10:00:00") ",\"session\":\"192.0.2.9/1\"" FROM("10:00:00") OPEN				      //
+		  INTERIM("10:15:00") ",\"session\":\"192.0.2.9/1\",\"from\":null" OPEN				      //
+			  STOP("11:00:00") ",\"session\":\"192.0.2.9/1\",\"from\":null" EARLY("11:00:00", "10:15:00") //
+	  START("10:00:00") ",\"session\":\"192.0.2.9/2\"" FROM("10:00:00") OPEN				      //
+		  STOP("11:00:00") ",\"session\":\"192.0.2.9/2\",\"from\":null" EARLY("11:00:00", "10:00:00")	      //
+	  START("10:00:00") ",\"session\":\"192.0.2.9/3\"" FROM("10:00:00") OPEN				      //
+		  STOP("11:00:00") ",\"session\":\"192.0.2.9/3\",\"from\":null" TO("11:00:00") },
+	{ "radacct: times that came twice are between both", FORMAT_RADACCT_CSV,
+	  "acctsessionid,nasipaddress,acctstarttime,acctstoptime,framedipaddress\n"
+	  "1,192.0.2.9,2026-10-25 01:30:00,2026-10-25 02:30:00,100.64.16.16\n",
+	  "Europe/Berlin", false, 0,
+	  "\"time\":\"2026-10-24T23:30:00Z\",\"event\":\"start\",\"in_addr\":\"100.64.16.16\",\"session\":\"192.0.2.9/"
+	  "1\","
+	  "\"from\":\"2026-10-24T23:30:00Z\"" OPEN "\"time\":\"2026-10-25T01:30:00Z\",\"event\":\"stop\",\"in_addr\":"
+						   "\"100.64.16.16\",\"session\":\"192.0.2.9/1\","
+	  "\"from\":null,\"to\":\"2026-10-25T01:30:00Z\",\"early\":\"2026-10-25T00:30:00Z\"\n" },
+	{ "a header's time that came twice", FORMAT_FREERADIUS_DETAIL,
+	  "Sun Oct 25 02:30:00 2026\n\tAcct-Status-Type = Start\n\tFramed-IP-Address = 100.64.16.16\n\n",
+	  "Europe/Berlin", false, 0,
+	  "\"time\":\"2026-10-25T01:30:00Z\",\"event\":\"start\",\"in_addr\":\"100.64.16.16\",\"session\":\"/\","
+	  "\"from\":\"2026-10-25T01:30:00Z\",\"to\":null,\"early\":\"2026-10-25T00:30:00Z\"\n" },
 	{ "Kea", FORMAT_KEA, KEA_HEADER "100.64.16.16,02:00:00:00:00:03,,3600,1795690800,1,0,0,h,0,,0\n", NULL, false,
 	  0,
 	  START("10:00:00") ",\"id\":\"02:00:00:00:00:03\",\"mac\":\"02:00:00:00:00:03\"" FROM("10:00:00")

@@ -43,12 +43,12 @@ static int kea_gone(struct lease_import *x, struct lease_line *l, int64_t state,
 	return import_give(x, l);
 }
 
-/* An address that is in use by a stranger: nobody's, from some moment between two on. */
+/* An address that is in use by a stranger: nobody's, from some moment between two on. No line is of more than a day. */
 static int give_stranger(struct lease_import *x, struct lease_line *l, int64_t early, int64_t late)
 {
 	l->event = LEASE_STOP;
 	l->time = l->to = late;
-	l->early = early < late ? early : TIME_NONE;
+	l->early = early < late ? most(early, late - ACCOUNTING_STALE_S) : TIME_NONE;
 	l->from = TIME_NONE;
 	l->id[0] = l->mac[0] = l->circuit[0] = '\0';
 	return import_give(x, l);

@@ -159,9 +159,9 @@ static int row_end(struct lease_import *x, struct accounting *a, const char *cau
 		r = import_accounting(x, a, heard);
 	if (r || stop.late == TIME_NONE)
 		return r;
-	/* Who ended it does not know when that was. */
+	/* Whoever ended it has not heard that it still had its address then. */
 	if (!is_cause_of_server(cause))
-		stop.early = least(heard.early, stop.early);
+		a->n_addresses = 0;
 	a->status = ACCOUNTING_STOP;
 	return import_accounting(x, a, stop);
 }

@@ -38,6 +38,7 @@ static char *imported(enum lease_format format, const char *text, const char *zo
 #define START(t)	"\"time\":\"2026-11-26T" t "Z\",\"event\":\"start\",\"in_addr\":\"100.64.16.16\""
 #define STOP(t)		"\"time\":\"2026-11-26T" t "Z\",\"event\":\"stop\",\"in_addr\":\"100.64.16.16\""
 #define INTERIM(t)	"\"time\":\"2026-11-26T" t "Z\",\"event\":\"interim\",\"in_addr\":\"100.64.16.16\""
+#define ENDED(t)	"\"time\":\"2026-11-26T" t "Z\",\"event\":\"stop\",\"format\":2"
 #define HEARD		"\"time\":\"2026-11-26T11:00:00Z\",\"event\":\"interim\",\"in_addr\":\"100.64.16.16\""
 #define FROM(t)		",\"from\":\"2026-11-26T" t "Z\""
 #define TO(t)		",\"to\":\"2026-11-26T" t "Z\"\n"
@@ -94,12 +95,12 @@ static const struct {
 	  "2,192.0.2.9,1795687200,,1795690800,100.64.16.16,tidied\n"
 	  "3,192.0.2.9,1795687200,1795688100,1795690800,100.64.16.16,User-Request\n",
 	  NULL, false, 0,
-	  START("10:00:00") ",\"session\":\"192.0.2.9/1\"" FROM("10:00:00") OPEN				      //
-		  INTERIM("10:15:00") ",\"session\":\"192.0.2.9/1\",\"from\":null" OPEN				      //
-			  STOP("11:00:00") ",\"session\":\"192.0.2.9/1\",\"from\":null" EARLY("11:00:00", "10:15:00") //
-	  START("10:00:00") ",\"session\":\"192.0.2.9/2\"" FROM("10:00:00") OPEN				      //
-		  STOP("11:00:00") ",\"session\":\"192.0.2.9/2\",\"from\":null" EARLY("11:00:00", "10:00:00")	      //
-	  START("10:00:00") ",\"session\":\"192.0.2.9/3\"" FROM("10:00:00") OPEN				      //
+	  START("10:00:00") ",\"session\":\"192.0.2.9/1\"" FROM("10:00:00") OPEN			//
+		  INTERIM("10:15:00") ",\"session\":\"192.0.2.9/1\",\"from\":null" OPEN			//
+			  ENDED("11:00:00") ",\"session\":\"192.0.2.9/1\",\"from\":null" TO("11:00:00") //
+	  START("10:00:00") ",\"session\":\"192.0.2.9/2\"" FROM("10:00:00") OPEN			//
+		  ENDED("11:00:00") ",\"session\":\"192.0.2.9/2\",\"from\":null" TO("11:00:00")		//
+	  START("10:00:00") ",\"session\":\"192.0.2.9/3\"" FROM("10:00:00") OPEN			//
 		  STOP("11:00:00") ",\"session\":\"192.0.2.9/3\",\"from\":null" TO("11:00:00") },
 	{ "radacct: times that came twice are between both", FORMAT_RADACCT_CSV,
 	  "acctsessionid,nasipaddress,acctstarttime,acctstoptime,framedipaddress\n"
@@ -108,7 +109,7 @@ static const struct {
 	  "\"time\":\"2026-10-24T23:30:00Z\",\"event\":\"start\",\"in_addr\":\"100.64.16.16\",\"session\":\"192.0.2.9/"
 	  "1\","
 	  "\"from\":\"2026-10-24T23:30:00Z\"" OPEN "\"time\":\"2026-10-25T01:30:00Z\",\"event\":\"stop\",\"in_addr\":"
-						   "\"100.64.16.16\",\"session\":\"192.0.2.9/1\","
+	  "\"100.64.16.16\",\"session\":\"192.0.2.9/1\","
 	  "\"from\":null,\"to\":\"2026-10-25T01:30:00Z\",\"early\":\"2026-10-25T00:30:00Z\"\n" },
 	{ "a header's time that came twice", FORMAT_FREERADIUS_DETAIL,
 	  "Sun Oct 25 02:30:00 2026\n\tAcct-Status-Type = Start\n\tFramed-IP-Address = 100.64.16.16\n\n",
@@ -151,6 +152,10 @@ static const struct {
 	  NULL, false, 0,
 	  STOP("10:30:00") ",\"from\":null" EARLY("10:30:00", "10:00:00") //
 	  STOP("11:00:00") ",\"from\":null" EARLY("11:00:00", "10:00:00") },
+	{ "the same of a lease of days", FORMAT_ISC_DHCPD,
+	  "lease 100.64.16.16 {\n  starts epoch 1795000000;\n  ends epoch 1795690800;\n  binding state abandoned;\n}\n",
+	  NULL, false, 0,
+	  STOP("11:00:00") ",\"from\":null,\"to\":\"2026-11-26T11:00:00Z\",\"early\":\"2026-11-25T11:00:00Z\"\n" },
 	{ "RouterOS' PPP sessions", FORMAT_MIKROTIK,
 	  "Flags: R - radius\n 0 R name=\"carol\" service=pppoe caller-id=\"02:00:00:00:00:06\"\n     "
 	  "address=100.64.16.16 "

@@ -20,6 +20,28 @@ const char *lease_doubt_word(enum lease_doubt doubt)
 	return words[doubt];
 }
 
+bool lease_same_customer(const struct lease_holder *a, const struct lease_holder *b)
+{
+	if (strcmp(a->tenant, b->tenant) != 0 || strcmp(a->id, b->id) != 0)
+		return false;
+	if (*a->id)
+		return true;
+	return *a->mac || *b->mac ? !strcmp(a->mac, b->mac) : !strcmp(a->session, b->session);
+}
+
+bool holder_is_mac_alone(const struct lease_holder *h)
+{
+	const char *id = !strncmp(h->id, "01:", 3) ? h->id + 3 : h->id;
+
+	return *h->mac && !*h->session && (!*h->id || !strcmp(id, h->mac) || !strcmp(h->id, h->mac));
+}
+
+bool holders_may_be_one(const struct lease_holder *a, const struct lease_holder *b)
+{
+	return lease_same_customer(a, b) || (!strcmp(a->tenant, b->tenant) && !strcmp(a->mac, b->mac) &&
+					     (holder_is_mac_alone(a) || holder_is_mac_alone(b)));
+}
+
 int statements_new(const struct lease_addr *addr, struct statements **ret)
 {
 	struct statements *x = calloc(1, sizeof(*x));

@@ -56,15 +56,6 @@ static struct lease_holder names_of(const struct statements *x, const struct sta
 	};
 }
 
-bool lease_same_customer(const struct lease_holder *a, const struct lease_holder *b)
-{
-	if (strcmp(a->tenant, b->tenant) != 0 || strcmp(a->id, b->id) != 0)
-		return false;
-	if (*a->id)
-		return true;
-	return *a->mac || *b->mac ? !strcmp(a->mac, b->mac) : !strcmp(a->session, b->session);
-}
-
 /* Whether another customer is said to have had the address in between. */
 static bool is_disputed(const struct statements *x, const struct stay *y, int64_t from, int64_t to)
 {
@@ -79,7 +70,7 @@ static bool is_disputed(const struct statements *x, const struct stay *y, int64_
 
 		const struct lease_holder other = names_of(x, &x->stay[s->stay]);
 
-		if (!lease_same_customer(&other, &own))
+		if (!holders_may_be_one(&other, &own))
 			return true;
 	}
 	return false;
@@ -182,17 +173,50 @@ int statements_each(const struct statements *x, int (*take)(void *arg, const str
 	return r;
 }
 
-/* Of a customer with several stays the certain one counts, else the one that began last. */
-static void add_holder(struct lease_answer *a, const struct lease_holder *h)
+/* Of a customer with several stays the certain one counts, else one with a name, else the one that began last. */
+static bool counts_more(const struct lease_holder *h, const struct lease_holder *than)
+{
+	if (h->certain != than->certain)
+		return h->certain;
+	return holder_is_mac_alone(h) != holder_is_mac_alone(than) ? holder_is_mac_alone(than) : h->from > than->from;
+}
+
+/* Several may share a name: what tells them apart is certain of none. */
+static const char *agreed(const char *a, const char *b)
+{
+	return *a && *b && strcmp(a, b) != 0 ? "" : a;
+}
+
+static void merge(struct lease_holder *there, const struct lease_holder *h)
+{
+	struct lease_holder other = *h;
+
+	if (counts_more(h, there)) {
+		other = *there;
+		*there = *h;
+	}
+	if (!there->certain)
+		return;
+	there->mac = agreed(there->mac, other.mac);
+	there->circuit = agreed(there->circuit, other.circuit);
+}
+
+static bool merge_with(struct lease_answer *a, const struct lease_holder *h,
+		       bool (*is)(const struct lease_holder *a, const struct lease_holder *b))
 {
 	for (unsigned i = 0; i < a->n; i++) {
-		if (!lease_same_customer(&a->holder[i], h))
+		if (!is(&a->holder[i], h))
 			continue;
-		if (h->certain > a->holder[i].certain ||
-		    (h->certain == a->holder[i].certain && h->from > a->holder[i].from))
-			a->holder[i] = *h;
-		return;
+		merge(&a->holder[i], h);
+		return true;
 	}
+	return false;
+}
+
+static void add_holder(struct lease_answer *a, const struct lease_holder *h)
+{
+	if (merge_with(a, h, lease_same_customer) || merge_with(a, h, holders_may_be_one))
+		return;
 	if (a->n < LEASE_HOLDERS)
 		a->holder[a->n++] = *h;
 	else

@@ -98,6 +98,15 @@ int64_t stay_began_after(const struct statements *x, const struct statement *s);
  */
 int64_t stay_ended_by(const struct statements *x, const struct stay *y, const struct statement *s);
 
+/*
+ * Whether a lease by DHCP has no name but a MAC: servers name a client by it, or by an identifier that has it (RFC 2132
+ * section 9.14).
+ */
+bool holder_is_mac_alone(const struct lease_holder *h);
+
+/* Whether two holders may be one customer, as one source has a name for whom another one knows by his MAC. */
+bool holders_may_be_one(const struct lease_holder *a, const struct lease_holder *b);
+
 /* Finds the stays of statements in order of time. 0 or -ENOMEM. */
 int stays_find(struct statements *x);
 

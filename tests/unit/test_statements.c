@@ -259,6 +259,44 @@ Test(statements, an_address_that_is_declined_is_a_strangers)
 	       { 300, "alice" }, { 500, "alice" });
 }
 
+#define M " mac=02:00:00:00:00:0a"
+
+Test(statements, a_name_and_a_mac_are_one_customer)
+{
+	EXPECT("a session, and a lease by DHCP with a client identifier",
+	       "100 start alice nas/1" M "\n100 start 01:02:00:00:00:00:0a to=400" M "\n"
+	       "300 start 01:02:00:00:00:00:0a to=600" M "\n500 stop alice nas/1" M "\n900 mark",
+	       { 100, "alice" }, { 200, "alice" }, { 300, "alice" }, { 450, "alice" }, { 600, "-" });
+	EXPECT("by the MAC alone, while nothing is heard of the session",
+	       "100 start alice nas/1" M "\n100 start 02:00:00:00:00:0a to=400" M "\n900 mark",
+	       { 200, "02:00:00:00:00:0a" }, { 500, "alice?unheard" });
+	EXPECT("of another MAC",
+	       "100 start alice nas/1" M
+	       "\n200 start 02:00:00:00:00:0b to=400 mac=02:00:00:00:00:0b\n500 stop alice nas/1" M,
+	       { 300, "alice?another 02:00:00:00:00:0b?another" });
+	EXPECT("another name of the same MAC",
+	       "100 start alice nas/1" M "\n200 start bob nas/2" M "\n300 stop bob nas/2" M "\n500 stop alice nas/1" M,
+	       { 250, "alice?another bob?another" });
+	EXPECT("of another tenant",
+	       "100 start alice nas/1 tenant=a" M "\n200 start 02:00:00:00:00:0a to=400 tenant=b" M "\n"
+	       "500 stop alice nas/1 tenant=a" M,
+	       { 300, "alice?another 02:00:00:00:00:0a?another" });
+}
+
+Test(statements, who_shares_a_name_is_told_by_it_alone)
+{
+	struct lease_answer a;
+
+	tell("100 start guest nas/1" M "\n200 start guest nas/2 mac=02:00:00:00:00:0b\n"
+	     "400 interim guest nas/2 mac=02:00:00:00:00:0b\n500 stop guest nas/1" M "\n900 mark");
+	statements_ask(book, NULL, 150, &a);
+	cr_expect(a.certain && !strcmp(a.holder[0].mac, "02:00:00:00:00:0a"), "%s", a.holder[0].mac);
+	statements_ask(book, NULL, 300, &a);
+	cr_expect(a.certain && a.n == 1 && !strcmp(a.holder[0].id, "guest"));
+	cr_expect_str_eq(a.holder[0].mac, "");
+	statements_free(book);
+}
+
 Test(statements, a_stranger_is_somebody_of_whom_no_record_is_there)
 {
 	struct lease_answer a;

@@ -142,8 +142,11 @@ static __always_inline int inbound_open_locked(inbound_place place, const struct
 	if (!binding_is_of(binding, f->p.sport))
 		return INBOUND_NOT;
 	full = place(f, s, inbound_word(f, p->dport, binding));
-	if (!full)
+	if (!full) {
 		inbound_count_one(h);
+		/* It gives way, so what was in vain in this tick is so no more. */
+		searches_anew(f->m, s, f->subscriber, f->p.proto);
+	}
 	return full == INBOUND_IS_THERE ? 0 : full;
 }
 

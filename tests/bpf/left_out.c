@@ -84,7 +84,7 @@ static const struct {
 	{ "inbound_beside", "in2out open" },
 	{ "inbound_crowded", "in2out in2out_cached out2in out2in_cached out2in_slow open inbound" },
 	{ "inbound_life", "in2out out2in out2in_slow open inbound" },
-	{ "inbound_limit", "in2out out2in out2in_slow open icmp_error inbound" },
+	{ "inbound_limit", "in2out out2in out2in_slow open refuse icmp_error inbound" },
 	{ "inbound_marks", "in2out in2out_cached out2in out2in_cached out2in_slow open refuse icmp_error hairpin "
 			   "inbound hairpin_inbound" },
 	{ "ingress", "in2out in2out_cached out2in out2in_slow open icmp_error icmp_in hairpin fragment_out2in both" },

@@ -64,6 +64,34 @@ Test(inbound_limit, sessions_that_end_make_room_in_the_next_tick)
 	cr_expect_eq(mappings_inbound(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0)), LIMIT);
 }
 
+static void set_up_limited(void)
+{
+	user_limits.sessions[LIMIT_UDP] = 2;
+	set_up_udp();
+}
+
+/* What a search in vain has left in the tick does not hold once the outside has opened a session that gives way. */
+Test(inbound_limit, a_strangers_session_gives_way_in_the_tick_of_a_search_in_vain, .init = set_up_limited)
+{
+	uint32_t tick;
+	int refused, opened, own;
+
+	do {
+		age_sessions(SUBSCRIBER, 301);
+		next_tick();
+		tick = datapath_ticks(&datapath);
+		open_flow(UDP, 6304, 53, 0);
+		open_flow(UDP, 6304, 54, 0);
+		refused = open_flow(UDP, 6304, 55, 0);
+		end(54);
+		opened = stranger(EXTERNAL, 2000, PORT);
+		own = open_flow(UDP, 6304, 55, 0);
+	} while (datapath_ticks(&datapath) != tick);
+	cr_expect_eq(refused, -1, "nothing gives way");
+	cr_expect_eq(opened, REDIRECT_XDP, "below the limit");
+	cr_expect_eq(own, PORT, "%d", own);
+}
+
 #define CROWDED ADDR(203, 0, 113, 66)
 #define SLOTS	8
 #define SHARE	(SLOTS / 2)

@@ -9,12 +9,14 @@ writes build/bench/results-offline.json. The files are made here, in a directory
     offline.py [ROW...]      measures these rows alone
 """
 
+import ctypes
 import hashlib
 import ipaddress
 import json
 import os
 import pathlib
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -147,6 +149,20 @@ def history_of(directory, second):
         f'"time":"{text_of(second)}","event":"confirm","first":2,"last":2,"until":"{text_of(second)}"'))
 
 
+IN_OPEN = 0x20
+
+
+def days_opened(directory, *arguments):
+    """Runs detnatctl; returns how many files of days it opened."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    assert watch >= 0 and libc.inotify_add_watch(watch, os.fsencode(directory), IN_OPEN) >= 0
+    run(*arguments)
+    events = os.read(watch, 1 << 20)
+    os.close(watch)
+    return len(set(re.findall(rb"leases-[0-9-]{10}\.jsonl", events)))
+
+
 def leases(directory, report):
     """Half a year of leases, three days of which are real: the others are links to one of them."""
     last = int(time.time()) // 86400 - 2
@@ -164,9 +180,12 @@ def leases(directory, report):
     took, processor, _ = min(run("who", *arguments) for _ in range(5))
     report.row(f"who, {DAYS} days of leases", "took", took * 1000, "ms", 50)
     report.row(f"who, {DAYS} days of leases", "processor", processor * 1000, "ms")
+    report.row(f"who, {DAYS} days of leases", "files of days", days_opened(directory, "who", *arguments), "files", 3)
     took, processor, _ = run("evidence", "bench", *arguments, "--directory", directory)
     report.row(f"evidence, {DAYS} days of leases", "took", took, "s", 1)
     report.row(f"evidence, {DAYS} days of leases", "processor", processor, "s")
+    report.row(f"evidence, {DAYS} days of leases", "files of days",
+               days_opened(directory, "evidence", "again", *arguments, "--directory", directory), "files", 3)
 
 
 def granted(begin):

@@ -60,12 +60,19 @@ static bool renews(const struct statements *x, const struct stay *y, const struc
 	return y->over == TIME_OPEN && (last->until == TIME_NONE || last->until >= s->early) && !given_away(x, y, s);
 }
 
+/* Whether a session without a number began after the last statement of a stay, as it says: its server shows how old it
+ * is. */
+static bool began_since(const struct statements *x, const struct stay *y, const struct statement *s)
+{
+	return s->event == LEASE_INTERIM && s->from != TIME_NONE && s->from > stay_last(x, y)->late;
+}
+
 static bool goes_on(const struct statements *x, const struct stay *y, const struct statement *s)
 {
 	if (!stay_is_of(y, s) || (y->moved && s->early > y->over))
 		return false;
 	if (!s->session && s->event != LEASE_STOP)
-		return renews(x, y, s);
+		return renews(x, y, s) && !began_since(x, y, s);
 	return !is_another(x, y, s);
 }
 

@@ -240,6 +240,15 @@ Test(statements, a_term_is_a_promise)
 	EXPECT("without an end", "100 start alice\n900 mark", { 500, "alice?unheard" });
 }
 
+Test(statements, a_session_without_a_number_is_another_once_it_is_younger)
+{
+	EXPECT("shown three times, and begun anew between",
+	       "0 mark\n100 interim alice from=50\n200 interim alice from=50\n500 interim alice from=440\n"
+	       "600 interim alice from=440\n900 mark",
+	       { 150, "alice" }, { 300, "alice?unheard" }, { 470, "alice?begin" }, { 550, "alice" },
+	       { 700, "alice?unheard" });
+}
+
 Test(statements, an_address_that_is_declined_is_a_strangers)
 {
 	EXPECT("declined", "100 start alice to=1000\n300 start alice to=1300\n400 stop\n900 mark",

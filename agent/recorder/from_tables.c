@@ -2,8 +2,10 @@
 #include "recorder/history.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/array_grow.h"
 #include "base/log.h"
 #include "recorder/history_private.h"
 #include "tables/mapping_drains.h"
@@ -27,13 +29,12 @@ bool history_mapping_in_tables(const struct mappings *m, int number, struct hist
 }
 
 /* Draining mappings are in the tables, too: their outside addresses are their subscribers'. */
-static void *list_mappings(const struct history_tables *t, size_t *ret_n)
+static bool mapping_by_number(const struct history_tables *t, struct history_place *at, void *ret)
 {
-	struct history_mapping *list = calloc(MAX_MAPPINGS, sizeof(*list));
-
-	for (int number = 0; list && number < (int)MAX_MAPPINGS; number++)
-		*ret_n += history_mapping_in_tables(t->mappings, number, &list[*ret_n]);
-	return list;
+	while (at->number < MAX_MAPPINGS)
+		if (history_mapping_in_tables(t->mappings, (int)at->number++, ret))
+			return true;
+	return false;
 }
 
 struct history_portmap history_portmap_of(const struct mappings *m, const struct portmap *portmap)
@@ -47,53 +48,42 @@ struct history_portmap history_portmap_of(const struct mappings *m, const struct
 	return of;
 }
 
-/* Those of the configuration, as spans. Leases are in their subscriber's own block. */
-static void *list_portmaps(const struct history_tables *t, size_t *ret_n)
+/* Those of the configuration. Leases are in their subscriber's own block. */
+static bool next_static(const struct history_tables *t, struct history_place *at, void *ret)
 {
-	struct history_portmap *list = calloc(portmaps_count(t->portmaps, PORTMAP_STATIC) + 1, sizeof(*list));
-	size_t n = 0;
-
-	for (const struct portmap *m = portmaps_next(t->portmaps, NULL); list && m; m = portmaps_next(t->portmaps, m))
-		if (m->origin == PORTMAP_STATIC)
-			list[n++] = history_portmap_of(t->mappings, m);
-	*ret_n = list ? history_facts_sort(FACT_PORTMAP, list, n) : 0;
-	return list;
+	do
+		at->portmap = portmaps_next(t->portmaps, at->portmap);
+	while (at->portmap && at->portmap->origin != PORTMAP_STATIC);
+	if (at->portmap)
+		*(struct history_portmap *)ret = history_portmap_of(t->mappings, at->portmap);
+	return at->portmap;
 }
 
 /* In the order of their beginning. */
-static void *list_drains(const struct history_tables *t, size_t *ret_n)
+static bool drain_by_number(const struct history_tables *t, struct history_place *at, void *ret)
 {
 	const struct mapping_drain *drain;
-	size_t n = mappings_drains(t->mappings, &drain);
-	struct history_drain *list = calloc(n + 1, sizeof(*list));
+	const struct geometry *g;
 
-	for (size_t i = 0; list && i < n; i++) {
-		const struct geometry *g = &mappings_get(t->mappings, drain[i].number)->geo;
-
-		list[(*ret_n)++] = (struct history_drain){
-			.in = geometry_in(g), .out = geometry_out(g), .of = drain[i].in, .from = TIME_NONE
-		};
-	}
-	return list;
+	if (at->number == mappings_drains(t->mappings, &drain))
+		return false;
+	drain += at->number++;
+	g = &mappings_get(t->mappings, drain->number)->geo;
+	*(struct history_drain *)ret = (struct history_drain){ geometry_in(g), geometry_out(g), drain->in, 0 };
+	return true;
 }
 
-static void *list_grants(const struct history_tables *t, size_t *ret_n)
+static bool next_granted(const struct history_tables *t, struct history_place *at, void *ret)
 {
-	struct grant_figures figures = { 0 };
-	struct history_grant *list;
-	uint32_t at = 0;
+	const struct grant *g = t->grants ? grants_walk(t->grants, &at->number) : NULL;
 
-	if (t->grants)
-		grants_count(t->grants, &figures);
-	list = calloc((size_t)figures.grants + 1, sizeof(*list));
-	for (const struct grant *i; list && *ret_n < figures.grants && (i = grants_walk(t->grants, &at));)
-		if (i->state == GRANT_OPEN || i->state == GRANT_CLOSED)
-			list[(*ret_n)++] = (struct history_grant){ .in = i->in_addr,
-								   .out = i->out_addr,
-								   .port_lo = i->port_lo,
-								   .ports = i->ports,
-								   .from = TIME_NONE };
-	return list;
+	while (g && g->state != GRANT_OPEN && g->state != GRANT_CLOSED)
+		g = grants_walk(t->grants, &at->number);
+	if (g)
+		*(struct history_grant *)ret = (struct history_grant){
+			.in = g->in_addr, .out = g->out_addr, .port_lo = g->port_lo, .ports = g->ports
+		};
+	return g;
 }
 
 static struct history_by grant_by(const void *fact)
@@ -102,20 +92,42 @@ static struct history_by grant_by(const void *fact)
 }
 
 const struct history_kind history_kinds[FACT_KINDS] = {
-	[FACT_MAPPING] = { .list = list_mappings, .text = "mapping <in> to <out>" },
-	[FACT_PORTMAP] = { .list = list_portmaps, .text = "portmap <proto> <out> to <in>" },
-	[FACT_DRAIN] = { .list = list_drains, .text = "the drain of <of> to <out>" },
-	[FACT_GRANT] = { .list = list_grants,
+	[FACT_MAPPING] = { .next = mapping_by_number, .text = "mapping <in> to <out>" },
+	[FACT_PORTMAP] = { .next = next_static, .text = "portmap <proto> <out> to <in>" },
+	[FACT_DRAIN] = { .next = drain_by_number, .text = "the drain of <of> to <out>" },
+	[FACT_GRANT] = { .next = next_granted,
 			 .text = "the grant of <out>:<port_lo>-<port_hi> to <in>",
 			 .by = grant_by,
 			 .dated = true },
 };
 
+/* Single ports become spans. */
+void *history_list_tables(enum fact_kind kind, const struct history_tables *t, size_t *ret_n)
+{
+	const struct fact_row *row = &fact_rows[kind];
+	struct history_place at = { 0 };
+	char *list = NULL;
+	size_t room = 0;
+
+	for (*ret_n = 0;; ++*ret_n) {
+		if (array_grow(&list, *ret_n, &room, row->size)) {
+			free(list);
+			return NULL;
+		}
+		if (!history_kinds[kind].next(t, &at, list + *ret_n * row->size))
+			break;
+		*history_fact_from(kind, list + *ret_n * row->size) = TIME_NONE;
+	}
+	if (row->join)
+		*ret_n = history_facts_sort(kind, list, *ret_n);
+	return list;
+}
+
 int history_take_tables(const struct history_tables *t, struct history_change *ret)
 {
 	history_change_free(ret);
 	for (enum fact_kind k = 0; k < FACT_KINDS; k++) {
-		ret->add[k].of = history_kinds[k].list(t, &ret->add[k].n);
+		ret->add[k].of = history_list_tables(k, t, &ret->add[k].n);
 		if (!ret->add[k].of)
 			return -ENOMEM;
 	}

@@ -8,7 +8,7 @@
 static bool holds_all(const struct history_queue *q, enum fact_kind kind, struct error *why)
 {
 	size_t n = 0;
-	_cleanup_free_ void *list = history_kinds[kind].list(&q->tables, &n);
+	_cleanup_free_ void *list = history_list_tables(kind, &q->tables, &n);
 
 	return !list || history_holds(q->history, kind, list, n, why);
 }

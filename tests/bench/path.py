@@ -24,7 +24,7 @@ EMPTY = ("portmaps", "portmap_filters", "routed_flows")
 BATCH = 16
 STACK_OCTETS = 4096
 CALL, EXIT = 8, 9
-LOOKUP, RANDOM, CHECKSUM, TAIL_CALL, REDIRECT, ADJUST_HEAD, REDIRECT_MAP, JIFFIES, COARSE_NS = 1, 7, 11, 12, 23, 44, 51, 118, 160
+LOOKUP, RANDOM, CHECKSUM, TAIL_CALL, REDIRECT, ADJUST_HEAD, REDIRECT_MAP, JIFFIES, COARSE_NS, LOOP = 1, 7, 11, 12, 23, 44, 51, 118, 160, 181
 TC = 3  # in the place of a number of stages
 XDP_PASS, XDP_REDIRECT = 2, 4
 IF_IN, IF_OUT = 2, 3
@@ -157,6 +157,8 @@ class Machine:
                 elif imm == TAIL_CALL and r[3] in self.leaves:
                     obj, section, at = self.leaves[r[3]]
                     start, relocations = obj.headers[section][4], obj.relocations.get(section, {})
+                elif imm == LOOP:
+                    r[0] = self.loop(obj, *r[1:4])
                 else:
                     r[0] = self.help(imm, r)
             elif kind in (5, 6):
@@ -172,6 +174,14 @@ class Machine:
                     r[to] = self.address_of(obj, symbol, imm & 0xFFFFFFFF)
             else:
                 self.access(kind, code, r, to, source, offset, imm)
+
+    def loop(self, obj, times, callback, argument):
+        """Calls a function of the object until it returns other than 0."""
+        section = obj.sections.index(self.memory.name(callback).removesuffix(f" of {obj.name}"))
+        for i in range(times):
+            if self.go(obj, section, (callback & (1 << 40) - 1) // 8, [i, argument]):
+                return i + 1
+        return times
 
     @staticmethod
     def compute(kind, operation, a, b, code, imm):
@@ -401,8 +411,8 @@ class Six(Gateway):
 
     def __init__(self):
         super().__init__("-six")
-        memory, names = self.machine.memory, ("six_out", "six_in")
-        for number, name in zip(struct.unpack("<II", self.tables["programs6"]), names):
+        memory, names = self.machine.memory, ("six_out", "six_in", "six_out_slow")
+        for number, name in zip(struct.unpack("<III", self.tables["programs6"]), names):
             _, _, section, value = self.six.symbol(f"prog_{name}_six")
             self.machine.leaves[number] = self.six, section, value // 8
         for name in ("records6", "indices6"):
@@ -417,10 +427,12 @@ class Six(Gateway):
             source, destination, sport, dport = struct.unpack_from("!IIHH", self.frame(), 26)
             answers.append(udp(destination, source, dport, sport))
         out = [udp6(*flow) for flow in flows]
+        opening = [udp6(VIRTUAL + i, EXTERNAL + 1, 1350, 1024) for i in range(BATCH)]
         return (
             ("NAT64: out, in the same tick", "in2out_six", out, IF_IN, 0),
             ("NAT64: out, refreshes", "in2out_six", out, IF_IN, 10),
             ("NAT64: in", "out2in_six", answers, IF_OUT, 0),
+            ("NAT64: out, opens its session", "in2out_six", opening, IF_IN, 0),
         )
 
 

@@ -354,6 +354,17 @@ void fast_path_and_beyond(void)
 	hold_routes_without(PROG_in2out, PROG_six_leave);
 }
 
+void expect_left_beyond_6(const char *name, const struct frame6 *in)
+{
+	uint64_t missing = counted(REASON_no_program), translated = counted(REASON_in2out_translated);
+	uint8_t got[FRAME_MAX];
+	size_t size;
+
+	run_6(XDP_INSIDE, in, got, &size);
+	cr_expect_eq(counted(REASON_no_program), missing + 1, "%s", name);
+	cr_expect_eq(counted(REASON_in2out_translated), translated, "%s", name);
+}
+
 static void expect_left(const char *name, enum hook hook, const uint8_t *frame, size_t size)
 {
 	uint8_t got[FRAME_MAX];

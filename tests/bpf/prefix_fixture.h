@@ -100,6 +100,9 @@ void fast_path_alone(void);
  */
 void fast_path_and_beyond(void);
 
+/* Then: the packet is left to what is gone. */
+void expect_left_beyond_6(const char *name, const struct frame6 *in);
+
 /* After fast_path_alone(): the packet is left to the slow path, as it came. */
 void expect_left_6(const char *name, const struct frame6 *in);
 void expect_left_4(const char *name, const struct frame *in);

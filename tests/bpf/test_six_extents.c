@@ -411,17 +411,6 @@ Test(six_extents, an_empty_stock_refuses)
 }
 
 /* A packet out has no session, as far as the fast path knows. */
-static void expect_not_found(const char *name, const struct frame6 *out)
-{
-	uint64_t missing = counted(REASON_no_program), translated = counted(REASON_in2out_translated);
-	uint8_t got[FRAME_MAX];
-	size_t size;
-
-	run_6(XDP_INSIDE, out, got, &size);
-	cr_expect_eq(counted(REASON_no_program), missing + 1, "%s", name);
-	cr_expect_eq(counted(REASON_in2out_translated), translated, "%s", name);
-}
-
 /* What the slow path has behind the look-up is not asked for them; another host's packets are not theirs. */
 Test(six_extents, the_fast_path_finds_them)
 {
@@ -437,9 +426,9 @@ Test(six_extents, the_fast_path_finds_them)
 	}
 	other = flow[FLOWS - 1];
 	other.out.src.lo = 0x99;
-	expect_not_found("no host", &other.out);
+	expect_left_beyond_6("no host", &other.out);
 	other.out.src = host((FLOWS - 2) % HOSTS6);
-	expect_not_found("another host", &other.out);
+	expect_left_beyond_6("another host", &other.out);
 	cr_expect_eq(sessions_6(N), FLOWS + PORT_GROUP + STRAYS);
 }
 
@@ -452,10 +441,10 @@ Test(six_extents, the_fast_path_leaves_what_the_agent_does_not_vouch_for)
 	fast_path_and_beyond();
 	datapath.global->sources_until = datapath_ticks(&datapath) - 1;
 	age_6(N, 100);
-	expect_not_found("not vouched for", &flow[FLOWS - 1].out);
+	expect_left_beyond_6("not vouched for", &flow[FLOWS - 1].out);
 	cr_expect_geq(age_of(&flow[FLOWS - 1]), (int)ticks_of_seconds(100, datapath.hz));
 	datapath.global->sources_until = datapath_ticks(&datapath) + 0x10000000;
 	expect_both_ways("vouched for", &flow[FLOWS - 1]);
 	age_6(N, 8000);
-	expect_not_found("expired", &flow[FLOWS - 1].out);
+	expect_left_beyond_6("expired", &flow[FLOWS - 1].out);
 }

@@ -124,7 +124,7 @@ static int put_six(const struct fib *fib)
 			     .hosts = 1U << HOST_SHIFT,
 			     .lowest_mtu = LOWEST_IPV6_MTU };
 	const struct address6 prefix = { 0x0064ff9b00000000ULL, 0 };
-	const uint32_t programs[] = { PROG_six_out, PROG_six_in };
+	const uint32_t programs[] = { PROG_six_out, PROG_six_in, PROG_six_out_slow };
 
 	if (mapping_geometry(VIRTUAL_BASE, 18, OUTSIDE, 28, &m->geo))
 		return 1;

@@ -57,6 +57,7 @@ struct question {
 	size_t step;		  /* mentions by which it looks further: twice as many each time */
 	int64_t lo, hi;		  /* seconds of which lines are needed */
 	int64_t begin, end;	  /* of the sessions of which lines are needed */
+	bool begun;		  /* a session began before the lines that were read, as they say */
 	bool sparse;		  /* a session ended or moved, according to others than its own lines */
 	bool dense;		  /* all lines of these sessions are needed, as they are sparse */
 	int64_t ready_from;	  /* days from then on are to be ready */

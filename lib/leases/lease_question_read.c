@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/search.h"
+#include "leases/accounting_servers.h"
 #include "leases/lease_days_private.h"
 
 static bool counts(const struct question *q, const struct lease_line *l)
@@ -72,11 +74,38 @@ static int each_line(struct question *q, int (*take)(struct question *q, const s
 	return r;
 }
 
+/*
+ * A length tells when its session began: that may be before a beginning that is read, as a server says it twice, or
+ * uses the number again.
+ */
+static void want_begun(struct question *q, const struct lease_line *l)
+{
+	uint32_t of = (uint32_t)lease_day_session_key(l->session);
+	int64_t from = l->from - CLOCK_SLACK_S, to = l->from + CLOCK_SLACK_S;
+	size_t i;
+
+	if (!*l->session || l->event == LEASE_START || l->from == TIME_NONE)
+		return;
+	i = count_while(k, q->n, owned(q, k)->of < of || (owned(q, k)->of == of && owned(q, k)->time < from));
+	for (; i < q->n && owned(q, i)->of == of && owned(q, i)->time <= to; i++) {
+		struct mention *m = owned(q, i);
+
+		if (m->again || m->wanted || m->event != LEASE_START || (m->time >= q->lo && m->time <= q->hi))
+			continue;
+		m->wanted = q->begun = true;
+		q->begin = least(q->begin, m->time);
+		q->end = most(q->end, m->time);
+	}
+}
+
 static int take_session(struct question *q, const struct place *p, struct lease_line *l)
 {
 	uint32_t at;
 
-	return memcmp(&l->addr, q->addr, sizeof(l->addr)) ? 0 : lease_pool_add(&q->sessions, l->session, &at);
+	if (memcmp(&l->addr, q->addr, sizeof(l->addr)) != 0)
+		return 0;
+	want_begun(q, l);
+	return lease_pool_add(&q->sessions, l->session, &at);
 }
 
 /* An agent's very first beginning: nothing is known from the last line before it, which others wrote. */
@@ -299,8 +328,12 @@ int lease_question_read(struct question *q)
 	lease_pool_free(&q->sessions);
 	q->sparse = false;
 	r = statements_new(q->addr, &q->x);
-	r = r ? r : add_mentions(q);
-	r = r ? r : each_line(q, take_session);
+	do {
+		q->begun = false;
+		q->n_places = 0;
+		r = r ? r : add_mentions(q);
+		r = r ? r : each_line(q, take_session);
+	} while (!r && q->begun);
 	r = r ? r : add_elsewhere(q);
 	r = r ? r : add_remarks(q);
 	if (!r && q->sparse && !q->dense)

@@ -467,6 +467,35 @@ Test(lease_index, lines_that_are_added_are_found)
 	cr_expect_str_eq(who(7, FIRST + 600), "damaged others, early damaged");
 }
 
+/* A length that tells of the earlier beginning makes it count. */
+Test(lease_index, a_beginning_that_is_told_twice_is_read)
+{
+	const int64_t t = FIRST + 40000;
+	struct statements *whole;
+	struct lease_days *d;
+	struct error err;
+
+	seed = 2;
+	for (int64_t session = 0; session < 3; session++) {
+		const int64_t from = t + session * 30000;
+
+		tell(LEASE_START, from, 2, "c1", "nas/1", from);
+		tell(LEASE_START, from + 7, 2, "c1", "nas/1", from + 7);
+		tell(LEASE_INTERIM, from + 9000, 2, "c1", "nas/1", from);
+		tell(LEASE_STOP, from + 20000, 2, "c1", "nas/1", from);
+	}
+	for (int64_t day = 0; day <= (int64_t)DAYS; day++)
+		tell(LEASE_MARK, FIRST + day * DAY + 1, 0, "", "", TIME_NONE);
+	close_all();
+	whole = of_all(2);
+	cr_assert_eq(lease_days_open(dir, &d, &err), 0);
+	n_certain = 0;
+	compare(d, 2, whole, "told twice");
+	cr_expect_gt(n_certain, 12);
+	statements_free(whole);
+	lease_days_free(d);
+}
+
 /* How many files of days were opened since a watch began, each counted once. */
 static unsigned days_opened(int watch)
 {

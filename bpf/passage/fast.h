@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The fast path of IPv6 subscribers, as fast_path.h is that of IPv4 ones: whole TCP and UDP packets without extension
- * headers that do not open or close their session, and next hops that the copy of the routes has. The first program has
- * packets of sessions in their preferred slots, which they do not change but for last seen. The next one, that of the
- * slow path, begins with the same for sessions in other slots (fast_find6.h). All others are the slow path's,
- * unchanged.
+ * headers, and next hops that the copy of the routes has. The first program has packets of sessions in their preferred
+ * slots, which they do not change but for last seen. The next one, that of the slow path, begins with the same for
+ * sessions in other slots, and for packets that change the state of their session or open it (fast_find6.h). All others
+ * are the slow path's, unchanged.
  *
  * The first lines of a subscriber's hosts are asked for before the slot is read, so that both misses of the cache are
  * one wait.

@@ -28,6 +28,9 @@ static __always_inline int icmp_hairpin_turn(ctx_t *ctx, const struct icmp_from_
 
 	if (refused)
 		return drop(refused);
+	/* Its receiver's family has no errors in fragments: see icmp_begin(). */
+	if (i->p.fragment)
+		return drop(REASON_drop_fragment);
 	if (!icmp_checksum_holds(ctx, &i->p))
 		return drop(REASON_drop_malformed);
 	if (quote_rewrite(ctx, &i->q, quoted, &sum) || icmp_header_rewrite(ctx, &i->p, &to, sum, 0))
@@ -88,7 +91,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	to = (struct rewrite){ .src = icmp_from_inside_source(&i, e->ifindex), .dst = r.in_addr };
 	quoted.src = r.in_addr;
 	quoted.sport = (__u16)in_port;
-	return icmp_translate(ctx, &i.p, &to, &i.q, &quoted, e, DIRECTION_HAIRPIN);
+	return icmp_translate(ctx, &i.p, &to, &i.q, &quoted, e, DIRECTION_HAIRPIN, i.sender, i.p.src);
 }
 
 #endif

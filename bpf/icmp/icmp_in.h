@@ -36,7 +36,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 		return drop(REASON_drop_malformed);
 	kind = quote_parse(ctx, &p, ICMP_ECHO, &q);
 	if (kind == QUOTE_MALFORMED)
-		return icmp_in_refuse(ctx, &p, REASON_drop_malformed);
+		return icmp_in_refuse(ctx, &p, quote_malformed_reason(&p));
 	if (kind == QUOTE_OTHER || q.reply.dst != p.dst)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
 	if (portmap_source_is_martian(&p))
@@ -65,7 +65,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	quoted = rewrite_of_quote(&q);
 	to.dst = quoted.src = r.in_addr;
 	quoted.sport = (__u16)in_port;
-	return icmp_translate(ctx, &p, &to, &q, &quoted, e, DIRECTION_IN);
+	return icmp_translate(ctx, &p, &to, &q, &quoted, e, DIRECTION_IN, r.m, r.in_addr);
 }
 
 #endif

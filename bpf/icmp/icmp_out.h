@@ -61,7 +61,7 @@ static __always_inline int icmp_from_inside_port(struct icmp_from_inside *e)
 
 static __always_inline enum reason icmp_from_inside_reason(const struct icmp_from_inside *e)
 {
-	return e->kind == QUOTE_MALFORMED ? REASON_drop_malformed : REASON_drop_no_session;
+	return e->kind == QUOTE_MALFORMED ? quote_malformed_reason(&e->p) : REASON_drop_no_session;
 }
 
 /* The sender's outside address, or the gateway's on interface ifindex for other senders. Never an inside address. */
@@ -98,7 +98,7 @@ static __always_inline int icmp_out_check(ctx_t *ctx, const struct icmp_from_ins
 	if (icmp_from_inside_is_foreign(e)) {
 		/* Treated like any other packet from this sender. */
 		if (e->kind == QUOTE_MALFORMED && unmatched_is_dropped(e->tenant, e->p.src))
-			return drop(REASON_drop_malformed);
+			return drop(quote_malformed_reason(&e->p));
 		return source_unmatched(ctx, &e->p);
 	}
 	if ((e->sender && tenant_differs(ctx, e->sender)) || (e->f.m && tenant_differs(ctx, e->f.m)))
@@ -124,7 +124,7 @@ static __always_inline int icmp_out_finish(ctx_t *ctx, const struct icmp_from_in
 	to.src = src;
 	quoted.dst = mapping_out_addr(&e->f.m->geo, e->f.subscriber);
 	quoted.dport = out_port;
-	return icmp_translate(ctx, &e->p, &to, &e->q, &quoted, egress, DIRECTION_OUT);
+	return icmp_translate(ctx, &e->p, &to, &e->q, &quoted, egress, DIRECTION_OUT, e->sender, e->p.src);
 }
 
 #if FORWARDS

@@ -245,16 +245,52 @@ SUBPROGRAM int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
 	return sum != FRAME_SUM_FAILED && csum_fold(sum) == 0xffff;
 }
 
-/* Translates an ICMP error, whose egress has been checked, together with its quote, and sends it. */
+/* The reason to drop an error whose quote is QUOTE_MALFORMED. */
+static __always_inline enum reason quote_malformed_reason(const struct packet *p)
+{
+	return p->fragment ? REASON_drop_fragment_tiny : REASON_drop_malformed;
+}
+
+/*
+ * Before an error is translated. Its checksum must be right; that of an error in fragments covers more than the first
+ * one shows, so it stays as wrong as it was, for the receiver to notice, and an entry leads the others. of, in_addr:
+ * the subscriber that they count for; NULL: nobody's, as of a router inside. Returns 0, or the reason to drop the
+ * error.
+ */
+static __always_inline int icmp_begin(ctx_t *ctx, const struct packet *p, const struct rewrite *to,
+				      enum direction direction, const struct mapping *of, __u32 in_addr)
+{
+	if (!p->fragment)
+		return icmp_checksum_holds(ctx, p) ? 0 : REASON_drop_malformed;
+	/* RFC 7915 section 1.2: the checksum of ICMPv6 covers the length of the whole. */
+	if (FAMILY6)
+		return REASON_drop_fragment;
+	/* The gateway's own keeps its addresses, and so do those behind it. */
+	if (to->src == p->src && to->dst == p->dst)
+		return 0;
+	if (!of)
+		return REASON_drop_fragment;
+	/* Later fragments of an open mapping's subscriber pass by their address. */
+	if (direction != DIRECTION_HAIRPIN && mapping_is_open(of))
+		return 0;
+	return fragment_begin(ctx, p, to->src, to->dst, in_addr);
+}
+
+/*
+ * Translates an ICMP error, whose egress has been checked, together with its quote, and sends it. of, in_addr: see
+ * icmp_begin().
+ */
 static __always_inline int icmp_translate(ctx_t *ctx, const struct packet *p, const struct rewrite *to,
 					  const struct icmp_quote *q, const struct rewrite *quoted,
-					  const struct egress *e, enum direction direction)
+					  const struct egress *e, enum direction direction, const struct mapping *of,
+					  __u32 in_addr)
 {
+	int refused = icmp_begin(ctx, p, to, direction, of, in_addr);
 	enum sender sender;
 	__u64 sum = 0;
 
-	if (!icmp_checksum_holds(ctx, p))
-		return drop(REASON_drop_malformed);
+	if (refused)
+		return drop(refused);
 	sender = egress_sender(ctx, e, p, direction);
 	if (quote_rewrite(ctx, q, quoted, &sum) || icmp_header_rewrite(ctx, p, to, sum, sender_lowers_ttl(sender)))
 		return drop(REASON_drop_error);

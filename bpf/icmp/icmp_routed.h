@@ -46,7 +46,7 @@ static __always_inline int icmp_routed(ctx_t *ctx)
 	quoted = rewrite_of_quote(&i.q);
 	quoted.dst = mapping_out_addr(&i.f.m->geo, i.f.subscriber);
 	quoted.dport = (__u16)out_port;
-	return icmp_translate(ctx, &i.p, &to, &i.q, &quoted, e, DIRECTION_HAIRPIN);
+	return icmp_translate(ctx, &i.p, &to, &i.q, &quoted, e, DIRECTION_HAIRPIN, i.sender, i.p.src);
 }
 
 #endif

@@ -39,7 +39,7 @@ static __always_inline int icmp_turned(ctx_t *ctx)
 	quoted = rewrite_of_quote(&q);
 	to.dst = quoted.src = r.in_addr;
 	quoted.sport = (__u16)in_port;
-	return icmp_translate(ctx, &p, &to, &q, &quoted, e, DIRECTION_HAIRPIN);
+	return icmp_translate(ctx, &p, &to, &q, &quoted, e, DIRECTION_HAIRPIN, r.m, r.in_addr);
 }
 
 #endif

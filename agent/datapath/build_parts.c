@@ -83,6 +83,7 @@ void build_leave_out_unused(struct bpf_object *o, const struct settings *s, enum
 		{ PROG_extent, s->extent_buckets },
 		{ PROG_turned, s->six },
 		{ PROG_turned_error, s->six },
+		{ PROG_turned_inbound, s->six && s->filtering },
 		{ PROG_icmp_turned, s->six },
 		{ PROG_fragment_turned, s->six },
 		{ PROG_tcp_reset, s->unsolicited_tcp == UNSOLICITED_ANSWER },

@@ -74,6 +74,7 @@ MAIN(out2in_six, out2in_six_fast)
 INGRESS_PROGRAMS
 FORWARDING_PROGRAMS
 PROGRAM(turned, hairpin_turned)
+PROGRAM(turned_inbound, turned_inbound)
 PROGRAM(turned_error, turned_error)
 PROGRAM(icmp_turned, icmp_turned)
 PROGRAM(fragment_turned, fragment_turned)

@@ -129,6 +129,7 @@ INGRESS_PROGRAMS
 FORWARDING_PROGRAMS
 PROGRAM(vlan, vlan)
 PROGRAM(turned, hairpin_turned)
+PROGRAM(turned_inbound, turned_inbound)
 PROGRAM(icmp_turned, icmp_turned)
 PROGRAM(fragment_turned, fragment_turned)
 

@@ -38,14 +38,6 @@ static __always_inline int hairpin_receive(const struct packet *p, const struct 
 	return endpoint_owner(&outside, SESSION_PACKET, ret);
 }
 
-/* Returns 1 if a hairpin without a session of its receiver may open one. */
-static __always_inline int inbound_may_open_hairpin(const struct packet *p)
-{
-	struct receiver r;
-
-	return settings.filtering && !receiver_get(p, &r) && inbound_may_open(r.m, r.number, p, now_ticks());
-}
-
 /* Returns 1 if the sender, or the receiver, is an IPv6 subscriber. */
 static __always_inline int hairpin_is_turned(const struct packet *p)
 {

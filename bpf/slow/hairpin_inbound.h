@@ -39,4 +39,10 @@ static __always_inline int hairpin_inbound(ctx_t *ctx)
 	return drop(inbound_refusal(in_port));
 }
 
+/* PROG_turned_inbound: the same of an IPv6 subscriber's packet, whose half is done, see slow/turned.h. */
+static __always_inline int turned_inbound(ctx_t *ctx)
+{
+	return inbound_open_towards(ctx, PROG_turned, PROG_turned_inbound);
+}
+
 #endif

@@ -8,6 +8,8 @@
 #ifndef DETNAT_INBOUND_H
 #define DETNAT_INBOUND_H
 
+#include "slow/egress_check.h"
+#include "slow/extent_program.h"
 #include "slow/open_grant.h"
 
 /*
@@ -232,6 +234,28 @@ static __always_inline int inbound_open(const struct mapping *m, __u32 subscribe
 	int granted = settings.growth && p->dport - mapping_port_lo(&m->geo, subscriber) >= m->geo.ports_per_host;
 
 	return granted ? inbound_open_on_grant(m, subscriber, p) : inbound_open_in_slot(m, subscriber, p);
+}
+
+/*
+ * Opens the receiver's session of a packet that comes from inside, with a source that the receiver can answer. Goes on
+ * with `next`, or begins again, with `self`, once the receiver has a larger extent. Returns a verdict.
+ */
+static __always_inline int inbound_open_towards(ctx_t *ctx, enum prog next, enum prog self)
+{
+	struct receiver r;
+	struct packet p;
+	int in_port, verdict;
+
+	if (parse(ctx, &p) != PACKET_SESSION || receiver_get(&p, &r))
+		return drop(REASON_drop_no_session);
+	/* Before anything is opened. */
+	verdict = egress_check_ttl(ctx, &p, r.s);
+	if (verdict != CONTINUE)
+		return verdict;
+	in_port = inbound_open(r.m, r.number, &p);
+	if (in_port >= 0)
+		return tail_call(ctx, next);
+	return in_port == INBOUND_GROWS ? extent_wait(ctx, r.m, r.in_addr, self) : drop(inbound_refusal(in_port));
 }
 
 #endif

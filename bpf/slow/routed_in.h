@@ -125,20 +125,7 @@ static __always_inline int routed_in(ctx_t *ctx)
  */
 static __always_inline int routed_inbound(ctx_t *ctx)
 {
-	struct receiver r;
-	struct packet p;
-	int in_port, verdict;
-
-	if (parse(ctx, &p) != PACKET_SESSION || receiver_get(&p, &r))
-		return drop(REASON_drop_no_session);
-	/* Before anything is opened. */
-	verdict = egress_check_ttl(ctx, &p, r.s);
-	if (verdict != CONTINUE)
-		return verdict;
-	in_port = inbound_open(r.m, r.number, &p);
-	if (in_port >= 0)
-		return tail_call(ctx, PROG_routed_in);
-	return drop(inbound_refusal(in_port));
+	return inbound_open_towards(ctx, PROG_routed_in, PROG_routed_inbound);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #define DETNAT_TURNED_H
 
 #include "session/endpoint.h"
+#include "session/inbound_slots.h"
 #include "slow/egress_check.h"
 #include "translate/translate.h"
 
@@ -62,6 +63,14 @@ static __always_inline int hairpin_has_crossed(const struct packet *p)
 	return crossed;
 }
 
+/* Returns 1 if a hairpin without a session of its receiver may open one. */
+static __always_inline int inbound_may_open_hairpin(const struct packet *p)
+{
+	struct receiver r;
+
+	return settings.filtering && !receiver_get(p, &r) && inbound_may_open(r.m, r.number, p, now_ticks());
+}
+
 /* PROG_turned and PROG_six_turned: the receiver's half. */
 static __always_inline int hairpin_turned(ctx_t *ctx)
 {
@@ -77,6 +86,9 @@ static __always_inline int hairpin_turned(ctx_t *ctx)
 	if (kind == PACKET_FRAGMENT)
 		return tail_call(ctx, PROG_fragment_turned);
 	in_port = kind == PACKET_SESSION ? endpoint_owner(&p, SESSION_PACKET, &r) : -1;
+	/* No port of an IPv6 subscriber is bound. */
+	if (!FAMILY6 && in_port < 0 && kind == PACKET_SESSION && inbound_may_open_hairpin(&p))
+		return tail_call(ctx, PROG_turned_inbound);
 	if (in_port < 0)
 		return drop(REASON_drop_no_session);
 	if (!endpoint_takes_from(&r, &p, p.src, p.sport))

@@ -57,7 +57,8 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(icmp_turned)      \
 	X(fragment_turned)  \
 	X(turned_error)     \
-	X(six_turned_error)
+	X(six_turned_error) \
+	X(turned_inbound)
 
 enum prog {
 #define X(name) PROG_##name,

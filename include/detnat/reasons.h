@@ -35,7 +35,7 @@
 	X(drop_protocol, "protocol that is not translated")                                                  \
 	X(drop_fragment, "fragment that cannot be translated")                                               \
 	X(drop_fragment_overlap, "fragment that overlaps another, or came before")                           \
-	X(drop_fragment_tiny, "first fragment without the whole transport header")                           \
+	X(drop_fragment_tiny, "first fragment without the whole transport header, or the one quoted")        \
 	X(drop_fragment_endless, "fragment that ends beyond 65535 octets")                                   \
 	X(drop_fragment_limit, "one of too many fragments")                                                  \
 	X(drop_fragment_sum, "UDP fragment without checksum, to an IPv6 subscriber")                         \

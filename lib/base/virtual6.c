@@ -45,7 +45,8 @@ static bool agrees(const struct prefixes6 *p, uint32_t first)
 {
 	uint64_t end = first + size_of(p);
 
-	if (!virtual6_is(first) || end > 1ULL << 32 || (end < 1ULL << 32 && !virtual6_is((uint32_t)end - 1)))
+	/* As many that are none come behind the last one: `end` is never so large that it wraps. */
+	if (!virtual6_is(first) || !virtual6_is((uint32_t)end - 1))
 		return false;
 	for (size_t i = 0; i < n_ranges; i++) {
 		const struct range *r = &ranges[i];
@@ -94,7 +95,7 @@ static bool beside(const struct prefixes6 *p, uint32_t *ret)
 		uint32_t before = (uint32_t)((ranges[i].of.hi - p->hi) >> shift_of(p));
 
 		*ret = ranges[i].first - before;
-		if (within(&ranges[i].of, p) && ranges[i].first >= before && !(*ret & p->last) && agrees(p, *ret))
+		if (within(&ranges[i].of, p) && !(*ret & p->last) && agrees(p, *ret))
 			return true;
 	}
 	return false;
@@ -286,7 +287,8 @@ bool virtual6_next(const struct address6 *addr, size_t *at, uint32_t *ret)
 		const struct range *r = &ranges[*at];
 		uint64_t number = (addr->hi - r->of.hi) >> shift_of(&r->of);
 
-		found = addr->hi >= r->of.hi && number <= r->of.last;
+		/* That of an address before the range is larger than any. */
+		found = number <= r->of.last;
 		if (found)
 			*ret = r->first + (uint32_t)number;
 	}
@@ -405,7 +407,7 @@ static int parse_one(const char *text, unsigned subscriber_plen, struct prefixes
 	struct address6 addr;
 	unsigned plen;
 
-	if (prefix6_parse(text, &addr, &plen) || !plen || plen > subscriber_plen ||
+	if (prefix6_parse(text, &addr, &plen) || plen > subscriber_plen ||
 	    subscriber_plen - plen > SUBSCRIBER_BITS_MAX || addr.lo || addr.hi & ~mask64(plen))
 		return -EINVAL;
 	*ret = prefixes6_of(addr.hi, plen, subscriber_plen);

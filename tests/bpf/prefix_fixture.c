@@ -291,6 +291,19 @@ int open_6(struct address6 host, uint8_t proto, uint16_t sport, uint16_t dport, 
 	return proto == ICMP6 ? got[38] << 8 | got[39] : got[34] << 8 | got[35];
 }
 
+void set_up_six_crowded(void)
+{
+	settings.extent_buckets = 4096;
+	set_up_six_slots(BUCKET_SLOTS);
+}
+
+void crowd_6(uint32_t n)
+{
+	for (uint16_t i = 0; i < BUCKET_SLOTS; i++)
+		cr_assert_geq(open_6(HOST_OF(n, 9, 9), UDP, (uint16_t)(20000 + i), 5353, 0), 0, "session %u", i);
+	cr_assert_eq(counted(REASON_sessions_overflowed), 0);
+}
+
 /* The i-th slot of subscriber n, of his own and then of his extent; NULL: there are fewer. */
 static struct slot *slot_6(uint32_t n, uint32_t i)
 {

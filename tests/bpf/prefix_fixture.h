@@ -47,6 +47,12 @@ void set_up_six(void);
 /* The same with so many slots of a subscriber, in place of 1024. */
 void set_up_six_slots(uint32_t slots);
 
+/* The same with eight slots of a subscriber, and extents for what does not fit there. */
+void set_up_six_crowded(void);
+
+/* Fills these eight slots with sessions of a host of its own: all further ones of subscriber n are in its extent. */
+void crowd_6(uint32_t n);
+
 /* The mapping of the fixture, with other outside addresses. */
 struct mapping_spec six_spec(struct prefix out);
 

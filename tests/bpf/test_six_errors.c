@@ -10,6 +10,11 @@
 
 TestSuite(six_errors, .init = set_up_six, .fini = tear_down);
 
+static void set_up_beyond(void);
+
+/* The same about packets of sessions in extents. */
+TestSuite(six_errors_beyond, .init = set_up_beyond, .fini = tear_down);
+
 #define IP	   14
 #define N	   0x12 /* the subscriber */
 #define PORT	   5000
@@ -19,6 +24,12 @@ TestSuite(six_errors, .init = set_up_six, .fini = tear_down);
 #define ROUTER_IN  ((struct address6){ 0x20010db800000000ULL, 0x77 })
 #define ROUTER_OUT ADDR(198, 51, 100, 99)
 #define OUTSIDE	   (POOL6 + N / 64)
+
+static void set_up_beyond(void)
+{
+	set_up_six_crowded();
+	crowd_6(N);
+}
 
 static void run_error(const char *name, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size,
 		      enum reason reason)
@@ -78,7 +89,7 @@ static void expect_left(const char *name, struct address6 from, int out_port)
 	cr_expect_arr_eq(out + IP + 28 + 12, want + IP + 12, want_size - 12, "%s: quote", name);
 }
 
-Test(six_errors, of_a_host_and_of_routers_inside_leave_from_the_subscribers_address)
+static void leave_from_the_subscribers_address(void)
 {
 	int out_port = open_6(HOST_ONE, UDP, PORT, 53, 0);
 
@@ -86,6 +97,17 @@ Test(six_errors, of_a_host_and_of_routers_inside_leave_from_the_subscribers_addr
 	expect_left("of the host", HOST_ONE, out_port);
 	expect_left("of a router in its prefix", HOST_OF(N, 0, 1), out_port);
 	expect_left("of a router in no mapping", ROUTER_IN, out_port);
+}
+
+Test(six_errors, of_a_host_and_of_routers_inside_leave_from_the_subscribers_address)
+{
+	leave_from_the_subscribers_address();
+}
+
+Test(six_errors_beyond, of_a_host_and_of_routers_inside_leave_from_the_subscribers_address)
+{
+	leave_from_the_subscribers_address();
+	cr_expect_eq(counted(REASON_sessions_overflowed), 1);
 }
 
 static void expect_lost(const char *name, const struct message *e, const struct frame6 *quote, enum reason reason)
@@ -135,7 +157,7 @@ Test(six_errors, packet_too_big_tells_20_octets_less_outside)
 }
 
 /* A router's error comes from its address in the prefix, about the packet as the host sent it. */
-Test(six_errors, of_routers_outside_go_to_the_host_that_sent_the_packet)
+static void go_to_the_host_that_sent_the_packet(void)
 {
 	struct frame6 sent = six_out(HOST_ONE, UDP, PORT, 53, 0);
 	int out_port = open_6(HOST_ONE, UDP, PORT, 53, 0), other = open_6(HOST_OTHER, UDP, PORT, 53, 0);
@@ -162,6 +184,31 @@ Test(six_errors, of_routers_outside_go_to_the_host_that_sent_the_packet)
 	run_error("of the other host", XDP_OUTSIDE, in, size, out, &got, REASON_icmp_error_translated);
 	put_address(address, HOST_OTHER);
 	cr_expect_arr_eq(out + IP + 24, address, 16, "destination");
+}
+
+Test(six_errors, of_routers_outside_go_to_the_host_that_sent_the_packet)
+{
+	go_to_the_host_that_sent_the_packet();
+}
+
+Test(six_errors_beyond, of_routers_outside_go_to_the_host_that_sent_the_packet)
+{
+	go_to_the_host_that_sent_the_packet();
+	cr_expect_eq(counted(REASON_sessions_overflowed), 2);
+}
+
+/* The checksum of ICMPv6 covers the length of the whole, which fragments do not show (RFC 7915 section 1.2). */
+Test(six_errors, of_routers_outside_in_fragments_are_dropped)
+{
+	struct frame6 sent = six_out(HOST_ONE, UDP, PORT, 53, 0);
+	const struct message e = { .router = ROUTER_OUT, .type = 11, .code = 0 };
+	struct frame quote = six_out_translated(&sent, (uint16_t)open_6(HOST_ONE, UDP, PORT, 53, 0));
+	uint8_t whole[FRAME_MAX], in[FRAME_MAX], out[FRAME_MAX];
+	size_t end = error_4(&e, &quote, whole) - IP - 20, size = frame_fragment(whole, 7, 0, 40, true, in), got;
+
+	run_error("the first", XDP_OUTSIDE, in, size, out, &got, REASON_drop_fragment);
+	size = frame_fragment(whole, 7, 40, (unsigned)end, false, in);
+	run_error("the last", XDP_OUTSIDE, in, size, out, &got, REASON_drop_fragment);
 }
 
 Test(six_errors, of_routers_outside_about_no_session_are_dropped)

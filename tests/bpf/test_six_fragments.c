@@ -12,11 +12,22 @@
 
 TestSuite(six_fragments, .init = set_up_six, .fini = tear_down);
 
+static void set_up_beyond(void);
+
+/* The same of sessions in extents. */
+TestSuite(six_fragments_beyond, .init = set_up_beyond, .fini = tear_down);
+
 #define IP	   14
 #define N	   0x12
 #define PORT	   7000
 #define HOST_ONE   HOST_OF(N, 3, 0x1234)
 #define HOST_OTHER HOST_OF(N, 3, 0x9999)
+
+static void set_up_beyond(void)
+{
+	set_up_six_crowded();
+	crowd_6(N);
+}
 
 static void put16(uint8_t *at, uint32_t value)
 {
@@ -88,13 +99,24 @@ static void piece_out(const char *name, uint32_t id, unsigned start, unsigned en
 	cr_expect(frame_equal(name, out, got, want, want_size), "%s: another packet", name);
 }
 
-Test(six_fragments, outwards_the_first_one_leads)
+static void outwards(void)
 {
 	piece_out("first", 0x12345678, 0, 408, true, REASON_in2out_translated);
 	piece_out("last", 0x12345678, 808, 1208, false, REASON_in2out_translated);
 	piece_out("the last again", 0x12345678, 808, 1208, false, REASON_drop_fragment_overlap);
 	piece_out("middle", 0x12345678, 408, 808, true, REASON_in2out_translated);
 	piece_out("after all", 0x12345678, 408, 808, true, REASON_drop_fragment);
+}
+
+Test(six_fragments, outwards_the_first_one_leads)
+{
+	outwards();
+}
+
+Test(six_fragments_beyond, outwards_the_first_one_leads)
+{
+	outwards();
+	cr_expect_eq(counted(REASON_sessions_overflowed), 1);
 }
 
 struct taken {
@@ -159,7 +181,7 @@ static void piece_in(const char *name, struct address6 host, int out_port, unsig
 	cr_expect(frame_equal(name, got, got_size, want, want_size), "%s: another packet", name);
 }
 
-Test(six_fragments, inwards_all_go_to_the_host_of_the_first)
+static void inwards(void)
 {
 	int one = open_6(HOST_ONE, UDP, PORT, 53, 0), other = open_6(HOST_OTHER, UDP, PORT, 53, 0);
 
@@ -171,6 +193,17 @@ Test(six_fragments, inwards_all_go_to_the_host_of_the_first)
 	piece_in("of neither", HOST_ONE, one, 0, 9, 408, 1208, false, REASON_drop_fragment);
 }
 
+Test(six_fragments, inwards_all_go_to_the_host_of_the_first)
+{
+	inwards();
+}
+
+Test(six_fragments_beyond, inwards_all_go_to_the_host_of_the_first)
+{
+	inwards();
+	cr_expect_eq(counted(REASON_sessions_overflowed), 2);
+}
+
 Test(six_fragments, of_udp_without_a_checksum_are_dropped)
 {
 	int one = open_6(HOST_ONE, UDP, PORT, 53, 0);
@@ -178,6 +211,25 @@ Test(six_fragments, of_udp_without_a_checksum_are_dropped)
 	cr_assert_geq(one, 0);
 	piece_in("first", HOST_ONE, one, NO_UDP_CHECKSUM, 7, 0, 408, true, REASON_drop_fragment_sum);
 	piece_in("last", HOST_ONE, one, NO_UDP_CHECKSUM, 7, 408, 1208, false, REASON_drop_fragment);
+}
+
+/* Fragmented ICMP is not translated (RFC 7915 section 1.2), so nothing is kept for what follows. */
+Test(six_fragments, of_an_echo_reply_are_dropped)
+{
+	struct frame6 sent = six_out(HOST_ONE, ICMP6, PORT, 0, 0);
+	int port = open_6(HOST_ONE, ICMP6, PORT, 0, 0);
+	struct frame out = six_out_translated(&sent, (uint16_t)port), back = six_answer(&out);
+	uint8_t octets[FRAME_MAX], in[FRAME_MAX], got[FRAME_MAX];
+	const struct subscriber *s = mappings_subscriber(mappings, mappings_find_any(mappings, VIRTUAL + N), N);
+	size_t size, got_size;
+
+	cr_assert_geq(port, 0);
+	frame_build(&back, octets);
+	size = frame_fragment(octets, 7, 0, 24, true, in);
+	run_piece("first", XDP_OUTSIDE, in, size, got, &got_size, REASON_drop_fragment);
+	cr_expect_eq(s->datagrams, 0);
+	size = frame_fragment(octets, 7, 24, 38, false, in);
+	run_piece("last", XDP_OUTSIDE, in, size, got, &got_size, REASON_drop_fragment);
 }
 
 /* What is too long for IPv6 without DF is sent by the agent, in fragments with the identification of IPv4. */

@@ -17,6 +17,11 @@ static void set_up_hairpins(void)
 
 TestSuite(six_hairpins, .init = set_up_hairpins, .fini = tear_down);
 
+static void set_up_beyond(void);
+
+/* The same of sessions in extents. */
+TestSuite(six_hairpins_beyond, .init = set_up_beyond, .fini = tear_down);
+
 #define IP	 14
 #define N_A	 0x12
 #define N_B	 0x23
@@ -34,6 +39,14 @@ TestSuite(six_hairpins, .init = set_up_hairpins, .fini = tear_down);
 #define GATEWAY6 ((struct address6){ 0x20010db800000000ULL, 1 })
 #define PAYLOAD	 30
 #define FROM_4	 .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER
+
+static void set_up_beyond(void)
+{
+	settings.hairpin = 1;
+	set_up_six_crowded();
+	crowd_6(N_A);
+	crowd_6(N_B);
+}
 
 /* A datagram of a host to an outside endpoint, and what arrives of one at a host. */
 static struct frame6 sent_6(struct address6 host, uint16_t port, uint32_t to, uint16_t at)
@@ -138,13 +151,24 @@ static void from_4(const char *name, struct frame in, const struct frame6 *out6)
 	cr_expect(frame_equal(name, got, got_size, want, want_size), "%s: another packet", name);
 }
 
-Test(six_hairpins, between_two_of_ipv6)
+static void pass_between_two_of_ipv6(void)
 {
 	struct frame6 at_a = arrives_6(HOST_A, PORT_A, OUT_B, AT_B), at_b = arrives_6(HOST_B, PORT_B, OUT_A, AT_A);
 
 	from_6("the first one opens its own session", sent_6(HOST_A, PORT_A, OUT_B, AT_B), NULL, NULL);
 	from_6("the other's arrives", sent_6(HOST_B, PORT_B, OUT_A, AT_A), &at_a, NULL);
 	from_6("and the first one's", sent_6(HOST_A, PORT_A, OUT_B, AT_B), &at_b, NULL);
+}
+
+Test(six_hairpins, between_two_of_ipv6)
+{
+	pass_between_two_of_ipv6();
+}
+
+Test(six_hairpins_beyond, between_two_of_ipv6)
+{
+	pass_between_two_of_ipv6();
+	cr_expect_eq(counted(REASON_sessions_overflowed), 2);
 }
 
 Test(six_hairpins, between_hosts_of_one_subscriber)
@@ -156,7 +180,7 @@ Test(six_hairpins, between_hosts_of_one_subscriber)
 	from_6("the other", sent_6(other, PORT_A + 1, OUT_A, AT_A), &at_a, NULL);
 }
 
-Test(six_hairpins, between_one_of_ipv6_and_one_of_ipv4)
+static void pass_between_both_families(void)
 {
 	struct frame6 at_a = arrives_6(HOST_A, PORT_A, OUT_4, AT_4);
 	struct frame at_4 = arrives_4(OUT_A, AT_A, PORT_4);
@@ -164,6 +188,17 @@ Test(six_hairpins, between_one_of_ipv6_and_one_of_ipv4)
 	from_6("of IPv6", sent_6(HOST_A, PORT_A, OUT_4, AT_4), NULL, NULL);
 	from_4("of IPv4", sent_4(OUT_A, AT_A), &at_a);
 	from_6("of IPv6 again", sent_6(HOST_A, PORT_A, OUT_4, AT_4), NULL, &at_4);
+}
+
+Test(six_hairpins, between_one_of_ipv6_and_one_of_ipv4)
+{
+	pass_between_both_families();
+}
+
+Test(six_hairpins_beyond, between_one_of_ipv6_and_one_of_ipv4)
+{
+	pass_between_both_families();
+	cr_expect_eq(counted(REASON_sessions_overflowed), 1);
 }
 
 Test(six_hairpins, of_ipv4_first)
@@ -223,7 +258,7 @@ static void expect_piece(const char *name, const uint8_t *in, size_t size, uint8
 	cr_expect(frame_equal(name, got, got_size, want, want_size), "%s: another packet", name);
 }
 
-Test(six_hairpins, in_fragments)
+static void pass_in_fragments(void)
 {
 	struct frame6 a_to_b = sent_6(HOST_A, PORT_A, OUT_B, AT_B), at_b = arrives_6(HOST_B, PORT_B, OUT_A, AT_A);
 	struct frame6 a_to_4 = sent_6(HOST_A, PORT_A, OUT_4, AT_4), at_a = arrives_6(HOST_A, PORT_A, OUT_4, AT_4);
@@ -250,6 +285,17 @@ Test(six_hairpins, in_fragments)
 		expect_piece(last ? "last, of one of IPv4" : "first, of one of IPv4", in, size, want,
 			     piece_6(at_a, last, want));
 	}
+}
+
+Test(six_hairpins, in_fragments)
+{
+	pass_in_fragments();
+}
+
+Test(six_hairpins_beyond, in_fragments)
+{
+	pass_in_fragments();
+	cr_expect_eq(counted(REASON_sessions_overflowed), 3);
 }
 
 /* Sessions of A with B and with the one of IPv4, and theirs with A. */
@@ -297,7 +343,7 @@ static void expect_about_4(const char *name, const uint8_t *got, size_t size, ui
 	cr_expect_arr_eq(got + IP + 28 + 12, want + IP + 12, quoted - 12, "%s: quote", name);
 }
 
-Test(six_hairpins, errors_reach_the_sender_of_either_family)
+static void errors_reach_their_senders(void)
 {
 	const struct message unreachable = { .from = HOST_A, .type = 1, .code = 4 };
 	const struct message by_4 = { .router = SUBSCRIBER, .type = 3, .code = 3 };
@@ -318,6 +364,20 @@ Test(six_hairpins, errors_reach_the_sender_of_either_family)
 	in[11] = HOST;
 	run_hairpin("of IPv4 to IPv6", in, size, got, &got_size, REASON_icmp_error_translated);
 	expect_about_6("of IPv4 to IPv6", got, got_size, 1, 0, sent_6(HOST_A, PORT_A, OUT_4, AT_4));
+	/* IPv6 has none in fragments (RFC 7915 section 1.2). */
+	size = frame_fragment(in, 1, 0, 40, true, got);
+	run_hairpin("of IPv4 to IPv6, the first fragment", got, size, in, &got_size, REASON_drop_fragment);
+}
+
+Test(six_hairpins, errors_reach_the_sender_of_either_family)
+{
+	errors_reach_their_senders();
+}
+
+Test(six_hairpins_beyond, errors_reach_the_sender_of_either_family)
+{
+	errors_reach_their_senders();
+	cr_expect_eq(counted(REASON_sessions_overflowed), 3);
 }
 
 /* The same MTU after both translations: what the receiver's link has. */

@@ -492,13 +492,36 @@ Test(mapping_hosts, a_mapping_that_drains_keeps_its_prefix_and_its_subscribers)
 /* Programs see a change of the index by the epoch, and nothing else of the agent's changes it. */
 Test(mapping_hosts, the_index_is_right_as_long_as_nobody_changes_it)
 {
+	uint32_t epoch;
+
 	add6(0, 24, "1.1.0.0/28");
 	cr_assert(mappings_index6_right(m));
 	d.index6->index[d.index6->current].range[0].virt++;
 	cr_assert_not(mappings_index6_right(m));
+	epoch = d.table->globals.epoch;
 	mappings_index6_changed(m);
 	cr_assert(mappings_index6_right(m));
+	cr_assert_neq(d.table->globals.epoch, epoch);
+	epoch = d.table->globals.epoch;
+	mappings_index6_changed(m);
+	cr_assert_eq(d.table->globals.epoch, epoch, "it is as it was");
 	cr_assert_eq(found(0), 0);
+}
+
+/* They are searched by their prefixes, whose virtual addresses may be in another order. */
+Test(mapping_hosts, ranges_are_in_the_order_of_their_prefixes)
+{
+	struct mapping_spec spec = spec_at(0, 24, "1.1.2.0/28", 16);
+	const struct prefixes6 before = prefixes6_of(0x20010db800000000ULL, 48, 56);
+
+	add6(0, 24, "1.1.0.0/28");
+	cr_assert_eq(virtual6_claim(&before, VIRTUAL_BASE + 4096), 0);
+	spec.in.base = VIRTUAL_BASE + 4096;
+	spec.six.in_hi = before.hi;
+	cr_assert_geq(tables_add(m, &spec), 0);
+	cr_assert_eq(index_now()->n, 2);
+	cr_assert_eq(index_now()->range[0].first, before.hi);
+	cr_assert_eq(index_now()->range[1].first, INSIDE);
 }
 
 /* The prefix of most subscribers is looked at first. */

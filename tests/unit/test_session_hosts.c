@@ -6,7 +6,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "sessions/check.h"
 #include "sessions/sessions.h"
+#include "tables/mapping_changes.h"
 #include "tables/mapping_hosts.h"
 
 #include "mappings_fixture.h"
@@ -130,6 +132,54 @@ Test(session_hosts, one_hosts_session_is_closed_by_its_address)
 	seen = walk();
 	cr_assert_eq(seen.n, 1);
 	cr_assert(address6_equal(&seen.at[0].host, &left));
+}
+
+/* Sessions that end with their mapping are told with their hosts, whatever has its number and its record by then. */
+Test(session_hosts, end_with_their_mapping_as_their_hosts)
+{
+	const struct address6 wanted = host_of(3), prefix = { .hi = 0x0064ff9b00000000ULL };
+	struct mapping_spec next = tables_spec("224.0.1.0/24", "1.1.1.0/28");
+	struct seen ended = { .n = 0 };
+
+	next.six = (struct record6){
+		.in_hi = 0x20010db840010000ULL, .subscriber_plen = 56, .hosts = 16, .lowest_mtu = LOWEST_IPV6_MTU
+	};
+	record6_set_prefix(&next.six, &prefix, 96);
+	make();
+	put(3, 0, 5000, 0);
+	sessions_on_close(m, note, &ended);
+	cr_assert_eq(mappings_del_of(m, 0, (struct prefix){ VIRTUAL_BASE, 24, 0 },
+				     (struct prefix){ tables_addr("1.1.0.0"), 28, 0 }),
+		     0);
+	tables_add(m, &next);
+	d.record6[number].in_hi = next.six.in_hi;
+	tables_reclaim(m);
+	sessions_on_close(m, NULL, NULL);
+	cr_assert_eq(ended.n, 1);
+	cr_assert(address6_equal(&ended.at[0].host, &wanted));
+}
+
+/* The second record is compared with what the agent wrote. */
+Test(session_hosts, a_record_that_was_changed_is_found_and_repaired)
+{
+	struct findings found;
+
+	make();
+	for (unsigned round = 0; round < 3; round++) {
+		struct table_check *c;
+
+		found = (struct findings){ 0 };
+		if (!round)
+			d.record6[mappings_get(m, number)->record6].lowest_mtu++;
+		cr_assert_eq(table_check_new(m, round == 1, &found, &c), 0);
+		while (table_check_step(c, 1000) > 0)
+			;
+		table_check_free(c);
+		cr_assert_eq(found.total, round < 2, "round %u", round);
+		cr_assert(!found.n || found.finding[0].repaired == (round == 1));
+		findings_free(&found);
+	}
+	cr_assert_eq(d.record6[mappings_get(m, number)->record6].lowest_mtu, LOWEST_IPV6_MTU);
 }
 
 Test(session_hosts, figures_go_by_the_age)

@@ -354,6 +354,50 @@ Test(virtual6, the_last_of_a_range_is_one_of_it)
 	expect_text(base + 255, "2001:db8:4000:ff00::/56");
 }
 
+/* Where others with the same first bits are, also if an earlier place is as roomy. */
+Test(virtual6, prefixes_with_the_same_first_bits_are_in_one_cell)
+{
+	cr_assert_eq(claimed("2001:db8:6000::/40", 56, VIRTUAL_BASE + (5U << 24) + 0x600000), 0);
+	cr_expect_eq(placed("2001:db8:7000::/40", 56), VIRTUAL_BASE + (5U << 24) + 0x700000);
+}
+
+/* Has something in the place of a cell: in cell 9 far from 0x100000, in the others beside it. */
+static void fill_cells(void)
+{
+	char text[64];
+
+	for (unsigned i = 0; i < 16; i++) {
+		unsigned at = i == 9 ? 0x8000 : 0x1100;
+
+		snprintf(text, sizeof(text), "2001:%x:%x::/40", 0x100 + i, at);
+		cr_assert_eq(claimed(text, 56, VIRTUAL_BASE + (i << 24) + (at << 8)), 0);
+	}
+}
+
+Test(virtual6, a_prefix_is_where_most_room_is_around_it)
+{
+	fill_cells();
+	cr_expect_eq(placed("2001:db8:1000::/40", 56), VIRTUAL_BASE + (9U << 24) + 0x100000);
+}
+
+/* Of no prefix within a cell: it lies where there is room, and in one cell. */
+Test(virtual6, a_range_across_two_cells_is_in_one)
+{
+	const struct prefixes6 across = { 0x20010db8ffffff00ULL, 1, 56 };
+	struct prefix in;
+
+	cr_assert_eq(virtual6_place(&across, &in), 0);
+	cr_expect_eq(in.base, VIRTUAL_BASE);
+}
+
+/* The last prefix of all is not before the first. */
+Test(virtual6, a_list_that_ends_before_it_begins_is_none)
+{
+	struct prefixes6 p;
+
+	cr_expect_eq(prefixes6_parse("ffff:ffff:ffff:ff00::/56-::/56", 56, &p), -EINVAL);
+}
+
 Test(virtual6, endpoints_are_read_with_brackets)
 {
 	struct address6 addr;

@@ -3,10 +3,11 @@
  * Sessions on granted ports that are bound to their inside endpoints, in extents: from inside, and from outside where
  * filtering is endpoint-independent. 16 ports for each of 128 subscribers, and blocks of 32.
  */
+#include <stdlib.h>
+
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
-#include "datapath/datapath_private.h"
 #include "datapath/datapath_private.h"
 #include "binding_fixture.h"
 #include "extents_fixture.h"
@@ -126,6 +127,39 @@ Test(extents_bound, strangers_get_a_larger_extent_as_the_subscriber_does)
 	cr_expect_gt(extents_size(), size);
 	for (uint16_t i = 0; i < 29; i++)
 		cr_expect_not_null(beyond(9000, PEER, (uint16_t)(200 + i)), "stranger %u", i);
+	cr_expect_eq(counted(REASON_sessions_inbound), 29);
+	extents_tables_right();
+}
+
+/* A host inside that no mapping has sends to the port. */
+static int call_routed(uint16_t port, uint16_t sport)
+{
+	const struct frame f = { .from = HOST,
+				 .to = GATEWAY_IN,
+				 .src = ADDR(192, 0, 3, 9),
+				 .dst = OUT,
+				 .proto = UDP,
+				 .sport = sport,
+				 .dport = port };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in);
+
+	return run_frame(XDP_INSIDE, in, size, out, &size);
+}
+
+Test(extents_bound, routed_hosts_get_a_larger_extent_as_strangers_do)
+{
+	uint32_t size;
+	uint16_t port;
+
+	cr_assert_eq(system("ip route add 192.0.3.0/24 via 10.0.0.3"), 0);
+	datapath_raise_epoch(&datapath);
+	bind_block();
+	port = bind_granted(9000);
+	size = extents_size();
+	for (uint16_t i = 0; i < 29; i++)
+		cr_expect_eq(call_routed(port, (uint16_t)(200 + i)), REDIRECT_XDP, "host %u", i);
+	cr_expect_gt(extents_size(), size);
 	cr_expect_eq(counted(REASON_sessions_inbound), 29);
 	extents_tables_right();
 }

@@ -207,6 +207,7 @@ Test(six_errors, of_routers_outside_in_fragments_are_dropped)
 	size_t end = error_4(&e, &quote, whole) - IP - 20, size = frame_fragment(whole, 7, 0, 40, true, in), got;
 
 	run_error("the first", XDP_OUTSIDE, in, size, out, &got, REASON_drop_fragment);
+	cr_expect_eq(mappings_subscriber(mappings, mappings_find_any(mappings, VIRTUAL + N), N)->datagrams, 0);
 	size = frame_fragment(whole, 7, 40, (unsigned)end, false, in);
 	run_error("the last", XDP_OUTSIDE, in, size, out, &got, REASON_drop_fragment);
 }

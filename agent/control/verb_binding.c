@@ -19,8 +19,7 @@ static int list_one(const struct binding *b, void *arg)
 {
 	const struct binding_listing *l = arg;
 	const struct mappings *m = l->request->context->mappings;
-	int number = mappings_find_outside(m, b->out_addr);
-	uint8_t tenant = number < 0 ? 0 : mappings_get(m, number)->tenant;
+	uint8_t tenant = mappings_outside_tenant(m, b->out_addr);
 	const char *name = mappings_tenant_name(m, tenant);
 	char in[INSIDE_TEXT], outside[INSIDE_TEXT];
 

@@ -30,22 +30,6 @@ static void listing_free(void *state)
 	free(l);
 }
 
-static int by_port(const void *a, const void *b)
-{
-	const struct grant *x = a, *y = b;
-	uint64_t p = (uint64_t)x->out_addr << 16 | x->port_lo, q = (uint64_t)y->out_addr << 16 | y->port_lo;
-
-	return p < q ? -1 : p > q;
-}
-
-/* The number of the tenant whose subscriber has it; 0: none. */
-static uint8_t tenant_of(const struct request *r, const struct grant *i)
-{
-	int number = mappings_find_outside(r->context->mappings, i->out_addr);
-
-	return number < 0 ? 0 : mappings_get(r->context->mappings, number)->tenant;
-}
-
 /* Those of subscribers, of an inside or outside address or all. */
 static int gather(struct grant_listing *l, const struct request *r)
 {
@@ -61,17 +45,18 @@ static int gather(struct grant_listing *l, const struct request *r)
 	for (const struct grant *i; l->n < figures.grants && (i = grants_walk(g, &at));)
 		if ((i->state == GRANT_OPEN || i->state == GRANT_CLOSED) &&
 		    (!addr->given || i->in_addr == addr->addr || i->out_addr == addr->addr) &&
-		    (!l->tenant || l->tenant == tenant_of(r, i)))
+		    (!l->tenant || l->tenant == mappings_outside_tenant(r->context->mappings, i->out_addr)))
 			l->list[l->n++] = *i;
 	if (l->n)
-		qsort(l->list, l->n, sizeof(*l->list), by_port);
+		qsort(l->list, l->n, sizeof(*l->list), assignments_order);
 	l->gathered = true;
 	return 0;
 }
 
 static int write_one(const struct request *r, struct evbuffer *out, const struct grant *i)
 {
-	const char *tenant = mappings_tenant_name(r->context->mappings, tenant_of(r, i));
+	const char *tenant =
+		mappings_tenant_name(r->context->mappings, mappings_outside_tenant(r->context->mappings, i->out_addr));
 	char in[INSIDE_TEXT], outside[INSIDE_TEXT], from[TIME_TEXT];
 
 	return evbuffer_add_printf(

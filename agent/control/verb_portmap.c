@@ -140,15 +140,6 @@ static void listing_free(void *state)
 	free(l);
 }
 
-static int by_endpoint(const void *a, const void *b)
-{
-	const struct portmap *x = a, *y = b;
-	uint64_t p = (uint64_t)x->out.addr << 24 | (uint64_t)x->out.port << 8 | x->proto;
-	uint64_t q = (uint64_t)y->out.addr << 24 | (uint64_t)y->out.port << 8 | y->proto;
-
-	return p < q ? -1 : p > q;
-}
-
 /* Portmaps of an inside or outside address, of a tenant (0: of any), and of an origin, or all. */
 static int gather(struct portmap_listing *l, const struct request *r, uint8_t tenant)
 {
@@ -165,7 +156,7 @@ static int gather(struct portmap_listing *l, const struct request *r, uint8_t te
 		if ((!addr->given || m->in.addr == addr->addr || m->out.addr == addr->addr) &&
 		    (!tenant || m->tenant == tenant) && (!origin->given || m->origin == origin->number))
 			l->list[l->n++] = *m;
-	qsort(l->list, l->n, sizeof(*l->list), by_endpoint);
+	qsort(l->list, l->n, sizeof(*l->list), assignments_order);
 	return 0;
 }
 

@@ -358,8 +358,7 @@ static void end(struct copying *c, const struct act *a, const struct portmap *he
 static void put(struct copying *c, const struct act *a, const struct portmap *here, struct copying_counts *add)
 {
 	/* The lease is of the subscriber who has the outside address. */
-	int number = mappings_find_outside(c->m, a->lease.out.addr);
-	uint8_t tenant = number < 0 ? 0 : mappings_get(c->m, number)->tenant;
+	uint8_t tenant = mappings_outside_tenant(c->m, a->lease.out.addr);
 	const struct portmap *other = portmaps_by_in(c->portmaps, tenant, a->lease.proto, a->lease.in);
 	struct known_lease *k;
 

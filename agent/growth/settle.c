@@ -131,8 +131,7 @@ static void take_rested(struct growth *g)
 /* Its mapping is that of another tenant now: the subscriber with the same address there never had it. */
 static bool has_gone_to_another(const struct growth *g, const struct grant *grant)
 {
-	int number = mappings_find_outside(g->m, grant->out_addr);
-	uint8_t tenant = number < 0 ? 0 : mappings_get(g->m, number)->tenant;
+	uint8_t tenant = mappings_outside_tenant(g->m, grant->out_addr);
 
 	return grant->state == GRANT_OPEN && grant->tenant && tenant && tenant != grant->tenant;
 }

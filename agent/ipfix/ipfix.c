@@ -93,13 +93,9 @@ static void send_gathered(struct ipfix *x)
  */
 static uint32_t tenant_of(const struct ipfix *x, const struct nat_event *e)
 {
-	int number = -1;
-
 	if (!x->shared.settings.tenants || e->tenant || !x->mappings)
 		return x->shared.settings.tenants ? e->tenant : 0;
-	if (e->out_addr)
-		number = mappings_find_outside(x->mappings, e->out_addr);
-	return number < 0 ? 0 : mappings_get(x->mappings, number)->tenant;
+	return e->out_addr ? mappings_outside_tenant(x->mappings, e->out_addr) : 0;
 }
 
 void ipfix_event(struct ipfix *x, const struct nat_event *of, uint64_t wall_ms)

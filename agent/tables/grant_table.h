@@ -11,9 +11,8 @@
 
 #include <detnat/growth.h>
 
-#include "base/findings.h"
-#include "base/hash.h"
 #include "base/inside_runs.h"
+#include "tables/assignments.h"
 #include "tables/mappings.h"
 
 struct grants;
@@ -27,18 +26,13 @@ enum grant_state {
 };
 
 struct grant {
-	uint32_t out_addr; /* the key, with port_lo */
-	uint16_t port_lo;
+	ASSIGNMENT; /* in_addr 0: it rests, or is free; number: below GROWTH_MAX_BLOCKS; tenant: while it is open */
 	uint16_t ports;
-	uint32_t in_addr; /* 0: it rests, or is free */
-	uint8_t state;	  /* enum grant_state */
-	uint8_t peer;	  /* number of the gateway that granted it; 0: this one */
-	uint8_t tenant;	  /* of an open one: number of its subscriber's tenant; 0: none */
-	uint8_t number;	  /* among the open ones of the subscriber, below GROWTH_MAX_BLOCKS */
-	bool recorded;	  /* growth/: a change of it is being written to the history */
-	bool idle;	  /* growth/: closed, or ended, only because it had no sessions */
-	bool yields;	  /* growth/: closed by an act of a peer, whose stamp it has */
-	uint64_t from;	  /* as in struct grant_value */
+	uint8_t state; /* enum grant_state */
+	bool recorded; /* growth/: a change of it is being written to the history */
+	bool idle;     /* growth/: closed, or ended, only because it had no sessions */
+	bool yields;   /* growth/: closed by an act of a peer, whose stamp it has */
+	uint64_t from; /* as in struct grant_value */
 	uint64_t until_s;
 	uint64_t stamp;
 	uint32_t rest_s; /* growth/: how long it rests, by its mapping, which may be gone by then; 0: not known */

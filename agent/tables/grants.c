@@ -3,7 +3,6 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 
-#include "base/log.h"
 #include "tables/grants_private.h"
 
 struct grant_key grant_key_of(const struct grant *grant, enum grant_direction direction)
@@ -31,67 +30,49 @@ struct grant_value grant_value_of(const struct grant *grant, enum grant_directio
 	};
 }
 
-/* A block was a subscriber's: the datapath may remember that. */
-static void taken_away(const struct grants *g)
+void grant_taken_away(const struct grants *g)
 {
-	__atomic_fetch_add(&mappings_datapath(g->m)->table->limits.grants_epoch, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&mappings_datapath(g->table.m)->table->limits.grants_epoch, 1, __ATOMIC_RELEASE);
 }
 
 /* 0 or -errno. Blocks rest where no mapping grows, too. */
 static int put(const struct grants *g, const struct grant_key *key, const struct grant_value *value)
 {
-	struct datapath *d = mappings_datapath(g->m);
-	int r = bpf_map_update_elem(g->map, key, value, BPF_ANY);
+	struct datapath *d = mappings_datapath(g->table.m);
+	int r = bpf_map_update_elem(g->table.map, key, value, BPF_ANY);
 
 	/* A load in progress takes the size of what is pinned. */
 	if (r != -E2BIG || d->loading || datapath_features_grow(d, &(struct settings){ .growth = 1 }, NULL))
 		return r;
-	return bpf_map_update_elem(g->map, key, value, BPF_ANY);
+	return bpf_map_update_elem(g->table.map, key, value, BPF_ANY);
 }
 
-int grant_write(const struct grants *g, const struct grant *grant, enum grant_direction direction)
+int grant_write(const struct assignments *s, const void *grant, unsigned direction)
 {
+	const struct grants *g = (const struct grants *)s;
 	struct grant_key key = grant_key_of(grant, direction);
 	struct grant_value value = grant_value_of(grant, direction), former;
-	bool taken = direction == GRANT_OF_OUTSIDE && !bpf_map_lookup_elem(g->map, &key, &former) && former.addr &&
+	bool taken = direction == GRANT_OF_OUTSIDE && !bpf_map_lookup_elem(s->map, &key, &former) && former.addr &&
 		     former.addr != value.addr;
-
 	int r = put(g, &key, &value);
 
 	if (!r && taken)
-		taken_away(g);
+		grant_taken_away(g);
 	return r;
-}
-
-int grant_erase_entry(const struct grants *g, const struct grant_key *key)
-{
-	if (bpf_map_delete_elem(g->map, key))
-		return -errno;
-	if (key->direction == GRANT_OF_OUTSIDE)
-		taken_away(g);
-	return 0;
-}
-
-int grant_erase(const struct grants *g, const struct grant *grant, enum grant_direction direction)
-{
-	struct grant_key key = grant_key_of(grant, direction);
-	int r = grant_erase_entry(g, &key);
-
-	return r == -ENOENT ? 0 : r;
 }
 
 static void set_state(struct grants *g, struct grant *grant, enum grant_state state)
 {
-	grant_tally(g, grant, -1);
+	grant_tally(&g->table, grant, -1);
 	grant->state = (uint8_t)state;
-	grant_tally(g, grant, 1);
+	grant_tally(&g->table, grant, 1);
 }
 
 struct grant *grants_reserve(struct grants *g, const struct grant *like)
 {
 	struct grant model = *like, *former = grants_find(g, like->out_addr, like->port_lo);
 
-	if (g->by_out.n - g->figures.free >= MAX_GRANTS)
+	if (g->table.records.n - g->figures.free >= MAX_GRANTS)
 		return NULL;
 	if (former && former->state == GRANT_FREE) {
 		model.idle = !model.stamp && former->idle;
@@ -99,17 +80,17 @@ struct grant *grants_reserve(struct grants *g, const struct grant *like)
 		grants_drop(g, former);
 	}
 	model.state = GRANT_ASKED;
-	return grant_store(g, &model);
+	return assignments_add(&g->table, &model);
 }
 
 /* The next packet of the subscriber looks for a port again, although a search of this tick was in vain. */
 static void forget_search(const struct grants *g, uint8_t tenant, uint32_t in_addr)
 {
-	int number = mappings_find_inside(g->m, tenant, in_addr);
+	int number = mappings_find_inside(g->table.m, tenant, in_addr);
 	struct subscriber *s =
 		number < 0 ? NULL
-			   : mappings_subscriber(g->m, number,
-						 mapping_subscriber(&mappings_get(g->m, number)->geo, in_addr));
+			   : mappings_subscriber(g->table.m, number,
+						 mapping_subscriber(&mappings_get(g->table.m, number)->geo, in_addr));
 
 	if (s)
 		__atomic_store_n(&s->growth_vain, 0, __ATOMIC_RELEASE);
@@ -120,13 +101,13 @@ int grants_make(struct grants *g, struct grant *grant)
 	int r;
 
 	grant->until_s = 0;
-	grant->tenant = grant_tenant(g, grant->out_addr);
-	r = grant_write(g, grant, GRANT_OF_OUTSIDE);
+	grant->tenant = mappings_outside_tenant(g->table.m, grant->out_addr);
+	r = grant_write(&g->table, grant, GRANT_OF_OUTSIDE);
 	if (r)
 		return r;
-	r = grant_write(g, grant, GRANT_OF_INSIDE);
+	r = grant_write(&g->table, grant, GRANT_OF_INSIDE);
 	if (r) {
-		grant_erase(g, grant, GRANT_OF_OUTSIDE);
+		assignments_erase(&g->table, grant, GRANT_OF_OUTSIDE);
 		return r;
 	}
 	set_state(g, grant, GRANT_OPEN);
@@ -140,20 +121,20 @@ int grants_shut(struct grants *g, struct grant *grant, uint64_t until_s)
 	int r;
 
 	grant->until_s = until_s;
-	r = grant_write(g, grant, GRANT_OF_OUTSIDE);
+	r = grant_write(&g->table, grant, GRANT_OF_OUTSIDE);
 	if (r) {
 		grant->until_s = before;
 		return r;
 	}
 	if (grant->state == GRANT_OPEN)
-		grant_erase(g, grant, GRANT_OF_INSIDE);
+		assignments_erase(&g->table, grant, GRANT_OF_INSIDE);
 	set_state(g, grant, GRANT_CLOSED);
 	return 0;
 }
 
 int grants_touch(struct grants *g, const struct grant *grant)
 {
-	return grant->state == GRANT_ASKED ? 0 : grant_write(g, grant, GRANT_OF_OUTSIDE);
+	return grant->state == GRANT_ASKED ? 0 : grant_write(&g->table, grant, GRANT_OF_OUTSIDE);
 }
 
 int grants_reopen(struct grants *g, struct grant *grant, uint32_t max)
@@ -166,24 +147,9 @@ int grants_reopen(struct grants *g, struct grant *grant, uint32_t max)
 	return grants_make(g, grant);
 }
 
-/* The datapath finds it by the one key or the other at any time. */
-static void set_tenant(struct grants *g, struct grant *grant, uint8_t tenant)
-{
-	const struct grant before = *grant;
-
-	grant->tenant = tenant;
-	if (grant_write(g, grant, GRANT_OF_INSIDE))
-		log_error("a granted block is not its tenant's yet; `detnatctl check --repair` tries again");
-	grant_erase(g, &before, GRANT_OF_INSIDE);
-}
-
 void grants_settle_tenants(struct grants *g)
 {
-	uint32_t at = 0;
-
-	for (struct grant *i; (i = grants_walk(g, &at));)
-		if (i->state == GRANT_OPEN && i->tenant != grant_tenant(g, i->out_addr))
-			set_tenant(g, i, grant_tenant(g, i->out_addr));
+	assignments_settle_tenants(&g->table);
 }
 
 int grants_rest(struct grants *g, struct grant *grant, uint64_t ended, uint64_t until_s)
@@ -194,10 +160,10 @@ int grants_rest(struct grants *g, struct grant *grant, uint64_t ended, uint64_t 
 	rests.in_addr = 0;
 	rests.from = ended;
 	rests.until_s = until_s;
-	r = grant_write(g, &rests, GRANT_OF_OUTSIDE);
+	r = grant_write(&g->table, &rests, GRANT_OF_OUTSIDE);
 	if (r)
 		return r;
-	grant_leave(g, grant);
+	assignments_leave(&g->table, grant);
 	grant->from = ended;
 	grant->until_s = until_s;
 	set_state(g, grant, GRANT_RESTS);
@@ -220,10 +186,10 @@ static int hold(struct grants *g, const struct grant *like, enum grant_state sta
 
 	model.state = (uint8_t)state;
 	model.in_addr = 0;
-	grant = grant_store(g, &model);
-	r = grant ? grant_write(g, grant, GRANT_OF_OUTSIDE) : -ENOMEM;
+	grant = assignments_add(&g->table, &model);
+	r = grant ? grant_write(&g->table, grant, GRANT_OF_OUTSIDE) : -ENOMEM;
 	if (grant && r)
-		grant_forget(g, grant);
+		assignments_del(&g->table, grant);
 	return r;
 }
 
@@ -240,15 +206,15 @@ int grants_remember(struct grants *g, const struct grant *like)
 void grants_drop(struct grants *g, struct grant *grant)
 {
 	if (grant->state == GRANT_OPEN)
-		grant_erase(g, grant, GRANT_OF_INSIDE);
+		assignments_erase(&g->table, grant, GRANT_OF_INSIDE);
 	if (grant->state != GRANT_ASKED)
-		grant_erase(g, grant, GRANT_OF_OUTSIDE);
-	grant_forget(g, grant);
+		assignments_erase(&g->table, grant, GRANT_OF_OUTSIDE);
+	assignments_del(&g->table, grant);
 }
 
 int grants_number(const struct grants *g, uint32_t in_addr, uint32_t out_addr, uint32_t max)
 {
-	const uint64_t place = inside_place(grant_tenant(g, out_addr), in_addr);
+	const uint64_t place = inside_place(mappings_outside_tenant(g->table.m, out_addr), in_addr);
 	uint32_t used = 0;
 
 	for (const struct grant *i = grants_of(g, place, NULL); i; i = grants_of(g, place, i))
@@ -303,43 +269,32 @@ int grants_free_block(const struct grants *g, const struct mapping *m, uint32_t 
 	return found;
 }
 
-static struct grant_key full_key(uint32_t out_addr)
-{
-	return (struct grant_key){ .addr = out_addr, .direction = GRANT_NONE_LEFT };
-}
-
 bool grants_none_left(const struct grants *g, uint32_t out_addr)
 {
-	uint32_t number;
-
-	for (uint32_t step = 0; hash_index_next(&g->full, HASH_OF(out_addr), &step, &number);)
-		if (number == out_addr)
-			return true;
-	return false;
+	return assignments_has_other(&g->table, out_addr);
 }
 
 void grants_tell_none_left(struct grants *g, uint32_t out_addr, bool none)
 {
-	const struct grant_key key = full_key(out_addr);
+	const struct grant_key key = { .addr = out_addr, .direction = GRANT_NONE_LEFT };
 	const struct grant_value value = { 0 };
 
 	if (none == grants_none_left(g, out_addr))
 		return;
 	/* Without the entry the agent is asked once more, which costs time but is right. */
-	if (none && (hash_index_add(&g->full, HASH_OF(out_addr), out_addr) || put(g, &key, &value)))
+	if (none && (hash_index_add(&g->table.others, HASH_OF(out_addr), out_addr) || put(g, &key, &value)))
 		return;
 	if (!none) {
-		bpf_map_delete_elem(g->map, &key);
-		hash_index_del(&g->full, HASH_OF(out_addr), out_addr);
+		bpf_map_delete_elem(g->table.map, &key);
+		hash_index_del(&g->table.others, HASH_OF(out_addr), out_addr);
 	}
-	g->figures.addresses_full = g->full.n;
 }
 
 void grants_prune_none_left(struct grants *g, bool (*keep)(void *arg, uint32_t out_addr), void *arg)
 {
 	uint32_t at = 0, out_addr;
 
-	while (hash_index_walk(&g->full, &at, &out_addr))
+	while (hash_index_walk(&g->table.others, &at, &out_addr))
 		if (!keep(arg, out_addr)) {
 			grants_tell_none_left(g, out_addr, false);
 			at = 0;
@@ -348,10 +303,11 @@ void grants_prune_none_left(struct grants *g, bool (*keep)(void *arg, uint32_t o
 
 void grants_serve_until(struct grants *g, uint32_t tick)
 {
-	__atomic_store_n(&mappings_datapath(g->m)->table->limits.growth_until, tick, __ATOMIC_RELEASE);
+	__atomic_store_n(&mappings_datapath(g->table.m)->table->limits.growth_until, tick, __ATOMIC_RELEASE);
 }
 
 void grants_count(const struct grants *g, struct grant_figures *ret)
 {
 	*ret = g->figures;
+	ret->addresses_full = g->table.others.n;
 }

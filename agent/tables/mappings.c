@@ -108,6 +108,13 @@ int mappings_find_outside(const struct mappings *m, uint32_t out_addr)
 	return prefix_index_find(&m->out, out_addr);
 }
 
+uint8_t mappings_outside_tenant(const struct mappings *m, uint32_t out_addr)
+{
+	int number = mappings_find_outside(m, out_addr);
+
+	return number < 0 ? 0 : mappings_get(m, number)->tenant;
+}
+
 /* The first range in order, of those from one on, that begins at a place or behind it. */
 static unsigned first_from(const struct mappings *m, unsigned low, uint64_t place)
 {

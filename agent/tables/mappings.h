@@ -40,6 +40,9 @@ int mappings_find(const struct mappings *m, struct prefix in, struct prefix out)
 int mappings_find_of(const struct mappings *m, uint8_t tenant, struct prefix in, struct prefix out);
 int mappings_find_outside(const struct mappings *m, uint32_t out_addr);
 
+/* The tenant of the mapping of an outside address; 0: none. */
+uint8_t mappings_outside_tenant(const struct mappings *m, uint32_t out_addr);
+
 /*
  * The mapping of a tenant that covers an inside address, or -ENOENT. tenant 0: there are no tenants, or it is not
  * known, as for mappings_find_any().

@@ -22,7 +22,7 @@ struct contents {
 
 static struct portmap_line *table_of(const struct portmaps *p)
 {
-	return mappings_datapath(p->m)->portmap_line;
+	return mappings_datapath(p->table.m)->portmap_line;
 }
 
 static struct contents contents_of(const struct portmap *m, enum portmap_direction direction)
@@ -172,7 +172,7 @@ static bool belongs(const struct portmaps *p, struct spot s, enum portmap_direct
 	struct contents c = contents_at(s), wanted;
 	struct endpoint own = { (uint32_t)(c.addresses >> 32), (uint16_t)(c.ports >> 16) };
 	struct endpoint other = { (uint32_t)c.addresses, (uint16_t)c.ports };
-	const struct portmap *m = portmap_find(p, c.proto, direction == PORTMAP_OUT2IN ? own : other);
+	const struct portmap *m = portmaps_by_out(p, c.proto, direction == PORTMAP_OUT2IN ? own : other);
 	struct spot found = find(table_of(p), &c, direction);
 
 	if (!m || !portmap_has_lines(m) || found.line != s.line || found.at != s.at)

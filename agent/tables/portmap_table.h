@@ -12,19 +12,15 @@
 
 #include <detnat/portmaps.h>
 
-#include "base/findings.h"
 #include "base/inside_runs.h"
+#include "tables/assignments.h"
 #include "tables/mappings.h"
 
 struct portmaps;
 
 struct portmap {
-	struct endpoint in;
-	struct endpoint out;
-	uint8_t proto;	    /* IPPROTO_TCP or IPPROTO_UDP */
-	uint8_t tenant;	    /* number of its subscriber's tenant, set by portmaps_put(); 0: none */
+	ASSIGNMENT;	    /* proto: IPPROTO_TCP or IPPROTO_UDP; tenant: set by portmaps_put() */
 	uint8_t origin;	    /* enum portmap_origin */
-	uint8_t peer;	    /* number of the gateway that announced a lease; 0: this gateway's own */
 	uint64_t expires_s; /* CLOCK_BOOTTIME; 0: never. Only the owner of the origin uses it */
 	uint8_t nonce[PORTMAP_NONCE];
 	struct portmap_filters filters; /* n 0: it accepts packets from everywhere */

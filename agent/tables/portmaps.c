@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/address.h"
-#include "base/log.h"
 #include "tables/portmap_table.h"
 #include "tables/portmaps_private.h"
 
@@ -47,14 +46,16 @@ static struct subscriber *record_of(const struct mappings *m, uint64_t place, ui
 	return mappings_subscriber(m, number, mapping_subscriber(g, in_addr));
 }
 
-uint8_t portmap_tenant(const struct portmaps *p, const struct portmap *m)
+uint8_t portmap_tenant(const struct assignments *s, const void *portmap)
 {
-	int number = mappings_find_any(p->m, m->in.addr);
+	const struct portmaps *p = (const struct portmaps *)s;
+	const struct portmap *m = portmap;
+	int number = mappings_find_any(p->table.m, m->in.addr);
 
 	/* Of tenants that share the inside address, only one has the outside address. */
 	if (number == -EEXIST)
-		number = mappings_find_outside(p->m, m->out.addr);
-	return number < 0 ? m->tenant : mappings_get(p->m, number)->tenant;
+		number = mappings_find_outside(p->table.m, m->out.addr);
+	return number < 0 ? m->tenant : mappings_get(p->table.m, number)->tenant;
 }
 
 /* More portmaps than this are taken to have every bit. */
@@ -78,7 +79,7 @@ static void bits_of(const struct portmaps *p, uint64_t place, uint16_t *ret_in, 
 static void announce(const struct portmaps *p, const struct portmap *m)
 {
 	uint32_t out;
-	struct subscriber *s = record_of(p->m, portmap_place(m), &out);
+	struct subscriber *s = record_of(p->table.m, portmap_place(m), &out);
 
 	if (!s)
 		return;
@@ -90,7 +91,7 @@ void portmap_flag(const struct portmaps *p, uint64_t place)
 {
 	uint32_t out;
 	uint16_t in_bits, out_bits;
-	struct subscriber *s = record_of(p->m, place, &out);
+	struct subscriber *s = record_of(p->table.m, place, &out);
 
 	if (!s)
 		return;
@@ -107,7 +108,7 @@ bool portmap_is_flagged(const struct portmaps *p, uint64_t place)
 {
 	uint32_t out;
 	uint16_t in_bits, out_bits;
-	const struct subscriber *s = record_of(p->m, place, &out);
+	const struct subscriber *s = record_of(p->table.m, place, &out);
 
 	bits_of(p, place, &in_bits, &out_bits);
 	return s && __atomic_load_n(&s->beyond, __ATOMIC_ACQUIRE) & SUBSCRIBER_PORTMAPS &&
@@ -115,18 +116,20 @@ bool portmap_is_flagged(const struct portmaps *p, uint64_t place)
 	       !(out_bits & ~__atomic_load_n(&s->portmap_out, __ATOMIC_ACQUIRE));
 }
 
-int portmap_write(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction)
+int portmap_write(const struct assignments *s, const void *portmap, unsigned direction)
 {
+	const struct portmaps *p = (const struct portmaps *)s;
+	const struct portmap *m = portmap;
 	struct portmap_key key = portmap_key_of(m, direction);
 	struct portmap_value value = portmap_value_of(m, direction), known;
 
 	int r;
 
-	if (!bpf_map_lookup_elem(p->map, &key, &known))
+	if (!bpf_map_lookup_elem(p->table.map, &key, &known))
 		value.packets = known.packets;
 	if (!portmap_has_lines(m))
 		value.packets += portmap_line_remove(p, m, direction);
-	r = bpf_map_update_elem(p->map, &key, &value, BPF_ANY);
+	r = bpf_map_update_elem(p->table.map, &key, &value, BPF_ANY);
 	if (!r && portmap_has_lines(m))
 		portmap_line_put(p, m, direction);
 	return r;
@@ -136,7 +139,7 @@ int portmap_write_filters(const struct portmaps *p, const struct portmap *m)
 {
 	struct portmap_key key = portmap_key_of(m, PORTMAP_OUT2IN);
 
-	return m->filters.n ? bpf_map_update_elem(p->filters, &key, &m->filters, BPF_ANY) : 0;
+	return m->filters.n ? bpf_map_update_elem(filters_of(&p->table), &key, &m->filters, BPF_ANY) : 0;
 }
 
 bool portmap_filters_differ(const struct portmaps *p, const struct portmap *m)
@@ -145,18 +148,11 @@ bool portmap_filters_differ(const struct portmaps *p, const struct portmap *m)
 	struct portmap_value value;
 	struct portmap_filters f;
 
-	if (bpf_map_lookup_elem(p->map, &key, &value))
+	if (bpf_map_lookup_elem(p->table.map, &key, &value))
 		return false;
 	return value.filtered != (m->filters.n != 0) ||
-	       (m->filters.n && (bpf_map_lookup_elem(p->filters, &key, &f) || !portmap_filters_equal(&f, &m->filters)));
-}
-
-static void erase(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction)
-{
-	struct portmap_key key = portmap_key_of(m, direction);
-
-	portmap_line_remove(p, m, direction);
-	bpf_map_delete_elem(p->map, &key);
+	       (m->filters.n &&
+		(bpf_map_lookup_elem(filters_of(&p->table), &key, &f) || !portmap_filters_equal(&f, &m->filters)));
 }
 
 static void erase_filters(const struct portmaps *p, const struct portmap *m)
@@ -164,19 +160,16 @@ static void erase_filters(const struct portmaps *p, const struct portmap *m)
 	struct portmap_key key = portmap_key_of(m, PORTMAP_OUT2IN);
 
 	if (m->filters.n)
-		bpf_map_delete_elem(p->filters, &key);
+		bpf_map_delete_elem(filters_of(&p->table), &key);
 }
 
 static void erase_all(const struct portmaps *p, const struct portmap *m)
 {
-	erase(p, m, PORTMAP_IN2OUT);
-	erase(p, m, PORTMAP_OUT2IN);
+	for (unsigned direction = PORTMAP_IN2OUT; direction <= PORTMAP_OUT2IN; direction++) {
+		portmap_line_remove(p, m, direction);
+		assignments_erase(&p->table, m, direction);
+	}
 	erase_filters(p, m);
-}
-
-static bool same(struct endpoint a, struct endpoint b)
-{
-	return a.addr == b.addr && a.port == b.port;
 }
 
 /*
@@ -188,18 +181,19 @@ static int write_all(struct portmaps *p, const struct portmap *m)
 	int r = portmap_write_filters(p, m);
 
 	if (!r)
-		r = portmap_write(p, m, PORTMAP_OUT2IN);
+		r = portmap_write(&p->table, m, PORTMAP_OUT2IN);
 	if (!r)
-		r = portmap_write(p, m, PORTMAP_IN2OUT);
+		r = portmap_write(&p->table, m, PORTMAP_IN2OUT);
 	return r;
 }
 
 /* Sets the other properties of an existing portmap. */
 static int renew(struct portmaps *p, struct portmap *known, const struct portmap *m)
 {
+	struct portmap renewed = *m;
 	int r;
 
-	if (!same(known->in, m->in) || !same(known->out, m->out))
+	if (!endpoint_equal(known->in, m->in))
 		return -EEXIST;
 	r = write_all(p, m);
 	if (r) {
@@ -212,7 +206,9 @@ static int renew(struct portmaps *p, struct portmap *known, const struct portmap
 		erase_filters(p, known);
 	p->n_of[known->origin]--;
 	p->n_of[m->origin]++;
-	*known = *m;
+	renewed.entry = known->entry;
+	memcpy(renewed.links, known->links, sizeof(renewed.links));
+	*known = renewed;
 	return 0;
 }
 
@@ -249,25 +245,25 @@ static void tell_act(const struct portmaps *p, const struct portmap *m, bool end
 static int put(struct portmaps *p, const struct portmap *m)
 {
 	uint32_t out;
-	struct portmap *known = portmap_find(p, m->proto, m->out);
+	struct portmap *known = assignments_find(&p->table, m->proto, m->out);
 	int r;
 
-	if (!record_of(p->m, portmap_place(m), &out) || out != m->out.addr)
+	if (!record_of(p->table.m, portmap_place(m), &out) || out != m->out.addr)
 		return -EADDRNOTAVAIL;
-	if (!known)
-		known = portmap_find_inside(p, m->tenant, m->proto, m->in);
 	if (known)
 		return renew(p, known, m);
+	if (portmaps_by_in(p, m->tenant, m->proto, m->in))
+		return -EEXIST;
 	if (p->n_of[m->origin] >= room_of(p, m->origin))
 		return -ENOSPC;
-	r = portmap_store(p, m);
-	if (r)
-		return r;
+	known = assignments_add(&p->table, m);
+	if (!known)
+		return -ENOMEM;
 	announce(p, m);
 	r = write_all(p, m);
 	if (r) {
 		erase_all(p, m);
-		portmap_forget(p, m->proto, m->out);
+		assignments_del(&p->table, known);
 		portmap_flag(p, portmap_place(m));
 		return r;
 	}
@@ -281,7 +277,7 @@ int portmaps_put(struct portmaps *p, const struct portmap *m)
 	struct portmap of = *m;
 	int r;
 
-	of.tenant = portmap_tenant(p, m);
+	of.tenant = portmap_tenant(&p->table, m);
 	r = put(p, &of);
 	if (!r)
 		tell_act(p, &of, false);
@@ -290,7 +286,7 @@ int portmaps_put(struct portmaps *p, const struct portmap *m)
 
 int portmaps_end(struct portmaps *p, uint8_t proto, struct endpoint out)
 {
-	const struct portmap *known = portmap_find(p, proto, out);
+	const struct portmap *known = assignments_find(&p->table, proto, out);
 
 	if (known)
 		tell_act(p, known, true);
@@ -299,39 +295,21 @@ int portmaps_end(struct portmaps *p, uint8_t proto, struct endpoint out)
 
 int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out)
 {
-	const struct portmap *known = portmap_find(p, proto, out);
-	struct portmap m;
+	struct portmap *known = assignments_find(&p->table, proto, out), m;
 
 	if (!known)
 		return -ENOENT;
 	m = *known;
 	erase_all(p, &m);
-	portmap_forget(p, proto, out);
+	assignments_del(&p->table, known);
 	portmap_flag(p, portmap_place(&m));
 	tell(p, &m, false);
 	return 0;
 }
 
-/* From inside it is found by the one key or the other at any time. */
-static void set_tenant(struct portmaps *p, struct portmap *m, uint8_t tenant)
-{
-	struct portmap_key before = portmap_key_of(m, PORTMAP_IN2OUT);
-
-	m->tenant = tenant;
-	if (portmap_write(p, m, PORTMAP_IN2OUT))
-		log_error("a portmap is not its tenant's yet; `detnatctl check --repair` tries again");
-	/* Its line has no tenant, but the outside address, which only one of them has. */
-	bpf_map_delete_elem(p->map, &before);
-}
-
 void portmaps_settle_tenants(struct portmaps *p)
 {
-	for (const struct portmap *i = portmaps_next(p, NULL); i; i = portmaps_next(p, i)) {
-		uint8_t tenant = portmap_tenant(p, i);
-
-		if (tenant != i->tenant)
-			set_tenant(p, portmap_find(p, i->proto, i->out), tenant);
-	}
+	assignments_settle_tenants(&p->table);
 }
 
 void portmaps_traffic(const struct portmaps *p, const struct portmap *m, struct portmap_traffic *ret)
@@ -339,8 +317,8 @@ void portmaps_traffic(const struct portmaps *p, const struct portmap *m, struct 
 	struct portmap_key in = portmap_key_of(m, PORTMAP_OUT2IN), out = portmap_key_of(m, PORTMAP_IN2OUT);
 	struct portmap_value value;
 
-	ret->packets_in = bpf_map_lookup_elem(p->map, &in, &value) ? 0 : value.packets;
-	ret->packets_out = bpf_map_lookup_elem(p->map, &out, &value) ? 0 : value.packets;
+	ret->packets_in = bpf_map_lookup_elem(p->table.map, &in, &value) ? 0 : value.packets;
+	ret->packets_out = bpf_map_lookup_elem(p->table.map, &out, &value) ? 0 : value.packets;
 	ret->packets_in += portmap_line_packets(p, m, PORTMAP_OUT2IN);
 	ret->packets_out += portmap_line_packets(p, m, PORTMAP_IN2OUT);
 }
@@ -357,7 +335,7 @@ void portmaps_mark(const struct portmaps *p, struct prefix in)
 	uint64_t n = prefix_count(in);
 
 	/* There may be thousands of mappings: each looks at its addresses or at all portmaps, whichever are fewer. */
-	if (n < p->n) {
+	if (n < p->table.records.n) {
 		for (uint64_t i = 0; i < n; i++)
 			mark_address(p, (uint32_t)(in.base + i));
 		return;

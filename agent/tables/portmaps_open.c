@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Portmaps pinned by an earlier agent, and the comparison of the map with this agent's records. */
+/* Portmaps as assignments: those pinned by an earlier agent, and the comparison of the map. */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "datapath/map_keys.h"
 #include "tables/portmaps_private.h"
 
-/* The portmap of an entry, which is half of it. */
-static struct portmap portmap_of_entry(const struct portmap_key *key, const struct portmap_value *value)
+static bool read_entry(const void *entry_key, const void *entry_value, void *ret)
 {
+	const struct portmap_key *key = entry_key;
+	const struct portmap_value *value = entry_value;
 	struct endpoint own = { key->addr, key->port }, other = { value->addr, value->port };
 	bool out2in = portmap_key_direction(key) == PORTMAP_OUT2IN;
-	struct portmap m = {
+	struct portmap *m = ret;
+
+	*m = (struct portmap){
 		.in = out2in ? other : own,
 		.out = out2in ? own : other,
 		.proto = portmap_key_proto(key),
@@ -24,43 +24,20 @@ static struct portmap portmap_of_entry(const struct portmap_key *key, const stru
 		.origin = value->origin,
 		.peer = value->peer,
 		.expires_s = value->expires_s,
+		.filters.n = value->filtered,
 	};
-
-	memcpy(m.nonce, value->nonce, sizeof(m.nonce));
-	return m;
+	memcpy(m->nonce, value->nonce, sizeof(m->nonce));
+	return (m->proto == IPPROTO_TCP || m->proto == IPPROTO_UDP) && (!out2in || !m->tenant) &&
+	       m->origin < N_PORTMAP_ORIGINS;
 }
 
-static bool entry_is_valid(const struct portmap_key *key, const struct portmap_value *value)
+/* Fills in the filters that the datapath uses. */
+static bool fits(const struct assignments *s, const void *key, void *record)
 {
-	const uint8_t proto = portmap_key_proto(key);
+	struct portmap *m = record;
 
-	return (proto == IPPROTO_TCP || proto == IPPROTO_UDP) &&
-	       (portmap_key_direction(key) == PORTMAP_IN2OUT || !portmap_key_tenant(key)) &&
-	       value->origin < N_PORTMAP_ORIGINS;
-}
-
-/* Whether the map holds a half of a portmap, whatever else its entry contains. */
-static bool map_has(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction)
-{
-	struct portmap_key key = portmap_key_of(m, direction);
-	struct portmap_value wanted = portmap_value_of(m, direction), value;
-
-	return !bpf_map_lookup_elem(p->map, &key, &value) && value.addr == wanted.addr && value.port == wanted.port;
-}
-
-/* Fills in the filters that the datapath uses. 0; -ENOENT if they are missing. */
-static int read_filters(const struct portmaps *p, struct portmap *m)
-{
-	struct portmap_key key = portmap_key_of(m, PORTMAP_OUT2IN);
-	struct portmap_value value;
-	struct portmap_filters f;
-
-	if (bpf_map_lookup_elem(p->map, &key, &value) || !value.filtered)
-		return 0;
-	if (bpf_map_lookup_elem(p->filters, &key, &f) || !portmap_filters_valid(&f))
-		return -ENOENT;
-	m->filters = f;
-	return 0;
+	return !m->filters.n ||
+	       (!bpf_map_lookup_elem(filters_of(s), key, &m->filters) && portmap_filters_valid(&m->filters));
 }
 
 /* Whether the agent knows a portmap with filters under a key. */
@@ -68,113 +45,30 @@ static bool has_filters(const void *entry, const void *arg)
 {
 	const struct portmap_key *key = entry;
 	const struct portmaps *p = arg;
-	const struct portmap *m = portmap_find(p, key->proto, (struct endpoint){ key->addr, key->port });
+	const struct portmap *m = portmaps_by_out(p, key->proto, (struct endpoint){ key->addr, key->port });
 
 	return m && m->filters.n && portmap_key_direction(key) == PORTMAP_OUT2IN;
 }
 
-/* Whether the map has a portmap's entry from inside, with its tenant: another than its mapping's after a kill. */
-static bool find_inside(const struct portmaps *p, struct portmap *m)
+static void missing(const void *record, unsigned direction, bool repaired, struct findings *findings)
 {
-	m->tenant = portmap_tenant(p, m);
-	if (map_has(p, m, PORTMAP_IN2OUT))
-		return true;
-	for (unsigned tenant = 0; tenant <= UINT8_MAX; tenant++) {
-		m->tenant = (uint8_t)tenant;
-		if (map_has(p, m, PORTMAP_IN2OUT))
-			return true;
-	}
-	return false;
-}
-
-/* Whether an entry is half of a portmap that the map has, and no other entry is that half. */
-static bool is_whole(const struct portmaps *p, const struct portmap_key *key, struct portmap *m)
-{
-	const uint8_t tenant = m->tenant;
-
-	if (portmap_key_direction(key) == PORTMAP_OUT2IN)
-		return find_inside(p, m);
-	return map_has(p, m, PORTMAP_OUT2IN) && find_inside(p, m) && m->tenant == tenant;
-}
-
-static int take_over(struct portmaps *p)
-{
-	size_t n, halves = 0;
-	_cleanup_free_ struct portmap_key *keys = map_keys(p->map, sizeof(*keys), &n);
-	int r = keys ? 0 : -ENOMEM;
-
-	for (size_t i = 0; !r && i < n; i++) {
-		struct portmap_value value;
-		struct portmap m;
-
-		if (bpf_map_lookup_elem(p->map, &keys[i], &value))
-			continue;
-		m = portmap_of_entry(&keys[i], &value);
-		if (!entry_is_valid(&keys[i], &value) || !is_whole(p, &keys[i], &m) || read_filters(p, &m)) {
-			bpf_map_delete_elem(p->map, &keys[i]);
-			halves++;
-		} else if (portmap_key_direction(&keys[i]) == PORTMAP_OUT2IN) {
-			r = portmap_store(p, &m);
-		}
-	}
-	if (halves)
-		log_warning("removed %zu incomplete portmaps left by a killed agent", halves);
-	/* Filters to which no portmap refers, left by a killed agent. */
-	if (!r)
-		r = map_keep(p->filters, sizeof(struct portmap_key), has_filters, p);
-	for (const struct portmap *m = portmaps_next(p, NULL); !r && m; m = portmaps_next(p, m))
-		portmap_flag(p, portmap_place(m));
-	if (!r)
-		portmaps_settle_tenants(p);
-	if (!r)
-		portmap_lines_settle(p, true, NULL, NULL);
-	return r;
-}
-
-int portmaps_open(struct mappings *m, struct portmaps **ret, struct error *err)
-{
-	struct portmaps *p = calloc(1, sizeof(*p));
-	int r = p ? 0 : -ENOMEM;
-
-	if (p) {
-		p->m = m;
-		p->map = mappings_datapath(m)->portmaps;
-		p->filters = mappings_datapath(m)->portmap_filters;
-		p->lease_room = datapath_lease_room(mappings_datapath(m));
-		r = take_over(p);
-	}
-	if (r) {
-		portmaps_close(p);
-		return error_set(err, r, "the portmaps cannot be read: %s", strerror(-r));
-	}
-	*ret = p;
-	return 0;
-}
-
-void portmaps_close(struct portmaps *p)
-{
-	if (!p)
-		return;
-	portmap_store_free(p);
-	free(p);
-}
-
-/* Audits a portmap that the agent knows. */
-static void audit_known(const struct portmaps *p, const struct portmap *m, bool repair, struct findings *findings)
-{
+	const struct portmap *m = record;
 	char out[ADDR_TEXT], in[ADDR_TEXT];
-	bool repaired = repair;
 
-	for (unsigned i = PORTMAP_IN2OUT; i <= PORTMAP_OUT2IN; i++) {
-		if (map_has(p, m, i))
-			continue;
-		repaired = repair && !portmap_write(p, m, i);
-		findings_add(findings, FINDING_PORTMAP, repaired, addr_format(m->out.addr, out),
-			     "the portmap of port %u to %s:%u is missing in the datapath, or leads elsewhere",
-			     m->out.port, addr_format(m->in.addr, in), m->in.port);
-	}
+	findings_add(findings, FINDING_PORTMAP, repaired, addr_format(m->out.addr, out),
+		     "the portmap of port %u to %s:%u is missing in the datapath, or leads elsewhere", m->out.port,
+		     addr_format(m->in.addr, in), m->in.port);
+}
+
+static void compare(const struct assignments *s, const void *record, bool repair, struct findings *findings)
+{
+	const struct portmaps *p = (const struct portmaps *)s;
+	const struct portmap *m = record;
+	char out[ADDR_TEXT], in[ADDR_TEXT];
+
 	if (portmap_filters_differ(p, m)) {
-		repaired = repair && !portmap_write_filters(p, m) && !portmap_write(p, m, PORTMAP_OUT2IN);
+		bool repaired = repair && !portmap_write_filters(p, m) && !portmap_write(&p->table, m, PORTMAP_OUT2IN);
+
 		findings_add(findings, FINDING_PORTMAP, repaired, addr_format(m->out.addr, out),
 			     "the datapath's filters for the portmap of port %u are not those that its client has set",
 			     m->out.port);
@@ -187,21 +81,74 @@ static void audit_known(const struct portmaps *p, const struct portmap *m, bool 
 		     "its record does not show its portmaps, so packets that it sends do not use them");
 }
 
-/* Audits an entry of the datapath's map. */
-static void audit_entry(const struct portmaps *p, const struct portmap_key *key, bool repair, struct findings *findings)
+static void stray(const void *entry_key, bool repaired, struct findings *findings)
 {
-	struct endpoint e = { key->addr, key->port };
-	const struct portmap *known;
+	const struct portmap_key *key = entry_key;
 	char addr[ADDR_TEXT];
 
-	known = portmap_key_direction(key) == PORTMAP_OUT2IN
-			? portmap_find(p, portmap_key_proto(key), e)
-			: portmap_find_inside(p, portmap_key_tenant(key), portmap_key_proto(key), e);
-	if (known && (portmap_key_direction(key) == PORTMAP_OUT2IN || known->tenant == portmap_key_tenant(key)))
-		return;
-	findings_add(findings, FINDING_PORTMAP, repair && !bpf_map_delete_elem(p->map, key),
-		     addr_format(key->addr, addr), "the datapath has a portmap of port %u that the agent does not know",
-		     key->port);
+	findings_add(findings, FINDING_PORTMAP, repaired, addr_format(key->addr, addr),
+		     "the datapath has a portmap of port %u that the agent does not know", key->port);
+}
+
+static void key_of(const void *record, unsigned direction, void *ret)
+{
+	*(struct portmap_key *)ret = portmap_key_of(record, direction);
+}
+
+static void count(struct assignments *s, const void *record, int by)
+{
+	((struct portmaps *)s)->n_of[((const struct portmap *)record)->origin] += (size_t)by;
+}
+
+static int opened(struct assignments *s)
+{
+	struct portmaps *p = (struct portmaps *)s;
+	/* Filters to which no portmap refers, left by a killed agent. */
+	int r = map_keep(filters_of(s), sizeof(struct portmap_key), has_filters, p);
+
+	if (r)
+		return r;
+	p->lease_room = datapath_lease_room(mappings_datapath(s->m));
+	for (const struct portmap *m = portmaps_next(p, NULL); m; m = portmaps_next(p, m))
+		portmap_flag(p, portmap_place(m));
+	portmaps_settle_tenants(p);
+	portmap_lines_settle(p, true, NULL, NULL);
+	return 0;
+}
+
+static const struct assignment_kind kind = {
+	.one = "a portmap",
+	.many = "portmaps",
+	.all = "the portmaps",
+	.table_size = sizeof(struct portmaps),
+	.size = sizeof(struct portmap),
+	.key_size = sizeof(struct portmap_key),
+	.direction_at = offsetof(struct portmap_key, direction),
+	.direction_bits = 1,
+	.inside = PORTMAP_IN2OUT,
+	.key_of = key_of,
+	.read = read_entry,
+	.write = portmap_write,
+	.fits = fits,
+	.opened = opened,
+	.count = count,
+	.tenant = portmap_tenant,
+	.missing = missing,
+	.compare = compare,
+	.stray = stray,
+};
+_Static_assert(sizeof(struct portmap) <= ASSIGNMENT_MAX, "has room where it is read");
+
+int portmaps_open(struct mappings *m, struct portmaps **ret, struct error *err)
+{
+	*ret = (struct portmaps *)assignments_open(&kind, m, mappings_datapath(m)->portmaps, err);
+	return *ret ? 0 : -ENOMEM;
+}
+
+void portmaps_close(struct portmaps *p)
+{
+	if (p)
+		assignments_close(&p->table);
 }
 
 static void audit_filters(const struct portmaps *p, const struct portmap_key *key, bool repair,
@@ -210,7 +157,7 @@ static void audit_filters(const struct portmaps *p, const struct portmap_key *ke
 	char addr[ADDR_TEXT];
 
 	if (!has_filters(key, p))
-		findings_add(findings, FINDING_PORTMAP, repair && !bpf_map_delete_elem(p->filters, key),
+		findings_add(findings, FINDING_PORTMAP, repair && !bpf_map_delete_elem(filters_of(&p->table), key),
 			     addr_format(key->addr, addr),
 			     "the datapath has filters for port %u that belong to no portmap", key->port);
 }
@@ -232,15 +179,11 @@ static void audit_stray_line(void *arg, uint32_t addr, uint16_t port)
 size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *findings)
 {
 	size_t n, n_filters;
-	_cleanup_free_ struct portmap_key *keys = map_keys(p->map, sizeof(*keys), &n);
-	_cleanup_free_ struct portmap_key *filters = map_keys(p->filters, sizeof(*filters), &n_filters);
+	_cleanup_free_ struct portmap_key *filters = map_keys(filters_of(&p->table), sizeof(*filters), &n_filters);
 
-	for (const struct portmap *m = portmaps_next(p, NULL); m; m = portmaps_next(p, m))
-		audit_known(p, m, repair, findings);
-	for (size_t i = 0; keys && i < n; i++)
-		audit_entry(p, &keys[i], repair, findings);
+	n = assignments_audit(&p->table, repair, findings);
 	for (size_t i = 0; filters && i < n_filters; i++)
 		audit_filters(p, &filters[i], repair, findings);
 	portmap_lines_settle(p, repair, audit_stray_line, &(struct line_audit){ repair, findings });
-	return p->n;
+	return n;
 }

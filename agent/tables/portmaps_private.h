@@ -1,33 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Shared by the files behind tables/portmap_table.h: portmaps_store.c (the agent's records), portmaps.c (the datapath),
- * portmap_lines.c (its fast path), portmaps_open.c (start and comparison).
+ * Shared by the files behind tables/portmap_table.h: portmaps_store.c (records, found), portmaps.c (the datapath),
+ * portmap_lines.c (its fast path), portmaps_open.c (the kind of assignment).
  */
 #ifndef DETNAT_PORTMAPS_PRIVATE_H
 #define DETNAT_PORTMAPS_PRIVATE_H
 
-#include "base/hash.h"
 #include "tables/portmap_table.h"
 
 struct portmaps {
-	struct mappings *m;
-	int map;
-	int filters; /* map */
-	size_t n;
+	struct assignments table;
 	size_t n_of[N_PORTMAP_ORIGINS];
-	size_t lease_room; /* of the datapath's map */
-	struct hash_table by_out;
-	struct hash_index by_in;   /* the same entries */
-	struct hash_index by_addr; /* the first entry of each inside address's list */
-	portmap_visit changed;	   /* NULL: none */
+	size_t lease_room;     /* of the datapath's map */
+	portmap_visit changed; /* NULL: none */
 	void *changed_arg;
 	lease_visit acted; /* NULL: none */
 	void *acted_arg;
 };
 
-/* By its outside endpoint, or by its inside one, of any tenant if that is 0; NULL: none. */
-struct portmap *portmap_find(const struct portmaps *p, uint8_t proto, struct endpoint out);
-struct portmap *portmap_find_inside(const struct portmaps *p, uint8_t tenant, uint8_t proto, struct endpoint in);
+/* The map. */
+static inline int filters_of(const struct assignments *s)
+{
+	return mappings_datapath(s->m)->portmap_filters;
+}
 
 /* The subscriber of a portmap. */
 static inline uint64_t portmap_place(const struct portmap *m)
@@ -35,18 +30,13 @@ static inline uint64_t portmap_place(const struct portmap *m)
 	return inside_place(m->tenant, m->in.addr);
 }
 
-/* Keeps a copy of a new portmap. 0 or -ENOMEM. */
-int portmap_store(struct portmaps *p, const struct portmap *m);
-void portmap_forget(struct portmaps *p, uint8_t proto, struct endpoint out);
-void portmap_store_free(struct portmaps *p);
-
 /* The tenant of its inside address; of an address without a mapping, the one that it had. */
-uint8_t portmap_tenant(const struct portmaps *p, const struct portmap *m);
+uint8_t portmap_tenant(const struct assignments *s, const void *portmap);
 
 /* The entries of the datapath's map. */
 struct portmap_key portmap_key_of(const struct portmap *m, enum portmap_direction direction);
 struct portmap_value portmap_value_of(const struct portmap *m, enum portmap_direction direction);
-int portmap_write(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction);
+int portmap_write(const struct assignments *s, const void *portmap, unsigned direction);
 
 /* Writes the entry of its filters, if it has any. */
 int portmap_write_filters(const struct portmaps *p, const struct portmap *m);

@@ -251,9 +251,14 @@ size_t hash_memory(const struct hash_type *type, const struct hash_table *t)
 	return entries * type->size + hash_index_memory(&t->index);
 }
 
-static struct hash_links *links_of(const struct hash_list_type *type, const void *entry)
+static void *at_link(const struct hash_multimap *m, uint32_t link)
 {
-	return (struct hash_links *)((char *)entry + type->links);
+	return link ? hash_at(m->type, m->table, link - 1) : NULL;
+}
+
+static struct hash_links *links_of(const struct hash_multimap *m, const void *entry)
+{
+	return (struct hash_links *)((char *)entry + m->links);
 }
 
 static uint32_t number_of(const void *entry)
@@ -261,56 +266,50 @@ static uint32_t number_of(const void *entry)
 	return ((const struct hash_entry *)entry)->number;
 }
 
-void *hash_list_first(const struct hash_list_type *type, const struct hash_table *t, const struct hash_index *first,
-		      const void *like)
+void *hash_multimap_next(const struct hash_multimap *m, uint64_t key, const void *before)
 {
-	uint64_t hash = type->hash(like);
 	uint32_t number;
 
-	for (uint32_t step = 0; hash_index_next(first, hash, &step, &number);) {
-		void *entry = hash_at(type->table, t, number);
+	if (before)
+		return at_link(m, links_of(m, before)->next);
+	for (uint32_t step = 0; hash_index_next(&m->first, HASH_OF(key), &step, &number);) {
+		void *entry = hash_at(m->type, m->table, number);
 
-		if (type->same(entry, like))
+		if (m->key(entry) == key)
 			return entry;
 	}
 	return NULL;
 }
 
-void *hash_list_next(const struct hash_list_type *type, const struct hash_table *t, const void *entry)
+int hash_multimap_add(struct hash_multimap *m, void *entry)
 {
-	uint32_t next = links_of(type, entry)->next;
-
-	return next ? hash_at(type->table, t, next - 1) : NULL;
-}
-
-int hash_list_add(const struct hash_list_type *type, const struct hash_table *t, struct hash_index *first, void *entry)
-{
-	void *second = hash_list_first(type, t, first, entry);
-	uint64_t hash = type->hash(entry);
+	const uint64_t key = m->key(entry);
+	void *second = key ? hash_multimap_next(m, key, NULL) : NULL;
 
 	/* Reuses the room of the removed one. */
 	if (second)
-		hash_index_del(first, hash, number_of(second));
-	if (hash_index_add(first, hash, number_of(entry)))
+		hash_index_del(&m->first, HASH_OF(key), number_of(second));
+	if (key && hash_index_add(&m->first, HASH_OF(key), number_of(entry)))
 		return -ENOMEM;
-	*links_of(type, entry) = (struct hash_links){ .next = second ? number_of(second) + 1 : 0 };
+	*links_of(m, entry) = (struct hash_links){ .next = second ? number_of(second) + 1 : 0 };
 	if (second)
-		links_of(type, second)->before = number_of(entry) + 1;
+		links_of(m, second)->before = number_of(entry) + 1;
 	return 0;
 }
 
-void hash_list_del(const struct hash_list_type *type, const struct hash_table *t, struct hash_index *first,
-		   const void *entry)
+void hash_multimap_del(struct hash_multimap *m, const void *entry)
 {
-	const struct hash_links l = *links_of(type, entry);
+	const struct hash_links l = *links_of(m, entry);
+	const uint64_t key = m->key(entry);
 
-	if (l.next)
-		links_of(type, hash_at(type->table, t, l.next - 1))->before = l.before;
-	if (l.before) {
-		links_of(type, hash_at(type->table, t, l.before - 1))->next = l.next;
+	if (!key)
 		return;
-	}
-	hash_index_del(first, type->hash(entry), number_of(entry));
 	if (l.next)
-		hash_index_add(first, type->hash(entry), l.next - 1);
+		links_of(m, at_link(m, l.next))->before = l.before;
+	if (l.before)
+		links_of(m, at_link(m, l.before))->next = l.next;
+	else
+		hash_index_del(&m->first, HASH_OF(key), number_of(entry));
+	if (!l.before && l.next)
+		hash_index_add(&m->first, HASH_OF(key), l.next - 1);
 }

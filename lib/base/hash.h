@@ -178,8 +178,8 @@ void hash_free(struct hash_table *t);
 size_t hash_memory(const struct hash_type *type, const struct hash_table *t);
 
 /*
- * Entries of a table that have another key in common are in a list, whose first one an index finds by that key. However
- * many have it, each addition and removal takes the same time.
+ * A multimap: entries of a table that have another key in common are in a list, whose first one an index finds by that
+ * key. However many have it, each addition and removal takes the same time.
  */
 struct hash_links {
 	/* Numbers plus one of the neighbours; 0: none. */
@@ -187,23 +187,21 @@ struct hash_links {
 	uint32_t before;
 };
 
-struct hash_list_type {
-	const struct hash_type *table;
-	uint32_t links; /* offset of its struct hash_links in an entry */
-	uint64_t (*hash)(const void *entry);
-	bool (*same)(const void *a, const void *b);
+struct hash_multimap {
+	const struct hash_type *type;
+	const struct hash_table *table;
+	uint32_t links;			    /* offset of its struct hash_links in an entry */
+	uint64_t (*key)(const void *entry); /* 0: it is in no list */
+	struct hash_index first;
 };
 
 /* Puts an entry of the table before all others with its key. 0 or -ENOMEM. */
-int hash_list_add(const struct hash_list_type *type, const struct hash_table *t, struct hash_index *first, void *entry);
+int hash_multimap_add(struct hash_multimap *m, void *entry);
 
 /* Takes it out, by the key that it had when it was put there. */
-void hash_list_del(const struct hash_list_type *type, const struct hash_table *t, struct hash_index *first,
-		   const void *entry);
+void hash_multimap_del(struct hash_multimap *m, const void *entry);
 
-/* The first one with the key of `like`, and the one behind another; NULL: none. */
-void *hash_list_first(const struct hash_list_type *type, const struct hash_table *t, const struct hash_index *first,
-		      const void *like);
-void *hash_list_next(const struct hash_list_type *type, const struct hash_table *t, const void *entry);
+/* The first one with a key, or the one behind another; NULL: no more. */
+void *hash_multimap_next(const struct hash_multimap *m, uint64_t key, const void *before);
 
 #endif

@@ -284,43 +284,36 @@ static bool member_same(const void *a, const void *b)
 	return ((const struct member *)a)->key == ((const struct member *)b)->key;
 }
 
-static uint64_t group_hash(const void *entry)
+static uint64_t group_key(const void *entry)
 {
-	return ((const struct member *)entry)->group % 2; /* groups share their hashes */
-}
-
-static bool group_same(const void *a, const void *b)
-{
-	return ((const struct member *)a)->group == ((const struct member *)b)->group;
+	return ((const struct member *)entry)->group;
 }
 
 static const struct hash_type members = { sizeof(struct member), 0, member_hash, member_same };
-static const struct hash_list_type groups = { &members, offsetof(struct member, links), group_hash, group_same };
 
 #define GROUPS 7U
 
-/* Each group's list has its members once each, the last one added first, unless that has gone. */
-static void assert_groups(const struct hash_table *t, const struct hash_index *first, const bool *present,
-			  const uint32_t *newest)
+/* Each group's list has its members once each, the last one added first, unless that has gone. Group 0 has none. */
+static void assert_groups(const struct hash_multimap *groups, const bool *present, const uint32_t *newest)
 {
-	for (uint32_t group = 0; group < GROUPS; group++) {
-		const struct member like = { .group = group };
-		const struct member *m = hash_list_first(&groups, t, first, &like);
+	for (uint32_t group = 1; group < GROUPS; group++) {
+		const struct member *m = hash_multimap_next(groups, group, NULL);
 		uint32_t n = 0, wanted = 0;
 
 		cr_assert(!present[newest[group]] || newest[group] % GROUPS != group || m->key == newest[group]);
-		for (; m; m = hash_list_next(&groups, t, m), n++)
+		for (; m; m = hash_multimap_next(groups, group, m), n++)
 			cr_assert(m->group == group && m->key % GROUPS == group && present[m->key]);
 		for (uint32_t key = group; key < NUMBERS; key += GROUPS)
 			wanted += present[key];
 		cr_assert_eq(n, wanted, "group %u", group);
 	}
+	cr_assert_null(hash_multimap_next(groups, 0, NULL));
 }
 
-Test(hash, a_list_has_the_entries_of_a_key_while_they_come_and_go)
+Test(hash, a_multimap_has_the_entries_of_a_key_while_they_come_and_go)
 {
 	struct hash_table t = { 0 };
-	struct hash_index first = { 0 };
+	struct hash_multimap groups = { &members, &t, offsetof(struct member, links), group_key, { 0 } };
 	bool present[NUMBERS] = { 0 };
 	uint32_t newest[GROUPS] = { 0 };
 
@@ -331,25 +324,25 @@ Test(hash, a_list_has_the_entries_of_a_key_while_they_come_and_go)
 
 		cr_assert_eq(m != NULL, present[like.key]);
 		if (m) {
-			hash_list_del(&groups, &t, &first, m);
+			hash_multimap_del(&groups, m);
 			hash_del(&members, &t, m);
 		} else {
 			m = hash_add(&members, &t, &like);
 			m->group = like.key % GROUPS;
-			cr_assert_eq(hash_list_add(&groups, &t, &first, m), 0);
+			cr_assert_eq(hash_multimap_add(&groups, m), 0);
 			newest[m->group] = like.key;
 		}
 		present[like.key] = !present[like.key];
 		if (i % 101 == 0)
-			assert_groups(&t, &first, present, newest);
+			assert_groups(&groups, present, newest);
 	}
 	for (uint32_t key = 0, at = 0; key < NUMBERS && t.n; key++) {
 		struct member *m = hash_walk(&members, &t, &at);
 
-		hash_list_del(&groups, &t, &first, m);
+		hash_multimap_del(&groups, m);
 		hash_del(&members, &t, m);
 	}
-	cr_assert_eq(first.n, 0, "no list is left");
-	hash_index_free(&first);
+	cr_assert_eq(groups.first.n, 0, "no list is left");
+	hash_index_free(&groups.first);
 	hash_free(&t);
 }

@@ -49,7 +49,7 @@ peers      replication
 suspects   suspects
 metrics    metrics usage_monitor
 change     change change_due preflight reload_losses unconfirmed
-diagnosis  checking doctor explain standing
+diagnosis  checking doctor explain standing unanswered
 control    control
 service    -
 '

@@ -12,6 +12,7 @@
 #include "control/answer.h"
 #include "control/handlers.h"
 #include "diagnosis/standing.h"
+#include "diagnosis/unanswered.h"
 #include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "identity/identity.h"
@@ -259,7 +260,7 @@ static void add_refusals(const struct parts *a, cJSON *list)
 
 	if (datapath_counters(a->datapath, &now))
 		return;
-	if (looked && now.in2out_translated - before.in2out_translated >= UNANSWERED &&
+	if (looked && now.out2in_translated && now.in2out_translated - before.in2out_translated >= UNANSWERED &&
 	    now.out2in_translated == before.out2in_translated)
 		standing_add(
 			list, "unanswered",
@@ -272,12 +273,17 @@ static void add_refusals(const struct parts *a, cJSON *list)
 	looked = true;
 }
 
+static void add_standing(void *list, const char *check, enum doctor_level level, const char *text)
+{
+	standing_add(list, check, text);
+}
+
 /* What stands against the machine, and what became of packets since it was last looked at. */
 static void add_warnings(cJSON *json, const struct parts *a)
 {
 	static cJSON *refusals;
 	bool anew;
-	const cJSON *standing = standing_warnings(a->active->config, &anew);
+	const cJSON *standing = standing_warnings(a, &anew);
 	cJSON *list = cJSON_Duplicate(standing, true), *one;
 
 	if (anew) {
@@ -288,6 +294,7 @@ static void add_warnings(cJSON *json, const struct parts *a)
 	cJSON_ArrayForEach (one, refusals) {
 		cJSON_AddItemToArray(list, cJSON_Duplicate(one, true));
 	}
+	unanswered_say(a, add_standing, list);
 	cJSON_AddItemToObject(json, "warnings", list);
 }
 

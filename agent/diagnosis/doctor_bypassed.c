@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "attach/attach.h"
-#include "diagnosis/doctor_private.h"
+#include "diagnosis/doctor_nftables.h"
 #include "host/netlink.h"
 
 #define WHAT_TO_DO "; if they must, set 'forwarding' to 'kernel'"
@@ -26,18 +26,12 @@ static bool all_by_kernel(struct doctor *d)
 	return true;
 }
 
-struct chains {
-	struct doctor *d;
-	unsigned found;
-};
-
 static const char *const hooks[] = { "prerouting", "input", "forward", "output", "postrouting", "ingress" };
 
 /* Of a thousand rules that drop, the first few suffice. */
 #define MOST_RULES 3U
 
-/* The guard's, of this gateway or of another one on the machine. */
-static bool is_own_table(const struct nlattr *name)
+bool nft_is_own_table(const struct nlattr *name)
 {
 	return !strncmp(mnl_attr_get_str(name), "detnat", 6);
 }
@@ -50,18 +44,7 @@ static bool is_bypassed_hook(uint8_t family, uint32_t hook)
 	       (hook == NF_INET_PRE_ROUTING || hook == NF_INET_FORWARD || hook == NF_INET_POST_ROUTING);
 }
 
-struct chain {
-	const char *table;
-	const char *name;
-	uint8_t family;
-	uint32_t hook;
-	bool has_rules;
-	bool drops; /* by its policy */
-	bool nat;   /* of that type */
-};
-
-/* Reads a chain at a hook. False: it is of another kind, or detnat's own. */
-static bool chain_parse(const struct nlmsghdr *h, struct chain *ret)
+bool chain_parse(const struct nlmsghdr *h, struct chain *ret)
 {
 	const struct nfgenmsg *nf = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[NFTA_CHAIN_TYPE + 1], *number;
@@ -72,7 +55,7 @@ static bool chain_parse(const struct nlmsghdr *h, struct chain *ret)
 	if (!attr[NFTA_CHAIN_HOOK] || !attr[NFTA_CHAIN_TABLE] || !attr[NFTA_CHAIN_NAME])
 		return false;
 	number = netlink_nested(attr[NFTA_CHAIN_HOOK], NFTA_HOOK_HOOKNUM);
-	if (!number || is_own_table(attr[NFTA_CHAIN_TABLE]))
+	if (!number || nft_is_own_table(attr[NFTA_CHAIN_TABLE]))
 		return false;
 	*ret = (struct chain){
 		.table = mnl_attr_get_str(attr[NFTA_CHAIN_TABLE]),
@@ -92,7 +75,7 @@ static const char *hook_name(const struct chain *c)
 	return c->family == NFPROTO_NETDEV ? (c->hook ? "egress" : "ingress") : hooks[c->hook];
 }
 
-static bool is_masquerade(const struct chain *c)
+bool chain_is_masquerade(const struct chain *c)
 {
 	return c->nat && c->has_rules && c->family != NFPROTO_NETDEV && c->hook == NF_INET_POST_ROUTING;
 }
@@ -103,7 +86,7 @@ static void visit_chain(const struct nlmsghdr *h, void *arg)
 	struct chain chain;
 
 	/* An empty chain that accepts has no effect; masquerading is told of by itself. */
-	if (!chain_parse(h, &chain) || !(chain.has_rules || chain.drops) || is_masquerade(&chain))
+	if (!chain_parse(h, &chain) || !(chain.has_rules || chain.drops) || chain_is_masquerade(&chain))
 		return;
 	c->found++;
 	doctor_say(c->d, DOCTOR_WARNING, "nftables table %s, chain %s (%s): packets that XDP forwards do not pass it%s",
@@ -144,24 +127,25 @@ static void visit_dropping_chain(const struct nlmsghdr *h, void *arg)
 		   chain.table, chain.name, hook_name(&chain), of_the_kernel(c->d));
 }
 
+int nft_verdict(const struct nlattr *expression)
+{
+	const struct nlattr *name = netlink_nested(expression, NFTA_EXPR_NAME), *code;
+	const struct nlattr *data = netlink_nested(expression, NFTA_EXPR_DATA);
+
+	if (!name || strcmp(mnl_attr_get_str(name), "immediate") != 0)
+		return NFT_NO_VERDICT;
+	data = netlink_nested(data, NFTA_IMMEDIATE_DATA);
+	code = netlink_nested(netlink_nested(data, NFTA_DATA_VERDICT), NFTA_VERDICT_CODE);
+	return code && mnl_attr_get_payload_len(code) == sizeof(uint32_t) ? (int)ntohl(mnl_attr_get_u32(code))
+									  : NFT_NO_VERDICT;
+}
+
 /* Whether an expression of a rule drops or rejects. */
 static bool expression_drops(const struct nlattr *expression)
 {
-	const struct nlattr *a, *data = NULL, *code;
-	bool immediate = false;
+	const struct nlattr *name = netlink_nested(expression, NFTA_EXPR_NAME);
 
-	mnl_attr_for_each_nested(a, expression)
-	{
-		if (mnl_attr_get_type(a) == NFTA_EXPR_NAME && !strcmp(mnl_attr_get_str(a), "reject"))
-			return true;
-		if (mnl_attr_get_type(a) == NFTA_EXPR_NAME)
-			immediate = !strcmp(mnl_attr_get_str(a), "immediate");
-		else if (mnl_attr_get_type(a) == NFTA_EXPR_DATA)
-			data = a;
-	}
-	data = netlink_nested(immediate ? data : NULL, NFTA_IMMEDIATE_DATA);
-	code = netlink_nested(netlink_nested(data, NFTA_DATA_VERDICT), NFTA_VERDICT_CODE);
-	return code && mnl_attr_get_payload_len(code) == sizeof(uint32_t) && ntohl(mnl_attr_get_u32(code)) == NF_DROP;
+	return nft_verdict(expression) == NF_DROP || (name && !strcmp(mnl_attr_get_str(name), "reject"));
 }
 
 static void visit_rule(const struct nlmsghdr *h, void *arg)
@@ -177,7 +161,7 @@ static void visit_rule(const struct nlmsghdr *h, void *arg)
 		return;
 	netlink_attributes(h, sizeof(*nf), attr, ARRAY_SIZE(attr));
 	if (!attr[NFTA_RULE_TABLE] || !attr[NFTA_RULE_CHAIN] || !attr[NFTA_RULE_EXPRESSIONS] ||
-	    is_own_table(attr[NFTA_RULE_TABLE]))
+	    nft_is_own_table(attr[NFTA_RULE_TABLE]))
 		return;
 	mnl_attr_for_each_nested(e, attr[NFTA_RULE_EXPRESSIONS]) drops |= expression_drops(e);
 	if (!drops || c->found++ >= MOST_RULES)
@@ -189,18 +173,23 @@ static void visit_rule(const struct nlmsghdr *h, void *arg)
 		   of_the_kernel(c->d));
 }
 
-/* Visits nftables objects of a kind, and returns the number reported. message: NFT_MSG_GET…, for a dump. */
-static unsigned visit_nftables(struct doctor *d, uint16_t message, netlink_visit visit)
+void nft_visit(uint16_t message, netlink_visit visit, void *arg)
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
-	struct chains c = { .d = d };
 	struct nlmsghdr *h;
 
 	if (netlink_new_netfilter(&n))
-		return 0;
+		return;
 	h = netlink_request(n, NFNL_SUBSYS_NFTABLES << 8 | message, NLM_F_DUMP, sizeof(struct nfgenmsg));
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(h))->nfgen_family = NFPROTO_UNSPEC;
-	netlink_call(n, visit, &c); /* fails without nftables: nothing to find */
+	netlink_call(n, visit, arg); /* fails without nftables: nothing to find */
+}
+
+static unsigned visit_nftables(struct doctor *d, uint16_t message, netlink_visit visit)
+{
+	struct chains c = { .d = d };
+
+	nft_visit(message, visit, &c);
 	return c.found;
 }
 
@@ -212,35 +201,6 @@ void doctor_dropping(struct doctor *d)
 	found += visit_nftables(d, NFT_MSG_GETRULE, visit_rule);
 	if (!found)
 		doctor_say(d, DOCTOR_OK, "no chain or rule of nftables drops packets that the kernel forwards");
-}
-
-static void visit_masquerade(const struct nlmsghdr *h, void *arg)
-{
-	struct chains *c = arg;
-	struct chain chain;
-
-	if (!chain_parse(h, &chain) || !is_masquerade(&chain))
-		return;
-	c->found++;
-	doctor_say(c->d, DOCTOR_WARNING,
-		   "nftables table %s, chain %s: rules of NAT, of an earlier gateway? Packets that the kernel forwards "
-		   "meet them first%s, get an address of theirs, and are not translated: remove them, or let them pass "
-		   "inside addresses over",
-		   chain.table, chain.name, *of_the_kernel(c->d) ? " (XDP leaves it few)" : "");
-}
-
-void doctor_masquerade(struct doctor *d)
-{
-	unsigned found = visit_nftables(d, NFT_MSG_GETCHAIN, visit_masquerade);
-	char text[64];
-
-	if (doctor_read(d, text, sizeof(text), "/proc/self/net/ip_tables_names") && !strcmp(text, "nat") && ++found)
-		doctor_say(
-			d, DOCTOR_WARNING,
-			"iptables (legacy) has a table nat, of an earlier gateway? What the kernel forwards meets its "
-			"rules first, and is then not translated: iptables-legacy -t nat -S shows them");
-	if (!found)
-		doctor_say(d, DOCTOR_OK, "nothing else does NAT at the end of the kernel's way");
 }
 
 void doctor_firewall(struct doctor *d)

@@ -129,6 +129,29 @@ static bool any_up(const struct doctor *d, uint8_t roles)
 	return false;
 }
 
+/* Where the packets go that would cross an interface that is not there: its name may have been meant. */
+static void say_absent(struct doctor *d, const struct config_interface *c)
+{
+	enum doctor_level level = any_up(d, c->roles) ? DOCTOR_WARNING : DOCTOR_FAILURE;
+	const char *what = c->roles & DEVICE_OUTSIDE ? "the default route leaves" : "the inside addresses are reached";
+	char by[IFNAMSIZ];
+
+	if (doctor_leads_past(d, c->roles, by))
+		doctor_say(d, level,
+			   "there is no interface %s (%s); %s by %s: correct the name in the configuration and reload",
+			   c->name, roles_text(c->roles), what, by);
+	else
+		doctor_say(d, level,
+			   "there is no interface %s (%s): correct the name in the configuration and reload; if it "
+			   "appears later, it is attached then",
+			   c->name, roles_text(c->roles));
+}
+
+bool doctor_absent(const struct doctor *d, const struct config_interface *i)
+{
+	return !strchr(i->name, '*') && !doctor_link(d, i);
+}
+
 void doctor_links(struct doctor *d)
 {
 	unsigned found = 0;
@@ -137,6 +160,8 @@ void doctor_links(struct doctor *d)
 		const struct config_interface *c = &d->config->interfaces[i];
 		const struct link *l = doctor_link(d, c);
 
+		if (doctor_absent(d, c) && ++found)
+			say_absent(d, c);
 		/* Of several interfaces with a role, some may be spares. */
 		if (l && link_down_reason(l) && ++found)
 			doctor_say(d, any_up(d, c->roles) ? DOCTOR_WARNING : DOCTOR_FAILURE, "%s: %s", l->name,

@@ -101,8 +101,10 @@ void doctor_configuration(struct doctor *d)
 	struct error err = { 0 };
 	uint64_t hash;
 	unsigned refused = 0;
-	bool gone;
+	bool gone, absent = false;
 
+	for (size_t i = 0; i < d->config->n_interfaces; i++)
+		absent |= doctor_absent(d, &d->config->interfaces[i]);
 	if (!datapath_peek_running(d->config->pin_path, &json, &hash) &&
 	    config_parse(json, strlen(json), "running configuration", &running, &err))
 		doctor_say(d, DOCTOR_WARNING, "%s", err.text);
@@ -119,6 +121,6 @@ void doctor_configuration(struct doctor *d)
 	if (!datapath_is_incomplete(d->config->pin_path) && devices_check(d->config, &err) && ++refused)
 		doctor_say(d, DOCTOR_FAILURE, "%s", err.text);
 	if (!refused)
-		doctor_say(d, DOCTOR_OK, "%s: interfaces, memory for %zu mapping%s, next hops, directories", path,
-			   d->config->n_mappings, d->config->n_mappings == 1 ? "" : "s");
+		doctor_say(d, DOCTOR_OK, "%s: %smemory for %zu mapping%s, next hops, directories", path,
+			   absent ? "" : "interfaces, ", d->config->n_mappings, d->config->n_mappings == 1 ? "" : "s");
 }

@@ -3,6 +3,8 @@
 #ifndef DETNAT_DOCTOR_PRIVATE_H
 #define DETNAT_DOCTOR_PRIVATE_H
 
+#include <net/if.h>
+
 #include "config/config.h"
 #include "diagnosis/doctor.h"
 #include "host/stacking.h"
@@ -31,6 +33,15 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *format, .
 
 /* The link of an interface of the configuration; NULL: there is none. */
 const struct link *doctor_link(const struct doctor *d, const struct config_interface *i);
+
+/* Whether there is no such interface; a pattern that matches none is not meant. */
+bool doctor_absent(const struct doctor *d, const struct config_interface *i);
+
+/*
+ * Whether packets to the role's side leave by an interface that the configuration does not have: to the outside those
+ * by the default route, else those to the first inside addresses that are routed so. Writes its name.
+ */
+bool doctor_leads_past(const struct doctor *d, uint8_t roles, char name[static IFNAMSIZ]);
 
 /* The link with that name; NULL: there is none. */
 const struct link *doctor_find_link(const struct doctor *d, const char *name);

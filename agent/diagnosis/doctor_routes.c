@@ -95,6 +95,9 @@ void doctor_rp_filter(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "fits the roles of the interfaces");
 }
 
+/* Mappings that are searched for an interface that a misspelt name may mean. */
+#define MOST_LOOKED_AT 16U
+
 /* VRFs that are looked at. */
 #define MOST_VRFS 256U
 
@@ -132,6 +135,27 @@ static int way_of(const struct doctor *d, struct prefix p, const struct link *te
 			return 0;
 	}
 	return n ? r : way_by(p, 0, ret);
+}
+
+static bool leads_past(const struct doctor *d, const struct kernel_way *way, char name[static IFNAMSIZ])
+{
+	if (way->error || way->local || !way->ifindex || doctor_interface(d, way->name, DEVICE_INSIDE | DEVICE_OUTSIDE))
+		return false;
+	snprintf(name, IFNAMSIZ, "%s", way->name);
+	return true;
+}
+
+bool doctor_leads_past(const struct doctor *d, uint8_t roles, char name[static IFNAMSIZ])
+{
+	struct kernel_way way;
+
+	if (roles & DEVICE_OUTSIDE)
+		return !kernel_way_read(address_beyond(), 0, &way) && leads_past(d, &way, name);
+	for (size_t i = 0; i < d->config->n_mappings && i < MOST_LOOKED_AT; i++)
+		if (!config_is_ipv6(&d->config->mappings[i]) && !way_of(d, d->config->mappings[i].in, NULL, &way) &&
+		    leads_past(d, &way, name))
+			return true;
+	return false;
 }
 
 /* Of a thousand mappings, the first few show the fault. */
@@ -209,10 +233,32 @@ static const char *vrf_name(const struct doctor *d, uint32_t vrf)
 	return l ? l->name : "";
 }
 
+/*
+ * Whether the default route leaves through an inside interface, and packets to subscribers through an outside one,
+ * whose name is written.
+ */
+static bool look_swapped(const struct doctor *d, const struct kernel_way *out, char name[static IFNAMSIZ])
+{
+	struct kernel_way way;
+
+	if (!doctor_interface(d, out->name, DEVICE_INSIDE) || doctor_interface(d, out->name, DEVICE_OUTSIDE))
+		return false;
+	for (size_t i = 0; i < d->config->n_mappings && i < MOST_LOOKED_AT; i++) {
+		if (config_is_ipv6(&d->config->mappings[i]) || way_of(d, d->config->mappings[i].in, NULL, &way) ||
+		    way.error || way.local || !doctor_interface(d, way.name, DEVICE_OUTSIDE) ||
+		    doctor_interface(d, way.name, DEVICE_INSIDE))
+			continue;
+		snprintf(name, IFNAMSIZ, "%s", way.name);
+		return true;
+	}
+	return false;
+}
+
 /* The route of packets from inside interfaces of a VRF, or of none, to the outside. */
 static void outside_route_of(struct doctor *d, uint32_t vrf)
 {
 	const char *name = vrf_name(d, vrf), *in = *name ? " in the VRF " : "";
+	char inside[IFNAMSIZ];
 	struct kernel_way way;
 	int r = kernel_way_read(address_beyond(), vrf, &way);
 
@@ -224,6 +270,11 @@ static void outside_route_of(struct doctor *d, uint32_t vrf)
 			   "there is no default route%s%s, so packets are translated only towards networks with a "
 			   "route through an outside interface",
 			   in, name);
+	else if (!vrf && look_swapped(d, &way, inside))
+		doctor_say(d, DOCTOR_FAILURE,
+			   "inside and outside look swapped: %s leads to the subscribers, %s is the default route: "
+			   "exchange them in the configuration and reload",
+			   inside, way.name);
 	else if (!doctor_leads(d, way.name, DEVICE_OUTSIDE))
 		doctor_say(d, DOCTOR_WARNING,
 			   "the default route%s%s leaves through %s, which is not an outside interface: nothing is "

@@ -9,6 +9,7 @@
 
 #include "diagnosis/doctor.h"
 #include "diagnosis/explain_private.h"
+#include "diagnosis/unanswered.h"
 #include "links/devices.h"
 
 /* Older refusals are not reported. */
@@ -273,16 +274,35 @@ static void add_machine(const struct explanation *e, cJSON *list)
 	doctor_explain(&c, add_machine_finding, list);
 }
 
-/* Fewer may come from a host that probes addresses. */
+/* Of a subscriber whom others answer: fewer may come from a host that probes addresses. */
 #define UNANSWERED 3U
+
+/* Whether packets are dropped for a reason that is known. */
+static bool any_refused(const cJSON *list)
+{
+	const cJSON *f;
+
+	cJSON_ArrayForEach (f, list)
+		if (cJSON_IsTrue(cJSON_GetObjectItem(f, "drops")) ||
+		    !strncmp(cJSON_GetStringValue(cJSON_GetObjectItem(f, "reason")), "drop_", 5))
+			return true;
+	return false;
+}
 
 static void add_unanswered(const struct explanation *e, cJSON *list)
 {
 	const struct geometry *g = &e->mapping->geo;
-	uint32_t tcp = e->profile.sessions[USAGE_TCP];
+	uint32_t tcp = e->profile.sessions[USAGE_TCP], all = explain_profile_sessions(&e->profile);
+	bool no_answer = tcp && e->profile.unanswered == tcp;
 	char addr[INSIDE_TEXT], pool[INSIDE_TEXT];
 
-	if (tcp < UNANSWERED || e->profile.unanswered < tcp)
+	if (all && (nothing_came_back(e->context->datapath) || (no_answer && tcp == all)) && !any_refused(list)) {
+		explain_add(list, false, "unanswered", "",
+			    "No packet has come back to %s yet: does the upstream route %s to this gateway?",
+			    addr_format(e->block.out_addr, addr), prefix_text(geometry_out(g), pool));
+		return;
+	}
+	if (tcp < UNANSWERED || !no_answer)
 		return;
 	explain_add(
 		list, false, "unanswered",

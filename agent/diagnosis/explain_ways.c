@@ -17,8 +17,34 @@
 #define IPV6_MIN_MTU 1280U
 #define IPV6_GROWTH  20U
 
-static void add_role(const struct parts *a, cJSON *list, uint8_t role, const char *name)
+/* An interface that is not there: by its name, or it does not come up. */
+static void add_absent(const struct explanation *e, cJSON *list, const char *interface, const char *role)
 {
+	const struct kernel_way *way = *role == 'o' ? &e->way_out : &e->way_in;
+	bool read = *role == 'o' ? way->addr : kernel_way_is_read(way);
+	bool past = read && !way->error && !way->local && way->ifindex &&
+		    !devices_configured_name(e->context->devices, way->name);
+	char addr[INSIDE_TEXT];
+
+	if (if_nametoindex(interface))
+		explain_add(list, true, "interface",
+			    "bring it up, or remove it with detnatctl interface del; the log has the reason",
+			    "the %s interface %s is not attached: nothing that crosses it is translated", role,
+			    interface);
+	else if (past)
+		explain_add(list, true, "interface", "correct the name in the configuration and reload",
+			    "there is no interface %s (%s); packets to %s leave by %s", interface, role,
+			    kernel_way_addr(way, addr), way->name);
+	else
+		explain_add(list, true, "interface",
+			    "correct the name in the configuration and reload; if it appears later, it is attached "
+			    "then",
+			    "there is no interface %s (%s): nothing that crosses it is translated", interface, role);
+}
+
+static void add_role(const struct explanation *e, cJSON *list, uint8_t role, const char *name)
+{
+	const struct parts *a = e->context;
 	unsigned there = 0, absent = 0, down = 0;
 
 	for (size_t i = 0; i < a->active->config->n_interfaces; i++) {
@@ -32,10 +58,7 @@ static void add_role(const struct parts *a, cJSON *list, uint8_t role, const cha
 			continue;
 		}
 		absent++;
-		explain_add(list, true, "interface",
-			    "bring it up, or remove it with detnatctl interface del; the log has the reason",
-			    "the %s interface %s is absent or not attached: nothing that crosses it is translated",
-			    name, c->name);
+		add_absent(e, list, c->name, name);
 	}
 	if (!there && !absent)
 		explain_add(list, true, "interface", "detnatctl interface add NAME inside|outside",
@@ -49,8 +72,8 @@ void explain_add_interfaces(const struct explanation *e, cJSON *list)
 {
 	const struct parts *a = e->context;
 
-	add_role(a, list, DEVICE_INSIDE, "inside");
-	add_role(a, list, DEVICE_OUTSIDE, "outside");
+	add_role(e, list, DEVICE_INSIDE, "inside");
+	add_role(e, list, DEVICE_OUTSIDE, "outside");
 	for (size_t i = 0; i < a->active->config->n_interfaces; i++) {
 		const char *name = a->active->config->interfaces[i].name, *link = devices_link_name(a->devices, name);
 		bool grave;
@@ -82,7 +105,9 @@ static bool is_bypassed(const struct config *c, uint32_t addr)
 static void add_wrong_role(const struct explanation *e, cJSON *list, const struct kernel_way *way, bool in,
 			   uint8_t roles)
 {
-	const char *advice = "check the routes, or give the interface its role with detnatctl interface add";
+	/* With both roles, an interface lets senders from outside open sessions in the name of subscribers. */
+	const char *advice = roles ? "check the routes, or correct the roles in the configuration and reload"
+				   : "check the routes, or give the interface its role with detnatctl interface add";
 	bool guarded = !roles && guard_stands(e) && (in || !is_bypassed(e->context->active->config, way->addr));
 	char addr[INSIDE_TEXT];
 
@@ -168,10 +193,27 @@ void explain_add_lengths(const struct explanation *e, cJSON *list)
 			    way->mtu - IPV6_GROWTH, kernel_way_addr(way, addr), way->mtu);
 }
 
+static uint8_t roles_of(const struct explanation *e, const struct kernel_way *way)
+{
+	return way->ifindex && way->ifindex < MAX_IFINDEX ? e->context->datapath->device[way->ifindex].roles : 0;
+}
+
+/* Each way leaves by an interface that has the other's role alone. */
+static bool add_swapped(const struct explanation *e, cJSON *list)
+{
+	if (!kernel_way_is_read(&e->way_in) || !e->way_out.addr || e->way_in.error || e->way_out.error ||
+	    roles_of(e, &e->way_in) != DEVICE_OUTSIDE || roles_of(e, &e->way_out) != DEVICE_INSIDE)
+		return false;
+	explain_add(list, true, "interface", "exchange them in the configuration and reload",
+		    "inside and outside look swapped: %s leads to the subscribers, %s is the default route",
+		    e->way_in.name, e->way_out.name);
+	return true;
+}
+
 static void add_way(const struct explanation *e, cJSON *list, const struct kernel_way *way, bool in)
 {
 	const struct datapath *d = e->context->datapath;
-	uint8_t roles = way->ifindex && way->ifindex < MAX_IFINDEX ? d->device[way->ifindex].roles : 0;
+	uint8_t roles = roles_of(e, way);
 	char addr[INSIDE_TEXT], next_hop[INSIDE_TEXT];
 
 	kernel_way_addr(way, addr);
@@ -254,6 +296,8 @@ static void add_reverse_paths(const struct explanation *e, cJSON *list)
 
 void explain_add_ways(const struct explanation *e, cJSON *list)
 {
+	if (add_swapped(e, list))
+		return;
 	if (kernel_way_is_read(&e->way_in))
 		add_way(e, list, &e->way_in, true);
 	if (e->way_out.addr)

@@ -5,7 +5,9 @@
 
 #include "base/background.h"
 #include "base/clock.h"
+#include "config/active.h"
 #include "diagnosis/doctor.h"
+#include "links/devices.h"
 
 /* Seconds after which it is looked at anew. With thousands of mappings that takes a tenth of a second. */
 #define STANDING_S 10U
@@ -47,7 +49,7 @@ static void take(void)
 	standing.config = NULL;
 }
 
-const cJSON *standing_warnings(const struct config *c, bool *ret_anew)
+const cJSON *standing_warnings(const struct parts *a, bool *ret_anew)
 {
 	bool waits;
 
@@ -58,7 +60,7 @@ const cJSON *standing_warnings(const struct config *c, bool *ret_anew)
 	}
 	if (standing.found || (standing.known && boottime_s() - standing.at < STANDING_S))
 		return standing.known;
-	standing.config = config_clone(c);
+	standing.config = devices_present(a->devices, a->active->config);
 	standing.found = standing.config ? cJSON_CreateArray() : NULL;
 	if (!standing.found) {
 		config_free(standing.config);

@@ -6,13 +6,13 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
-#include "config/config.h"
+#include "config/parts.h"
 
 /*
- * The warnings of a configuration, an array of {"what", "text"} that stays the callee's, of twenty seconds ago at most.
- * *ret_anew: whether they have been looked at since the last call.
+ * The warnings of the running configuration, an array of {"what", "text"} that stays the callee's, of twenty seconds
+ * ago at most. *ret_anew: whether they have been looked at since the last call.
  */
-const cJSON *standing_warnings(const struct config *c, bool *ret_anew);
+const cJSON *standing_warnings(const struct parts *a, bool *ret_anew);
 
 /* Adds such a warning to an array. */
 void standing_add(cJSON *list, const char *what, const char *text);

@@ -48,6 +48,9 @@ bool devices_tc_sends(const struct devices *v, const char *name); /* DEVICE_TC: 
 const char *devices_without_xdp(const struct devices *v, const char *name); /* reason for DEVICE_TC; else NULL */
 const char *devices_link_name(const struct devices *v, const char *name);   /* its present name; NULL: absent */
 
+/* A copy of a configuration with the present names of its interfaces; NULL: out of memory. */
+struct config *devices_present(const struct devices *v, const struct config *c);
+
 /*
  * The interfaces that `interface list` shows: those of the configuration, patterns included, then those that match
  * patterns, which are written to *place. NULL: no more.

@@ -44,6 +44,20 @@ const char *devices_link_name(const struct devices *v, const char *name)
 	return i && i->link.ifindex ? i->link.name : NULL;
 }
 
+struct config *devices_present(const struct devices *v, const struct config *c)
+{
+	struct config *copy = config_clone(c);
+
+	for (size_t k = 0; copy && v && k < copy->n_interfaces; k++) {
+		char *name = copy->interfaces[k].name;
+		const char *now = devices_link_name(v, name);
+
+		if (now)
+			snprintf(name, sizeof(copy->interfaces[k].name), "%s", now);
+	}
+	return copy;
+}
+
 const char *devices_configured_name(const struct devices *v, const char *link_name)
 {
 	for (size_t k = 0; k < v->interfaces.count; k++) {
@@ -63,7 +77,9 @@ const char *devices_problem(const struct devices *v, const char *name, bool *ret
 	if (i) {
 		const char *problem = devices_problem_of(v, i, ret_grave);
 
-		return problem || !i->link.ifindex ? problem : link_down_reason(&i->link);
+		if (problem)
+			return problem;
+		return i->link.ifindex ? link_down_reason(&i->link) : "there is no such interface";
 	}
 	return interface_is_pattern(name) && v->applied && !devices_matches(v, name) ? "no interface matches now"
 										     : NULL;

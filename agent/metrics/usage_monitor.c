@@ -99,6 +99,12 @@ static void warn_of_mapping(struct usage *u, int number)
 	}
 }
 
+bool usage_is_silent(const struct usage *u, int number)
+{
+	return u->silent[number].ports_per_host &&
+	       !memcmp(&u->silent[number], &mappings_get(u->mappings, number)->geo, sizeof(u->silent[number]));
+}
+
 static void warn_of_no_answers(struct usage *u, int number)
 {
 	const struct mapping_usage m = session_usage_of(u->last, number);

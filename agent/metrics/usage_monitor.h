@@ -45,6 +45,8 @@ void usage_hurry(struct usage *u);
 
 /* The result of the last complete pass, valid until the next one ends; NULL: none yet. */
 const struct session_usage *usage_last(const struct usage *u);
+/* Whether hardly any session of TCP of a mapping of the tables was answered when they were last counted. */
+bool usage_is_silent(const struct usage *u, int number);
 struct usage_figures usage_figures(const struct usage *u);
 
 #endif

@@ -30,8 +30,10 @@ REFUSED = {
 # What runs all the same: how it comes about, the configuration, the doctor's first line, that of explain, and the warning of status.
 FOUND = {
     "inside and outside swapped": (
-        [], SWAPPED, "WARNING  inside routes   the inside addresses 10.0.0.0/18 are routed through in0, which is outside: are inside and outside swapped",
-        "DROPPED (route): packets to 10.0.0.10 leave through in0, which is not an inside interface", "are inside and outside swapped"),
+        [], SWAPPED, "FAILURE  route out       inside and outside look swapped: in0 leads to the subscribers, out0 is the default route: "
+        "exchange them in the configuration and reload",
+        "DROPPED (interface): inside and outside look swapped: in0 leads to the subscribers, out0 is the default route; "
+        "exchange them in the configuration and reload", "inside and outside look swapped"),
     "no default route": (
         ["ip route del default"], {}, "WARNING  route out       there is no default route",
         "DROPPED (drop_unreachable): the kernel has no route to 192.0.2.1: Network is unreachable; add a route", "there is no default route"),
@@ -59,11 +61,20 @@ FOUND = {
         ["ip route add blackhole 100.64.0.0/10"], ELSEWHERE, "WARNING  inside routes   there is no route to the inside addresses 100.64.0.0/18",
         "DROPPED (route): the kernel has no route to 100.64.0.10: Invalid argument; add a route", "route them to the interface of these subscribers"),
     "an old masquerade, the kernel forwards": (
-        MASQUERADE, {"forwarding": "kernel"}, "WARNING  masquerade      nftables table nat, chain post: rules of NAT, of an earlier gateway?",
-        "Note (masquerade): nftables table nat, chain post: rules of NAT", "remove them, or let them pass inside addresses over"),
+        MASQUERADE, {"forwarding": "kernel"}, "FAILURE  masquerade      nft delete table ip nat, or accept the inside prefixes before its rules: chain post",
+        "DROPPED (masquerade): nft delete table ip nat, or accept the inside prefixes", "Packets of subscribers meet them first"),
+    "an old masquerade of the subscribers alone, the kernel forwards": (
+        [*MASQUERADE[:2], "nft add rule ip nat post ip saddr 10.0.0.0/18 masquerade"], {"forwarding": "kernel"},
+        "FAILURE  masquerade      nft delete table ip nat", "DROPPED (masquerade): nft delete table ip nat", "Packets of subscribers meet them first"),
+    "an old masquerade of others": (
+        [*MASQUERADE[:2], "nft add rule ip nat post ip saddr 192.168.0.0/16 masquerade"], {"forwarding": "kernel"},
+        "WARNING  masquerade      nftables table nat, chain post: rules of NAT", "Note (masquerade): nftables table nat", "for others than the subscribers"),
+    "an old masquerade that lets subscribers pass": (
+        [*MASQUERADE[:2], "nft add rule ip nat post ip saddr 10.0.0.0/18 accept", MASQUERADE[2]], {"forwarding": "kernel"},
+        "WARNING  masquerade      nftables table nat, chain post: rules of NAT", "Note (masquerade): nftables table nat", "for others than the subscribers"),
     "an old masquerade, XDP redirects": (
-        MASQUERADE, {"forwarding": "redirect"}, "WARNING  masquerade      nftables table nat, chain post: rules of NAT, of an earlier gateway?",
-        "Note (masquerade): nftables table nat, chain post: rules of NAT", "remove them, or let them pass inside addresses over"),
+        MASQUERADE, {"forwarding": "redirect"}, "WARNING  masquerade      nft delete table ip nat, or accept the inside prefixes before its rules: chain post",
+        "Note (masquerade): nft delete table ip nat, or accept", "Packets that XDP leaves to the kernel, few, meet them first"),
 }
 
 
@@ -107,11 +118,36 @@ def test_no_route_to_the_pool_upstream(lab):
     lab.start()
     host = lab.host()
     assert warnings(lab.agent) == []
-    for port in range(5000, 5000 + UNANSWERED):
-        lab.tcp_out(host, block_of(host.addr).first_choice(port), "S", port=port, dport=port)
+    for port in (5000, 5001):
+        lab.tcp_out(host, block_of(host.addr).first_choice(port), "S", port=port)
     first = lab.agent.text("explain", host.addr).splitlines()[0]
-    assert "Note (unanswered): none of the" in first and "does the upstream router have a route to the pool via this gateway" in first
-    warned_anew(lab, "unanswered: packets went out, and none came back since the last look")
+    assert f"Note (unanswered): No packet has come back to {block_of(host.addr).addr} yet: does the upstream route 1.1.1.0/30 to this gateway?" in first
+    none = "packets went out, and none has come back yet: does the upstream route the pools to this gateway"
+    assert [w for w in warnings(lab.agent) if f"unanswered: {none}" in w], "at once"
+    assert "WARNING  unanswered" in lab.agent.text("doctor") and none in lab.agent.text("doctor")
+    lab.tcp_in(host, block_of(host.addr).first_choice(5000), "SA")
+    assert "Nothing stands in the way" in lab.agent.text("explain", host.addr) and "unanswered" not in lab.agent.text("doctor")
+
+    def again():
+        for _ in range(UNANSWERED):
+            lab.tcp_out(host, block_of(host.addr).first_choice(5002), "S", port=5002)
+        return [w for w in warnings(lab.agent) if "unanswered: packets went out, and none came back since the last look" in w]
+
+    wait_for(again, timeout=30, what="a look after that answer")
+
+
+def test_the_name_of_an_interface_in_a_running_agent(lab):
+    """It may appear later, so it is no reason not to start; nothing that looks may call it healthy."""
+    lab.prepare(interfaces={"inside": ["in0"], "outside": ["wan7"]}).start()
+    absent = "there is no interface wan7 (outside); the default route leaves by out0: correct the name in the configuration and reload"
+    told = lab.agent.command("doctor")
+    assert told.status == 1 and f"FAILURE  links           {absent}" in told.out, told
+    assert "all interfaces are up" not in told.out and ": memory for 1 mapping" in told.out, told
+    assert [w for w in warnings(lab.agent) if absent in w], lab.agent.text("status")
+    (outside,) = [i for i in lab.agent.ctl("interface", "list") if i["name"] == "wan7"]
+    assert outside["problem"] == "there is no such interface", outside
+    first = lab.agent.text("explain", "10.0.0.10").splitlines()[0]
+    assert "there is no interface wan7 (outside); packets to 192.0.2.1 leave by out0; correct the name in the configuration and reload" in first, first
 
 
 def test_ports_that_are_exhausted(lab):

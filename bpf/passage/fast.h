@@ -291,6 +291,9 @@ static __always_inline int fast_six_in(ctx_t *ctx, int elsewhere)
 		     !fib_is_for_us(q.eth, ctx_ingress(ctx)) || (q.proto == IPPROTO_UDP && !q.l4->udp.check)))
 		return TO_SLOW_PATH;
 
+	/* Kept: the compiler would work it out anew each time. */
+	barrier_var(m);
+
 	__s64 reverse = mapping_reverse_at(&m->geo, dst, dport, &port_offset);
 	__u32 subscriber = (__u32)reverse;
 

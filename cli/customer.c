@@ -363,7 +363,10 @@ char *customer_row(const struct customers *c, const struct customer *found)
 	if (!c->days)
 		return strdup("");
 	if (customer_reason(found)) {
-		n = asprintf(&text, "; no customer: %s", customer_reason(found));
+		bool doubt = found->asked && !found->lease.certain && found->lease.doubt != DOUBT_NONE;
+
+		n = asprintf(&text, doubt ? "; no customer: %s (%s)" : "; no customer: %s", customer_reason(found),
+			     lease_doubt_word(found->lease.doubt));
 		return n < 0 ? NULL : text;
 	}
 	name = customer_name(&found->lease.holder[0], false);
@@ -386,7 +389,9 @@ static const char *doubt_text(enum lease_doubt doubt)
 		[DOUBT_TERM] = "the lease's term was over, and no end is recorded",
 		[DOUBT_BEGIN] = "when the session got the address is not recorded",
 		[DOUBT_EARLY] = "nothing is recorded of the address up to that time",
-		[DOUBT_LATE] = "that time had not been recorded yet",
+		[DOUBT_LATE] =
+			"leases are not recorded up to that time yet: import again, or wait for the record, then "
+			"ask again",
 	};
 
 	return texts[doubt];

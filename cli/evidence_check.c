@@ -398,11 +398,13 @@ static size_t words_of(const struct evidence_check *c)
 
 static void print_proof(struct writer *w, const struct evidence_check *c)
 {
-	writer_line(w, c->kind == EVIDENCE_LINES
-			       ? "Made again from the lines and compared: the answer, the question's form, all of "
-				 "README.txt and README.html"
-			       : "Made again from the lines and compared: inside address and customer of the answer. "
-				 "Not compared: the rest of it, and the list of files in README.txt");
+	writer_line(w,
+		    c->kind == EVIDENCE_LINES
+			    ? "Made again from the lines and compared%s: the answer, the question's form, all of "
+			      "README.txt and README.html"
+			    : "Made again from the lines and compared%s: inside address and customer of the answer. "
+			      "Not compared: the rest of it, and the list of files in README.txt",
+		    cJSON_GetArraySize(c->faults) ? ", and it differs" : "");
 	writer_line(w, c->signature ? EVIDENCE_SUMS ".sig is there: ssh-keygen -Y verify tells whose signature it is"
 				    : EVIDENCE_SUMS " is not signed: whoever had the directory may have made it anew");
 	writer_line(w, "%s for", c->signature ? "Whoever signed it vouches" : "Nothing but a signature vouches");

@@ -82,7 +82,35 @@ static const char *verdict(const struct import *m, const struct import_proof *p,
 		n += snprintf(text + n, 256 - (size_t)n,
 			      ", blocks are irregular; --shrink: %" PRIu64 " keep %u of %u to %u", m->n_irregular,
 			      m->shrunk_to, m->irregular_lo, m->irregular_hi);
+	if (m->n_lost && n > 0 && n < 256)
+		snprintf(text + n, 256 - (size_t)n, "; %zu statement%s not kept", (size_t)m->n_lost,
+			 m->n_lost == 1 ? " is" : "s are");
 	return text;
+}
+
+/* Private addresses (RFC 1918), and those shared by gateways like this one (RFC 6598). */
+static bool is_private(uint32_t addr)
+{
+	static const struct prefix prefixes[] = {
+		{ 0x0a000000, 8 }, { 0x64400000, 10 }, { 0xac100000, 12 }, { 0xc0a80000, 16 }
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (prefix_holds(prefixes[i], addr))
+			return true;
+	return false;
+}
+
+/* The sides of a statement are told by their order in several formats: whoever changed them finds no subscriber kept.
+ */
+static void warn_of_sides(const struct import *m)
+{
+	for (size_t i = 0; i < m->n_rows; i++)
+		if (is_private(m->row[i].in) || !is_private(m->row[i].out))
+			return;
+	if (m->n_rows)
+		message_warn(
+			"the outside addresses are private or shared and the inside ones public: are the sides right?");
 }
 
 static void print_table(struct writer *w, const struct import *m)
@@ -193,6 +221,7 @@ static int show(const struct import *m, const struct import_proof *p, const cJSO
 			warn_of_names(&m->inside, "inside");
 			warn_of_names(&m->outside, "outside");
 		}
+		warn_of_sides(m);
 		writer_flush(w);
 		message_line("%s", verdict(m, p, text));
 	}

@@ -16,6 +16,7 @@ struct group {
 	uint64_t shape;
 	size_t first, last; /* notes */
 	size_t n;
+	uint32_t line; /* of the first */
 };
 
 /* Notes of one kind whose words differ in numbers and addresses alone are the same loss. */
@@ -38,10 +39,13 @@ static int by_shape(const void *a, const void *b)
 	return (x->first > y->first) - (x->first < y->first);
 }
 
-static int by_first(const void *a, const void *b)
+/* By line; what is of no line comes first. */
+static int by_line(const void *a, const void *b)
 {
 	const struct group *x = a, *y = b;
 
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
 	return (x->first > y->first) - (x->first < y->first);
 }
 
@@ -69,7 +73,7 @@ int import_notes_show(const struct import *m)
 	if (!group)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->n_notes; i++)
-		group[i] = (struct group){ shape_of(&m->note[i]), i, i, 1 };
+		group[i] = (struct group){ shape_of(&m->note[i]), i, i, 1, m->note[i].line };
 	qsort(group, m->n_notes, sizeof(*group), by_shape);
 	for (size_t i = 0; i < m->n_notes; i++) {
 		if (n && group[n - 1].shape == group[i].shape) {
@@ -79,7 +83,7 @@ int import_notes_show(const struct import *m)
 			group[n++] = group[i];
 		}
 	}
-	qsort(group, n, sizeof(*group), by_first);
+	qsort(group, n, sizeof(*group), by_line);
 	for (size_t i = 0; i < n; i++)
 		if (shown[m->note[group[i].first].kind]++ < SHOWN)
 			show(m, &group[i]);

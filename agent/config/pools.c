@@ -270,10 +270,30 @@ static int find_pool(const struct config *c, struct prefix out, struct config_ma
 	return 0;
 }
 
+/* Why addresses that nobody has are not free: "; ports of ... rest ..." for the longest rest within p, or "". */
+#define REST_NOTE (ADDR_TEXT + 64)
+static const char *rest_note(const struct config *c, struct prefix p, char text[static REST_NOTE])
+{
+	unsigned longest = 0;
+	char rests[ADDR_TEXT];
+
+	*text = '\0';
+	for (size_t i = 0; i < c->n_rests; i++) {
+		unsigned left = prefixes_overlap(c->rests[i].out, p) ? config_rest_left(&c->rests[i]) : 0;
+
+		if (left <= longest)
+			continue;
+		longest = left;
+		snprintf(text, REST_NOTE, "; ports of %s rest before others get them; wait %u s",
+			 range_format(c->rests[i].out, rests), left);
+	}
+	return text;
+}
+
 static int check_source(const struct draining *d, struct prefix out, const struct prefix *to, struct error *err)
 {
 	uint64_t needed = count_used(d->config, &d->of, out), free = 0;
-	char text[ADDR_TEXT], from[ADDR_TEXT], title[MAPPING_TITLE];
+	char text[ADDR_TEXT], from[ADDR_TEXT], title[MAPPING_TITLE], rest[REST_NOTE];
 
 	for (uint32_t i = 0; i < d->source.n; i++)
 		free += count_free_addresses(d->config, &d->source, d->source.from[i], inside_of(&d->of, out));
@@ -282,8 +302,9 @@ static int check_source(const struct draining *d, struct prefix out, const struc
 	range_format(out, text);
 	config_mapping_title(d->config, d->of.tenant, d->of.in, d->of.out, title);
 	if (to)
-		return error_set(err, -ENOSPC, "%s has %llu free addresses, but %s needs %llu", range_format(*to, from),
-				 (unsigned long long)free, text, (unsigned long long)needed);
+		return error_set(err, -ENOSPC, "%s has %llu free addresses, but %s needs %llu%s",
+				 range_format(*to, from), (unsigned long long)free, text, (unsigned long long)needed,
+				 rest_note(d->config, *to, rest));
 	if (!d->source.n)
 		return error_set(err, -ENOSPC,
 				 "mapping %s has no spare addresses; name others with --to, or give it `spare`", title);
@@ -454,7 +475,7 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 {
 	const struct address_source source = { &move->out, 1, PREFIX_NONE, move->tenant, users };
 	const struct prefix in = { move->addr, 32 };
-	char text[INSIDE_TEXT], label[LABEL_TEXT];
+	char text[INSIDE_TEXT], label[LABEL_TEXT], rest[REST_NOTE];
 	struct config_mapping home, moved, *m;
 	struct prefix to;
 	int r = find_home(c, move->tenant, move->addr, &home, &moved, err);
@@ -469,7 +490,8 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 	if (r > 0 && prefix_within(moved.out, move->out)) {
 		to = moved.out;
 	} else if (!find_free_prefix(c, &source, in, 32, &to)) {
-		return error_set(err, -ENOSPC, "%s has no free address", range_format(move->out, text));
+		return error_set(err, -ENOSPC, "%s has no free address%s", range_format(move->out, text),
+				 rest_note(c, move->out, rest));
 	}
 	m = add_like(c, &home, in, to, move->drain);
 	if (!m)

@@ -240,6 +240,19 @@ static int refuse_tenants(const struct validator *v, struct side later, struct s
 			   other, other, own);
 }
 
+/* The other mapping is told by what an editor finds: its name and its line. */
+static int refuse_known(const struct validator *v, struct side later, const char *in, const struct config_mapping *m)
+{
+	char where[LABEL_TEXT + 32] = "";
+
+	if (*m->name)
+		snprintf(where, sizeof(where), ", %s, in line %u", m->name, m->in_line);
+	else if (m->in_line)
+		snprintf(where, sizeof(where), ", in line %u", m->in_line);
+	return refuse_side(v, later, "%s is mappings[%zu].in already%s", in, config_mapping_number(v->config, m),
+			   where);
+}
+
 static int refuse_collision(const struct validator *v, struct side later, struct side s)
 {
 	struct prefix a = side_prefix(v->config, later), b = side_prefix(v->config, s);
@@ -252,8 +265,7 @@ static int refuse_collision(const struct validator *v, struct side later, struct
 	inside_prefix_text(a, text_a);
 	inside_prefix_text(b, text_b);
 	if (!later.out && !s.out && v->name)
-		return refuse_side(v, later, "%s is mappings[%zu].in already", text_a,
-				   config_mapping_number(v->config, &v->config->mappings[s.number]));
+		return refuse_known(v, later, text_a, &v->config->mappings[s.number]);
 	if (!later.out && !s.out)
 		return refuse_side(v, later,
 				   "%s is the inside range of another mapping already: mapping add --replace "

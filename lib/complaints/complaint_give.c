@@ -98,7 +98,8 @@ static enum complaint_fault second_of(const struct giving *g, uint32_t item, int
 	if (!s.year)
 		s.year = (int16_t)elsewhere_year(&g->elsewhere, &s);
 	if (!s.year)
-		return error_set(why, FAULT_NO_YEAR, "its time has no year, and nothing in the text says it");
+		return error_set(why, FAULT_NO_YEAR,
+				 "its time has no year, and nothing in the text says it: write the date as YYYY-MM-DD");
 	if (s.either && !settle(g, &s))
 		return error_set(why, FAULT_AMBIGUOUS_DATE,
 				 "%02d/%02d/%04d: the day or the month may be first; write YYYY-MM-DD", s.day, s.month,

@@ -189,6 +189,9 @@ static int write_day(struct lease_batch *b, struct day_batch *day, int64_t now, 
 	free(o.text);
 	if (!r || o.told)
 		return r;
+	if (r == -ENOENT && access(b->dir, F_OK))
+		return error_set(err, r, "there is no directory %.200s: make it with `install -d -m 750 %.200s`",
+				 b->dir, b->dir);
 	return error_set(err, r, "%.200s: what is before %s cannot be read: %s", b->dir, day->name, strerror(-r));
 }
 

@@ -501,8 +501,10 @@ static int parse_word(const struct arg_spec *spec, const char *text, struct arg_
 	if (!word_number(words, text, &ret->number))
 		return 0;
 	words_join(words, ", ", " or ", expected, sizeof(expected));
-	return error_set(err, -EINVAL, "%s must be %s, not %s%s", arg_title(spec, title), expected, QUOTED(text),
-			 hint_of_words(words, text, hint));
+	hint_of_words(words, text, hint);
+	if (spec->kind == ARG_ROLE && !*hint && interface_name_valid(text))
+		snprintf(hint, sizeof(hint), "; the name comes first: detnatctl interface add %.15s outside", text);
+	return error_set(err, -EINVAL, "%s must be %s, not %s%s", arg_title(spec, title), expected, QUOTED(text), hint);
 }
 
 /* What a value must be, where it is neither a number nor one of a list of words. */

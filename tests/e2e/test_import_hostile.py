@@ -109,3 +109,20 @@ def test_a_hundred_megabytes_are_read_or_refused_in_bounded_memory(tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr) < 1000
+
+
+def test_the_last_line_counts_what_is_not_kept_and_notes_are_in_the_order_of_lines():
+    done = subprocess.run([CTL, "import", "auto", str(CORPUS / "nft-rules.nft")], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == "8 subscribers: 8 keep address and ports; 1 statement is not kept", done.stderr
+    mixed = subprocess.run([CTL, "import", "auto", str(CORPUS / "nft-vmap.nft")], capture_output=True, text=True, check=False)
+    lines = [int(line.split(":")[1]) for line in mixed.stderr.splitlines() if "nft-vmap.nft:" in line and line.split(":")[1].isdigit()]
+    assert lines == sorted(lines), mixed.stderr
+
+
+def test_sides_that_look_exchanged_are_asked_about(tmp_path):
+    sides = "the outside addresses are private or shared and the inside ones public: are the sides right?"
+    for inside, outside, told in (("203.0.113.0/24", "100.64.0.0/28", True), ("100.64.0.0/24", "203.0.113.0/28", False)):
+        path = tmp_path / "det44.conf"
+        path.write_text(f"det44 add in {inside} out {outside}\n")
+        done = subprocess.run([CTL, "import", "auto", str(path)], capture_output=True, text=True, check=False)
+        assert (sides in done.stderr) == told, done

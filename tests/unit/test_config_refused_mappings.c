@@ -145,9 +145,9 @@ Test(config_refused, geometry_and_overlaps_of_mappings)
 		{ MAPPINGS(MAPPING("0.0.0.0/0", "0.0.0.0/0")),
 		  ":4: mappings[0].out: 0.0.0.0/0 overlaps 0.0.0.0/0, mappings[0].in" },
 		{ MAPPINGS(MAPPING("10.0.0.0/18", "1.1.1.0/30") ",\n" MAPPING("10.0.0.0/18", "1.1.1.0/30")),
-		  ":5: mappings[1].in: 10.0.0.0/18 is mappings[0].in already" },
+		  ":5: mappings[1].in: 10.0.0.0/18 is mappings[0].in already, in line 3" },
 		{ MAPPINGS(MAPPING("10.0.0.0/18", "1.1.1.0/30") ",\n" MAPPING("10.0.5.7/18", "1.1.2.0/30")),
-		  ":5: mappings[1].in: 10.0.0.0/18 is mappings[0].in already" },
+		  ":5: mappings[1].in: 10.0.0.0/18 is mappings[0].in already, in line 3" },
 		{ MAPPINGS(MAPPING("10.0.0.0/18", "1.1.1.0/30") ",\n" MAPPING("10.1.0.0/18", "1.1.1.2/31")),
 		  ":6: mappings[1].out: 1.1.1.2/31 overlaps 1.1.1.0/30, mappings[0].out" },
 		{ MAPPINGS(MAPPING("10.0.0.0/18", "1.1.1.1/30") ",\n" MAPPING("10.1.0.0/18", "1.1.1.2/30")),
@@ -160,7 +160,7 @@ Test(config_refused, geometry_and_overlaps_of_mappings)
 		  ":5: mappings[1].in: 1.1.1.0/24 overlaps 1.1.1.0/30, mappings[0].out" },
 		{ MAPPINGS(MAPPING("10.0.0.0/24", "1.1.1.0/30") "," MAPPING("10.0.1.0/24", "1.1.2.0/30") "," MAPPING(
 			  "10.0.0.0/24", "1.1.3.0/30")),
-		  ":5: mappings[2].in: 10.0.0.0/24 is mappings[0].in already" },
+		  ":5: mappings[2].in: 10.0.0.0/24 is mappings[0].in already, in line 3" },
 		{ MAPPINGS(MAPPING("10.0.0.0/24", "1.1.1.0/30") "," MAPPING("10.0.0.0/25", "1.1.0.0/16") "," MAPPING(
 			  "10.0.0.0/20", "1.1.2.0/30")),
 		  ":5: mappings[1].out: 1.1.0.0/16 is larger than the inside range 10.0.0.0/25" },
@@ -169,7 +169,10 @@ Test(config_refused, geometry_and_overlaps_of_mappings)
 		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":null,\"inbound\":\"open\"}"),
 		  ":3: mappings[0].inbound: all of it is reachable already, as it is not translated" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":null},{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.1/32\"}"),
-		  ":3: mappings[1].in: 10.0.0.0/24 is mappings[0].in already" },
+		  ":3: mappings[1].in: 10.0.0.0/24 is mappings[0].in already, in line 3" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":null,\"name\":\"north\"},\n{\"in\":\"10.0.0.0/"
+			   "24\",\"out\":null}"),
+		  ":4: mappings[1].in: 10.0.0.0/24 is mappings[0].in already, north, in line 3" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"none\"}"),
 		  ":3: mappings[0].out: must be an IPv4 prefix such as \"10.0.0.0/18\", a range such as "
 		  "\"10.0.0.1-10.0.0.254\", or a list of these, or null, not \"none\"" },

@@ -210,7 +210,7 @@ Test(config_six, nesting_of_different_lengths_and_the_same_prefix_twice_are_refu
 		  ":10: mappings[2].subscriber_plen: 2001:db8:4000:8000::/52 with subscribers of /60 lies in "
 		  "2001:db8:4000::/48 with those of /56: they must be alike" },
 		{ MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4000::/48\"", "198.51.100.0/28", "56", NAT64)),
-		  ":6: mappings[1].in: 2001:db8:4000::/48 is mappings[0].in already" },
+		  ":6: mappings[1].in: 2001:db8:4000::/48 is mappings[0].in already, in line 3" },
 		{ MAPPINGS(ONE ",\n" SMALL("\"2001:db8:4001::/48\"", "203.0.113.0/28", "56", NAT64)),
 		  ":6: mappings[1].out: 203.0.113.0/28 overlaps 203.0.113.0/28, mappings[0].out" },
 	});

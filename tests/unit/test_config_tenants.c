@@ -83,7 +83,7 @@ Test(config_tenants, refusals)
 		  ":5: mappings[1].out: 10.0.7.0/30 overlaps 10.0.0.0/16, mappings[0].in" },
 		/* Of one tenant, the same as without tenants. */
 		{ TENANTS(APART, ",\"mappings\":[\n" OF_B ",\n" OF_B_IN("10.1.0.0/16", "3.3.3.0/24") "]"),
-		  ":5: mappings[1].in: 10.1.0.0/16 is mappings[0].in already" },
+		  ":5: mappings[1].in: 10.1.0.0/16 is mappings[0].in already, in line 4" },
 		{ TENANTS(APART, ",\"mappings\":[\n" SHARED "],\"portmaps\":[\n"
 				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\"}]"),
 		  ":6: portmaps[0].in: 10.0.0.2 is an address of a and of b: `tenant` says which" },

@@ -349,3 +349,15 @@ def test_old_days_go_and_the_ledger_says_so(leases, tmp_path):
     assert [json.loads(line)["event"] for line in (leases / "chain.jsonl").read_text().splitlines()] == ["grow", "grow", "remove"]
     told = execute(CTL, "leases", "expire", "--older", "2d")
     assert told.status == 2 and "--leases DIR names the directory" in told.err
+
+
+def test_a_directory_of_leases_that_is_missing_is_told_with_the_command_that_makes_it(tmp_path):
+    """What an import on a new machine meets first."""
+    source, leases = tmp_path / "kea.csv", tmp_path / "leases"
+    source.write_text("address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context\n"
+                      "100.64.0.5,02:00:00:00:00:05,,3600,1764000000,1,0,0,,0,\n")
+    command = [CTL, "leases", "import", "kea", str(source), "--leases", str(leases)]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1 and f"there is no directory {leases}: make it with `install -d -m 750 {leases}`" in refused.stderr, refused
+    subprocess.run(["install", "-d", "-m", "750", leases], check=True)
+    assert subprocess.run(command, capture_output=True, text=True, check=False).returncode == 0

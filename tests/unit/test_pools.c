@@ -310,6 +310,24 @@ static int move(struct config *c, const char *addr, const char *out, int64_t unt
 	return user_move(c, &m, &none, ret, err);
 }
 
+Test(pools, addresses_whose_ports_rest_are_told_with_the_time)
+{
+	_cleanup_config_ struct config *c = residential();
+	struct error err = { "" };
+	uint32_t out;
+
+	free(c->rests);
+	c->rests = calloc(1, sizeof(*c->rests));
+	c->n_rests = 1;
+	c->rests[0].in = prefix("100.64.1.0/26");
+	c->rests[0].out = prefix("203.0.113.4/32");
+	c->rests[0].until_us = monotonic_us() + 60000000;
+	cr_expect_eq(move(c, "100.64.0.1", "203.0.113.4/32", 0, "", &out, &err), -ENOSPC);
+	cr_expect_str_eq(
+		err.text,
+		"203.0.113.4 has no free address; ports of 203.0.113.4 rest before others get them; wait 60 s");
+}
+
 Test(pools, a_subscriber_is_moved_to_the_first_free_address_and_moved_on)
 {
 	_cleanup_config_ struct config *c = residential();

@@ -389,9 +389,7 @@ static const char *doubt_text(enum lease_doubt doubt)
 		[DOUBT_TERM] = "the lease's term was over, and no end is recorded",
 		[DOUBT_BEGIN] = "when the session got the address is not recorded",
 		[DOUBT_EARLY] = "nothing is recorded of the address up to that time",
-		[DOUBT_LATE] =
-			"leases are not recorded up to that time yet: import again, or wait for the record, then "
-			"ask again",
+		[DOUBT_LATE] = "leases are not recorded up to that time yet: import again, then ask again",
 	};
 
 	return texts[doubt];

@@ -197,10 +197,17 @@ static __always_inline void datagram_release(struct mapping_table *t, struct sub
 		__sync_fetch_and_add(&s->datagrams, one);
 }
 
-/*
- * Deletes an entry and takes it off the counts; in_addr, src: the entry's. Returns 0, or -1 if it was gone. A
- * subprogram, to save stack.
- */
+/* Deletes an entry and takes it off the counts; in_addr, src: the entry's. Returns 0, or -1 if it was gone. */
+static __always_inline int datagram_delete(struct mapping_table *t, const struct fragment_key *key, __u32 in_addr,
+					   __u32 src)
+{
+	if (bpf_map_delete_elem(&fragments, key))
+		return -1;
+	datagram_release(t, fragment_subscriber(key, in_addr, src), key->side);
+	return 0;
+}
+
+/* The same as a subprogram, to save stack. */
 SUBPROGRAM int datagram_end(const struct fragment_key *at, __u32 in_addr, __u32 src)
 {
 	struct mapping_table *t = mapping_table_get();
@@ -209,10 +216,7 @@ SUBPROGRAM int datagram_end(const struct fragment_key *at, __u32 in_addr, __u32 
 	if (!at || !t)
 		return -1;
 	key = *at;
-	if (bpf_map_delete_elem(&fragments, &key))
-		return -1;
-	datagram_release(t, fragment_subscriber(&key, in_addr, src), key.side);
-	return 0;
+	return datagram_delete(t, &key, in_addr, src);
 }
 
 /* Returns 1 if a subscriber's older datagrams have to make room for its next ones. */
@@ -229,8 +233,7 @@ static __always_inline int datagrams_abound(const struct mapping_table *t, const
  * Sweeps one entry: deletes it if it is too old or, once older than FRAGMENT_ID_REST, if its subscriber has too many.
  * An entry that is still being created is left alone.
  */
-static long datagram_sweep(void *map, const struct fragment_key *at, const struct fragment *e,
-			   const struct mapping_table **t)
+static long datagram_sweep(void *map, const struct fragment_key *at, const struct fragment *e, struct mapping_table **t)
 {
 	struct fragment_key key = *at;
 	__u32 in_addr = LOAD(e->in_addr), src = LOAD(e->src), age = fragment_age(e);
@@ -238,7 +241,7 @@ static long datagram_sweep(void *map, const struct fragment_key *at, const struc
 	if (!fragment_is(e, &key) || (__s32)age <= (__s32)fragment_ticks(FRAGMENT_ID_REST))
 		return LOOP_ON;
 	if (age > fragment_ticks(FRAGMENT_LIFETIME) || datagrams_abound(*t, &key, in_addr, src))
-		datagram_end(&key, in_addr, src);
+		datagram_delete(*t, &key, in_addr, src);
 	return LOOP_ON;
 }
 
@@ -248,7 +251,7 @@ static long datagram_sweep(void *map, const struct fragment_key *at, const struc
 static __always_inline void datagrams_sweep(struct mapping_table *t)
 {
 	__u64 now = bpf_ktime_get_ns(), last = LOAD(t->limits.fragments_swept_ns);
-	const struct mapping_table *context = t;
+	struct mapping_table *context = t;
 
 	if (now - last < SWEEP_INTERVAL_NS ||
 	    __sync_val_compare_and_swap(&t->limits.fragments_swept_ns, last, now) != last)

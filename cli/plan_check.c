@@ -69,10 +69,9 @@ static void check_part(struct checking *c, const struct file_part *p)
 {
 	uint64_t subscribers = p->in_last - p->in_first + 1ULL, addresses = p->out_last - p->out_first + 1ULL;
 	uint64_t edges = edge_addresses(p);
-	const struct planner_row row = { .ports = p->ports, .slots = p->slots };
+	const struct planner_row row = { .ports = p->ports, .slots = p->slots, .hosts = p->hosts };
 	const struct planner_settings settings = { .bindings = p->bindings };
-	uint64_t memory = planner_memory(&settings, &row, subscribers) +
-			  subscribers * sizeof(struct host6) * (p->hosts ? 1U << mapping_log2(p->hosts) : 0);
+	uint64_t memory = planner_memory(&settings, &row, subscribers);
 	uint32_t last = MAPPING_FIRST_PORT > p->port_lo ? p->port_lo : MAPPING_FIRST_PORT;
 	uint32_t left = 65536 - last - p->ratio * p->ports;
 	uint64_t room = addresses * p->ratio - subscribers;

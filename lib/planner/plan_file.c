@@ -170,10 +170,7 @@ static struct file_part part_of(const cJSON *json, const struct defaults *d, con
 		.tenant = part->tenant, .in_first = g->in_base, .in_last = g->in_base + g->last_subscriber, .geo = *g
 	};
 
-	if (virtual6_is(p.in_first))
-		inside_prefix_text(geometry_in(g), p.in);
-	else
-		plan_range_format(p.in_first, p.in_last, p.in);
+	inside_prefix_text(geometry_in(g), p.in);
 	p.none = !g->ports_per_host;
 	if (p.none) {
 		snprintf(p.out, sizeof(p.out), "none");

@@ -2,6 +2,7 @@
 #include "planner/planner.h"
 
 #include <detnat/binding.h>
+#include <detnat/prefix6.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,8 @@ uint64_t planner_memory(const struct planner_settings *s, const struct planner_r
 	uint32_t shift = (uint32_t)__builtin_ctz(row->slots) - BUCKET_SLOTS_SHIFT;
 	uint64_t memory = subscribers * (sizeof(struct subscriber) + row->slots * sizeof(struct slot));
 
+	if (row->hosts)
+		memory += (subscribers << mapping_log2(row->hosts)) * sizeof(struct host6);
 	if (s->bindings)
 		memory += binding_buckets(subscribers, s->bindings, row->ports, shift) * sizeof(struct bucket);
 	return memory;

@@ -28,6 +28,7 @@ struct planner_row {
 	uint32_t ratio;
 	uint32_t ports;
 	uint32_t slots;
+	uint32_t hosts;	 /* of an IPv6 subscriber; 0: IPv4 */
 	uint32_t blocks; /* that the shared range of an address has */
 	uint32_t reach;	 /* ports of a subscriber with all blocks that he may have */
 	uint64_t exceed; /* subscribers whose most sessions at once are more than that */

@@ -16,6 +16,7 @@
 #include "links/interfaces.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
+#include <detnat/fragments.h>
 #include <detnat/trace.h>
 
 #include "fixture.h"
@@ -504,6 +505,16 @@ void age_sessions(uint32_t in_addr, uint32_t seconds)
 static uint32_t slots_of_extents(void)
 {
 	return datapath.pool ? (uint32_t)datapath.pool->next * BUCKET_SLOTS : 0;
+}
+
+unsigned datagrams_remembered(void)
+{
+	struct fragment_key key, *previous = NULL;
+	unsigned n = 0;
+
+	for (; !bpf_map_get_next_key(datapath.fragments, previous, &key); previous = &key)
+		n++;
+	return n;
 }
 
 int64_t sessions_overflowed(void)

@@ -139,6 +139,9 @@ struct slot *slots_beyond(int number, uint32_t in_addr, uint32_t *ret_n);
 /* That of a session of a subscriber there; NULL: it has none, or is in no mapping. key: slot_key(). */
 struct slot *slot_beyond(uint32_t in_addr, uint64_t key, uint8_t proto);
 
+/* Datagrams whose first fragment leads others. */
+unsigned datagrams_remembered(void);
+
 /* All sessions beyond the slots, in extents. */
 int64_t sessions_overflowed(void);
 

@@ -79,16 +79,6 @@ static void piece(const char *name, const struct way *w, uint16_t id, unsigned s
 	piece_for(name, w, id, start, end, more, w->reason);
 }
 
-static unsigned remembered(void)
-{
-	struct fragment_key key, *previous = NULL;
-	unsigned n = 0;
-
-	for (; !bpf_map_get_next_key(datapath.fragments, previous, &key); previous = &key)
-		n++;
-	return n;
-}
-
 static void listen_for_early_ones(void)
 {
 	datapath.global->fragments_until = datapath_ticks(&datapath) + 1000;
@@ -104,10 +94,10 @@ Test(fragments, fragments_of_every_protocol_pass_in_both_directions)
 
 		for (unsigned k = 0; k < 2; k++) {
 			piece("first", &ways[k], 1, 0, 800, true);
-			cr_expect_eq(remembered(), 1);
+			cr_expect_eq(datagrams_remembered(), 1);
 			piece("last", &ways[k], 1, 1200, length, false);
 			piece("middle", &ways[k], 1, 800, 1200, true);
-			cr_expect_eq(remembered(), 0, "it is complete");
+			cr_expect_eq(datagrams_remembered(), 0, "it is complete");
 		}
 	}
 	cr_expect_eq(sessions_of(SUBSCRIBER), 3);
@@ -121,7 +111,7 @@ Test(fragments, fragments_of_two_protocols_may_have_one_identification)
 	piece("first, TCP", &tcp, 1, 0, 800, true);
 	piece("last, UDP", &udp, 1, 800, 1608, false);
 	piece("last, TCP", &tcp, 1, 800, 1620, false);
-	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(datagrams_remembered(), 0);
 }
 
 Test(fragments, keep_the_rest_of_their_headers)
@@ -132,7 +122,7 @@ Test(fragments, keep_the_rest_of_their_headers)
 	w.in.ip_options = w.out.ip_options = 12;
 	piece("first", &w, 0xfedc, 0, 1024, true);
 	piece("last", &w, 0xfedc, 1024, 1408, false);
-	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(datagrams_remembered(), 0);
 }
 
 Test(fragments, are_translated_at_egress)
@@ -208,7 +198,7 @@ Test(fragments, fragments_of_a_hairpin_are_translated_on_both_sides)
 	forged.in.to = GATEWAY_OUT;
 	piece_for("a forged source, the subscriber's address", &forged, 9, 800, 1608, false, REASON_drop_fragment);
 	piece("last", &w, 9, 800, 1608, false);
-	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(datagrams_remembered(), 0);
 	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->datagrams, 0);
 }
 
@@ -288,7 +278,7 @@ Test(fragments, from_outside_need_a_session)
 
 	piece_for("first without one", &w, 1, 0, 800, true, REASON_drop_no_session);
 	piece_for("its rest", &w, 1, 800, 1608, false, REASON_drop_fragment);
-	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(datagrams_remembered(), 0);
 	piece("opens", &out, 1, 0, 800, true);
 	piece_for("of the same identification, the other way", &w, 1, 800, 1608, false, REASON_drop_fragment);
 }
@@ -496,5 +486,5 @@ Test(fragments, fragments_of_complete_datagrams_are_not_limited)
 				       &out_size),
 			     REDIRECT_XDP);
 	}
-	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(datagrams_remembered(), 0);
 }

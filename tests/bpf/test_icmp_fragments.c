@@ -80,23 +80,13 @@ static void piece(const struct way *w, const char *name, uint16_t id, unsigned s
 	cr_expect(frame_equal(name, out, out_size, want, want_size), "%s, %s: another packet", w->name, name);
 }
 
-static unsigned remembered(void)
-{
-	struct fragment_key key, *previous = NULL;
-	unsigned n = 0;
-
-	for (; !bpf_map_get_next_key(datapath.fragments, previous, &key); previous = &key)
-		n++;
-	return n;
-}
-
 static void pieces(const struct way *w, uint16_t id)
 {
 	piece(w, "the first", id, 0, 72, REASON_icmp_error_translated);
-	cr_expect_eq(remembered(), 1, "%s", w->name);
+	cr_expect_eq(datagrams_remembered(), 1, "%s", w->name);
 	piece(w, "the last", id, 144, ERROR_SIZE, w->rest);
 	piece(w, "the middle", id, 72, 144, w->rest);
-	cr_expect_eq(remembered(), 0, "%s: it is complete", w->name);
+	cr_expect_eq(datagrams_remembered(), 0, "%s: it is complete", w->name);
 }
 
 Test(icmp_fragments, pass_both_ways)
@@ -166,7 +156,7 @@ Test(icmp_fragments, without_the_quoted_headers_are_too_small)
 	piece(&to_pool, "to another subscriber", 1, 0, 32, REASON_drop_fragment_tiny);
 	piece(&inwards, "the header alone", 1, 0, 8, REASON_drop_fragment_tiny);
 	piece(&inwards, "its rest", 1, 32, ERROR_SIZE, REASON_drop_fragment);
-	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(datagrams_remembered(), 0);
 }
 
 Test(icmp_fragments, with_a_wrong_checksum_keep_it_wrong)
@@ -183,7 +173,7 @@ Test(icmp_fragments, about_no_session_are_dropped)
 	piece(&inwards, "inwards", 1, 0, 72, REASON_drop_no_session);
 	piece(&inwards, "its rest", 1, 72, ERROR_SIZE, REASON_drop_fragment);
 	piece(&outwards, "outwards", 1, 0, 72, REASON_drop_no_session);
-	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(datagrams_remembered(), 0);
 }
 
 Test(icmp_fragments, wait_for_their_first)
@@ -202,7 +192,7 @@ Test(icmp_fragments, of_a_router_inside_are_dropped)
 	w.in.src = UNMAPPED;
 	cr_assert_eq(open_flow(UDP, 6304, 53, 0), PORT);
 	piece(&w, "the first", 1, 0, 72, REASON_drop_fragment);
-	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(datagrams_remembered(), 0);
 }
 
 /* What the gateway sends keeps its addresses; only the quote is translated. */
@@ -220,7 +210,7 @@ Test(icmp_fragments, of_the_gateway_itself_pass)
 	cr_assert_eq(open_flow(UDP, 6304, 53, 0), PORT);
 	piece(&own, "the first", 1, 0, 72, REASON_icmp_error_translated);
 	piece(&own, "the last", 1, 72, ERROR_SIZE, REASON_passed_untranslated);
-	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(datagrams_remembered(), 0);
 }
 
 Test(icmp_fragments, through_a_hairpin)
@@ -252,7 +242,7 @@ Test(icmp_fragments, through_a_hairpin)
 	pieces(&w, 1);
 	w.in.src = UNMAPPED;
 	piece(&w, "of a router", 2, 0, 72, REASON_drop_fragment);
-	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(datagrams_remembered(), 0);
 }
 
 /* Each sender may have so many on their way to one subscriber, as of other datagrams. */
@@ -298,7 +288,7 @@ Test(icmp_fragments_reach, of_an_open_mapping_need_no_entry)
 
 	for (unsigned i = 0; i < 2; i++) {
 		piece(&ways[i], "the first", 1, 0, 72, REASON_icmp_error_translated);
-		cr_expect_eq(remembered(), 0, "%s", ways[i].name);
+		cr_expect_eq(datagrams_remembered(), 0, "%s", ways[i].name);
 		piece(&ways[i], "the last", 1, 72, ERROR_SIZE, ways[i].rest);
 	}
 }
